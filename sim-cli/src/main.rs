@@ -1,0 +1,2 @@
+//! The vpnsim program.
+fn main() {}

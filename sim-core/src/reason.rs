@@ -1,0 +1,213 @@
+//! The closed vocabularies of the trace: why a packet was dropped, why a session or route changed, which timer expired,
+//! in which state a session is. Every value has a stable code (what files and reports print) and a sentence.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* pub enum $name:ident { $($variant:ident $code:literal $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum $name {
+            $(#[doc = $text] $variant,)*
+        }
+
+        impl $name {
+            /// Every value, in order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable code that files and reports print.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The code in words.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    )*};
+}
+
+codes! {
+    /// Why a packet went no further.
+    pub enum DropReason {
+        // Links
+        LinkDown "link_down" "the link was down, or went down while the packet was on it",
+        Blackhole "blackhole" "the path silently discards in this direction",
+        Loss "loss" "random loss of the path",
+        QueueFull "queue_full" "the link's transmit queue was full",
+        TooBigForLink "too_big_for_link" "longer than the link's MTU where no router could fragment it",
+        // Nodes
+        NodeDown "node_down" "the device had no power",
+        BadChecksum "bad_checksum" "damaged: a checksum did not match",
+        Malformed "malformed" "not a well-formed packet",
+        NoRoute "no_route" "no route to the destination",
+        BlackholeRoute "blackhole_route" "the best route is a blackhole",
+        TtlExceeded "ttl_exceeded" "the TTL reached zero (RFC 1812 section 5.3.1)",
+        FragmentationNeeded "fragmentation_needed" "too big for the next link and DF is set (RFC 1191)",
+        ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
+        NotForMe "not_for_me" "not addressed to this host",
+        PortUnreachable "port_unreachable" "nobody listens on that port",
+        // IPsec
+        NoSa "no_sa" "the tunnel has no usable CHILD_SA",
+        UnknownSpi "unknown_spi" "no security association has this SPI",
+        SelectorMismatch "selector_mismatch" "outside the CHILD_SA's traffic selectors",
+        Replayed "replayed" "already received, or left of the anti-replay window (RFC 4303 section 3.4.3)",
+        BadIcv "bad_icv" "the ICV did not verify",
+        BadPadding "bad_padding" "ESP trailer or padding is not well-formed",
+        SequenceExhausted "sequence_exhausted" "the ESP sequence number would wrap (RFC 4303 section 3.3.3)",
+        // AWS
+        NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
+        VpcNoRoute "vpc_no_route" "the VPC route table has no route to the destination",
+    }
+
+    /// Why a session changed its state, a route moved, or a message was sent or refused.
+    pub enum Reason {
+        // Operator and world
+        Configured "configured" "the configuration says so",
+        AdminUp "admin_up" "an operator started it",
+        AdminDown "admin_down" "an operator stopped it",
+        PowerLost "power_lost" "the device lost power",
+        PowerRestored "power_restored" "the device has power again",
+        LinkLost "link_lost" "the interface's link went down",
+        LinkRestored "link_restored" "the interface's link came up",
+        // IKE
+        Startup "startup" "startup action: start",
+        TrafficNeedsSa "traffic_needs_sa" "a packet needed a security association",
+        PeerInitiated "peer_initiated" "the peer began the exchange",
+        Authenticated "authenticated" "both ends proved their identity",
+        AuthenticationFailed "authentication_failed" "AUTHENTICATION_FAILED: a wrong pre-shared key or identity",
+        NoProposalChosen "no_proposal_chosen" "NO_PROPOSAL_CHOSEN: no suite is acceptable to both ends",
+        InvalidKe "invalid_ke" "INVALID_KE_PAYLOAD: the responder wants another group",
+        InvalidSyntax "invalid_syntax" "INVALID_SYNTAX: a message that breaks RFC 7296",
+        UnsupportedCriticalPayload "unsupported_critical_payload" "UNSUPPORTED_CRITICAL_PAYLOAD",
+        TsUnacceptable "ts_unacceptable" "TS_UNACCEPTABLE: the traffic selectors do not meet",
+        TemporaryFailure "temporary_failure" "TEMPORARY_FAILURE: the peer is busy with a rekey or delete",
+        ChildSaNotFound "child_sa_not_found" "CHILD_SA_NOT_FOUND: the peer does not know the SA",
+        NoAdditionalSas "no_additional_sas" "NO_ADDITIONAL_SAS: the peer wants no further CHILD_SA",
+        PeerDead "peer_dead" "liveness check failed: the peer did not answer",
+        PeerDeleted "peer_deleted" "the peer deleted it",
+        Deleted "deleted" "this end deleted it",
+        RetransmitExhausted "retransmit_exhausted" "the last retransmission went unanswered",
+        HalfOpenTimeout "half_open_timeout" "the IKE_SA was not established in time",
+        Rekeyed "rekeyed" "replaced by a new SA",
+        RekeyDue "rekey_due" "rekey time reached",
+        LifetimeExpired "lifetime_expired" "lifetime reached",
+        DpdRestart "dpd_restart" "DPD timeout action: restart",
+        InvalidSpi "invalid_spi" "INVALID_SPI or INVALID_IKE_SPI",
+        // BGP
+        TcpConnected "tcp_connected" "the TCP connection came up",
+        TcpFailed "tcp_failed" "the TCP connection failed",
+        TcpClosed "tcp_closed" "the peer closed the TCP connection",
+        OpenReceived "open_received" "a valid OPEN arrived",
+        KeepaliveReceived "keepalive_received" "a KEEPALIVE arrived",
+        HoldTimerExpired "hold_timer_expired" "nothing from the peer for the hold time",
+        ConnectRetry "connect_retry" "the connect-retry timer expired",
+        NotificationReceived "notification_received" "the peer sent a NOTIFICATION",
+        MessageError "message_error" "a message header was wrong (NOTIFICATION 1)",
+        OpenError "open_error" "the OPEN was not acceptable (NOTIFICATION 2)",
+        UpdateError "update_error" "an UPDATE was wrong (NOTIFICATION 3)",
+        FsmError "fsm_error" "a message came in a state that does not expect it (NOTIFICATION 5)",
+        CollisionLost "collision_lost" "the other connection won (RFC 4271 section 6.8)",
+        TunnelDown "tunnel_down" "the tunnel below went down",
+        TunnelUp "tunnel_up" "the tunnel below came up",
+        // Routes
+        Learned "learned" "learned from a peer",
+        Withdrawn "withdrawn" "withdrawn by the peer",
+        SessionDown "session_down" "the session it was learned from went down",
+        BetterRoute "better_route" "a better route exists",
+        OnlyRoute "only_route" "the only route left",
+        Propagated "propagated" "propagated from the gateway",
+        EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
+    }
+
+    /// Which timer expired.
+    pub enum TimerKind {
+        DpdIdle "dpd_idle" "IKE liveness: silence since the last inbound packet",
+        Retransmission "retransmission" "IKE retransmission",
+        HalfOpen "half_open" "IKE_SA not established in time",
+        ChildRekey "child_rekey" "CHILD_SA rekey time",
+        ChildLifetime "child_lifetime" "CHILD_SA lifetime",
+        IkeRekey "ike_rekey" "IKE_SA rekey time",
+        IkeLifetime "ike_lifetime" "IKE_SA lifetime",
+        IkeRetry "ike_retry" "wait before a new attempt at an IKE_SA",
+        NatKeepalive "nat_keepalive" "NAT keepalive (RFC 3948 section 4)",
+        HoldTimer "hold_timer" "BGP HoldTimer",
+        KeepaliveTimer "keepalive_timer" "BGP KeepaliveTimer",
+        ConnectRetryTimer "connect_retry_timer" "BGP ConnectRetryTimer",
+        DelayOpenTimer "delay_open_timer" "BGP DelayOpenTimer",
+        IdleHoldTimer "idle_hold_timer" "BGP IdleHoldTimer (RFC 4271 section 8.1.1)",
+        MinRouteAdvertisement "min_route_advertisement" "BGP MinRouteAdvertisementIntervalTimer",
+        TcpTimer "tcp_timer" "TCP retransmission, persist, delayed ACK or TIME-WAIT",
+        ProbeInterval "probe_interval" "next probe",
+        ProgrammingDelay "programming_delay" "a table takes time to follow (AWS-internal)",
+        Reassembly "reassembly" "fragments wait no longer",
+    }
+
+    /// The state of a session.
+    pub enum State {
+        Down "down" "no security association",
+        Connecting "connecting" "IKE_SA_INIT or IKE_AUTH under way",
+        Up "up" "established",
+        Rekeying "rekeying" "being replaced",
+        Deleting "deleting" "DELETE under way",
+        Idle "idle" "BGP Idle",
+        Connect "connect" "BGP Connect",
+        Active "active" "BGP Active",
+        OpenSent "open_sent" "BGP OpenSent",
+        OpenConfirm "open_confirm" "BGP OpenConfirm",
+        Established "established" "BGP Established",
+    }
+
+    /// A message or step of a session that is worth a line of its own in a ladder.
+    pub enum Step {
+        IkeSaInitSent "ike_sa_init_sent" "IKE_SA_INIT request sent",
+        IkeSaInitReceived "ike_sa_init_received" "IKE_SA_INIT arrived",
+        IkeAuthSent "ike_auth_sent" "IKE_AUTH request sent",
+        IkeAuthReceived "ike_auth_received" "IKE_AUTH arrived",
+        CreateChildSaSent "create_child_sa_sent" "CREATE_CHILD_SA request sent",
+        CreateChildSaReceived "create_child_sa_received" "CREATE_CHILD_SA arrived",
+        InformationalSent "informational_sent" "INFORMATIONAL request sent",
+        InformationalReceived "informational_received" "INFORMATIONAL arrived",
+        Retransmitted "retransmitted" "the last request was sent again",
+        NatDetected "nat_detected" "a NAT is on the path: floating to UDP 4500",
+        TcpConnecting "tcp_connecting" "TCP connection attempt",
+        OpenMessageSent "open_sent" "BGP OPEN sent",
+        OpenMessageReceived "open_received" "BGP OPEN arrived",
+        KeepaliveMessageSent "keepalive_sent" "BGP KEEPALIVE sent",
+        KeepaliveMessageReceived "keepalive_received" "BGP KEEPALIVE arrived",
+        UpdateSent "update_sent" "BGP UPDATE sent",
+        UpdateReceived "update_received" "BGP UPDATE arrived",
+        EndOfRibSent "end_of_rib_sent" "BGP End-of-RIB sent",
+        EndOfRibReceived "end_of_rib_received" "BGP End-of-RIB arrived",
+        NotificationMessageSent "notification_sent" "BGP NOTIFICATION sent",
+        NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
+        MessageIgnored "message_ignored" "a message was refused and had no effect",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_within_their_vocabulary() {
+        fn unique<'a>(codes: impl Iterator<Item = &'a str>) {
+            let mut all: Vec<_> = codes.collect();
+            let n = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), n);
+        }
+        unique(DropReason::ALL.iter().map(|c| c.code()));
+        unique(Reason::ALL.iter().map(|c| c.code()));
+        unique(TimerKind::ALL.iter().map(|c| c.code()));
+        unique(State::ALL.iter().map(|c| c.code()));
+        unique(Step::ALL.iter().map(|c| c.code()));
+    }
+}

@@ -1,0 +1,152 @@
+//! Randomness: one ChaCha8 stream per (owner, [`Purpose`]), found by stable names.
+//!
+//! A stream is chosen by what it is for, never by the order in which things were made, so that adding a die somewhere
+//! never re-rolls another and two variants of a scenario are compared on common random numbers.
+//! Everything that decides an event is an integer: chances are 32-bit thresholds, jitter is whole nanoseconds.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use crate::time::Duration;
+
+/// What a stream of random numbers is for. The discriminant's name is part of the stream's identity:
+/// renaming a variant re-rolls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Independent or burst loss of a link direction.
+    Loss,
+    /// Delay variation of a link direction.
+    Jitter,
+    /// Which packets of a link direction are held back.
+    Reorder,
+    /// Which packets of a link direction arrive twice.
+    Duplicate,
+    /// Which packets of a link direction are damaged, and where.
+    Corrupt,
+    /// IKE SPIs, nonces and Diffie-Hellman private values.
+    IkeSecrets,
+    /// IKE timers: rekey fuzz and retransmission jitter.
+    IkeTimers,
+    /// Initialisation vectors and ESP SPIs.
+    Esp,
+    /// BGP timers (RFC 4271 section 10).
+    BgpTimers,
+    /// TCP initial sequence numbers and ephemeral ports.
+    Tcp,
+    /// When a probe starts and what it carries.
+    Probe,
+    /// When a fault strikes, if the scenario draws it.
+    Fault,
+    /// Choices that AWS makes and does not publish.
+    AwsChoice,
+    /// A test's own dice.
+    Test,
+}
+
+/// A probability as a 32-bit threshold: `chance` holds if the next 32-bit draw is below it.
+/// `u32::MAX + 1` steps; certainty is representable because the threshold is kept in 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Never.
+    pub const NEVER: Self = Self(0);
+    /// Always.
+    pub const ALWAYS: Self = Self(1 << 32);
+
+    /// The nearest threshold to a probability between 0 and 1; values outside are clamped.
+    pub fn from_probability(p: f64) -> Self {
+        Self((p.clamp(0.0, 1.0) * (1u64 << 32) as f64) as u64)
+    }
+
+    /// The probability it stands for.
+    pub fn probability(self) -> f64 {
+        self.0 as f64 / (1u64 << 32) as f64
+    }
+
+    /// True if this is [`Chance::NEVER`].
+    pub const fn is_never(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A stream of random numbers. Cloning it forks a world: both copies go on alike.
+#[derive(Clone, Debug)]
+pub struct Rng(ChaCha8Rng);
+
+impl Rng {
+    /// The stream of `owner` for `purpose` in the world with this `seed`.
+    pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
+        let mut key = [0u8; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..16].copy_from_slice(b"vpnsim 1");
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(xxhash_rust::xxh3::xxh3_64(
+            format!("{owner}\0{purpose:?}").as_bytes(),
+        ));
+        Self(rng)
+    }
+
+    /// The next 32 bits.
+    pub fn u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// The next 64 bits.
+    pub fn u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Fills `bytes` with random octets.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
+    /// True with the given chance. Always draws once, so that changing a chance re-rolls nothing else.
+    pub fn chance(&mut self, chance: Chance) -> bool {
+        u64::from(self.u32()) < chance.0
+    }
+
+    /// A whole number in `0..n` (zero if `n` is zero), by one multiplication: the bias is below `n / 2^64`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.u64()) * u128::from(n)) >> 64) as u64
+    }
+
+    /// A duration in `low..=high`; `low` if the range is empty.
+    pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        low + Duration::from_nanos(
+            self.below(high.saturating_sub(low).as_nanos().saturating_add(1)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first block of ChaCha8 with an all-zero key, nonce and counter, as published with the eSTREAM submission
+    /// (ECRYPT test vectors for ChaCha8, 256-bit key, TC1): 3e00ef2f895f40d6...
+    #[test]
+    fn the_generator_is_chacha8() {
+        let mut rng = Rng(ChaCha8Rng::from_seed([0; 32]));
+        let mut out = [0; 8];
+        rng.fill(&mut out);
+        assert_eq!(out, [0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6]);
+    }
+
+    #[test]
+    fn streams_differ_by_owner_and_purpose_only() {
+        let draw = |owner, purpose| Rng::stream(7, owner, purpose).u64();
+        assert_eq!(draw("a", Purpose::Loss), draw("a", Purpose::Loss));
+        assert_ne!(draw("a", Purpose::Loss), draw("b", Purpose::Loss));
+        assert_ne!(draw("a", Purpose::Loss), draw("a", Purpose::Jitter));
+    }
+
+    #[test]
+    fn certainty_and_impossibility_are_exact() {
+        let mut rng = Rng::stream(1, "t", Purpose::Test);
+        assert!((0..10_000).all(|_| rng.chance(Chance::ALWAYS)));
+        assert!(!(0..10_000).any(|_| rng.chance(Chance::NEVER)));
+    }
+}

@@ -1,0 +1,7 @@
+//! Bytes on the wire: parse and emit, no behaviour. BGP's codec is `netgauze-bgp-pkt`, reached through [`crate::proto::bgp`].
+
+pub mod esp;
+pub mod icmp;
+pub mod ike;
+pub mod ipv4;
+pub mod udp;
