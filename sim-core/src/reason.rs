@@ -191,6 +191,13 @@ codes! {
     }
 }
 
+impl TimerKind {
+    /// True if the timer expires because something expected from the peer did not come.
+    pub const fn waits_for_peer(self) -> bool {
+        matches!(self, Self::DpdIdle | Self::Retransmission | Self::HalfOpen | Self::HoldTimer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,4 @@
+//! Captures and key logs.
+
+/// Keys.
+pub enum SessionKeys {}
