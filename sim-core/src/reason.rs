@@ -50,6 +50,8 @@ codes! {
         BlackholeRoute "blackhole_route" "the best route is a blackhole",
         TtlExceeded "ttl_exceeded" "the TTL reached zero (RFC 1812 section 5.3.1)",
         FragmentationNeeded "fragmentation_needed" "too big for the next link and DF is set (RFC 1191)",
+        ReassemblyFull "reassembly_full" "too many fragments wait already",
+        FragmentOverlap "fragment_overlap" "fragments contradict each other (RFC 5722)",
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
         NotForMe "not_for_me" "not addressed to this host",
         PortUnreachable "port_unreachable" "nobody listens on that port",
@@ -146,6 +148,7 @@ codes! {
         TcpTimer "tcp_timer" "TCP retransmission, persist, delayed ACK or TIME-WAIT",
         ProbeInterval "probe_interval" "next probe",
         ProgrammingDelay "programming_delay" "a table takes time to follow (AWS-internal)",
+        EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
     }
 

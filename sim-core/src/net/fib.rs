@@ -216,6 +216,13 @@ impl Fib {
         })
     }
 
+    /// Names the record that made the best route of `prefix` the best. No effect if there is none.
+    pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
+        if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
+            candidates.best.since = since;
+        }
+    }
+
     /// Removes every candidate of `source` for `prefix`.
     pub fn remove(&mut self, prefix: Ipv4Net, source: RouteSource) -> Option<Change> {
         self.edit(prefix, |routes| routes.retain(|r| r.source != source))

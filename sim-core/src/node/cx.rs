@@ -28,7 +28,7 @@ pub struct Cx<'a> {
     pub node: NodeId,
     /// The latest record of this touch, or what triggered it.
     pub cause: RecordId,
-    /// The record that last changed the device's power.
+    /// Where everything that happens is noted.
     pub trace: &'a mut Trace,
     pub(crate) out: &'a mut Vec<Emit>,
     pub(crate) packets: &'a mut u64,
@@ -88,6 +88,11 @@ impl Cx<'_> {
     /// Keeps the record of a protocol step.
     pub fn step(&mut self, session: SessionId, step: Step, detail: u32) -> RecordId {
         self.record(What::Step { session, step, detail })
+    }
+
+    /// Keeps the record that a delay has passed which began at `armed_at` because of the latest record.
+    pub fn waited(&mut self, timer: TimerKind, armed_at: Instant) -> RecordId {
+        self.record(What::Expired { session: None, timer, armed_at, starver: None })
     }
 
     /// Keeps the record of an expired timer, and makes it the latest.

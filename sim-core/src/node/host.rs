@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device};
 use crate::id::{Port, RecordId, StreamId};
-use crate::net::icmp::IcmpError;
 use crate::packet::{Meta, Packet, ProbeTag};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::{Duration, Instant};
@@ -62,7 +61,10 @@ pub const PROBE_SIZE_MIN: u16 = 36;
 pub struct Host {
     address: Ipv4Addr,
     ip: Ip,
+    /// Each stream and when its next probe is due.
     probes: Vec<(ProbeConfig, Instant)>,
+    /// What probes carry: a number and zeros.
+    payload: Vec<u8>,
 }
 
 impl Host {
@@ -71,18 +73,19 @@ impl Host {
         let mut ip = Ip::new(vec![address]);
         ip.add_port(PORT, mtu);
         ip.default_route(PORT);
-        Self { address, ip, probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect() }
+        Self { address, ip, probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), payload: Vec::new() }
     }
 
-    fn send_probe(&self, cx: &mut Cx, probe: &ProbeConfig) {
+    fn send_probe(&mut self, cx: &mut Cx, probe: &ProbeConfig) {
         let seq = cx.trace.probe(probe.stream).send(cx.now);
         cx.cause = RecordId::GENESIS;
         let meta = Meta { probe: Some(ProbeTag { stream: probe.stream, seq, reply: false }), ..cx.meta() };
-        let mut data = [0; 65_535 - 28];
-        let data = &mut data[..usize::from(probe.size.max(PROBE_SIZE_MIN)) - 28];
-        data[..8].copy_from_slice(&u64::from(seq).to_be_bytes());
+        let octets = usize::from(probe.size.max(PROBE_SIZE_MIN)) - 28;
+        self.payload.resize(octets.max(self.payload.len()), 0);
+        self.payload[..8].copy_from_slice(&u64::from(seq).to_be_bytes());
+        let data = &self.payload[..octets];
         let source = (self.address, PROBE_PORT + probe.stream.0);
-        let packet = match probe.kind {
+        let mut packet = match probe.kind {
             ProbeKind::UdpEcho => udp::packet(source, (probe.to, ECHO_PORT), data, meta),
             ProbeKind::UdpOneWay => udp::packet(source, (probe.to, DISCARD_PORT), data, meta),
             ProbeKind::IcmpEcho => {
@@ -90,6 +93,7 @@ impl Host {
                 echo_request(self.address, probe.to, echo, data, meta)
             }
         };
+        self.ip.identify(&mut packet);
         cx.created(&packet);
         cx.send(PORT, packet);
     }
@@ -110,8 +114,7 @@ impl Host {
                     }
                     (ECHO_PORT, _) | (_, DISCARD_PORT) => None,
                     _ => {
-                        let error = IcmpError::Unreachable(IcmpKind::PortUnreachable);
-                        self.ip.refuse(cx, &packet, error, self.address, PORT);
+                        self.ip.refuse(cx, &packet, IcmpKind::PortUnreachable, 0);
                         return cx.drop(&packet, DropReason::PortUnreachable, RecordId::GENESIS);
                     }
                 },
@@ -134,7 +137,8 @@ impl Host {
         if let Some(tag) = packet.meta.probe {
             cx.trace.probe(tag.stream).arrived(tag, cx.now, packet.meta.enabler);
         }
-        if let Some(reply) = reply {
+        if let Some(mut reply) = reply {
+            self.ip.identify(&mut reply);
             cx.created(&reply);
             cx.send(PORT, reply);
         }
@@ -162,8 +166,8 @@ impl Device for Host {
         }
     }
 
-    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        match self.ip.inbound(cx, port, packet) {
+    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+        match self.ip.inbound(cx, packet) {
             Inbound::Local(packet) => self.deliver(cx, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             Inbound::Nothing => {}

@@ -7,6 +7,8 @@ mod cx;
 pub mod host;
 pub mod ip;
 pub mod router;
+pub mod vgw;
+pub mod vpc;
 
 pub use cx::Cx;
 pub(crate) use cx::Emit;
@@ -105,6 +107,10 @@ pub enum Node {
     Host(Box<host::Host>),
     /// A plain IPv4 router.
     Router(Box<router::Router>),
+    /// A virtual private gateway.
+    Vgw(Box<vgw::Vgw>),
+    /// A VPC.
+    Vpc(Box<vpc::Vpc>),
 }
 
 impl Node {
@@ -112,6 +118,8 @@ impl Node {
         match self {
             Self::Host(d) => &mut **d,
             Self::Router(d) => &mut **d,
+            Self::Vgw(d) => &mut **d,
+            Self::Vpc(d) => &mut **d,
         }
     }
 }

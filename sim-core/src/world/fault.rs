@@ -2,8 +2,8 @@
 
 use super::World;
 use crate::id::{FaultId, LinkId, NodeId, RecordId};
-use crate::net::link::{DirectionConfig, LossModel};
-use crate::node::{Command, Device as _};
+use crate::net::link::{DirectionConfig, Jitter, Loss};
+use crate::node::Command;
 use crate::time::{Duration, Instant};
 use crate::trace::{Phase, Way, What};
 
@@ -72,22 +72,22 @@ pub enum Action {
 }
 
 /// Properties of a link direction that a fault replaces; what is `None` stays.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Impairment {
     /// Loss model.
-    pub loss: Option<LossModel>,
+    pub loss: Option<Loss>,
     /// Propagation delay.
     pub delay: Option<Duration>,
     /// Delay variation.
-    pub jitter: Option<Duration>,
+    pub jitter: Option<Jitter>,
     /// Rate in bits per second.
     pub rate: Option<u64>,
 }
 
 impl Impairment {
     fn apply(&self, config: &mut DirectionConfig) {
-        if let Some(loss) = &self.loss {
-            config.loss = loss.clone();
+        if let Some(loss) = self.loss {
+            config.loss = loss;
         }
         if let Some(delay) = self.delay {
             config.delay = delay;
@@ -133,7 +133,7 @@ impl World {
 
     /// Recomputes a link from its configuration and the faults active now, the later ones winning.
     fn settle_link(&mut self, link: LinkId, by: RecordId) {
-        let mut config = self.links[link.index()].base.clone();
+        let mut config = self.links[link.index()].base;
         let mut blackhole = [false; 2];
         let mut up = true;
         for action in self.active_actions() {
@@ -155,16 +155,16 @@ impl World {
         }
         let line = &mut self.links[link.index()];
         let was_up = line.up;
-        line.changed_by = by;
         line.up = up;
         for (way, config) in Way::BOTH.into_iter().zip(config) {
             let direction = &mut line.directions[way.index()];
-            direction.reconfigure(config);
-            direction.set_blackhole(blackhole[way.index()]);
-            direction.set_up(up);
-        }
-        if was_up && !up {
-            line.epoch += 1;
+            if *direction.config() != config {
+                direction.set_config(config, by);
+            }
+            if direction.is_blackhole() != blackhole[way.index()] {
+                direction.set_blackhole(blackhole[way.index()], by);
+            }
+            direction.set_up(up, by);
         }
         if was_up != up && line.carrier {
             for (node, port) in line.ends {

@@ -12,7 +12,7 @@ use agenda::{Flights, Wakes};
 
 use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId};
 use crate::net::link::{Direction, DirectionConfig, Fate};
-use crate::node::{Cx, Device as _, Emit, Node, Notice};
+use crate::node::{Command, Cx, Device, Emit, Node, Notice};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
@@ -60,10 +60,6 @@ struct Link {
     /// True if its ends see when it is cut or the other end has no power.
     carrier: bool,
     up: bool,
-    /// Counts how often it went down: what was on it then never arrives.
-    epoch: u32,
-    /// The record that last changed it.
-    changed_by: RecordId,
 }
 
 /// A world in motion. Built empty with a seed, filled with devices and links, started, then run.
@@ -141,7 +137,7 @@ impl World {
     ) -> LinkId {
         let id = LinkId(self.links.len() as u32);
         let directions =
-            Way::BOTH.map(|way| Direction::new(config[way.index()].clone(), self.seed, &format!("{name}/{}", way.code())));
+            Way::BOTH.map(|way| Direction::new(config[way.index()], self.seed, &format!("{name}/{}", way.code())));
         for (way, (node, port)) in Way::BOTH.into_iter().zip(ends) {
             let wiring = &mut self.slots[node.index()].wiring;
             if wiring.len() <= port.index() {
@@ -149,9 +145,7 @@ impl World {
             }
             assert!(wiring[port.index()].replace((id, way)).is_none(), "a port has one link");
         }
-        let name = name.into();
-        let changed_by = RecordId::GENESIS;
-        self.links.push(Link { name, ends, base: config, directions, carrier, up: true, epoch: 0, changed_by });
+        self.links.push(Link { name: name.into(), ends, base: config, directions, carrier, up: true });
         id
     }
 
@@ -226,7 +220,7 @@ impl World {
     }
 
     /// Types a command at a device now, as an operator would.
-    pub fn command(&mut self, node: NodeId, command: crate::node::Command) {
+    pub fn command(&mut self, node: NodeId, command: Command) {
         self.touch(node, RecordId::GENESIS, |device, cx| {
             cx.rearm();
             device.command(cx, command);
@@ -250,12 +244,13 @@ impl World {
 
     fn arrive(&mut self, link: LinkId, way: Way, epoch: u32, mut packet: Packet) {
         let line = &self.links[link.index()];
-        if line.epoch != epoch {
-            let place = Place::Link(link, way);
-            return self.trace.dropped(self.now, place, DropReason::LinkDown, line.changed_by, &packet);
+        let direction = &line.directions[way.index()];
+        let changed_by = direction.changed_by();
+        if direction.epoch() != epoch {
+            return self.trace.dropped(self.now, Place::Link(link, way), DropReason::LinkDown, changed_by, &packet);
         }
         let (node, port) = line.ends[1 - way.index()];
-        packet.meta.enabler = packet.meta.enabler.max(line.changed_by);
+        packet.meta.enabler = packet.meta.enabler.max(changed_by);
         let slot = &self.slots[node.index()];
         packet.meta.enabler = packet.meta.enabler.max(slot.power_by);
         if !slot.up {
@@ -268,7 +263,7 @@ impl World {
     }
 
     /// The only place where a device's state changes: one input, then everything it emitted, then its wake.
-    fn touch(&mut self, id: NodeId, cause: RecordId, input: impl FnOnce(&mut dyn crate::node::Device, &mut Cx)) {
+    fn touch(&mut self, id: NodeId, cause: RecordId, input: impl FnOnce(&mut dyn Device, &mut Cx)) {
         let slot = &mut self.slots[id.index()];
         let mut out = core::mem::take(&mut self.out);
         let mut cx = Cx {
@@ -305,8 +300,9 @@ impl World {
         self.trace.wire(self.now, link, way, &packet);
         let line = &mut self.links[link.index()];
         self.trace.hop(Hop { at: self.now, node, packet: packet.meta.id, step: HopStep::Sent(link, way) });
-        let epoch = line.epoch;
-        match line.directions[way.index()].offer(self.now, &mut packet) {
+        let direction = &mut line.directions[way.index()];
+        let epoch = direction.epoch();
+        match direction.offer(self.now, &mut packet) {
             Fate::Deliver(at) => self.flights.push(at, Flight::Arrival { link, way, epoch, packet }),
             Fate::DeliverTwice(first, second) => {
                 let mut copy = packet.clone();
@@ -318,7 +314,7 @@ impl World {
                 self.flights.push(second, Flight::Arrival { link, way, epoch, packet: copy });
             }
             Fate::Drop(reason) => {
-                let blame = line.changed_by;
+                let blame = direction.changed_by();
                 self.trace.dropped(self.now, Place::Link(link, way), reason, blame, &packet);
             }
         }
