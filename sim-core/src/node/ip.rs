@@ -106,6 +106,18 @@ impl Ip {
         self.add_route(Ipv4Net::default(), RouteSource::Static, distance::STATIC, port);
     }
 
+    /// Notes the static routes in the trace, as the device starts with them.
+    pub fn announce(&mut self, cx: &mut Cx) {
+        let genesis = cx.cause;
+        for route in self.configured.iter().filter(|r| r.source == RouteSource::Static) {
+            let Target::Out { port, .. } = route.target else { continue };
+            let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
+            let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
+            self.fib.stamp(route.prefix, since);
+            cx.cause = genesis;
+        }
+    }
+
     /// The addresses of the device.
     pub fn own(&self) -> &[Ipv4Addr] {
         &self.own

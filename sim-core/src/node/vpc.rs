@@ -57,6 +57,7 @@ impl Vpc {
 
 impl Device for Vpc {
     fn start(&mut self, cx: &mut Cx) {
+        self.ip.announce(cx);
         cx.rearm();
     }
 

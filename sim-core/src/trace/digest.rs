@@ -68,9 +68,9 @@ impl Digest {
         self.0.update(&bytes);
     }
 
-    /// 32 hexadecimal digits.
-    pub fn hex(&self) -> String {
-        format!("{:032x}", self.0.digest128())
+    /// The digest so far.
+    pub fn value(&self) -> u128 {
+        self.0.digest128()
     }
 }
 

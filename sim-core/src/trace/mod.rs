@@ -338,7 +338,10 @@ impl Trace {
 
     /// The fault to which a record leads back, if it does.
     pub fn fault_behind(&self, id: RecordId) -> Option<(FaultId, Phase)> {
-        path::fault_behind(self, id)
+        match self.kept(path::fault_behind(self, id)?).what {
+            What::Fault { fault, phase } => Some((fault, phase)),
+            _ => None,
+        }
     }
 
     /// Drops by place and reason.
@@ -356,8 +359,8 @@ impl Trace {
         self.hops
     }
 
-    /// The digest of everything so far, 32 hexadecimal digits.
-    pub fn digest(&self) -> String {
-        self.digest.hex()
+    /// The digest of everything so far.
+    pub fn digest(&self) -> u128 {
+        self.digest.value()
     }
 }

@@ -4,9 +4,9 @@
 //! would have re-armed it) and through it to the fault, because the packet that armed it came before the fault and
 //! explains nothing; what was waited then counts from the later of arming and fault.
 
-use super::record::{Phase, What};
+use super::record::What;
 use super::Trace;
-use crate::id::{FaultId, NodeId, RecordId};
+use crate::id::{NodeId, RecordId};
 use crate::time::{Duration, Instant};
 
 /// One step of a critical path.
@@ -38,12 +38,12 @@ pub fn previous(trace: &Trace, id: RecordId) -> RecordId {
     }
 }
 
-/// The fault to which `id` leads back, if it leads to one.
-pub(super) fn fault_behind(trace: &Trace, id: RecordId) -> Option<(FaultId, Phase)> {
+/// The record of the fault to which `id` leads back, if it leads to one.
+pub fn fault_behind(trace: &Trace, id: RecordId) -> Option<RecordId> {
     let mut at = id;
     while at != RecordId::GENESIS {
-        if let What::Fault { fault, phase } = trace.kept(at).what {
-            return Some((fault, phase));
+        if let What::Fault { .. } = trace.kept(at).what {
+            return Some(at);
         }
         at = previous(trace, at);
     }

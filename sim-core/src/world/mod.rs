@@ -49,6 +49,7 @@ struct Slot {
     /// The record that last switched its power.
     power_by: RecordId,
     wiring: Vec<Option<(LinkId, Way)>>,
+    ports: Vec<String>,
 }
 
 /// A link or internet path between two ports.
@@ -119,7 +120,7 @@ impl World {
     pub fn add_node(&mut self, name: &str, node: Node) -> NodeId {
         let id = self.next_node();
         let up = true;
-        self.slots.push(Slot { name: name.into(), node, up, power_by: RecordId::GENESIS, wiring: Vec::new() });
+        self.slots.push(Slot { name: name.into(), node, up, power_by: RecordId::GENESIS, wiring: Vec::new(), ports: Vec::new() });
         self.wakes.add();
         id
     }
@@ -147,6 +148,15 @@ impl World {
         }
         self.links.push(Link { name: name.into(), ends, base: config, directions, carrier, up: true });
         id
+    }
+
+    /// Names a port for reports.
+    pub fn name_port(&mut self, node: NodeId, port: Port, name: &str) {
+        let ports = &mut self.slots[node.index()].ports;
+        if ports.len() <= port.index() {
+            ports.resize(port.index() + 1, String::new());
+        }
+        ports[port.index()] = name.into();
     }
 
     /// Adds a fault to the timeline.
@@ -323,6 +333,11 @@ impl World {
     /// Names of the devices, by id.
     pub fn node_name(&self, node: NodeId) -> &str {
         self.slots.get(node.index()).map_or("", |slot| &slot.name)
+    }
+
+    /// Name of a port; empty if it was given none.
+    pub fn port_name(&self, node: NodeId, port: Port) -> &str {
+        self.slots.get(node.index()).and_then(|slot| slot.ports.get(port.index())).map_or("", String::as_str)
     }
 
     /// Name of a link.
