@@ -53,6 +53,8 @@ codes! {
         ReassemblyFull "reassembly_full" "too many fragments wait already",
         FragmentOverlap "fragment_overlap" "fragments contradict each other (RFC 5722)",
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
+        FragmentOverlap "fragment_overlap" "a fragment that repeats or contradicts another of its datagram",
+        ReassemblyFull "reassembly_full" "no room to keep more fragments",
         NotForMe "not_for_me" "not addressed to this host",
         PortUnreachable "port_unreachable" "nobody listens on that port",
         // IPsec

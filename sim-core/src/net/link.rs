@@ -33,7 +33,8 @@ const UNITS_PER_OCTET: u64 = 8_000_000_000;
 /// What one direction is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DirectionConfig {
-    /// Bits per second of the transmitter, counting whole IP packets; `None` sends in no time and never queues.
+    /// Bits per second of the transmitter, counting whole IP packets; `None` sends in no time and never queues. Zero
+    /// counts as one.
     pub rate: Option<u64>,
     /// What the queue holds at most. Without a rate there is no queue.
     pub queue: QueueLimit,
@@ -74,6 +75,7 @@ impl Default for DirectionConfig {
 }
 
 /// How much a queue holds. What is being transmitted counts: the octets of it that have not left, and one packet.
+/// An idle transmitter takes any packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueueLimit {
     /// Octets.
@@ -289,7 +291,8 @@ impl Direction {
 
     /// What follows from the configuration.
     fn configured(&mut self) {
-        let c = &self.config;
+        let c = &mut self.config;
+        c.rate = c.rate.map(|rate| rate.max(1));
         self.impaired = c.loss != Loss::None
             || c.jitter != Jitter::None
             || !c.reorder.chance.is_never()
@@ -354,8 +357,8 @@ impl Direction {
             }
         }
         let units = units + self.busy_carry;
-        self.busy_until += Duration::from_nanos(units / rate.max(1));
-        self.busy_carry = units % rate.max(1);
+        self.busy_until += Duration::from_nanos(units / rate);
+        self.busy_carry = units % rate;
         if self.config.queue.packets.is_some() {
             self.departures.push_back(self.busy_until);
         }
@@ -417,6 +420,9 @@ impl Direction {
 
 /// Flips the bit that a 32-bit draw points at, evenly over the packet.
 fn flip_bit(bytes: &mut [u8], draw: u32) {
+    if bytes.is_empty() {
+        return;
+    }
     let bit = ((u64::from(draw) * (bytes.len() as u64 * 8)) >> 32) as usize;
     bytes[bit / 8] ^= 0x80 >> (bit % 8);
 }
