@@ -1,1 +1,4 @@
 //! Scenarios.
+
+pub mod measure;
+pub mod report;
