@@ -64,7 +64,7 @@ impl ReplayWindow {
     }
 
     fn place(&self, number: u32) -> (usize, u64) {
-        let word = number as usize / 64 & (self.seen.len() - 1);
+        let word = (number as usize / 64) & (self.seen.len() - 1);
         (word, 1 << (number % 64))
     }
 }
