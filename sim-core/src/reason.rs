@@ -50,8 +50,6 @@ codes! {
         BlackholeRoute "blackhole_route" "the best route is a blackhole",
         TtlExceeded "ttl_exceeded" "the TTL reached zero (RFC 1812 section 5.3.1)",
         FragmentationNeeded "fragmentation_needed" "too big for the next link and DF is set (RFC 1191)",
-        ReassemblyFull "reassembly_full" "too many fragments wait already",
-        FragmentOverlap "fragment_overlap" "fragments contradict each other (RFC 5722)",
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
         FragmentOverlap "fragment_overlap" "a fragment that repeats or contradicts another of its datagram",
         ReassemblyFull "reassembly_full" "no room to keep more fragments",
