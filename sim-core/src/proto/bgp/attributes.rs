@@ -183,11 +183,7 @@ impl Attributes {
         }
         if narrow && self.as_path.is_wide() {
             let (path, long) = self.as_path.to_as4_wire();
-            out.push(attribute(
-                OPTIONAL | TRANSITIVE,
-                long,
-                Value::As4Path(path),
-            ));
+            out.push(attribute(OPTIONAL | TRANSITIVE, long, Value::As4Path(path)));
         }
         if let Some((asn, router)) = self.aggregator
             && narrow
@@ -328,8 +324,7 @@ impl<'a> Raw<'a> {
         }
         let mut context = BgpParsingContext::default();
         context.set_asn4(session.four_octet_as);
-        let parsed =
-            wire::PathAttribute::parse(&mut SliceReader::new(self.whole), &mut context);
+        let parsed = wire::PathAttribute::parse(&mut SliceReader::new(self.whole), &mut context);
         match (parsed.as_ref().map(wire::PathAttribute::value), self.code) {
             (Ok(value), _) => self.keep(value, found),
             (Err(_), code::ORIGIN) => Err(self.error(Notification::BAD_ORIGIN)),
@@ -425,7 +420,11 @@ impl Found {
                 (Some(_), None) if self.as_path.is_some() => code::NEXT_HOP,
                 (Some(_), _) => code::AS_PATH,
             };
-            return if reachable { Err(missing(first)) } else { Ok(None) };
+            return if reachable {
+                Err(missing(first))
+            } else {
+                Ok(None)
+            };
         };
         let external = session.is_external();
         if !external && reachable && self.local_pref.is_none() {
