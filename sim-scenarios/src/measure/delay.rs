@@ -67,12 +67,13 @@ impl Tally {
         tally
     }
 
-    /// The share of the probes with a known fate that were lost, from 0 to 1; 0 if there are none.
+    /// The share of the probes with a known fate that were lost, from 0 to 1 in steps of 1e-9 (so that it prints as a
+    /// short decimal); 0 if there are none.
     pub fn loss(self) -> f64 {
-        match self.received + self.lost {
-            0 => 0.0,
-            known => self.lost as f64 / known as f64,
-        }
+        const STEPS: u128 = 1_000_000_000;
+        let known = u128::from(self.received + self.lost).max(1);
+        let steps = (u128::from(self.lost) * STEPS + known / 2) / known;
+        steps as f64 / STEPS as f64
     }
 }
 

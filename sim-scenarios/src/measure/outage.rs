@@ -22,6 +22,8 @@
 //! the time sends a stream from the other end. Because a reply needs both directions, a round trip always ends
 //! with the later of the two.
 
+use std::collections::BTreeMap;
+
 use sim_core::id::RecordId;
 use sim_core::time::{Duration, Instant};
 
@@ -83,6 +85,8 @@ pub struct StreamLog {
     pub interval: Duration,
     /// True if the responder answers; a stream that is not echoed has a forward direction only.
     pub echo: bool,
+    /// The shortest run of lost probes that is called an outage; 0 is taken as 1.
+    pub min_lost: u32,
     /// The probes, in order of sending.
     pub probes: Vec<Probe>,
 }
@@ -135,12 +139,13 @@ impl Direction {
 }
 
 impl StreamLog {
-    /// A stream that has sent nothing yet.
+    /// A stream that has sent nothing yet, with the usual [`MIN_LOST`].
     pub fn new(name: impl Into<String>, interval: Duration, echo: bool) -> Self {
         Self {
             name: name.into(),
             interval,
             echo,
+            min_lost: MIN_LOST,
             probes: Vec::new(),
         }
     }
@@ -197,13 +202,9 @@ impl StreamLog {
     }
 }
 
-/// The outages of one direction of a stream, in order of time. A `min_lost` of 0 is taken as 1.
-pub fn outages(
-    log: &StreamLog,
-    direction: Direction,
-    min_lost: u32,
-    causes: &dyn Causes,
-) -> Vec<Outage> {
+/// The outages of one direction of a stream, in order of time.
+pub fn outages(log: &StreamLog, direction: Direction, causes: &dyn Causes) -> Vec<Outage> {
+    let min_lost = log.min_lost;
     let mut found = Vec::new();
     let mut run = Run::default();
     for probe in &log.probes {
@@ -229,6 +230,28 @@ pub fn attribute(lost_to: &[RecordId], causes: &dyn Causes) -> Option<FaultIndex
         .iter()
         .filter(|cause| previous.replace(**cause) != Some(**cause))
         .find_map(|cause| causes.fault_behind(*cause))
+}
+
+/// How many probes each fault took, in whichever direction and whether or not they make an outage.
+pub fn taken(log: &StreamLog, causes: &dyn Causes) -> BTreeMap<FaultIndex, u64> {
+    let mut counts = BTreeMap::new();
+    let mut known = None;
+    for probe in &log.probes {
+        let cause = match (probe.request, probe.reply) {
+            (Fate::Lost { cause }, _) | (Fate::Arrived { .. }, Fate::Lost { cause }) => cause,
+            _ => continue,
+        };
+        // Probes that follow each other are mostly lost to the same record.
+        let owner = match known {
+            Some((record, owner)) if record == cause => owner,
+            _ => causes.fault_behind(cause),
+        };
+        known = Some((cause, owner));
+        if let Some(fault) = owner {
+            *counts.entry(fault).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The outage that decides how long a fault hurt: of those it owns the one that ended last, and of several such the one
@@ -325,7 +348,7 @@ mod tests {
 
     fn spans(story: &str, direction: Direction) -> Vec<(u64, Option<u64>, u64)> {
         let secs = |at: Instant| at.as_nanos() / 1_000_000_000;
-        outages(&log(story), direction, MIN_LOST, &OneFault)
+        outages(&log(story), direction, &OneFault)
             .iter()
             .map(|o| (secs(o.start), o.end.map(secs), o.lost))
             .collect()
@@ -389,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_dark_outage_lasts_until_the_end_of_the_run() {
-        let found = outages(&log("..qqqq"), Direction::Forward, MIN_LOST, &OneFault);
+        let found = outages(&log("..qqqq"), Direction::Forward, &OneFault);
         assert_eq!(
             found[0].duration(Instant::from_secs(6)),
             Duration::from_secs(4)
@@ -400,7 +423,7 @@ mod tests {
     #[test]
     fn the_fault_that_began_the_darkness_owns_it() {
         let owner =
-            |story| outages(&log(story), Direction::Forward, MIN_LOST, &OneFault)[0].fault;
+            |story| outages(&log(story), Direction::Forward, &OneFault)[0].fault;
         assert_eq!(owner("..qqq.."), Some(FaultIndex(0)));
         assert_eq!(
             owner(".cqqq.."),
@@ -408,6 +431,15 @@ mod tests {
             "a loss by chance just before"
         );
         assert_eq!(owner("..ccc.."), None, "three losses by chance");
+    }
+
+    #[test]
+    fn each_fault_is_charged_with_the_probes_it_took() {
+        assert_eq!(
+            taken(&log(".q.cr?!r."), &OneFault),
+            BTreeMap::from([(FaultIndex(0), 3)]),
+            "a request and two replies; chance took one more, and two are in flight"
+        );
     }
 
     #[test]
@@ -432,7 +464,7 @@ mod tests {
         let all: Vec<_> = log
             .directions()
             .iter()
-            .flat_map(|d| outages(&log, *d, MIN_LOST, &OneFault))
+            .flat_map(|d| outages(&log, *d, &OneFault))
             .collect();
         let decisive = decisive(all.iter(), FaultIndex(0)).unwrap();
         assert_eq!(decisive.end, Some(Instant::from_secs(8)));

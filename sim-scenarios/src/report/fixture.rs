@@ -6,7 +6,7 @@ use sim_core::id::RecordId;
 use sim_core::time::{Duration, Instant};
 
 use super::{Identity, Outcome, build};
-use crate::measure::outage::{MIN_LOST, StreamLog};
+use crate::measure::outage::StreamLog;
 use crate::measure::{
     Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step,
     StepKind, Transition,
@@ -55,8 +55,8 @@ impl Causes for Ladder {
         };
         vec![
             step(60_000, "internet-a", StepKind::Fault, "path-a-dark", "blackhole", 0),
-            step(67_900, "internet-a", StepKind::PacketDropped, "bgp tunnel-a KEEPALIVE", "blackhole", 7_900),
-            step(87_900, "vpn-a", StepKind::TimerExpired, "bgp tunnel-a", "hold_timer", 20_000),
+            step(67_900, "internet-a", StepKind::PacketDropped, "bgp tunnel-a KEEPALIVE", "blackhole", 0),
+            step(87_900, "vpn-a", StepKind::TimerExpired, "bgp tunnel-a", "hold_timer", 27_900),
             step(87_900, "vpn-a", StepKind::SessionChanged, "bgp tunnel-a", "hold_timer_expired", 0),
             Step {
                 assumption: Some(assumption),
@@ -234,7 +234,7 @@ pub(super) fn failover() -> Outcome {
         seed: 7,
         digest: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
     };
-    let mut outcome = build(identity, &observed, &Ladder, MIN_LOST);
+    let mut outcome = build(identity, &observed, &Ladder);
     outcome.report.expectations = vec![
         super::model::Expectation {
             text: "round-trip outage of office-to-app between 20s and 32s".into(),

@@ -18,7 +18,7 @@ use sim_core::time::Instant;
 use crate::measure::delay::{self, Quantiles, Tally};
 use crate::measure::outage::{self, Direction, Fate, StreamLog};
 use crate::measure::{self, Causes, FaultIndex, FaultLog, Observed, SessionLog};
-use model::{Milliseconds, Report, Seconds};
+use model::{Milliseconds, Report};
 
 /// What identifies a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Detail {
     pub routes: Vec<measure::RouteChange>,
     /// Times without an answer, per stream and direction, single losses included.
     pub losses: Vec<Losses>,
+    /// How many probes each fault of the report took, in any direction, outage or not.
+    pub taken: Vec<u64>,
 }
 
 /// When a direction of a stream lost probes.
@@ -58,21 +60,18 @@ pub struct Losses {
     pub probe: String,
     /// Which direction.
     pub direction: Direction,
+    /// From the first probe sent to the last.
+    pub lived: (Instant, Instant),
     /// Start and end of each run of lost probes, however short.
     pub spans: Vec<(Instant, Instant)>,
 }
 
 /// Measures a run. `expectations` are judged by the caller, who may look at a report without them first.
-pub fn build(
-    identity: Identity,
-    observed: &Observed,
-    causes: &dyn Causes,
-    min_lost: u32,
-) -> Outcome {
+pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Outcome {
     let found: Vec<(&StreamLog, Vec<outage::Outage>)> = observed
         .streams
         .iter()
-        .map(|log| (log, stream_outages(log, min_lost, causes)))
+        .map(|log| (log, stream_outages(log, causes)))
         .collect();
     let paths: Vec<Vec<measure::Step>> = (0..observed.faults.len())
         .map(|i| decisive_path(FaultIndex(i), &found, causes))
@@ -131,14 +130,15 @@ pub fn build(
             .iter()
             .flat_map(|log| losses(log, observed.end))
             .collect(),
+        taken: taken(observed, causes),
     };
     Outcome { report, detail }
 }
 
-fn stream_outages(log: &StreamLog, min_lost: u32, causes: &dyn Causes) -> Vec<outage::Outage> {
+fn stream_outages(log: &StreamLog, causes: &dyn Causes) -> Vec<outage::Outage> {
     log.directions()
         .iter()
-        .flat_map(|direction| outage::outages(log, *direction, min_lost, causes))
+        .flat_map(|direction| outage::outages(log, *direction, causes))
         .collect()
 }
 
@@ -261,6 +261,16 @@ fn assumptions(paths: &[Vec<measure::Step>]) -> Vec<model::Assumption> {
         .collect()
 }
 
+fn taken(observed: &Observed, causes: &dyn Causes) -> Vec<u64> {
+    let mut counts = vec![0; observed.faults.len()];
+    for log in &observed.streams {
+        for (fault, probes) in outage::taken(log, causes) {
+            counts[fault.0] += probes;
+        }
+    }
+    counts
+}
+
 fn losses(log: &StreamLog, end: Instant) -> impl Iterator<Item = Losses> {
     log.directions().iter().map(move |&direction| {
         let mut spans = Vec::new();
@@ -280,6 +290,10 @@ fn losses(log: &StreamLog, end: Instant) -> impl Iterator<Item = Losses> {
         Losses {
             probe: log.name.clone(),
             direction,
+            lived: (
+                log.probes.first().map_or(end, |p| p.sent_at),
+                log.probes.last().map_or(end, |p| p.sent_at),
+            ),
             spans,
         }
     })
@@ -317,6 +331,11 @@ mod tests {
         assert_eq!(report.faults[0].critical_path.len(), 6);
         assert!(report.faults[1].critical_path.is_empty(), "healing lost nothing");
         assert_eq!(report.assumptions.len(), 1);
+        assert_eq!(
+            fixture::failover().detail.taken,
+            [1_446, 0],
+            "the one lost at 120 s is chance"
+        );
     }
 
     #[test]

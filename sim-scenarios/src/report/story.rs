@@ -3,14 +3,15 @@
 //! The answer comes first, then what happened in order, then where the time went, then the evidence.
 
 use std::fmt::Write as _;
+use std::iter::repeat;
 
 use sim_core::reason::TimerKind;
 use sim_core::time::Duration;
 
-use super::is_established;
+use super::{Outcome, is_established};
 use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
-use crate::measure::StepKind;
 use crate::measure::outage::Direction;
+use crate::measure::{RouteChange, StepKind};
 
 /// Characters in the bar of a waterfall.
 const BAR: usize = 24;
@@ -52,15 +53,16 @@ pub struct Table {
 }
 
 /// Tells the whole report.
-pub fn tell(report: &Report) -> Vec<Section> {
-    let mut sections = vec![answer(report), timeline(report)];
+pub fn tell(outcome: &Outcome) -> Vec<Section> {
+    let report = &outcome.report;
+    let mut sections = vec![answer(outcome), timeline(outcome)];
     sections.extend(report.faults.iter().filter_map(waterfall));
     sections.extend([
         outages(report),
         probes(report),
         drops(report),
         sessions(report),
-        routes(report),
+        routes(outcome),
         expectations(report),
         assumptions(report),
         identity(report),
@@ -101,11 +103,15 @@ fn shortened(head: &[&'static str], mut rows: Vec<Vec<String>>) -> Vec<Block> {
     blocks
 }
 
-fn answer(report: &Report) -> Section {
+/// The first section alone.
+pub fn answer(outcome: &Outcome) -> Section {
+    let report = &outcome.report;
+    let taken = outcome.detail.taken.iter().copied().chain(repeat(0));
     let mut sentences: Vec<String> = report
         .faults
         .iter()
-        .map(|fault| fault_answer(report, fault))
+        .zip(taken)
+        .map(|(fault, taken)| fault_answer(report, fault, taken))
         .collect();
     let orphans: Vec<&Outage> = report.outages.iter().filter(|o| o.fault.is_none()).collect();
     if !orphans.is_empty() {
@@ -131,7 +137,7 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-fn fault_answer(report: &Report, fault: &Fault) -> String {
+fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
     let mut text = format!("{} at {}: ", what(fault), fault.at_s);
     let owned: Vec<&Outage> = report
         .outages
@@ -139,11 +145,15 @@ fn fault_answer(report: &Report, fault: &Fault) -> String {
         .filter(|o| o.fault.as_ref() == Some(&fault.id))
         .collect();
     if owned.is_empty() {
-        text.push_str("no probe stream went dark.");
+        text.push_str("no probe stream went dark");
     } else {
         text.push_str(&darkness(report, &owned));
-        text.push('.');
     }
+    let _ = match taken {
+        0 => write!(text, ", no probe was lost to it."),
+        1 => write!(text, ", one probe was lost to it."),
+        _ => write!(text, ", {taken} probes were lost to it."),
+    };
     if let Some(step) = costliest(fault) {
         let _ = write!(
             text,
@@ -245,7 +255,8 @@ fn settled(report: &Report, fault: &Fault) -> Option<Seconds> {
         .max()
 }
 
-fn timeline(report: &Report) -> Section {
+fn timeline(outcome: &Outcome) -> Section {
+    let report = &outcome.report;
     let first_fault = report.faults.first().map(|f| f.at_s);
     let mut rows: Vec<(Seconds, String)> = Vec::new();
     for fault in &report.faults {
@@ -266,6 +277,11 @@ fn timeline(report: &Report) -> Section {
             })
         }));
     }
+    let moved = |change: &&RouteChange| first_fault.is_some_and(|at| Seconds::from(change.at) >= at);
+    for change in outcome.detail.routes.iter().filter(moved) {
+        let text = format!("{}: {} {} ({})", change.node, change.prefix, hop(change), change.reason);
+        rows.push((change.at.into(), text));
+    }
     for outage in &report.outages {
         let name = format!("{} {}", outage.probe, words(&outage.direction));
         rows.push((outage.start_s, format!("{name}: dark")));
@@ -281,6 +297,13 @@ fn timeline(report: &Report) -> Section {
             .map(|(at, text)| vec![at.to_string(), text])
             .collect(),
     )
+}
+
+fn hop(change: &RouteChange) -> String {
+    match &change.via {
+        Some(via) => format!("via {via}"),
+        None => "unreachable".into(),
+    }
 }
 
 fn title(session: &Session) -> String {
@@ -483,7 +506,27 @@ fn sessions(report: &Report) -> Section {
     )
 }
 
-fn routes(report: &Report) -> Section {
+fn routes(outcome: &Outcome) -> Section {
+    let changes = &outcome.detail.routes;
+    let rows = changes
+        .iter()
+        .map(|change| {
+            vec![
+                Seconds::from(change.at).to_string(),
+                change.node.clone(),
+                change.prefix.clone(),
+                hop(change),
+                change.reason.to_string(),
+            ]
+        })
+        .collect();
+    let head = [">at", "node", "prefix", "now", "reason"];
+    let mut section = tabled("Routes", &head, rows);
+    section.blocks.extend(settling(&outcome.report));
+    section
+}
+
+fn settling(report: &Report) -> Vec<Block> {
     let rows = report
         .convergence
         .iter()
@@ -497,11 +540,8 @@ fn routes(report: &Report) -> Section {
             ]
         })
         .collect();
-    tabled(
-        "Routes",
-        &["because of", "node", "prefix", ">settled after", ">changes"],
-        rows,
-    )
+    let head = ["because of", "node", "prefix", ">settled after", ">changes"];
+    tabled("", &head, rows).blocks
 }
 
 fn expectations(report: &Report) -> Section {

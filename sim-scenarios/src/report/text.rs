@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 
-use super::model::Report;
+use super::Outcome;
 use super::story::{self, Block, Section, Table, plain};
 
 /// How the text is laid out.
@@ -30,13 +30,22 @@ const GREEN: &str = "\u{1b}[32m";
 const RESET: &str = "\u{1b}[0m";
 
 /// The whole report, ending in a newline.
-pub fn render(report: &Report, layout: Layout) -> String {
+pub fn render(outcome: &Outcome, layout: Layout) -> String {
+    render_all(&story::tell(outcome), layout)
+}
+
+/// The answer alone, ending in a newline.
+pub fn render_answer(outcome: &Outcome, layout: Layout) -> String {
+    render_all(&[story::answer(outcome)], layout)
+}
+
+fn render_all(sections: &[Section], layout: Layout) -> String {
     let mut out = String::new();
-    for section in story::tell(report) {
+    for section in sections {
         if !out.is_empty() {
             out.push('\n');
         }
-        render_section(&section, layout, &mut out);
+        render_section(section, layout, &mut out);
     }
     out
 }
@@ -111,14 +120,13 @@ mod tests {
 
     #[test]
     fn a_failover_reads_well() {
-        let outcome = fixture::failover();
-        insta::assert_snapshot!(render(&outcome.report, Layout::default()));
+        insta::assert_snapshot!(render(&fixture::failover(), Layout::default()));
     }
 
     #[test]
     fn it_fits_a_narrow_terminal() {
         let layout = Layout { width: 80, styled: false };
-        let text = render(&fixture::failover().report, layout);
+        let text = render(&fixture::failover(), layout);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
@@ -126,9 +134,9 @@ mod tests {
 
     #[test]
     fn styles_only_if_asked_for() {
-        let report = fixture::failover().report;
-        assert!(!render(&report, Layout::default()).contains('\u{1b}'));
+        let outcome = fixture::failover();
+        assert!(!render(&outcome, Layout::default()).contains('\u{1b}'));
         let styled = Layout { width: 100, styled: true };
-        assert!(render(&report, styled).contains(RED));
+        assert!(render(&outcome, styled).contains(RED));
     }
 }

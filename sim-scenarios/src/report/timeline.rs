@@ -68,7 +68,7 @@ struct Span {
 
 fn lanes(outcome: &Outcome) -> Vec<Lane> {
     let end = seconds(outcome.report.simulated_s.0);
-    let mut lanes = probe_lanes(outcome, end);
+    let mut lanes = probe_lanes(outcome);
     lanes.extend(route_lanes(&outcome.detail, end));
     lanes.extend(outcome.report.sessions.iter().map(|s| session_lane(s, end)));
     lanes
@@ -82,11 +82,11 @@ fn at(instant: Instant) -> f64 {
     seconds(instant.since_start())
 }
 
-fn probe_lanes(outcome: &Outcome, end: f64) -> Vec<Lane> {
+fn probe_lanes(outcome: &Outcome) -> Vec<Lane> {
     let lane = |losses: &super::Losses| {
         let mut spans = vec![Span {
-            from: 0.0,
-            to: end,
+            from: at(losses.lived.0),
+            to: at(losses.lived.1),
             colour: GOOD,
             text: String::new(),
         }];
@@ -235,7 +235,7 @@ fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Draw
 }
 
 fn mark(area: &Area, fault: &Fault, n: usize, x: i32, floor: i32) -> Drawn {
-    let colour = if fault.heals.is_some() { GOOD } else { BAD };
+    let colour = if fault.heals.is_some() { INK } else { BAD };
     // Two rows of names, so that neighbours do not write over each other.
     let top = TOP - 28 + 13 * (n % 2) as i32;
     for y in (top..floor).step_by(6) {
