@@ -304,7 +304,8 @@ mod tests {
         }
     }
 
-    /// RFC 1122 section 3.2.2 divides the messages: errors are 3, 4, 5, 11 and 12; queries 0, 8, 9, 10, 13 to 18.
+    /// RFC 1122 section 3.2.2 divides the messages: errors are 3, 4, 5, 11 and 12; queries 0, 8, 13 to 18. RFC 1256 adds
+    /// the queries 9 and 10.
     #[test]
     fn errors_and_queries() {
         let errors: Vec<u8> = (0..=18)
