@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
-use crate::id::{Port, RecordId, SessionId};
+use crate::id::{Port, RecordId};
 
 /// Administrative distances that Cisco IOS and FRR use by default. They are a convention of routers, not a standard.
 pub mod distance {
@@ -33,8 +33,8 @@ pub enum RouteSource {
     Connected,
     /// The operator.
     Static,
-    /// The BGP session that it was learned from.
-    Bgp(SessionId),
+    /// The BGP speaker, which knows one best route to a prefix.
+    Bgp,
     /// A gateway that propagates its routes into another table, as a VGW does into a VPC's.
     Propagated,
     /// The underlay, whose routing is computed and not simulated.
@@ -334,7 +334,7 @@ mod tests {
         })
     }
 
-    const SESSION: RouteSource = RouteSource::Bgp(SessionId(1));
+    const SESSION: RouteSource = RouteSource::Bgp;
 
     #[test]
     fn the_longest_prefix_wins_whatever_it_costs() {
@@ -361,7 +361,7 @@ mod tests {
             route("10.0.0.0/8", RouteSource::Static, 20, 0, 7),
             route("10.0.0.0/8", SESSION, 20, 0, 1),
             route("10.0.0.0/8", SESSION, 20, 0, 4),
-            route("10.0.0.0/8", RouteSource::Bgp(SessionId(2)), 20, 0, 0),
+            route("10.0.0.0/8", RouteSource::Propagated, 20, 0, 0),
         ];
         for rotation in 0..ranked.len() {
             let mut arrivals = ranked;

@@ -114,7 +114,7 @@ impl Host {
                     }
                     (ECHO_PORT, _) | (_, DISCARD_PORT) => None,
                     _ => {
-                        self.ip.refuse(cx, &packet, IcmpKind::PortUnreachable, 0);
+                        self.ip.refuse(cx, &packet, IcmpKind::PortUnreachable);
                         return cx.drop(&packet, DropReason::PortUnreachable, RecordId::GENESIS);
                     }
                 },

@@ -179,7 +179,7 @@ impl Ip {
     /// Chooses the way of a packet in transit, one hop older. Its sender hears why if there is none.
     pub fn forward(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
         if !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
-            self.refuse(cx, &packet, IcmpKind::TtlExceeded, 0);
+            self.refuse(cx, &packet, IcmpKind::TtlExceeded);
             cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
             return None;
         }
@@ -199,43 +199,53 @@ impl Ip {
             Some(route) => (DropReason::BlackholeRoute, route.since),
             None => (self.no_route, self.changed),
         };
-        self.refuse(cx, &packet, IcmpKind::NetUnreachable, 0);
+        self.refuse(cx, &packet, IcmpKind::NetUnreachable);
         cx.drop(&packet, reason, blame);
         None
     }
 
-    /// Makes a packet fit a port: whole, in fragments, or refused with "fragmentation needed". Calls `send` for each.
-    pub fn fit(&mut self, cx: &mut Cx, port: Port, packet: Packet, mut send: impl FnMut(&mut Self, &mut Cx, Packet)) {
-        let mtu = self.interfaces.get(port.index()).copied().flatten().map_or(u32::MAX, |i| i.mtu) as usize;
-        if packet.len() <= mtu {
-            return send(self, cx, packet);
-        }
-        if Ipv4Packet::new_unchecked(packet.bytes()).dont_fragment() {
-            self.refuse(cx, &packet, IcmpKind::FragmentationNeeded, mtu as u16);
-            return cx.drop(&packet, DropReason::FragmentationNeeded, RecordId::GENESIS);
-        }
+    /// True if a packet goes through a port whole.
+    pub fn fits(&self, port: Port, packet: &Packet) -> bool {
+        packet.len() <= self.mtu(port)
+    }
+
+    fn mtu(&self, port: Port) -> usize {
+        self.interfaces.get(port.index()).copied().flatten().map_or(usize::MAX, |i| i.mtu as usize)
+    }
+
+    /// Cuts a packet that does not fit a port. If that is forbidden, its sender hears so and nothing is left.
+    pub fn cut(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Vec<Packet> {
+        let mtu = self.mtu(port);
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
-                for part in parts {
-                    cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id));
-                    send(self, cx, part);
-                }
+                parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                parts
             }
-            Err(reason) => cx.drop(&packet, reason, RecordId::GENESIS),
+            Err(reason) => {
+                if reason == DropReason::FragmentationNeeded {
+                    self.refuse(cx, &packet, Trouble::fragmentation_needed(mtu as u32));
+                }
+                cx.drop(&packet, reason, RecordId::GENESIS);
+                Vec::new()
+            }
         }
     }
 
     /// Sends a packet out of a physical port, in fragments if it must.
     pub fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        self.fit(cx, port, packet, |_, cx, packet| cx.send(port, packet));
+        if self.fits(port, &packet) {
+            return cx.send(port, packet);
+        }
+        for part in self.cut(cx, port, packet) {
+            cx.send(port, part);
+        }
     }
 
     /// Tells the sender of `packet` why it goes no further, if the rules allow (RFC 1812 section 4.3.2).
-    pub fn refuse(&mut self, cx: &mut Cx, packet: &Packet, kind: IcmpKind, mtu: u16) {
+    pub fn refuse(&mut self, cx: &mut Cx, packet: &Packet, trouble: impl Into<Trouble>) {
         let Some(&from) = self.own.first().filter(|_| self.talks) else { return };
         let meta = cx.meta();
-        let trouble = Trouble { kind, next_hop_mtu: mtu };
-        let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble, from, &[], meta) else { return };
+        let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble.into(), from, &[], meta) else { return };
         cx.created(&reply);
         let destination = Ipv4Packet::new_unchecked(reply.bytes()).dst();
         if let Some(&Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
@@ -295,7 +305,7 @@ impl Ip {
     pub fn timeout(&mut self, cx: &mut Cx) {
         for fragments in self.fragments.handle_timeout(cx.now) {
             if let Some(first) = fragments.first() {
-                self.refuse(cx, first, IcmpKind::ReassemblyTimeExceeded, 0);
+                self.refuse(cx, first, IcmpKind::ReassemblyTimeExceeded);
             }
             fragments.iter().for_each(|p| cx.drop(p, DropReason::ReassemblyTimeout, RecordId::GENESIS));
         }

@@ -3,10 +3,15 @@
 //! A [`Node`] is one of a closed set of boxed devices; a new device is one file and one variant here. The world touches
 //! a device through [`Device`]; everything that a device does goes through [`Cx`].
 
+pub mod cgw;
 mod cx;
+pub mod endpoint;
+pub mod gateway;
 pub mod host;
 pub mod ip;
 pub mod router;
+pub mod routing;
+pub mod tunnel;
 pub mod vgw;
 pub mod vpc;
 
@@ -50,8 +55,10 @@ pub enum Notice {
 /// The attributes of a BGP route that an AWS gateway compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The AS_PATH, nearest AS first.
-    pub as_path: Vec<u32>,
+    /// Length of the AS_PATH, as BGP counts it.
+    pub length: usize,
+    /// The nearest AS in it.
+    pub neighbour: Option<u32>,
     /// MULTI_EXIT_DISC, if the peer sent one.
     pub med: Option<u32>,
 }
@@ -107,6 +114,10 @@ pub enum Node {
     Host(Box<host::Host>),
     /// A plain IPv4 router.
     Router(Box<router::Router>),
+    /// A customer gateway.
+    Cgw(Box<cgw::Cgw>),
+    /// AWS's end of a VPN tunnel.
+    VpnEndpoint(Box<endpoint::VpnEndpoint>),
     /// A virtual private gateway.
     Vgw(Box<vgw::Vgw>),
     /// A VPC.
@@ -118,6 +129,8 @@ impl Node {
         match self {
             Self::Host(d) => &mut **d,
             Self::Router(d) => &mut **d,
+            Self::Cgw(d) => &mut **d,
+            Self::VpnEndpoint(d) => &mut **d,
             Self::Vgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
         }

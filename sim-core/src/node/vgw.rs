@@ -188,8 +188,8 @@ struct Candidate {
 /// Best first. MED is compared between candidates of the same neighbouring AS only, so it is not a total order: as in
 /// RFC 4271 section 9.1.2.2 c, a candidate that another of its neighbour AS beats by MED is put behind all others.
 fn rank(candidates: &mut [Candidate]) {
-    let first_as = |c: &Candidate| c.path.as_ref().and_then(|p| p.as_path.first().copied());
-    let length = |c: &Candidate| c.path.as_ref().map_or(0, |p| p.as_path.len());
+    let first_as = |c: &Candidate| c.path.as_ref().and_then(|p| p.neighbour);
+    let length = |c: &Candidate| c.path.as_ref().map_or(0, |p| p.length);
     let med = |c: &Candidate| c.path.as_ref().and_then(|p| p.med).unwrap_or(0);
     let beaten: Vec<u16> = candidates
         .iter()
@@ -276,7 +276,11 @@ mod tests {
     use super::*;
 
     fn candidate(tunnel: u16, path: Option<(&[u32], u32)>, preference: usize) -> Candidate {
-        let path = path.map(|(as_path, med)| Path { as_path: as_path.to_vec(), med: Some(med) });
+        let path = path.map(|(as_path, med)| Path {
+            length: as_path.len(),
+            neighbour: as_path.first().copied(),
+            med: Some(med),
+        });
         Candidate { tunnel, path, preference: Some(preference) }
     }
 
