@@ -250,7 +250,8 @@ impl Leaf for Address {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         text.parse().map_err(|_| {
-            text.contains('/').then(|| "here it is without a prefix length".into())
+            text.contains('/')
+                .then(|| "here it is without a prefix length".into())
         })
     }
 }
@@ -264,9 +265,9 @@ impl Leaf for Prefix {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         text.parse().map_err(|_| {
-            text.parse::<Ipv4Addr>()
-                .is_ok()
-                .then(|| format!("the prefix length is missing: \"{text}/32\" is this address alone"))
+            text.parse::<Ipv4Addr>().is_ok().then(|| {
+                format!("the prefix length is missing: \"{text}/32\" is this address alone")
+            })
         })
     }
 }
@@ -279,15 +280,22 @@ pub struct When {
 }
 
 impl Leaf for When {
-    const EXPECTED: &'static str = "a moment like \"300s\", or a range to draw it from like \"300s..310s\"";
+    const EXPECTED: &'static str =
+        "a moment like \"300s\", or a range to draw it from like \"300s..310s\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         let moment = |text: &str| quantity(text.trim(), TIME).map(Duration::from_nanos);
         match text.split_once("..") {
-            None => moment(text).map(|at| Self { earliest: at, latest: at }),
+            None => moment(text).map(|at| Self {
+                earliest: at,
+                latest: at,
+            }),
             Some((earliest, latest)) => {
-                let when = Self { earliest: moment(earliest)?, latest: moment(latest)? };
+                let when = Self {
+                    earliest: moment(earliest)?,
+                    latest: moment(latest)?,
+                };
                 if when.earliest <= when.latest {
                     Ok(when)
                 } else {
@@ -300,7 +308,9 @@ impl Leaf for When {
 
 /// A decimal number and a unit, as a whole number of the smallest unit.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Because> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {
@@ -327,13 +337,17 @@ fn decimal(whole: &str, fraction: &str, scale: u64) -> Result<u64, Because> {
     }
     let too_fine = || Some("it is finer than can be told apart".to_owned());
     let digits: u128 = fraction.parse().map_err(|_| too_fine())?;
-    let power = u32::try_from(fraction.len()).ok().and_then(|n| 10u128.checked_pow(n));
+    let power = u32::try_from(fraction.len())
+        .ok()
+        .and_then(|n| 10u128.checked_pow(n));
     let power = power.ok_or_else(too_fine)?;
     let part = digits.checked_mul(u128::from(scale)).ok_or_else(too_fine)?;
     if part % power != 0 {
         return Err(too_fine());
     }
-    whole.checked_add((part / power) as u64).ok_or_else(too_large)
+    whole
+        .checked_add((part / power) as u64)
+        .ok_or_else(too_large)
 }
 
 /// Where a pre-shared key comes from.
@@ -381,6 +395,11 @@ impl Psk {
         } else {
             Ok(Self(key.to_owned()))
         }
+    }
+
+    /// A key that keeps the rules by the way it was made.
+    pub(crate) fn drawn(key: String) -> Self {
+        Self(key)
     }
 
     /// The key's octets, to be given to IKE and to nothing else.
@@ -466,7 +485,11 @@ impl Leaf for DropReason {
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let code = scalar.text()?;
-        Self::ALL.iter().find(|reason| reason.code() == code).copied().ok_or(None)
+        Self::ALL
+            .iter()
+            .find(|reason| reason.code() == code)
+            .copied()
+            .ok_or(None)
     }
 }
 
@@ -487,6 +510,35 @@ impl Leaf for Detector {
             .map(|timer| Self::Timer(*timer))
             .or_else(|| reason().map(|reason| Self::Reason(*reason)))
             .ok_or(None)
+    }
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aes128 => "AES128",
+            Self::Aes128Gcm16 => "AES128-GCM-16",
+            Self::Aes256 => "AES256",
+            Self::Aes256Gcm16 => "AES256-GCM-16",
+        })
+    }
+}
+
+impl fmt::Display for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha1 => "SHA1",
+            Self::Sha2_256 => "SHA2-256",
+            Self::Sha2_384 => "SHA2-384",
+            Self::Sha2_512 => "SHA2-512",
+        })
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:07}", self.0 / 10_000_000, self.0 % 10_000_000);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 

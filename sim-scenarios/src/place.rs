@@ -24,12 +24,18 @@ pub(crate) struct Place {
 
 impl Place {
     fn of(slice: &str) -> Self {
-        Self { start: slice.as_ptr() as usize, len: slice.len() }
+        Self {
+            start: slice.as_ptr() as usize,
+            len: slice.len(),
+        }
     }
 
     /// As a range of octets of `text`, the whole that it was cut from.
     pub(crate) fn range_in(self, text: &str) -> Range<usize> {
-        let start = self.start.wrapping_sub(text.as_ptr() as usize).min(text.len());
+        let start = self
+            .start
+            .wrapping_sub(text.as_ptr() as usize)
+            .min(text.len());
         start..(start + self.len).min(text.len())
     }
 }
@@ -53,11 +59,17 @@ pub(crate) struct Unreadable {
 
 impl<'de, T: Leaf> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?.get_ron().trim();
-        let value = Scalar::read(raw).and_then(|scalar| T::read(&scalar)).map_err(|because| {
-            Unreadable { found: raw.chars().take(60).collect(), because }
-        });
-        Ok(Self { place: Place::of(raw), value })
+        let raw = <&'de RawValue>::deserialize(deserializer)?.trim().get_ron();
+        let value = Scalar::read(raw)
+            .and_then(|scalar| T::read(&scalar))
+            .map_err(|because| Unreadable {
+                found: raw.chars().take(60).collect(),
+                because,
+            });
+        Ok(Self {
+            place: Place::of(raw),
+            value,
+        })
     }
 }
 
@@ -72,6 +84,42 @@ impl<T: Leaf> JsonSchema for At<T> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         T::schema()
+    }
+}
+
+/// A list of leaves that has a place of its own: `["AES128", "AES256"]`.
+#[derive(Clone, Debug)]
+pub struct List<T> {
+    pub(crate) place: Place,
+    /// The items, or what stands there instead of a list.
+    pub(crate) items: Result<Vec<At<T>>, Unreadable>,
+}
+
+impl<'de, T: Leaf> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.trim().get_ron();
+        let items = ron::from_str(raw).map_err(|_| Unreadable {
+            found: raw.chars().take(60).collect(),
+            because: None,
+        });
+        Ok(Self {
+            place: Place::of(raw),
+            items,
+        })
+    }
+}
+
+impl<T: Leaf> JsonSchema for List<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("list of {}", T::EXPECTED).into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": T::schema(), "minItems": 1 })
     }
 }
 

@@ -810,15 +810,46 @@ pub struct Assume {
     pub preferred_med: u32,
     /// MED that AWS sends over the other tunnel.
     pub other_med: u32,
+    /// How TCP at AWS's end behaves.
+    pub aws_tcp: TcpProfile,
 }
 
 /// A number that the world uses and no document states.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Assumption {
+    /// What is assumed.
+    pub what: Assumed,
+    /// The node or tunnel that it is about; `None`: all.
+    pub owner: Option<String>,
     /// Where to change it, as a path for `--set`.
     pub parameter: String,
     /// Its value in this plan.
     pub value: String,
     /// Why this value.
     pub source: String,
+}
+
+/// What an assumption is about, so that a report can pick those that a critical path used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Assumed {
+    /// Time for a route change to take effect inside a gateway.
+    VgwProgrammingDelay,
+    /// Time for a gateway's route to reach VPC route tables.
+    VpcPropagationDelay,
+    /// MED values that AWS sends.
+    Med,
+    /// TCP of AWS's endpoints.
+    AwsTcp,
+    /// Which tunnel AWS prefers.
+    PreferredTunnel,
+    /// From where AWS counts the DPD timeout.
+    DpdBase,
+    /// When AWS repeats an IKE request.
+    Retransmission,
+    /// When AWS forgets a half-open IKE_SA.
+    HalfOpen,
+    /// How AWS draws the moment of rekeying.
+    RekeyFormula,
+    /// BGP timers of AWS's end that are not documented.
+    BgpTimers,
 }

@@ -17,7 +17,7 @@ use crate::leaf::{
     Address, Asn, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Rate, Size,
     Span, Text, When,
 };
-use crate::place::{At, Named};
+use crate::place::{At, List, Named};
 use crate::plan::{
     Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction, TcpProfile,
 };
@@ -400,9 +400,11 @@ pub struct Tunnel {
     /// Who begins: "add" (if not given: the customer gateway) or "start" (AWS too).
     pub startup_action: Option<At<StartupAction>>,
     /// Waits between retransmissions of AWS's IKE requests.
-    pub retransmission: Option<Vec<At<Span>>>,
+    pub retransmission: Option<List<Span>>,
     /// When AWS forgets an IKE_SA that nobody completes; 30s if not given.
     pub half_open_timeout: Option<At<Span>>,
+    /// Wait before AWS tries again, if it begins; 10s if not given.
+    pub retry: Option<At<Span>>,
     /// What the customer gateway has configured for this tunnel.
     #[serde(default)]
     pub customer: CustomerEnd,
@@ -413,11 +415,11 @@ pub struct Tunnel {
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// "AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16"; all if not given.
-    pub encryption: Option<Vec<At<Encryption>>>,
+    pub encryption: Option<List<Encryption>>,
     /// "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"; all if not given.
-    pub integrity: Option<Vec<At<Integrity>>>,
+    pub integrity: Option<List<Integrity>>,
     /// 2, 14 to 24, and 5 in phase 2 only; all if not given.
-    pub dh_groups: Option<Vec<At<Count>>>,
+    pub dh_groups: Option<List<Count>>,
     /// Lifetime; 28800s for phase 1 and 3600s for phase 2 if not given.
     pub lifetime: Option<At<Span>>,
 }
@@ -449,9 +451,11 @@ pub struct CustomerEnd {
     /// Who begins: "start" (if not given) or "add".
     pub startup_action: Option<At<StartupAction>>,
     /// Waits between retransmissions of its IKE requests.
-    pub retransmission: Option<Vec<At<Span>>>,
+    pub retransmission: Option<List<Span>>,
     /// When it forgets an IKE_SA that nobody completes.
     pub half_open_timeout: Option<At<Span>>,
+    /// Wait before it tries again; 10s if not given.
+    pub retry: Option<At<Span>>,
     /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises through this tunnel; none if not given.
@@ -791,4 +795,6 @@ pub struct Assume {
     pub preferred_med: Option<At<Count>>,
     /// MED that AWS sends through the other tunnel; 200 if not given.
     pub other_med: Option<At<Count>>,
+    /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
+    pub aws_tcp: Option<At<TcpProfile>>,
 }
