@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner IPv4 packet | padding, trailer | ICV |
-//!                                             |    |<-------- encrypted ------------>|
-//!                                  |<------------- authenticated ------------------->|
+//!                                                  |<------------ encrypted ------------->|
+//!                                  |<------------------ authenticated ------------------->|
 //! ```
 //!
 //! An SA is one direction. [`OutboundSa::seal`] wraps a packet in place in its head- and tailroom,
