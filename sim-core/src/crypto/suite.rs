@@ -263,8 +263,9 @@ impl Protection {
         self.0.suite
     }
 
-    /// Encrypts the text of `message` and writes its ICV. The caller has laid out `header | IV | text | room for the ICV`
-    /// with a header of `header_len` octets; the IV is never used twice with AES-GCM, unpredictable with AES-CBC.
+    /// Encrypts the text of `message` and writes its ICV. The caller has laid out `header | IV | text | room for the
+    /// ICV` with a header of `header_len` octets; the IV is never used twice with AES-GCM, unpredictable with
+    /// AES-CBC.
     ///
     /// # Panics
     /// If the text is not a multiple of [`Encryption::block_len`] or there is no room.
