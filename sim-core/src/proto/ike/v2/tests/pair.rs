@@ -408,7 +408,7 @@ impl Pair {
         })
     }
 
-    /// When an end entered a state for the first time after `since`.
+    /// When and why an end entered a state for the last time.
     pub fn entered(&self, end: usize, sa: SaKind, state: State) -> Option<(Instant, Reason)> {
         let states = self.ends[end].states.iter();
         states
