@@ -39,7 +39,7 @@ pub struct Question {
     /// The scenario (RON)
     pub file: PathBuf,
     /// Use this seed instead of the scenario's
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Change a value of the scenario, for example connections.vpn.tunnels.a.dpd_timeout=60s; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
