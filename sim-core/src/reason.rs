@@ -51,8 +51,11 @@ codes! {
         TtlExceeded "ttl_exceeded" "the TTL reached zero (RFC 1812 section 5.3.1)",
         FragmentationNeeded "fragmentation_needed" "too big for the next link and DF is set (RFC 1191)",
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
+        FragmentOverlap "fragment_overlap" "a fragment that repeats or contradicts another of its datagram",
+        ReassemblyFull "reassembly_full" "no room to keep more fragments",
         NotForMe "not_for_me" "not addressed to this host",
         PortUnreachable "port_unreachable" "nobody listens on that port",
+        TtlTooLow "ttl_too_low" "the TTL is below what a peer so near must have (RFC 5082)",
         // IPsec
         NoSa "no_sa" "the tunnel has no usable CHILD_SA",
         UnknownSpi "unknown_spi" "no security association has this SPI",
@@ -60,6 +63,7 @@ codes! {
         Replayed "replayed" "already received, or left of the anti-replay window (RFC 4303 section 3.4.3)",
         BadIcv "bad_icv" "the ICV did not verify",
         BadPadding "bad_padding" "ESP trailer or padding is not well-formed",
+        UnexpectedMessage "unexpected_message" "an IKE message that the receiver's state does not expect",
         SequenceExhausted "sequence_exhausted" "the ESP sequence number would wrap (RFC 4303 section 3.3.3)",
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
@@ -100,6 +104,9 @@ codes! {
         LifetimeExpired "lifetime_expired" "lifetime reached",
         DpdRestart "dpd_restart" "DPD timeout action: restart",
         InvalidSpi "invalid_spi" "INVALID_SPI or INVALID_IKE_SPI",
+        InvalidMajorVersion "invalid_major_version" "INVALID_MAJOR_VERSION: the peer does not speak IKEv2",
+        PeerRefused "peer_refused" "the peer refused for a reason that is not understood",
+        InitialContact "initial_contact" "INITIAL_CONTACT: the peer has lost all older SAs",
         // BGP
         TcpConnected "tcp_connected" "the TCP connection came up",
         TcpFailed "tcp_failed" "the TCP connection failed",
@@ -116,12 +123,23 @@ codes! {
         CollisionLost "collision_lost" "the other connection won (RFC 4271 section 6.8)",
         TunnelDown "tunnel_down" "the tunnel below went down",
         TunnelUp "tunnel_up" "the tunnel below came up",
+        KeepaliveDue "keepalive_due" "the keepalive timer expired",
+        DelayOpenExpired "delay_open_expired" "the delay-open timer expired",
+        IdleHoldExpired "idle_hold_expired" "the idle-hold timer expired",
+        UpdateReceived "update_received" "an UPDATE arrived",
+        RefreshReceived "refresh_received" "a ROUTE-REFRESH arrived",
+        PrefixLimit "prefix_limit" "more prefixes than the session allows (NOTIFICATION 6/1)",
         // Routes
         Learned "learned" "learned from a peer",
         Withdrawn "withdrawn" "withdrawn by the peer",
         SessionDown "session_down" "the session it was learned from went down",
         BetterRoute "better_route" "a better route exists",
         OnlyRoute "only_route" "the only route left",
+        AsPathLoop "as_path_loop" "the AS_PATH contains our own AS (RFC 4271 section 9.1.2)",
+        NextHopUnusable "next_hop_unusable" "the NEXT_HOP is ours or not on the shared subnet (RFC 4271 section 6.3)",
+        PolicyRejected "policy_rejected" "the import policy rejects it",
+        NotUnicast "not_unicast" "the prefix is not a unicast network (RFC 4271 section 6.3)",
+        Originated "originated" "originated by this speaker",
         Propagated "propagated" "propagated from the gateway",
         EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
     }
@@ -129,6 +147,7 @@ codes! {
     /// Which timer expired.
     pub enum TimerKind {
         DpdIdle "dpd_idle" "IKE liveness: silence since the last inbound packet",
+        DpdTimeout "dpd_timeout" "IKE liveness: the peer has been silent for the DPD timeout",
         Retransmission "retransmission" "IKE retransmission",
         HalfOpen "half_open" "IKE_SA not established in time",
         ChildRekey "child_rekey" "CHILD_SA rekey time",
@@ -143,9 +162,11 @@ codes! {
         DelayOpenTimer "delay_open_timer" "BGP DelayOpenTimer",
         IdleHoldTimer "idle_hold_timer" "BGP IdleHoldTimer (RFC 4271 section 8.1.1)",
         MinRouteAdvertisement "min_route_advertisement" "BGP MinRouteAdvertisementIntervalTimer",
+        MinAsOrigination "min_as_origination" "BGP MinASOriginationIntervalTimer",
         TcpTimer "tcp_timer" "TCP retransmission, persist, delayed ACK or TIME-WAIT",
         ProbeInterval "probe_interval" "next probe",
         ProgrammingDelay "programming_delay" "a table takes time to follow (AWS-internal)",
+        EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
     }
 
@@ -187,7 +208,15 @@ codes! {
         EndOfRibReceived "end_of_rib_received" "BGP End-of-RIB arrived",
         NotificationMessageSent "notification_sent" "BGP NOTIFICATION sent",
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
+        RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+    }
+}
+
+impl TimerKind {
+    /// True if the timer expires because something expected from the peer did not come.
+    pub const fn waits_for_peer(self) -> bool {
+        matches!(self, Self::DpdIdle | Self::DpdTimeout | Self::Retransmission | Self::HalfOpen | Self::HoldTimer)
     }
 }
 

@@ -1,0 +1,139 @@
+//! The text of a scenario, with the changes made to it, and the way back from a place in the changed text to what a person
+//! wrote.
+
+use core::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+
+/// A file's text and the changes made to it.
+#[derive(Clone)]
+pub(crate) struct Source {
+    file: String,
+    original: Arc<str>,
+    text: String,
+    edits: Vec<Edit>,
+}
+
+/// A change: `inserted` octets stand at `at` in the text after this change, where `removed` octets stood before it.
+#[derive(Clone)]
+struct Edit {
+    at: usize,
+    inserted: usize,
+    removed: usize,
+    /// The change as it was written, `path=value`.
+    written: Arc<str>,
+    /// Which octets of the insertion are the value; the others name it.
+    value: Range<usize>,
+}
+
+impl Source {
+    pub(crate) fn new(file: &str, text: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            original: text.into(),
+            text: text.to_owned(),
+            edits: Vec::new(),
+        }
+    }
+
+    /// The text with all changes.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file's text as it may be shown.
+    pub(crate) fn shown(&self) -> Arc<str> {
+        blot(&self.original)
+    }
+
+    /// Replaces `range` of the text by `before`, `value` and `after`, because somebody wrote `written`.
+    pub(crate) fn edit(
+        &mut self,
+        range: Range<usize>,
+        [before, value, after]: [&str; 3],
+        written: &str,
+    ) {
+        let insertion = format!("{before}{value}{after}");
+        self.edits.push(Edit {
+            at: range.start,
+            inserted: insertion.len(),
+            removed: range.len(),
+            written: written.into(),
+            value: before.len()..before.len() + value.len(),
+        });
+        self.text.replace_range(range, &insertion);
+    }
+
+    /// A mistake at this range of the text.
+    pub(crate) fn diagnostic(
+        &self,
+        range: Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        match self.trace(range.start) {
+            Ok(start) => {
+                let end = self.trace(range.end).unwrap_or(start).max(start);
+                Diagnostic::new(&self.file, blot(&self.original), start..end, message, help)
+            }
+            Err((written, span)) => Diagnostic::new("--set", blot(&written), span, message, help),
+        }
+    }
+
+    /// An offset of the text as an offset of the file, or else the change that it is part of and which part.
+    fn trace(&self, mut offset: usize) -> Result<usize, (Arc<str>, Range<usize>)> {
+        for edit in self.edits.iter().rev() {
+            if offset >= edit.at + edit.inserted {
+                offset = offset - edit.inserted + edit.removed;
+            } else if offset >= edit.at {
+                let equals = edit.written.find('=').unwrap_or(edit.written.len());
+                let value = (equals + 1).min(edit.written.len())..edit.written.len();
+                let part = if edit.value.contains(&(offset - edit.at)) {
+                    value
+                } else {
+                    0..equals
+                };
+                return Err((edit.written.clone(), part));
+            }
+        }
+        Ok(offset)
+    }
+}
+
+/// The text with every inline pre-shared key replaced by asterisks, octet by octet, so that places stay where they are.
+///
+/// It is found by its setting's name, so that a key stays hidden in a text that does not parse.
+pub(crate) fn blot(text: &str) -> Arc<str> {
+    const SETTING: &str = "pre_shared_key";
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(SETTING) {
+        let (before, after) = rest.split_at(at + SETTING.len());
+        shown.push_str(before);
+        let skip = after.len()
+            - after
+                .trim_start_matches([' ', '\t', '\r', '\n', ':', '='])
+                .len();
+        shown.push_str(&after[..skip]);
+        rest = &after[skip..];
+        if skip == 0 {
+            continue;
+        }
+        let (open, inside) = match rest.strip_prefix('"') {
+            Some(inside) => ("\"", inside),
+            None => ("", rest),
+        };
+        let end = inside.find(['"', ',', ')', '\n']).unwrap_or(inside.len());
+        shown.push_str(open);
+        let key = &inside[..end];
+        if key.starts_with("file:") || key.starts_with("env:") {
+            shown.push_str(key);
+        } else {
+            shown.push_str(&"*".repeat(key.len()));
+        }
+        rest = &inside[end..];
+    }
+    shown.push_str(rest);
+    shown.into()
+}
