@@ -221,14 +221,12 @@ pub fn convergence(observed: &Observed, causes: &dyn Causes) -> Vec<Convergence>
     }
     groups
         .into_iter()
-        .map(
-            |((fault, node, prefix), (settled, changes))| Convergence {
-                fault,
-                node,
-                prefix,
-                settled,
-                changes,
-            },
-        )
+        .map(|((fault, node, prefix), (settled, changes))| Convergence {
+            fault,
+            node,
+            prefix,
+            settled,
+            changes,
+        })
         .collect()
 }

@@ -153,11 +153,7 @@ impl StreamLog {
     /// The directions in which this stream can be judged.
     pub fn directions(&self) -> &'static [Direction] {
         if self.echo {
-            &[
-                Direction::Forward,
-                Direction::Reverse,
-                Direction::RoundTrip,
-            ]
+            &[Direction::Forward, Direction::Reverse, Direction::RoundTrip]
         } else {
             &[Direction::Forward]
         }
@@ -422,8 +418,7 @@ mod tests {
 
     #[test]
     fn the_fault_that_began_the_darkness_owns_it() {
-        let owner =
-            |story| outages(&log(story), Direction::Forward, &OneFault)[0].fault;
+        let owner = |story| outages(&log(story), Direction::Forward, &OneFault)[0].fault;
         assert_eq!(owner("..qqq.."), Some(FaultIndex(0)));
         assert_eq!(
             owner(".cqqq.."),

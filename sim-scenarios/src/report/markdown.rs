@@ -63,7 +63,10 @@ fn escape(text: &str) -> String {
             '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
             // Headings, lists and rules, which begin a line.
             '#' | '-' | '+' | '=' => previous.is_none(),
-            '.' | ')' => out.chars().all(|c| c.is_ascii_digit()),
+            '.' | ')' => {
+                chars.peek().is_none_or(|next| *next == ' ')
+                    && out.chars().all(|c| c.is_ascii_digit())
+            }
             _ => false,
         };
         if means_something {
@@ -107,7 +110,10 @@ mod tests {
 
     #[test]
     fn a_bar_in_a_name_does_not_end_a_cell() {
-        let table = Table { head: vec!["a", ">b"], rows: vec![vec!["x|y".into(), "`|`".into()]] };
+        let table = Table {
+            head: vec!["a", ">b"],
+            rows: vec![vec!["x|y".into(), "`|`".into()]],
+        };
         let mut markdown = String::new();
         render_table(&table, &mut markdown);
         let cells = Parser::new_ext(&markdown, Options::ENABLE_TABLES)

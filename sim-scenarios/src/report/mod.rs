@@ -329,7 +329,10 @@ mod tests {
             ]
         );
         assert_eq!(report.faults[0].critical_path.len(), 6);
-        assert!(report.faults[1].critical_path.is_empty(), "healing lost nothing");
+        assert!(
+            report.faults[1].critical_path.is_empty(),
+            "healing lost nothing"
+        );
         assert_eq!(report.assumptions.len(), 1);
         assert_eq!(
             fixture::failover().detail.taken,
@@ -349,15 +352,30 @@ mod tests {
         };
         // The public contract: this list may grow and never shrinks.
         for (at, contract) in [
-            ("", "schema vpnsim scenario seed digest simulated_s probes outages faults sessions convergence drops expectations assumptions"),
-            ("/probes/0", "name direction sent received loss rtt_ms jitter_ms"),
-            ("/outages/0", "probe direction fault start_s end_s duration_s lost"),
+            (
+                "",
+                "schema vpnsim scenario seed digest simulated_s probes outages faults sessions convergence drops expectations assumptions",
+            ),
+            (
+                "/probes/0",
+                "name direction sent received loss rtt_ms jitter_ms",
+            ),
+            (
+                "/outages/0",
+                "probe direction fault start_s end_s duration_s lost",
+            ),
             ("/faults/0", "id at_s what target critical_path"),
-            ("/faults/0/critical_path/0", "at_s node event reason waited_s"),
+            (
+                "/faults/0/critical_path/0",
+                "at_s node event reason waited_s",
+            ),
             ("/sessions/0", "kind name established_s transitions"),
             ("/sessions/0/transitions/0", "at_s from to reason"),
             ("/convergence/0", "fault node prefix settled_s changes"),
-            ("/drops/0", "node link direction reason packets bytes first_s last_s"),
+            (
+                "/drops/0",
+                "node link direction reason packets bytes first_s last_s",
+            ),
             ("/expectations/0", "text held detail"),
             ("/assumptions/0", "parameter value source"),
         ] {
@@ -381,7 +399,11 @@ mod tests {
     fn single_losses_are_drawn_and_are_no_outages() {
         let outcome = fixture::failover();
         let forward = &outcome.detail.losses[0];
-        assert_eq!(forward.spans.len(), 2, "the failover, and one packet at 120 s");
+        assert_eq!(
+            forward.spans.len(),
+            2,
+            "the failover, and one packet at 120 s"
+        );
         let outages = outcome.report.outages.iter();
         assert_eq!(outages.filter(|o| o.direction == "forward").count(), 1);
     }

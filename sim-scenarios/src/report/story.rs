@@ -8,8 +8,8 @@ use std::iter::repeat;
 use sim_core::reason::TimerKind;
 use sim_core::time::Duration;
 
-use super::{Outcome, is_established};
 use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
+use super::{Outcome, is_established};
 use crate::measure::outage::Direction;
 use crate::measure::{RouteChange, StepKind};
 
@@ -113,7 +113,11 @@ pub fn answer(outcome: &Outcome) -> Section {
         .zip(taken)
         .map(|(fault, taken)| fault_answer(report, fault, taken))
         .collect();
-    let orphans: Vec<&Outage> = report.outages.iter().filter(|o| o.fault.is_none()).collect();
+    let orphans: Vec<&Outage> = report
+        .outages
+        .iter()
+        .filter(|o| o.fault.is_none())
+        .collect();
     if !orphans.is_empty() {
         sentences.push(format!("Behind no fault: {}.", darkness(report, &orphans)));
     } else if report.faults.is_empty() && !report.probes.is_empty() {
@@ -150,9 +154,9 @@ fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
         text.push_str(&darkness(report, &owned));
     }
     let _ = match taken {
-        0 => write!(text, ", no probe was lost to it."),
-        1 => write!(text, ", one probe was lost to it."),
-        _ => write!(text, ", {taken} probes were lost to it."),
+        0 => write!(text, "; no probe was lost to it."),
+        1 => write!(text, "; one probe was lost to it."),
+        _ => write!(text, "; {taken} probes were lost to it."),
     };
     if let Some(step) = costliest(fault) {
         let _ = write!(
@@ -203,10 +207,7 @@ fn span(outage: &Outage) -> String {
     let direction = words(&outage.direction);
     match outage.end_s {
         Some(_) => format!("{} {direction}", outage.duration_s),
-        None => format!(
-            "{} {direction} and still was at the end",
-            outage.duration_s
-        ),
+        None => format!("{} {direction} and still was at the end", outage.duration_s),
     }
 }
 
@@ -242,7 +243,9 @@ fn costliest(fault: &Fault) -> Option<&PathStep> {
     fault
         .critical_path
         .iter()
-        .filter(|step| step.event == StepKind::TimerExpired.code() && step.waited_s.0 > Duration::ZERO)
+        .filter(|step| {
+            step.event == StepKind::TimerExpired.code() && step.waited_s.0 > Duration::ZERO
+        })
         .max_by_key(|step| step.waited_s)
 }
 
@@ -277,9 +280,16 @@ fn timeline(outcome: &Outcome) -> Section {
             })
         }));
     }
-    let moved = |change: &&RouteChange| first_fault.is_some_and(|at| Seconds::from(change.at) >= at);
+    let moved =
+        |change: &&RouteChange| first_fault.is_some_and(|at| Seconds::from(change.at) >= at);
     for change in outcome.detail.routes.iter().filter(moved) {
-        let text = format!("{}: {} {} ({})", change.node, change.prefix, hop(change), change.reason);
+        let text = format!(
+            "{}: {} {} ({})",
+            change.node,
+            change.prefix,
+            hop(change),
+            change.reason
+        );
         rows.push((change.at.into(), text));
     }
     for outage in &report.outages {
@@ -364,7 +374,7 @@ fn bar(step: &PathStep, start: Duration, total: Duration) -> String {
     let end = column(step.at_s.0);
     let begin = column(step.at_s.0.saturating_sub(step.waited_s.0)).min(end);
     if step.waited_s.0.is_zero() {
-        return format!("{}|", "·".repeat(end.min(BAR - 1)));
+        return format!("{}▏", "·".repeat(end.min(BAR - 1)));
     }
     let begin = begin.min(BAR - 1);
     format!("{}{}", "·".repeat(begin), "█".repeat((end - begin).max(1)))
@@ -409,7 +419,15 @@ fn outages(report: &Report) -> Section {
         .collect();
     let mut found = tabled(
         "Outages",
-        &["probe", "direction", "because of", ">start", ">end", ">duration", ">lost"],
+        &[
+            "probe",
+            "direction",
+            "because of",
+            ">start",
+            ">end",
+            ">duration",
+            ">lost",
+        ],
         rows,
     );
     let reverse = Direction::Reverse.code();
@@ -447,8 +465,15 @@ fn probes(report: &Report) -> Section {
     tabled(
         "Probes",
         &[
-            "probe", "direction", ">every", ">sent", ">received", ">loss", ">RTT p50 ms",
-            ">p99", ">jitter p99 ms",
+            "probe",
+            "direction",
+            ">every",
+            ">sent",
+            ">received",
+            ">loss",
+            ">RTT p50 ms",
+            ">p99",
+            ">jitter p99 ms",
         ],
         rows,
     )
@@ -501,7 +526,13 @@ fn sessions(report: &Report) -> Section {
         .collect();
     tabled(
         "Sessions",
-        &["kind", "session", ">first established", ">changes", "at the end"],
+        &[
+            "kind",
+            "session",
+            ">first established",
+            ">changes",
+            "at the end",
+        ],
         rows,
     )
 }
@@ -609,12 +640,19 @@ mod tests {
     fn bars_are_proportional_and_never_wider_than_their_column() {
         let (start, total) = (Duration::from_secs(60), Duration::from_secs(24));
         let drawn = |at, waited| bar(&step(at, waited), start, total);
-        assert_eq!(drawn(84, 12), format!("{}{}", "·".repeat(12), "█".repeat(12)));
-        assert_eq!(drawn(60, 0), "|");
+        assert_eq!(
+            drawn(84, 12),
+            format!("{}{}", "·".repeat(12), "█".repeat(12))
+        );
+        assert_eq!(drawn(60, 0), "▏");
         assert_eq!(drawn(84, 0).chars().count(), BAR);
-        assert_eq!(drawn(84, 100), "█".repeat(BAR), "a wait that began before the fault");
+        assert_eq!(
+            drawn(84, 100),
+            "█".repeat(BAR),
+            "a wait that began before the fault"
+        );
         let everything = bar(&step(60, 0), start, Duration::ZERO);
-        assert_eq!(everything, "|", "a path that took no time");
+        assert_eq!(everything, "▏", "a path that took no time");
     }
 
     #[test]

@@ -56,13 +56,28 @@ fn render_section(section: &Section, layout: Layout, out: &mut String) {
         out.push_str(&styled(&plain(&section.title), BOLD, layout));
         out.push('\n');
     }
-    for block in &section.blocks {
+    for (n, block) in section.blocks.iter().enumerate() {
+        if n > 0 && matches!(block, Block::Table(_)) {
+            out.push('\n');
+        }
         let text = match block {
             Block::Say(text) => fold(&plain(text), layout.width, is_answer),
             Block::Judge { held, text } => {
-                let (word, style) = if *held { ("held  ", GREEN) } else { ("FAILED", RED) };
-                let folded = fold(&format!("{} {}", "      ", plain(text)), layout.width, false);
-                folded.replacen("        ", &format!("  {} ", styled(word, style, layout)), 1)
+                let (word, style) = if *held {
+                    ("held  ", GREEN)
+                } else {
+                    ("FAILED", RED)
+                };
+                let folded = fold(
+                    &format!("{} {}", "      ", plain(text)),
+                    layout.width,
+                    false,
+                );
+                folded.replacen(
+                    "        ",
+                    &format!("  {} ", styled(word, style, layout)),
+                    1,
+                )
             }
             Block::Table(table) => render_table(table, layout),
         };
@@ -98,7 +113,11 @@ fn render_table(table: &Table, layout: Layout) -> String {
         out.add_row(row.iter().map(|cell| plain(cell)));
     }
     for (index, head) in table.head.iter().enumerate() {
-        let widest = table.rows.iter().map(|row| row[index].chars().count()).max();
+        let widest = table
+            .rows
+            .iter()
+            .map(|row| row[index].chars().count())
+            .max();
         let column = out.column_mut(index).expect("a column for each head");
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
         if head.starts_with('>') {
@@ -125,7 +144,10 @@ mod tests {
 
     #[test]
     fn it_fits_a_narrow_terminal() {
-        let layout = Layout { width: 80, styled: false };
+        let layout = Layout {
+            width: 80,
+            styled: false,
+        };
         let text = render(&fixture::failover(), layout);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -136,7 +158,10 @@ mod tests {
     fn styles_only_if_asked_for() {
         let outcome = fixture::failover();
         assert!(!render(&outcome, Layout::default()).contains('\u{1b}'));
-        let styled = Layout { width: 100, styled: true };
+        let styled = Layout {
+            width: 100,
+            styled: true,
+        };
         assert!(render(&outcome, styled).contains(RED));
     }
 }

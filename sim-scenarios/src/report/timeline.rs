@@ -42,7 +42,8 @@ pub fn render(outcome: &Outcome) -> String {
     let lanes = lanes(outcome);
     let height = TOP + LANE * lanes.len().max(1) as i32 + BOTTOM;
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        let area =
+            SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         draw(&area, outcome, &lanes, height).expect("drawing into a string does not fail");
         area.present().expect("drawing into a string does not fail");
     }
@@ -185,10 +186,7 @@ fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
         let share = (at / end).clamp(0.0, 1.0);
         GUTTER + (share * f64::from(WIDTH - GUTTER - MARGIN)) as i32
     };
-    let title = format!(
-        "{}, seed {}",
-        outcome.report.scenario, outcome.report.seed
-    );
+    let title = format!("{}, seed {}", outcome.report.scenario, outcome.report.seed);
     write(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
 
     let floor = height - BOTTOM;
@@ -210,7 +208,10 @@ fn axis(area: &Area, end: f64, x: impl Fn(f64) -> i32, floor: i32) -> Drawn {
         .unwrap_or(end);
     for tick in 0..=(end / step) as i32 {
         let at = f64::from(tick) * step;
-        area.draw(&PathElement::new([(x(at), TOP - 4), (x(at), floor + 4)], FAINT))?;
+        area.draw(&PathElement::new(
+            [(x(at), TOP - 4), (x(at), floor + 4)],
+            FAINT,
+        ))?;
         let label = format!("{} s", (at * 1e9).round() / 1e9);
         write(area, &label, (x(at), floor + 8), 11.0, HPos::Center, INK)?;
     }
@@ -239,10 +240,17 @@ fn mark(area: &Area, fault: &Fault, n: usize, x: i32, floor: i32) -> Drawn {
     // Two rows of names, so that neighbours do not write over each other.
     let top = TOP - 28 + 13 * (n % 2) as i32;
     for y in (top..floor).step_by(6) {
-        area.draw(&PathElement::new([(x, y), (x, y + 3)], colour.stroke_width(2)))?;
+        area.draw(&PathElement::new(
+            [(x, y), (x, y + 3)],
+            colour.stroke_width(2),
+        ))?;
     }
     let name = shorten(&plain(&fault.id), LABEL);
-    let (anchor, offset) = if x > WIDTH * 2 / 3 { (HPos::Right, -4) } else { (HPos::Left, 4) };
+    let (anchor, offset) = if x > WIDTH * 2 / 3 {
+        (HPos::Right, -4)
+    } else {
+        (HPos::Left, 4)
+    };
     write(area, &name, (x + offset, top), 12.0, anchor, colour)
 }
 
@@ -255,7 +263,10 @@ fn legend(area: &Area, y: i32) -> Drawn {
     ];
     for (i, (colour, text)) in entries.iter().enumerate() {
         let left = GUTTER + 180 * i as i32;
-        area.draw(&Rectangle::new([(left, y), (left + 12, y + 12)], colour.filled()))?;
+        area.draw(&Rectangle::new(
+            [(left, y), (left + 12, y + 12)],
+            colour.filled(),
+        ))?;
         write(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
     }
     Ok(())
