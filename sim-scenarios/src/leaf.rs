@@ -21,6 +21,8 @@ pub(crate) enum Scalar {
     Text(String),
     Whole(u64),
     Truth(bool),
+    /// A bare word: a text whose quotes were forgotten.
+    Word,
 }
 
 /// Why a text is no value: more than "expected so and so", or nothing more to say.
@@ -35,6 +37,8 @@ impl Scalar {
             Ok(Self::Whole(number))
         } else if let Ok(truth) = ron::from_str(raw) {
             Ok(Self::Truth(truth))
+        } else if raw.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            Ok(Self::Word)
         } else {
             Err(None)
         }
@@ -43,7 +47,9 @@ impl Scalar {
     fn text(&self) -> Result<&str, Because> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Whole(_) | Self::Truth(_) => Err(Some("it must be in quotes".into())),
+            Self::Whole(_) | Self::Truth(_) | Self::Word => {
+                Err(Some("it must be in quotes".into()))
+            }
         }
     }
 }
@@ -111,7 +117,7 @@ impl Leaf for Flag {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         match scalar {
             Scalar::Truth(truth) => Ok(*truth),
-            Scalar::Text(_) | Scalar::Whole(_) => Err(None),
+            Scalar::Text(_) | Scalar::Whole(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -129,7 +135,7 @@ impl Leaf for Count {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         match scalar {
             Scalar::Whole(n) => Ok(*n),
-            Scalar::Text(_) | Scalar::Truth(_) => Err(None),
+            Scalar::Text(_) | Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -151,7 +157,7 @@ impl Leaf for Asn {
                 Ok(n @ 1..=4_294_967_294) => Ok(Self(n)),
                 Ok(_) | Err(_) => Err(None),
             },
-            Scalar::Text(_) | Scalar::Truth(_) => Err(None),
+            Scalar::Text(_) | Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -215,7 +221,7 @@ impl Leaf for Size {
         match scalar {
             Scalar::Whole(octets) => Ok(Self(*octets)),
             Scalar::Text(text) => quantity(text, units).map(Self),
-            Scalar::Truth(_) => Err(None),
+            Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }

@@ -103,7 +103,7 @@ impl Source {
 
 /// The text with every inline pre-shared key replaced by asterisks, octet by octet, so that places stay where they are.
 ///
-/// It is found by its setting's name, so that a key stays hidden in a text that does not parse.
+/// A key is found by its setting's name, so that it stays hidden in a text that does not parse; in doubt, too much is hidden.
 pub(crate) fn blot(text: &str) -> Arc<str> {
     const SETTING: &str = "pre_shared_key";
     let mut shown = String::with_capacity(text.len());
@@ -111,29 +111,37 @@ pub(crate) fn blot(text: &str) -> Arc<str> {
     while let Some(at) = rest.find(SETTING) {
         let (before, after) = rest.split_at(at + SETTING.len());
         shown.push_str(before);
-        let skip = after.len()
-            - after
-                .trim_start_matches([' ', '\t', '\r', '\n', ':', '='])
-                .len();
-        shown.push_str(&after[..skip]);
-        rest = &after[skip..];
-        if skip == 0 {
+        let value = after.trim_start_matches([' ', '\t', '\r', '\n', ':', '=', 'r', '#']);
+        let (between, value) = after.split_at(after.len() - value.len());
+        shown.push_str(between);
+        rest = value;
+        if !between.contains([':', '=']) {
             continue;
         }
-        let (open, inside) = match rest.strip_prefix('"') {
+        let (open, inside) = match value.strip_prefix('"') {
             Some(inside) => ("\"", inside),
-            None => ("", rest),
+            None => ("", value),
         };
-        let end = inside.find(['"', ',', ')', '\n']).unwrap_or(inside.len());
+        let (key, after) = inside.split_at(key_length(inside));
         shown.push_str(open);
-        let key = &inside[..end];
         if key.starts_with("file:") || key.starts_with("env:") {
             shown.push_str(key);
         } else {
             shown.push_str(&"*".repeat(key.len()));
         }
-        rest = &inside[end..];
+        rest = after;
     }
     shown.push_str(rest);
     shown.into()
+}
+
+/// Octets up to the closing quote (not one after a backslash) or the end of the line.
+fn key_length(inside: &str) -> usize {
+    let mut escaped = false;
+    let end = inside.find(|c: char| {
+        let here = !escaped && matches!(c, '"' | '\n');
+        escaped = c == '\\' && !escaped;
+        here
+    });
+    end.unwrap_or(inside.len())
 }

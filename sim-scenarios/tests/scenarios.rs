@@ -71,8 +71,9 @@ fn broken_scenarios_are_explained() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        insta::with_settings!({ description => "", omit_expression => true, prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(stem, mistakes);
-        });
+        let mut settings = insta::Settings::clone_current();
+        settings.set_omit_expression(true);
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| insta::assert_snapshot!(stem, mistakes));
     }
 }
