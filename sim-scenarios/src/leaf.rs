@@ -573,3 +573,117 @@ pub enum Integrity {
     /// SHA2-512
     Sha2_512,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text<T: Leaf>(text: &str) -> Result<T, Because> {
+        T::read(&Scalar::Text(text.into()))
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(text::<Span>("0.1s"), Ok(Duration::from_millis(100)));
+        assert_eq!(text::<Span>("1.5min"), Ok(Duration::from_secs(90)));
+        assert_eq!(text::<Span>("8h"), Ok(Duration::from_secs(28_800)));
+        assert_eq!(text::<Span>("0.000000001s"), Ok(Duration::from_nanos(1)));
+        assert_eq!(text::<Rate>("1.25Gbps"), Ok(Rate(1_250_000_000)));
+        assert_eq!(text::<Size>("64KiB"), Ok(Size(65_536)));
+        assert_eq!(text::<Percent>("0.1%"), Ok(Percent(1_000_000)));
+        assert_eq!(
+            text::<Percent>("100%").map(Percent::chance),
+            Ok(Chance::ALWAYS)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_refused() {
+        for wrong in [
+            "0.5ns",
+            "30",
+            "s",
+            "1.2.3s",
+            "1.s",
+            "-1s",
+            "30 s s",
+            "99999999999999h",
+            "",
+        ] {
+            assert!(text::<Span>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_fixed_or_a_range() {
+        let when = |a, b| When {
+            earliest: Duration::from_secs(a),
+            latest: Duration::from_secs(b),
+        };
+        assert_eq!(text::<When>("300s"), Ok(when(300, 300)));
+        assert_eq!(text::<When>("300s..310s"), Ok(when(300, 310)));
+        assert!(text::<When>("310s..300s").is_err());
+    }
+
+    #[test]
+    fn keys_follow_aws_and_are_never_printed() {
+        let key = "Correct.horse_9";
+        let psk = Psk::new(key).expect("AWS takes it");
+        assert_eq!(psk.expose(), key.as_bytes());
+        assert!(!format!("{psk:?}").contains(key));
+        for wrong in [
+            "1234567",
+            "0startszero",
+            "has a space",
+            "has-a-dash",
+            &"x".repeat(65),
+        ] {
+            let why = Psk::new(wrong).expect_err("AWS refuses it");
+            assert!(!why.contains(wrong));
+        }
+        assert_eq!(
+            text::<PskSource>("file:a/b"),
+            Ok(PskSource::File("a/b".into()))
+        );
+        assert_eq!(
+            text::<PskSource>("env:KEY"),
+            Ok(PskSource::Environment("KEY".into()))
+        );
+    }
+
+    #[test]
+    fn an_address_beyond_its_range_is_explained() {
+        assert!(text::<Address>("10.0.0.256").is_err());
+        assert_eq!(
+            text::<Address>("10.0.0.1/24"),
+            Err(Some("here it is without a prefix length".into()))
+        );
+        assert!(text::<Prefix>("10.0.0.0/33").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_duration_reads_as_it_prints(nanos: u64) {
+            let duration = Duration::from_nanos(nanos);
+            prop_assert_eq!(text::<Span>(&duration.to_string()), Ok(duration));
+        }
+
+        #[test]
+        fn no_text_makes_a_leaf_panic(raw in ".{0,20}", number in "[0-9.]{0,40}(ns|s|h|%|Gbps|KiB|B)?(\\.\\.[0-9]{0,3}s)?") {
+            for any in [raw.as_str(), &number] {
+                let _ = Scalar::read(any);
+                let _ = text::<Span>(any);
+                let _ = text::<When>(any);
+                let _ = text::<Rate>(any);
+                let _ = text::<Size>(any);
+                let _ = text::<Percent>(any);
+                let _ = text::<Address>(any);
+                let _ = text::<Prefix>(any);
+                let _ = text::<PskSource>(any);
+                let _ = text::<Detector>(any);
+            }
+        }
+    }
+}

@@ -27,6 +27,10 @@ fn explain(source: &Source, error: &SpannedError) -> Diagnostic {
         (unclosed_quote(text, error.span.start.line), &error.code)
     {
         help = Some(format!("is a closing quote missing in line {line}?"));
+    } else if matches!(error.code, Error::ExpectedComma)
+        && text[..span.start].ends_with(|c: char| c.is_ascii_digit())
+    {
+        help = Some("a value with a unit stands in quotes, like \"30s\"".into());
     }
     source.diagnostic(span, message, help)
 }

@@ -145,3 +145,57 @@ fn key_length(inside: &str) -> usize {
     });
     end.unwrap_or(inside.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_blotted_out_wherever_they_stand() {
+        for text in [
+            "a: 1, pre_shared_key: \"hush_hush\", b: 2",
+            "pre_shared_key:\n  \"hush_hush\"",
+            "pre_shared_key: r#\"hush_hush\"#",
+            "pre_shared_key: \"hush_\\\"hush\"",
+            "pre_shared_key: \"hush_hush",
+            "pre_shared_key: hush_hush",
+            "connections.vpn.tunnels.a.pre_shared_key=hush_hush",
+            "[\"x.customer.pre_shared_key=hush_hush\"]",
+        ] {
+            let shown = blot(text);
+            assert!(!shown.contains("hush"), "{shown}");
+            assert_eq!(shown.len(), text.len(), "places stay where they are");
+        }
+    }
+
+    #[test]
+    fn where_a_key_is_kept_is_shown() {
+        let text = "pre_shared_key: \"env:VPN_PSK\", // the pre_shared_key of tunnel a";
+        assert_eq!(&*blot(text), text);
+    }
+
+    #[test]
+    fn places_lead_back_through_changes() {
+        let mut source = Source::new("f", "a: 1, b: 2, c: 3");
+        source.edit(3..4, ["", "1111", ""], "a=1111");
+        source.edit(15..15, ["d: ", "4", ", "], "d=4");
+        assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
+        assert_eq!(source.trace(12), Ok(9), "the value of b");
+        assert_eq!(source.trace(24), Ok(15), "the value of c");
+        assert_eq!(
+            source.trace(4).expect_err("changed").1,
+            2..6,
+            "the value in a=1111"
+        );
+        assert_eq!(
+            source.trace(15).expect_err("changed").1,
+            0..1,
+            "the path in d=4"
+        );
+        assert_eq!(
+            source.trace(18).expect_err("changed").1,
+            2..3,
+            "the value in d=4"
+        );
+    }
+}

@@ -77,3 +77,19 @@ fn broken_scenarios_are_explained() {
         settings.bind(|| insta::assert_snapshot!(stem, mistakes));
     }
 }
+
+#[test]
+fn the_schema_names_every_setting_that_the_library_uses() {
+    let schema = sim_scenarios::schema::json_schema();
+    let text = serde_json::to_string(&schema).expect("it is JSON");
+    for word in [
+        "CustomerGateway",
+        "dpd_timeout_action",
+        "restart",
+        "OutageBetween",
+        "AES256-GCM-16",
+        "heal_after",
+    ] {
+        assert!(text.contains(&format!("\"{word}\"")), "{word}");
+    }
+}
