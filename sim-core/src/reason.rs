@@ -53,6 +53,7 @@ codes! {
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
         NotForMe "not_for_me" "not addressed to this host",
         PortUnreachable "port_unreachable" "nobody listens on that port",
+        TtlTooLow "ttl_too_low" "the TTL is below what a peer so near must have (RFC 5082)",
         // IPsec
         NoSa "no_sa" "the tunnel has no usable CHILD_SA",
         UnknownSpi "unknown_spi" "no security association has this SPI",

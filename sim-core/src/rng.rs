@@ -65,6 +65,11 @@ impl Chance {
         self.0 as f64 / (1u64 << 32) as f64
     }
 
+    /// True if an evenly distributed 32-bit draw falls below the threshold.
+    pub const fn holds(self, draw: u32) -> bool {
+        (draw as u64) < self.0
+    }
+
     /// True if this is [`Chance::NEVER`].
     pub const fn is_never(self) -> bool {
         self.0 == 0
@@ -98,6 +103,12 @@ impl Rng {
         self.0.next_u64()
     }
 
+    /// Goes to draw number `n` of the stream, counted in 64-bit draws. Who draws once per event can so skip the draws
+    /// that nobody looks at, and still have the `n`th draw belong to the `n`th event.
+    pub fn seek_u64(&mut self, n: u64) {
+        self.0.set_word_pos(u128::from(n) * 2);
+    }
+
     /// Fills `bytes` with random octets.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
@@ -105,7 +116,7 @@ impl Rng {
 
     /// True with the given chance. Always draws once, so that changing a chance re-rolls nothing else.
     pub fn chance(&mut self, chance: Chance) -> bool {
-        u64::from(self.u32()) < chance.0
+        chance.holds(self.u32())
     }
 
     /// A whole number in `0..n` (zero if `n` is zero), by one multiplication: the bias is below `n / 2^64`.
@@ -141,6 +152,17 @@ mod tests {
         assert_eq!(draw("a", Purpose::Loss), draw("a", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("b", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("a", Purpose::Jitter));
+    }
+
+    #[test]
+    fn seeking_skips_draws() {
+        let mut walked = Rng::stream(7, "a", Purpose::Loss);
+        let draws: Vec<u64> = (0..100).map(|_| walked.u64()).collect();
+        let mut sought = Rng::stream(7, "a", Purpose::Loss);
+        for n in [99, 0, 31, 32, 33, 7] {
+            sought.seek_u64(n);
+            assert_eq!(sought.u64(), draws[n as usize]);
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Bytes on the wire: parse and emit, no behaviour. BGP's codec is `netgauze-bgp-pkt`, reached through [`crate::proto::bgp`].
 
+pub mod checksum;
+mod error;
 pub mod esp;
 pub mod icmp;
 pub mod ike;
 pub mod ipv4;
 pub mod udp;
+
+pub use error::WireError;

@@ -1,1 +1,95 @@
-//! esp
+//! ESP in tunnel mode: IPv4 in IPv4, plain or in UDP (RFC 4303, RFC 4301, RFC 3948).
+//!
+//! ```text
+//! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner IPv4 packet | padding, trailer | ICV |
+//!                                             |    |<-------- encrypted ------------>|
+//!                                  |<------------- authenticated ------------------->|
+//! ```
+//!
+//! An SA is one direction. [`OutboundSa::seal`] wraps a packet in place in its head- and tailroom, [`InboundSa::open`]
+//! takes everything off again; neither allocates. An SA has no timers: [`crate::proto::ike`] makes, rekeys and deletes it.
+//!
+//! Left out, with the section that describes it: extended sequence numbers (RFC 4303 section 2.2.1; AWS does not offer
+//! them), transport mode (3.1.1), traffic flow confidentiality padding and dummy packets as a sender (2.6, 2.7; padding is
+//! accepted), lifetimes in octets (RFC 4301 section 4.4.2.1), multiple or port selectors in the SA (4.4.1.1), and the drop of
+//! packets that met congestion without being ECN-capable (RFC 6040 section 4.2; they pass unmarked, RFC 4301 note 6).
+
+mod inbound;
+mod mtu;
+mod outbound;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+pub use crate::crypto::suite::{Encryption, Integrity, Suite};
+pub use inbound::{InboundSa, Opened};
+pub use mtu::{tunnel_mss, tunnel_mtu};
+pub use outbound::{DfBit, OutboundSa, Outer};
+pub use replay::ReplayWindow;
+
+use crate::crypto::Secret;
+
+/// The keys of one SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SaKeys {
+    /// The cipher's key, with its salt behind it (RFC 4106 section 8.1).
+    pub encryption: Secret,
+    /// The integrity algorithm's key; empty with an AEAD.
+    pub integrity: Secret,
+}
+
+/// The keys of both SAs of a CHILD_SA, as both ends cut them from KEYMAT.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChildKeys {
+    /// From the initiator of the exchange that made the CHILD_SA to its responder.
+    pub initiator_to_responder: SaKeys,
+    /// The other way.
+    pub responder_to_initiator: SaKeys,
+}
+
+impl ChildKeys {
+    /// Octets of KEYMAT that a CHILD_SA with this suite takes.
+    pub const fn keymat_len(suite: Suite) -> usize {
+        2 * (suite.encryption().keymat_len() + suite.integrity().key_len())
+    }
+
+    /// Cuts KEYMAT: all keys of the initiator's direction first, and in a direction the encryption key before the
+    /// integrity key (RFC 7296 section 2.17).
+    ///
+    /// # Panics
+    /// If `keymat` has not [`ChildKeys::keymat_len`] octets.
+    pub fn split(suite: Suite, keymat: &[u8]) -> Self {
+        assert_eq!(keymat.len(), Self::keymat_len(suite));
+        let direction = |keymat: &[u8]| {
+            let (encryption, integrity) = keymat.split_at(suite.encryption().keymat_len());
+            SaKeys {
+                encryption: encryption.into(),
+                integrity: integrity.into(),
+            }
+        };
+        let (initiator, responder) = keymat.split_at(keymat.len() / 2);
+        Self {
+            initiator_to_responder: direction(initiator),
+            responder_to_initiator: direction(responder),
+        }
+    }
+}
+
+/// Which inner packets an SA carries: its traffic selectors, as far as addresses go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Selectors {
+    /// Source addresses of inner packets.
+    pub src: RangeInclusive<Ipv4Addr>,
+    /// Destination addresses of inner packets.
+    pub dst: RangeInclusive<Ipv4Addr>,
+}
+
+impl Selectors {
+    /// True if a packet between these addresses belongs to the SA.
+    pub fn contain(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
+        self.src.contains(&src) && self.dst.contains(&dst)
+    }
+}

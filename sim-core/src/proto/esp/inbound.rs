@@ -1,0 +1,166 @@
+//! The receiving side of an SA (RFC 4303 section 3.4).
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+use super::{ReplayWindow, SaKeys, Selectors, Suite};
+use crate::crypto::suite::{OpenError, Protection};
+use crate::packet::Packet;
+use crate::reason::DropReason;
+use crate::wire::checksum;
+use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, Trailer};
+use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::udp::{self, UdpDatagram};
+
+/// What is known of a packet that was opened, besides its inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// Its sequence number.
+    pub sequence: u32,
+    /// Where it came from. It authenticated, so a NAT binding may follow it (RFC 7296 section 2.23).
+    pub src: Ipv4Addr,
+    /// The UDP port it came from, if it was in UDP.
+    pub src_port: Option<u16>,
+}
+
+/// The receiving side of an SA. Cloning it forks a world; the copies share the key schedules and nothing else.
+#[derive(Clone, Debug)]
+pub struct InboundSa {
+    spi: u32,
+    protection: Protection,
+    window: ReplayWindow,
+    selectors: Option<Selectors>,
+}
+
+impl InboundSa {
+    /// An SA that has received nothing. `spi` is this end's choice; with `selectors`, inner packets outside them are
+    /// refused (RFC 4301 section 5.2 step 4).
+    ///
+    /// # Panics
+    /// If the keys do not have the lengths of the suite.
+    pub fn new(
+        spi: u32,
+        suite: Suite,
+        keys: &SaKeys,
+        window: ReplayWindow,
+        selectors: Option<Selectors>,
+    ) -> Self {
+        Self {
+            spi,
+            protection: Protection::new(suite, &keys.encryption, &keys.integrity),
+            window,
+            selectors,
+        }
+    }
+
+    /// The Security Parameters Index.
+    pub fn spi(&self) -> u32 {
+        self.spi
+    }
+
+    /// The algorithms.
+    pub fn suite(&self) -> Suite {
+        self.protection.suite()
+    }
+
+    /// The anti-replay window.
+    pub fn window(&self) -> &ReplayWindow {
+        &self.window
+    }
+
+    /// Opens a sealed packet in place, in the order of RFC 4303 section 3.4: looks at the window, authenticates and decrypts, and
+    /// only then commits to the window. `packet` is an IPv4 packet for this end, reassembled, with its SPI looked up.
+    /// If it opens, the inner packet is left.
+    ///
+    /// # Errors
+    /// Why it went no further. Up to [`DropReason::BadIcv`] the SA is unchanged; the packet's bytes are then unspecified.
+    pub fn open(&mut self, packet: &mut Packet) -> Result<Opened, DropReason> {
+        let (opened, outer_tos, message) = self.locate(packet.bytes())?;
+        if !self.window.check(opened.sequence) {
+            return Err(DropReason::Replayed);
+        }
+        let text = self
+            .protection
+            .open(&mut packet.bytes_mut()[message.clone()], esp::HEADER_LEN)
+            .map_err(|error| match error {
+                OpenError::Length => DropReason::Malformed,
+                OpenError::BadIcv => DropReason::BadIcv,
+            })?;
+        self.window.commit(opened.sequence);
+
+        let text = message.start + text.start..message.start + text.end;
+        let trailer =
+            Trailer::parse(&packet.bytes()[text.clone()]).map_err(|_| DropReason::BadPadding)?;
+        if trailer.next_header != NEXT_HEADER_IPV4 {
+            return Err(DropReason::BadPadding);
+        }
+        packet.truncate(text.start + trailer.payload_len);
+        packet.pop_front(text.start);
+        self.accept_inner(packet, outer_tos)?;
+        Ok(opened)
+    }
+
+    /// Finds the ESP packet in an IPv4 packet: its origin and number, the outer DSCP and ECN, and its place.
+    fn locate(&self, bytes: &[u8]) -> Result<(Opened, u8, Range<usize>), DropReason> {
+        let outer = Ipv4Packet::new_checked(bytes).map_err(|_| DropReason::Malformed)?;
+        // RFC 4303 section 3.4.1: fragments must have been put together before.
+        if outer.is_fragment() {
+            return Err(DropReason::Malformed);
+        }
+        let mut place = outer.header_len()..usize::from(outer.total_len());
+        let mut src_port = None;
+        match outer.protocol() {
+            protocol::ESP => {}
+            protocol::UDP => {
+                let udp =
+                    UdpDatagram::new_checked(outer.payload()).map_err(|_| DropReason::Malformed)?;
+                src_port = Some(udp.src_port());
+                place.end = place.start + usize::from(udp.length());
+                place.start += udp::HEADER_LEN;
+            }
+            _ => return Err(DropReason::Malformed),
+        }
+        let esp =
+            EspPacket::new_checked(&bytes[place.clone()]).map_err(|_| DropReason::Malformed)?;
+        if esp.spi() != self.spi {
+            return Err(DropReason::UnknownSpi);
+        }
+        let opened = Opened {
+            sequence: esp.sequence_number(),
+            src: outer.src(),
+            src_port,
+        };
+        Ok((opened, outer.tos(), place))
+    }
+
+    /// Checks the inner packet and carries the outer header's congestion mark over to it.
+    fn accept_inner(&self, packet: &mut Packet, outer_tos: u8) -> Result<(), DropReason> {
+        let mut inner =
+            Ipv4Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
+        if let Some(selectors) = &self.selectors
+            && !selectors.contain(inner.src(), inner.dst())
+        {
+            return Err(DropReason::SelectorMismatch);
+        }
+        // RFC 4301 section 5.1.2.1 note 6: only an ECN-capable inner packet can carry the mark.
+        let ecn_capable = matches!(inner.tos() & ECN, ECT_0 | ECT_1);
+        if outer_tos & ECN == CE && ecn_capable {
+            // Changed, not computed anew: damage done before the packet was sealed must stay visible.
+            let word = |tos: u8| u16::from_be_bytes([0, tos]);
+            let marked = inner.tos() | CE;
+            let updated = checksum::adjust(inner.checksum(), word(inner.tos()), word(marked));
+            inner.set_tos(marked);
+            inner.set_checksum(updated);
+        }
+        // What lies behind the inner packet is traffic flow confidentiality padding (RFC 4303 section 2.7).
+        let inner_len = usize::from(inner.total_len());
+        packet.truncate(inner_len);
+        Ok(())
+    }
+}
+
+/// The ECN field of the TOS octet and its code points (RFC 3168 section 5).
+const ECN: u8 = 0b11;
+const ECT_1: u8 = 0b01;
+const ECT_0: u8 = 0b10;
+const CE: u8 = 0b11;
