@@ -1,1 +1,486 @@
-//! bgp
+//! A BGP-4 speaker (RFC 4271) that sees byte streams and never TCP.
+//!
+//! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
+//! - `fsm` is the table of states and events, `session` carries it out, `exchange` moves routes, `decision` orders
+//!   them; `message`, `open`, `update`, `attributes` and `as_path` are the way to and from the wire. Framing, error codes
+//!   and the walk over attributes are ours; values are read and written by netgauze-bgp-pkt.
+//!
+//! ```text
+//!  Received -> Framer -> message -> fsm::transition -> actions -> Send, Close, State, ...
+//!                                        |
+//!                                     UPDATE -> Adj-RIB-In -> import -> Loc-RIB -> export -> Adj-RIB-Out -> Send
+//! ```
+//!
+//! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS numbers
+//! of four octets (RFC 6793), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
+//! section 2), FSM error subcodes (RFC 6608), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//!
+//! Left out: IPv6 and other families, graceful restart (the rest of RFC 4724), RFC 7606 (an UPDATE error ends the
+//! session), extended messages (RFC 8654), shutdown texts (RFC 9003), route reflection and confederations, interior
+//! cost, aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is always our own
+//! address), and route flap damping. Of iBGP there is what follows from the above: LOCAL_PREF, unchanged NEXT_HOP, and
+//! no route from one internal peer to another; NEXT_HOPs of internal routes are believed to be reachable.
+
+pub mod as_path;
+pub mod attributes;
+pub mod config;
+pub mod decision;
+mod exchange;
+pub mod fsm;
+pub mod message;
+pub mod notification;
+pub mod open;
+mod peer;
+pub mod policy;
+mod rib;
+mod session;
+mod timer;
+pub mod update;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use prefix_trie::PrefixMap;
+
+use self::attributes::Attributes;
+pub use self::config::{Damping, Originated, PeerConfig, PeerId, SpeakerConfig};
+use self::fsm::{Event, FsmState};
+pub use self::notification::Notification;
+pub use self::peer::ConnId;
+use self::peer::{Fsm, Peer, Slot};
+use self::policy::Policy;
+use self::rib::LocRib;
+pub use self::rib::{Best, Entry, Route};
+use self::session::Cause;
+pub use self::timer::Jitter;
+use self::timer::Timer;
+use crate::reason::{Reason, State, Step, TimerKind};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+
+/// What a speaker is told.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// An operator starts a peer.
+    Start {
+        /// Which.
+        peer: PeerId,
+    },
+    /// An operator stops a peer with a Cease.
+    Stop {
+        /// Which.
+        peer: PeerId,
+        /// The subcode of the Cease (RFC 4486): 2 is administrative shutdown.
+        subcode: u8,
+    },
+    /// A connection is up: one that [`Output::Connect`] asked for, or one that the owner accepted from the peer's
+    /// address and numbered.
+    TcpConnected {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        conn: ConnId,
+    },
+    /// A connection could not be established, or was given up by TCP.
+    TcpFailed {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        conn: ConnId,
+    },
+    /// The other end closed or reset a connection.
+    TcpClosed {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        conn: ConnId,
+        /// RST rather than FIN: nothing is left to close.
+        reset: bool,
+    },
+    /// Octets arrived, in order, cut anyhow.
+    Received {
+        /// On which connection.
+        conn: ConnId,
+        /// The octets.
+        bytes: &'a [u8],
+    },
+    /// Originate a route, or change its attributes.
+    Originate {
+        /// The prefix.
+        prefix: Ipv4Net,
+        /// Its attributes.
+        route: Originated,
+    },
+    /// Originate a route no longer.
+    WithdrawOriginated {
+        /// The prefix.
+        prefix: Ipv4Net,
+    },
+    /// Replace a peer's import policy; routes that it already sent are judged again.
+    SetImport {
+        /// Whose.
+        peer: PeerId,
+        /// The new policy.
+        policy: Policy,
+    },
+    /// Replace a peer's export policy; what it changes is announced again.
+    SetExport {
+        /// Whose.
+        peer: PeerId,
+        /// The new policy.
+        policy: Policy,
+    },
+    /// The interface towards the peer went down, and the session with it.
+    LowerLayerDown {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// The interface towards the peer is up again.
+    LowerLayerUp {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// Power is lost: everything is forgotten and nothing is sent. Peers stay stopped until they are started.
+    Reset,
+}
+
+/// What a speaker does and reports, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Open a connection to the peer's address, port 179, from ours.
+    Connect {
+        /// To whom.
+        peer: PeerId,
+        /// The new connection's number.
+        conn: ConnId,
+    },
+    /// Send these octets.
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// One whole message.
+        bytes: Vec<u8>,
+    },
+    /// Close a connection, of which the speaker wants to hear no more.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// RST rather than FIN: it was not up yet, or is refused. Otherwise what was sent before must still go out.
+        abortive: bool,
+    },
+    /// A timer expired.
+    Expired {
+        /// Whose; `None` for the speaker's own.
+        peer: Option<PeerId>,
+        /// Which.
+        timer: TimerKind,
+        /// When it was last armed.
+        armed_at: Instant,
+    },
+    /// A session changed its state: that of its connection which is farthest.
+    State {
+        /// Which session.
+        peer: PeerId,
+        /// Before.
+        from: State,
+        /// After.
+        to: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// A message was sent or received, or a connection attempted.
+    Step {
+        /// Which session.
+        peer: PeerId,
+        /// On which connection.
+        conn: ConnId,
+        /// What.
+        step: Step,
+        /// Code and subcode of a NOTIFICATION.
+        codes: Option<(u8, u8)>,
+    },
+    /// The best route to a prefix changed.
+    Route(RouteChange),
+    /// A route from a peer is not used.
+    Refused {
+        /// From whom.
+        peer: PeerId,
+        /// To what.
+        prefix: Ipv4Net,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// A change of the best route to a prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RouteChange {
+    /// The prefix.
+    pub prefix: Ipv4Net,
+    /// The best route before; `None` if there was none.
+    pub from: Option<Best>,
+    /// The best route now; `None` if there is none.
+    pub to: Option<Best>,
+    /// Why it changed.
+    pub reason: Reason,
+}
+
+/// A router's BGP: its peers and its tables.
+#[derive(Clone)]
+pub struct Speaker {
+    local_as: u32,
+    router_id: Ipv4Addr,
+    missing_med: u32,
+    networks: Vec<(Ipv4Net, Originated)>,
+    /// False until the first start after power came: the configured networks are not originated yet.
+    booted: bool,
+    peers: Vec<Peer>,
+    loc: LocRib,
+    /// Changes of our own routes that MinASOriginationIntervalTimer holds back.
+    withheld: Vec<(Ipv4Net, Option<Originated>)>,
+    min_as_origination: Duration,
+    origination: Timer,
+    origination_rng: Rng,
+    origination_jitter: Jitter,
+    next_conn: u32,
+    out: VecDeque<Output>,
+}
+
+impl Speaker {
+    /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name: that of each
+    /// peer once, and the empty one for the speaker's own timer.
+    pub fn new(config: SpeakerConfig, mut rng: impl FnMut(&str) -> Rng) -> Self {
+        let peers: Vec<_> = config
+            .peers
+            .into_iter()
+            .map(|peer| {
+                let rng = rng(&peer.name);
+                Peer::new(peer, rng)
+            })
+            .collect();
+        Self {
+            local_as: config.local_as,
+            router_id: config.router_id,
+            missing_med: config.missing_med,
+            networks: config.networks,
+            booted: false,
+            origination_jitter: peers
+                .first()
+                .map_or(Jitter::None, |peer| peer.config.jitter),
+            peers,
+            loc: LocRib::default(),
+            withheld: Vec::new(),
+            min_as_origination: config.min_as_origination,
+            origination: Timer::STOPPED,
+            origination_rng: rng(""),
+            next_conn: 0,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes an input. Inputs about peers or connections that do not exist have no effect.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        let named = match &input {
+            Input::Start { peer }
+            | Input::Stop { peer, .. }
+            | Input::TcpConnected { peer, .. }
+            | Input::TcpFailed { peer, .. }
+            | Input::TcpClosed { peer, .. }
+            | Input::SetImport { peer, .. }
+            | Input::SetExport { peer, .. }
+            | Input::LowerLayerDown { peer }
+            | Input::LowerLayerUp { peer } => Some(*peer),
+            Input::Received { .. }
+            | Input::Originate { .. }
+            | Input::WithdrawOriginated { .. }
+            | Input::Reset => None,
+        };
+        if named.is_none_or(|peer| peer.index() < self.peers.len()) {
+            self.take(now, input);
+            self.flush(now);
+        }
+    }
+
+    fn take(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Start { peer } => self.start_peer(now, peer),
+            Input::Stop { peer, subcode } => {
+                self.peers[peer.index()].running = false;
+                let notification = Notification::new((6, subcode), []);
+                let reason = Reason::AdminDown;
+                self.stop(now, peer, Event::ManualStop, reason, &notification);
+            }
+            Input::TcpConnected { peer, conn } => self.tcp_connected(now, peer, conn),
+            Input::TcpFailed { peer, conn } => {
+                self.tcp_over(now, peer, conn, true, Reason::TcpFailed);
+            }
+            Input::TcpClosed { peer, conn, reset } => {
+                self.tcp_over(now, peer, conn, reset, Reason::TcpClosed);
+            }
+            Input::Received { conn, bytes } => self.received(now, conn, bytes),
+            Input::Originate { prefix, route } => self.announce_own(now, prefix, Some(route)),
+            Input::WithdrawOriginated { prefix } => self.announce_own(now, prefix, None),
+            Input::SetImport { peer, policy } => {
+                self.peers[peer.index()].config.import = policy;
+                self.import_again(peer);
+            }
+            Input::SetExport { peer, policy } => {
+                self.peers[peer.index()].config.export = policy;
+                self.export_again(peer);
+            }
+            Input::LowerLayerDown { peer } => {
+                self.peers[peer.index()].link_up = false;
+                let notification = Notification::new(Notification::CEASE, []);
+                let reason = Reason::TunnelDown;
+                self.stop(now, peer, Event::AutomaticStop, reason, &notification);
+            }
+            Input::LowerLayerUp { peer } => {
+                let known = &mut self.peers[peer.index()];
+                let was_down = !core::mem::replace(&mut known.link_up, true);
+                if was_down && known.running && known.main.state == FsmState::Idle {
+                    self.start(now, peer, false, Some(Reason::TunnelUp));
+                }
+            }
+            Input::Reset => self.forget(now),
+        }
+    }
+
+    /// Lets every timer that is due expire. Does nothing if none is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        loop {
+            if self.origination.at() <= now {
+                self.report_expiry(None, TimerKind::MinAsOrigination, self.origination);
+                self.origination.stop();
+                for (prefix, route) in core::mem::take(&mut self.withheld) {
+                    self.originate(prefix, route);
+                }
+                continue;
+            }
+            let Some((id, (slot, kind, timer))) =
+                self.next_timer().filter(|next| next.1.2.at() <= now)
+            else {
+                break;
+            };
+            self.report_expiry(Some(id), kind, timer);
+            self.expired(now, id, slot, kind);
+        }
+        self.flush(now);
+    }
+
+    /// The next thing to do or know; `None` when there is nothing more for now.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Speaker::handle_timeout`] must be called next, and for which timer.
+    pub fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let own = (self.origination.at(), TimerKind::MinAsOrigination);
+        let peers = self.next_timer().map_or(
+            (Instant::NEVER, TimerKind::HoldTimer),
+            |(_, (_, kind, timer))| (timer.at(), kind),
+        );
+        let first = if own.0 <= peers.0 { own } else { peers };
+        (first.0 < Instant::NEVER).then_some(first)
+    }
+
+    /// The state of a session: that of its connection which is farthest.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn state(&self, peer: PeerId) -> State {
+        self.peers[peer.index()].state().state()
+    }
+
+    /// Loc-RIB: all usable routes, and the best of them, by prefix.
+    pub fn routes(&self) -> &PrefixMap<Ipv4Net, Entry> {
+        self.loc.entries()
+    }
+
+    /// Adj-RIB-In: what a peer announced, before policy.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn adj_rib_in(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
+        &self.peers[peer.index()].adj_in
+    }
+
+    /// Adj-RIB-Out: what a peer was told.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn adj_rib_out(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
+        &self.peers[peer.index()].adj_out.sent
+    }
+
+    fn start_peer(&mut self, now: Instant, id: PeerId) {
+        if !core::mem::replace(&mut self.booted, true) {
+            for (prefix, route) in self.networks.clone() {
+                self.originate(prefix, Some(route));
+            }
+        }
+        let peer = &mut self.peers[id.index()];
+        peer.running = true;
+        if peer.link_up {
+            self.start(now, id, true, None);
+        }
+    }
+
+    /// Section 9.2.1.2: changes of our own routes are at least MinASOriginationInterval apart.
+    fn announce_own(&mut self, now: Instant, prefix: Ipv4Net, route: Option<Originated>) {
+        if self.origination.is_running() {
+            self.withheld.push((prefix, route));
+            return;
+        }
+        self.originate(prefix, route);
+        if !self.min_as_origination.is_zero() {
+            let (jitter, interval) = (self.origination_jitter, self.min_as_origination);
+            let time = jitter.draw(interval, &mut self.origination_rng);
+            self.origination.start(now, time);
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        for index in 0..self.peers.len() {
+            let id = PeerId(index as u16);
+            let peer = &mut self.peers[index];
+            peer.running = false;
+            peer.rival = None;
+            peer.main = Fsm::new(FsmState::Idle);
+            peer.idle_hold.stop();
+            peer.retries = 0;
+            // Through the one door: in Idle the event changes nothing more, but the change is reported.
+            let cause = Cause::because(Reason::PowerLost);
+            self.raise(now, id, Slot::Main, Event::ManualStop, cause);
+        }
+        for index in 0..self.peers.len() {
+            self.end_routes(PeerId(index as u16), Reason::PowerLost);
+        }
+        let own: Vec<_> = self.loc.entries().keys().collect();
+        for prefix in own {
+            self.originate(prefix, None);
+        }
+        self.withheld.clear();
+        self.origination.stop();
+        self.booted = false;
+    }
+
+    fn next_timer(&self) -> Option<(PeerId, (Slot, TimerKind, Timer))> {
+        (0..)
+            .map(PeerId)
+            .zip(self.peers.iter().map(Peer::next_timer))
+            .min_by_key(|(_, (_, _, timer))| timer.at())
+    }
+
+    fn report_expiry(&mut self, peer: Option<PeerId>, timer: TimerKind, expired: Timer) {
+        self.out.push_back(Output::Expired {
+            peer,
+            timer,
+            armed_at: expired.armed_at(),
+        });
+    }
+}

@@ -1,0 +1,469 @@
+//! Path attributes (RFC 4271 sections 4.3 and 5): the values a route carries, the walk that judges them
+//! (section 6.3) and the way back to the wire.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |O|T|P|E|0 0 0 0| Attr. Type    | Length (1 or, if E, 2 octets) | value ...
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+//!
+//! Every attribute is framed and judged here, because a NOTIFICATION returns the offending attribute as it came; the
+//! codec library then reads the value of one attribute at a time. Attributes that we do not interpret stay octets.
+//!
+//! Errors end the session, as RFC 4271 has it. Left out: RFC 7606 (treat-as-withdraw), confederations (RFC 5065: their
+//! segments are malformed from anybody else), and multiprotocol NLRI, whose family we do not negotiate.
+
+use std::net::Ipv4Addr;
+
+use netgauze_bgp_pkt::path_attribute as wire;
+use netgauze_bgp_pkt::path_attribute::PathAttributeValue as Value;
+use netgauze_bgp_pkt::wire::deserializer::BgpParsingContext;
+use netgauze_parse_utils::reader::SliceReader;
+use netgauze_parse_utils::traits::ParseFromWithOneInput as _;
+
+use super::as_path::{AsPath, merge_as4};
+use super::notification::Notification;
+use super::open::{AS_TRANS, is_unicast_host};
+
+/// Attribute type codes (RFC 4271 section 5, RFC 1997, RFC 6793).
+mod code {
+    pub const ORIGIN: u8 = 1;
+    pub const AS_PATH: u8 = 2;
+    pub const NEXT_HOP: u8 = 3;
+    pub const MED: u8 = 4;
+    pub const LOCAL_PREF: u8 = 5;
+    pub const ATOMIC_AGGREGATE: u8 = 6;
+    pub const AGGREGATOR: u8 = 7;
+    pub const COMMUNITIES: u8 = 8;
+    pub const AS4_PATH: u8 = 17;
+    pub const AS4_AGGREGATOR: u8 = 18;
+}
+
+const OPTIONAL: u8 = 0x80;
+const TRANSITIVE: u8 = 0x40;
+const PARTIAL: u8 = 0x20;
+const EXTENDED: u8 = 0x10;
+
+/// Where a route comes from, best first (RFC 4271 section 5.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Origin {
+    /// Interior to the originating AS.
+    #[default]
+    Igp = 0,
+    /// Learned by the EGP protocol.
+    Egp = 1,
+    /// Learned by some other means.
+    Incomplete = 2,
+}
+
+/// What a route carries besides its prefix.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Attributes {
+    /// ORIGIN.
+    pub origin: Origin,
+    /// AS_PATH, already merged with AS4_PATH if the peer counts in two octets.
+    pub as_path: AsPath,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF: sent and believed inside an AS only.
+    pub local_pref: Option<u32>,
+    /// ATOMIC_AGGREGATE.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR: the AS and router that formed the aggregate.
+    pub aggregator: Option<(u32, Ipv4Addr)>,
+    /// Optional transitive attributes that we carry without interpreting them.
+    pub carried: Vec<Carried>,
+}
+
+/// An attribute that is passed on as it came.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Carried {
+    /// Type code.
+    pub code: u8,
+    /// True if some speaker on the way, we included, did not know it.
+    pub partial: bool,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+impl Attributes {
+    /// A route with the mandatory attributes and nothing else.
+    pub fn new(next_hop: Ipv4Addr) -> Self {
+        Self {
+            origin: Origin::Igp,
+            as_path: AsPath::default(),
+            next_hop,
+            med: None,
+            local_pref: None,
+            atomic_aggregate: false,
+            aggregator: None,
+            carried: Vec::new(),
+        }
+    }
+
+    /// Reads the path attributes of an UPDATE. `reachable` says that NLRI follows, which makes some mandatory;
+    /// without it the result is `None` if they are missing.
+    ///
+    /// # Errors
+    /// The NOTIFICATION that section 6.3 prescribes, with the attribute as it came where it asks for it.
+    pub(super) fn parse(
+        bytes: &[u8],
+        session: &Dialect,
+        reachable: bool,
+    ) -> Result<Option<Self>, Notification> {
+        let mut found = Found::default();
+        let mut rest = bytes;
+        let mut seen = [false; 256];
+        while !rest.is_empty() {
+            let (attribute, after) = Raw::split(rest)
+                .ok_or_else(|| Notification::new(Notification::MALFORMED_ATTRIBUTES, []))?;
+            if core::mem::replace(&mut seen[usize::from(attribute.code)], true) {
+                return Err(Notification::new(Notification::MALFORMED_ATTRIBUTES, []));
+            }
+            attribute.check_flags()?;
+            attribute.read(session, &mut found)?;
+            rest = after;
+        }
+        found.finish(session, reachable)
+    }
+
+    /// The attributes as they go to a peer, in ascending order of type code (section 5).
+    pub(super) fn to_wire(&self, dialect: &Dialect) -> Box<[wire::PathAttribute]> {
+        let mut out = Vec::with_capacity(8);
+        let origin = match self.origin {
+            Origin::Igp => wire::Origin::IGP,
+            Origin::Egp => wire::Origin::EGP,
+            Origin::Incomplete => wire::Origin::Incomplete,
+        };
+        out.push(well_known(Value::Origin(origin), false));
+        let (path, long) = self.as_path.to_wire(dialect.four_octet_as);
+        out.push(well_known(Value::AsPath(path), long));
+        let next_hop = wire::NextHop::new(self.next_hop);
+        out.push(well_known(Value::NextHop(next_hop), false));
+        if let Some(med) = self.med {
+            let value = Value::MultiExitDiscriminator(wire::MultiExitDiscriminator::new(med));
+            out.push(attribute(OPTIONAL, false, value));
+        }
+        if let Some(preference) = self.local_pref {
+            let value = wire::LocalPreference::new(preference);
+            out.push(well_known(Value::LocalPreference(value), false));
+        }
+        if self.atomic_aggregate {
+            let value = Value::AtomicAggregate(wire::AtomicAggregate);
+            out.push(well_known(value, false));
+        }
+        let narrow = !dialect.four_octet_as;
+        if let Some((asn, router)) = self.aggregator {
+            let value = match narrow {
+                true => wire::Aggregator::As2Aggregator(wire::As2Aggregator::new(
+                    u16::try_from(asn).unwrap_or(AS_TRANS),
+                    router,
+                )),
+                false => wire::Aggregator::As4Aggregator(wire::As4Aggregator::new(asn, router)),
+            };
+            out.push(attribute(
+                OPTIONAL | TRANSITIVE,
+                false,
+                Value::Aggregator(value),
+            ));
+        }
+        for carried in &self.carried {
+            let partial = if carried.partial { PARTIAL } else { 0 };
+            let value = wire::UnknownAttribute::new(carried.code, carried.value.as_slice());
+            out.push(attribute(
+                OPTIONAL | TRANSITIVE | partial,
+                carried.value.len() > 255,
+                Value::UnknownAttribute(value),
+            ));
+        }
+        if narrow && self.as_path.is_wide() {
+            let (path, long) = self.as_path.to_as4_wire();
+            out.push(attribute(OPTIONAL | TRANSITIVE, long, Value::As4Path(path)));
+        }
+        if let Some((asn, router)) = self.aggregator
+            && narrow
+            && u16::try_from(asn).is_err()
+        {
+            // The library has no writer of AS4_AGGREGATOR apart from AGGREGATOR; its value is AS and router.
+            let value = [asn.to_be_bytes(), router.octets()].concat();
+            let value = wire::UnknownAttribute::new(code::AS4_AGGREGATOR, value);
+            out.push(attribute(
+                OPTIONAL | TRANSITIVE,
+                false,
+                Value::UnknownAttribute(value),
+            ));
+        }
+        out.sort_by_key(|attribute| match attribute.path_attribute_type() {
+            Ok(known) => u8::from(known),
+            Err(code) => code,
+        });
+        out.into()
+    }
+}
+
+/// What the two ends agreed on, as far as attributes look different for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dialect {
+    /// AS numbers have four octets (RFC 6793 section 4.1).
+    pub four_octet_as: bool,
+    /// The peer's AS.
+    pub remote_as: u32,
+    /// Ours.
+    pub local_as: u32,
+}
+
+impl Dialect {
+    /// True if the peer is in another AS.
+    pub fn is_external(&self) -> bool {
+        self.local_as != self.remote_as
+    }
+}
+
+fn well_known(value: Value, long: bool) -> wire::PathAttribute {
+    attribute(TRANSITIVE, long, value)
+}
+
+fn attribute(flags: u8, long: bool, value: Value) -> wire::PathAttribute {
+    let is = |bit| flags & bit != 0;
+    wire::PathAttribute::from(is(OPTIONAL), is(TRANSITIVE), is(PARTIAL), long, value)
+        .expect("flags that fit the attribute")
+}
+
+/// One attribute as it came.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    flags: u8,
+    code: u8,
+    value: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let [flags, code, rest @ ..] = bytes else {
+            return None;
+        };
+        let (length, rest) = match rest {
+            [high, low, rest @ ..] if flags & EXTENDED != 0 => {
+                (usize::from(u16::from_be_bytes([*high, *low])), rest)
+            }
+            [length, rest @ ..] if flags & EXTENDED == 0 => (usize::from(*length), rest),
+            _ => return None,
+        };
+        let (value, after) = rest.split_at_checked(length)?;
+        let raw = Self {
+            flags: *flags,
+            code: *code,
+            value,
+            whole: &bytes[..bytes.len() - after.len()],
+        };
+        Some((raw, after))
+    }
+
+    fn error(&self, codes: (u8, u8)) -> Notification {
+        Notification::new(codes, self.whole)
+    }
+
+    /// Section 6.3: flags that conflict with the type code; a well-known attribute that we do not know.
+    fn check_flags(&self) -> Result<(), Notification> {
+        let expected = match self.code {
+            code::ORIGIN..=code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => TRANSITIVE,
+            code::MED => OPTIONAL,
+            code::AGGREGATOR | code::COMMUNITIES | code::AS4_PATH | code::AS4_AGGREGATOR => {
+                OPTIONAL | TRANSITIVE
+            }
+            _ if self.flags & OPTIONAL == 0 => {
+                return Err(self.error(Notification::UNKNOWN_WELL_KNOWN));
+            }
+            _ => return Ok(()),
+        };
+        // Section 4.3: the Partial bit must be zero unless the attribute is optional and transitive.
+        let judged = match expected == OPTIONAL | TRANSITIVE {
+            true => OPTIONAL | TRANSITIVE,
+            false => OPTIONAL | TRANSITIVE | PARTIAL,
+        };
+        match self.flags & judged == expected {
+            true => Ok(()),
+            false => Err(self.error(Notification::ATTRIBUTE_FLAGS)),
+        }
+    }
+
+    fn check_length(&self, lengths: &[usize]) -> Result<(), Notification> {
+        match lengths.contains(&self.value.len()) {
+            true => Ok(()),
+            false => Err(self.error(Notification::ATTRIBUTE_LENGTH)),
+        }
+    }
+
+    /// Judges length and value, and keeps what was read.
+    fn read(&self, session: &Dialect, found: &mut Found) -> Result<(), Notification> {
+        let aggregator_length = if session.four_octet_as { 8 } else { 6 };
+        match self.code {
+            code::ORIGIN => self.check_length(&[1])?,
+            code::NEXT_HOP | code::MED | code::LOCAL_PREF => self.check_length(&[4])?,
+            code::ATOMIC_AGGREGATE => self.check_length(&[0])?,
+            code::AGGREGATOR => self.check_length(&[aggregator_length])?,
+            code::AS_PATH | code::AS4_PATH => {}
+            code::AS4_AGGREGATOR => {
+                if let &[a, b, c, d, e, f, g, h] = self.value {
+                    let asn = u32::from_be_bytes([a, b, c, d]);
+                    found.as4_aggregator = Some((asn, Ipv4Addr::new(e, f, g, h)));
+                    return Ok(());
+                }
+                return Err(self.error(Notification::OPTIONAL_ATTRIBUTE));
+            }
+            _ => {
+                self.carry(found)?;
+                return Ok(());
+            }
+        }
+        let mut context = BgpParsingContext::default();
+        context.set_asn4(session.four_octet_as);
+        let parsed = wire::PathAttribute::parse(&mut SliceReader::new(self.whole), &mut context);
+        match (parsed.as_ref().map(wire::PathAttribute::value), self.code) {
+            (Ok(value), _) => self.keep(value, found),
+            (Err(_), code::ORIGIN) => Err(self.error(Notification::BAD_ORIGIN)),
+            (Err(_), code::AS_PATH) => Err(Notification::new(Notification::MALFORMED_AS_PATH, [])),
+            // RFC 6793 section 6: a malformed AS4_PATH is discarded and the UPDATE goes on.
+            (Err(_), code::AS4_PATH) => Ok(()),
+            (Err(_), _) => Err(self.error(Notification::OPTIONAL_ATTRIBUTE)),
+        }
+    }
+
+    fn keep(&self, value: &Value, found: &mut Found) -> Result<(), Notification> {
+        match value {
+            Value::Origin(origin) => {
+                found.origin = Some(match origin {
+                    wire::Origin::IGP => Origin::Igp,
+                    wire::Origin::EGP => Origin::Egp,
+                    wire::Origin::Incomplete => Origin::Incomplete,
+                });
+            }
+            Value::AsPath(path) => {
+                let path = AsPath::from_wire(path);
+                // RFC 7607: AS 0 makes it malformed.
+                if path.contains(0) {
+                    return Err(Notification::new(Notification::MALFORMED_AS_PATH, []));
+                }
+                found.as_path = Some(path);
+            }
+            Value::As4Path(path) => found.as4_path = Some(AsPath::from_segments(path.segments())),
+            Value::NextHop(next_hop) if is_unicast_host(next_hop.next_hop()) => {
+                found.next_hop = Some(next_hop.next_hop());
+            }
+            Value::NextHop(_) => return Err(self.error(Notification::BAD_NEXT_HOP)),
+            Value::MultiExitDiscriminator(med) => found.med = Some(med.metric()),
+            Value::LocalPreference(preference) => found.local_pref = Some(preference.metric()),
+            Value::AtomicAggregate(_) => found.atomic_aggregate = true,
+            Value::Aggregator(wire::Aggregator::As2Aggregator(by)) => {
+                found.aggregator = Some((u32::from(*by.asn()), by.origin()));
+            }
+            Value::Aggregator(wire::Aggregator::As4Aggregator(by)) => {
+                found.aggregator = Some((*by.asn(), by.origin()));
+            }
+            // `read` gives the library no other type code.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sections 5 and 9: transitive ones are passed on, marked Partial if we do not know them; others end here.
+    fn carry(&self, found: &mut Found) -> Result<(), Notification> {
+        if self.flags & TRANSITIVE == 0 {
+            return Ok(());
+        }
+        let known = self.code == code::COMMUNITIES;
+        if known && !self.value.len().is_multiple_of(4) {
+            return Err(self.error(Notification::OPTIONAL_ATTRIBUTE));
+        }
+        found.carried.push(Carried {
+            code: self.code,
+            partial: !known || self.flags & PARTIAL != 0,
+            value: self.value.to_vec(),
+        });
+        Ok(())
+    }
+}
+
+/// The attributes of one UPDATE, while they are being read.
+#[derive(Default)]
+struct Found {
+    origin: Option<Origin>,
+    as_path: Option<AsPath>,
+    as4_path: Option<AsPath>,
+    next_hop: Option<Ipv4Addr>,
+    med: Option<u32>,
+    local_pref: Option<u32>,
+    atomic_aggregate: bool,
+    aggregator: Option<(u32, Ipv4Addr)>,
+    as4_aggregator: Option<(u32, Ipv4Addr)>,
+    carried: Vec<Carried>,
+}
+
+impl Found {
+    fn finish(
+        mut self,
+        session: &Dialect,
+        reachable: bool,
+    ) -> Result<Option<Attributes>, Notification> {
+        let missing = |code| Notification::new(Notification::MISSING_ATTRIBUTE, [code]);
+        let (Some(origin), Some(as_path), Some(next_hop)) =
+            (self.origin, self.as_path.take(), self.next_hop)
+        else {
+            let first = match (self.origin, self.next_hop) {
+                (None, _) => code::ORIGIN,
+                (Some(_), None) if self.as_path.is_some() => code::NEXT_HOP,
+                (Some(_), _) => code::AS_PATH,
+            };
+            return if reachable {
+                Err(missing(first))
+            } else {
+                Ok(None)
+            };
+        };
+        let external = session.is_external();
+        if !external && reachable && self.local_pref.is_none() {
+            return Err(missing(code::LOCAL_PREF));
+        }
+        // Section 6.3 allows to check that an external peer put its own AS first; every current speaker does.
+        if external && as_path.first() != Some(session.remote_as) {
+            let two_octet_trans = !session.four_octet_as && session.remote_as > 0xffff;
+            if !(two_octet_trans && as_path.first() == Some(u32::from(AS_TRANS))) {
+                return Err(Notification::new(Notification::MALFORMED_AS_PATH, []));
+            }
+        }
+        let (as_path, aggregator) = match session.four_octet_as {
+            // RFC 6793 section 4.1: between new speakers the AS4 attributes are discarded.
+            true => (as_path, self.aggregator),
+            false => self.widen(as_path),
+        };
+        Ok(Some(Attributes {
+            origin,
+            as_path,
+            next_hop,
+            med: self.med,
+            // Section 5.1.5: ignored if it comes from an external peer.
+            local_pref: self.local_pref.filter(|_| !external),
+            atomic_aggregate: self.atomic_aggregate,
+            aggregator,
+            carried: self.carried,
+        }))
+    }
+
+    /// RFC 6793 section 4.2.3: what an old speaker's two octets hid.
+    fn widen(&mut self, as_path: AsPath) -> (AsPath, Option<(u32, Ipv4Addr)>) {
+        match (self.aggregator, self.as4_aggregator) {
+            // An old speaker aggregated after the AS4 attributes were made: both are stale.
+            (Some((asn, _)), Some(_)) if asn != u32::from(AS_TRANS) => (as_path, self.aggregator),
+            (aggregator, as4) => {
+                let aggregator = aggregator.map(|narrow| as4.unwrap_or(narrow));
+                (merge_as4(as_path, self.as4_path.take()), aggregator)
+            }
+        }
+    }
+}

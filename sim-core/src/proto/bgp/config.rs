@@ -1,0 +1,163 @@
+//! What a speaker and its peers are told.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::as_path::AsPath;
+use super::attributes::Origin;
+use super::open::Capabilities;
+use super::policy::Policy;
+use super::timer::Jitter;
+use crate::time::Duration;
+
+/// Hold time of AWS VPN tunnels, on both ends of the customer gateway configuration file (documented there).
+pub const AWS_HOLD_TIME: Duration = Duration::from_secs(30);
+/// ConnectRetryTime (RFC 4271 section 10: suggested).
+pub const CONNECT_RETRY: Duration = Duration::from_secs(120);
+/// HoldTimer while the peer's OPEN is awaited (RFC 4271 section 8.2.2: "a HoldTimer value of 4 minutes is suggested").
+pub const LARGE_HOLD: Duration = Duration::from_secs(240);
+/// First wait in Idle after a failure. Assumed: FRR's initial start timer; neither the RFC nor AWS gives a value.
+pub const IDLE_HOLD: Duration = Duration::from_secs(1);
+/// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every vendor.
+pub const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// A router that speaks BGP.
+#[derive(Clone, Debug)]
+pub struct SpeakerConfig {
+    /// Our AS.
+    pub local_as: u32,
+    /// Our BGP Identifier.
+    pub router_id: Ipv4Addr,
+    /// The peers; [`PeerId`] counts them from zero.
+    pub peers: Vec<PeerConfig>,
+    /// What we originate ourselves from the first start on.
+    pub networks: Vec<(Ipv4Net, Originated)>,
+    /// MinASOriginationInterval; zero switches it off. RFC 4271 section 10 suggests 15 s, current routers use none.
+    pub min_as_origination: Duration,
+    /// The MED of a route without one. RFC 4271 section 9.1.2.2 c: zero; AWS documents 100 for VPN on a TGW.
+    pub missing_med: u32,
+}
+
+impl SpeakerConfig {
+    /// A speaker without networks and with the RFC's rule for missing MEDs.
+    pub fn new(local_as: u32, router_id: Ipv4Addr, peers: Vec<PeerConfig>) -> Self {
+        Self {
+            local_as,
+            router_id,
+            peers,
+            networks: Vec::new(),
+            min_as_origination: Duration::ZERO,
+            missing_med: 0,
+        }
+    }
+}
+
+/// Attributes of a route that we originate.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Originated {
+    /// ORIGIN.
+    pub origin: Origin,
+    /// Usually empty; a gateway that re-advertises another attachment's routes keeps their ASes here.
+    pub as_path: AsPath,
+    /// MULTI_EXIT_DISC to announce it with.
+    pub med: Option<u32>,
+}
+
+/// A peer, by its place in [`SpeakerConfig::peers`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PeerId(pub u16);
+
+impl PeerId {
+    /// As an index into a vector.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A configured session.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// Names the session's random stream; unique within the speaker.
+    pub name: String,
+    /// The peer's AS. Equal to ours means iBGP.
+    pub remote_as: u32,
+    /// Our address on the session, and the NEXT_HOP we announce to an external peer.
+    pub local_address: Ipv4Addr,
+    /// The peer's address.
+    pub remote_address: Ipv4Addr,
+    /// The subnet that both share: an external peer's NEXT_HOP must be in it (RFC 4271 section 5.1.3).
+    pub subnet: Ipv4Net,
+    /// The hold time we propose: zero or at least 3 s, in whole seconds.
+    pub hold_time: Duration,
+    /// KEEPALIVE interval; a third of the negotiated hold time if `None`, and never more than that.
+    pub keepalive: Option<Duration>,
+    /// ConnectRetryTime.
+    pub connect_retry: Duration,
+    /// DelayOpenTime; `None` switches DelayOpen off.
+    pub delay_open: Option<Duration>,
+    /// How long Idle lasts after a failure.
+    pub idle_hold: Duration,
+    /// DampPeerOscillations (section 8.1.1).
+    pub damping: Option<Damping>,
+    /// MinRouteAdvertisementInterval towards this peer; zero switches it off. RFC 4271 section 10 suggests 30 s for
+    /// eBGP; FRR uses none, and what AWS uses is not published.
+    pub route_advertisement: Duration,
+    /// Never connects, only accepts. ConnectRetryTimer then never runs: section 8.2.2 would let it connect after all.
+    pub passive: bool,
+    /// What a failed attempt in Connect leads to. `true`: Active, as in FRR, BIRD and AWS's published log lines;
+    /// `false`: Idle, as in section 8.2.2.
+    pub listen_after_failure: bool,
+    /// Which timers are jittered.
+    pub jitter: Jitter,
+    /// What we say we can do.
+    pub capabilities: Capabilities,
+    /// Most prefixes we take before Cease 6/1 (RFC 4486); AWS documents 100 from a customer gateway.
+    pub max_prefixes: Option<u32>,
+    /// What becomes of routes from the peer.
+    pub import: Policy,
+    /// What becomes of routes to the peer.
+    pub export: Policy,
+}
+
+/// Exponential growth of the wait in Idle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Damping {
+    /// The wait doubles with every failure up to this.
+    pub limit: Duration,
+    /// A session that failed no sooner than this after the failure before it starts over.
+    pub forget_after: Duration,
+}
+
+impl PeerConfig {
+    /// An external or internal peer with the timers of an AWS VPN tunnel.
+    pub fn new(
+        name: impl Into<String>,
+        remote_as: u32,
+        local_address: Ipv4Addr,
+        remote_address: Ipv4Addr,
+        subnet: Ipv4Net,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            remote_as,
+            local_address,
+            remote_address,
+            subnet,
+            hold_time: AWS_HOLD_TIME,
+            keepalive: None,
+            connect_retry: CONNECT_RETRY,
+            delay_open: None,
+            idle_hold: IDLE_HOLD,
+            damping: None,
+            route_advertisement: Duration::ZERO,
+            passive: false,
+            listen_after_failure: true,
+            jitter: Jitter::Rfc4271,
+            capabilities: Capabilities::ALL,
+            max_prefixes: None,
+            import: Policy::accept_all(),
+            export: Policy::accept_all(),
+        }
+    }
+}

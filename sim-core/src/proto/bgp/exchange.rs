@@ -1,0 +1,435 @@
+//! Routes in and routes out (RFC 4271 section 9): from UPDATEs through import policy and the decision process into
+//! Loc-RIB, and from there through export policy into other peers' UPDATEs.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+use super::attributes::Attributes;
+use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
+use super::decision::Source;
+use super::fsm::Event;
+use super::message::MAX_MESSAGE;
+use super::notification::Notification;
+use super::peer::{ConnId, Peer, Session, Slot};
+use super::rib::{AdjRibIn, AdjRibOut, Route};
+use super::update::{self, Update, is_unicast};
+use super::{Output, Speaker};
+use crate::reason::{Reason, Step};
+use crate::time::Instant;
+
+impl Speaker {
+    /// Works an UPDATE into Adj-RIB-In and from there on.
+    pub(super) fn take_update(&mut self, now: Instant, id: PeerId, slot: Slot, update: Update) {
+        for &prefix in &update.ignored {
+            self.refuse(id, prefix, Reason::NotUnicast);
+        }
+        for prefix in update.withdrawn {
+            if self.peers[id.index()].adj_in.remove(&prefix).is_some() {
+                self.place(prefix, Some(id), None, Reason::Withdrawn);
+            }
+        }
+        let Some(attributes) = update.attributes.map(Arc::new) else {
+            return;
+        };
+        let mut import = Importer::default();
+        for prefix in update.reachable {
+            let peer = &mut self.peers[id.index()];
+            peer.adj_in.insert(prefix, Arc::clone(&attributes));
+            self.import(id, slot, prefix, &attributes, &mut import);
+        }
+        self.check_limit(now, id);
+    }
+
+    /// From Adj-RIB-In to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
+    fn import(
+        &mut self,
+        id: PeerId,
+        slot: Slot,
+        prefix: Ipv4Net,
+        attributes: &Arc<Attributes>,
+        import: &mut Importer,
+    ) {
+        let peer = &self.peers[id.index()];
+        let verdict = import.route(self.local_as, peer, slot, prefix, attributes);
+        let usable = match verdict {
+            Ok(usable) => Some(usable),
+            Err(reason) => {
+                self.refuse(id, prefix, reason);
+                None
+            }
+        };
+        // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
+        let reason = match usable {
+            Some(_) => Reason::Learned,
+            None => Reason::Withdrawn,
+        };
+        self.place(prefix, Some(id), usable, reason);
+    }
+
+    fn refuse(&mut self, peer: PeerId, prefix: Ipv4Net, reason: Reason) {
+        self.out.push_back(Output::Refused {
+            peer,
+            prefix,
+            reason,
+        });
+    }
+
+    /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
+    fn place(
+        &mut self,
+        prefix: Ipv4Net,
+        from: Option<PeerId>,
+        attributes: Option<Arc<Attributes>>,
+        reason: Reason,
+    ) {
+        let (peers, local_as) = (&self.peers, self.local_as);
+        let source = |peer: Option<PeerId>| match peer {
+            None => Source::Local,
+            Some(id) => source(&peers[id.index()], local_as),
+        };
+        let missing_med = self.missing_med;
+        let Some(changed) = self.loc.set(prefix, from, attributes, missing_med, source) else {
+            return;
+        };
+        let reason = match changed.outdone {
+            true => Reason::BetterRoute,
+            false => reason,
+        };
+        self.out.push_back(Output::Route(super::RouteChange {
+            prefix,
+            from: changed.from,
+            to: changed.to,
+            reason,
+        }));
+        for peer in &mut self.peers {
+            if peer.session().is_some() {
+                peer.adj_out.touch(prefix);
+            }
+        }
+    }
+
+    /// Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486 section 4).
+    fn check_limit(&mut self, now: Instant, id: PeerId) {
+        let peer = &self.peers[id.index()];
+        if let Some(limit) = peer.config.max_prefixes
+            && peer.adj_in.len() > limit as usize
+        {
+            let mut data = vec![0, 1, 1];
+            data.extend_from_slice(&limit.to_be_bytes());
+            let notification = Notification::new(Notification::MAX_PREFIXES, data);
+            let reason = Reason::PrefixLimit;
+            self.stop(now, id, Event::AutomaticStop, reason, &notification);
+        }
+    }
+
+    /// Puts a route of our own into Loc-RIB, or takes it out.
+    pub(super) fn originate(&mut self, prefix: Ipv4Net, route: Option<Originated>) {
+        if !is_unicast(prefix) {
+            return;
+        }
+        let reason = match route {
+            Some(_) => Reason::Originated,
+            None => Reason::Withdrawn,
+        };
+        let attributes = route.map(|route| {
+            Arc::new(Attributes {
+                origin: route.origin,
+                as_path: route.as_path,
+                med: route.med,
+                ..Attributes::new(Ipv4Addr::UNSPECIFIED)
+            })
+        });
+        self.place(prefix.trunc(), None, attributes, reason);
+    }
+
+    /// The session is established: the whole table, then End-of-RIB.
+    pub(super) fn begin_routes(&mut self, now: Instant, id: PeerId) {
+        self.peers[id.index()].adj_out = AdjRibOut::default();
+        self.send_table(now, id);
+        if let Some((slot, _)) = self.peers[id.index()].established() {
+            self.send(id, slot, Step::EndOfRibSent, update::end_of_rib());
+        }
+    }
+
+    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4).
+    pub(super) fn resend_routes(&mut self, now: Instant, id: PeerId) {
+        self.peers[id.index()].adj_out.sent.clear();
+        self.send_table(now, id);
+    }
+
+    fn send_table(&mut self, now: Instant, id: PeerId) {
+        let prefixes: Vec<_> = self.loc.entries().keys().collect();
+        self.advertise(now, id, prefixes);
+    }
+
+    /// The session is over: all that the peer said is forgotten, and all that it was told.
+    pub(super) fn end_routes(&mut self, id: PeerId, reason: Reason) {
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out = AdjRibOut::default();
+        peer.route_advertisement.stop();
+        let lost = core::mem::replace(&mut peer.adj_in, AdjRibIn::new());
+        for prefix in lost.keys() {
+            self.place(prefix, Some(id), None, reason);
+        }
+    }
+
+    /// Import policy changed: every route in Adj-RIB-In is judged again.
+    pub(super) fn import_again(&mut self, id: PeerId) {
+        let Some((slot, _)) = self.peers[id.index()].established() else {
+            return;
+        };
+        let held = core::mem::take(&mut self.peers[id.index()].adj_in);
+        let mut import = Importer::default();
+        for (prefix, attributes) in &held {
+            self.import(id, slot, prefix, attributes, &mut import);
+        }
+        self.peers[id.index()].adj_in = held;
+    }
+
+    /// Export policy changed: every route may look different to the peer.
+    pub(super) fn export_again(&mut self, id: PeerId) {
+        let peer = &mut self.peers[id.index()];
+        if peer.session().is_some() {
+            for prefix in self.loc.entries().keys() {
+                peer.adj_out.touch(prefix);
+            }
+        }
+    }
+
+    /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
+    pub(super) fn flush(&mut self, now: Instant) {
+        for index in 0..self.peers.len() {
+            let peer = &mut self.peers[index];
+            if peer.adj_out.has_pending() && !peer.route_advertisement.is_running() {
+                let pending = peer.adj_out.take_pending();
+                self.advertise(now, PeerId(index as u16), pending);
+            }
+        }
+    }
+
+    /// Sends the peer what it does not know yet about these prefixes.
+    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = Ipv4Net>) {
+        let peer = &mut self.peers[id.index()];
+        let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied())
+        else {
+            return;
+        };
+        let mut news = News::default();
+        let mut exporter = Exporter::default();
+        for prefix in prefixes {
+            let best = self
+                .loc
+                .entries()
+                .get(&prefix)
+                .map(|entry| entry.best_route());
+            let route = best
+                .filter(|route| may_hear(id, route, &session, &self.peers, self.local_as))
+                .and_then(|route| {
+                    let config = &self.peers[id.index()].config;
+                    exporter.route(self.local_as, config, &session, prefix, route)
+                });
+            news.note(&mut self.peers[id.index()].adj_out, prefix, route);
+        }
+        self.publish(now, id, slot, conn, &session, &news);
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        conn: ConnId,
+        session: &Session,
+        news: &News,
+    ) {
+        let mut messages = Vec::new();
+        update::withdraw(&news.withdrawn, |bytes| messages.push(bytes));
+        for (attributes, prefixes) in &news.announced {
+            update::announce(attributes, &session.dialect, prefixes, |bytes| {
+                messages.push(bytes);
+            });
+        }
+        if messages.is_empty() {
+            return;
+        }
+        for bytes in messages {
+            debug_assert!(bytes.len() <= MAX_MESSAGE);
+            self.step(id, conn, Step::UpdateSent, None);
+            self.out.push_back(Output::Send { conn, bytes });
+        }
+        self.restart_keepalive(now, id, slot);
+        let peer = &mut self.peers[id.index()];
+        let interval = peer.config.route_advertisement;
+        if !interval.is_zero() {
+            let time = peer.config.jitter.draw(interval, &mut peer.rng);
+            peer.route_advertisement.start(now, time);
+        }
+    }
+}
+
+/// What the decision process knows of a peer.
+fn source(peer: &Peer, local_as: u32) -> Source {
+    let fsms = [Some(&peer.main), peer.rival.as_ref()]
+        .into_iter()
+        .flatten();
+    let session = peer
+        .session()
+        .or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    Source::Peer {
+        external: peer.config.remote_as != local_as,
+        identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
+        address: peer.config.remote_address,
+    }
+}
+
+/// Who may hear of a route: not the peer it came from, and no internal peer if it came from one (section 9.2).
+fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_as: u32) -> bool {
+    let Some(from) = route.peer else {
+        return true;
+    };
+    let learned_inside = peers[from.index()].config.remote_as == local_as;
+    from != id && (session.dialect.is_external() || !learned_inside)
+}
+
+/// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
+#[derive(Default)]
+struct Importer {
+    last: Option<(
+        *const Attributes,
+        Option<usize>,
+        Result<Arc<Attributes>, Reason>,
+    )>,
+}
+
+impl Importer {
+    fn route(
+        &mut self,
+        local_as: u32,
+        peer: &Peer,
+        slot: Slot,
+        prefix: Ipv4Net,
+        attributes: &Arc<Attributes>,
+    ) -> Result<Arc<Attributes>, Reason> {
+        let policy = &peer.config.import;
+        let rule = policy.rule(prefix);
+        let same = |(of, by, _): &&(_, _, _)| *of == Arc::as_ptr(attributes) && *by == rule;
+        if let Some((_, _, outcome)) = self.last.as_ref().filter(same) {
+            return outcome.clone();
+        }
+        let external = peer
+            .fsm(slot)
+            .and_then(|fsm| fsm.session)
+            .is_none_or(|session| session.dialect.is_external());
+        let outcome = match unusable(local_as, &peer.config, external, attributes) {
+            Some(reason) => Err(reason),
+            None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
+            None => {
+                let mut changed = Attributes::clone(attributes);
+                match policy.apply(rule, local_as, &mut changed) {
+                    true => Ok(Arc::new(changed)),
+                    false => Err(Reason::PolicyRejected),
+                }
+            }
+        };
+        self.last = Some((Arc::as_ptr(attributes), rule, outcome.clone()));
+        outcome
+    }
+}
+
+/// Why a route cannot be used: an AS loop (section 9.1.2), or a NEXT_HOP that is ours or that an external peer cannot
+/// know from the shared subnet (section 6.3).
+fn unusable(
+    local_as: u32,
+    config: &PeerConfig,
+    external: bool,
+    attributes: &Attributes,
+) -> Option<Reason> {
+    let next_hop = attributes.next_hop;
+    if attributes.as_path.contains(local_as) {
+        return Some(Reason::AsPathLoop);
+    }
+    let reachable =
+        !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
+}
+
+/// Export, with outcomes remembered by source attributes and rule, which is all that they depend on.
+#[derive(Default)]
+struct Exporter {
+    known: BTreeMap<(*const Attributes, bool, Option<usize>), Option<Arc<Attributes>>>,
+}
+
+impl Exporter {
+    fn route(
+        &mut self,
+        local_as: u32,
+        config: &PeerConfig,
+        session: &Session,
+        prefix: Ipv4Net,
+        route: &Route,
+    ) -> Option<Arc<Attributes>> {
+        let rule = config.export.rule(prefix);
+        let key = (Arc::as_ptr(&route.attributes), route.peer.is_some(), rule);
+        self.known
+            .entry(key)
+            .or_insert_with(|| {
+                let mut out = Attributes::clone(&route.attributes);
+                let external = session.dialect.is_external();
+                // Section 5.1.4: a MED goes no further than the AS it was given to.
+                if external && route.peer.is_some() {
+                    out.med = None;
+                }
+                if !config.export.apply(rule, local_as, &mut out) {
+                    return None;
+                }
+                if external {
+                    out.as_path.prepend(local_as, 1);
+                    out.local_pref = None;
+                } else {
+                    out.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+                }
+                if external || route.peer.is_none() {
+                    out.next_hop = config.local_address;
+                }
+                Some(Arc::new(out))
+            })
+            .clone()
+    }
+}
+
+/// What a peer has to be told, prefixes with equal attributes together, in the order of their first prefix.
+#[derive(Default)]
+struct News {
+    withdrawn: Vec<Ipv4Net>,
+    announced: Vec<(Arc<Attributes>, Vec<Ipv4Net>)>,
+    groups: BTreeMap<Arc<Attributes>, usize>,
+    last: usize,
+}
+
+impl News {
+    /// Notes a prefix if the peer knows something else about it.
+    fn note(&mut self, known: &mut AdjRibOut, prefix: Ipv4Net, route: Option<Arc<Attributes>>) {
+        let Some(attributes) = route else {
+            if known.sent.remove(&prefix).is_some() {
+                self.withdrawn.push(prefix);
+            }
+            return;
+        };
+        let before = known.sent.insert(prefix, Arc::clone(&attributes));
+        if before.as_ref() == Some(&attributes) {
+            return;
+        }
+        let same = |(group, _): &(Arc<Attributes>, _)| Arc::ptr_eq(group, &attributes);
+        if !self.announced.get(self.last).is_some_and(same) {
+            let next = self.announced.len();
+            self.last = *self.groups.entry(Arc::clone(&attributes)).or_insert(next);
+            if self.last == next {
+                self.announced.push((attributes, Vec::new()));
+            }
+        }
+        self.announced[self.last].1.push(prefix);
+    }
+}

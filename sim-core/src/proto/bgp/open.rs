@@ -1,0 +1,234 @@
+//! The OPEN message (RFC 4271 section 4.2), its capabilities (RFC 5492) and its errors (section 6.2).
+//!
+//! ```text
+//! +---------------+
+//! |    Version    |
+//! +---------------+---------------+
+//! |     My Autonomous System      |
+//! +-------------------------------+
+//! |           Hold Time           |
+//! +-------------------------------+-------------------------------+
+//! |                         BGP Identifier                        |
+//! +---------------+-----------------------------------------------+
+//! | Opt Parm Len  |  Optional Parameters (variable)
+//! +---------------+-----------------------------------------------
+//! ```
+//!
+//! Parameters and capabilities are walked here, so that one we do not know is stepped over at its own length and one
+//! we know is judged alone; the values come from the codec library.
+//!
+//! Left out: the extended parameter length of RFC 9072 (answered with 2/4) and every capability but those of
+//! [`Capabilities`]. A BGP Identifier must be a unicast address (RFC 4271); RFC 6286 contributes only its rule that
+//! equal identifiers are an error within one AS.
+
+use std::net::Ipv4Addr;
+
+use netgauze_bgp_pkt::BgpMessage;
+use netgauze_bgp_pkt::capabilities::{
+    BgpCapability, FourOctetAsCapability, MultiProtocolExtensionsCapability,
+};
+use netgauze_bgp_pkt::open::{BgpOpenMessage, BgpOpenMessageParameter};
+use netgauze_iana::address_family::AddressType;
+use netgauze_parse_utils::WritablePdu as _;
+use netgauze_parse_utils::reader::SliceReader;
+use netgauze_parse_utils::traits::ParseFrom as _;
+
+use super::notification::Notification;
+
+/// The protocol version we speak.
+const VERSION: u8 = 4;
+/// Stands in for an AS number that does not fit in two octets (RFC 6793 section 9).
+pub const AS_TRANS: u16 = 23456;
+/// The optional parameter that carries capabilities (RFC 5492 section 4).
+const PARAMETER_CAPABILITIES: u8 = 2;
+/// The capability "multiprotocol, IPv4 unicast" as it goes on the wire (RFC 4760 section 8).
+const IPV4_UNICAST: [u8; 6] = [1, 4, 0, 1, 0, 1];
+
+/// What an OPEN says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// The sender's AS: from the 4-octet capability if there is one.
+    pub asn: u32,
+    /// Proposed hold time in seconds: 0 or at least 3.
+    pub hold_time: u16,
+    /// BGP Identifier.
+    pub identifier: Ipv4Addr,
+    /// What the sender can do.
+    pub capabilities: Capabilities,
+}
+
+/// The capabilities that this speaker knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    /// Multiprotocol extensions for IPv4 unicast (RFC 4760).
+    pub ipv4_unicast: bool,
+    /// ROUTE-REFRESH (RFC 2918).
+    pub route_refresh: bool,
+    /// AS numbers of four octets (RFC 6793).
+    pub four_octet_as: bool,
+}
+
+impl Capabilities {
+    /// Everything that this speaker implements.
+    pub const ALL: Self = Self {
+        ipv4_unicast: true,
+        route_refresh: true,
+        four_octet_as: true,
+    };
+}
+
+/// What an OPEN is judged against.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Our own AS.
+    pub local_as: u32,
+    /// Our own BGP Identifier.
+    pub router_id: Ipv4Addr,
+    /// The AS that the configuration names for the peer.
+    pub remote_as: u32,
+}
+
+impl Open {
+    /// The whole message, header included. Every capability in one parameter, as most speakers do.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut capabilities = Vec::with_capacity(3);
+        if self.capabilities.ipv4_unicast {
+            capabilities.push(BgpCapability::MultiProtocolExtensions(
+                MultiProtocolExtensionsCapability::new(AddressType::Ipv4Unicast),
+            ));
+        }
+        if self.capabilities.route_refresh {
+            capabilities.push(BgpCapability::RouteRefresh);
+        }
+        if self.capabilities.four_octet_as {
+            let capability = FourOctetAsCapability::new(self.asn);
+            capabilities.push(BgpCapability::FourOctetAs(capability));
+        }
+        let parameters = match capabilities.is_empty() {
+            true => vec![],
+            false => vec![BgpOpenMessageParameter::new_capabilities(capabilities)],
+        };
+        let two_octets = u16::try_from(self.asn).unwrap_or(AS_TRANS);
+        let open = BgpOpenMessage::new(two_octets, self.hold_time, self.identifier, parameters);
+        let mut message = Vec::with_capacity(64);
+        BgpMessage::Open(open)
+            .write(&mut message)
+            .expect("an OPEN of three capabilities fits in a message");
+        message
+    }
+
+    /// Reads the body of an OPEN and judges it.
+    ///
+    /// # Errors
+    /// The NOTIFICATION that section 6.2 prescribes. Where it prescribes no data the data field is empty.
+    pub fn parse(body: &[u8], expected: Expected) -> Result<Self, Notification> {
+        let error = |codes| Notification::new(codes, []);
+        let [version, a0, a1, h0, h1, i0, i1, i2, i3, length, rest @ ..] = body else {
+            return Err(error(Notification::OPEN_UNSPECIFIC));
+        };
+        if *version != VERSION {
+            return Err(Notification::new(Notification::BAD_VERSION, [0, VERSION]));
+        }
+        let parameters = match rest.len() == usize::from(*length) {
+            true => walk_parameters(rest)?,
+            false => return Err(error(Notification::OPEN_UNSPECIFIC)),
+        };
+        let two_octets = u16::from_be_bytes([*a0, *a1]);
+        let asn = parameters.asn.unwrap_or(u32::from(two_octets));
+        // RFC 6793 section 4.2.1: AS 0 in the capability is as wrong as any other mismatch.
+        if asn != expected.remote_as || asn == 0 {
+            return Err(error(Notification::BAD_PEER_AS));
+        }
+        let identifier = Ipv4Addr::new(*i0, *i1, *i2, *i3);
+        let same_twice = identifier == expected.router_id && asn == expected.local_as;
+        if !is_unicast_host(identifier) || same_twice {
+            return Err(error(Notification::BAD_IDENTIFIER));
+        }
+        let hold_time = u16::from_be_bytes([*h0, *h1]);
+        if matches!(hold_time, 1 | 2) {
+            return Err(error(Notification::BAD_HOLD_TIME));
+        }
+        if parameters.other_families && !parameters.ipv4_unicast {
+            return Err(Notification::new(
+                Notification::MISSING_CAPABILITY,
+                IPV4_UNICAST,
+            ));
+        }
+        Ok(Self {
+            asn,
+            hold_time,
+            identifier,
+            capabilities: Capabilities {
+                // Without the multiprotocol capability a session is for IPv4 unicast (RFC 4760 section 8).
+                ipv4_unicast: true,
+                route_refresh: parameters.route_refresh,
+                four_octet_as: parameters.asn.is_some(),
+            },
+        })
+    }
+}
+
+/// A "valid unicast IP host address" (sections 6.2 and 6.3): neither zero, nor class D or E, nor broadcast.
+pub(super) fn is_unicast_host(address: Ipv4Addr) -> bool {
+    (1..224).contains(&address.octets()[0])
+}
+
+#[derive(Default)]
+struct Parameters {
+    ipv4_unicast: bool,
+    other_families: bool,
+    route_refresh: bool,
+    asn: Option<u32>,
+}
+
+fn walk_parameters(mut rest: &[u8]) -> Result<Parameters, Notification> {
+    let mut found = Parameters::default();
+    while !rest.is_empty() {
+        let (kind, value, after) = type_length_value(rest).ok_or_else(malformed)?;
+        if kind != PARAMETER_CAPABILITIES {
+            return Err(Notification::new(Notification::BAD_PARAMETER, []));
+        }
+        walk_capabilities(value, &mut found)?;
+        rest = after;
+    }
+    Ok(found)
+}
+
+fn walk_capabilities(mut rest: &[u8], found: &mut Parameters) -> Result<(), Notification> {
+    while !rest.is_empty() {
+        let (code, value, after) = type_length_value(rest).ok_or_else(malformed)?;
+        let whole = &rest[..rest.len() - after.len()];
+        rest = after;
+        // Only these three are given to the library: what we do not know must not be able to fail.
+        if !matches!(code, 1 | 2 | 65) {
+            continue;
+        }
+        match BgpCapability::parse(&mut SliceReader::new(whole)) {
+            Ok(BgpCapability::MultiProtocolExtensions(family)) => {
+                match family.address_type() == AddressType::Ipv4Unicast {
+                    true => found.ipv4_unicast = true,
+                    false => found.other_families = true,
+                }
+            }
+            Ok(BgpCapability::RouteRefresh) => found.route_refresh = true,
+            Ok(BgpCapability::FourOctetAs(asn)) => found.asn = Some(asn.asn4()),
+            // A family that the library has no name for is still another family.
+            Err(_) if code == 1 && value.len() == 4 => found.other_families = true,
+            Ok(_) | Err(_) => return Err(malformed()),
+        }
+    }
+    Ok(())
+}
+
+fn malformed() -> Notification {
+    Notification::new(Notification::OPEN_UNSPECIFIC, [])
+}
+
+/// One (type, length, value) of one octet each for type and length, and what follows it.
+fn type_length_value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let [kind, length, rest @ ..] = bytes else {
+        return None;
+    };
+    let (value, after) = rest.split_at_checked(usize::from(*length))?;
+    Some((*kind, value, after))
+}

@@ -1,0 +1,270 @@
+//! What a speaker remembers of a peer and of its connections.
+
+use std::net::Ipv4Addr;
+
+use super::attributes::Dialect;
+use super::config::PeerConfig;
+use super::fsm::FsmState;
+use super::message::Framer;
+use super::open::Open;
+use super::rib::{AdjRibIn, AdjRibOut};
+use super::timer::Timer;
+use crate::reason::TimerKind;
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+
+/// A TCP connection. The two kinds are numbered apart, so that both ends of the contract can give out numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ConnId {
+    /// We asked for it; the speaker numbers these.
+    Initiated(u32),
+    /// The peer asked for it; the owner of the listening socket numbers these.
+    Accepted(u32),
+}
+
+impl ConnId {
+    pub(super) const fn is_initiated(self) -> bool {
+        matches!(self, Self::Initiated(_))
+    }
+}
+
+/// A connection that a state machine holds.
+#[derive(Clone, Debug)]
+pub(super) struct Conn {
+    pub id: ConnId,
+    /// False while our SYN is unanswered.
+    pub up: bool,
+    pub framer: Framer,
+}
+
+/// What the two OPENs agreed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    /// Zero: neither HoldTimer nor KeepaliveTimer runs.
+    pub hold: Duration,
+    pub keepalive: Duration,
+    pub identifier: Ipv4Addr,
+    pub dialect: Dialect,
+}
+
+impl Session {
+    /// Section 4.2: the smaller hold time counts; section 4.4: a KEEPALIVE at least every third of it.
+    pub fn negotiate(local_as: u32, config: &PeerConfig, open: &Open) -> Self {
+        let hold = config
+            .hold_time
+            .min(Duration::from_secs(u64::from(open.hold_time)));
+        Self {
+            hold,
+            keepalive: config.keepalive.map_or(hold / 3, |own| own.min(hold / 3)),
+            identifier: open.identifier,
+            dialect: Dialect {
+                four_octet_as: config.capabilities.four_octet_as && open.capabilities.four_octet_as,
+                remote_as: config.remote_as,
+                local_as,
+            },
+        }
+    }
+}
+
+/// The state machine of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Fsm {
+    pub state: FsmState,
+    pub conn: Option<Conn>,
+    pub session: Option<Session>,
+    pub hold: Timer,
+    pub keepalive: Timer,
+    pub connect_retry: Timer,
+    pub delay_open: Timer,
+}
+
+impl Fsm {
+    pub fn new(state: FsmState) -> Self {
+        Self {
+            state,
+            conn: None,
+            session: None,
+            hold: Timer::STOPPED,
+            keepalive: Timer::STOPPED,
+            connect_retry: Timer::STOPPED,
+            delay_open: Timer::STOPPED,
+        }
+    }
+
+    /// For a connection that the peer opened.
+    pub fn accepting(conn: ConnId) -> Self {
+        let mut fsm = Self::new(FsmState::Active);
+        fsm.accept(conn);
+        fsm
+    }
+
+    pub fn accept(&mut self, id: ConnId) {
+        self.conn = Some(Conn {
+            id,
+            up: true,
+            framer: Framer::default(),
+        });
+    }
+
+    pub fn holds(&self, conn: ConnId) -> bool {
+        self.conn.as_ref().is_some_and(|held| held.id == conn)
+    }
+
+    pub fn stop_timers(&mut self) {
+        for timer in [
+            &mut self.hold,
+            &mut self.keepalive,
+            &mut self.connect_retry,
+            &mut self.delay_open,
+        ] {
+            timer.stop();
+        }
+    }
+
+    fn timers(&self) -> [(TimerKind, Timer); 4] {
+        [
+            (TimerKind::HoldTimer, self.hold),
+            (TimerKind::ConnectRetryTimer, self.connect_retry),
+            (TimerKind::DelayOpenTimer, self.delay_open),
+            (TimerKind::KeepaliveTimer, self.keepalive),
+        ]
+    }
+}
+
+/// Which of a peer's two machines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Slot {
+    /// The one that is always there.
+    Main,
+    /// The one of an incoming connection that competes with the main one.
+    Rival,
+}
+
+impl Slot {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Main => Self::Rival,
+            Self::Rival => Self::Main,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub config: PeerConfig,
+    pub rng: Rng,
+    /// An operator wants it.
+    pub running: bool,
+    /// The interface below is up.
+    pub link_up: bool,
+    pub main: Fsm,
+    pub rival: Option<Fsm>,
+    /// The state that was last reported: that of the machine which is farthest.
+    pub reported: FsmState,
+    pub idle_hold: Timer,
+    pub route_advertisement: Timer,
+    /// ConnectRetryCounter.
+    pub retries: u32,
+    pub last_failure: Instant,
+    pub adj_in: AdjRibIn,
+    pub adj_out: AdjRibOut,
+}
+
+impl Peer {
+    pub fn new(config: PeerConfig, rng: Rng) -> Self {
+        Self {
+            config,
+            rng,
+            running: false,
+            link_up: true,
+            main: Fsm::new(FsmState::Idle),
+            rival: None,
+            reported: FsmState::Idle,
+            idle_hold: Timer::STOPPED,
+            route_advertisement: Timer::STOPPED,
+            retries: 0,
+            last_failure: Instant::START,
+            adj_in: AdjRibIn::new(),
+            adj_out: AdjRibOut::default(),
+        }
+    }
+
+    pub fn fsm(&self, slot: Slot) -> Option<&Fsm> {
+        match slot {
+            Slot::Main => Some(&self.main),
+            Slot::Rival => self.rival.as_ref(),
+        }
+    }
+
+    pub fn fsm_mut(&mut self, slot: Slot) -> Option<&mut Fsm> {
+        match slot {
+            Slot::Main => Some(&mut self.main),
+            Slot::Rival => self.rival.as_mut(),
+        }
+    }
+
+    /// The machine that holds this connection.
+    pub fn slot_of(&self, conn: ConnId) -> Option<Slot> {
+        [Slot::Main, Slot::Rival]
+            .into_iter()
+            .find(|&slot| self.fsm(slot).is_some_and(|fsm| fsm.holds(conn)))
+    }
+
+    /// The state that a session's observer sees: that of the machine which is farthest.
+    pub fn state(&self) -> FsmState {
+        let rival = self.rival.as_ref().map_or(FsmState::Idle, |fsm| fsm.state);
+        self.main.state.max(rival)
+    }
+
+    /// The agreement of the established connection.
+    pub fn session(&self) -> Option<&Session> {
+        let established = |fsm: &&Fsm| fsm.state == FsmState::Established;
+        [Some(&self.main), self.rival.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(established)?
+            .session
+            .as_ref()
+    }
+
+    /// The established connection.
+    pub fn established(&self) -> Option<(Slot, ConnId)> {
+        [Slot::Main, Slot::Rival].into_iter().find_map(|slot| {
+            let fsm = self.fsm(slot)?;
+            let conn = fsm.conn.as_ref()?;
+            (fsm.state == FsmState::Established).then_some((slot, conn.id))
+        })
+    }
+
+    /// Its timer that expires first. At the same instant the order is the one written here.
+    pub fn next_timer(&self) -> (Slot, TimerKind, Timer) {
+        let mut first = (Slot::Main, TimerKind::IdleHoldTimer, self.idle_hold);
+        let mut consider = |slot, kind, timer: Timer| {
+            if timer.at() < first.2.at() {
+                first = (slot, kind, timer);
+            }
+        };
+        for slot in [Slot::Main, Slot::Rival] {
+            for (kind, timer) in self.fsm(slot).map(Fsm::timers).into_iter().flatten() {
+                consider(slot, kind, timer);
+            }
+        }
+        consider(
+            Slot::Main,
+            TimerKind::MinRouteAdvertisement,
+            self.route_advertisement,
+        );
+        first
+    }
+
+    /// How long the next stay in Idle lasts (section 8.1.1, DampPeerOscillations).
+    pub fn idle_time(&self) -> Duration {
+        match self.config.damping {
+            Some(damping) => {
+                let doublings = self.retries.saturating_sub(1).min(20);
+                (self.config.idle_hold * (1 << doublings)).min(damping.limit)
+            }
+            None => self.config.idle_hold,
+        }
+    }
+}

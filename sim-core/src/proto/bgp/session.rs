@@ -1,0 +1,610 @@
+//! Carries out what the table of [`super::fsm`] says: connections, messages, timers, collisions.
+
+use super::config::PeerId;
+use super::fsm::{Action, Event, FsmState, transition};
+use super::message::{self, Framer, MessageType};
+use super::notification::Notification;
+use super::open::{Expected, Open};
+use super::peer::{Conn, ConnId, Fsm, Session, Slot};
+use super::update::Update;
+use super::{Output, Speaker};
+use crate::reason::{Reason, Step, TimerKind};
+use crate::time::{Duration, Instant};
+
+/// What an event brings along.
+#[derive(Default)]
+pub(super) struct Cause {
+    /// Replaces the event's own reason.
+    pub reason: Option<Reason>,
+    /// What [`Action::Notify`] sends.
+    pub notification: Option<Notification>,
+    /// What [`Action::TakeUpdate`] takes.
+    pub update: Option<Update>,
+}
+
+impl Cause {
+    pub fn because(reason: Reason) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    pub fn notify(codes: (u8, u8), data: impl Into<Vec<u8>>) -> Self {
+        Self::notification(Notification::new(codes, data))
+    }
+
+    pub fn notification(notification: Notification) -> Self {
+        Self {
+            notification: Some(notification),
+            ..Self::default()
+        }
+    }
+}
+
+impl Speaker {
+    /// Raises an event in one machine of a peer: the only way that a state changes.
+    pub(super) fn raise(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        slot: Slot,
+        event: Event,
+        mut cause: Cause,
+    ) {
+        let Some(fsm) = self.peers[peer.index()].fsm_mut(slot) else {
+            return;
+        };
+        let before = fsm.state;
+        let entry = transition(before, event);
+        fsm.state = entry.next;
+        if entry.next == FsmState::Idle {
+            fsm.stop_timers();
+        }
+        self.report_state(peer, cause.reason.unwrap_or(event.reason()));
+        for &action in entry.actions {
+            self.act(now, peer, slot, before, action, &mut cause);
+        }
+        self.settle(now, peer);
+    }
+
+    fn report_state(&mut self, id: PeerId, reason: Reason) {
+        let peer = &mut self.peers[id.index()];
+        let (from, to) = (peer.reported, peer.state());
+        if from != to {
+            peer.reported = to;
+            self.out.push_back(Output::State {
+                peer: id,
+                from: from.state(),
+                to: to.state(),
+                reason,
+            });
+        }
+    }
+
+    fn act(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        before: FsmState,
+        action: Action,
+        cause: &mut Cause,
+    ) {
+        match action {
+            Action::Connect => return self.connect(id, slot),
+            Action::Drop => return self.drop_connection(id, slot),
+            Action::SendOpen => return self.send_open(id, slot),
+            Action::SendKeepalive => {
+                self.send(id, slot, Step::KeepaliveMessageSent, message::keepalive());
+                return self.restart_keepalive(now, id, slot);
+            }
+            Action::Notify => {
+                let unspecific = || Notification::new(Notification::CEASE, []);
+                let notification = cause.notification.take().unwrap_or_else(unspecific);
+                return self.notify(id, slot, &notification);
+            }
+            Action::NotifyFsmError => {
+                let unspecific = || Notification::new(before.unexpected_message(), []);
+                let notification = cause.notification.take().unwrap_or_else(unspecific);
+                return self.notify(id, slot, &notification);
+            }
+            Action::BeginRoutes => return self.begin_routes(now, id),
+            Action::EndRoutes => return self.end_routes(id, Reason::SessionDown),
+            Action::TakeUpdate => {
+                return self.take_update(now, id, slot, cause.update.take().unwrap_or_default());
+            }
+            Action::ResendRoutes => return self.resend_routes(now, id),
+            Action::ResetCounter
+            | Action::CountRetry
+            | Action::StartConnectRetry
+            | Action::StopConnectRetry
+            | Action::StartDelayOpen
+            | Action::StopDelayOpen
+            | Action::StartLargeHold
+            | Action::StartNegotiated
+            | Action::RestartHold => {}
+        }
+        self.act_on_timers(now, id, slot, action);
+    }
+
+    fn act_on_timers(&mut self, now: Instant, id: PeerId, slot: Slot, action: Action) {
+        let peer = &mut self.peers[id.index()];
+        let (config, rng) = (&peer.config, &mut peer.rng);
+        let fsm = match slot {
+            Slot::Main => &mut peer.main,
+            Slot::Rival => match &mut peer.rival {
+                Some(rival) => rival,
+                None => return,
+            },
+        };
+        match action {
+            Action::ResetCounter => peer.retries = 0,
+            Action::CountRetry => {
+                if let Some(damping) = config.damping
+                    && now.since(peer.last_failure) >= damping.forget_after
+                {
+                    peer.retries = 0;
+                }
+                peer.retries = peer.retries.saturating_add(1);
+                peer.last_failure = now;
+            }
+            Action::StartConnectRetry if config.passive => {}
+            Action::StartConnectRetry => {
+                let time = config.jitter.draw(config.connect_retry, rng);
+                fsm.connect_retry.start(now, time);
+            }
+            Action::StopConnectRetry => fsm.connect_retry.stop(),
+            Action::StartDelayOpen => {
+                let time = config.delay_open.unwrap_or(Duration::ZERO);
+                fsm.delay_open.start(now, time);
+            }
+            Action::StopDelayOpen => fsm.delay_open.stop(),
+            Action::StartLargeHold => fsm.hold.start(now, super::config::LARGE_HOLD),
+            Action::StartNegotiated | Action::RestartHold => {
+                let hold = fsm.session.map_or(Duration::ZERO, |session| session.hold);
+                match hold.is_zero() {
+                    true => fsm.hold.stop(),
+                    false => fsm.hold.start(now, config.jitter.draw_hold(hold, rng)),
+                }
+            }
+            Action::Connect
+            | Action::Drop
+            | Action::SendOpen
+            | Action::SendKeepalive
+            | Action::Notify
+            | Action::NotifyFsmError
+            | Action::BeginRoutes
+            | Action::EndRoutes
+            | Action::TakeUpdate
+            | Action::ResendRoutes => {}
+        }
+    }
+
+    /// After a KEEPALIVE or UPDATE was sent (section 8.2.2, Established): the next KEEPALIVE counts from here.
+    pub(super) fn restart_keepalive(&mut self, now: Instant, id: PeerId, slot: Slot) {
+        let peer = &mut self.peers[id.index()];
+        let interval = peer.fsm(slot).and_then(|fsm| fsm.session);
+        let interval = interval.map_or(Duration::ZERO, |session| session.keepalive);
+        if interval.is_zero() {
+            return;
+        }
+        let time = peer.config.jitter.draw(interval, &mut peer.rng);
+        if let Some(fsm) = peer.fsm_mut(slot) {
+            fsm.keepalive.start(now, time);
+        }
+    }
+
+    fn connect(&mut self, id: PeerId, slot: Slot) {
+        let conn = ConnId::Initiated(self.next_conn);
+        self.next_conn += 1;
+        if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
+            fsm.conn = Some(Conn {
+                id: conn,
+                up: false,
+                framer: Framer::default(),
+            });
+            self.step(id, conn, Step::TcpConnecting, None);
+            self.out.push_back(Output::Connect { peer: id, conn });
+        }
+    }
+
+    fn drop_connection(&mut self, id: PeerId, slot: Slot) {
+        let Some(fsm) = self.peers[id.index()].fsm_mut(slot) else {
+            return;
+        };
+        fsm.session = None;
+        if let Some(conn) = fsm.conn.take() {
+            self.out.push_back(Output::Close {
+                conn: conn.id,
+                abortive: !conn.up,
+            });
+        }
+    }
+
+    fn send_open(&mut self, id: PeerId, slot: Slot) {
+        let config = &self.peers[id.index()].config;
+        let seconds = config.hold_time.as_nanos() / 1_000_000_000;
+        let open = Open {
+            asn: self.local_as,
+            hold_time: u16::try_from(seconds).unwrap_or(u16::MAX),
+            identifier: self.router_id,
+            capabilities: config.capabilities,
+        };
+        self.send(id, slot, Step::OpenMessageSent, open.emit());
+    }
+
+    fn notify(&mut self, id: PeerId, slot: Slot, notification: &Notification) {
+        let conn = self.peers[id.index()]
+            .fsm(slot)
+            .and_then(|fsm| fsm.conn.as_ref());
+        if let Some(conn) = conn.map(|conn| conn.id) {
+            let codes = Some(notification.codes());
+            self.step(id, conn, Step::NotificationMessageSent, codes);
+            let bytes = message::notification(notification);
+            self.out.push_back(Output::Send { conn, bytes });
+        }
+    }
+
+    /// Sends a message on a machine's connection, if it still has one.
+    pub(super) fn send(&mut self, id: PeerId, slot: Slot, step: Step, bytes: Vec<u8>) {
+        let conn = self.peers[id.index()]
+            .fsm(slot)
+            .and_then(|fsm| fsm.conn.as_ref());
+        if let Some(conn) = conn.map(|conn| conn.id) {
+            self.step(id, conn, step, None);
+            self.out.push_back(Output::Send { conn, bytes });
+        }
+    }
+
+    pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
+        self.out.push_back(Output::Step {
+            peer,
+            conn,
+            step,
+            codes,
+        });
+    }
+
+    /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the
+    /// main one, and a peer that is Idle against the operator's will gets its idle-hold time.
+    fn settle(&mut self, now: Instant, id: PeerId) {
+        let peer = &mut self.peers[id.index()];
+        if let Some(rival) = peer.rival.take_if(|rival| rival.state != FsmState::Idle) {
+            // Connect is kept as it is: its connection may yet collide with the rival's.
+            if peer.main.conn.is_none() {
+                peer.main = rival;
+            } else if rival.state > peer.main.state {
+                peer.rival = Some(core::mem::replace(&mut peer.main, rival));
+            } else {
+                peer.rival = Some(rival);
+            }
+        }
+        peer.rival.take_if(|rival| rival.state == FsmState::Idle);
+        let trying = |fsm: &Fsm| matches!(fsm.state, FsmState::Active | FsmState::Connect);
+        if peer.main.state == FsmState::Established && peer.rival.as_ref().is_some_and(trying) {
+            return self.raise(now, id, Slot::Rival, Event::CollisionDump, Cause::default());
+        }
+        let idle = peer.main.state == FsmState::Idle;
+        if idle && peer.running && peer.link_up && !peer.idle_hold.is_running() {
+            let time = peer.idle_time();
+            peer.idle_hold.start(now, time);
+        }
+    }
+
+    /// Starts a peer that is Idle.
+    pub(super) fn start(&mut self, now: Instant, id: PeerId, manual: bool, reason: Option<Reason>) {
+        let peer = &mut self.peers[id.index()];
+        peer.idle_hold.stop();
+        let event = match (manual, peer.config.passive) {
+            (true, false) => Event::ManualStart,
+            (true, true) => Event::ManualStartPassive,
+            (false, false) => Event::AutomaticStart,
+            (false, true) => Event::AutomaticStartPassive,
+        };
+        let cause = Cause {
+            reason,
+            ..Cause::default()
+        };
+        self.raise(now, id, Slot::Main, event, cause);
+    }
+
+    /// Stops both machines of a peer; each that has sent an OPEN says why.
+    pub(super) fn stop(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        event: Event,
+        reason: Reason,
+        notification: &Notification,
+    ) {
+        self.peers[id.index()].idle_hold.stop();
+        for slot in [Slot::Rival, Slot::Main] {
+            let cause = Cause {
+                reason: Some(reason),
+                notification: Some(notification.clone()),
+                update: None,
+            };
+            self.raise(now, id, slot, event, cause);
+        }
+    }
+
+    pub(super) fn tcp_connected(&mut self, now: Instant, id: PeerId, conn: ConnId) {
+        let peer = &mut self.peers[id.index()];
+        let slot = match peer.slot_of(conn) {
+            Some(slot) => slot,
+            // Idle refuses connections (section 8.2.2), and one rival at a time is enough to find a collision.
+            None if conn.is_initiated()
+                || !peer.link_up
+                || peer.main.state == FsmState::Idle
+                || peer.rival.is_some() =>
+            {
+                let abortive = true;
+                return self.out.push_back(Output::Close { conn, abortive });
+            }
+            None if peer.main.conn.is_none() => {
+                peer.main.accept(conn);
+                Slot::Main
+            }
+            None => {
+                peer.rival = Some(Fsm::accepting(conn));
+                Slot::Rival
+            }
+        };
+        let delayed = peer.config.delay_open.is_some();
+        if let Some(held) = peer.fsm_mut(slot).and_then(|fsm| fsm.conn.as_mut()) {
+            held.up = true;
+        }
+        let event = match delayed {
+            true => Event::TcpConnectedDelayOpen,
+            false => Event::TcpConnected,
+        };
+        self.raise(now, id, slot, event, Cause::default());
+    }
+
+    /// A connection is over. `gone` says that there is nothing left to close.
+    pub(super) fn tcp_over(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        conn: ConnId,
+        gone: bool,
+        reason: Reason,
+    ) {
+        let peer = &mut self.peers[id.index()];
+        let listen = peer.config.listen_after_failure;
+        let Some((slot, fsm)) = peer
+            .slot_of(conn)
+            .and_then(|slot| Some((slot, peer.fsm_mut(slot)?)))
+        else {
+            return;
+        };
+        let listening = fsm.delay_open.is_running() || (fsm.state == FsmState::Connect && listen);
+        if gone {
+            fsm.conn = None;
+        }
+        let event = match listening {
+            true => Event::TcpFailsListening,
+            false => Event::TcpFails,
+        };
+        self.raise(now, id, slot, event, Cause::because(reason));
+    }
+
+    /// Takes octets of a connection and every whole message among them.
+    pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
+        let holder = |speaker: &Self| {
+            let mut peers = speaker.peers.iter().zip(0..);
+            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
+        };
+        let Some((id, slot)) = holder(self) else {
+            return;
+        };
+        let held = self.peers[id.index()]
+            .fsm_mut(slot)
+            .and_then(|fsm| fsm.conn.as_mut());
+        let Some(held) = held else { return };
+        let mut framer = core::mem::take(&mut held.framer);
+        framer.push(bytes);
+        // A message may close the connection or move it to the other slot, so it is looked up for each.
+        while let Some(slot) = self.peers[id.index()].slot_of(conn) {
+            match framer.next() {
+                Some(Ok(frame)) => self.message(now, id, slot, conn, frame.kind, frame.body),
+                Some(Err(error)) => {
+                    let cause = Cause::notification(error);
+                    self.raise(now, id, slot, Event::HeaderError, cause);
+                }
+                None => {
+                    let fsm = self.peers[id.index()].fsm_mut(slot);
+                    if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
+                        held.framer = framer;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        conn: ConnId,
+        kind: MessageType,
+        body: &[u8],
+    ) {
+        match kind {
+            MessageType::Open => self.open_message(now, id, slot, conn, body),
+            MessageType::Update => self.update_message(now, id, slot, conn, body),
+            MessageType::Notification => {
+                let notification = Notification::parse(body);
+                let codes = notification.codes();
+                self.step(id, conn, Step::NotificationMessageReceived, Some(codes));
+                let event = match codes == Notification::BAD_VERSION {
+                    true => Event::NotificationVersionError,
+                    false => Event::Notification,
+                };
+                self.raise(now, id, slot, event, Cause::default());
+            }
+            MessageType::Keepalive => {
+                self.step(id, conn, Step::KeepaliveMessageReceived, None);
+                let cause = self.unexpected(id, slot, kind);
+                self.raise(now, id, slot, Event::Keepalive, cause);
+            }
+            MessageType::RouteRefresh => {
+                self.step(id, conn, Step::RouteRefreshReceived, None);
+                let cause = self.unexpected(id, slot, kind);
+                // RFC 2918 section 4: a family that was not advertised is ignored.
+                if cause.notification.is_some() || body == [0, 1, 0, 1] {
+                    self.raise(now, id, slot, Event::RouteRefresh, cause);
+                }
+            }
+        }
+    }
+
+    /// The FSM error with which a state answers a message that it does not expect, its type as data (RFC 6608).
+    fn unexpected(&self, id: PeerId, slot: Slot, kind: MessageType) -> Cause {
+        let fsm = self.peers[id.index()].fsm(slot);
+        let state = fsm.map_or(FsmState::Idle, |fsm| fsm.state);
+        let expected = match kind {
+            MessageType::Open => false,
+            MessageType::Keepalive => state >= FsmState::OpenConfirm,
+            MessageType::Update | MessageType::RouteRefresh => state == FsmState::Established,
+            MessageType::Notification => true,
+        };
+        match expected {
+            true => Cause::default(),
+            false => Cause::notify(state.unexpected_message(), [kind as u8]),
+        }
+    }
+
+    fn update_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
+        let fsm = self.peers[id.index()].fsm(slot);
+        let session =
+            fsm.and_then(|fsm| fsm.session.filter(|_| fsm.state == FsmState::Established));
+        let Some(session) = session else {
+            self.step(id, conn, Step::UpdateReceived, None);
+            let cause = self.unexpected(id, slot, MessageType::Update);
+            return self.raise(now, id, slot, Event::Update, cause);
+        };
+        let (step, event, cause) = match Update::parse(body, &session.dialect) {
+            Ok(update) => {
+                let step = match update.end_of_rib {
+                    true => Step::EndOfRibReceived,
+                    false => Step::UpdateReceived,
+                };
+                let cause = Cause {
+                    update: Some(update),
+                    ..Cause::default()
+                };
+                (step, Event::Update, cause)
+            }
+            Err(error) => {
+                let cause = Cause::notification(error);
+                (Step::UpdateReceived, Event::UpdateError, cause)
+            }
+        };
+        self.step(id, conn, step, None);
+        self.raise(now, id, slot, event, cause);
+    }
+
+    fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
+        self.step(id, conn, Step::OpenMessageReceived, None);
+        let Some(fsm) = self.peers[id.index()].fsm(slot) else {
+            return;
+        };
+        let (state, delayed) = (fsm.state, fsm.delay_open.is_running());
+        let config = &self.peers[id.index()].config;
+        let expected = Expected {
+            local_as: self.local_as,
+            router_id: self.router_id,
+            remote_as: config.remote_as,
+        };
+        let open = match Open::parse(body, expected) {
+            Ok(open) => open,
+            Err(error) => {
+                let cause = Cause::notification(error);
+                return self.raise(now, id, slot, Event::OpenError, cause);
+            }
+        };
+        if state != FsmState::OpenSent && !delayed {
+            let cause = self.unexpected(id, slot, MessageType::Open);
+            return self.raise(now, id, slot, Event::Open, cause);
+        }
+        let session = Session::negotiate(self.local_as, config, &open);
+        let Some(slot) = self.resolve_collision(now, id, slot, conn, &open) else {
+            return;
+        };
+        if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
+            fsm.session = Some(session);
+        }
+        let event = match delayed {
+            true => Event::OpenDelayOpen,
+            false => Event::Open,
+        };
+        self.raise(now, id, slot, event, Cause::default());
+    }
+
+    /// Connection collision detection (section 6.8), when an OPEN names the peer of this connection. The connection
+    /// that the speaker with the higher identifier opened stays (of equal ones, the higher AS: RFC 6286 section 2.3);
+    /// an established one stays in any case. Returns where this connection is now, `None` if it lost.
+    fn resolve_collision(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        conn: ConnId,
+        open: &Open,
+    ) -> Option<Slot> {
+        let other = self.peers[id.index()]
+            .fsm(slot.other())
+            .map(|fsm| fsm.state);
+        let ours_wins = (self.router_id, self.local_as) > (open.identifier, open.asn);
+        let stays = match other {
+            Some(FsmState::Established) => false,
+            Some(FsmState::OpenConfirm) => ours_wins == conn.is_initiated(),
+            Some(FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent)
+            | None => return Some(slot),
+        };
+        let loser = if stays { slot.other() } else { slot };
+        let cause = Cause::notify(Notification::COLLISION, []);
+        self.raise(now, id, loser, Event::CollisionDump, cause);
+        self.peers[id.index()].slot_of(conn)
+    }
+
+    /// A timer of a peer expired.
+    pub(super) fn expired(&mut self, now: Instant, id: PeerId, slot: Slot, kind: TimerKind) {
+        let peer = &mut self.peers[id.index()];
+        let mut stop = |timer: fn(&mut Fsm) -> &mut super::timer::Timer| {
+            if let Some(fsm) = peer.fsm_mut(slot) {
+                timer(fsm).stop();
+            }
+        };
+        let (event, cause) = match kind {
+            TimerKind::IdleHoldTimer => return self.start(now, id, false, None),
+            TimerKind::MinRouteAdvertisement => {
+                peer.route_advertisement.stop();
+                return;
+            }
+            TimerKind::ConnectRetryTimer => {
+                stop(|fsm| &mut fsm.connect_retry);
+                (Event::ConnectRetryTimerExpires, Cause::default())
+            }
+            TimerKind::DelayOpenTimer => {
+                stop(|fsm| &mut fsm.delay_open);
+                (Event::DelayOpenTimerExpires, Cause::default())
+            }
+            TimerKind::KeepaliveTimer => {
+                stop(|fsm| &mut fsm.keepalive);
+                (Event::KeepaliveTimerExpires, Cause::default())
+            }
+            // A peer has no timer of another kind.
+            _ => {
+                stop(|fsm| &mut fsm.hold);
+                let cause = Cause::notify(Notification::HOLD_TIMER_EXPIRED, []);
+                (Event::HoldTimerExpires, cause)
+            }
+        };
+        self.raise(now, id, slot, event, cause);
+    }
+}
