@@ -14,10 +14,7 @@ pub fn isolated(test: &str, body: impl FnOnce() -> Outcome) {
     if !asked_for(test) {
         return;
     }
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "how the inner run knows itself"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "how the inner run knows itself")]
     let inside = std::env::var(INSIDE).is_ok_and(|v| v == test);
     let outcome = if inside {
         run_line("ip link set lo up").and_then(|_| body())

@@ -51,19 +51,63 @@ impl Clock {
     ) -> Outcome {
         let deadline = self.now() + limit;
         while !done(site) {
-            let now = self.now();
-            if now >= deadline {
+            if self.now() >= deadline {
                 return Err(format!("{what}: not within {limit}"));
             }
-            match site.wake() {
-                Some(due) if due <= now => site.timeout(due)?,
-                wake => {
-                    let until = wake.map_or(deadline, |due| due.min(deadline));
-                    self.receive(site, inbox, until)?;
-                }
-            }
+            self.step(site, inbox, deadline)?;
         }
         Ok(())
+    }
+
+    /// Runs `site` while asking the outside again and again, until `probe` yields something.
+    pub fn ask<S: Site, T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        site: &mut S,
+        inbox: &Receiver<S::Arrival>,
+        mut probe: impl FnMut() -> Outcome<T>,
+    ) -> Outcome<T> {
+        let deadline = self.now() + limit;
+        loop {
+            match probe() {
+                Ok(value) => return Ok(value),
+                Err(last) if self.now() >= deadline => {
+                    return Err(format!("{what}: not within {limit}: {last}"));
+                }
+                Err(_) => self.serve(Duration::from_millis(100), site, inbox)?,
+            }
+        }
+    }
+
+    /// Runs `site` for as long as `time`.
+    pub fn serve<S: Site>(
+        &self,
+        time: Duration,
+        site: &mut S,
+        inbox: &Receiver<S::Arrival>,
+    ) -> Outcome {
+        let deadline = self.now() + time;
+        while self.now() < deadline {
+            self.step(site, inbox, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// What is due, or else one arrival, waited for until `deadline` at most.
+    fn step<S: Site>(
+        &self,
+        site: &mut S,
+        inbox: &Receiver<S::Arrival>,
+        deadline: Instant,
+    ) -> Outcome {
+        match site.wake() {
+            Some(due) if due <= self.now() => site.timeout(due),
+            wake => {
+                let until = wake.map_or(deadline, |due| due.min(deadline));
+                self.receive(site, inbox, until)
+            }
+        }
     }
 
     /// Waits for one arrival, until `until` at most.

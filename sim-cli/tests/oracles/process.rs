@@ -75,16 +75,21 @@ impl Drop for Daemon {
     }
 }
 
-/// Asks again and again, for `limit` at most, until `probe` yields something. The error is the last answer.
+/// Every one of `parts` must be in `text`.
+pub fn expect(text: &str, parts: &[&str]) -> Outcome {
+    match parts.iter().find(|part| !text.contains(**part)) {
+        None => Ok(()),
+        Some(missing) => Err(format!("no {missing:?} in\n{text}")),
+    }
+}
+
+/// Asks again and again, for 20 s at most, until `probe` yields something. The error is the last answer.
 #[allow(
     clippy::disallowed_methods,
     reason = "a daemon gets ready in its own time"
 )]
-pub fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut probe: impl FnMut() -> Outcome<T>,
-) -> Outcome<T> {
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Outcome<T>) -> Outcome<T> {
+    let limit = Duration::from_secs(20);
     let step = Duration::from_millis(20);
     let mut waited = Duration::ZERO;
     loop {

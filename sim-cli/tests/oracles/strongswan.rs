@@ -98,9 +98,7 @@ impl StrongSwan {
             namespace,
             dir,
         };
-        wait_for("charon answers swanctl", Duration::from_secs(20), || {
-            this.swanctl("--stats")
-        })?;
+        wait_for("charon answers swanctl", || this.swanctl("--stats"))?;
         this.route()?;
         Ok(this)
     }
@@ -109,12 +107,12 @@ impl StrongSwan {
     /// is not consulted, and only our host is reached through the tunnel.
     fn route(&self) -> Outcome {
         let ip = |line: &str| self.namespace.run(&format!("ip {line}"));
-        wait_for("charon's routing rule", Duration::from_secs(20), || {
-            ip("rule del pref 220")
-        })?;
+        wait_for("charon's routing rule", || ip("rule del pref 220"))?;
         ip(&format!("address add {THEIR_HOST}/32 dev lo"))?;
-        wait_for("charon's TUN device", Duration::from_secs(20), || {
-            ip(&format!("route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}"))
+        wait_for("charon's TUN device", || {
+            ip(&format!(
+                "route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}"
+            ))
         })?;
         Ok(())
     }
@@ -147,7 +145,9 @@ impl StrongSwan {
     /// Runs swanctl, whose control socket is reached from any namespace.
     pub fn swanctl(&self, arguments: &str) -> Outcome<String> {
         let dir = self.dir.path().display();
-        run_line(&format!("{dir}/swanctl {arguments} --uri unix://{dir}/vici"))
+        run_line(&format!(
+            "{dir}/swanctl {arguments} --uri unix://{dir}/vici"
+        ))
     }
 }
 

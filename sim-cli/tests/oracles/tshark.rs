@@ -80,7 +80,8 @@ const FIELDS: &[&str] = &[
 /// A malformed packet, an IKE message after IKE_SA_INIT or an ESP packet that does not decrypt and authenticate, and
 /// anything that tshark complains of, is an error.
 pub fn dissect(capture: &Path, keys: &Path) -> Outcome<Vec<Frame>> {
-    let mut tshark = command("tshark --disable-heuristic wg -T fields -E separator=/t -E occurrence=a");
+    let mut tshark =
+        command("tshark --disable-heuristic wg -T fields -E separator=/t -E occurrence=a");
     tshark
         .args(["-o", "esp.enable_encryption_decode:TRUE"])
         .args(["-o", "esp.enable_authentication_check:TRUE"])
