@@ -211,6 +211,9 @@ impl Connection {
         if segment.control == TcpControl::Syn {
             self.peer_mss = segment.mss;
         }
+        if self.idle_duplicate(segment) {
+            return;
+        }
         self.persisting = segment.window == 0 && segment.control != TcpControl::Rst;
         let local_mss = self.local_mss();
         let copy = self.device.deliver(segment.packet);
@@ -366,7 +369,37 @@ impl Connection {
         }
         if self.flight.expiry() == before {
             self.flight.postpone(floor(now));
+            if self.overdue() {
+                self.give_up();
+            }
         }
+    }
+
+    /// A duplicate ACK while nothing but a FIN is in flight tells nothing (RFC 5681 section 2 counts those of data). smoltcp
+    /// would take three of them for the loss of data, stop its timer for a fast retransmission, find no data, and never repeat
+    /// the FIN.
+    fn idle_duplicate(&self, segment: &Segment<'_>) -> bool {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        matches!(
+            socket.state(),
+            State::FinWait1 | State::Closing | State::LastAck
+        ) && socket.send_queue() == 0
+            && segment.len == 0
+            && segment.control == TcpControl::None
+            && segment.ack == Some(self.fed)
+    }
+
+    fn overdue(&self) -> bool {
+        let timeout = self.config.user_timeout;
+        self.flight
+            .oldest()
+            .is_some_and(|oldest| floor(self.now).since(oldest) >= timeout)
+    }
+
+    fn give_up(&mut self) {
+        self.device.tx.clear();
+        self.end(Event::TimedOut);
+        self.forget();
     }
 
     /// Lets smoltcp send, reads what it received, feeds it, until nothing moves. `timer` says that time alone called.
@@ -522,9 +555,7 @@ impl Connection {
                     segment::advance(&mut packet, next);
                 }
             } else if !self.note(&sent, timer) {
-                self.device.tx.clear();
-                self.end(Event::TimedOut);
-                self.forget();
+                self.give_up();
                 return true;
             }
             self.transmit(packet);
@@ -567,8 +598,7 @@ impl Connection {
         }
         self.flight.sent_again(end);
         if timer && !self.persisting {
-            let oldest = self.flight.oldest().unwrap_or(now);
-            if !sent.syn && now.since(oldest) >= self.config.user_timeout {
+            if !sent.syn && self.overdue() {
                 return false;
             }
             let probe = self.flight.expired(now);

@@ -38,7 +38,7 @@ impl Wire {
 struct Run {
     received: Vec<u8>,
     digest: u128,
-    closed: bool,
+    ended: bool,
 }
 
 /// A sends `writes` over a bad wire and closes; B answers the FIN by closing.
@@ -61,7 +61,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
     let mut a = Connection::connect(config.clone(), A, B, &mut dice("a"), now);
     let mut b: Option<Connection> = None;
     let mut received = Vec::new();
-    let mut closed = false;
+    let mut ended = false;
     loop {
         for (to_b, end) in [(true, Some(&mut a)), (false, b.as_mut())] {
             let Some(end) = end else { continue };
@@ -78,9 +78,14 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
                         end.close(now);
                     }
                     Output::Event(Event::Received(octets)) => received.extend(octets),
-                    Output::Event(Event::PeerClosed) => end.close(now),
-                    Output::Event(Event::Closed) => closed |= !to_b,
-                    Output::Event(Event::TimedOut | Event::Reset | Event::Connected) => {}
+                    Output::Event(Event::PeerClosed) => {
+                        ended |= !to_b;
+                        end.close(now);
+                    }
+                    // The ACK of B's FIN may be lost, and A's TIME-WAIT over before B repeats it.
+                    Output::Event(
+                        Event::Closed | Event::TimedOut | Event::Reset | Event::Connected,
+                    ) => {}
                     Output::Event(Event::Ignored(reason)) => panic!("ignored: {reason}"),
                 }
             }
@@ -119,7 +124,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
     Run {
         received,
         digest: hash.digest128(),
-        closed,
+        ended,
     }
 }
 
@@ -128,7 +133,7 @@ fn stream(len: usize) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_stream_arrives_whole(
@@ -147,7 +152,7 @@ proptest! {
         }
         let run = run(seed, profile, chances, &writes);
         prop_assert_eq!(run.received, all);
-        prop_assert!(run.closed);
+        prop_assert!(run.ended);
     }
 }
 
