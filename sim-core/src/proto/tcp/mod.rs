@@ -34,6 +34,8 @@
 //! - TIME-WAIT lasts 10 s (Linux 60 s, RFC 9293: 2 MSL), and a SYN for a 4-tuple in it gets a
 //!   challenge ACK, never a new connection; no SYN cookies and no limit on half-open connections;
 //! - a lowered path MTU (RFC 1191) shapes the next transmission, and the oversized segment is repeated by its RTO, not at once;
+//! - a SYN that comes again does not draw the SYN,ACK at once, only its own timer repeats it; a peer that closes its window while
+//!   data is in flight is probed only after its next segment (smoltcp);
 //! - [`Connection::close`] ends the sending half only (as `shutdown(SHUT_WR)`): data that still arrives is delivered, not reset.
 //!
 //! Time in smoltcp is whole microseconds. Instants are rounded down on the way in and every wake is a whole multiple of

@@ -266,6 +266,28 @@ fn data_from_the_peer_is_acknowledged_during_recovery() {
     assert_eq!(ack.seq, delivered, "what B expects next");
 }
 
+/// The wire repeats an old ACK while only a FIN is in flight: the FIN is still sent again (see `idle_duplicate`).
+#[test]
+fn duplicate_acks_do_not_lose_a_fin() {
+    let mut p = Pair::established(TcpConfig::default());
+    p.a.send(p.now, &KEEPALIVE).expect("open");
+    drain(&mut p.a)
+        .0
+        .iter()
+        .for_each(|data| p.b.handle(p.now, data.bytes()));
+    let (ack, _) = drain(&mut p.b);
+    p.a.handle(p.now, ack[0].bytes());
+    p.cut_ab = true;
+    p.a.close(p.now);
+    p.settle();
+    for _ in 0..5 {
+        p.a.handle(p.now, ack[0].bytes());
+    }
+    p.cut_ab = false;
+    p.run_until(Instant::from_secs(1));
+    assert_eq!(p.events_b, [Event::PeerClosed]);
+}
+
 #[test]
 fn segments_respect_the_smaller_mss_and_a_lowered_mtu() {
     let mut p = Pair::established(TcpConfig {
