@@ -416,9 +416,8 @@ const fn established(event: Event) -> Transition {
         E::Keepalive => go(S::Established, &[RestartHold]),
         E::Update => go(S::Established, &[RestartHold, TakeUpdate]),
         E::RouteRefresh => go(S::Established, &[ResendRoutes]),
-        E::ConnectRetryTimerExpires
-        | E::DelayOpenTimerExpires
-        | E::Open
-        | E::OpenDelayOpen => go(S::Idle, &[NotifyFsmError, Drop, EndRoutes, CountRetry]),
+        E::ConnectRetryTimerExpires | E::DelayOpenTimerExpires | E::Open | E::OpenDelayOpen => {
+            go(S::Idle, &[NotifyFsmError, Drop, EndRoutes, CountRetry])
+        }
     }
 }

@@ -52,6 +52,7 @@ fn expecting(remote_as: u32) -> Expected {
         local_as: 64512,
         router_id: Ipv4Addr::new(10, 0, 0, 2),
         remote_as,
+        four_octet_as: true,
     }
 }
 
@@ -72,7 +73,10 @@ fn open_of_a_wide_as() {
     let bytes = open.emit();
     assert_eq!(bytes[20..22], [0x5b, 0xa0]);
     assert_eq!(bytes[bytes.len() - 6..], [65, 4, 0xfa, 0x56, 0xea, 0]);
-    assert_eq!(Open::parse(&bytes[19..], expecting(4_200_000_000)), Ok(open));
+    assert_eq!(
+        Open::parse(&bytes[19..], expecting(4_200_000_000)),
+        Ok(open)
+    );
 }
 
 /// RFC 5492 section 4 allows one parameter per capability, and section 3 wants unknown ones ignored. Here: graceful
@@ -109,7 +113,10 @@ fn open_without_capabilities() {
         ..open()
     }
     .emit();
-    assert_eq!(bytes, with_header(1, &[4, 0xfd, 0xe8, 0, 30, 10, 0, 0, 1, 0]));
+    assert_eq!(
+        bytes,
+        with_header(1, &[4, 0xfd, 0xe8, 0, 30, 10, 0, 0, 1, 0])
+    );
     let parsed = Open::parse(&bytes[19..], expecting(65000)).unwrap();
     assert!(parsed.capabilities.ipv4_unicast && !parsed.capabilities.four_octet_as);
 }
@@ -162,7 +169,9 @@ fn update_is_read() {
 fn update_is_written() {
     let mut messages = Vec::new();
     let prefixes = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
-    announce(&attributes(), &WIDE, &prefixes, |bytes| messages.push(bytes));
+    announce(&attributes(), &WIDE, &prefixes, |bytes| {
+        messages.push(bytes)
+    });
     let body = [&[0, 0], &UPDATE[6..]].concat();
     assert_eq!(messages, [with_header(2, &body)]);
     messages.clear();
@@ -262,11 +271,23 @@ fn as4_path_is_merged() {
         ].concat();
         [&[0, 0, 0, attributes.len() as u8], &attributes[..], &[8, 10]].concat()
     };
-    let path = |body: &[u8]| Update::parse(body, &old).unwrap().attributes.unwrap().as_path;
+    let path = |body: &[u8]| {
+        Update::parse(body, &old)
+            .unwrap()
+            .attributes
+            .unwrap()
+            .as_path
+    };
     let as4 = [0, 0, 0xfd, 0xe8, 0, 1, 0x11, 0x70];
-    assert_eq!(path(&body(2, &as4)), AsPath::sequence([65010, 65000, 70_000]));
+    assert_eq!(
+        path(&body(2, &as4)),
+        AsPath::sequence([65010, 65000, 70_000])
+    );
     let longer = [as4, as4].concat();
-    assert_eq!(path(&body(4, &longer)), AsPath::sequence([65010, 65000, 23456]));
+    assert_eq!(
+        path(&body(4, &longer)),
+        AsPath::sequence([65010, 65000, 23456])
+    );
 }
 
 /// Section 9.1.2.2 a: a set counts one. Section 5.1.2 b: a full segment (255) is left alone and a new one begins.

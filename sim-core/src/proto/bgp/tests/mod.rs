@@ -46,12 +46,28 @@ pub(super) fn speaker(config: SpeakerConfig) -> Speaker {
 /// What happens to a byte stream between the two ends.
 enum Flight {
     /// A SYN to `to`, which will know the connection as the pair's number.
-    Syn { to: usize, pair: usize },
+    Syn {
+        to: usize,
+        pair: usize,
+    },
     /// The answer to a SYN.
-    Ack { to: usize, pair: usize },
-    Bytes { to: usize, pair: usize, bytes: Vec<u8> },
-    Fin { to: usize, pair: usize },
-    Rst { to: usize, pair: usize },
+    Ack {
+        to: usize,
+        pair: usize,
+    },
+    Bytes {
+        to: usize,
+        pair: usize,
+        bytes: Vec<u8>,
+    },
+    Fin {
+        to: usize,
+        pair: usize,
+    },
+    Rst {
+        to: usize,
+        pair: usize,
+    },
 }
 
 /// Two speakers with one session between them, over reliable streams with a delay. Everything one end does while the
@@ -215,11 +231,17 @@ impl Pair {
                     let how = if *abortive { "reset" } else { "close" };
                     format!("{how} {conn:?}")
                 }
-                Output::Expired { timer, armed_at, .. } => {
+                Output::Expired {
+                    timer, armed_at, ..
+                } => {
                     format!("{timer} expired, armed at {armed_at}")
                 }
-                Output::State { from, to, reason, .. } => format!("{from} -> {to}: {reason}"),
-                Output::Step { conn, step, codes, .. } => match codes {
+                Output::State {
+                    from, to, reason, ..
+                } => format!("{from} -> {to}: {reason}"),
+                Output::Step {
+                    conn, step, codes, ..
+                } => match codes {
                     Some((code, subcode)) => format!("{step} {code}/{subcode} on {conn:?}"),
                     None => format!("{step} on {conn:?}"),
                 },
@@ -239,10 +261,12 @@ impl Pair {
 
     /// The messages that an end sent so far.
     pub fn sent(&self, end: usize) -> impl Iterator<Item = (Instant, &[u8])> {
-        self.log.iter().filter_map(move |(at, who, output)| match output {
-            Output::Send { bytes, .. } if *who == end => Some((*at, bytes.as_slice())),
-            _ => None,
-        })
+        self.log
+            .iter()
+            .filter_map(move |(at, who, output)| match output {
+                Output::Send { bytes, .. } if *who == end => Some((*at, bytes.as_slice())),
+                _ => None,
+            })
     }
 
     /// Code, subcode and data of the NOTIFICATIONs that an end sent.
@@ -319,9 +343,9 @@ impl Solo {
     /// The NOTIFICATION that was sent and followed by an orderly close, as code, subcode and data.
     pub fn notification(&mut self) -> Option<(u8, u8, Vec<u8>)> {
         let outputs = self.drain();
-        let at = outputs.iter().position(
-            |output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 3),
-        )?;
+        let at = outputs
+            .iter()
+            .position(|output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 3))?;
         let Output::Send { bytes, .. } = &outputs[at] else {
             unreachable!()
         };
