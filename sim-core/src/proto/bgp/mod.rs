@@ -1,7 +1,8 @@
 //! A BGP-4 speaker (RFC 4271) that sees byte streams and never TCP.
 //!
 //! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
-//! - `fsm` is the table of states and events, `session` carries it out, `exchange` moves routes, `decision` orders
+//! - `fsm` is the table of states and events, `session` carries it out, `receive` makes
+//!   events of messages, `exchange` moves routes, `decision` orders
 //!   them; `message`, `open`, `update`, `attributes` and `as_path` are the way to and from the wire. Framing, error codes
 //!   and the walk over attributes are ours; values are read and written by netgauze-bgp-pkt.
 //!
@@ -32,6 +33,7 @@ pub mod notification;
 pub mod open;
 mod peer;
 pub mod policy;
+mod receive;
 mod rib;
 mod session;
 mod timer;
@@ -353,7 +355,7 @@ impl Speaker {
     /// Lets every timer that is due expire. Does nothing if none is.
     pub fn handle_timeout(&mut self, now: Instant) {
         loop {
-            if self.origination.at() <= now {
+            if self.origination.is_due(now) {
                 self.report_expiry(None, TimerKind::MinAsOrigination, self.origination);
                 self.origination.stop();
                 for (prefix, route) in core::mem::take(&mut self.withheld) {
@@ -362,7 +364,7 @@ impl Speaker {
                 continue;
             }
             let Some((id, (slot, kind, timer))) =
-                self.next_timer().filter(|next| next.1.2.at() <= now)
+                self.next_timer().filter(|(_, next)| next.2.is_due(now))
             else {
                 break;
             };
