@@ -1,14 +1,14 @@
-//! Carries out what the table of [`super::fsm`] says: connections, messages, timers, collisions.
+//! Carries out what the table of [`super::fsm`] says: connections, timers, and what is sent.
 
 use super::config::PeerId;
 use super::fsm::{Action, Event, FsmState, transition};
 use super::message::{self, Framer};
 use super::notification::Notification;
 use super::open::Open;
-use super::peer::{Conn, ConnId, Fsm, Slot};
+use super::peer::{Conn, ConnId, Fsm, PeerTimer, Slot};
 use super::update::Update;
 use super::{Output, Speaker};
-use crate::reason::{Reason, Step, TimerKind};
+use crate::reason::{Reason, Step};
 use crate::time::{Duration, Instant};
 
 /// What an event brings along.
@@ -391,33 +391,32 @@ impl Speaker {
     }
 
     /// A timer of a peer expired.
-    pub(super) fn expired(&mut self, now: Instant, id: PeerId, slot: Slot, kind: TimerKind) {
+    pub(super) fn expired(&mut self, now: Instant, id: PeerId, slot: Slot, timer: PeerTimer) {
         let peer = &mut self.peers[id.index()];
-        let mut stop = |timer: fn(&mut Fsm) -> &mut super::timer::Timer| {
+        let mut stop = |of: fn(&mut Fsm) -> &mut super::timer::Timer| {
             if let Some(fsm) = peer.fsm_mut(slot) {
-                timer(fsm).stop();
+                of(fsm).stop();
             }
         };
-        let (event, cause) = match kind {
-            TimerKind::IdleHoldTimer => return self.start(now, id, false, None),
-            TimerKind::MinRouteAdvertisement => {
+        let (event, cause) = match timer {
+            PeerTimer::IdleHold => return self.start(now, id, false, None),
+            PeerTimer::RouteAdvertisement => {
                 peer.route_advertisement.stop();
                 return;
             }
-            TimerKind::ConnectRetryTimer => {
+            PeerTimer::ConnectRetry => {
                 stop(|fsm| &mut fsm.connect_retry);
                 (Event::ConnectRetryTimerExpires, Cause::default())
             }
-            TimerKind::DelayOpenTimer => {
+            PeerTimer::DelayOpen => {
                 stop(|fsm| &mut fsm.delay_open);
                 (Event::DelayOpenTimerExpires, Cause::default())
             }
-            TimerKind::KeepaliveTimer => {
+            PeerTimer::Keepalive => {
                 stop(|fsm| &mut fsm.keepalive);
                 (Event::KeepaliveTimerExpires, Cause::default())
             }
-            // A peer has no timer of another kind.
-            _ => {
+            PeerTimer::Hold => {
                 stop(|fsm| &mut fsm.hold);
                 let cause = Cause::notify(Notification::HOLD_TIMER_EXPIRED, []);
                 (Event::HoldTimerExpires, cause)
