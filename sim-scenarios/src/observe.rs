@@ -114,6 +114,7 @@ fn is_sent(step: Message) -> bool {
         | M::InformationalReceived
         | M::NatDetected
         | M::OpenMessageReceived
+        | M::RouteRefreshReceived
         | M::KeepaliveMessageReceived
         | M::UpdateReceived
         | M::EndOfRibReceived
@@ -160,12 +161,10 @@ fn stream(log: &trace::ProbeLog) -> StreamLog {
     };
     let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
     StreamLog {
-        name: log.info.name.clone(),
-        interval: log.info.interval,
-        echo: log.info.round_trip,
         probes: probes
             .map(|(&sent_at, (&request, &reply))| Probe { sent_at, request: fate(request), reply: fate(reply) })
             .collect(),
+        ..StreamLog::new(log.info.name.clone(), log.info.interval, log.info.round_trip)
     }
 }
 
