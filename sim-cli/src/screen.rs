@@ -50,7 +50,7 @@ pub fn complain(failure: &Failure) {
 
 /// Says that the simulator is wrong, and asks for what is needed to find out why.
 pub fn confess(bug: &Bug) {
-    let command: Vec<String> = std::env::args().collect();
+    let command: Vec<String> = std::env::args().map(without_key).collect();
     let mut out = anstream::stderr().lock();
     let _ = writeln!(
         out,
@@ -68,6 +68,14 @@ pub fn confess(bug: &Bug) {
     }
 }
 
+/// An argument, with a pre-shared key that it sets blotted out.
+fn without_key(argument: String) -> String {
+    match argument.split_once("pre_shared_key=") {
+        Some((before, _)) => format!("{before}pre_shared_key=***"),
+        None => argument,
+    }
+}
+
 fn framed(diagnostic: &dyn Diagnostic) -> String {
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(width).with_links(false);
@@ -75,5 +83,17 @@ fn framed(diagnostic: &dyn Diagnostic) -> String {
     match handler.render_report(&mut text, diagnostic) {
         Ok(()) => text,
         Err(_) => diagnostic.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_report_holds_no_key() {
+        let argument = "connections.vpn.tunnels.a.pre_shared_key=correct.horse";
+        assert_eq!(without_key(argument.into()), "connections.vpn.tunnels.a.pre_shared_key=***");
+        assert_eq!(without_key("--pcap".into()), "--pcap");
     }
 }

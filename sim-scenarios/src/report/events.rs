@@ -198,3 +198,99 @@ fn extend(line: &mut Value, event: &str, more: Value) {
         line.extend(more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::id::{FaultId, PacketId};
+    use sim_core::reason::{DropReason, Reason, State, Step, TimerKind};
+    use sim_core::time::Instant;
+    use sim_core::trace::{Table, Way};
+
+    fn log<W: Write>(out: W, hops: bool) -> EventLog<W> {
+        let names = Names {
+            nodes: vec![("cgw".into(), vec!["lan".into(), "vpn.a".into()])],
+            links: vec!["path-a".into()],
+            sessions: vec!["bgp cgw/vpn.a".into()],
+            faults: vec!["cut".into()],
+        };
+        EventLog { out, hops, names, failed: FirstError::default() }
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn every_kind_of_record_and_hop_has_a_line_of_its_own() {
+        let mut out = Vec::new();
+        let mut log = log(&mut out, true);
+        let (session, cgw, link) = (SessionId(0), NodeId(0), LinkId(0));
+        let (from, to, reason) = (State::Established, State::Idle, Reason::HoldTimerExpired);
+        let kinds = [
+            What::Genesis,
+            What::Fault { fault: FaultId(0), phase: Phase::Heal },
+            What::Power { on: false },
+            What::Expired {
+                session: Some(session),
+                timer: TimerKind::HoldTimer,
+                armed_at: at(70),
+                starver: Some(RecordId(1)),
+            },
+            What::State { session, from, to, reason },
+            What::Step { session, step: Step::UpdateSent, detail: 2 },
+            What::Route {
+                table: Table::Fib,
+                prefix: "10.0.0.0/16".parse().unwrap(),
+                from: Some(Port(1)),
+                to: Some(Port(7)),
+                reason: Reason::SessionDown,
+            },
+        ];
+        for (n, what) in kinds.into_iter().enumerate() {
+            let record = Record { at: at(100 + n as u64), node: cgw, cause: RecordId(n as u64), what };
+            log.record(RecordId(n as u64 + 1), &record);
+        }
+        let steps = [
+            HopStep::Created(0xabc),
+            HopStep::CutFrom(PacketId(4)),
+            HopStep::Forwarded(Port(0), "10.1.0.10".parse().unwrap()),
+            HopStep::Sealed(0xc0ff_ee00, 17, 0xdead_beef),
+            HopStep::Sent(link, Way::Reverse),
+            HopStep::Arrived(Port(1)),
+            HopStep::Opened(0xc0ff_ee00, 17),
+            HopStep::Delivered,
+            HopStep::Dropped(DropReason::NoSa, Place::Node(cgw)),
+        ];
+        for step in steps {
+            log.hop(&Hop { at: at(200), node: cgw, packet: PacketId(5), step });
+        }
+        let step = HopStep::Dropped(DropReason::Blackhole, Place::Link(link, Way::Forward));
+        log.hop(&Hop { at: at(201), node: NodeId(u32::MAX), packet: PacketId(6), step });
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn hops_are_left_out_unless_asked_for() {
+        let mut out = Vec::new();
+        log(&mut out, false).hop(&Hop { at: at(1), node: NodeId(0), packet: PacketId(1), step: HopStep::Delivered });
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn the_first_failed_write_is_kept() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut log = log(Full, false);
+        let record = Record { at: at(1), node: NodeId(0), cause: RecordId::GENESIS, what: What::Genesis };
+        log.record(RecordId(1), &record);
+        assert_eq!(log.failed.borrow().as_ref().unwrap().kind(), io::ErrorKind::StorageFull);
+    }
+}

@@ -80,11 +80,19 @@ mod tests {
     use proptest::prelude::*;
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+    /// What GitHub reads beyond CommonMark.
+    const GITHUB: Options = Options::ENABLE_TABLES
+        .union(Options::ENABLE_FOOTNOTES)
+        .union(Options::ENABLE_STRIKETHROUGH)
+        .union(Options::ENABLE_TASKLISTS)
+        .union(Options::ENABLE_GFM)
+        .union(Options::ENABLE_MATH);
+
     /// The text of a Markdown document as a reader sees it, and whether anything in it is markup.
     fn seen(markdown: &str) -> (String, bool) {
         let mut text = String::new();
         let mut markup = false;
-        for event in Parser::new_ext(markdown, Options::all() - Options::ENABLE_SMART_PUNCTUATION) {
+        for event in Parser::new_ext(markdown, GITHUB) {
             match event {
                 Event::Text(t) => text.push_str(&t),
                 Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
