@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
-use sim_core::world::World;
-use sim_scenarios::Scenario;
+use sim_core::world::{Verdict, World};
 use sim_scenarios::report::Outcome;
+use sim_scenarios::{Scenario, Simulation};
 
 use crate::args::Subject;
 use crate::failure::Failure;
 use crate::secrets::Keys;
+
+/// In how many parts a run is cut to tell how far it is. Where it is cut changes nothing.
+const PARTS: u64 = 500;
 
 /// A scenario as it was asked, not yet understood.
 #[derive(Clone, Debug)]
@@ -45,8 +48,22 @@ pub fn run(
     listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
     progress: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, Failure> {
-    let _ = (scenario, listeners, progress);
-    unreachable!("the engine is not connected yet")
+    let mut heard = Ok(());
+    let mut simulation = Simulation::prepare(scenario, |world| match listeners(world) {
+        Ok(listeners) => listeners.into_iter().for_each(|listener| world.trace.add_sink(listener)),
+        Err(failure) => heard = Err(failure),
+    });
+    heard?;
+    let end = simulation.end();
+    for part in 1..=PARTS {
+        let at = Instant::START + end.since_start().scale(part, PARTS);
+        if simulation.run_until(at) != Verdict::Reached {
+            break;
+        }
+        progress(at);
+    }
+    drop(simulation.world_mut().trace.take_sinks());
+    Ok(simulation.answer())
 }
 
 /// Runs a scenario again and tells one story of it.

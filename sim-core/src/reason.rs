@@ -166,6 +166,7 @@ codes! {
         TcpTimer "tcp_timer" "TCP retransmission, persist, delayed ACK or TIME-WAIT",
         ProbeInterval "probe_interval" "next probe",
         ProgrammingDelay "programming_delay" "a table takes time to follow (AWS-internal)",
+        PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
     }

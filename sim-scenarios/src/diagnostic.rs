@@ -150,14 +150,21 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Did you mean this? There is: those.
-pub(crate) fn proposal(found: &str, what_there_is: &str, candidates: &[&str]) -> Option<String> {
+/// Did you mean this? Here is what there is.
+pub(crate) fn proposal(found: &str, candidates: &[&str]) -> Option<String> {
+    /// More than so many are no help.
+    const MANY: usize = 14;
     let near = nearest(found, candidates.iter().copied());
-    let all = match candidates.len() {
-        0 => format!("there are no {what_there_is}"),
-        1..=14 => format!("{what_there_is}: {}", candidates.join(", ")),
-        _ if near.is_some() => return near.map(|near| format!("did you mean `{near}`?")),
-        _ => format!("{what_there_is}: {}, ...", candidates[..14].join(", ")),
+    let near = near.map(|near| format!("did you mean `{near}`?"));
+    let list = match candidates {
+        [] => None,
+        [_] if near.is_some() => None,
+        few if few.len() <= MANY => Some(format!("possible: {}", few.join(", "))),
+        _ if near.is_some() => None,
+        many => Some(format!("possible: {}, ...", many[..MANY].join(", "))),
     };
-    Some(near.map_or(all.clone(), |near| format!("did you mean `{near}`? {all}")))
+    match (near, list) {
+        (Some(near), Some(list)) => Some(format!("{near} {list}")),
+        (near, list) => near.or(list),
+    }
 }

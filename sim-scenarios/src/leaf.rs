@@ -21,6 +21,8 @@ pub(crate) enum Scalar {
     Text(String),
     Whole(u64),
     Truth(bool),
+    /// A bare word: a text whose quotes were forgotten.
+    Word,
 }
 
 /// Why a text is no value: more than "expected so and so", or nothing more to say.
@@ -35,6 +37,8 @@ impl Scalar {
             Ok(Self::Whole(number))
         } else if let Ok(truth) = ron::from_str(raw) {
             Ok(Self::Truth(truth))
+        } else if raw.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            Ok(Self::Word)
         } else {
             Err(None)
         }
@@ -43,7 +47,9 @@ impl Scalar {
     fn text(&self) -> Result<&str, Because> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Whole(_) | Self::Truth(_) => Err(Some("it must be in quotes".into())),
+            Self::Whole(_) | Self::Truth(_) | Self::Word => {
+                Err(Some("it must be in quotes".into()))
+            }
         }
     }
 }
@@ -111,7 +117,7 @@ impl Leaf for Flag {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         match scalar {
             Scalar::Truth(truth) => Ok(*truth),
-            Scalar::Text(_) | Scalar::Whole(_) => Err(None),
+            Scalar::Text(_) | Scalar::Whole(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -129,7 +135,7 @@ impl Leaf for Count {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         match scalar {
             Scalar::Whole(n) => Ok(*n),
-            Scalar::Text(_) | Scalar::Truth(_) => Err(None),
+            Scalar::Text(_) | Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -151,7 +157,7 @@ impl Leaf for Asn {
                 Ok(n @ 1..=4_294_967_294) => Ok(Self(n)),
                 Ok(_) | Err(_) => Err(None),
             },
-            Scalar::Text(_) | Scalar::Truth(_) => Err(None),
+            Scalar::Text(_) | Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -215,7 +221,7 @@ impl Leaf for Size {
         match scalar {
             Scalar::Whole(octets) => Ok(Self(*octets)),
             Scalar::Text(text) => quantity(text, units).map(Self),
-            Scalar::Truth(_) => Err(None),
+            Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
 }
@@ -566,4 +572,118 @@ pub enum Integrity {
     Sha2_384,
     /// SHA2-512
     Sha2_512,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text<T: Leaf>(text: &str) -> Result<T, Because> {
+        T::read(&Scalar::Text(text.into()))
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(text::<Span>("0.1s"), Ok(Duration::from_millis(100)));
+        assert_eq!(text::<Span>("1.5min"), Ok(Duration::from_secs(90)));
+        assert_eq!(text::<Span>("8h"), Ok(Duration::from_secs(28_800)));
+        assert_eq!(text::<Span>("0.000000001s"), Ok(Duration::from_nanos(1)));
+        assert_eq!(text::<Rate>("1.25Gbps"), Ok(Rate(1_250_000_000)));
+        assert_eq!(text::<Size>("64KiB"), Ok(Size(65_536)));
+        assert_eq!(text::<Percent>("0.1%"), Ok(Percent(1_000_000)));
+        assert_eq!(
+            text::<Percent>("100%").map(Percent::chance),
+            Ok(Chance::ALWAYS)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_refused() {
+        for wrong in [
+            "0.5ns",
+            "30",
+            "s",
+            "1.2.3s",
+            "1.s",
+            "-1s",
+            "30 s s",
+            "99999999999999h",
+            "",
+        ] {
+            assert!(text::<Span>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_fixed_or_a_range() {
+        let when = |a, b| When {
+            earliest: Duration::from_secs(a),
+            latest: Duration::from_secs(b),
+        };
+        assert_eq!(text::<When>("300s"), Ok(when(300, 300)));
+        assert_eq!(text::<When>("300s..310s"), Ok(when(300, 310)));
+        assert!(text::<When>("310s..300s").is_err());
+    }
+
+    #[test]
+    fn keys_follow_aws_and_are_never_printed() {
+        let key = "Correct.horse_9";
+        let psk = Psk::new(key).expect("AWS takes it");
+        assert_eq!(psk.expose(), key.as_bytes());
+        assert!(!format!("{psk:?}").contains(key));
+        for wrong in [
+            "1234567",
+            "0startszero",
+            "has a space",
+            "has-a-dash",
+            &"x".repeat(65),
+        ] {
+            let why = Psk::new(wrong).expect_err("AWS refuses it");
+            assert!(!why.contains(wrong));
+        }
+        assert_eq!(
+            text::<PskSource>("file:a/b"),
+            Ok(PskSource::File("a/b".into()))
+        );
+        assert_eq!(
+            text::<PskSource>("env:KEY"),
+            Ok(PskSource::Environment("KEY".into()))
+        );
+    }
+
+    #[test]
+    fn an_address_beyond_its_range_is_explained() {
+        assert!(text::<Address>("10.0.0.256").is_err());
+        assert_eq!(
+            text::<Address>("10.0.0.1/24"),
+            Err(Some("here it is without a prefix length".into()))
+        );
+        assert!(text::<Prefix>("10.0.0.0/33").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_duration_reads_as_it_prints(nanos: u64) {
+            let duration = Duration::from_nanos(nanos);
+            prop_assert_eq!(text::<Span>(&duration.to_string()), Ok(duration));
+        }
+
+        #[test]
+        fn no_text_makes_a_leaf_panic(raw in ".{0,20}", number in "[0-9.]{0,40}(ns|s|h|%|Gbps|KiB|B)?(\\.\\.[0-9]{0,3}s)?") {
+            for any in [raw.as_str(), &number] {
+                let _ = Scalar::read(any);
+                let _ = text::<Span>(any);
+                let _ = text::<When>(any);
+                let _ = text::<Rate>(any);
+                let _ = text::<Size>(any);
+                let _ = text::<Percent>(any);
+                let _ = text::<Address>(any);
+                let _ = text::<Prefix>(any);
+                let _ = text::<PskSource>(any);
+                let _ = text::<Detector>(any);
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod build;
 mod diagnostic;
+pub mod expect;
 pub mod leaf;
 mod make;
 pub mod measure;
@@ -13,6 +14,7 @@ pub mod place;
 pub mod plan;
 mod read;
 pub mod report;
+pub mod run;
 mod scenario;
 pub mod schema;
 pub mod set;
@@ -20,4 +22,5 @@ mod source;
 pub mod underlay;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use run::Simulation;
 pub use scenario::{NoSecrets, Scenario, Secrets};

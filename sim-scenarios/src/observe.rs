@@ -13,6 +13,7 @@ use crate::measure::{
     self, Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step, StepKind,
     Transition,
 };
+use crate::plan::{self, Assumed, Plan};
 
 /// A finished world, ready to be measured.
 pub struct Observation<'w> {
@@ -21,23 +22,24 @@ pub struct Observation<'w> {
     pub observed: Observed,
     /// For each entry of [`Observed::faults`]: its record, its fault, and whether it struck or healed.
     struck: Vec<(RecordId, FaultId, Phase)>,
-    assumptions: &'w BTreeMap<TimerKind, Assumption>,
+    plan: &'w Plan,
 }
 
 impl<'w> Observation<'w> {
-    /// Looks at a world. `assumptions` names the parameter behind each delay that AWS does not publish.
-    pub fn of(world: &'w World, assumptions: &'w BTreeMap<TimerKind, Assumption>) -> Self {
+    /// Looks at the world of a plan.
+    pub fn of(plan: &'w Plan, world: &'w World) -> Self {
         let (faults, struck) = faults(world);
         let trace = &world.trace;
+        let streams = trace.probes().iter().zip(&plan.probes);
         let observed = Observed {
-            streams: trace.probes().iter().map(stream).collect(),
+            streams: streams.map(|(log, probe)| stream(log, probe.min_lost)).collect(),
             faults,
             sessions: sessions(trace),
             routes: routes(world),
             drops: drops(world),
             end: world.now(),
         };
-        Self { world, observed, struck, assumptions }
+        Self { world, observed, struck, plan }
     }
 
     /// The entries of [`Observed::faults`] at which this fault struck or healed.
@@ -46,6 +48,33 @@ impl<'w> Observation<'w> {
             (*f == fault && *p == phase).then_some(FaultIndex(i))
         };
         self.struck.iter().enumerate().filter_map(matches)
+    }
+
+    /// The record of a fault's first strike.
+    pub fn strike_record(&self, fault: FaultId) -> Option<RecordId> {
+        self.struck.iter().find(|(_, f, phase)| *f == fault && *phase == Phase::Strike).map(|(id, _, _)| *id)
+    }
+
+    /// The parameter behind a wait that AWS does not publish.
+    fn assumption(&self, timer: TimerKind, node: &str) -> Option<Assumption> {
+        let what = match timer {
+            TimerKind::ProgrammingDelay => Assumed::VgwProgrammingDelay,
+            TimerKind::PropagationDelay => Assumed::VpcPropagationDelay,
+            TimerKind::DpdTimeout => Assumed::DpdBase,
+            TimerKind::Retransmission => Assumed::Retransmission,
+            TimerKind::HalfOpen => Assumed::HalfOpen,
+            TimerKind::ChildRekey | TimerKind::IkeRekey => Assumed::RekeyFormula,
+            TimerKind::ConnectRetryTimer | TimerKind::IdleHoldTimer | TimerKind::MinRouteAdvertisement => {
+                Assumed::BgpTimers
+            }
+            _ => return None,
+        };
+        let concerns = |a: &&plan::Assumption| a.what == what && a.owner.as_deref().is_none_or(|owner| owner == node);
+        self.plan.assumptions.iter().find(concerns).map(|a| Assumption {
+            parameter: a.parameter.clone(),
+            value: a.value.clone(),
+            source: a.source.clone(),
+        })
     }
 
     fn step(&self, wait: &trace::Wait) -> Option<Step> {
@@ -64,7 +93,7 @@ impl<'w> Observation<'w> {
             }
             What::State { session: id, reason, .. } => (StepKind::SessionChanged, session(*id), reason.code(), None),
             What::Expired { session: id, timer, .. } => {
-                let assumption = self.assumptions.get(timer).cloned();
+                let assumption = self.assumption(*timer, self.world.node_name(record.node));
                 (StepKind::TimerExpired, id.map(session).unwrap_or_default(), timer.code(), assumption)
             }
             What::Step { session: id, step, .. } => {
@@ -114,11 +143,11 @@ fn is_sent(step: Message) -> bool {
         | M::InformationalReceived
         | M::NatDetected
         | M::OpenMessageReceived
-        | M::RouteRefreshReceived
         | M::KeepaliveMessageReceived
         | M::UpdateReceived
         | M::EndOfRibReceived
         | M::NotificationMessageReceived
+        | M::RouteRefreshReceived
         | M::MessageIgnored => false,
     }
 }
@@ -153,7 +182,7 @@ fn faults(world: &World) -> (Vec<FaultLog>, Vec<(RecordId, FaultId, Phase)>) {
     (logs, struck)
 }
 
-fn stream(log: &trace::ProbeLog) -> StreamLog {
+fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     let fate = |fate: trace::Fate| match fate {
         trace::Fate::Pending => Fate::Pending,
         trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
@@ -161,10 +190,13 @@ fn stream(log: &trace::ProbeLog) -> StreamLog {
     };
     let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
     StreamLog {
+        name: log.info.name.clone(),
+        interval: log.info.interval,
+        echo: log.info.round_trip,
+        min_lost,
         probes: probes
             .map(|(&sent_at, (&request, &reply))| Probe { sent_at, request: fate(request), reply: fate(reply) })
             .collect(),
-        ..StreamLog::new(log.info.name.clone(), log.info.interval, log.info.round_trip)
     }
 }
 

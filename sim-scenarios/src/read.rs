@@ -22,7 +22,16 @@ pub(crate) fn read(source: &Source) -> Result<schema::Scenario, Diagnostic> {
 fn explain(source: &Source, error: &SpannedError) -> Diagnostic {
     let text = source.text();
     let span = offset(text, error.span.start)..offset(text, error.span.end);
-    let (message, help) = in_words(&error.code);
+    let (message, mut help) = in_words(&error.code);
+    if let (Some(line), Error::ExpectedComma | Error::ExpectedStringEnd | Error::Eof) =
+        (unclosed_quote(text, error.span.start.line), &error.code)
+    {
+        help = Some(format!("is a closing quote missing in line {line}?"));
+    } else if matches!(error.code, Error::ExpectedComma)
+        && text[..span.start].ends_with(|c: char| c.is_ascii_digit())
+    {
+        help = Some("a value with a unit stands in quotes, like \"30s\"".into());
+    }
     source.diagnostic(span, message, help)
 }
 
@@ -41,12 +50,27 @@ fn offset(text: &str, position: Position) -> usize {
             .map_or(line.len(), |(at, _)| at)
 }
 
+/// The first line up to this one that has an odd number of quotes.
+fn unclosed_quote(text: &str, until: usize) -> Option<usize> {
+    let code = |line: &str| {
+        line.split("//")
+            .next()
+            .unwrap_or_default()
+            .matches('"')
+            .count()
+    };
+    text.lines()
+        .take(until)
+        .position(|line| code(line) % 2 == 1)
+        .map(|at| at + 1)
+}
+
 fn in_words(error: &Error) -> (String, Option<String>) {
     let of = |outer: &Option<String>| outer.as_deref().map_or("this", spoken).to_owned();
     match error {
         Error::NoSuchStructField { expected, found, outer } => (
             format!("`{found}` is no setting of {}", of(outer)),
-            proposal(found, "its settings are", expected),
+            proposal(found, expected),
         ),
         Error::MissingStructField { field, outer } => (
             format!("{} has no `{field}`", of(outer)),
@@ -57,7 +81,7 @@ fn in_words(error: &Error) -> (String, Option<String>) {
         }
         Error::NoSuchEnumVariant { expected, found, outer } => (
             format!("`{found}` is no kind of {}", of(outer)),
-            proposal(found, "the kinds are", expected),
+            proposal(found, expected),
         ),
         Error::ExpectedIdentifier => (
             "expected a word without quotes: a setting, like `delay: ...`, or a kind, like `Host(...)`".into(),
@@ -90,6 +114,12 @@ fn in_words(error: &Error) -> (String, Option<String>) {
 /// The names of shapes that a file does not show, in words.
 fn spoken(shape: &str) -> &str {
     match shape {
+        "Node" => "node",
+        "Link" => "link",
+        "Connection" => "connection",
+        "Routing" => "routing",
+        "Probe" => "probe",
+        "Tunnel" => "a tunnel",
         "Line" => "this link",
         "What" => "fault",
         "Expect" => "expectation",

@@ -8,7 +8,7 @@
 //! Shapes only: whether a value is sensible and a name exists is judged in [`crate::plan`]'s making, for the whole file at
 //! once. What is optional has its default there too, beside the rule that checks it.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use sim_core::reason::DropReason;
@@ -797,4 +797,13 @@ pub struct Assume {
     pub other_med: Option<At<Count>>,
     /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
     pub aws_tcp: Option<At<TcpProfile>>,
+}
+
+/// The language as JSON Schema (2020-12), made from these very types.
+///
+/// RON follows it like this: an object with fixed properties is `(property: ...)`, without quotes around the property; an
+/// object with one property whose name is capitalised is a kind, `Kind(...)`; an object with any properties is
+/// `{ "name": ... }`; a pair is `(a, b)`; the rest is as in JSON.
+pub fn json_schema() -> Schema {
+    schemars::schema_for!(Scenario)
 }

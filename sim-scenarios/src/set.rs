@@ -80,7 +80,7 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
             }
             Found::NoSuchName(names) => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let help = proposal(step, "there are", &names);
+                let help = proposal(step, &names);
                 return Err(wrong(
                     span,
                     format!("nothing in `{trail}` is called `{step}`"),

@@ -103,7 +103,7 @@ impl Source {
 
 /// The text with every inline pre-shared key replaced by asterisks, octet by octet, so that places stay where they are.
 ///
-/// It is found by its setting's name, so that a key stays hidden in a text that does not parse.
+/// A key is found by its setting's name, so that it stays hidden in a text that does not parse; in doubt, too much is hidden.
 pub(crate) fn blot(text: &str) -> Arc<str> {
     const SETTING: &str = "pre_shared_key";
     let mut shown = String::with_capacity(text.len());
@@ -111,29 +111,91 @@ pub(crate) fn blot(text: &str) -> Arc<str> {
     while let Some(at) = rest.find(SETTING) {
         let (before, after) = rest.split_at(at + SETTING.len());
         shown.push_str(before);
-        let skip = after.len()
-            - after
-                .trim_start_matches([' ', '\t', '\r', '\n', ':', '='])
-                .len();
-        shown.push_str(&after[..skip]);
-        rest = &after[skip..];
-        if skip == 0 {
+        let value = after.trim_start_matches([' ', '\t', '\r', '\n', ':', '=', 'r', '#']);
+        let (between, value) = after.split_at(after.len() - value.len());
+        shown.push_str(between);
+        rest = value;
+        if !between.contains([':', '=']) {
             continue;
         }
-        let (open, inside) = match rest.strip_prefix('"') {
+        let (open, inside) = match value.strip_prefix('"') {
             Some(inside) => ("\"", inside),
-            None => ("", rest),
+            None => ("", value),
         };
-        let end = inside.find(['"', ',', ')', '\n']).unwrap_or(inside.len());
+        let (key, after) = inside.split_at(key_length(inside));
         shown.push_str(open);
-        let key = &inside[..end];
         if key.starts_with("file:") || key.starts_with("env:") {
             shown.push_str(key);
         } else {
             shown.push_str(&"*".repeat(key.len()));
         }
-        rest = &inside[end..];
+        rest = after;
     }
     shown.push_str(rest);
     shown.into()
+}
+
+/// Octets up to the closing quote (not one after a backslash) or the end of the line.
+fn key_length(inside: &str) -> usize {
+    let mut escaped = false;
+    let end = inside.find(|c: char| {
+        let here = !escaped && matches!(c, '"' | '\n');
+        escaped = c == '\\' && !escaped;
+        here
+    });
+    end.unwrap_or(inside.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_blotted_out_wherever_they_stand() {
+        for text in [
+            "a: 1, pre_shared_key: \"hush_hush\", b: 2",
+            "pre_shared_key:\n  \"hush_hush\"",
+            "pre_shared_key: r#\"hush_hush\"#",
+            "pre_shared_key: \"hush_\\\"hush\"",
+            "pre_shared_key: \"hush_hush",
+            "pre_shared_key: hush_hush",
+            "connections.vpn.tunnels.a.pre_shared_key=hush_hush",
+            "[\"x.customer.pre_shared_key=hush_hush\"]",
+        ] {
+            let shown = blot(text);
+            assert!(!shown.contains("hush"), "{shown}");
+            assert_eq!(shown.len(), text.len(), "places stay where they are");
+        }
+    }
+
+    #[test]
+    fn where_a_key_is_kept_is_shown() {
+        let text = "pre_shared_key: \"env:VPN_PSK\", // the pre_shared_key of tunnel a";
+        assert_eq!(&*blot(text), text);
+    }
+
+    #[test]
+    fn places_lead_back_through_changes() {
+        let mut source = Source::new("f", "a: 1, b: 2, c: 3");
+        source.edit(3..4, ["", "1111", ""], "a=1111");
+        source.edit(15..15, ["d: ", "4", ", "], "d=4");
+        assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
+        assert_eq!(source.trace(12), Ok(9), "the value of b");
+        assert_eq!(source.trace(24), Ok(15), "the value of c");
+        assert_eq!(
+            source.trace(4).expect_err("changed").1,
+            2..6,
+            "the value in a=1111"
+        );
+        assert_eq!(
+            source.trace(15).expect_err("changed").1,
+            0..1,
+            "the path in d=4"
+        );
+        assert_eq!(
+            source.trace(18).expect_err("changed").1,
+            2..3,
+            "the value in d=4"
+        );
+    }
 }

@@ -71,8 +71,25 @@ fn broken_scenarios_are_explained() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        insta::with_settings!({ description => "", omit_expression => true, prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(stem, mistakes);
-        });
+        let mut settings = insta::Settings::clone_current();
+        settings.set_omit_expression(true);
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| insta::assert_snapshot!(stem, mistakes));
+    }
+}
+
+#[test]
+fn the_schema_names_every_setting_that_the_library_uses() {
+    let schema = sim_scenarios::schema::json_schema();
+    let text = serde_json::to_string(&schema).expect("it is JSON");
+    for word in [
+        "CustomerGateway",
+        "dpd_timeout_action",
+        "restart",
+        "OutageBetween",
+        "AES256-GCM-16",
+        "heal_after",
+    ] {
+        assert!(text.contains(&format!("\"{word}\"")), "{word}");
     }
 }

@@ -90,8 +90,9 @@ impl Cx<'_> {
         self.record(What::Step { session, step, detail })
     }
 
-    /// Keeps the record that a delay has passed which began at `armed_at` because of the latest record.
-    pub fn waited(&mut self, timer: TimerKind, armed_at: Instant) -> RecordId {
+    /// Keeps the record that a delay of this length has passed, which the latest record began.
+    pub fn waited(&mut self, timer: TimerKind, delay: Duration) -> RecordId {
+        let armed_at = Instant::from_nanos(self.now.as_nanos().saturating_sub(delay.as_nanos()));
         self.record(What::Expired { session: None, timer, armed_at, starver: None })
     }
 

@@ -101,6 +101,14 @@ impl Ip {
         self.fib.insert(route);
     }
 
+    /// Adds a configured route on which packets are dropped.
+    pub fn add_blackhole(&mut self, prefix: Ipv4Net, distance: u8) {
+        let (source, target, since) = (RouteSource::Static, Target::Blackhole, RecordId::GENESIS);
+        let route = Route { prefix, source, distance, metric: 0, target, since };
+        self.configured.push(route);
+        self.fib.insert(route);
+    }
+
     /// Adds a configured route to everywhere.
     pub fn default_route(&mut self, port: Port) {
         self.add_route(Ipv4Net::default(), RouteSource::Static, distance::STATIC, port);

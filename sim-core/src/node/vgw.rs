@@ -129,11 +129,10 @@ impl Vgw {
     /// Carries out the choices that are due.
     fn program(&mut self, cx: &mut Cx) {
         while self.pending.front().is_some_and(|p| p.due <= cx.now) {
-            let Some(Pending { due, cause, prefix, to, reason }) = self.pending.pop_front() else { return };
+            let Some(Pending { cause, prefix, to, reason, .. }) = self.pending.pop_front() else { return };
             cx.cause = cause;
             if !self.config.programming_delay.is_zero() {
-                let armed = Instant::from_nanos(due.as_nanos() - self.config.programming_delay.as_nanos());
-                cx.waited(TimerKind::ProgrammingDelay, armed);
+                cx.waited(TimerKind::ProgrammingDelay, self.config.programming_delay);
             }
             let had = self.ip.fib().best(prefix).is_some();
             match to {
@@ -231,8 +230,7 @@ impl Device for Vgw {
             let Some((due, cause)) = self.tunnels[tunnel].doubt else { continue };
             if due <= cx.now {
                 cx.cause = cause;
-                let armed = Instant::from_nanos(due.as_nanos() - self.config.health_delay.as_nanos());
-                cx.waited(TimerKind::EndpointHealth, armed);
+                cx.waited(TimerKind::EndpointHealth, self.config.health_delay);
                 self.set_health(cx, tunnel as u16, false);
             }
         }

@@ -12,7 +12,7 @@ use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, TimerKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::Table;
 
 /// The port towards the virtual private gateway.
@@ -29,18 +29,22 @@ pub struct Vpc {
     cidrs: Vec<Ipv4Net>,
     /// Whether routes of the gateway are propagated into the table.
     propagation: bool,
+    /// How long ago the gateway sent a notice that arrives now.
+    propagation_delay: Duration,
     ip: Ip,
 }
 
 impl Vpc {
-    /// A VPC with these CIDR blocks. `statics` are routes to the gateway, `propagation` lets it add its own.
-    pub fn new(cidrs: Vec<Ipv4Net>, statics: &[Ipv4Net], propagation: bool, mtu: u32) -> Self {
+    /// A VPC with these CIDR blocks. `statics` are routes to the gateway; `propagation` lets it add its own, which take
+    /// that long to get here ([`super::vgw::VgwConfig::propagation_delay`]).
+    pub fn new(cidrs: Vec<Ipv4Net>, statics: &[Ipv4Net], propagation: Option<Duration>, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Vpc, DropReason::VpcNoRoute);
         ip.add_port(GATEWAY_PORT, mtu);
         for prefix in statics {
             ip.add_route(*prefix, RouteSource::Static, distance::STATIC, GATEWAY_PORT);
         }
-        Self { cidrs, propagation, ip }
+        let propagation_delay = propagation.unwrap_or_default();
+        Self { cidrs, propagation: propagation.is_some(), propagation_delay, ip }
     }
 
     /// Adds an instance behind [`instance_port`].
@@ -86,6 +90,9 @@ impl Device for Vpc {
         // The local route covers the VPC's own addresses whatever is propagated.
         if !self.propagation || self.cidrs.iter().any(|cidr| cidr.contains(&prefix)) {
             return;
+        }
+        if !self.propagation_delay.is_zero() {
+            cx.waited(TimerKind::PropagationDelay, self.propagation_delay);
         }
         if offered {
             let route = Route {

@@ -170,6 +170,16 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     if let Some(NodeKind::VirtualPrivateGateway(gateway)) = aws.map(|i| &plan.nodes[i].kind) {
         parties.aws_asn = gateway.asn;
     }
+    if let (Some(customer), true) = (customer, parties.aws_asn != 0)
+        && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
+        && gateway.asn == parties.aws_asn
+    {
+        let message = format!(
+            "both ends have ASN {}: AWS wants the customer gateway's to differ",
+            gateway.asn
+        );
+        j.wrong(schema.customer_gateway.place, message, None);
+    }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
         parties.customer_asn = gateway.asn;
         let interfaces: Vec<String> = gateway.interfaces.iter().map(|i| i.name.clone()).collect();

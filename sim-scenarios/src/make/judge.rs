@@ -57,7 +57,7 @@ impl<'a> Judge<'a> {
             bad.because
         } else {
             bad.because
-                .or_else(|| proposal(bad.found.trim_matches('"'), "there are", &words))
+                .or_else(|| proposal(bad.found.trim_matches('"'), &words))
         };
         self.wrong(at.place, message, help);
         None
@@ -149,11 +149,7 @@ impl<'a> Judge<'a> {
         let found = names.iter().position(|other| *other == name);
         if found.is_none() {
             let all: Vec<&str> = names.iter().map(String::as_str).collect();
-            let help = if all.is_empty() {
-                None
-            } else {
-                proposal(&name, &format!("the {what}s are"), &all)
-            };
+            let help = proposal(&name, &all);
             self.wrong(at.place, format!("no {what} is called `{name}`"), help);
         }
         found
@@ -165,7 +161,14 @@ impl<'a> Judge<'a> {
         let mut names = Vec::new();
         for (at, _) in &named.0 {
             let Some(Name(name)) = self.read(at) else {
-                names.push(String::new());
+                // What was probably meant, so that references to it are not mistakes too.
+                names.push(
+                    at.value
+                        .as_ref()
+                        .err()
+                        .map(|bad| bad.found.clone())
+                        .unwrap_or_default(),
+                );
                 continue;
             };
             let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

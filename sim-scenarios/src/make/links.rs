@@ -25,11 +25,12 @@ pub(super) fn make(
             schema::Link::Path(line) => (false, line),
         };
         let (first, second) = (&line.between.0, &line.between.1);
-        let ends = [end(first, nodes, &links, j), end(second, nodes, &links, j)];
+        let mut ends = [end(first, nodes, &links, j), end(second, nodes, &links, j)];
         if let [Some(a), Some(b)] = ends
             && a.node == b.node
         {
             j.wrong(second.place, "both ends are at the same node", None);
+            ends = [None, None];
         }
         let both = common(line, if carrier { LINK } else { PATH }, j);
         let apart = |direction: &Option<schema::Conditions>, j: &mut Judge| {
@@ -296,6 +297,14 @@ impl Fields<'_> {
 
 /// Fills in hosts' gateways, and sees that nothing is left unplugged and every tunnel has a way.
 pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
+    // What follows from a mistaken end is no mistake of its own.
+    if plan
+        .links
+        .iter()
+        .any(|link| link.ends.iter().any(|end| end.node == NOWHERE))
+    {
+        return;
+    }
     for (i, (at, schema)) in scenario.nodes.0.iter().enumerate() {
         if let schema::Node::Host(schema) = schema {
             host(NodeId(i as u32), at, schema, plan, j);

@@ -16,7 +16,7 @@ use crate::crypto::Secret;
 use crate::proto::ike::config::Identity;
 use crate::proto::ike::keys::{IkeKeys, id_body};
 use crate::proto::ike::{SaKind, proposal};
-use crate::reason::{DropReason, Reason, State};
+use crate::reason::{Reason, State};
 use crate::wire::ike::{
     AuthMethod, ExchangeType, Id, Notify, NotifyType, Payload, Proposal, TrafficSelector,
     parse_chain,

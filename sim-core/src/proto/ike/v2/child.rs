@@ -329,12 +329,12 @@ pub(super) fn create(
     }
     let task = again.unwrap_or_else(|| {
         let group = env.config.esp_offers.first();
-        let group = group.and_then(|offer| offer.groups.first());
+        let group = group.and_then(|offer| offer.groups.first()).copied();
         Box::new(CreateChild {
             rekeys,
             spi_in: env.esp_spi(),
             nonce: env.nonce(),
-            dh: group.map(|g| DhPrivate::generate(*g, &mut env.secrets)),
+            dh: group.map(|g| DhPrivate::generate(g, &mut env.secrets)),
             refused: Vec::new(),
             rival: None,
         })
@@ -405,6 +405,8 @@ pub(super) fn read_create(
             }
             if lost {
                 discard(sa, task.spi_in, Reason::Rekeyed);
+            } else if let Some(rival) = task.rival.and_then(|rival| find(sa, rival.spi_in)) {
+                rival.phase = ChildPhase::Replaced;
             }
         }
         Err(reason) => {
@@ -661,7 +663,7 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     let job = Job::DeleteChild { spi_in };
     let heir = children
         .iter()
-        .find(|c| c.replaces == Some(spi_in) && !matches!(c.phase, ChildPhase::Deleting(_)));
+        .find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
     let heir = heir.map(|c| c.spi_in);
     sa.window.queue.retain(|queued| *queued != job);
     if let Some(heir) = heir {

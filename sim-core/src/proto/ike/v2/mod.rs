@@ -670,6 +670,7 @@ impl Peer {
         self.children_down(i, reason);
         let sa = &mut self.sas[i];
         let (was_up, initiator, purpose) = (sa.up, sa.ids.initiator, sa.purpose);
+        let was_over = sa.state() == SaState::Lingering && !matches!(sa.phase, Phase::Over);
         let lived = sa.established().map(|e| self.env.now.since(e.since));
         sa.window.stop();
         match core::mem::replace(&mut sa.phase, Phase::Over) {
@@ -679,6 +680,9 @@ impl Peer {
                 sa.up = false;
             }
             _ => drop(self.sas.remove(i)),
+        }
+        if was_over {
+            return;
         }
         self.env.because = reason;
         self.settle();
@@ -750,13 +754,15 @@ impl Peer {
     /// Brings what is reported into line with what is there.
     fn settle(&mut self) {
         let because = self.env.because;
-        let rank = |sa: &Sa| match sa.state() {
-            SaState::Established => 3,
-            SaState::ExpectInitResponse
-            | SaState::ExpectAuthResponse
-            | SaState::ExpectAuthRequest => 2,
-            SaState::Deleting => 1,
-            SaState::Lingering => 0,
+        let rank = |sa: &Sa| match &sa.phase {
+            Phase::Established(_) => 3,
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectAuthRequest(_) => 2,
+            // Between two steps of the handshake.
+            Phase::Over => 2,
+            Phase::Deleting(_) => 1,
+            Phase::Lingering(_) => 0,
         };
         let ike = match self.sas.iter().map(rank).max() {
             Some(3) => State::Up,

@@ -11,7 +11,7 @@ use super::task::{Job, Task};
 use super::transition::SaState;
 use super::window::{Request, Window};
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{Encapsulation, NAT_PORT, Output};
+use crate::proto::ike::{Encapsulation, NAT_PORT};
 use crate::reason::{DropReason, Reason};
 use crate::rng::Rng;
 use crate::time::Instant;

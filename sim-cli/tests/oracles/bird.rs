@@ -1,0 +1,167 @@
+//! BIRD opposite our BGP speaker: its kernel's TCP against ours over a TUN device.
+
+use std::sync::mpsc::Receiver;
+
+use sim_core::reason::State;
+use sim_core::time::Duration;
+use tempfile::TempDir;
+
+use crate::network::isolated;
+use crate::pace::Clock;
+use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
+use crate::router::{OUR_AS, OURS, Router, THEIR_AS, THEIRS};
+
+/// How many prefixes BIRD is to hold.
+const PREFIXES: u16 = 1_000;
+/// Far more than anything here takes, on a machine that has other things to do.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Who opens the TCP connection.
+#[derive(Clone, Copy, PartialEq)]
+enum Opener {
+    We,
+    Bird,
+    /// Both, so that connections may collide (RFC 4271 section 6.8).
+    Both,
+}
+
+#[test]
+fn bird_accepts_our_connection() {
+    session("bird::bird_accepts_our_connection", Opener::We, 30);
+}
+
+#[test]
+fn bird_connects_to_us() {
+    session("bird::bird_connects_to_us", Opener::Bird, 30);
+}
+
+#[test]
+fn both_connect() {
+    session("bird::both_connect", Opener::Both, 30);
+}
+
+#[test]
+fn our_keepalives_hold_the_session() {
+    session("bird::our_keepalives_hold_the_session", Opener::We, 3);
+}
+
+/// A session with a `hold` time in seconds: BIRD is Established, holds our prefixes as we announced them, gives up the
+/// one that we withdraw, and is still Established when the hold time is long over, if that is short.
+fn session(test: &str, opener: Opener, hold: u64) {
+    isolated(test, || {
+        let clock = Clock::start();
+        let (mut router, inbox) =
+            Router::new(opener == Opener::Bird, Duration::from_secs(hold), PREFIXES)?;
+        let bird = Bird::start(opener == Opener::We)?;
+        router.start(clock.now())?;
+        judge(&clock, &mut router, &inbox, &bird, hold).map_err(|e| {
+            let (ours, theirs) = (router.log(), bird.log());
+            format!("{e}\n--- our speaker\n{ours}\n--- BIRD\n{theirs}")
+        })
+    });
+}
+
+fn judge(
+    clock: &Clock,
+    router: &mut Router,
+    inbox: &Receiver<Vec<u8>>,
+    bird: &Bird,
+    hold: u64,
+) -> Outcome {
+    clock.run("Established", LIMIT, router, inbox, |r| {
+        r.state() == State::Established
+    })?;
+    let held = |n: u16| format!("{n} of {n} routes for {n} networks");
+    let all = held(PREFIXES);
+    clock.ask("BIRD's table", LIMIT, router, inbox, || {
+        expect(&bird.birdc("show route count protocol vpnsim")?, &[&all])
+    })?;
+    bird.established(hold)?;
+    expect(
+        &bird.birdc("show route all for 10.0.0.0/24")?,
+        &[
+            "BGP.origin: IGP",
+            &format!("BGP.as_path: {OUR_AS}\n"),
+            &format!("BGP.next_hop: {OURS}\n"),
+        ],
+    )?;
+
+    router.withdraw(clock.now(), 0)?;
+    let fewer = held(PREFIXES - 1);
+    clock.ask("BIRD after a withdrawal", LIMIT, router, inbox, || {
+        expect(&bird.birdc("show route count protocol vpnsim")?, &[&fewer])
+    })?;
+
+    if hold < 30 {
+        clock.serve(Duration::from_secs(2 * hold), router, inbox)?;
+        bird.established(hold)?;
+    }
+    Ok(())
+}
+
+/// AWS's timers by default: hold 30 s, so keepalives every 10 s.
+const BIRD_CONF: &str = "
+log \"@DIR@/log\" all;
+router id @THEIRS@;
+debug protocols { states, events };
+protocol device { }
+protocol bgp vpnsim {
+    local @THEIRS@ as @THEIR_AS@;
+    neighbor @OURS@ as @OUR_AS@;
+    hold time 30;
+    connect delay time 1;
+    passive @PASSIVE@;
+    ipv4 { import all; export none; };
+}
+";
+
+/// A BIRD in this process's namespace.
+struct Bird {
+    _daemon: Daemon,
+    dir: TempDir,
+}
+
+impl Bird {
+    /// Starts BIRD; unless `passive`, it connects to us.
+    fn start(passive: bool) -> Outcome<Self> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let path = dir.path().display().to_string();
+        let conf = BIRD_CONF
+            .replace("@DIR@", &path)
+            .replace("@OURS@", OURS)
+            .replace("@THEIRS@", THEIRS)
+            .replace("@OUR_AS@", &OUR_AS.to_string())
+            .replace("@THEIR_AS@", &THEIR_AS.to_string())
+            .replace("@PASSIVE@", if passive { "on" } else { "off" });
+        std::fs::write(dir.path().join("bird.conf"), conf).map_err(|e| e.to_string())?;
+        let daemon = Daemon::start(
+            &format!("bird -f -c {path}/bird.conf -s {path}/ctl -P {path}/pid"),
+            &[],
+            &dir.path().join("out"),
+        )?;
+        let this = Self {
+            _daemon: daemon,
+            dir,
+        };
+        wait_for("BIRD answers birdc", || this.birdc("show status"))?;
+        Ok(this)
+    }
+
+    /// BIRD's own word that the session is Established with this hold time.
+    fn established(&self, hold: u64) -> Outcome {
+        expect(
+            &self.birdc("show protocols all vpnsim")?,
+            &["BGP state:          Established", &format!("/{hold}\n")],
+        )
+    }
+
+    fn birdc(&self, words: &str) -> Outcome<String> {
+        let control = self.dir.path().join("ctl");
+        run_line(&format!("birdc -s {} {words}", control.display()))
+    }
+
+    fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.dir.path().join(name));
+        read("log").or_else(|_| read("out")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,18 @@
+//! Third parties judge vpnsim: strongSwan and BIRD opposite its machines, tshark over its captures.
+//!
+//! These tests need root, network namespaces, TUN devices and the daemons that `.ci/packages` installs. They run where
+//! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
+//! elsewhere each says that it was skipped.
+//!
+//! [`bird`], [`strongswan`] and [`captures`] are the tests; [`router`] and [`gateway`] put our machines between sockets,
+//! [`pace`] gives them time, [`network`] and [`process`] give them peers.
+
+mod bird;
+mod captures;
+mod gateway;
+mod network;
+mod pace;
+mod process;
+mod router;
+mod strongswan;
+mod tshark;

@@ -1,0 +1,97 @@
+//! Network namespaces without names: each lives as long as a process of ours, so that nothing is left behind.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Stdio};
+
+use crate::process::{Outcome, asked_for, command, run, run_line};
+
+/// Runs `body` in a network namespace that holds nothing but this test, if oracles are asked for.
+///
+/// A process cannot change its namespace in safe Rust, so the test program starts itself again under `unshare` with a
+/// filter for `test`, its full name, and this function finds itself inside.
+pub fn isolated(test: &str, body: impl FnOnce() -> Outcome) {
+    const INSIDE: &str = "VPNSIM_ISOLATED";
+    if !asked_for(test) {
+        return;
+    }
+    #[allow(clippy::disallowed_methods, reason = "how the inner run knows itself")]
+    let inside = std::env::var(INSIDE).is_ok_and(|v| v == test);
+    let outcome = if inside {
+        run_line("ip link set lo up").and_then(|_| body())
+    } else {
+        run_inside(test, INSIDE)
+    };
+    if let Err(message) = outcome {
+        panic!("{message}");
+    }
+}
+
+fn run_inside(test: &str, marker: &str) -> Outcome {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let said = run(command("unshare --net")
+        .arg(program)
+        .args(["--exact", test, "--nocapture"])
+        .env(marker, test))?;
+    if said.contains("1 passed") {
+        return Ok(());
+    }
+    Err(format!("{test} is not the name of a test:\n{said}"))
+}
+
+/// A second network namespace, at the other end of a wire.
+pub struct Namespace {
+    /// `cat`, which does nothing until its standard input ends, as it does when this process does.
+    keeper: Child,
+}
+
+impl Namespace {
+    /// An empty namespace whose loopback is up.
+    pub fn new() -> Outcome<Self> {
+        let mut keeper = command("unshare --net cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("unshare: {e}"))?;
+        // An echo means that cat runs, so that the namespace exists.
+        let mut echo = String::new();
+        if let (Some(to), Some(from)) = (&mut keeper.stdin, &mut keeper.stdout) {
+            to.write_all(b"ready\n").map_err(|e| e.to_string())?;
+            BufReader::new(from)
+                .read_line(&mut echo)
+                .map_err(|e| e.to_string())?;
+        }
+        let namespace = Self { keeper };
+        namespace.run("ip link set lo up")?;
+        Ok(namespace)
+    }
+
+    /// `line` as a command to be run inside.
+    pub fn line(&self, line: &str) -> String {
+        format!("nsenter --net=/proc/{}/ns/net {line}", self.keeper.id())
+    }
+
+    /// Runs a command inside.
+    pub fn run(&self, line: &str) -> Outcome<String> {
+        run_line(&self.line(line))
+    }
+
+    /// Lays a wire between this process's namespace (`here`) and this one (`there`), addresses with prefix length.
+    pub fn connect(&self, here: &str, there: &str) -> Outcome {
+        let peer = self.keeper.id();
+        run_line(&format!(
+            "ip link add wire0 type veth peer name wire0 netns {peer}"
+        ))?;
+        run_line(&format!("ip address add {here} dev wire0"))?;
+        run_line("ip link set wire0 up")?;
+        self.run(&format!("ip address add {there} dev wire0"))?;
+        self.run("ip link set wire0 up")?;
+        Ok(())
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}

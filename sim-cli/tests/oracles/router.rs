@@ -1,0 +1,249 @@
+//! Our BGP speaker over our TCP, with a TUN device for a link.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use sim_core::proto::bgp::{
+    ConnId, Input, Originated, Output, PeerConfig, PeerId, Speaker, SpeakerConfig,
+};
+use sim_core::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
+use sim_core::reason::State;
+use sim_core::rng::{Purpose, Rng};
+use sim_core::time::{Duration, Instant};
+use tun_rs::{DeviceBuilder, SyncDevice};
+
+use crate::pace::Site;
+use crate::process::{Outcome, run_line};
+
+/// Our address on the link.
+pub const OURS: &str = "169.254.10.2";
+/// The peer's address on the link, which the kernel holds.
+pub const THEIRS: &str = "169.254.10.1";
+/// Our AS.
+pub const OUR_AS: u32 = 65_010;
+/// The peer's AS.
+pub const THEIR_AS: u32 = 64_512;
+
+const BGP_PORT: u16 = 179;
+const SEED: u64 = 1;
+const PEER: PeerId = PeerId(0);
+
+/// A BGP connection and the TCP connection below it.
+struct Joint {
+    bgp: ConnId,
+    tcp: tcp::ConnId,
+    up: bool,
+}
+
+/// The speaker, its TCP and its link.
+pub struct Router {
+    speaker: Speaker,
+    stack: Stack,
+    device: Arc<SyncDevice>,
+    joints: Vec<Joint>,
+    accepted: u32,
+    log: Vec<String>,
+}
+
+impl Router {
+    /// A router that announces `prefixes` networks; what the kernel sends to it arrives on the channel. If `passive`, it
+    /// waits for the peer's connection.
+    pub fn new(
+        passive: bool,
+        hold_time: Duration,
+        prefixes: u16,
+    ) -> Outcome<(Self, Receiver<Vec<u8>>)> {
+        let subnet = parse(&format!("{OURS}/30"))?;
+        let (ours, theirs) = (parse(OURS)?, parse(THEIRS)?);
+        let mut peer = PeerConfig::new("bird", THEIR_AS, ours, theirs, subnet);
+        peer.hold_time = hold_time;
+        peer.passive = passive;
+        let mut config = SpeakerConfig::new(OUR_AS, ours, vec![peer]);
+        for n in 0..prefixes {
+            let network = parse(&network(n))?;
+            config.networks.push((network, Originated::default()));
+        }
+        let mut stack = Stack::new([ours], Rng::stream(SEED, "router", Purpose::Tcp));
+        stack.listen(BGP_PORT, Some(theirs), TcpConfig::default());
+        let (device, inbox) = link()?;
+        let router = Self {
+            speaker: Speaker::new(config, |n| Rng::stream(SEED, n, Purpose::BgpTimers)),
+            stack,
+            device,
+            joints: Vec::new(),
+            accepted: 0,
+            log: Vec::new(),
+        };
+        Ok((router, inbox))
+    }
+
+    /// The operator starts the session.
+    pub fn start(&mut self, now: Instant) -> Outcome {
+        self.speaker.handle(now, Input::Start { peer: PEER });
+        self.drain(now)
+    }
+
+    /// Withdraws the network with this number.
+    pub fn withdraw(&mut self, now: Instant, n: u16) -> Outcome {
+        let prefix = parse(&network(n))?;
+        self.speaker
+            .handle(now, Input::WithdrawOriginated { prefix });
+        self.drain(now)
+    }
+
+    /// The session's state.
+    pub fn state(&self) -> State {
+        self.speaker.state(PEER)
+    }
+
+    /// What happened, for the message of a failure.
+    pub fn log(&self) -> String {
+        self.log.join("\n")
+    }
+
+    /// Carries what the machines want between them and to the link, until they want nothing more.
+    fn drain(&mut self, now: Instant) -> Outcome {
+        loop {
+            if let Some(output) = self.speaker.poll() {
+                self.serve_speaker(now, output)?;
+            } else if let Some(output) = self.stack.poll() {
+                self.serve_stack(now, output)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn serve_speaker(&mut self, now: Instant, output: Output) -> Outcome {
+        match output {
+            Output::Connect { conn, .. } => {
+                let (ours, theirs) = (parse(OURS)?, parse(&format!("{THEIRS}:{BGP_PORT}"))?);
+                let tcp = self.stack.connect(now, TcpConfig::default(), ours, theirs);
+                self.join(conn, tcp);
+            }
+            Output::Send { conn, bytes } => {
+                if let Some(tcp) = self.below(conn) {
+                    let sent = self.stack.send(now, tcp, &bytes);
+                    sent.map_err(|e| format!("{conn:?}: {e:?}"))?;
+                }
+            }
+            Output::Close { conn, abortive } => {
+                if let Some(tcp) = self.below(conn) {
+                    match abortive {
+                        true => self.stack.abort(now, tcp),
+                        false => self.stack.close(now, tcp),
+                    }
+                }
+            }
+            Output::Route(_) => {}
+            Output::Expired { .. }
+            | Output::State { .. }
+            | Output::Step { .. }
+            | Output::Refused { .. } => self.log.push(format!("{now} {output:?}")),
+        }
+        Ok(())
+    }
+
+    fn serve_stack(&mut self, now: Instant, output: StackOutput) -> Outcome {
+        match output {
+            StackOutput::Transmit { packet, .. } => {
+                self.device
+                    .send(packet.bytes())
+                    .map_err(|e| format!("tun0: {e}"))?;
+            }
+            StackOutput::Accepted { conn, .. } => {
+                self.join(ConnId::Accepted(self.accepted), conn);
+                self.accepted += 1;
+            }
+            StackOutput::Event { conn, event } => self.tcp_event(now, conn, event),
+            StackOutput::Ignored(reason) => self.log.push(format!("{now} ignored: {reason}")),
+        }
+        Ok(())
+    }
+
+    fn tcp_event(&mut self, now: Instant, tcp: tcp::ConnId, event: Event) {
+        let Some(joint) = self.joints.iter_mut().find(|j| j.tcp == tcp) else {
+            return;
+        };
+        let (peer, conn) = (PEER, joint.bgp);
+        let input = match &event {
+            Event::Connected => {
+                joint.up = true;
+                Input::TcpConnected { peer, conn }
+            }
+            Event::Received(bytes) => Input::Received { conn, bytes },
+            Event::PeerClosed => Input::TcpClosed {
+                peer,
+                conn,
+                reset: false,
+            },
+            Event::Reset if joint.up => Input::TcpClosed {
+                peer,
+                conn,
+                reset: true,
+            },
+            Event::Reset | Event::TimedOut => Input::TcpFailed { peer, conn },
+            Event::Closed | Event::Ignored(_) => return,
+        };
+        self.speaker.handle(now, input);
+    }
+
+    fn join(&mut self, bgp: ConnId, tcp: tcp::ConnId) {
+        let up = false;
+        self.joints.push(Joint { bgp, tcp, up });
+    }
+
+    fn below(&self, conn: ConnId) -> Option<tcp::ConnId> {
+        self.joints.iter().find(|j| j.bgp == conn).map(|j| j.tcp)
+    }
+}
+
+impl Site for Router {
+    type Arrival = Vec<u8>;
+
+    fn wake(&self) -> Option<Instant> {
+        let speaker = self.speaker.wake().map(|(at, _)| at);
+        speaker.into_iter().chain(self.stack.wake()).min()
+    }
+
+    fn timeout(&mut self, now: Instant) -> Outcome {
+        self.speaker.handle_timeout(now);
+        self.stack.handle_timeout(now);
+        self.drain(now)
+    }
+
+    fn arrival(&mut self, now: Instant, packet: Vec<u8>) -> Outcome {
+        self.stack.handle(now, &packet);
+        self.drain(now)
+    }
+}
+
+/// The network with this number.
+fn network(n: u16) -> String {
+    let [high, low] = n.to_be_bytes();
+    format!("10.{high}.{low}.0/24")
+}
+
+/// A TUN device whose kernel end has the peer's address.
+fn link() -> Outcome<(Arc<SyncDevice>, Receiver<Vec<u8>>)> {
+    let device = DeviceBuilder::new().name("tun0").build_sync();
+    let device = Arc::new(device.map_err(|e| format!("/dev/net/tun: {e}"))?);
+    run_line(&format!("ip address add {THEIRS}/30 dev tun0"))?;
+    run_line("ip link set tun0 up")?;
+    let (to_router, inbox) = channel();
+    let reader = Arc::clone(&device);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        while let Ok(len) = reader.recv(&mut buffer) {
+            if to_router.send(buffer[..len].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok((device, inbox))
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Outcome<T> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not well-formed"))
+}

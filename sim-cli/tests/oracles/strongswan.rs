@@ -1,0 +1,335 @@
+//! strongSwan opposite our IKE and ESP machines, as initiator and as responder.
+//!
+//! strongSwan runs with its user-space ESP (`kernel-libipsec`), because many machines have network namespaces but no
+//! kernel ESP. It carries ESP in UDP only, so our machine has to find a NAT, and float to port 4500.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+
+use sim_core::crypto::dh::DhGroup;
+use sim_core::crypto::prf::Prf;
+use sim_core::crypto::suite::Encryption;
+use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
+use sim_core::proto::ike::config::suite_aes128_sha1_group2;
+use sim_core::proto::ike::Input;
+use sim_core::reason::State;
+use sim_core::time::Duration;
+use tempfile::TempDir;
+
+use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
+use crate::network::{Namespace, isolated};
+use crate::pace::Clock;
+use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
+
+/// Our end of the tunnel.
+const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// strongSwan's end of the tunnel.
+const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+/// The host behind our end.
+const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
+/// The host behind strongSwan's end.
+const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
+const PSK: &str = "correct horse battery staple";
+
+const PINGS: u16 = 100;
+/// Far more than anything here takes, on a machine that has other things to do.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A suite in our words, in strongSwan's, and as strongSwan reports it.
+struct Suite {
+    offers: (IkeOffer, EspOffer),
+    ike: &'static str,
+    esp: &'static str,
+    ike_report: &'static str,
+    esp_report: &'static str,
+}
+
+/// What AWS and a customer gateway agree on by default.
+fn aws_default() -> Suite {
+    Suite {
+        offers: suite_aes128_sha1_group2(),
+        ike: "aes128-sha1-modp1024",
+        esp: "aes128-sha1-modp1024",
+        ike_report: "AES_CBC-128/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024",
+        esp_report: "TUNNEL-in-UDP, ESP:AES_CBC-128/HMAC_SHA1_96",
+    }
+}
+
+fn aes256_gcm_ecp256() -> Suite {
+    let ike = IkeOffer {
+        encryption: vec![Encryption::AesGcm16_256],
+        integrity: Vec::new(),
+        prf: vec![Prf::HmacSha2_256],
+        groups: vec![DhGroup::Ecp256],
+    };
+    let esp = EspOffer {
+        encryption: vec![Encryption::AesGcm16_256],
+        integrity: Vec::new(),
+        groups: vec![DhGroup::Ecp256],
+    };
+    Suite {
+        offers: (ike, esp),
+        ike: "aes256gcm16-prfsha256-ecp256",
+        esp: "aes256gcm16-ecp256",
+        ike_report: "AES_GCM_16-256/PRF_HMAC_SHA2_256/ECP_256",
+        esp_report: "TUNNEL-in-UDP, ESP:AES_GCM_16-256",
+    }
+}
+
+/// Who begins.
+#[derive(Clone, Copy, PartialEq)]
+enum Initiator {
+    We,
+    StrongSwan,
+}
+
+#[test]
+fn we_initiate_with_the_aws_default() {
+    let test = "strongswan::we_initiate_with_the_aws_default";
+    tunnel(test, &aws_default(), Initiator::We);
+}
+
+#[test]
+fn we_initiate_with_aes_gcm() {
+    let test = "strongswan::we_initiate_with_aes_gcm";
+    tunnel(test, &aes256_gcm_ecp256(), Initiator::We);
+}
+
+#[test]
+fn strongswan_initiates_with_the_aws_default() {
+    let test = "strongswan::strongswan_initiates_with_the_aws_default";
+    tunnel(test, &aws_default(), Initiator::StrongSwan);
+}
+
+#[test]
+fn strongswan_initiates_with_aes_gcm() {
+    let test = "strongswan::strongswan_initiates_with_aes_gcm";
+    tunnel(test, &aes256_gcm_ecp256(), Initiator::StrongSwan);
+}
+
+/// The life of a tunnel: both ends agree that it is up with this suite, pings cross, strongSwan rekeys the CHILD_SA with
+/// perfect forward secrecy, pings cross again, and our DELETE leaves strongSwan without an SA.
+fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
+    isolated(test, || {
+        let strongswan = StrongSwan::start()?;
+        let clock = Clock::start();
+        let addresses = Addresses {
+            local: OURS,
+            remote: THEIRS,
+            our_host: OUR_HOST,
+            their_host: THEIR_HOST,
+        };
+        let (mut gateway, inbox) = Gateway::new(config(suite), addresses, clock.now())?;
+        strongswan.load(suite, initiator == Initiator::StrongSwan)?;
+        if initiator == Initiator::We {
+            gateway.handle(clock.now(), INITIATE)?;
+        }
+        live(&clock, &mut gateway, &inbox, &strongswan, suite).map_err(|e| {
+            let (ours, theirs) = (gateway.log(), strongswan.log());
+            format!("{e}\n--- our gateway\n{ours}\n--- strongSwan\n{theirs}")
+        })
+    });
+}
+
+/// Our end offers this suite and nothing else.
+fn config(suite: &Suite) -> Config {
+    let (local, remote) = (Identity::Ipv4(OURS), Identity::Ipv4(THEIRS));
+    let mut config = Config::customer_gateway(local, remote, PSK.as_bytes());
+    config.ike_offers = vec![suite.offers.0.clone()];
+    config.esp_offers = vec![suite.offers.1.clone()];
+    config
+}
+
+fn live(
+    clock: &Clock,
+    gateway: &mut Gateway,
+    inbox: &Receiver<Arrival>,
+    strongswan: &StrongSwan,
+    suite: &Suite,
+) -> Outcome {
+    clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+    clock.ask("strongSwan's SAs", LIMIT, gateway, inbox, || {
+        let up = ["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report];
+        expect(&strongswan.sas()?, &up)
+    })?;
+    pings(clock, gateway, inbox, PINGS)?;
+    let counted = format!(" {PINGS} packets");
+    let report = strongswan.sas()?;
+    if report.matches(&counted).count() != 2 {
+        return Err(format!("not {PINGS} packets each way:\n{report}"));
+    }
+
+    let before = gateway.spi();
+    strongswan.swanctl("--rekey --child net")?;
+    clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| {
+        g.carries() && g.spi() != before
+    })?;
+    clock.ask("strongSwan's one CHILD_SA", LIMIT, gateway, inbox, || {
+        match strongswan.sas()?.matches("ESP:").count() {
+            1 => Ok(()),
+            n => Err(format!("{n} CHILD_SAs")),
+        }
+    })?;
+    pings(clock, gateway, inbox, PINGS / 10)?;
+
+    gateway.handle(clock.now(), Input::Close)?;
+    clock.run("our DELETE", LIMIT, gateway, inbox, |g| {
+        g.state() == State::Down
+    })?;
+    match strongswan.sas()? {
+        none if none.trim().is_empty() => Ok(()),
+        left => Err(format!("after our DELETE strongSwan has\n{left}")),
+    }
+}
+
+/// Sends `n` pings, each when the one before is answered.
+fn pings(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, n: u16) -> Outcome {
+    for _ in 0..n {
+        let answered = gateway.replies();
+        gateway.ping(answered)?;
+        let what = format!("the answer to ping {answered}");
+        clock.run(&what, LIMIT, gateway, inbox, |g| g.replies() > answered)?;
+    }
+    Ok(())
+}
+
+/// Only what is needed is loaded; strongSwan's own route would send the tunnel's packets into the tunnel.
+const STRONGSWAN_CONF: &str = "
+charon-systemd {
+    load_modular = no
+    load = aes sha1 sha2 hmac kdf nonce random gmp openssl gcm kernel-libipsec kernel-netlink socket-default vici
+    install_routes = no
+    plugins {
+        vici { socket = unix://@DIR@/vici }
+        kernel-libipsec { allow_peer_ts = yes }
+    }
+    filelog {
+        log {
+            path = @DIR@/log
+            default = 1
+            ike = 2
+            flush_line = yes
+        }
+    }
+}
+";
+
+const SWANCTL_CONF: &str = "
+connections {
+    vpnsim {
+        version = 2
+        local_addrs = @THEIRS@
+        remote_addrs = @OURS@
+        proposals = @IKE@
+        mobike = no
+        local { auth = psk
+            id = @THEIRS@ }
+        remote { auth = psk
+            id = @OURS@ }
+        children {
+            net {
+                local_ts = 0.0.0.0/0
+                remote_ts = 0.0.0.0/0
+                esp_proposals = @ESP@
+                start_action = @START@
+            }
+        }
+    }
+}
+secrets { ike-vpnsim { secret = \"@PSK@\" } }
+";
+
+/// A strongSwan at the other end of a wire from this process's namespace.
+struct StrongSwan {
+    _charon: Daemon,
+    namespace: Namespace,
+    dir: TempDir,
+}
+
+impl StrongSwan {
+    /// Starts strongSwan, without a connection, and lays the wire.
+    fn start() -> Outcome<Self> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let namespace = Namespace::new()?;
+        namespace.connect(&format!("{OURS}/24"), &format!("{THEIRS}/24"))?;
+
+        let conf = dir.path().join("strongswan.conf");
+        let text = STRONGSWAN_CONF.replace("@DIR@", &dir.path().to_string_lossy());
+        write(&conf, &text)?;
+        let charon = unconfined("/usr/sbin/charon-systemd", dir.path())?;
+        let charon = Daemon::start(
+            &namespace.line(&charon.to_string_lossy()),
+            &[("STRONGSWAN_CONF", &conf)],
+            &dir.path().join("out"),
+        )?;
+        unconfined("/usr/sbin/swanctl", dir.path())?;
+        let this = Self {
+            _charon: charon,
+            namespace,
+            dir,
+        };
+        wait_for("charon answers swanctl", || this.swanctl("--stats"))?;
+        this.route()?;
+        Ok(this)
+    }
+
+    /// charon insists on a route to `ipsec0` in a table of its own, which would catch the ESP packets too: that table
+    /// is not consulted, and only our host is reached through the tunnel.
+    fn route(&self) -> Outcome {
+        let ip = |line: &str| self.namespace.run(&format!("ip {line}"));
+        wait_for("charon's routing rule", || ip("rule del pref 220"))?;
+        ip(&format!("address add {THEIR_HOST}/32 dev lo"))?;
+        wait_for("charon's TUN device", || {
+            ip(&format!(
+                "route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}"
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// Gives strongSwan its connection; it begins at once if `initiate`.
+    fn load(&self, suite: &Suite, initiate: bool) -> Outcome {
+        let text = SWANCTL_CONF
+            .replace("@OURS@", &OURS.to_string())
+            .replace("@THEIRS@", &THEIRS.to_string())
+            .replace("@IKE@", suite.ike)
+            .replace("@ESP@", suite.esp)
+            .replace("@PSK@", PSK)
+            .replace("@START@", if initiate { "start" } else { "none" });
+        let file = self.dir.path().join("swanctl.conf");
+        write(&file, &text)?;
+        self.swanctl(&format!("--load-all --file {}", file.display()))?;
+        Ok(())
+    }
+
+    /// What `swanctl --list-sas` says.
+    fn sas(&self) -> Outcome<String> {
+        self.swanctl("--list-sas")
+    }
+
+    /// strongSwan's log, for the message of a failure.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Runs swanctl, whose control socket is reached from any namespace.
+    fn swanctl(&self, arguments: &str) -> Outcome<String> {
+        let dir = self.dir.path().display();
+        run_line(&format!(
+            "{dir}/swanctl {arguments} --uri unix://{dir}/vici"
+        ))
+    }
+}
+
+/// A copy of a program: where AppArmor runs, Debian's profiles go by path and would keep it to files of the system.
+fn unconfined(program: &str, dir: &Path) -> Outcome<PathBuf> {
+    let source = Path::new(program);
+    let copy = dir.join(source.file_name().unwrap_or_default());
+    std::fs::copy(source, &copy).map_err(|e| format!("{program}: {e}"))?;
+    Ok(copy)
+}
+
+fn write(file: &Path, text: &str) -> Outcome {
+    std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+}
