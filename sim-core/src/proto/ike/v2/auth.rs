@@ -202,13 +202,13 @@ impl ExpectAuthResponse {
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
         match notice {
-            Some(reason) => child::first_failed(sa, env, reason),
+            Some(reason) => child::recreate_later(sa, env, reason),
             None => {
                 let read = child::read_first(sa, env, spi_in, &nonces, &parts.child());
                 if let Err(reason) = read {
                     // The responder has installed what this end cannot use.
                     sa.window.queue.push_back(Job::DeleteChild { spi_in });
-                    child::first_failed(sa, env, reason);
+                    child::recreate_later(sa, env, reason);
                 }
             }
         }
