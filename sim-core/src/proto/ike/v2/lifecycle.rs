@@ -1,7 +1,7 @@
 //! What time brings, and what becomes of an IKE_SA: established, replaced, over; and what is reported of it.
 
 use super::child::{self, ChildPhase};
-use super::liveness::{self, Timer};
+use super::liveness::{self, Timer, What};
 use super::sa::{Phase, Sa};
 use super::task::{Job, Task};
 use super::transition::{Action, Event, SaState, transition};
@@ -9,7 +9,7 @@ use super::window::Due;
 use super::{Attempt, Peer, informational};
 use crate::proto::ike::config::{DpdAction, Startup};
 use crate::proto::ike::{Output, SaKind};
-use crate::reason::{Reason, State, Step, TimerKind};
+use crate::reason::{Reason, State, Step};
 use crate::time::{Duration, Instant};
 
 impl Peer {
@@ -23,38 +23,41 @@ impl Peer {
 
     pub(super) fn expire(&mut self, i: usize, timer: Timer) {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Timer {
-            kind,
-            armed_at,
-            child,
-            ..
-        } = timer;
+        let Timer { what, armed_at, .. } = timer;
         // A lingering SA is over already; that it is forgotten at last is no news.
         if sa.state() != SaState::Lingering {
-            let timer = kind;
+            let timer = what.kind();
             env.out.push_back(Output::Expired { timer, armed_at });
         }
-        let event = match kind {
-            TimerKind::Retransmission => {
-                let schedule = match &sa.window.outstanding {
-                    Some(request) => liveness::schedule(&env.config, &request.task),
-                    None => return,
-                };
-                let due = sa
-                    .window
-                    .outstanding
-                    .as_mut()
-                    .map(|request| request.expire(env.now, &schedule, &mut env.timers));
-                match due {
-                    Some(Due::SendAgain) | None => Event::RetransmitDue,
-                    Some(Due::Exhausted) => Event::RetransmitExhausted,
+        let event = match what {
+            What::Retransmission => match self.retransmission(i) {
+                Due::SendAgain => Event::RetransmitDue,
+                Due::Exhausted => Event::RetransmitExhausted,
+            },
+            What::DpdTimeout => Event::PeerSilent,
+            What::HalfOpen => Event::HalfOpenExpired,
+            What::IkeLifetime => Event::LifetimeExpired,
+            What::DpdIdle => return self.enqueue(i, Job::Liveness),
+            What::ChildRekey(spi_in) => {
+                if let Some(child) = child::find(sa, spi_in) {
+                    child.rekey = None;
                 }
+                let rekeys = Some(spi_in);
+                return self.enqueue(i, Job::CreateChild { rekeys });
             }
-            TimerKind::DpdTimeout => Event::PeerSilent,
-            TimerKind::HalfOpen => Event::HalfOpenExpired,
-            TimerKind::IkeLifetime => Event::LifetimeExpired,
-            _ => return self.expire_established(i, kind, child),
+            What::ChildLifetime(spi_in) => {
+                informational::close(sa, env, spi_in, Reason::LifetimeExpired);
+                return self.pump(i);
+            }
+            What::ChildRetry => {
+                if let Some(established) = sa.established_mut() {
+                    established.retry_child = None;
+                }
+                child::recreate(sa, env);
+                return self.pump(i);
+            }
         };
+        let sa = &mut self.sas[i];
         match transition(sa.state(), event) {
             Action::SendAgain => self.send_again(i),
             Action::Fail => self.bury(i, Reason::RetransmitExhausted, false),
@@ -71,29 +74,22 @@ impl Peer {
         }
     }
 
-    /// Timers that only an established IKE_SA has.
-    fn expire_established(&mut self, i: usize, kind: TimerKind, spi_in: u32) {
+    fn retransmission(&mut self, i: usize) -> Due {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        match kind {
-            TimerKind::DpdIdle => sa.window.queue.push_back(Job::Liveness),
-            TimerKind::ChildRekey => {
-                if let Some(child) = child::find(sa, spi_in) {
-                    child.rekey = None;
-                }
-                let rekeys = Some(spi_in);
-                sa.window.queue.push_back(Job::CreateChild { rekeys });
-            }
-            TimerKind::ChildLifetime => {
-                informational::close(sa, env, spi_in, Reason::LifetimeExpired);
-            }
-            _ => {
-                if let Some(established) = sa.established_mut() {
-                    established.retry_child = None;
-                }
-                child::recreate(sa, env);
-            }
-        }
-        sa.pump(env);
+        let request = sa.window.outstanding.as_mut();
+        request.map_or(Due::Exhausted, |request| {
+            let schedule = liveness::schedule(&env.config, &request.task);
+            request.expire(env.now, &schedule, &mut env.timers)
+        })
+    }
+
+    fn enqueue(&mut self, i: usize, job: Job) {
+        self.sas[i].window.queue.push_back(job);
+        self.pump(i);
+    }
+
+    fn pump(&mut self, i: usize) {
+        self.sas[i].pump(&mut self.env);
         self.settle();
     }
 

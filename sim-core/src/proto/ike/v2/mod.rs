@@ -165,7 +165,7 @@ impl Peer {
 
     fn rearm(&mut self) {
         let timers = self.sas.iter().filter_map(|sa| sa.next_timer(&self.env));
-        let timers = timers.map(|timer| (timer.due, timer.kind));
+        let timers = timers.map(|timer| (timer.due, timer.what.kind()));
         let retry = self.retry.map(|attempt| (attempt.due, TimerKind::IkeRetry));
         self.wake = timers.chain(retry).min_by_key(|(due, _)| *due);
     }
