@@ -61,6 +61,7 @@ codes! {
         Replayed "replayed" "already received, or left of the anti-replay window (RFC 4303 section 3.4.3)",
         BadIcv "bad_icv" "the ICV did not verify",
         BadPadding "bad_padding" "ESP trailer or padding is not well-formed",
+        UnexpectedMessage "unexpected_message" "an IKE message that the receiver's state does not expect",
         SequenceExhausted "sequence_exhausted" "the ESP sequence number would wrap (RFC 4303 section 3.3.3)",
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
@@ -101,6 +102,9 @@ codes! {
         LifetimeExpired "lifetime_expired" "lifetime reached",
         DpdRestart "dpd_restart" "DPD timeout action: restart",
         InvalidSpi "invalid_spi" "INVALID_SPI or INVALID_IKE_SPI",
+        InvalidMajorVersion "invalid_major_version" "INVALID_MAJOR_VERSION: the peer does not speak IKEv2",
+        PeerRefused "peer_refused" "the peer refused for a reason that is not understood",
+        InitialContact "initial_contact" "INITIAL_CONTACT: the peer has lost all older SAs",
         // BGP
         TcpConnected "tcp_connected" "the TCP connection came up",
         TcpFailed "tcp_failed" "the TCP connection failed",
@@ -141,6 +145,7 @@ codes! {
     /// Which timer expired.
     pub enum TimerKind {
         DpdIdle "dpd_idle" "IKE liveness: silence since the last inbound packet",
+        DpdTimeout "dpd_timeout" "IKE liveness: the peer has been silent for the DPD timeout",
         Retransmission "retransmission" "IKE retransmission",
         HalfOpen "half_open" "IKE_SA not established in time",
         ChildRekey "child_rekey" "CHILD_SA rekey time",

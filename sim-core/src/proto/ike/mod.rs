@@ -1,1 +1,208 @@
-//! ike
+//! IKE without IO: one [`Peer`] per tunnel owns the IKE_SAs and CHILD_SAs between two addresses and speaks IKEv2.
+//!
+//! ```text
+//!            Initiate, Close, Reset       wake() -> handle_timeout(now)
+//!                        |                        |
+//!  UDP 500/4500 --> Datagram --> [ Peer ] --poll()--> Transmit --> UDP 500/4500
+//!  ESP SAD ----> InboundTraffic      |
+//!                                    +--> ChildUp, ChildRekeyed, ChildDown --> ESP SAD
+//!                                    +--> State, Step, Expired, Ignored ----> trace
+//! ```
+//!
+//! IKEv1 has a place beside [`v2`]; what is configured ([`config`]) and what comes out is the same for both.
+//!
+//! Datagrams of port 4500 are handed in and out *without* the non-ESP marker (RFC 3948 section 2.2): the owner tells IKE
+//! from ESP by those four zero octets anyway, so it takes them off, and puts them in front of what it sends from port 4500.
+//! NAT keepalives (RFC 3948 section 4) are the owner's too, which alone sees all outbound traffic.
+
+use core::net::IpAddr;
+
+use crate::crypto::Secret;
+use crate::reason::{DropReason, Reason, State, Step, TimerKind};
+use crate::time::Instant;
+use crate::wire::ike::TrafficSelector;
+
+pub mod config;
+pub mod keys;
+pub mod proposal;
+pub mod v2;
+
+pub use config::Config;
+pub use keys::DirectionKeys;
+pub use proposal::{EspSuite, IkeSuite};
+pub use v2::Peer;
+
+/// The port of IKE (RFC 7296 section 2).
+pub const PORT: u16 = 500;
+/// The port of IKE and ESP across NATs (RFC 7296 section 2.23).
+pub const NAT_PORT: u16 = 4500;
+
+/// What happens to a [`Peer`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Bring the tunnel up. With [`Reason::TrafficNeedsSa`] one attempt is made, and only if the configuration lets traffic
+    /// initiate; with any other reason (startup, operator) attempts go on until one succeeds, and again after a DELETE by the peer.
+    Initiate(Reason),
+    /// A datagram for this tunnel, without non-ESP marker.
+    Datagram(Datagram),
+    /// An ESP packet was authenticated on the SA with this inbound SPI: a sign of life. Costs a store and a compare.
+    InboundTraffic {
+        /// The SA.
+        spi_in: u32,
+    },
+    /// An ESP packet from the peer has an SPI that no SA has: the peer is told by INVALID_SPI (RFC 7296 section 1.5).
+    UnknownSpi {
+        /// The SPI.
+        spi: u32,
+    },
+    /// Take the tunnel down: DELETE the IKE_SA, initiate no more.
+    Close,
+    /// Power loss: all state is forgotten, nothing is sent or reported.
+    Reset,
+}
+
+/// A UDP datagram that carries IKE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Datagram {
+    /// Address and port it was sent to.
+    pub local: (IpAddr, u16),
+    /// Address and port it came from.
+    pub remote: (IpAddr, u16),
+    /// The message, without non-ESP marker.
+    pub bytes: Vec<u8>,
+}
+
+/// What a [`Peer`] wants done, or has to tell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Send a datagram from this end's address. From port 4500 it gets the non-ESP marker in front.
+    Transmit {
+        /// UDP source port.
+        local_port: u16,
+        /// UDP destination port.
+        remote_port: u16,
+        /// Destination address.
+        remote: IpAddr,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A timer expired. What it caused follows.
+    Expired {
+        /// Which.
+        timer: TimerKind,
+        /// When it was last armed.
+        armed_at: Instant,
+    },
+    /// The tunnel's IKE session or its CHILD_SA lineage changed state. A lineage lives on through rekeys.
+    State {
+        /// Of which.
+        sa: SaKind,
+        /// From here.
+        from: State,
+        /// To here.
+        to: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// A line for the ladder: a message was sent or arrived, after it proved authentic if it is protected.
+    Step {
+        /// Which.
+        step: Step,
+        /// Its Message ID.
+        message_id: u32,
+        /// True for a response.
+        response: bool,
+        /// What an error notification in it says.
+        notice: Option<Reason>,
+    },
+    /// Keys of an IKE_SA were derived. Only the owner decides whether a key log gets them.
+    IkeKeys(Box<IkeKeyLog>),
+    /// Install a CHILD_SA: inbound at once, outbound as [`ChildSa::send_now`] says.
+    ChildUp(Box<ChildSa>),
+    /// From now on send on the new SA. The old one still receives.
+    ChildRekeyed {
+        /// Inbound SPI of the old SA.
+        old_spi_in: u32,
+        /// Inbound SPI of the new SA.
+        new_spi_in: u32,
+    },
+    /// Remove a CHILD_SA, both directions.
+    ChildDown {
+        /// Its inbound SPI.
+        spi_in: u32,
+        /// Why.
+        reason: Reason,
+    },
+    /// The peer behind a NAT now shows another address or port (RFC 7296 section 2.23): encapsulated ESP goes there too.
+    PeerMoved {
+        /// Where to.
+        remote: (IpAddr, u16),
+    },
+    /// A datagram had no effect.
+    Ignored {
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// Which kind of SA.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SaKind {
+    /// The IKE_SA.
+    Ike,
+    /// The CHILD_SA (ESP).
+    Child,
+}
+
+/// What Wireshark's `ikev2_decryption_table` wants of an IKE_SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IkeKeyLog {
+    /// Initiator's SPI.
+    pub spi_i: u64,
+    /// Responder's SPI.
+    pub spi_r: u64,
+    /// The suite.
+    pub suite: IkeSuite,
+    /// Encryption key of the initiator's messages; for an AEAD the salt ends it.
+    pub sk_ei: Secret,
+    /// Encryption key of the responder's messages.
+    pub sk_er: Secret,
+    /// Integrity key of the initiator's messages, empty for an AEAD.
+    pub sk_ai: Secret,
+    /// Integrity key of the responder's messages.
+    pub sk_ar: Secret,
+}
+
+/// A pair of ESP SAs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChildSa {
+    /// SPI of what arrives; chosen by this end.
+    pub spi_in: u32,
+    /// SPI of what is sent; chosen by the peer.
+    pub spi_out: u32,
+    /// The suite.
+    pub suite: EspSuite,
+    /// Keys of what arrives.
+    pub inbound: DirectionKeys,
+    /// Keys of what is sent.
+    pub outbound: DirectionKeys,
+    /// Addresses behind this end.
+    pub local_ts: Vec<TrafficSelector>,
+    /// Addresses behind the peer.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// UDP encapsulation (RFC 3948), if a NAT was detected or is pretended.
+    pub encapsulation: Option<Encapsulation>,
+    /// The inbound SPI of the SA that it replaces.
+    pub rekeys: Option<u32>,
+    /// True if it may send at once. Otherwise the peer may not have installed it: wait for [`Output::ChildRekeyed`].
+    pub send_now: bool,
+}
+
+/// Ports and address of ESP in UDP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Encapsulation {
+    /// UDP source port of what is sent.
+    pub local_port: u16,
+    /// Where it is sent.
+    pub remote: (IpAddr, u16),
+}

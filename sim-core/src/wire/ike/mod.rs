@@ -1,1 +1,215 @@
-//! ike
+//! IKEv2 messages on the wire (RFC 7296 section 3): parse and emit, no keys, no behaviour.
+//!
+//! ```text
+//!  +------------+-----------+-----------+- - -+------------------------------------+
+//!  | header, 28 | payload   | payload   |     | SK { IV | payloads, padding | ICV } |
+//!  +------------+-----------+-----------+- - -+------------------------------------+
+//!         |         ^    |      ^   |                                (always last)
+//!         +---------+    +------+   +-- each names the type of the one behind it
+//! ```
+//!
+//! Parsing borrows from the datagram and bounds every length; nothing here panics on bytes from outside.
+//! [`header`] and the generic payload header are shared by both versions of the protocol, the payloads are IKEv2's.
+//! The four zero octets that mark IKE on UDP port 4500 (RFC 3948 section 2.2) are not part of a message here.
+//!
+//! Left out: the insides of CERT, CERTREQ, EAP, CP and encrypted-fragment payloads (RFC 7296 sections 3.6, 3.7, 3.15,
+//! 3.16, RFC 7383), which are kept as opaque octets.
+
+pub mod header;
+pub mod notify;
+pub mod payload;
+pub mod proposal;
+pub mod sk;
+pub mod ts;
+
+pub use header::{ExchangeType, Flags, HEADER_LEN, Header};
+pub use notify::{Notify, NotifyType};
+pub use payload::{AuthMethod, Builder, Delete, Id, IdType, Payload, PayloadType, parse_chain};
+pub use proposal::{Attribute, Proposal, Protocol, Spi, Transform, TransformType};
+pub use sk::Unsealed;
+pub use ts::{AddressRange, TrafficSelector};
+
+/// Why octets are not an IKE message: which layer and which field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// Fewer octets than the fixed header.
+    #[error("IKE header: {got} octets, need {HEADER_LEN}")]
+    HeaderTruncated {
+        /// Octets there are.
+        got: usize,
+    },
+    /// The header's Length is not the datagram's.
+    #[error("IKE header: Length says {says}, the datagram has {got}")]
+    HeaderLength {
+        /// The Length field.
+        says: u32,
+        /// Octets there are.
+        got: usize,
+    },
+    /// Not version 2.
+    #[error("IKE header: major version {0}")]
+    HeaderVersion(
+        /// The version it claims.
+        u8,
+    ),
+    /// The initiator's SPI is zero (RFC 7296 section 3.1).
+    #[error("IKE header: initiator's SPI is zero")]
+    HeaderSpi,
+    /// The chain ends inside a generic payload header.
+    #[error("IKE {payload:?} payload: header cut short")]
+    PayloadHeader {
+        /// The payload whose header it is.
+        payload: PayloadType,
+    },
+    /// A Payload Length below 4 or beyond the message.
+    #[error("IKE {payload:?} payload: Payload Length {says} where {left} octets are left")]
+    PayloadLength {
+        /// The payload whose length it is.
+        payload: PayloadType,
+        /// The Payload Length field.
+        says: u16,
+        /// Octets left in the message.
+        left: usize,
+    },
+    /// Octets behind the last payload.
+    #[error("IKE message: {0} octets behind the last payload")]
+    Trailing(
+        /// How many.
+        usize,
+    ),
+    /// A payload's body ends before this field does.
+    #[error("IKE {payload:?} payload: {field} cut short")]
+    Truncated {
+        /// The payload.
+        payload: PayloadType,
+        /// The field, as RFC 7296 names it.
+        field: &'static str,
+    },
+    /// A field has a value that RFC 7296 forbids.
+    #[error("IKE {payload:?} payload: {field} is {value}")]
+    Value {
+        /// The payload.
+        payload: PayloadType,
+        /// The field, as RFC 7296 names it.
+        field: &'static str,
+        /// Its value.
+        value: u32,
+    },
+}
+
+/// A whole message: header and chain of payloads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message<'a> {
+    /// The fixed header.
+    pub header: Header,
+    /// The payloads in order; an encrypted one is last.
+    pub payloads: Vec<Payload<'a>>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads a datagram. The header's Length must be the datagram's.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let header = Header::parse(bytes)?;
+        if header.major != 2 {
+            return Err(Error::HeaderVersion(header.major));
+        }
+        if header.length as usize != bytes.len() {
+            return Err(Error::HeaderLength {
+                says: header.length,
+                got: bytes.len(),
+            });
+        }
+        let payloads = parse_chain(header.next_payload, &bytes[HEADER_LEN..])?;
+        Ok(Self { header, payloads })
+    }
+
+    /// Writes the message; Next Payload and Length of the header are computed.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut builder = Builder::new(&self.header);
+        for payload in &self.payloads {
+            builder.push(payload);
+        }
+        builder.finish()
+    }
+}
+
+/// An enumeration of wire values in which unknown ones are kept.
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* $name:ident($int:ty) { $($(#[$vdoc:meta])* $variant:ident = $value:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name {
+            $(#[doc = concat!("Value ", $value, ".")] $(#[$vdoc])* $variant,)*
+            /// Any other value.
+            Other($int),
+        }
+
+        impl $name {
+            /// The value's name.
+            pub const fn from_wire(value: $int) -> Self {
+                match value {
+                    $($value => Self::$variant,)*
+                    other => Self::Other(other),
+                }
+            }
+
+            /// The value on the wire.
+            pub const fn to_wire(self) -> $int {
+                match self {
+                    $(Self::$variant => $value,)*
+                    Self::Other(other) => other,
+                }
+            }
+        }
+    };
+}
+use wire_enum;
+
+/// A cursor over a payload's body; every error names the payload and the field.
+struct Reader<'a> {
+    rest: &'a [u8],
+    payload: PayloadType,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], Error> {
+        let (head, rest) = self.rest.split_at_checked(n).ok_or(Error::Truncated {
+            payload: self.payload,
+            field,
+        })?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated {
+            payload: self.payload,
+            field,
+        })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u8(&mut self, field: &'static str) -> Result<u8, Error> {
+        Ok(self.array::<1>(field)?[0])
+    }
+
+    fn u16(&mut self, field: &'static str) -> Result<u16, Error> {
+        Ok(u16::from_be_bytes(self.array(field)?))
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
+    fn value<T>(&self, field: &'static str, value: u32) -> Result<T, Error> {
+        Err(Error::Value {
+            payload: self.payload,
+            field,
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

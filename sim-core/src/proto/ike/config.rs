@@ -1,0 +1,410 @@
+//! What a tunnel's IKE end is told: identities, suites, lifetimes, liveness, with AWS's defaults.
+//!
+//! Sources of the constants: *guide* is the AWS Site-to-Site VPN User Guide (tunnel options), *API* the EC2 API reference
+//! (`ModifyVpnTunnelOptions`), *strongSwan* its 5.9 defaults. What AWS does not publish says so.
+
+use core::net::Ipv4Addr;
+
+use crate::crypto::Secret;
+use crate::crypto::dh::DhGroup;
+use crate::crypto::prf::Prf;
+use crate::crypto::suite::{Encryption, Integrity};
+use crate::rng::Rng;
+use crate::time::Duration;
+use crate::wire::ike::{Id, IdType, TrafficSelector};
+
+/// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
+pub const AWS_IKE_LIFETIME: Duration = Duration::from_secs(28_800);
+/// Phase 2 (CHILD_SA) lifetime: 1 hour (guide; 900 to 3,600 s).
+pub const AWS_CHILD_LIFETIME: Duration = Duration::from_secs(3_600);
+/// Rekey margin time (guide; 60 s to half of the phase 2 lifetime).
+pub const AWS_REKEY_MARGIN: Duration = Duration::from_secs(270);
+/// Rekey fuzz in percent of the margin (guide; 0 to 100).
+pub const AWS_REKEY_FUZZ_PERCENT: u64 = 100;
+/// DPD timeout (guide and API: 40 s; `CreateVpnConnection` says 30).
+pub const AWS_DPD_TIMEOUT: Duration = Duration::from_secs(40);
+/// Silence before the first probe (AWS Knowledge Center: 10 s without traffic from the peer).
+pub const AWS_DPD_IDLE: Duration = Duration::from_secs(10);
+/// Time between probes (customer gateway configuration: interval 10, retries 3).
+pub const AWS_DPD_INTERVAL: Duration = Duration::from_secs(10);
+/// First retransmission after 4 s (strongSwan; AWS publishes none).
+pub const RETRANSMIT_FIRST: Duration = Duration::from_secs(4);
+/// Each wait is 9/5 of the one before (strongSwan's 1.8; AWS publishes none).
+pub const RETRANSMIT_FACTOR: (u64, u64) = (9, 5);
+/// Retransmissions before the peer is given up (strongSwan: 5, 165 s in all; AWS publishes none).
+pub const RETRANSMIT_TRIES: u32 = 5;
+/// A responder forgets an IKE_SA that is not authenticated by then (strongSwan: 30 s).
+pub const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Wait before the second attempt at an IKE_SA (assumed).
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The wait doubles up to this (assumed).
+pub const RETRY_CAP: Duration = Duration::from_secs(60);
+
+/// Who an end claims to be (RFC 7296 section 3.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// ID_IPV4_ADDR.
+    Ipv4(Ipv4Addr),
+    /// ID_FQDN, without a terminator.
+    Fqdn(String),
+    /// ID_KEY_ID, opaque octets.
+    KeyId(Vec<u8>),
+}
+
+impl Identity {
+    /// The payload's type and data, handed to `with`.
+    pub fn with_id<T>(&self, with: impl FnOnce(Id<'_>) -> T) -> T {
+        let octets;
+        let (kind, data) = match self {
+            Self::Ipv4(address) => {
+                octets = address.octets();
+                (IdType::Ipv4Addr, &octets[..])
+            }
+            Self::Fqdn(name) => (IdType::Fqdn, name.as_bytes()),
+            Self::KeyId(data) => (IdType::KeyId, &data[..]),
+        };
+        with(Id { kind, data })
+    }
+}
+
+/// Alternatives for an IKE_SA: one of each list. AEADs and other ciphers need offers of their own (RFC 7296 section 3.3),
+/// and an offer of AEADs has no integrity algorithms.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IkeOffer {
+    /// Ciphers.
+    pub encryption: Vec<Encryption>,
+    /// Integrity algorithms; empty with AEADs.
+    pub integrity: Vec<Integrity>,
+    /// Pseudorandom functions.
+    pub prf: Vec<Prf>,
+    /// Diffie-Hellman groups.
+    pub groups: Vec<DhGroup>,
+}
+
+/// Alternatives for a CHILD_SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EspOffer {
+    /// Ciphers.
+    pub encryption: Vec<Encryption>,
+    /// Integrity algorithms; empty with AEADs.
+    pub integrity: Vec<Integrity>,
+    /// Groups for perfect forward secrecy on rekey; empty for none. The first CHILD_SA uses none (RFC 7296 section 1.2).
+    pub groups: Vec<DhGroup>,
+}
+
+/// AWS's default outcome: AES-128-CBC, HMAC-SHA1-96, PRF-HMAC-SHA1, group 2 (guide: sample configurations).
+pub fn suite_aes128_sha1_group2() -> (IkeOffer, EspOffer) {
+    offers(
+        Encryption::AesCbc128,
+        Some(Integrity::HmacSha1_96),
+        Prf::HmacSha1,
+        DhGroup::Modp1024,
+    )
+}
+
+/// AES-256-CBC, HMAC-SHA2-256-128, PRF-HMAC-SHA2-256, group 14.
+pub fn suite_aes256_sha256_group14() -> (IkeOffer, EspOffer) {
+    offers(
+        Encryption::AesCbc256,
+        Some(Integrity::HmacSha2_256_128),
+        Prf::HmacSha2_256,
+        DhGroup::Modp2048,
+    )
+}
+
+/// AES-128-GCM-16, PRF-HMAC-SHA2-256, group 19.
+pub fn suite_aes128gcm_group19() -> (IkeOffer, EspOffer) {
+    offers(
+        Encryption::AesGcm16_128,
+        None,
+        Prf::HmacSha2_256,
+        DhGroup::Ecp256,
+    )
+}
+
+/// AES-256-GCM-16, PRF-HMAC-SHA2-384, group 20.
+pub fn suite_aes256gcm_group20() -> (IkeOffer, EspOffer) {
+    offers(
+        Encryption::AesGcm16_256,
+        None,
+        Prf::HmacSha2_384,
+        DhGroup::Ecp384,
+    )
+}
+
+fn offers(
+    encryption: Encryption,
+    integrity: Option<Integrity>,
+    prf: Prf,
+    group: DhGroup,
+) -> (IkeOffer, EspOffer) {
+    let integrity: Vec<_> = integrity.into_iter().collect();
+    let ike = IkeOffer {
+        encryption: vec![encryption],
+        integrity: integrity.clone(),
+        prf: vec![prf],
+        groups: vec![group],
+    };
+    let esp = EspOffer {
+        encryption: vec![encryption],
+        integrity,
+        groups: vec![group],
+    };
+    (ike, esp)
+}
+
+/// Everything an AWS tunnel accepts by default of what is implemented here (guide: all values of each option).
+pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
+    let cbc = vec![Encryption::AesCbc128, Encryption::AesCbc256];
+    let gcm = vec![Encryption::AesGcm16_128, Encryption::AesGcm16_256];
+    let hashes = Integrity::ALL[1..].to_vec();
+    let (prf, groups) = (Prf::ALL.to_vec(), DhGroup::ALL.to_vec());
+    let ike = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| IkeOffer {
+        encryption: encryption.clone(),
+        integrity: integrity.clone(),
+        prf: prf.clone(),
+        groups: groups.clone(),
+    });
+    let esp = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| EspOffer {
+        encryption: encryption.clone(),
+        integrity: integrity.clone(),
+        groups: groups.clone(),
+    });
+    (ike.into(), esp.into())
+}
+
+/// How a responder picks among what both ends can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// The first acceptable one in the initiator's order (RFC 7296 section 2.7).
+    FirstOfInitiator,
+    /// The lowest of its own configured values, ignoring the initiator's order (guide: what AWS does).
+    LowestConfigured,
+}
+
+/// When before the end of a lifetime an SA is rekeyed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RekeyLaw {
+    /// At `lifetime - (margin + U(0, margin * fuzz))`: strongSwan's form. AWS does not publish its own, but 270 s with
+    /// 100 % reach back to the 540 s that were its default before.
+    BeforeMargin,
+    /// At `lifetime - margin + U(0, margin * fuzz)`: a literal reading of the guide.
+    WithinMargin,
+}
+
+/// Rekeying of CHILD_SAs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rekey {
+    /// False if this end leaves rekeying to the peer (accelerated VPN, guide).
+    pub initiates: bool,
+    /// Margin before the end of the lifetime.
+    pub margin: Duration,
+    /// Random share of the margin, in percent.
+    pub fuzz_percent: u64,
+    /// How the two are combined.
+    pub law: RekeyLaw,
+}
+
+impl Rekey {
+    /// How long after its birth an SA with this lifetime is rekeyed. Draws once.
+    pub fn after(&self, lifetime: Duration, rng: &mut Rng) -> Duration {
+        let fuzz = rng.between(Duration::ZERO, self.margin.scale(self.fuzz_percent, 100));
+        let at = match self.law {
+            RekeyLaw::BeforeMargin => lifetime.saturating_sub(self.margin + fuzz),
+            RekeyLaw::WithinMargin => lifetime.saturating_sub(self.margin.saturating_sub(fuzz)),
+        };
+        at.max(lifetime / 10)
+    }
+}
+
+/// From when the DPD timeout counts. AWS's documents can be read both ways: "40 s means dead 30 s after the first failed
+/// keepalive" (API) and "30 s after the first failure" (guide).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DpdBase {
+    /// From the last packet that arrived.
+    LastPacket,
+    /// From the sending of the first probe that was not answered.
+    FirstFailedProbe,
+}
+
+/// When a silent peer is dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DpdModel {
+    /// Probes at a fixed interval; dead when a timeout has passed. AWS.
+    Timeout {
+        /// Time between probes.
+        interval: Duration,
+        /// Dead after this.
+        timeout: Duration,
+        /// From when.
+        base: DpdBase,
+    },
+    /// A probe is retransmitted like any other request; dead when the series ends (strongSwan with IKEv2).
+    RetransmissionSeries,
+}
+
+/// What follows when the peer is dead (guide: DPD timeout action).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DpdAction {
+    /// The IKE session ends and stays down.
+    Clear,
+    /// No liveness checks are made.
+    None,
+    /// The IKE session ends and is initiated anew.
+    Restart,
+}
+
+/// Liveness checks (RFC 7296 section 2.4), on demand: none is sent while packets arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dpd {
+    /// Silence before the first probe.
+    pub idle: Duration,
+    /// When the peer is dead.
+    pub model: DpdModel,
+    /// What then.
+    pub action: DpdAction,
+}
+
+/// Who brings the tunnel up (guide: startup action).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Startup {
+    /// The peer must initiate.
+    Add,
+    /// This end initiates and goes on until it succeeds.
+    Start,
+}
+
+/// When a request is sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retransmission {
+    /// Wait for the first answer.
+    pub first: Duration,
+    /// Each wait is this ratio (numerator, denominator) of the one before.
+    pub factor: (u64, u64),
+    /// How often it is sent again.
+    pub tries: u32,
+    /// Each wait is shortened by up to this many percent; 0 for none.
+    pub jitter_percent: u64,
+}
+
+/// How attempts at an IKE_SA follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    /// Wait before the second attempt; it doubles with each failure.
+    pub first: Duration,
+    /// The longest wait.
+    pub cap: Duration,
+}
+
+/// What to do about NATs (RFC 7296 section 2.23).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NatTraversal {
+    /// Send no NAT detection and encapsulate nothing.
+    Off,
+    /// Float to port 4500 if there is a NAT.
+    Detect,
+    /// Claim to be behind a NAT, so that both ends float (strongSwan's `encap = yes`).
+    Force,
+}
+
+/// All that one end of a tunnel is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Who this end is.
+    pub local_id: Identity,
+    /// Who the peer must be.
+    pub remote_id: Identity,
+    /// The pre-shared key.
+    pub psk: Secret,
+    /// Suites for the IKE_SA, preferred first.
+    pub ike_offers: Vec<IkeOffer>,
+    /// Suites for CHILD_SAs, preferred first.
+    pub esp_offers: Vec<EspOffer>,
+    /// How this end picks as responder.
+    pub selection: Selection,
+    /// What lies behind this end.
+    pub local_ts: Vec<TrafficSelector>,
+    /// What lies behind the peer.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// Lifetime of the IKE_SA.
+    pub ike_lifetime: Duration,
+    /// Lifetime of a CHILD_SA.
+    pub child_lifetime: Duration,
+    /// Rekeying.
+    pub rekey: Rekey,
+    /// Liveness.
+    pub dpd: Dpd,
+    /// Who initiates.
+    pub startup: Startup,
+    /// True if traffic without an SA initiates one.
+    pub initiate_on_traffic: bool,
+    /// Retransmission.
+    pub retransmission: Retransmission,
+    /// Patience of a responder with an IKE_SA that is not authenticated.
+    pub half_open: Duration,
+    /// Pauses between attempts.
+    pub retry: Retry,
+    /// NAT traversal.
+    pub nat: NatTraversal,
+}
+
+impl Config {
+    /// The AWS end of a tunnel with all options at their defaults.
+    pub fn aws(local_id: Identity, remote_id: Identity, psk: &[u8]) -> Self {
+        let (ike_offers, esp_offers) = aws_default_offers();
+        Self {
+            local_id,
+            remote_id,
+            psk: psk.into(),
+            ike_offers,
+            esp_offers,
+            selection: Selection::LowestConfigured,
+            local_ts: vec![TrafficSelector::ANY_V4],
+            remote_ts: vec![TrafficSelector::ANY_V4],
+            ike_lifetime: AWS_IKE_LIFETIME,
+            child_lifetime: AWS_CHILD_LIFETIME,
+            rekey: Rekey {
+                initiates: true,
+                margin: AWS_REKEY_MARGIN,
+                fuzz_percent: AWS_REKEY_FUZZ_PERCENT,
+                law: RekeyLaw::BeforeMargin,
+            },
+            dpd: Dpd {
+                idle: AWS_DPD_IDLE,
+                model: DpdModel::Timeout {
+                    interval: AWS_DPD_INTERVAL,
+                    timeout: AWS_DPD_TIMEOUT,
+                    base: DpdBase::LastPacket,
+                },
+                action: DpdAction::Clear,
+            },
+            startup: Startup::Add,
+            initiate_on_traffic: false,
+            retransmission: Retransmission {
+                first: RETRANSMIT_FIRST,
+                factor: RETRANSMIT_FACTOR,
+                tries: RETRANSMIT_TRIES,
+                jitter_percent: 0,
+            },
+            half_open: HALF_OPEN_TIMEOUT,
+            retry: Retry {
+                first: RETRY_FIRST,
+                cap: RETRY_CAP,
+            },
+            nat: NatTraversal::Detect,
+        }
+    }
+
+    /// A customer gateway that initiates, restarts after a dead peer, and offers AWS's default outcome.
+    pub fn customer_gateway(local_id: Identity, remote_id: Identity, psk: &[u8]) -> Self {
+        let (ike, esp) = suite_aes128_sha1_group2();
+        let mut config = Self::aws(local_id, remote_id, psk);
+        config.ike_offers = vec![ike];
+        config.esp_offers = vec![esp];
+        config.selection = Selection::FirstOfInitiator;
+        config.dpd.action = DpdAction::Restart;
+        config.startup = Startup::Start;
+        config.initiate_on_traffic = true;
+        config
+    }
+}

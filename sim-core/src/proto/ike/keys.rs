@@ -1,0 +1,263 @@
+//! Keys of IKEv2: SKEYSEED and SK_* (RFC 7296 section 2.14), AUTH from a pre-shared key (section 2.15), keying material of
+//! CHILD_SAs (section 2.17).
+
+use super::config::Identity;
+use super::proposal::{EspSuite, IkeSuite};
+use crate::crypto::Secret;
+use crate::crypto::sk::SkKeys;
+use crate::crypto::suite::Suite;
+
+/// What mixes into AUTH so that a pre-shared key is never used as it is (RFC 7296 section 2.15).
+const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
+
+/// The keys of an IKE_SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IkeKeys {
+    /// The suite they belong to.
+    pub suite: IkeSuite,
+    /// SK_d, from which CHILD_SAs take theirs.
+    pub sk_d: Secret,
+    /// SK_ei and SK_ai: what the original initiator sends.
+    pub initiator: SkKeys,
+    /// SK_er and SK_ar: what the responder sends.
+    pub responder: SkKeys,
+    /// SK_pi, for the initiator's AUTH.
+    pub sk_pi: Secret,
+    /// SK_pr, for the responder's AUTH.
+    pub sk_pr: Secret,
+}
+
+impl IkeKeys {
+    /// Derives all keys from both nonces, the shared secret and both SPIs.
+    pub fn derive(
+        suite: IkeSuite,
+        nonces: (&[u8], &[u8]),
+        shared: &[u8],
+        spis: (u64, u64),
+    ) -> Self {
+        let seed = skeyseed(suite, nonces, shared);
+        let (e, a) = (
+            SkKeys::encryption_key_len(suite.protection),
+            SkKeys::integrity_key_len(suite.protection),
+        );
+        let p = suite.prf.key_len();
+        let (spi_i, spi_r) = (spis.0.to_be_bytes(), spis.1.to_be_bytes());
+        let material = suite.prf.prf_plus(
+            &seed,
+            &[nonces.0, nonces.1, &spi_i, &spi_r],
+            3 * p + 2 * a + 2 * e,
+        );
+        let mut rest = &material[..];
+        let mut cut = |n| {
+            let (head, tail) = rest.split_at(n);
+            rest = tail;
+            Secret::from(head)
+        };
+        // {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr}
+        let sk_d = cut(p);
+        let (sk_ai, sk_ar) = (cut(a), cut(a));
+        let (sk_ei, sk_er) = (cut(e), cut(e));
+        Self {
+            suite,
+            sk_d,
+            initiator: SkKeys::new(suite.protection, sk_ei, sk_ai),
+            responder: SkKeys::new(suite.protection, sk_er, sk_ar),
+            sk_pi: cut(p),
+            sk_pr: cut(p),
+        }
+    }
+
+    /// Derives the keys of a CHILD_SA; `shared` is the secret of its own key exchange, if it had one.
+    pub fn child(
+        &self,
+        suite: EspSuite,
+        nonces: (&[u8], &[u8]),
+        shared: Option<&[u8]>,
+    ) -> ChildKeys {
+        let protection = suite.protection;
+        let (e, a) = (
+            SkKeys::encryption_key_len(protection),
+            SkKeys::integrity_key_len(protection),
+        );
+        let seed = [shared.unwrap_or_default(), nonces.0, nonces.1];
+        let material = self.suite.prf.prf_plus(&self.sk_d, &seed, 2 * (e + a));
+        // RFC 7296 section 2.17: initiator to responder first, encryption before integrity.
+        let direction = |from: usize| DirectionKeys {
+            encryption: material[from..from + e].into(),
+            integrity: material[from + e..from + e + a].into(),
+        };
+        ChildKeys {
+            suite: protection,
+            from_initiator: direction(0),
+            from_responder: direction(e + a),
+        }
+    }
+
+    /// The AUTH data of one end: over the first message it sent, the other's nonce and its own identity.
+    pub fn auth(
+        &self,
+        initiator: bool,
+        psk: &[u8],
+        first_message: &[u8],
+        other_nonce: &[u8],
+        id_body: &[u8],
+    ) -> Secret {
+        let prf = self.suite.prf;
+        let sk_p = if initiator { &self.sk_pi } else { &self.sk_pr };
+        let maced_id = prf.prf(sk_p, &[id_body]);
+        let key = prf.prf(psk, &[KEY_PAD]);
+        prf.prf(&key, &[first_message, other_nonce, &maced_id])
+    }
+}
+
+/// RFC 7296 section 2.14: SKEYSEED = prf(Ni | Nr, g^ir).
+fn skeyseed(suite: IkeSuite, (ni, nr): (&[u8], &[u8]), shared: &[u8]) -> Secret {
+    suite.prf.prf(&[ni, nr].concat(), &[shared])
+}
+
+/// The body of an identification payload, which AUTH covers.
+pub fn id_body(identity: &Identity) -> Vec<u8> {
+    let mut body = Vec::with_capacity(16);
+    identity.with_id(|id| id.emit(&mut body));
+    body
+}
+
+/// Keys of one direction of a CHILD_SA. For an AEAD the salt ends `encryption`, and `integrity` is empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DirectionKeys {
+    /// Cipher key.
+    pub encryption: Secret,
+    /// Integrity key.
+    pub integrity: Secret,
+}
+
+/// Keys of a CHILD_SA, named after the initiator of the exchange that made it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChildKeys {
+    /// Encryption and integrity.
+    pub suite: Suite,
+    /// What that initiator sends.
+    pub from_initiator: DirectionKeys,
+    /// What that responder sends.
+    pub from_responder: DirectionKeys,
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+    use crate::crypto::dh::DhGroup;
+    use crate::crypto::prf::Prf;
+    use crate::crypto::suite::{Encryption, Integrity};
+    use crate::crypto::testing::hex;
+
+    fn suite(prf: Prf) -> IkeSuite {
+        IkeSuite {
+            protection: Suite::new(Encryption::AesCbc128, Integrity::HmacSha1_96).unwrap(),
+            prf,
+            group: DhGroup::Modp1024,
+        }
+    }
+
+    const NI: &str = "32b50d5f4a3763f3";
+    const NR: &str = "9206a04b26564cb1";
+    const GIR: &str = "4b2c1f971981a8ad8d0abeafabf38cf75fc8349c148142465ed9c8b516b8be52";
+    const GIR_NEW: &str = "863f3c9d06efd39d2b907b97f8699e5dd5251ef64a2a176f36ee40c87d4f9330";
+    const SPIS: (u64, u64) = (0x34c9_e7c1_8886_8785, 0x3ff7_7d76_0d2b_2199);
+
+    fn cavp_keys() -> IkeKeys {
+        let (ni, nr) = (hex(NI), hex(NR));
+        IkeKeys::derive(suite(Prf::HmacSha1), (&ni, &nr), &hex(GIR), SPIS)
+    }
+
+    /// NIST CAVP, SP 800-135 IKEv2 KDF vectors (ikev2.rsp), SHA-1, g^ir length 256, DKM length 1056, COUNT 0:
+    /// SKEYSEED and DKM. 132 octets are exactly the keys of this suite (5 x 20 + 2 x 16).
+    #[test]
+    fn skeyseed_and_sk_keys_of_nist() {
+        let (ni, nr) = (hex(NI), hex(NR));
+        assert_eq!(
+            skeyseed(suite(Prf::HmacSha1), (&ni, &nr), &hex(GIR))[..],
+            hex("a9a7b222b59f8f48645f28a1db5b5f5d7479cba7")
+        );
+        let keys = cavp_keys();
+        let dkm = [
+            &keys.sk_d,
+            keys.initiator.integrity_key(),
+            keys.responder.integrity_key(),
+            keys.initiator.encryption_key(),
+            keys.responder.encryption_key(),
+            &keys.sk_pi,
+            &keys.sk_pr,
+        ]
+        .map(|secret| secret.to_vec())
+        .concat();
+        assert_eq!(
+            dkm,
+            hex(
+                "a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002
+                 a2a63080e514a062768b76606f9fa5e992204fc5a670bde3f10d6b027113936a
+                 5c55b648a194ae587b0088d52204b702c979fa280870d2ed41efa9c549fd1119
+                 8af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435
+                 a7a56cc4"
+            )
+        );
+    }
+
+    /// The same vector's DKM(Child SA) and DKM(Child SA D-H), of which this suite takes the first 72 octets.
+    #[test]
+    fn child_keying_material_of_nist() {
+        let (ni, nr) = (hex(NI), hex(NR));
+        let keys = cavp_keys();
+        let esp = EspSuite {
+            protection: suite(Prf::HmacSha1).protection,
+            group: None,
+        };
+        let material = |shared: Option<&[u8]>| {
+            let child = keys.child(esp, (&ni, &nr), shared);
+            let (i, r) = (child.from_initiator, child.from_responder);
+            [i.encryption, i.integrity, r.encryption, r.integrity]
+                .map(|secret| secret.to_vec())
+                .concat()
+        };
+        assert_eq!(
+            material(None),
+            hex(
+                "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
+                 1a8e7b5d1cdabd9560b2d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee7181
+                 4ca6dbc8bb51b630"
+            )
+        );
+        assert_eq!(
+            material(Some(&hex(GIR_NEW))),
+            hex(
+                "bb43244c1860ad65ee1e211ffe8bb3661750c8f89cb9f547df7f4fa61d373016
+                 28190e38c66232eab4b3ab14c400a5197dd3730ed4820a8a10394d51e1c04000
+                 52f63ebd36b0e7ef"
+            )
+        );
+    }
+
+    /// Independent computation with Python's `hmac` and `hashlib` of
+    /// prf(prf(PSK, "Key Pad for IKEv2"), message | nonce | prf(SK_p, ID body)), message 00..63, nonce 32 times ab.
+    #[test]
+    fn auth_of_another_implementation() {
+        let mut keys = cavp_keys();
+        keys.suite.prf = Prf::HmacSha2_256;
+        keys.sk_pi = (0..32).collect::<Vec<u8>>().into();
+        keys.sk_pr = keys.sk_pi[..20].into();
+        let message: Vec<u8> = (0..100).collect();
+        let id = id_body(&Identity::Ipv4(Ipv4Addr::new(192, 0, 2, 1)));
+        assert_eq!(id, [1, 0, 0, 0, 192, 0, 2, 1]);
+        let psk = b"vpnsim.Example_Key1";
+        assert_eq!(
+            keys.auth(true, psk, &message, &[0xab; 32], &id)[..],
+            hex("f4894ca27540a7de88e282ef146bff9c6fa98f8654bf87afd8a5b964cd5982ae")
+        );
+        keys.suite.prf = Prf::HmacSha1;
+        assert_eq!(
+            keys.auth(false, psk, &message, &[0xab; 32], &id)[..],
+            hex("3933c39b361e7f6e83602d65aecfd7d1ef52a2f7")
+        );
+    }
+}

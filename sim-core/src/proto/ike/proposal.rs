@@ -1,0 +1,361 @@
+//! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3).
+
+use super::config::{Config, EspOffer, IkeOffer, Selection};
+use crate::crypto::dh::DhGroup;
+use crate::crypto::prf::Prf;
+use crate::crypto::suite::{Encryption, Integrity, Suite};
+use crate::wire::ike::{Proposal, Protocol, Spi, Transform, TransformType};
+
+/// A negotiated IKE_SA suite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IkeSuite {
+    /// Encryption and integrity.
+    pub protection: Suite,
+    /// Pseudorandom function.
+    pub prf: Prf,
+    /// Diffie-Hellman group.
+    pub group: DhGroup,
+}
+
+/// A negotiated CHILD_SA suite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EspSuite {
+    /// Encryption and integrity.
+    pub protection: Suite,
+    /// The group of its own key exchange, if it had one.
+    pub group: Option<DhGroup>,
+}
+
+/// An algorithm as the wire names it: transform id and Key Length.
+type Algorithm = (u16, Option<u16>);
+
+/// One offer, per transform type, in this end's order. A type without algorithms is not part of it.
+struct Offer(Vec<(TransformType, Vec<Algorithm>)>);
+
+impl Offer {
+    fn ike(offer: &IkeOffer) -> Self {
+        let mut types = Self::protection(&offer.encryption, &offer.integrity);
+        let prf = offer.prf.iter().map(|p| (p.id(), None)).collect();
+        types.push((TransformType::Prf, prf));
+        types.push((TransformType::DhGroup, groups(&offer.groups)));
+        Self(types)
+    }
+
+    fn esp(offer: &EspOffer, pfs: bool) -> Self {
+        let mut types = Self::protection(&offer.encryption, &offer.integrity);
+        if pfs {
+            types.push((TransformType::DhGroup, groups(&offer.groups)));
+        }
+        types.push((TransformType::Esn, vec![(NO_ESN, None)]));
+        Self(types)
+    }
+
+    fn protection(
+        encryption: &[Encryption],
+        integrity: &[Integrity],
+    ) -> Vec<(TransformType, Vec<Algorithm>)> {
+        let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits())));
+        let hashes = integrity.iter().map(|i| (i.id(), None));
+        vec![
+            (TransformType::Encryption, ciphers.collect()),
+            (TransformType::Integrity, hashes.collect()),
+        ]
+    }
+
+    fn proposal(&self, number: u8, protocol: Protocol, spi: Spi) -> Proposal {
+        let transforms = self
+            .0
+            .iter()
+            .flat_map(|(kind, algorithms)| algorithms.iter().map(|a| transform(*kind, *a)))
+            .collect();
+        Proposal {
+            number,
+            protocol,
+            spi,
+            transforms,
+        }
+    }
+
+    /// One transform of each type that both have, by `rule`; with the rank of each in this end's order.
+    fn choose(&self, received: &Proposal, rule: Selection) -> Option<(Vec<usize>, Vec<Transform>)> {
+        let known = |t: &&Transform| {
+            is_none(t) || (t.unknown.is_empty() && self.0.iter().any(|(kind, _)| *kind == t.kind))
+        };
+        // A transform type that this end does not know, or does not want, cannot be agreed on, unless "none" is on offer.
+        let foreign = |t: &&Transform| {
+            received
+                .transforms
+                .iter()
+                .filter(|o| o.kind == t.kind)
+                .all(|o| !known(&o))
+        };
+        if received.transforms.iter().any(|t| foreign(&t)) {
+            return None;
+        }
+        let (mut ranks, mut chosen) = (Vec::new(), Vec::new());
+        for (kind, algorithms) in &self.0 {
+            let offered = || received.transforms.iter().filter(|t| t.kind == *kind);
+            let rank = |t: &Transform| {
+                let it = (t.id, t.key_length);
+                let place = algorithms.iter().position(|a| *a == it);
+                place.filter(|_| t.unknown.is_empty())
+            };
+            if algorithms.is_empty() {
+                match offered().find(|t| is_none(t)) {
+                    Some(none) => chosen.push(none.clone()),
+                    None if offered().next().is_none() => {}
+                    None => return None,
+                }
+                continue;
+            }
+            let found = match rule {
+                Selection::FirstOfInitiator => offered().find_map(|t| Some((rank(t)?, t))),
+                Selection::LowestConfigured => offered()
+                    .filter_map(|t| Some((rank(t)?, t)))
+                    .min_by_key(|(rank, _)| *rank),
+            };
+            let (rank, t) = found?;
+            ranks.push(rank);
+            chosen.push(t.clone());
+        }
+        Some((ranks, chosen))
+    }
+}
+
+const NO_ESN: u16 = 0;
+
+/// The explicit "none" of the types that have one (RFC 7296 section 3.3.2).
+fn is_none(t: &Transform) -> bool {
+    t.id == 0
+        && matches!(
+            t.kind,
+            TransformType::Integrity | TransformType::DhGroup | TransformType::Esn
+        )
+}
+
+fn groups(groups: &[DhGroup]) -> Vec<Algorithm> {
+    groups.iter().map(|g| (g.id(), None)).collect()
+}
+
+fn transform(kind: TransformType, (id, key_length): Algorithm) -> Transform {
+    Transform {
+        key_length,
+        ..Transform::new(kind, id)
+    }
+}
+
+/// The SA payload of an IKE_SA_INIT request.
+pub fn offer_ike(config: &Config) -> Vec<Proposal> {
+    let offers = config.ike_offers.iter().zip(1..);
+    offers
+        .map(|(offer, number)| Offer::ike(offer).proposal(number, Protocol::Ike, Spi::EMPTY))
+        .collect()
+}
+
+/// The SA payload of a CHILD_SA request; `pfs` is false in IKE_AUTH, where no key exchange is possible.
+pub fn offer_esp(config: &Config, spi_in: u32, pfs: bool) -> Vec<Proposal> {
+    let offers = config.esp_offers.iter().zip(1..);
+    offers
+        .map(|(offer, number)| {
+            Offer::esp(offer, pfs).proposal(number, Protocol::Esp, spi_in.into())
+        })
+        .collect()
+}
+
+/// Picks a suite for an IKE_SA from the peer's proposals: the suite, and the proposal to answer with.
+pub fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(IkeSuite, Proposal)> {
+    let offers: Vec<_> = config.ike_offers.iter().map(Offer::ike).collect();
+    let proposal = choose(&offers, received, Protocol::Ike, config.selection)?;
+    Some((read_ike(&proposal)?, proposal))
+}
+
+/// Picks a suite for a CHILD_SA: the suite, the peer's SPI, and the proposal to answer with (its SPI still the peer's).
+pub fn choose_esp(
+    config: &Config,
+    received: &[Proposal],
+    pfs: bool,
+) -> Option<(EspSuite, u32, Proposal)> {
+    let offers: Vec<_> = config
+        .esp_offers
+        .iter()
+        .map(|o| Offer::esp(o, pfs))
+        .collect();
+    let mut received = received.to_vec();
+    if !pfs {
+        // Groups have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
+        for proposal in &mut received {
+            let without = |t: &Transform| t.kind != TransformType::DhGroup;
+            proposal.transforms.retain(without);
+        }
+    }
+    let proposal = choose(&offers, &received, Protocol::Esp, config.selection)?;
+    Some((read_esp(&proposal)?, proposal.spi.child()?, proposal))
+}
+
+fn choose(
+    offers: &[Offer],
+    received: &[Proposal],
+    protocol: Protocol,
+    rule: Selection,
+) -> Option<Proposal> {
+    let fitting = received.iter().filter(|p| p.protocol == protocol);
+    let mut candidates = fitting.flat_map(|proposal| {
+        offers.iter().enumerate().filter_map(move |(i, offer)| {
+            let (ranks, transforms) = offer.choose(proposal, rule)?;
+            let accepted = Proposal {
+                transforms,
+                ..proposal.clone()
+            };
+            Some(((i, ranks), accepted))
+        })
+    });
+    match rule {
+        Selection::FirstOfInitiator => candidates.next(),
+        Selection::LowestConfigured => candidates.min_by(|(a, _), (b, _)| a.cmp(b)),
+    }
+    .map(|(_, proposal)| proposal)
+}
+
+/// Reads the answer to [`offer_ike`]: one proposal that is part of the offer.
+pub fn accept_ike(config: &Config, answer: &[Proposal]) -> Option<IkeSuite> {
+    let [proposal] = answer else { return None };
+    let (suite, chosen) = choose_ike(config, answer)?;
+    (chosen.transforms.len() == proposal.transforms.len()).then_some(suite)
+}
+
+/// Reads the answer to [`offer_esp`]: the suite and the peer's SPI.
+pub fn accept_esp(config: &Config, answer: &[Proposal], pfs: bool) -> Option<(EspSuite, u32)> {
+    let [proposal] = answer else { return None };
+    let (suite, spi, chosen) = choose_esp(config, answer, pfs)?;
+    (chosen.transforms.len() == proposal.transforms.len()).then_some((suite, spi))
+}
+
+fn read_ike(proposal: &Proposal) -> Option<IkeSuite> {
+    Some(IkeSuite {
+        protection: read_protection(proposal)?,
+        prf: Prf::from_id(find(proposal, TransformType::Prf)?.id)?,
+        group: DhGroup::from_id(find(proposal, TransformType::DhGroup)?.id)?,
+    })
+}
+
+fn read_esp(proposal: &Proposal) -> Option<EspSuite> {
+    let group = find(proposal, TransformType::DhGroup).and_then(|t| DhGroup::from_id(t.id));
+    Some(EspSuite {
+        protection: read_protection(proposal)?,
+        group,
+    })
+}
+
+fn read_protection(proposal: &Proposal) -> Option<Suite> {
+    let cipher = find(proposal, TransformType::Encryption)?;
+    let integrity = find(proposal, TransformType::Integrity).map_or(0, |t| t.id);
+    Suite::new(
+        Encryption::from_id(cipher.id, cipher.key_length?)?,
+        Integrity::from_id(integrity)?,
+    )
+}
+
+fn find(proposal: &Proposal, kind: TransformType) -> Option<&Transform> {
+    proposal.transforms.iter().find(|t| t.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::super::config::{
+        Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19, suite_aes256gcm_group20,
+    };
+    use super::*;
+
+    fn aws() -> Config {
+        let id = Identity::Ipv4(Ipv4Addr::new(192, 0, 2, 1));
+        Config::aws(id.clone(), id, b"secret")
+    }
+
+    /// AWS's user guide: endpoints take the lowest configured value whatever the peer prefers, so that the defaults end at
+    /// AES128, SHA1 and group 2.
+    #[test]
+    fn aws_takes_its_lowest_value_and_ignores_the_peers_order() {
+        let aws = aws();
+        let mut eager = aws.clone();
+        for offer in &mut eager.ike_offers {
+            offer.encryption.reverse();
+            offer.integrity.reverse();
+            offer.prf.reverse();
+            offer.groups.reverse();
+        }
+        eager.ike_offers.reverse();
+        let offered = offer_ike(&eager);
+        let lowest = IkeSuite {
+            protection: Suite::new(Encryption::AesCbc128, Integrity::HmacSha1_96).unwrap(),
+            prf: Prf::HmacSha1,
+            group: DhGroup::Modp1024,
+        };
+        let (suite, answer) = choose_ike(&aws, &offered).unwrap();
+        assert_eq!((suite, answer.number), (lowest, 2));
+        assert_eq!(accept_ike(&eager, &[answer]), Some(lowest));
+        // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 20.
+        let polite = Config {
+            selection: Selection::FirstOfInitiator,
+            ..aws
+        };
+        let first = IkeSuite {
+            protection: Suite::new(Encryption::AesGcm16_256, Integrity::None).unwrap(),
+            prf: Prf::HmacSha2_512,
+            group: DhGroup::Ecp384,
+        };
+        assert_eq!(choose_ike(&polite, &offered).unwrap().0, first);
+    }
+
+    #[test]
+    fn an_aead_may_come_with_an_explicit_none() {
+        let mut config = aws();
+        config.ike_offers = vec![suite_aes256gcm_group20().0];
+        let mut offered = offer_ike(&config);
+        assert!(choose_ike(&config, &offered).is_some());
+        let none = Transform::new(TransformType::Integrity, 0);
+        offered[0].transforms.push(none.clone());
+        let (_, answer) = choose_ike(&config, &offered).unwrap();
+        assert!(answer.transforms.contains(&none));
+        assert!(accept_ike(&config, &[answer]).is_some());
+        // RFC 7296 section 3.3: an integrity algorithm beside an AEAD is not the same suite.
+        offered[0].transforms.pop();
+        let hash = Transform::new(TransformType::Integrity, Integrity::HmacSha1_96.id());
+        offered[0].transforms.push(hash);
+        assert_eq!(choose_ike(&config, &offered), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_chosen() {
+        let mut config = aws();
+        config.esp_offers = vec![suite_aes128_sha1_group2().1];
+        let offered = offer_esp(&config, 0x1234, true);
+        assert_eq!(choose_esp(&config, &offered, true).unwrap().1, 0x1234);
+        let mut odd = offered.clone();
+        odd[0].transforms[0]
+            .unknown
+            .push(crate::wire::ike::Attribute::Short(99, 1));
+        assert_eq!(choose_esp(&config, &odd, true), None);
+        let mut odd = offered.clone();
+        let unknown = Transform::new(TransformType::Other(6), 35);
+        odd[0].transforms.push(unknown);
+        assert_eq!(choose_esp(&config, &odd, true), None);
+        let mut odd = offered;
+        odd[0].transforms[0].key_length = Some(192);
+        assert_eq!(choose_esp(&config, &odd, true), None);
+    }
+
+    #[test]
+    fn an_answer_must_be_part_of_the_offer() {
+        let mut config = aws();
+        config.ike_offers = vec![suite_aes256gcm_group20().0];
+        let mut other = config.clone();
+        other.ike_offers = vec![suite_aes128gcm_group19().0];
+        let answer = offer_ike(&other);
+        assert_eq!(accept_ike(&config, &answer), None);
+        assert_eq!(accept_ike(&config, &[]), None);
+        let twice = [offer_ike(&config), offer_ike(&config)].concat();
+        assert_eq!(accept_ike(&config, &twice), None);
+    }
+}

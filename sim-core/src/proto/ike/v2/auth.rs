@@ -1,0 +1,347 @@
+//! IKE_AUTH (RFC 7296 sections 1.2 and 2.15), both sides: identities, a pre-shared key, the first CHILD_SA.
+//!
+//! ```text
+//! HDR, SK {IDi, N(INITIAL_CONTACT), AUTH, SAi2, TSi, TSr}  -->
+//!                                                          <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+//! ```
+//!
+//! A failure of the CHILD_SA leaves the IKE_SA standing (section 2.21.2). Left out: certificates, EAP, the optional IDr of
+//! the initiator, configuration payloads.
+
+use super::child::{self, Child};
+use super::env::Env;
+use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
+use super::task::{Job, Task};
+use crate::crypto::Secret;
+use crate::proto::ike::config::Identity;
+use crate::proto::ike::keys::{IkeKeys, id_body};
+use crate::proto::ike::{SaKind, proposal};
+use crate::reason::{Reason, State};
+use crate::wire::ike::{
+    AuthMethod, ExchangeType, Id, Notify, NotifyType, Payload, Proposal, TrafficSelector,
+    parse_chain,
+};
+
+/// The initiator has sent IKE_AUTH.
+#[derive(Clone, Debug)]
+pub(super) struct ExpectAuthResponse {
+    pub keys: IkeKeys,
+    /// What the responder's AUTH signs.
+    init_response: Vec<u8>,
+    /// Ni and Nr.
+    nonces: (Vec<u8>, Vec<u8>),
+    /// The offered CHILD_SA.
+    spi_in: u32,
+}
+
+/// The responder has answered IKE_SA_INIT.
+#[derive(Clone, Debug)]
+pub(super) struct ExpectAuthRequest {
+    pub keys: IkeKeys,
+    /// What the initiator's AUTH signs; the response is the window's stored one.
+    pub init_request: Vec<u8>,
+    /// Ni and Nr.
+    pub nonces: (Vec<u8>, Vec<u8>),
+}
+
+/// The responder has verified the initiator, and not yet answered.
+#[derive(Debug)]
+pub(super) struct Authenticated {
+    keys: IkeKeys,
+    nonces: (Vec<u8>, Vec<u8>),
+    /// AUTH of this end.
+    auth: Secret,
+    message_id: u32,
+    proposals: Vec<Proposal>,
+    ts_i: Vec<TrafficSelector>,
+    ts_r: Vec<TrafficSelector>,
+    /// The initiator says that it has no other IKE_SA with this end (RFC 7296 section 2.4).
+    pub initial_contact: bool,
+}
+
+/// What an IKE_AUTH message carries.
+#[derive(Default)]
+struct Parts<'a> {
+    id: Option<Id<'a>>,
+    auth: Option<(AuthMethod, &'a [u8])>,
+    proposals: Option<&'a [Proposal]>,
+    ts_i: Option<&'a [TrafficSelector]>,
+    ts_r: Option<&'a [TrafficSelector]>,
+    initial_contact: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn of(payloads: &'a [Payload<'a>], from_initiator: bool) -> Self {
+        let mut parts = Self::default();
+        for payload in payloads {
+            match payload {
+                Payload::IdI(id) if from_initiator => parts.id = Some(*id),
+                Payload::IdR(id) if !from_initiator => parts.id = Some(*id),
+                Payload::Auth { method, data } => parts.auth = Some((*method, data)),
+                Payload::Sa(proposals) => parts.proposals = Some(proposals),
+                Payload::TsI(selectors) => parts.ts_i = Some(selectors),
+                Payload::TsR(selectors) => parts.ts_r = Some(selectors),
+                Payload::Notify(n) if n.kind == NotifyType::InitialContact => {
+                    parts.initial_contact = true;
+                }
+                _ => {}
+            }
+        }
+        parts
+    }
+
+    /// True if the peer is who it must be and knows the pre-shared key.
+    fn authentic(
+        &self,
+        env: &Env,
+        keys: &IkeKeys,
+        from_initiator: bool,
+        first_message: &[u8],
+        own_nonce: &[u8],
+    ) -> bool {
+        let (Some(id), Some((AuthMethod::SharedKey, data))) = (self.id, self.auth) else {
+            return false;
+        };
+        let mut body = Vec::with_capacity(4 + id.data.len());
+        id.emit(&mut body);
+        let psk = &env.config.psk;
+        let expected = keys.auth(from_initiator, psk, first_message, own_nonce, &body);
+        is(&env.config.remote_id, id) && expected[..] == *data
+    }
+}
+
+fn is(identity: &Identity, id: Id<'_>) -> bool {
+    identity.with_id(|own| own == id)
+}
+
+/// The initiator's second message. Consumes what only IKE_SA_INIT needed.
+pub(super) fn send_request(
+    sa: &mut Sa,
+    env: &mut Env,
+    mut keys: IkeKeys,
+    init_request: &[u8],
+    init_response: Vec<u8>,
+    nonces: (Vec<u8>, Vec<u8>),
+) {
+    let config = env.config.clone();
+    let auth = keys.auth(
+        true,
+        &config.psk,
+        init_request,
+        &nonces.1,
+        &id_body(&config.local_id),
+    );
+    let spi_in = env.esp_spi();
+    let message_id = sa.window.next_id();
+    let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
+    let bytes = config.local_id.with_id(|id| {
+        let mut payloads = Vec::with_capacity(6);
+        payloads.push(Payload::IdI(id));
+        if env.alone {
+            let contact = Notify::new(NotifyType::InitialContact, &[]);
+            payloads.push(Payload::Notify(contact));
+        }
+        payloads.extend([
+            Payload::Auth {
+                method: AuthMethod::SharedKey,
+                data: &auth,
+            },
+            Payload::Sa(proposal::offer_esp(&config, spi_in, false)),
+            Payload::TsI(config.local_ts.clone()),
+            Payload::TsR(config.remote_ts.clone()),
+        ]);
+        sa::seal(sa.ids, &mut keys, &mut env.secrets, &header, &payloads)
+    });
+    sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, bytes);
+    sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse {
+        keys,
+        init_response,
+        nonces,
+        spi_in,
+    }));
+}
+
+impl ExpectAuthResponse {
+    /// Reads the response: an authentic one decides, everything else is ignored.
+    pub fn read(self, sa: &mut Sa, env: &mut Env, message_id: u32, bytes: &mut [u8]) -> Verdict {
+        let opened = sa::open(sa.ids, &self.keys, bytes);
+        let inner = match opened {
+            Ok((first, range)) => parse_chain(first, &bytes[range]),
+            Err(reason) => {
+                env.ignored(reason);
+                sa.phase = Phase::ExpectAuthResponse(Box::new(self));
+                return Verdict::Alive;
+            }
+        };
+        sa.window.outstanding = None;
+        env.last_inbound = env.now;
+        let Ok(payloads) = inner else {
+            return Verdict::Over(Reason::InvalidSyntax);
+        };
+        let error = error_in(&payloads);
+        let notice = error.map(|(_, reason)| reason);
+        env.received(ExchangeType::IkeAuth, message_id, true, notice);
+        let parts = Parts::of(&payloads, false);
+        if parts.auth.is_none() {
+            return Verdict::Over(notice.unwrap_or(Reason::InvalidSyntax));
+        }
+        if unknown_critical(&payloads).is_some() {
+            return Verdict::Over(Reason::UnsupportedCriticalPayload);
+        }
+        let authentic =
+            parts.authentic(env, &self.keys, false, &self.init_response, &self.nonces.0);
+        let (spi_in, nonces) = (self.spi_in, self.nonces);
+        establish(sa, env, self.keys);
+        if !authentic {
+            // The responder believes in an IKE_SA; tell it once (RFC 7296 section 2.21.2).
+            let notify = Notify::new(NotifyType::AuthenticationFailed, &[]);
+            let exchange = ExchangeType::Informational;
+            sa.request(env, exchange, Task::Notice, &[Payload::Notify(notify)]);
+            return Verdict::Over(Reason::AuthenticationFailed);
+        }
+        env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
+        env.because = Reason::Authenticated;
+        match notice {
+            Some(reason) => child::first_failed(sa, env, reason),
+            None => {
+                let read = child::read_first(sa, env, spi_in, &nonces, &parts.child());
+                if let Err(reason) = read {
+                    // The responder has installed what this end cannot use.
+                    sa.window.queue.push_back(Job::DeleteChild { spi_in });
+                    child::first_failed(sa, env, reason);
+                }
+            }
+        }
+        Verdict::Up
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn child(&self) -> child::Parts<'a> {
+        child::Parts {
+            proposals: self.proposals.unwrap_or_default(),
+            ts_i: self.ts_i.unwrap_or_default(),
+            ts_r: self.ts_r.unwrap_or_default(),
+            ..child::Parts::default()
+        }
+    }
+}
+
+impl ExpectAuthRequest {
+    /// Reads the request: an authentic one of the right peer goes on to [`Authenticated::finish`].
+    pub fn read(
+        self,
+        sa: &mut Sa,
+        env: &mut Env,
+        message_id: u32,
+        bytes: &mut [u8],
+    ) -> Result<Authenticated, Verdict> {
+        let opened = sa::open(sa.ids, &self.keys, bytes);
+        let inner = match opened {
+            Ok((first, range)) => parse_chain(first, &bytes[range]),
+            Err(reason) => {
+                env.ignored(reason);
+                sa.phase = Phase::ExpectAuthRequest(Box::new(self));
+                return Err(Verdict::Alive);
+            }
+        };
+        env.received(ExchangeType::IkeAuth, message_id, false, None);
+        let init_response = sa.window.stored().cloned().unwrap_or_default();
+        let Ok(payloads) = inner else {
+            return Err(self.fail(sa, env, message_id, NotifyType::InvalidSyntax, &[]));
+        };
+        if let Some(kind) = unknown_critical(&payloads) {
+            let notify = NotifyType::UnsupportedCriticalPayload;
+            return Err(self.fail(sa, env, message_id, notify, &[kind]));
+        }
+        let parts = Parts::of(&payloads, true);
+        if !parts.authentic(env, &self.keys, true, &self.init_request, &self.nonces.1) {
+            return Err(self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]));
+        }
+        env.last_inbound = env.now;
+        let id = id_body(&env.config.local_id);
+        let psk = &env.config.psk;
+        let auth = self
+            .keys
+            .auth(false, psk, &init_response, &self.nonces.0, &id);
+        Ok(Authenticated {
+            auth,
+            message_id,
+            proposals: parts.proposals.unwrap_or_default().to_vec(),
+            ts_i: parts.ts_i.unwrap_or_default().to_vec(),
+            ts_r: parts.ts_r.unwrap_or_default().to_vec(),
+            initial_contact: parts.initial_contact,
+            keys: self.keys,
+            nonces: self.nonces,
+        })
+    }
+
+    /// Refuses under protection. The SA is over, but its response may be asked for again.
+    fn fail(
+        self,
+        sa: &mut Sa,
+        env: &mut Env,
+        message_id: u32,
+        kind: NotifyType,
+        data: &[u8],
+    ) -> Verdict {
+        establish(sa, env, self.keys);
+        sa.refuse(env, ExchangeType::IkeAuth, message_id, kind, data);
+        Verdict::Linger(match kind {
+            NotifyType::InvalidSyntax => Reason::InvalidSyntax,
+            NotifyType::UnsupportedCriticalPayload => Reason::UnsupportedCriticalPayload,
+            _ => Reason::AuthenticationFailed,
+        })
+    }
+}
+
+impl Authenticated {
+    /// Answers with this end's identity and the first CHILD_SA, or with the reason why there is none.
+    pub fn finish(self, sa: &mut Sa, env: &mut Env) -> Verdict {
+        let config = env.config.clone();
+        establish(sa, env, self.keys);
+        env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
+        env.because = Reason::Authenticated;
+        let parts = child::Parts {
+            proposals: &self.proposals,
+            ts_i: &self.ts_i,
+            ts_r: &self.ts_r,
+            ..child::Parts::default()
+        };
+        let answer = child::answer_first(sa, env, &self.nonces, &parts);
+        config.local_id.with_id(|id| {
+            let mut payloads = vec![
+                Payload::IdR(id),
+                Payload::Auth {
+                    method: AuthMethod::SharedKey,
+                    data: &self.auth,
+                },
+            ];
+            match answer {
+                Ok(answer) => payloads.extend([
+                    Payload::Sa(vec![answer.proposal]),
+                    Payload::TsI(answer.ts_i),
+                    Payload::TsR(answer.ts_r),
+                ]),
+                Err(refusal) => {
+                    env.because = refusal.reason();
+                    payloads.push(Payload::Notify(Notify::new(refusal.kind(), &[])));
+                }
+            }
+            sa.respond(env, ExchangeType::IkeAuth, self.message_id, &payloads);
+        });
+        Verdict::Up
+    }
+}
+
+/// The SA has both sets of keys and no use for IKE_SA_INIT any more.
+fn establish(sa: &mut Sa, env: &Env, keys: IkeKeys) {
+    let children: Vec<Child> = Vec::new();
+    sa.phase = Phase::Established(Box::new(Established {
+        keys,
+        children,
+        since: env.now,
+        expires: env.now + env.config.ike_lifetime,
+        retry_child: None,
+    }));
+}

@@ -1,0 +1,166 @@
+//! What every part of a [`super::Peer`] needs: configuration, addresses, randomness, the present, and the way out.
+
+use core::net::IpAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::sa::Path;
+use crate::proto::ike::{Config, Output, SaKind};
+use crate::reason::{DropReason, Reason, State, Step};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::ike::ExchangeType;
+
+/// Octets of a nonce: at least half the key size of every PRF (RFC 7296 section 2.10).
+pub(super) const NONCE_LEN: usize = 32;
+
+#[derive(Clone, Debug)]
+pub(super) struct Env {
+    pub config: Arc<Config>,
+    pub local: IpAddr,
+    pub remote: IpAddr,
+    /// SPIs, nonces, private values, IVs.
+    pub secrets: Rng,
+    /// Fuzz and jitter.
+    pub timers: Rng,
+    pub out: VecDeque<Output>,
+    pub now: Instant,
+    /// When an authentic packet last came from the peer, IKE or ESP.
+    pub last_inbound: Instant,
+    /// True if no IKE_SA with the peer is established, which INITIAL_CONTACT tells it.
+    pub alone: bool,
+    /// Why the latest change of the set of SAs happened.
+    pub because: Reason,
+    ike: State,
+    child: State,
+}
+
+impl Env {
+    pub fn new(
+        config: Arc<Config>,
+        (local, remote): (IpAddr, IpAddr),
+        (secrets, timers): (Rng, Rng),
+        now: Instant,
+    ) -> Self {
+        Self {
+            config,
+            local,
+            remote,
+            secrets,
+            timers,
+            out: VecDeque::new(),
+            now,
+            last_inbound: now,
+            alone: true,
+            because: Reason::Configured,
+            ike: State::Down,
+            child: State::Down,
+        }
+    }
+
+    /// The state of the tunnel's IKE session or CHILD_SA lineage.
+    pub fn state(&self, sa: SaKind) -> State {
+        match sa {
+            SaKind::Ike => self.ike,
+            SaKind::Child => self.child,
+        }
+    }
+
+    /// The one door into a state.
+    pub fn enter(&mut self, sa: SaKind, to: State, reason: Reason) {
+        let state = match sa {
+            SaKind::Ike => &mut self.ike,
+            SaKind::Child => &mut self.child,
+        };
+        let from = core::mem::replace(state, to);
+        if from != to {
+            self.out.push_back(Output::State {
+                sa,
+                from,
+                to,
+                reason,
+            });
+        }
+    }
+
+    pub fn forget(&mut self) {
+        self.out.clear();
+        self.ike = State::Down;
+        self.child = State::Down;
+    }
+
+    pub fn transmit(&mut self, path: &Path, bytes: Vec<u8>) {
+        self.out.push_back(Output::Transmit {
+            local_port: path.local_port,
+            remote_port: path.remote.1,
+            remote: path.remote.0,
+            bytes,
+        });
+    }
+
+    pub fn ignored(&mut self, reason: DropReason) {
+        self.out.push_back(Output::Ignored { reason });
+    }
+
+    pub fn sent(&mut self, exchange: ExchangeType, message_id: u32, response: bool) {
+        self.noticed(exchange, message_id, response, true, None);
+    }
+
+    pub fn received(
+        &mut self,
+        exchange: ExchangeType,
+        message_id: u32,
+        response: bool,
+        notice: Option<Reason>,
+    ) {
+        self.noticed(exchange, message_id, response, false, notice);
+    }
+
+    fn noticed(
+        &mut self,
+        exchange: ExchangeType,
+        message_id: u32,
+        response: bool,
+        sent: bool,
+        notice: Option<Reason>,
+    ) {
+        let step = match (exchange, sent) {
+            (ExchangeType::IkeSaInit, true) => Step::IkeSaInitSent,
+            (ExchangeType::IkeSaInit, false) => Step::IkeSaInitReceived,
+            (ExchangeType::IkeAuth, true) => Step::IkeAuthSent,
+            (ExchangeType::IkeAuth, false) => Step::IkeAuthReceived,
+            (ExchangeType::CreateChildSa, true) => Step::CreateChildSaSent,
+            (ExchangeType::CreateChildSa, false) => Step::CreateChildSaReceived,
+            (ExchangeType::Informational | ExchangeType::Other(_), true) => Step::InformationalSent,
+            (ExchangeType::Informational | ExchangeType::Other(_), false) => {
+                Step::InformationalReceived
+            }
+        };
+        self.step(step, message_id, response, notice);
+    }
+
+    pub fn step(&mut self, step: Step, message_id: u32, response: bool, notice: Option<Reason>) {
+        self.out.push_back(Output::Step {
+            step,
+            message_id,
+            response,
+            notice,
+        });
+    }
+
+    /// A fresh SPI for an IKE_SA; never zero (RFC 7296 section 2.6).
+    pub fn ike_spi(&mut self) -> u64 {
+        self.secrets.u64().max(1)
+    }
+
+    /// A fresh SPI for an ESP SA; 1 to 255 are reserved (RFC 4303 section 2.1).
+    pub fn esp_spi(&mut self) -> u32 {
+        self.secrets.u32().max(256)
+    }
+
+    pub fn nonce(&mut self) -> [u8; NONCE_LEN] {
+        let mut nonce = [0; NONCE_LEN];
+        self.secrets.fill(&mut nonce);
+        nonce
+    }
+}

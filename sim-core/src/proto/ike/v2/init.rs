@@ -1,0 +1,311 @@
+//! IKE_SA_INIT (RFC 7296 section 1.2), both sides: suites, key exchange, nonces, NAT detection.
+//!
+//! ```text
+//! HDR, SAi1, KEi, Ni, N(NATD) x 2  -->
+//!                                  <--  HDR, SAr1, KEr, Nr, N(NATD) x 2
+//! or                               <--  HDR, N(INVALID_KE_PAYLOAD) | N(NO_PROPOSAL_CHOSEN) | ...
+//! ```
+//!
+//! Left out: COOKIE (section 2.6), whose notification counts as a refusal.
+
+use super::auth::{self, ExpectAuthRequest};
+use super::env::{Env, NONCE_LEN};
+use super::nat;
+use super::sa::{Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
+use super::task::Task;
+use super::window::Window;
+use crate::crypto::dh::{DhGroup, DhPrivate};
+use crate::proto::ike::keys::IkeKeys;
+use crate::proto::ike::{Datagram, IkeKeyLog, IkeSuite, Output, PORT, proposal};
+use crate::reason::{DropReason, Reason, Step};
+use crate::wire::ike::{
+    Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal,
+};
+
+/// The initiator has sent IKE_SA_INIT.
+#[derive(Clone, Debug)]
+pub(super) struct ExpectInitResponse {
+    nonce: [u8; NONCE_LEN],
+    dh: DhPrivate,
+    /// Groups that the responder has turned down.
+    refused: Vec<DhGroup>,
+}
+
+/// Begins an IKE_SA. `None` if the configuration offers no group.
+pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
+    let group = *env.config.ike_offers.first()?.groups.first()?;
+    let ids = Ids {
+        initiator: true,
+        spi_i: env.ike_spi(),
+        spi_r: 0,
+    };
+    let path = Path {
+        local_port: PORT,
+        remote: (env.remote, PORT),
+        local_nat: false,
+        remote_nat: false,
+    };
+    let expect = ExpectInitResponse {
+        nonce: env.nonce(),
+        dh: DhPrivate::generate(group, &mut env.secrets),
+        refused: Vec::new(),
+    };
+    let mut sa = Sa {
+        ids,
+        path,
+        window: Window::default(),
+        phase: Phase::Over,
+        purpose,
+        begun: env.now,
+        up: false,
+    };
+    send_request(&mut sa, env, expect);
+    Some(sa)
+}
+
+fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
+    let header = sa.ids.header(ExchangeType::IkeSaInit, false, 0);
+    let hashes = nat::hashes(env, (sa.ids.spi_i, 0), &sa.path);
+    let mut builder = Builder::new(&header);
+    builder
+        .push(&Payload::Sa(proposal::offer_ike(&env.config)))
+        .push(&Payload::Ke {
+            group: expect.dh.group().id(),
+            data: expect.dh.public(),
+        })
+        .push(&Payload::Nonce(&expect.nonce));
+    for payload in nat::payloads(&hashes) {
+        builder.push(&payload);
+    }
+    sa.window = Window::default();
+    sa.send_request(
+        env,
+        ExchangeType::IkeSaInit,
+        Task::Handshake,
+        builder.finish(),
+    );
+    sa.phase = Phase::ExpectInitResponse(Box::new(expect));
+}
+
+/// What both sides need of the peer's message.
+struct Parts<'a> {
+    proposals: &'a [Proposal],
+    group: u16,
+    public: &'a [u8],
+    nonce: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(payloads: &'a [Payload<'a>]) -> Option<Self> {
+        let (mut sa, mut ke, mut nonce) = (None, None, None);
+        for payload in payloads {
+            match payload {
+                Payload::Sa(proposals) => sa = Some(proposals),
+                Payload::Ke { group, data } => ke = Some((*group, *data)),
+                Payload::Nonce(data) => nonce = Some(*data),
+                _ => {}
+            }
+        }
+        let (group, public) = ke?;
+        Some(Self {
+            proposals: sa?,
+            group,
+            public,
+            nonce: nonce?,
+        })
+    }
+}
+
+impl ExpectInitResponse {
+    /// Reads the response. What does not fit is ignored, because anybody can forge it; a refusal ends the attempt.
+    pub fn read(self, sa: &mut Sa, env: &mut Env, header: &Header, datagram: Datagram) -> Verdict {
+        let Ok(message) = Message::parse(&datagram.bytes) else {
+            return self.stay(sa, env, DropReason::Malformed);
+        };
+        if let Some((notify, reason)) = error_in(&message.payloads) {
+            env.received(ExchangeType::IkeSaInit, 0, true, Some(reason));
+            return match notify.kind {
+                NotifyType::InvalidKePayload => self.retry(sa, env, notify.data),
+                _ => Verdict::Over(reason),
+            };
+        }
+        let Some(parts) = Parts::of(&message.payloads).filter(|_| header.spi_r != 0) else {
+            return match message.payloads.first() {
+                Some(Payload::Notify(n)) if n.kind == NotifyType::Cookie => {
+                    Verdict::Over(Reason::PeerRefused)
+                }
+                _ => self.stay(sa, env, DropReason::Malformed),
+            };
+        };
+        if unknown_critical(&message.payloads).is_some() {
+            return Verdict::Over(Reason::UnsupportedCriticalPayload);
+        }
+        let Some(suite) = proposal::accept_ike(&env.config, parts.proposals) else {
+            return Verdict::Over(Reason::NoProposalChosen);
+        };
+        if parts.group != self.dh.group().id() || suite.group != self.dh.group() {
+            return self.stay(sa, env, DropReason::Malformed);
+        }
+        let Ok(shared) = self.dh.agree(parts.public) else {
+            return self.stay(sa, env, DropReason::Malformed);
+        };
+        env.received(ExchangeType::IkeSaInit, 0, true, None);
+        sa.ids.spi_r = header.spi_r;
+        let spis = (sa.ids.spi_i, sa.ids.spi_r);
+        let keys = IkeKeys::derive(suite, (&self.nonce, parts.nonce), &shared, spis);
+        log_keys(env, sa.ids, suite, &keys);
+        if nat::detect(env, spis, &mut sa.path, &message.payloads) {
+            env.step(Step::NatDetected, 0, true, None);
+            sa.path.float();
+        }
+        let request = sa.window.outstanding.take().map(|r| r.bytes);
+        let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
+        auth::send_request(
+            sa,
+            env,
+            keys,
+            &request.unwrap_or_default(),
+            datagram.bytes,
+            nonces,
+        );
+        Verdict::Alive
+    }
+
+    fn stay(self, sa: &mut Sa, env: &mut Env, reason: DropReason) -> Verdict {
+        env.ignored(reason);
+        sa.phase = Phase::ExpectInitResponse(Box::new(self));
+        Verdict::Alive
+    }
+
+    /// RFC 7296 section 1.2: the same full list of suites again, with a value of the group that the responder asks for.
+    fn retry(mut self, sa: &mut Sa, env: &mut Env, data: &[u8]) -> Verdict {
+        let wanted = data
+            .try_into()
+            .ok()
+            .and_then(|octets| DhGroup::from_id(u16::from_be_bytes(octets)))
+            .filter(|group| {
+                let mut offers = env.config.ike_offers.iter();
+                offers.any(|offer| offer.groups.contains(group))
+            });
+        self.refused.push(self.dh.group());
+        let Some(group) = wanted.filter(|group| !self.refused.contains(group)) else {
+            return Verdict::Over(Reason::InvalidKe);
+        };
+        self.dh = DhPrivate::generate(group, &mut env.secrets);
+        send_request(sa, env, self);
+        Verdict::Alive
+    }
+}
+
+/// Answers an IKE_SA_INIT request: a new IKE_SA, or a refusal that leaves no state behind.
+pub(super) fn respond(env: &mut Env, header: &Header, datagram: Datagram) -> Option<Sa> {
+    let mut sa = Sa {
+        ids: Ids {
+            initiator: false,
+            spi_i: header.spi_i,
+            spi_r: 0,
+        },
+        path: Path {
+            local_port: datagram.local.1,
+            remote: datagram.remote,
+            local_nat: false,
+            remote_nat: false,
+        },
+        window: Window::default(),
+        phase: Phase::Over,
+        purpose: Reason::PeerInitiated,
+        begun: env.now,
+        up: false,
+    };
+    env.received(ExchangeType::IkeSaInit, 0, false, None);
+    match accept(&mut sa, env, &datagram) {
+        Ok(()) => Some(sa),
+        Err((kind, data)) => {
+            let header = sa.ids.header(ExchangeType::IkeSaInit, true, 0);
+            refuse(env, &header, &sa.path, kind, &data);
+            None
+        }
+    }
+}
+
+fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (NotifyType, Vec<u8>)> {
+    let refusal = |kind: NotifyType| (kind, Vec::new());
+    let message = Message::parse(&datagram.bytes).ok();
+    let message = message.ok_or(refusal(NotifyType::InvalidSyntax))?;
+    if let Some(kind) = unknown_critical(&message.payloads) {
+        return Err((NotifyType::UnsupportedCriticalPayload, vec![kind]));
+    }
+    let parts = Parts::of(&message.payloads).ok_or(refusal(NotifyType::InvalidSyntax))?;
+    let (suite, accepted) = proposal::choose_ike(&env.config, parts.proposals)
+        .ok_or(refusal(NotifyType::NoProposalChosen))?;
+    if parts.group != suite.group.id() {
+        let wanted = suite.group.id().to_be_bytes().to_vec();
+        return Err((NotifyType::InvalidKePayload, wanted));
+    }
+    let dh = DhPrivate::generate(suite.group, &mut env.secrets);
+    let shared = dh
+        .agree(parts.public)
+        .map_err(|_| refusal(NotifyType::InvalidSyntax))?;
+    if nat::detect(env, (sa.ids.spi_i, 0), &mut sa.path, &message.payloads) {
+        env.step(Step::NatDetected, 0, false, None);
+    }
+    sa.ids.spi_r = env.ike_spi();
+    let spis = (sa.ids.spi_i, sa.ids.spi_r);
+    let nonce = env.nonce();
+    let keys = IkeKeys::derive(suite, (parts.nonce, &nonce), &shared, spis);
+    log_keys(env, sa.ids, suite, &keys);
+    let header = sa.ids.header(ExchangeType::IkeSaInit, true, 0);
+    let hashes = nat::hashes(env, spis, &sa.path);
+    let mut builder = Builder::new(&header);
+    builder
+        .push(&Payload::Sa(vec![accepted]))
+        .push(&Payload::Ke {
+            group: suite.group.id(),
+            data: dh.public(),
+        })
+        .push(&Payload::Nonce(&nonce));
+    for payload in nat::payloads(&hashes) {
+        builder.push(&payload);
+    }
+    let response = builder.finish();
+    env.sent(ExchangeType::IkeSaInit, 0, true);
+    env.transmit(&sa.path, response.clone());
+    sa.window = Window::after_init(response);
+    sa.phase = Phase::ExpectAuthRequest(Box::new(ExpectAuthRequest {
+        keys,
+        init_request: datagram.bytes.clone(),
+        nonces: (parts.nonce.to_vec(), nonce.to_vec()),
+    }));
+    Ok(())
+}
+
+/// Sends a response without protection that carries one error notification.
+pub(super) fn refuse(env: &mut Env, header: &Header, path: &Path, kind: NotifyType, data: &[u8]) {
+    let mut builder = Builder::new(header);
+    builder.push(&Payload::Notify(Notify::new(kind, data)));
+    env.sent(header.exchange, header.message_id, true);
+    env.transmit(path, builder.finish());
+}
+
+/// The header of an unprotected answer to `request` outside of any IKE_SA (RFC 7296 sections 1.5 and 2.5).
+pub(super) fn stray_header(request: &Header) -> Header {
+    let flags = Flags {
+        initiator: !request.flags.initiator,
+        response: true,
+        ..Flags::default()
+    };
+    let (spi_i, spi_r) = (request.spi_i, request.spi_r);
+    Header::v2(spi_i, spi_r, request.exchange, flags, request.message_id)
+}
+
+fn log_keys(env: &mut Env, ids: Ids, suite: IkeSuite, keys: &IkeKeys) {
+    env.out.push_back(Output::IkeKeys(Box::new(IkeKeyLog {
+        spi_i: ids.spi_i,
+        spi_r: ids.spi_r,
+        suite,
+        sk_ei: keys.initiator.encryption_key().clone(),
+        sk_er: keys.responder.encryption_key().clone(),
+        sk_ai: keys.initiator.integrity_key().clone(),
+        sk_ar: keys.responder.integrity_key().clone(),
+    })));
+}

@@ -1,0 +1,136 @@
+//! When an IKE_SA's timers are due: liveness (RFC 7296 section 2.4), retransmission, lifetimes.
+//!
+//! A probe is an empty INFORMATIONAL, sent after silence only. Since a window holds one request, "the next probe" is the same
+//! request again. While any request is outstanding it is the probe.
+
+use super::child::ChildPhase;
+use super::env::Env;
+use super::sa::{Phase, Sa};
+use super::task::Task;
+use crate::proto::ike::Config;
+use crate::proto::ike::config::{DpdAction, DpdBase, DpdModel, Retransmission};
+use crate::reason::TimerKind;
+use crate::time::Instant;
+
+/// A timer of an IKE_SA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Timer {
+    pub due: Instant,
+    pub kind: TimerKind,
+    pub armed_at: Instant,
+    /// The CHILD_SA it belongs to, by inbound SPI.
+    pub child: u32,
+}
+
+/// How the request of a task is retransmitted.
+pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
+    match (task, config.dpd.model) {
+        (Task::Liveness, DpdModel::Timeout { interval, .. }) => Retransmission {
+            first: interval,
+            factor: (1, 1),
+            // The DPD timeout ends it.
+            tries: u32::MAX,
+            jitter_percent: 0,
+        },
+        (
+            Task::Handshake
+            | Task::CreateChild(_)
+            | Task::DeleteChild { .. }
+            | Task::DeleteIke(_)
+            | Task::Liveness
+            | Task::Notice,
+            DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries,
+        ) => config.retransmission,
+    }
+}
+
+impl Sa {
+    /// The timer that is due first. Of several due at once, the one that ends more comes first.
+    pub fn next_timer(&self, env: &Env) -> Option<Timer> {
+        let mut first: Option<Timer> = None;
+        self.timers(env, &mut |timer| {
+            if first.is_none_or(|f| timer.due < f.due) {
+                first = Some(timer);
+            }
+        });
+        first
+    }
+
+    fn timers(&self, env: &Env, with: &mut impl FnMut(Timer)) {
+        let timer = |kind, armed_at, due| Timer {
+            due,
+            kind,
+            armed_at,
+            child: 0,
+        };
+        match &self.phase {
+            Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) => {}
+            Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
+                let due = self.begun + env.config.half_open;
+                with(timer(TimerKind::HalfOpen, self.begun, due));
+            }
+            Phase::Established(e) | Phase::Deleting(e) => {
+                let (armed_at, due) = self.silence(env, e.since);
+                if let Some(due) = due {
+                    with(timer(TimerKind::DpdTimeout, armed_at, due));
+                }
+            }
+        }
+        if let Phase::Established(e) = &self.phase {
+            if !self.wants_delete() {
+                with(timer(TimerKind::IkeLifetime, e.since, e.expires));
+            }
+            for child in &e.children {
+                let of_child = |kind, due| Timer {
+                    child: child.spi_in,
+                    ..timer(kind, child.born, due)
+                };
+                match child.phase {
+                    ChildPhase::Up => {
+                        with(of_child(TimerKind::ChildLifetime, child.expires));
+                        if let Some(due) = child.rekey {
+                            with(of_child(TimerKind::ChildRekey, due));
+                        }
+                    }
+                    ChildPhase::Rekeying | ChildPhase::Replaced => {
+                        with(of_child(TimerKind::ChildLifetime, child.expires));
+                    }
+                    ChildPhase::Deleting(_) => {}
+                }
+            }
+            if let Some(due) = e.retry_child {
+                with(timer(TimerKind::IkeRetry, e.since, due));
+            }
+            let life = env.last_inbound.max(e.since);
+            if env.config.dpd.action != DpdAction::None && self.window.outstanding.is_none() {
+                with(timer(TimerKind::DpdIdle, life, life + env.config.dpd.idle));
+            }
+        }
+        if let Some(request) = &self.window.outstanding {
+            with(timer(TimerKind::Retransmission, request.sent, request.due));
+        }
+    }
+
+    /// From when the peer's silence counts, and when it means death.
+    fn silence(&self, env: &Env, since: Instant) -> (Instant, Option<Instant>) {
+        let life = env.last_inbound.max(since);
+        let dpd = &env.config.dpd;
+        match (&self.window.outstanding, dpd.model) {
+            (Some(request), DpdModel::Timeout { timeout, base, .. })
+                if dpd.action != DpdAction::None =>
+            {
+                let from = match base {
+                    DpdBase::LastPacket => life,
+                    DpdBase::FirstFailedProbe => life.max(request.first_sent),
+                };
+                // A request that was sent after a long silence gets a chance.
+                let due =
+                    (from + timeout).max(request.first_sent + env.config.retransmission.first);
+                (from, Some(due))
+            }
+            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => {
+                (life, None)
+            }
+        }
+    }
+}

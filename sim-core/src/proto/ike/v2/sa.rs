@@ -1,0 +1,366 @@
+//! One IKE_SA: its SPIs, its path, its window, and the phase it is in.
+
+use core::net::IpAddr;
+use core::ops::Range;
+
+use super::auth::{ExpectAuthRequest, ExpectAuthResponse};
+use super::child::Child;
+use super::env::Env;
+use super::init::ExpectInitResponse;
+use super::task::{Job, Task};
+use super::transition::SaState;
+use super::window::{Request, Window};
+use crate::proto::ike::keys::IkeKeys;
+use crate::proto::ike::{Encapsulation, NAT_PORT};
+use crate::reason::{DropReason, Reason};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::ike::{
+    Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk,
+};
+
+#[derive(Clone, Debug)]
+pub(super) struct Sa {
+    pub ids: Ids,
+    pub path: Path,
+    pub window: Window,
+    pub phase: Phase,
+    /// Why this end began it, if it did.
+    pub purpose: Reason,
+    /// When it began.
+    pub begun: Instant,
+    /// True once both ends are authenticated; it stays true.
+    pub up: bool,
+}
+
+/// Who an IKE_SA is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ids {
+    /// True if this end is the original initiator.
+    pub initiator: bool,
+    pub spi_i: u64,
+    /// Zero until the responder has chosen it.
+    pub spi_r: u64,
+}
+
+/// Where an IKE_SA's messages go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Path {
+    pub local_port: u16,
+    pub remote: (IpAddr, u16),
+    /// This end is behind a NAT (or says so).
+    pub local_nat: bool,
+    /// The peer is behind a NAT (or says so).
+    pub remote_nat: bool,
+}
+
+/// What an IKE_SA waits for, with exactly the data that is legal there.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    ExpectInitResponse(Box<ExpectInitResponse>),
+    ExpectAuthResponse(Box<ExpectAuthResponse>),
+    ExpectAuthRequest(Box<ExpectAuthRequest>),
+    Established(Box<Established>),
+    Deleting(Box<Established>),
+    Lingering(Box<IkeKeys>),
+    /// Nothing is left to wait for; the SA is removed before anybody looks.
+    Over,
+}
+
+/// An authenticated IKE_SA.
+#[derive(Clone, Debug)]
+pub(super) struct Established {
+    pub keys: IkeKeys,
+    pub children: Vec<Child>,
+    pub since: Instant,
+    pub expires: Instant,
+    /// When to try again to get a CHILD_SA.
+    pub retry_child: Option<Instant>,
+}
+
+/// What a step means for the SA as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// It goes on.
+    Alive,
+    /// It has just been established.
+    Up,
+    /// It is over at once.
+    Over(Reason),
+    /// It is over, but its last response may have to be repeated.
+    Linger(Reason),
+}
+
+/// Keys, a payload type and where the inner payloads are: an opened message.
+pub(super) type Opened = (PayloadType, Range<usize>);
+
+impl Sa {
+    pub fn state(&self) -> SaState {
+        match &self.phase {
+            Phase::ExpectInitResponse(_) => SaState::ExpectInitResponse,
+            Phase::ExpectAuthResponse(_) => SaState::ExpectAuthResponse,
+            Phase::ExpectAuthRequest(_) => SaState::ExpectAuthRequest,
+            Phase::Established(_) => SaState::Established,
+            Phase::Deleting(_) => SaState::Deleting,
+            Phase::Lingering(_) | Phase::Over => SaState::Lingering,
+        }
+    }
+
+    pub fn keys(&self) -> Option<&IkeKeys> {
+        match &self.phase {
+            Phase::ExpectInitResponse(_) | Phase::Over => None,
+            Phase::ExpectAuthResponse(p) => Some(&p.keys),
+            Phase::ExpectAuthRequest(p) => Some(&p.keys),
+            Phase::Established(e) | Phase::Deleting(e) => Some(&e.keys),
+            Phase::Lingering(keys) => Some(keys),
+        }
+    }
+
+    /// The SA's established part; also while it is being deleted.
+    pub fn established(&self) -> Option<&Established> {
+        match &self.phase {
+            Phase::Established(e) | Phase::Deleting(e) => Some(e),
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectAuthRequest(_)
+            | Phase::Lingering(_)
+            | Phase::Over => None,
+        }
+    }
+
+    pub fn established_mut(&mut self) -> Option<&mut Established> {
+        match &mut self.phase {
+            Phase::Established(e) | Phase::Deleting(e) => Some(e),
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectAuthRequest(_)
+            | Phase::Lingering(_)
+            | Phase::Over => None,
+        }
+    }
+
+    /// Verifies and deciphers a protected message in place.
+    pub fn open(&self, bytes: &mut [u8]) -> Result<Opened, DropReason> {
+        let keys = self.keys().ok_or(DropReason::UnexpectedMessage)?;
+        open(self.ids, keys, bytes)
+    }
+
+    /// Answers the peer's request with these payloads, and keeps the response.
+    pub fn respond(
+        &mut self,
+        env: &mut Env,
+        exchange: ExchangeType,
+        id: u32,
+        payloads: &[Payload<'_>],
+    ) {
+        let ids = self.ids;
+        let Some(established) = self.established_mut() else {
+            return;
+        };
+        let head = ids.header(exchange, true, id);
+        let bytes = seal(
+            ids,
+            &mut established.keys,
+            &mut env.secrets,
+            &head,
+            payloads,
+        );
+        env.sent(exchange, id, true);
+        env.transmit(&self.path, bytes.clone());
+        self.window.responded(bytes);
+    }
+
+    /// Answers the peer's request with one error notification.
+    pub fn refuse(
+        &mut self,
+        env: &mut Env,
+        exchange: ExchangeType,
+        id: u32,
+        kind: NotifyType,
+        data: &[u8],
+    ) {
+        let notify = Payload::Notify(Notify::new(kind, data));
+        self.respond(env, exchange, id, &[notify]);
+    }
+
+    /// Sends a protected request of this end.
+    pub fn request(
+        &mut self,
+        env: &mut Env,
+        exchange: ExchangeType,
+        task: Task,
+        payloads: &[Payload<'_>],
+    ) {
+        let (ids, id) = (self.ids, self.window.next_id());
+        let Some(established) = self.established_mut() else {
+            return;
+        };
+        let head = ids.header(exchange, false, id);
+        let bytes = seal(
+            ids,
+            &mut established.keys,
+            &mut env.secrets,
+            &head,
+            payloads,
+        );
+        self.send_request(env, exchange, task, bytes);
+    }
+
+    /// Sends a request that is ready, and arms its retransmission.
+    pub fn send_request(
+        &mut self,
+        env: &mut Env,
+        exchange: ExchangeType,
+        task: Task,
+        bytes: Vec<u8>,
+    ) {
+        let id = self.window.next_id();
+        env.sent(exchange, id, false);
+        env.transmit(&self.path, bytes.clone());
+        let schedule = super::liveness::schedule(&env.config, &task);
+        let request = Request::new(
+            id,
+            exchange,
+            bytes,
+            task,
+            env.now,
+            &schedule,
+            &mut env.timers,
+        );
+        self.window.sent(request);
+    }
+
+    /// Does what waits in the queue, if the window allows.
+    pub fn pump(&mut self, env: &mut Env) {
+        while self.window.outstanding.is_none() && self.established().is_some() {
+            let Some(job) = self.window.queue.pop_front() else {
+                return;
+            };
+            match job {
+                Job::CreateChild { rekeys } => super::child::create(self, env, rekeys, None),
+                Job::DeleteChild { spi_in } => {
+                    super::informational::delete_child(self, env, spi_in)
+                }
+                Job::DeleteIke(reason) => super::informational::delete_ike(self, env, reason),
+                Job::Liveness => {
+                    self.request(env, ExchangeType::Informational, Task::Liveness, &[]);
+                }
+                Job::InvalidSpi { spi } => super::informational::invalid_spi(self, env, spi),
+            }
+        }
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        matches!(self.phase, Phase::Deleting(_))
+    }
+
+    /// True if a DELETE of the IKE_SA waits in the queue.
+    pub fn wants_delete(&self) -> bool {
+        let mut jobs = self.window.queue.iter();
+        jobs.any(|job| matches!(job, Job::DeleteIke(_)))
+    }
+
+    /// How ESP of this IKE_SA travels.
+    pub fn encapsulation(&self) -> Option<Encapsulation> {
+        (self.path.local_nat || self.path.remote_nat).then_some(Encapsulation {
+            local_port: self.path.local_port,
+            remote: self.path.remote,
+        })
+    }
+}
+
+impl Ids {
+    pub fn header(self, exchange: ExchangeType, response: bool, id: u32) -> Header {
+        let flags = Flags {
+            initiator: self.initiator,
+            response,
+            ..Flags::default()
+        };
+        Header::v2(self.spi_i, self.spi_r, exchange, flags, id)
+    }
+}
+
+impl Path {
+    /// From IKE_AUTH on, a path with a NAT uses port 4500 (RFC 7296 section 2.23).
+    pub fn float(&mut self) {
+        self.local_port = NAT_PORT;
+        self.remote.1 = NAT_PORT;
+    }
+}
+
+/// Builds and seals a message of this end.
+pub(super) fn seal(
+    ids: Ids,
+    keys: &mut IkeKeys,
+    rng: &mut Rng,
+    header: &Header,
+    payloads: &[Payload<'_>],
+) -> Vec<u8> {
+    let mut builder = Builder::new(header);
+    builder.begin_sk();
+    for payload in payloads {
+        builder.push(payload);
+    }
+    let keys = if ids.initiator {
+        &mut keys.initiator
+    } else {
+        &mut keys.responder
+    };
+    let unsealed = builder.finish_sk(|inner| keys.sealed_len(inner));
+    let mut message = unsealed.message;
+    keys.seal(&mut message, &unsealed.inner, rng);
+    message
+}
+
+/// Verifies and deciphers a message of the peer, in place.
+pub(super) fn open(ids: Ids, keys: &IkeKeys, bytes: &mut [u8]) -> Result<Opened, DropReason> {
+    let message = Message::parse(bytes).map_err(|_| DropReason::Malformed)?;
+    let (header_len, first) =
+        sk::header_len(bytes.len(), &message.payloads).ok_or(DropReason::Malformed)?;
+    let keys = if ids.initiator {
+        &keys.responder
+    } else {
+        &keys.initiator
+    };
+    let inner = keys
+        .open(bytes, header_len)
+        .map_err(|_| DropReason::BadIcv)?;
+    Ok((first, inner))
+}
+
+/// The first error notification, and what it means.
+pub(super) fn error_in<'a>(payloads: &[Payload<'a>]) -> Option<(Notify<'a>, Reason)> {
+    payloads.iter().find_map(|payload| match payload {
+        Payload::Notify(n) if n.kind.is_error() => Some((*n, reason_of(n.kind))),
+        _ => None,
+    })
+}
+
+/// The type of an unknown payload whose critical bit is set (RFC 7296 section 2.5).
+pub(super) fn unknown_critical(payloads: &[Payload<'_>]) -> Option<u8> {
+    payloads.iter().find_map(|payload| match payload {
+        Payload::Opaque {
+            kind,
+            critical: true,
+            ..
+        } => Some(kind.to_wire()),
+        _ => None,
+    })
+}
+
+fn reason_of(kind: NotifyType) -> Reason {
+    match kind {
+        NotifyType::AuthenticationFailed => Reason::AuthenticationFailed,
+        NotifyType::NoProposalChosen => Reason::NoProposalChosen,
+        NotifyType::InvalidKePayload => Reason::InvalidKe,
+        NotifyType::InvalidSyntax => Reason::InvalidSyntax,
+        NotifyType::UnsupportedCriticalPayload => Reason::UnsupportedCriticalPayload,
+        NotifyType::TsUnacceptable => Reason::TsUnacceptable,
+        NotifyType::TemporaryFailure => Reason::TemporaryFailure,
+        NotifyType::ChildSaNotFound => Reason::ChildSaNotFound,
+        NotifyType::NoAdditionalSas => Reason::NoAdditionalSas,
+        NotifyType::InvalidSpi | NotifyType::InvalidIkeSpi => Reason::InvalidSpi,
+        NotifyType::InvalidMajorVersion => Reason::InvalidMajorVersion,
+        _ => Reason::PeerRefused,
+    }
+}

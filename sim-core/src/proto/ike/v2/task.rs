@@ -1,0 +1,34 @@
+//! What this end does in the exchanges it begins: a [`Job`] waits in the queue, a [`Task`] has its request on the way.
+
+use super::child::CreateChild;
+use crate::reason::Reason;
+
+/// Something to do as soon as the window allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Job {
+    /// CREATE_CHILD_SA: a new CHILD_SA, or a replacement for the one with this inbound SPI.
+    CreateChild { rekeys: Option<u32> },
+    /// DELETE of the CHILD_SA with this inbound SPI.
+    DeleteChild { spi_in: u32 },
+    /// DELETE of the IKE_SA.
+    DeleteIke(Reason),
+    /// An empty INFORMATIONAL.
+    Liveness,
+    /// N(INVALID_SPI).
+    InvalidSpi { spi: u32 },
+}
+
+/// What the response to the outstanding request will be read by.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// IKE_SA_INIT or IKE_AUTH: the SA's phase knows.
+    Handshake,
+    CreateChild(Box<CreateChild>),
+    DeleteChild {
+        spi_in: u32,
+    },
+    DeleteIke(Reason),
+    Liveness,
+    /// A notification that needs no answer but an empty one.
+    Notice,
+}

@@ -1,0 +1,25 @@
+//! Two peers, one message at a time.
+
+mod dpd;
+mod handshake;
+mod laws;
+mod pair;
+mod rekey;
+
+use super::{Action, Event, SaState, transition};
+
+/// The whole machine on one page: what every state does with every event.
+#[test]
+fn every_state_has_an_answer_to_every_event() {
+    let mut table = String::new();
+    for event in Event::ALL {
+        table.push_str(&format!("{event:?}\n"));
+        for state in SaState::ALL {
+            let action = transition(state, event);
+            if action != Action::Ignore {
+                table.push_str(&format!("    {:20} {action:?}\n", format!("{state:?}")));
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}

@@ -1,0 +1,444 @@
+//! Two peers and the path between them, with a ladder of what happens.
+
+use core::fmt::Write as _;
+use core::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::crypto::sk::SkKeys;
+use crate::proto::ike::config::{
+    Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19,
+};
+use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Output, Peer, SaKind};
+use crate::reason::{Reason, State, TimerKind};
+use crate::rng::{Purpose, Rng};
+use crate::time::{Duration, Instant};
+use crate::wire::ike::{Message, Payload, parse_chain, sk};
+
+pub const A: usize = 0;
+pub const B: usize = 1;
+
+/// What the path does with a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Deliver,
+    Drop,
+    Duplicate,
+    /// Arrives this much later than the others.
+    Late(Duration),
+}
+
+/// One end, with what its owner would keep.
+pub struct End {
+    pub peer: Peer,
+    pub address: IpAddr,
+    /// Installed CHILD_SAs by inbound SPI.
+    pub installed: BTreeMap<u32, ChildSa>,
+    /// Inbound SPI of the SA that sends.
+    pub sending: Option<u32>,
+    pub states: Vec<(Instant, SaKind, State, Reason)>,
+    pub expired: Vec<(Instant, TimerKind, Instant)>,
+    pub sent: Vec<Vec<u8>>,
+}
+
+enum Flight {
+    Ike(Datagram),
+    /// An ESP packet with this SPI and these keys.
+    Esp(u32, DirectionKeys),
+}
+
+/// Two ends and a path.
+pub struct Pair {
+    pub ends: [End; 2],
+    pub now: Instant,
+    pub delay: Duration,
+    /// Fates by number of the datagram, counted from 0 over both directions.
+    pub fates: BTreeMap<usize, Fate>,
+    /// True while nothing passes, by sender.
+    pub dark: [bool; 2],
+    /// What a NAT in front of the sender makes of its address and ports.
+    pub nat: Option<(IpAddr, u16)>,
+    pub ladder: String,
+    pub datagrams: usize,
+    pub esp_delivered: usize,
+    pub esp_lost: usize,
+    flights: BTreeMap<(Instant, u64), (usize, Flight)>,
+    serial: u64,
+    keys: Vec<IkeKeyLog>,
+}
+
+pub const PSK: &[u8] = b"an.example_key";
+
+pub fn address(end: usize) -> Ipv4Addr {
+    [
+        Ipv4Addr::new(198, 51, 100, 1),
+        Ipv4Addr::new(203, 0, 113, 1),
+    ][end]
+}
+
+/// A customer gateway (A) and an AWS endpoint (B) with the fast suite.
+pub fn configs() -> [Config; 2] {
+    let id = |end| Identity::Ipv4(address(end));
+    let mut cgw = Config::customer_gateway(id(A), id(B), PSK);
+    let mut aws = Config::aws(id(B), id(A), PSK);
+    let (ike, esp) = suite_aes128gcm_group19();
+    cgw.ike_offers = vec![ike.clone()];
+    cgw.esp_offers = vec![esp.clone()];
+    aws.ike_offers = vec![ike];
+    aws.esp_offers = vec![esp];
+    // Rekeying only where a test wants it.
+    cgw.rekey.initiates = false;
+    aws.rekey.initiates = false;
+    [cgw, aws]
+}
+
+/// As [`configs`], with AWS's default outcome.
+pub fn default_configs() -> [Config; 2] {
+    let mut configs = configs();
+    let (ike, esp) = suite_aes128_sha1_group2();
+    for config in &mut configs {
+        config.ike_offers = vec![ike.clone()];
+        config.esp_offers = vec![esp.clone()];
+    }
+    configs
+}
+
+impl Pair {
+    pub fn new(configs: [Config; 2]) -> Self {
+        Self::seeded(configs, 1)
+    }
+
+    pub fn seeded([a, b]: [Config; 2], seed: u64) -> Self {
+        let end = |i: usize, config: Config| {
+            let (local, remote) = (IpAddr::V4(address(i)), IpAddr::V4(address(1 - i)));
+            let owner = ["a", "b"][i];
+            End {
+                peer: Peer::new(
+                    Arc::new(config),
+                    local,
+                    remote,
+                    Rng::stream(seed, owner, Purpose::IkeSecrets),
+                    Rng::stream(seed, owner, Purpose::IkeTimers),
+                    Instant::START,
+                ),
+                address: local,
+                installed: BTreeMap::new(),
+                sending: None,
+                states: Vec::new(),
+                expired: Vec::new(),
+                sent: Vec::new(),
+            }
+        };
+        Self {
+            ends: [end(A, a), end(B, b)],
+            now: Instant::START,
+            delay: Duration::from_millis(10),
+            fates: BTreeMap::new(),
+            dark: [false; 2],
+            nat: None,
+            ladder: String::new(),
+            datagrams: 0,
+            esp_delivered: 0,
+            esp_lost: 0,
+            flights: BTreeMap::new(),
+            serial: 0,
+            keys: Vec::new(),
+        }
+    }
+
+    /// A pair whose tunnel is up.
+    pub fn up(configs: [Config; 2]) -> Self {
+        let mut pair = Self::new(configs);
+        pair.input(A, Input::Initiate(Reason::Startup));
+        pair.run_for(Duration::from_secs(1));
+        assert!(pair.is_up(), "{}", pair.ladder);
+        pair.ladder.clear();
+        pair.datagrams = 0;
+        pair
+    }
+
+    pub fn with_fate(mut self, datagram: usize, fate: Fate) -> Self {
+        self.fates.insert(datagram, fate);
+        self
+    }
+
+    pub fn input(&mut self, end: usize, input: Input) {
+        self.ends[end].peer.handle(self.now, input);
+        self.drain(end);
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    pub fn run_until(&mut self, until: Instant) {
+        let mut steps = 0;
+        loop {
+            let arrival = self.flights.keys().next().map(|(at, _)| *at);
+            let wake = |end: usize| self.ends[end].peer.wake().map(|(at, _)| at);
+            let next = [arrival, wake(A), wake(B)].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= until) else {
+                break;
+            };
+            steps += 1;
+            assert!(steps < 100_000, "a storm:\n{}", &self.ladder[..2000]);
+            self.now = self.now.max(at);
+            if arrival == Some(at) {
+                let (_, (to, flight)) = self.flights.pop_first().unwrap();
+                self.arrive(to, flight);
+            } else {
+                let end = if wake(A) == Some(at) { A } else { B };
+                self.ends[end].peer.handle_timeout(self.now);
+                self.drain(end);
+            }
+        }
+        self.now = until;
+    }
+
+    fn arrive(&mut self, to: usize, flight: Flight) {
+        match flight {
+            Flight::Ike(datagram) => {
+                let input = Input::Datagram(datagram);
+                self.ends[to].peer.handle(self.now, input);
+            }
+            Flight::Esp(spi, keys) => match self.ends[to].installed.get(&spi) {
+                Some(sa) if sa.inbound == keys => {
+                    self.esp_delivered += 1;
+                    let input = Input::InboundTraffic { spi_in: spi };
+                    self.ends[to].peer.handle(self.now, input);
+                }
+                _ => self.esp_lost += 1,
+            },
+        }
+        self.drain(to);
+    }
+
+    /// Both ends send an ESP packet each `interval` until `until`.
+    pub fn traffic(&mut self, interval: Duration, until: Instant) {
+        while self.now < until {
+            for end in [A, B] {
+                self.send_esp(end);
+            }
+            self.run_until((self.now + interval).min(until));
+        }
+    }
+
+    pub fn send_esp(&mut self, end: usize) {
+        let sending = self.ends[end].sending;
+        match sending.and_then(|spi| self.ends[end].installed.get(&spi)) {
+            Some(sa) if !self.dark[end] => {
+                let flight = Flight::Esp(sa.spi_out, sa.outbound.clone());
+                self.fly(1 - end, flight, self.delay);
+            }
+            Some(_) => {}
+            None => self.esp_lost += 1,
+        }
+    }
+
+    fn fly(&mut self, to: usize, flight: Flight, delay: Duration) {
+        self.serial += 1;
+        let at = self.now + delay;
+        self.flights.insert((at, self.serial), (to, flight));
+    }
+
+    fn drain(&mut self, end: usize) {
+        while let Some(output) = self.ends[end].peer.poll() {
+            self.output(end, output);
+        }
+    }
+
+    fn output(&mut self, end: usize, output: Output) {
+        let now = self.now;
+        let this = &mut self.ends[end];
+        match output {
+            Output::Transmit {
+                local_port,
+                remote_port,
+                remote,
+                bytes,
+            } => return self.transmit(end, (local_port, remote_port, remote), bytes),
+            Output::Expired { timer, armed_at } => {
+                this.expired.push((now, timer, armed_at));
+                self.line(end, &format!("{timer} expired, armed at {armed_at}"));
+            }
+            Output::State {
+                sa,
+                from,
+                to,
+                reason,
+            } => {
+                this.states.push((now, sa, to, reason));
+                self.line(end, &format!("{sa:?} {from} -> {to} ({reason})"));
+            }
+            Output::IkeKeys(keys) => self.keys.push(*keys),
+            Output::ChildUp(sa) => {
+                let what = match sa.rekeys {
+                    Some(_) => "child up, replaces one",
+                    None => "child up",
+                };
+                let spi = sa.spi_in;
+                if sa.send_now {
+                    this.sending = Some(spi);
+                }
+                let send = if sa.send_now { "" } else { ", sends later" };
+                this.installed.insert(spi, *sa);
+                self.line(end, &format!("{what}{send}"));
+            }
+            Output::ChildRekeyed { new_spi_in, .. } => {
+                this.sending = Some(new_spi_in);
+                self.line(end, "sends on the new child");
+            }
+            Output::ChildDown { spi_in, reason } => {
+                this.installed.remove(&spi_in).expect("an installed SA");
+                if this.sending == Some(spi_in) {
+                    this.sending = this.installed.keys().next().copied();
+                }
+                self.line(end, &format!("child down ({reason})"));
+            }
+            Output::Ignored { reason } => self.line(end, &format!("ignored ({reason})")),
+            Output::PeerMoved { remote } => {
+                self.line(end, &format!("peer moved to {}:{}", remote.0, remote.1));
+            }
+            Output::Step { .. } => {}
+        }
+    }
+
+    fn transmit(&mut self, end: usize, (from, to, remote): (u16, u16, IpAddr), bytes: Vec<u8>) {
+        let number = self.datagrams;
+        self.datagrams += 1;
+        let mut fate = self.fates.get(&number).copied().unwrap_or(Fate::Deliver);
+        if self.dark[end] {
+            fate = Fate::Drop;
+        }
+        let arrow = if end == A { "A -> B" } else { "B -> A" };
+        let mark = match fate {
+            Fate::Deliver => String::new(),
+            Fate::Drop => "  LOST".into(),
+            Fate::Duplicate => "  TWICE".into(),
+            Fate::Late(by) => format!("  LATE by {by}"),
+        };
+        let what = self.describe(&bytes);
+        let ports = if from == 500 { "" } else { "4500 " };
+        let at = seconds(self.now);
+        let _ = writeln!(self.ladder, "{at} {arrow}  {ports}{what}{mark}");
+        self.ends[end].sent.push(bytes.clone());
+        let own = self.ends[end].address;
+        let source = match self.nat {
+            Some(outside) if end == A => outside,
+            _ => (own, from),
+        };
+        let expected = match self.nat {
+            // A mapping that is gone leads nowhere.
+            Some(outside) if end == B && (remote, to) != outside => return,
+            Some(_) if end == B => (self.ends[A].address, from),
+            _ => (remote, to),
+        };
+        assert_eq!(expected.0, self.ends[1 - end].address);
+        let datagram = Datagram {
+            local: expected,
+            remote: source,
+            bytes,
+        };
+        let copies = match fate {
+            Fate::Drop => [None, None],
+            Fate::Deliver => [Some(self.delay), None],
+            Fate::Duplicate => [Some(self.delay), Some(self.delay * 2)],
+            Fate::Late(by) => [Some(self.delay + by), None],
+        };
+        for delay in copies.into_iter().flatten() {
+            self.fly(1 - end, Flight::Ike(datagram.clone()), delay);
+        }
+    }
+
+    /// The message as an observer with the key log sees it.
+    fn describe(&self, bytes: &[u8]) -> String {
+        let message = Message::parse(bytes).expect("a peer sends well-formed messages");
+        let header = message.header;
+        let kind = if header.flags.response {
+            "response"
+        } else {
+            "request"
+        };
+        let mut text = format!("{:?} {kind} {}", header.exchange, header.message_id);
+        let Some((header_len, first)) = sk::header_len(bytes.len(), &message.payloads) else {
+            let _ = write!(text, " {}", names(&message.payloads));
+            return text;
+        };
+        let keys = self
+            .keys
+            .iter()
+            .find(|k| (k.spi_i, k.spi_r) == (header.spi_i, header.spi_r))
+            .expect("the keys of every protected message are logged");
+        let (e, a) = if header.flags.initiator {
+            (&keys.sk_ei, &keys.sk_ai)
+        } else {
+            (&keys.sk_er, &keys.sk_ar)
+        };
+        let keys = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
+        let mut bytes = bytes.to_vec();
+        let inner = keys
+            .open(&mut bytes, header_len)
+            .expect("logged keys open it");
+        let inner = parse_chain(first, &bytes[inner]).expect("a peer sends well-formed payloads");
+        let _ = write!(text, " SK {}", names(&inner));
+        text
+    }
+
+    fn line(&mut self, end: usize, text: &str) {
+        let at = seconds(self.now);
+        let (a, b) = if end == A { ("A", " ") } else { (" ", "B") };
+        let _ = writeln!(self.ladder, "{at} {a}    {b}      {text}");
+    }
+
+    /// Both ends have an IKE_SA and each sends on an SA that the other has, with the same keys.
+    pub fn is_up(&self) -> bool {
+        let up = |end: &End| {
+            end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up
+        };
+        self.ends.iter().all(up) && self.heard(A) && self.heard(B)
+    }
+
+    /// What this end sends can be read by the other.
+    pub fn heard(&self, end: usize) -> bool {
+        let (this, other) = (&self.ends[end], &self.ends[1 - end]);
+        let sa = this.sending.and_then(|spi| this.installed.get(&spi));
+        sa.is_some_and(|sa| {
+            let there = other.installed.get(&sa.spi_out);
+            there.is_some_and(|there| there.inbound == sa.outbound)
+        })
+    }
+
+    /// When and why an end entered a state for the last time.
+    pub fn entered(&self, end: usize, sa: SaKind, state: State) -> Option<(Instant, Reason)> {
+        let states = self.ends[end].states.iter();
+        states
+            .filter(|(_, s, to, _)| (*s, *to) == (sa, state))
+            .map(|(at, _, _, reason)| (*at, *reason))
+            .next_back()
+    }
+}
+
+fn seconds(at: Instant) -> String {
+    let millis = at.as_nanos() / 1_000_000;
+    format!("{:5}.{:03}", millis / 1000, millis % 1000)
+}
+
+fn names(payloads: &[Payload<'_>]) -> String {
+    let name = |payload: &Payload<'_>| match payload {
+        Payload::Sa(proposals) => format!("SA({})", proposals.len()),
+        Payload::Ke { group, .. } => format!("KE({group})"),
+        Payload::IdI(_) => "IDi".into(),
+        Payload::IdR(_) => "IDr".into(),
+        Payload::Auth { .. } => "AUTH".into(),
+        Payload::Nonce(_) => "N".into(),
+        Payload::Notify(n) => format!("N({:?})", n.kind),
+        Payload::Delete(d) => format!("D({:?})", d.protocol),
+        Payload::VendorId(_) => "V".into(),
+        Payload::TsI(ts) => format!("TSi({})", ts[0]),
+        Payload::TsR(ts) => format!("TSr({})", ts[0]),
+        Payload::Sealed { .. } => "SK".into(),
+        Payload::Opaque { kind, .. } => format!("{kind:?}"),
+    };
+    let names: Vec<String> = payloads.iter().map(name).collect();
+    format!("{{{}}}", names.join(", "))
+}

@@ -1,0 +1,208 @@
+//! Message IDs, retransmission and stored responses (RFC 7296 sections 2.1 to 2.3), with a window of 1 both ways.
+//!
+//! Left out: SET_WINDOW_SIZE. A window of 1 is what everybody starts with and most never leave.
+
+use std::collections::VecDeque;
+
+use super::task::{Job, Task};
+use crate::proto::ike::config::Retransmission;
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+use crate::wire::ike::ExchangeType;
+
+/// Both directions of an IKE_SA's exchanges.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    /// Message ID of this end's next request.
+    next_id: u32,
+    /// This end's request that waits for its response.
+    pub outstanding: Option<Request>,
+    /// What this end wants to do next.
+    pub queue: VecDeque<Job>,
+    /// Message ID of the peer's next request.
+    expected_id: u32,
+    /// The response to the request before that one.
+    stored: Option<Vec<u8>>,
+}
+
+/// A request under way. It is sent again bit by bit.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub id: u32,
+    pub exchange: ExchangeType,
+    pub bytes: Vec<u8>,
+    pub task: Task,
+    /// When it was sent for the first time.
+    pub first_sent: Instant,
+    /// When it was sent last, which is when `due` was armed.
+    pub sent: Instant,
+    /// When to send it again, or to give up.
+    pub due: Instant,
+    wait: Duration,
+    tries: u32,
+}
+
+/// Where a Message ID falls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// The next one.
+    Next,
+    /// The one before, whose response is stored.
+    Repeated,
+    /// Anywhere else.
+    Outside,
+}
+
+/// What a retransmission timer comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Due {
+    SendAgain,
+    Exhausted,
+}
+
+impl Window {
+    /// The window of a responder that has answered the IKE_SA_INIT request.
+    pub fn after_init(response: Vec<u8>) -> Self {
+        Self {
+            expected_id: 1,
+            stored: Some(response),
+            ..Self::default()
+        }
+    }
+
+    pub fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    /// The request is on its way.
+    pub fn sent(&mut self, request: Request) {
+        self.next_id = request.id.wrapping_add(1);
+        self.outstanding = Some(request);
+    }
+
+    /// Where a request of the peer falls.
+    pub fn place(&self, id: u32) -> Place {
+        if id == self.expected_id {
+            Place::Next
+        } else if self.stored.is_some() && id.wrapping_add(1) == self.expected_id {
+            Place::Repeated
+        } else {
+            Place::Outside
+        }
+    }
+
+    /// True if a response with this ID and exchange type answers the outstanding request.
+    pub fn answers(&self, id: u32, exchange: ExchangeType) -> bool {
+        let request = self.outstanding.as_ref();
+        request.is_some_and(|r| r.id == id && r.exchange == exchange)
+    }
+
+    /// Keeps the response to the request `expected_id` in place of the one before.
+    pub fn responded(&mut self, response: Vec<u8>) {
+        self.stored = Some(response);
+        self.expected_id = self.expected_id.wrapping_add(1);
+    }
+
+    pub fn stored(&self) -> Option<&Vec<u8>> {
+        self.stored.as_ref()
+    }
+
+    /// Forgets all but the stored response.
+    pub fn stop(&mut self) {
+        self.outstanding = None;
+        self.queue.clear();
+    }
+}
+
+impl Request {
+    pub fn new(
+        id: u32,
+        exchange: ExchangeType,
+        bytes: Vec<u8>,
+        task: Task,
+        now: Instant,
+        schedule: &Retransmission,
+        rng: &mut Rng,
+    ) -> Self {
+        Self {
+            id,
+            exchange,
+            bytes,
+            task,
+            first_sent: now,
+            sent: now,
+            due: now + jittered(schedule.first, schedule, rng),
+            wait: schedule.first,
+            tries: 0,
+        }
+    }
+
+    /// The retransmission timer expired.
+    pub fn expire(&mut self, now: Instant, schedule: &Retransmission, rng: &mut Rng) -> Due {
+        if self.tries == schedule.tries {
+            return Due::Exhausted;
+        }
+        self.tries += 1;
+        self.sent = now;
+        self.wait = self.wait.scale(schedule.factor.0, schedule.factor.1);
+        self.due = now + jittered(self.wait, schedule, rng);
+        Due::SendAgain
+    }
+}
+
+/// strongSwan's `retransmit_jitter`: a wait is shortened by up to so many percent.
+fn jittered(wait: Duration, schedule: &Retransmission, rng: &mut Rng) -> Duration {
+    if schedule.jitter_percent == 0 {
+        return wait;
+    }
+    let most = wait.scale(schedule.jitter_percent.min(100), 100);
+    wait.saturating_sub(rng.between(Duration::ZERO, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+
+    /// strongSwan's documentation of its defaults (4 s, 1.8, 5 tries): sent again after 4, 11, 24, 47 and 89 s, given up after
+    /// 165 s (rounded to seconds there).
+    #[test]
+    fn the_default_series_is_strongswans() {
+        let schedule = Retransmission {
+            first: Duration::from_secs(4),
+            factor: (9, 5),
+            tries: 5,
+            jitter_percent: 0,
+        };
+        let mut rng = Rng::stream(1, "window", Purpose::Test);
+        let mut request = Request::new(
+            0,
+            ExchangeType::Informational,
+            Vec::new(),
+            Task::Liveness,
+            Instant::START,
+            &schedule,
+            &mut rng,
+        );
+        let mut at = Vec::new();
+        loop {
+            let due = request.due;
+            at.push((due.as_nanos() + 500_000_000) / 1_000_000_000);
+            if request.expire(due, &schedule, &mut rng) == Due::Exhausted {
+                break;
+            }
+        }
+        assert_eq!(at, [4, 11, 24, 47, 89, 165]);
+    }
+
+    #[test]
+    fn message_ids_are_next_repeated_or_outside() {
+        let mut window = Window::default();
+        assert_eq!(window.place(0), Place::Next);
+        assert_eq!(window.place(u32::MAX), Place::Outside, "nothing is stored");
+        window.responded(vec![1]);
+        assert_eq!(window.place(0), Place::Repeated);
+        assert_eq!(window.place(1), Place::Next);
+        assert_eq!(window.place(2), Place::Outside);
+    }
+}
