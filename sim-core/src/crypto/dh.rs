@@ -2,8 +2,8 @@
 //!
 //! Each end computes its own shared secret from what arrived on the wire, so a wrong peer yields a wrong key.
 //!
-//! Left out: groups 5, 15-18 and 20 upwards that AWS lists but no scenario needs, and the q-order tests of RFC 6989
-//! section 2.2, which only concern groups with small subgroups (22-24).
+//! Left out: the other groups that AWS lists (5, 15 to 18 and 21 to 24), and the q-order test of RFC 6989 section 2.2,
+//! which concerns groups with small subgroups (22 to 24).
 
 use std::sync::Arc;
 
@@ -63,8 +63,9 @@ impl DhGroup {
     }
 
     /// Octets of a private value. A MODP exponent of twice the group's strength loses nothing: group 14 is worth
-    /// about 112 bits (SP 800-57 part 1 table 2), 224 bits of exponent (RFC 7919 appendix A.1 asks for 225,
-    /// RFC 3526 section 8 for 220 to 320); 256 covers it, and full-length exponents would cost eight times as much.
+    /// about 112 bits (SP 800-57 part 1 table 2), 224 bits of exponent (RFC 7919 appendix A.1 asks for 225, RFC 3526
+    /// section 8 for 220 to 320); 256 covers it, and an exponent as long as the modulus would cost eight times as
+    /// much.
     const fn private_len(self) -> usize {
         match self {
             Self::Modp1024 | Self::Modp2048 | Self::Ecp256 => 32,

@@ -8,7 +8,8 @@
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
 //!
 //! Randomness is always an argument, so that a world is a function of its seed. Keys live in [`Secret`], which prints
-//! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on purpose.
+//! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on
+//! purpose.
 //!
 //! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption, signatures.
 

@@ -170,8 +170,8 @@ mod tests {
         );
     }
 
-    /// NIST CAVP, SP 800-135 KDF validation, IKEv2 with SHA-1: SKEYSEED, the 132 octets of SK_*, and the SKEYSEED of
-    /// a rekeyed IKE_SA (RFC 7296 sections 2.14 and 2.18).
+    /// NIST CAVP, SP 800-135 KDF validation, IKEv2 with SHA-1: SKEYSEED, the 132 octets of SK_*, KEYMAT of a CHILD_SA, and
+    /// the SKEYSEED of a rekeyed IKE_SA (RFC 7296 sections 2.14, 2.17 and 2.18).
     #[test]
     fn ikev2_key_derivation_cavp() {
         let (ni, nr) = (hex("32b50d5f4a3763f3"), hex("9206a04b26564cb1"));
@@ -191,6 +191,18 @@ mod tests {
                  5c55b648a194ae587b0088d52204b702c979fa280870d2ed41efa9c549fd1119
                  8af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435
                  a7a56cc4"
+            )
+        );
+
+        // KEYMAT of the first CHILD_SA (RFC 7296 section 2.17).
+        assert_eq!(
+            *prf.prf_plus(&keys[..20], &[&ni, &nr], 132),
+            *hex(
+                "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
+                 1a8e7b5d1cdabd9560b2d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee7181
+                 4ca6dbc8bb51b6309f5b9545c7eb35cf5580b1e521a8fe20754a2d883ba0c2cf
+                 285f524aea6545b33106bc03e614296d319d41d4b50b3f510b1c0a22f3e66499
+                 4d234cb4"
             )
         );
 

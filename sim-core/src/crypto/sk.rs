@@ -84,8 +84,8 @@ impl SkKeys {
         encryption.iv_len() + text + self.suite.icv_len()
     }
 
-    /// Appends the sealed `inner` payloads to `message`, which holds everything up to and including the SK generic header,
-    /// with all its length fields final (see [`SkKeys::sealed_len`]): they are authenticated.
+    /// Appends the sealed `inner` payloads to `message`, which holds everything up to and including the SK generic
+    /// header, with all its length fields final (see [`SkKeys::sealed_len`]): they are authenticated.
     pub fn seal(&mut self, message: &mut Vec<u8>, inner: &[u8], rng: &mut Rng) {
         let header_len = message.len();
         let iv_len = self.suite.encryption().iv_len();
@@ -105,8 +105,8 @@ impl SkKeys {
         self.protection().seal(message, header_len);
     }
 
-    /// Opens `message` in place and returns where its inner payloads are. `header_len` counts everything up to and including
-    /// the SK generic header; the ICV ends the message (SK is always last, RFC 7296 section 3.14).
+    /// Opens `message` in place and returns where its inner payloads are. `header_len` counts everything up to and
+    /// including the SK generic header; the ICV ends the message (SK is always last, RFC 7296 section 3.14).
     pub fn open(&self, message: &mut [u8], header_len: usize) -> Result<Range<usize>, SkError> {
         let text = self.protection().open(message, header_len)?;
         let pad_length = *message[text.clone()].last().ok_or(SkError::PadLength)?;

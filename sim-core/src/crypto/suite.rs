@@ -207,12 +207,17 @@ struct Inner {
 
 enum Cipher {
     Gcm { key: LessSafeKey, salt: [u8; 4] },
-    Cbc { aes: Aes, mac: KeyedMac },
+    Cbc(Box<Cbc>),
+}
+
+struct Cbc {
+    aes: Aes,
+    mac: KeyedMac,
 }
 
 enum Aes {
-    Aes128(Box<Aes128>),
-    Aes256(Box<Aes256>),
+    Aes128(Aes128),
+    Aes256(Aes256),
 }
 
 enum KeyedMac {
@@ -236,20 +241,18 @@ impl Protection {
             key: LessSafeKey::new(UnboundKey::new(algorithm, key).expect(KEY_LENGTH)),
             salt: salt.try_into().expect(KEY_LENGTH),
         };
-        let cbc = |aes| Cipher::Cbc {
-            aes,
-            mac: KeyedMac::new(suite.integrity, integrity_key),
+        let cbc = |aes| {
+            let mac = KeyedMac::new(suite.integrity, integrity_key);
+            Cipher::Cbc(Box::new(Cbc { aes, mac }))
         };
         let cipher = match suite.encryption {
             Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
             Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
             Encryption::AesCbc128 => {
-                let aes = Aes128::new_from_slice(key).expect(KEY_LENGTH);
-                cbc(Aes::Aes128(Box::new(aes)))
+                cbc(Aes::Aes128(Aes128::new_from_slice(key).expect(KEY_LENGTH)))
             }
             Encryption::AesCbc256 => {
-                let aes = Aes256::new_from_slice(key).expect(KEY_LENGTH);
-                cbc(Aes::Aes256(Box::new(aes)))
+                cbc(Aes::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH)))
             }
         };
         Self(Arc::new(Inner { suite, cipher }))
@@ -260,8 +263,9 @@ impl Protection {
         self.0.suite
     }
 
-    /// Encrypts the text of `message` and writes its ICV. The caller has laid out `header | IV | text | room for the ICV`
-    /// with a header of `header_len` octets; the IV is never used twice with AES-GCM, unpredictable with AES-CBC.
+    /// Encrypts the text of `message` and writes its ICV. The caller has laid out `header | IV | text | room for the
+    /// ICV` with a header of `header_len` octets; the IV is never used twice with AES-GCM, unpredictable with
+    /// AES-CBC.
     ///
     /// # Panics
     /// If the text is not a multiple of [`Encryption::block_len`] or there is no room.
@@ -280,11 +284,11 @@ impl Protection {
                     .expect("AES-GCM seals every text below 64 GiB");
                 icv.copy_from_slice(tag.as_ref());
             }
-            Cipher::Cbc { aes, mac } => {
+            Cipher::Cbc(cbc) => {
                 let (iv, text) = message[header_len..icv_at].split_at_mut(16);
-                aes.encrypt(iv, text);
+                cbc.aes.encrypt(iv, text);
                 let (authenticated, icv) = message.split_at_mut(icv_at);
-                icv.copy_from_slice(&mac.tag(authenticated)[..icv.len()]);
+                icv.copy_from_slice(&cbc.mac.tag(authenticated)[..icv.len()]);
             }
         }
     }
@@ -307,14 +311,14 @@ impl Protection {
                 key.open_in_place(nonce(salt, iv), Aad::from(&*aad), sealed)
                     .map_err(|_| OpenError::BadIcv)?;
             }
-            Cipher::Cbc { aes, mac } => {
+            Cipher::Cbc(cbc) => {
                 let (authenticated, icv) = message.split_at_mut(icv_at);
-                let expected = mac.tag(authenticated);
+                let expected = cbc.mac.tag(authenticated);
                 if !bool::from(expected[..icv.len()].ct_eq(icv)) {
                     return Err(OpenError::BadIcv);
                 }
                 let (iv, text) = authenticated[header_len..].split_at_mut(16);
-                aes.decrypt(iv, text);
+                cbc.aes.decrypt(iv, text);
             }
         }
         Ok(text_at..icv_at)
@@ -346,8 +350,8 @@ impl Aes {
             cbc::Encryptor::inner_iv_init(aes, &iv).encrypt_blocks(blocks);
         }
         match self {
-            Self::Aes128(aes) => cbc(&**aes, iv, text),
-            Self::Aes256(aes) => cbc(&**aes, iv, text),
+            Self::Aes128(aes) => cbc(aes, iv, text),
+            Self::Aes256(aes) => cbc(aes, iv, text),
         }
     }
 
@@ -358,8 +362,8 @@ impl Aes {
             cbc::Decryptor::inner_iv_init(aes, &iv).decrypt_blocks(blocks);
         }
         match self {
-            Self::Aes128(aes) => cbc(&**aes, iv, text),
-            Self::Aes256(aes) => cbc(&**aes, iv, text),
+            Self::Aes128(aes) => cbc(aes, iv, text),
+            Self::Aes256(aes) => cbc(aes, iv, text),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! ESP (RFC 4303 section 2) and its encapsulation in UDP (RFC 3948): header, trailer, and what a datagram on port 4500 is.
+//! ESP (RFC 4303 section 2) and its encapsulation in UDP (RFC 3948): header, trailer, and what a datagram on port
+//! 4500 is.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -15,7 +16,7 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 //!
-//! IV, text and ICV depend on the algorithms of the SA and are [`crate::proto::esp`]'s concern.
+//! IV, text and ICV depend on the algorithms of the SA, so they have no fields here.
 
 use super::WireError;
 
@@ -236,7 +237,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn trailer_parse_after_emit_is_identity(payload in prop::collection::vec(any::<u8>(), 0..64), align in 1usize..=256, next_header: u8) {
+        fn trailer_parse_after_emit_is_identity(
+            payload in prop::collection::vec(any::<u8>(), 0..64),
+            align in 1usize..=256,
+            next_header: u8,
+        ) {
             let trailer = Trailer::new(payload.len(), align, next_header);
             prop_assert!(trailer.text_len().is_multiple_of(align));
             let mut text = payload.clone();

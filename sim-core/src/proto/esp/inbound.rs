@@ -68,12 +68,12 @@ impl InboundSa {
         &self.window
     }
 
-    /// Opens a sealed packet in place, in the order of RFC 4303 section 3.4: looks at the window, authenticates and decrypts, and
-    /// only then commits to the window. `packet` is an IPv4 packet for this end, reassembled, with its SPI looked up.
-    /// If it opens, the inner packet is left.
+    /// Opens a sealed packet in place, in the order of RFC 4303 section 3.4: looks at the window, authenticates and
+    /// decrypts, and only then commits to the window. `packet` is an IPv4 packet for this end, reassembled, with its
+    /// SPI looked up. If it opens, the inner packet is left.
     ///
     /// # Errors
-    /// Why it went no further. Up to [`DropReason::BadIcv`] the SA is unchanged; the packet's bytes are then unspecified.
+    /// Why it went no further; the packet's bytes are then unspecified. Before it authenticates, the SA is unchanged.
     pub fn open(&mut self, packet: &mut Packet) -> Result<Opened, DropReason> {
         let (opened, outer_tos, message) = self.locate(packet.bytes())?;
         if !self.window.check(opened.sequence) {

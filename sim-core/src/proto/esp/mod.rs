@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner IPv4 packet | padding, trailer | ICV |
-//!                                             |    |<-------- encrypted ------------>|
-//!                                  |<------------- authenticated ------------------->|
+//!                                                  |<------------ encrypted ------------->|
+//!                                  |<------------------ authenticated ------------------->|
 //! ```
 //!
-//! An SA is one direction. [`OutboundSa::seal`] wraps a packet in place in its head- and tailroom, [`InboundSa::open`]
-//! takes everything off again; neither allocates. An SA has no timers: [`crate::proto::ike`] makes, rekeys and deletes it.
+//! An SA is one direction. [`OutboundSa::seal`] wraps a packet in place in its head- and tailroom,
+//! [`InboundSa::open`] takes everything off again; neither allocates. An SA has no timers: IKE makes, rekeys
+//! and deletes it.
 //!
-//! Left out, with the section that describes it: extended sequence numbers (RFC 4303 section 2.2.1; AWS does not offer
-//! them), transport mode (3.1.1), traffic flow confidentiality padding and dummy packets as a sender (2.6, 2.7; padding is
-//! accepted), lifetimes in octets (RFC 4301 section 4.4.2.1), multiple or port selectors in the SA (4.4.1.1), and the drop of
+//! Left out, with the section that describes it: extended sequence numbers (RFC 4303 section 2.2.1), transport mode
+//! (3.1.1), traffic flow confidentiality padding and dummy packets as a sender (2.6, 2.7; padding is accepted),
+//! lifetimes in octets (RFC 4301 section 4.4.2.1), multiple or port selectors in the SA (4.4.1.1), and the drop of
 //! packets that met congestion without being ECN-capable (RFC 6040 section 4.2; they pass unmarked, RFC 4301 note 6).
 
 mod inbound;

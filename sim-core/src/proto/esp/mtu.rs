@@ -33,8 +33,8 @@ mod tests {
     use super::*;
     use crate::crypto::suite::{Encryption, Integrity};
 
-    /// AWS Site-to-Site VPN User Guide, "Best practices for your customer gateway device": MTU and MSS by algorithms and NAT-T,
-    /// over a path of 1,500 octets. All rows.
+    /// AWS Site-to-Site VPN User Guide, "Best practices for your customer gateway device": MTU and MSS by algorithms
+    /// and NAT-T, over a path of 1,500 octets. All rows.
     #[test]
     fn the_table_that_aws_publishes() {
         use Encryption::{AesCbc128, AesCbc256, AesGcm16_128, AesGcm16_256};

@@ -9,8 +9,9 @@ pub struct ReplayWindow {
     size: u32,
     /// The highest number received; 0 before the first.
     highest: u32,
-    /// One bit a number, 64 to a word, words as a ring. A power of two words, and at least one word more than the window
-    /// fills: the word into which the window moves is cleared before a number that is still covered could share it.
+    /// One bit a number, 64 to a word, words as a ring. A power of two words, and at least one word more than the
+    /// window fills: the word into which the window moves is cleared before a number that is still covered could
+    /// share it.
     seen: Box<[u64]>,
 }
 
@@ -64,7 +65,7 @@ impl ReplayWindow {
     }
 
     fn place(&self, number: u32) -> (usize, u64) {
-        let word = number as usize / 64 & (self.seen.len() - 1);
+        let word = (number as usize / 64) & (self.seen.len() - 1);
         (word, 1 << (number % 64))
     }
 }

@@ -130,7 +130,8 @@ fn opens_what_another_implementation_seals() {
     assert_eq!(packet.bytes(), inner().bytes());
 }
 
-/// RFC 7296 section 2.17: initiator's direction first, encryption (with its salt, RFC 4106 section 8.1) before integrity.
+/// RFC 7296 section 2.17: initiator's direction first, encryption (with its salt, RFC 4106 section 8.1) before
+/// integrity.
 #[test]
 fn keymat_is_cut_in_the_order_of_the_rfc() {
     let gcm_keymat: Vec<u8> = (0..72).collect();
@@ -286,7 +287,8 @@ fn a_packet_opens_once() {
     }
 }
 
-/// RFC 4303 section 3.4.3: the window moves after the ICV verifies. A forged number far ahead must not shut out the rest.
+/// RFC 4303 section 3.4.3: the window moves after the ICV verifies. A forged number far ahead must not shut out the
+/// rest.
 #[test]
 fn no_changed_bit_opens_or_moves_the_window() {
     for suite in suites() {
@@ -460,7 +462,8 @@ fn a_cloned_sa_goes_on_alike() {
 }
 
 proptest! {
-    /// Arbitrary octets behind a correct outer header and SPI: never a panic, never an inner packet, never a moved window.
+    /// Arbitrary octets behind a correct outer header and SPI: never a panic, never an inner packet, never a moved
+    /// window.
     #[test]
     fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..200), in_udp: bool, with_spi: bool) {
         let mut bytes = if with_spi { SPI.to_be_bytes().to_vec() } else { Vec::new() };
