@@ -14,7 +14,7 @@ use smoltcp::time::{Duration as SmolDuration, Instant as SmolInstant};
 use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, TcpControl, TcpSeqNumber};
 
 use super::device::Device;
-use super::flight::Flight;
+use super::flight::{Flight, MAX_RTO};
 use super::segment::{self, HEADERS, Segment, Sent};
 use super::{Event, MIN_MTU, Output, Profile, TcpConfig};
 use crate::packet::Packet;
@@ -143,7 +143,7 @@ impl Connection {
         let mut socket = Socket::new(buffer(config.receive_buffer), buffer(TRANSMIT_BUFFER));
         socket.set_nagle_enabled(false);
         socket.set_congestion_control(CongestionControl::Reno);
-                socket.set_ack_delay(
+        socket.set_ack_delay(
             config
                 .ack_delay
                 .map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)),
@@ -211,6 +211,9 @@ impl Connection {
         if segment.control == TcpControl::Syn {
             self.peer_mss = segment.mss;
         }
+        if self.idle_duplicate(segment) {
+            return;
+        }
         self.persisting = segment.window == 0 && segment.control != TcpControl::Rst;
         let local_mss = self.local_mss();
         let copy = self.device.deliver(segment.packet);
@@ -263,7 +266,10 @@ impl Connection {
             return;
         }
         self.ended = true;
-        if matches!(self.state(), State::SynSent | State::Listen | State::TimeWait) {
+        if matches!(
+            self.state(),
+            State::SynSent | State::Listen | State::TimeWait
+        ) {
             return self.forget();
         }
         self.sockets.get_mut::<Socket>(self.socket).abort();
@@ -349,23 +355,51 @@ impl Connection {
         Some(Instant::from_nanos(at.total_micros().max(0) as u64 * 1_000))
     }
 
-    /// Makes smoltcp's retransmission timer expire now, by polling it at the instant it waits for. That instant stays between
-    /// these lines: what it starts (its next expiry) is later than ours, and round trips that were repeated are no samples.
+    /// Makes smoltcp's retransmission timer expire now, by polling it past the instant it waits for. Its next expiry then lies
+    /// beyond ours, so that its own RTO never interferes; the ACK of new octets brings it back to the present, and octets that
+    /// were sent again are no round-trip samples.
     fn expire(&mut self, now: Instant) {
         let before = self.flight.expiry();
-        // A delayed ACK may be waiting for an earlier instant: it goes first, then the retransmission.
-        for _ in 0..2 {
-            let Some(at) = self.smoltcp_wake() else { break };
-            let at = smol(at.max(now));
+        if let Some(at) = self.smoltcp_wake() {
+            let beyond = smol(at.max(now) + MAX_RTO);
             self.iface
-                .poll_egress(at, &mut self.device, &mut self.sockets);
+                .poll_egress(beyond, &mut self.device, &mut self.sockets);
             self.clock(now);
             self.collect(true);
-            if self.dead || self.flight.expiry() != before {
-                return;
+        }
+        if self.flight.expiry() == before {
+            self.flight.postpone(floor(now));
+            if self.overdue() {
+                self.give_up();
             }
         }
-        self.flight.postpone(floor(now));
+    }
+
+    /// A duplicate ACK while nothing but a FIN is in flight tells nothing (RFC 5681 section 2 counts those of data). smoltcp
+    /// would take three of them for the loss of data, stop its timer for a fast retransmission, find no data, and never repeat
+    /// the FIN.
+    fn idle_duplicate(&self, segment: &Segment<'_>) -> bool {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        matches!(
+            socket.state(),
+            State::FinWait1 | State::Closing | State::LastAck
+        ) && socket.send_queue() == 0
+            && segment.len == 0
+            && segment.control == TcpControl::None
+            && segment.ack == Some(self.fed)
+    }
+
+    fn overdue(&self) -> bool {
+        let timeout = self.config.user_timeout;
+        self.flight
+            .oldest()
+            .is_some_and(|oldest| floor(self.now).since(oldest) >= timeout)
+    }
+
+    fn give_up(&mut self) {
+        self.device.tx.clear();
+        self.end(Event::TimedOut);
+        self.forget();
     }
 
     /// Lets smoltcp send, reads what it received, feeds it, until nothing moves. `timer` says that time alone called.
@@ -463,8 +497,12 @@ impl Connection {
         }
         let socket = self.sockets.get::<Socket>(self.socket);
         let fin = self.fin_given
-            && matches!(socket.state(), State::FinWait2 | State::TimeWait | State::Closed);
-        let una = TcpSeqNumber(self.fed.0.wrapping_sub(socket.send_queue() as i32)) + usize::from(fin);
+            && matches!(
+                socket.state(),
+                State::FinWait2 | State::TimeWait | State::Closed
+            );
+        let una =
+            TcpSeqNumber(self.fed.0.wrapping_sub(socket.send_queue() as i32)) + usize::from(fin);
         self.flight.acked(floor(self.now), una);
         if self.recovering.is_some_and(|all| all <= una) {
             self.recovering = None;
@@ -517,9 +555,7 @@ impl Connection {
                     segment::advance(&mut packet, next);
                 }
             } else if !self.note(&sent, timer) {
-                self.device.tx.clear();
-                self.end(Event::TimedOut);
-                self.forget();
+                self.give_up();
                 return true;
             }
             self.transmit(packet);
@@ -562,8 +598,7 @@ impl Connection {
         }
         self.flight.sent_again(end);
         if timer && !self.persisting {
-            let oldest = self.flight.oldest().unwrap_or(now);
-            if !sent.syn && now.since(oldest) >= self.config.user_timeout {
+            if !sent.syn && self.overdue() {
                 return false;
             }
             let probe = self.flight.expired(now);

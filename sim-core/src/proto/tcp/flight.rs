@@ -11,8 +11,8 @@ use crate::time::{Duration, Instant};
 
 /// RTO before the first round-trip sample (RFC 6298 section 2.1).
 const INITIAL_RTO: Duration = Duration::from_secs(1);
-/// Upper bound of the RTO (RFC 6298 section 2.5); smoltcp's own, so that neither clock overtakes the other.
-const MAX_RTO: Duration = Duration::from_secs(60);
+/// Upper bound of the RTO (RFC 6298 section 2.5) on Linux (`TCP_RTO_MAX`).
+pub(super) const MAX_RTO: Duration = Duration::from_secs(120);
 /// Lower bound of the variance term on Linux (`tcp_rto_min`).
 const LINUX_RTO_MIN: Duration = Duration::from_millis(200);
 
@@ -55,7 +55,9 @@ impl Flight {
 
     /// The timer expired and a segment was sent again. Returns true if that was only a tail loss probe.
     pub(super) fn expired(&mut self, now: Instant) -> bool {
-        let probe = !self.probed && self.backoff == 0 && self.sent.len() == 1 && self.srtt.is_some();
+        // A sample exists from the handshake on: a SYN is never a probe.
+        let probe =
+            !self.probed && self.backoff == 0 && self.sent.len() == 1 && self.srtt.is_some();
         self.probed = true;
         if !probe {
             self.backoff += 1;
@@ -108,7 +110,7 @@ impl Flight {
     fn sample(&mut self, rtt: Duration) {
         let Some(srtt) = self.srtt else {
             self.srtt = Some(rtt);
-            self.rttvar = rtt / 2;
+            self.rttvar = micros(rtt / 2);
             return;
         };
         let error = rtt.saturating_sub(srtt).max(srtt.saturating_sub(rtt));

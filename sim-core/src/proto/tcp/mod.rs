@@ -10,7 +10,7 @@
 //!
 //! | | [`Profile::Linux`] | [`Profile::Rfc`] |
 //! |---|---|---|
-//! | RTO (RFC 6298) | SRTT + max(4 RTTVAR, 200 ms) | max(SRTT + 4 RTTVAR, 1 s) |
+//! | RTO (RFC 6298) | SRTT + max(4 RTTVAR, 200 ms), at most 120 s | max(SRTT + 4 RTTVAR, 1 s), at most 60 s |
 //! | lone segment without ACK | first expiry is a tail loss probe (RFC 8985 section 7) and does not back off | backs off at once |
 //! | after an RTO | only octets that were sent before are sent again; what the application writes waits until all of them are acknowledged | new octets go out as the window allows |
 //!
@@ -31,9 +31,11 @@
 //!   several segments are in flight, no ECN (RFC 3168), no TCP-MD5 or TCP-AO (RFC 2385, RFC 5925), no urgent data;
 //! - Reno from an initial window of 2,048 octets instead of CUBIC from ten segments (RFC 6928): a first burst of UPDATEs takes
 //!   one or two round trips more;
-//! - RTO and its doubling end at 60 s (Linux: 120 s); TIME-WAIT lasts 10 s (Linux 60 s, RFC 9293: 2 MSL), and a SYN for a 4-tuple in it gets a
+//! - TIME-WAIT lasts 10 s (Linux 60 s, RFC 9293: 2 MSL), and a SYN for a 4-tuple in it gets a
 //!   challenge ACK, never a new connection; no SYN cookies and no limit on half-open connections;
 //! - a lowered path MTU (RFC 1191) shapes the next transmission, and the oversized segment is repeated by its RTO, not at once;
+//! - a SYN that comes again does not draw the SYN,ACK at once, only its own timer repeats it; a peer that closes its window while
+//!   data is in flight is probed only after its next segment (smoltcp);
 //! - [`Connection::close`] ends the sending half only (as `shutdown(SHUT_WR)`): data that still arrives is delivered, not reset.
 //!
 //! Time in smoltcp is whole microseconds. Instants are rounded down on the way in and every wake is a whole multiple of

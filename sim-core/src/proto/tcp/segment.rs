@@ -53,20 +53,25 @@ impl<'a> Segment<'a> {
         }
         let (src, dst) = (ip.src_addr(), ip.dst_addr());
         // RFC 9293 section 3.9.2.3 (MUST-63): an invalid source is ignored, as is a destination that is not one host.
-        let unicast = |a: core::net::Ipv4Addr| {
-            !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast()
-        };
+        let unicast =
+            |a: core::net::Ipv4Addr| !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast();
         if !unicast(src) || !unicast(dst) {
             return Err(DropReason::Malformed);
         }
         let header_len = usize::from(ip.header_len());
         let packet = &bytes[..usize::from(ip.total_len())];
-        let tcp = TcpPacket::new_checked(&packet[header_len..]).map_err(|_| DropReason::Malformed)?;
+        let tcp =
+            TcpPacket::new_checked(&packet[header_len..]).map_err(|_| DropReason::Malformed)?;
         if !tcp.verify_checksum(&src.into(), &dst.into()) {
             return Err(DropReason::BadChecksum);
         }
-        let repr = TcpRepr::parse(&tcp, &src.into(), &dst.into(), &ChecksumCapabilities::ignored())
-            .map_err(|_| DropReason::Malformed)?;
+        let repr = TcpRepr::parse(
+            &tcp,
+            &src.into(),
+            &dst.into(),
+            &ChecksumCapabilities::ignored(),
+        )
+        .map_err(|_| DropReason::Malformed)?;
         Ok(Self {
             packet,
             src: SocketAddrV4::new(src, repr.src_port),

@@ -133,7 +133,9 @@ impl Stack {
             Err(reason) => return self.out.push_back(StackOutput::Ignored(reason)),
         };
         if !self.addresses.contains(segment.dst.ip()) {
-            return self.out.push_back(StackOutput::Ignored(DropReason::NotForMe));
+            return self
+                .out
+                .push_back(StackOutput::Ignored(DropReason::NotForMe));
         }
         match self.by_ends.get(&(segment.dst, segment.src)) {
             Some(&id) => self.touch(id, |c| c.handle_segment(now, &segment)),
@@ -168,8 +170,7 @@ impl Stack {
 
     /// Serves every connection whose wake is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(at, id)) = self.wakes.first().filter(|(at, _)| *at <= now) {
-            debug_assert!(at <= now);
+        while let Some(&(_, id)) = self.wakes.first().filter(|(at, _)| *at <= now) {
             self.touch(id, |c| c.handle_timeout(now));
         }
     }
@@ -212,7 +213,9 @@ impl Stack {
             return self.refuse(segment);
         };
         if segment.ttl < config.min_ttl {
-            return self.out.push_back(StackOutput::Ignored(DropReason::TtlTooLow));
+            return self
+                .out
+                .push_back(StackOutput::Ignored(DropReason::TtlTooLow));
         }
         if segment.opens() {
             let connection =
@@ -228,13 +231,16 @@ impl Stack {
         if segment.ack.is_some() {
             return self.refuse(segment);
         }
-        self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
+        self.out
+            .push_back(StackOutput::Ignored(DropReason::PortUnreachable));
     }
 
     fn refuse(&mut self, segment: &Segment<'_>) {
-        self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
+        self.out
+            .push_back(StackOutput::Ignored(DropReason::PortUnreachable));
         if let Some(packet) = segment.reset(RESET_TTL, RESET_DSCP) {
-            self.out.push_back(StackOutput::Transmit { conn: None, packet });
+            self.out
+                .push_back(StackOutput::Transmit { conn: None, packet });
         }
     }
 
@@ -243,8 +249,14 @@ impl Stack {
         let first = self.rng.below(u64::from(n)) as u16;
         (0..n)
             .map(|i| EPHEMERAL.start + (first + i) % n)
-            .find(|&port| !self.by_ends.contains_key(&(SocketAddrV4::new(local, port), remote)))
-            .expect("invariant: a host has fewer connections to one peer's port than ephemeral ports")
+            .find(|&port| {
+                !self
+                    .by_ends
+                    .contains_key(&(SocketAddrV4::new(local, port), remote))
+            })
+            .expect(
+                "invariant: a host has fewer connections to one peer's port than ephemeral ports",
+            )
     }
 
     fn insert(&mut self, connection: Connection) -> ConnId {
