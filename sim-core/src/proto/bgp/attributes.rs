@@ -412,19 +412,12 @@ impl Found {
         reachable: bool,
     ) -> Result<Option<Attributes>, Notification> {
         let missing = |code| Notification::new(Notification::MISSING_ATTRIBUTE, [code]);
-        let (Some(origin), Some(as_path), Some(next_hop)) =
-            (self.origin, self.as_path.take(), self.next_hop)
-        else {
-            let first = match (self.origin, self.next_hop) {
-                (None, _) => code::ORIGIN,
-                (Some(_), None) if self.as_path.is_some() => code::NEXT_HOP,
-                (Some(_), _) => code::AS_PATH,
-            };
-            return if reachable {
-                Err(missing(first))
-            } else {
-                Ok(None)
-            };
+        let (origin, as_path, next_hop) = match (self.origin, self.as_path.take(), self.next_hop) {
+            (Some(origin), Some(as_path), Some(next_hop)) => (origin, as_path, next_hop),
+            _ if !reachable => return Ok(None),
+            (None, _, _) => return Err(missing(code::ORIGIN)),
+            (_, None, _) => return Err(missing(code::AS_PATH)),
+            (_, _, None) => return Err(missing(code::NEXT_HOP)),
         };
         let external = session.is_external();
         if !external && reachable && self.local_pref.is_none() {

@@ -110,7 +110,8 @@ pub struct PeerConfig {
     pub listen_after_failure: bool,
     /// Which timers are jittered.
     pub jitter: Jitter,
-    /// What we say we can do.
+    /// What we say we can do. Without `four_octet_as` we are an old speaker towards the peer, though one that still
+    /// understands AS4_PATH.
     pub capabilities: Capabilities,
     /// Most prefixes we take before Cease 6/1 (RFC 4486); AWS documents 100 from a customer gateway.
     pub max_prefixes: Option<u32>,

@@ -38,7 +38,7 @@ impl Speaker {
         for prefix in update.reachable {
             let peer = &mut self.peers[id.index()];
             peer.adj_in.insert(prefix, Arc::clone(&attributes));
-            self.import(id, slot, prefix, &attributes, &mut import);
+            self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
     }
@@ -51,6 +51,7 @@ impl Speaker {
         prefix: Ipv4Net,
         attributes: &Arc<Attributes>,
         import: &mut Importer,
+        cause: Reason,
     ) {
         let peer = &self.peers[id.index()];
         let verdict = import.route(self.local_as, peer, slot, prefix, attributes);
@@ -63,7 +64,7 @@ impl Speaker {
         };
         // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
         let reason = match usable {
-            Some(_) => Reason::Learned,
+            Some(_) => cause,
             None => Reason::Withdrawn,
         };
         self.place(prefix, Some(id), usable, reason);
@@ -184,7 +185,8 @@ impl Speaker {
         let held = core::mem::take(&mut self.peers[id.index()].adj_in);
         let mut import = Importer::default();
         for (prefix, attributes) in &held {
-            self.import(id, slot, prefix, attributes, &mut import);
+            let reason = Reason::Configured;
+            self.import(id, slot, prefix, attributes, &mut import, reason);
         }
         self.peers[id.index()].adj_in = held;
     }

@@ -340,6 +340,7 @@ const fn open_sent(event: Event) -> Transition {
         E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
             go(S::OpenSent, &[])
         }
+        E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenSent, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
         E::AutomaticStop
         | E::HoldTimerExpires
@@ -361,8 +362,6 @@ const fn open_sent(event: Event) -> Transition {
         E::ConnectRetryTimerExpires
         | E::KeepaliveTimerExpires
         | E::DelayOpenTimerExpires
-        | E::TcpConnected
-        | E::TcpConnectedDelayOpen
         | E::OpenDelayOpen
         | E::Keepalive
         | E::Update
@@ -376,6 +375,7 @@ const fn open_confirm(event: Event) -> Transition {
         E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
             go(S::OpenConfirm, &[])
         }
+        E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenConfirm, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
         E::AutomaticStop
         | E::HoldTimerExpires
@@ -388,8 +388,6 @@ const fn open_confirm(event: Event) -> Transition {
         E::Keepalive => go(S::Established, &[RestartHold, BeginRoutes]),
         E::ConnectRetryTimerExpires
         | E::DelayOpenTimerExpires
-        | E::TcpConnected
-        | E::TcpConnectedDelayOpen
         | E::Open
         | E::OpenDelayOpen
         | E::Update
@@ -403,6 +401,7 @@ const fn established(event: Event) -> Transition {
         E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
             go(S::Established, &[])
         }
+        E::TcpConnected | E::TcpConnectedDelayOpen => go(S::Established, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, EndRoutes, ResetCounter]),
         E::AutomaticStop
         | E::HoldTimerExpires
@@ -417,11 +416,8 @@ const fn established(event: Event) -> Transition {
         E::Keepalive => go(S::Established, &[RestartHold]),
         E::Update => go(S::Established, &[RestartHold, TakeUpdate]),
         E::RouteRefresh => go(S::Established, &[ResendRoutes]),
-        E::ConnectRetryTimerExpires
-        | E::DelayOpenTimerExpires
-        | E::TcpConnected
-        | E::TcpConnectedDelayOpen
-        | E::Open
-        | E::OpenDelayOpen => go(S::Idle, &[NotifyFsmError, Drop, EndRoutes, CountRetry]),
+        E::ConnectRetryTimerExpires | E::DelayOpenTimerExpires | E::Open | E::OpenDelayOpen => {
+            go(S::Idle, &[NotifyFsmError, Drop, EndRoutes, CountRetry])
+        }
     }
 }

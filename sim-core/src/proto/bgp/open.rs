@@ -86,6 +86,8 @@ pub struct Expected {
     pub router_id: Ipv4Addr,
     /// The AS that the configuration names for the peer.
     pub remote_as: u32,
+    /// We count in four octets. If not, the peer's AS is what its two octets say.
+    pub four_octet_as: bool,
 }
 
 impl Open {
@@ -134,7 +136,8 @@ impl Open {
             false => return Err(error(Notification::OPEN_UNSPECIFIC)),
         };
         let two_octets = u16::from_be_bytes([*a0, *a1]);
-        let asn = parameters.asn.unwrap_or(u32::from(two_octets));
+        let four_octets = parameters.asn.filter(|_| expected.four_octet_as);
+        let asn = four_octets.unwrap_or(u32::from(two_octets));
         // RFC 6793 section 4.2.1: AS 0 in the capability is as wrong as any other mismatch.
         if asn != expected.remote_as || asn == 0 {
             return Err(error(Notification::BAD_PEER_AS));

@@ -82,7 +82,7 @@ impl Entry {
 pub(super) struct Changed {
     pub from: Option<Best>,
     pub to: Option<Best>,
-    /// The former best route is still usable: a better one came.
+    /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
 
@@ -141,7 +141,8 @@ impl LocRib {
         Some(Changed {
             from: Some(from),
             to: Some(entry.best()),
-            outdone: entry.routes.contains(&former),
+            outdone: entry.best_route().peer != former.peer
+                && entry.routes.iter().any(|route| route.peer == former.peer),
         })
     }
 }

@@ -519,6 +519,7 @@ impl Speaker {
             local_as: self.local_as,
             router_id: self.router_id,
             remote_as: config.remote_as,
+            four_octet_as: config.capabilities.four_octet_as,
         };
         let open = match Open::parse(body, expected) {
             Ok(open) => open,
@@ -532,9 +533,11 @@ impl Speaker {
             return self.raise(now, id, slot, Event::Open, cause);
         }
         let session = Session::negotiate(self.local_as, config, &open);
-        let Some(slot) = self.resolve_collision(now, id, slot, conn, &open) else {
-            return;
-        };
+        let loser = self.collision(id, slot, conn, &open);
+        let dumped = || Cause::notify(Notification::COLLISION, []);
+        if loser == Some(conn) {
+            return self.raise(now, id, slot, Event::CollisionDump, dumped());
+        }
         if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
             fsm.session = Some(session);
         }
@@ -543,33 +546,26 @@ impl Speaker {
             false => Event::Open,
         };
         self.raise(now, id, slot, event, Cause::default());
+        if let Some(slot) = loser.and_then(|conn| self.peers[id.index()].slot_of(conn)) {
+            self.raise(now, id, slot, Event::CollisionDump, dumped());
+        }
     }
 
-    /// Connection collision detection (section 6.8), when an OPEN names the peer of this connection. The connection
-    /// that the speaker with the higher identifier opened stays (of equal ones, the higher AS: RFC 6286 section 2.3);
-    /// an established one stays in any case. Returns where this connection is now, `None` if it lost.
-    fn resolve_collision(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        slot: Slot,
-        conn: ConnId,
-        open: &Open,
-    ) -> Option<Slot> {
-        let other = self.peers[id.index()]
-            .fsm(slot.other())
-            .map(|fsm| fsm.state);
+    /// Connection collision detection (section 6.8), when an OPEN names the peer of this connection: which of two
+    /// connections has to go. The one stays that the speaker with the higher identifier opened (of equal ones, with the
+    /// higher AS: RFC 6286 section 2.3), but an established one stays in any case.
+    fn collision(&self, id: PeerId, slot: Slot, conn: ConnId, open: &Open) -> Option<ConnId> {
+        let other = self.peers[id.index()].fsm(slot.other())?;
+        let other_conn = other.conn.as_ref()?.id;
         let ours_wins = (self.router_id, self.local_as) > (open.identifier, open.asn);
-        let stays = match other {
-            Some(FsmState::Established) => false,
-            Some(FsmState::OpenConfirm) => ours_wins == conn.is_initiated(),
-            Some(FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent)
-            | None => return Some(slot),
+        let stays = match other.state {
+            FsmState::Established => false,
+            FsmState::OpenConfirm => ours_wins == conn.is_initiated(),
+            FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent => {
+                return None;
+            }
         };
-        let loser = if stays { slot.other() } else { slot };
-        let cause = Cause::notify(Notification::COLLISION, []);
-        self.raise(now, id, loser, Event::CollisionDump, cause);
-        self.peers[id.index()].slot_of(conn)
+        Some(if stays { other_conn } else { conn })
     }
 
     /// A timer of a peer expired.
