@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sim_core::packet::{Meta, Packet};
-use sim_core::proto::esp::{DfBit, InboundSa, Outer, OutboundSa, ReplayWindow, SaKeys};
+use sim_core::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys};
 use sim_core::proto::ike::{
     ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind,
 };
@@ -115,7 +115,12 @@ impl Gateway {
         sealed.map_err(|reason| format!("our ESP does not seal a ping: {reason}"))?;
         // The kernel of this end writes the outer headers.
         packet.pop_front(ipv4::HEADER_LEN + udp::HEADER_LEN);
-        self.send(NAT_PORT, self.addresses.remote.into(), NAT_PORT, packet.bytes())
+        self.send(
+            NAT_PORT,
+            self.addresses.remote.into(),
+            NAT_PORT,
+            packet.bytes(),
+        )
     }
 
     /// How many pings were answered.

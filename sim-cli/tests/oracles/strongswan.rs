@@ -10,9 +10,9 @@ use std::sync::mpsc::Receiver;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::Encryption;
-use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
-use sim_core::proto::ike::config::suite_aes128_sha1_group2;
 use sim_core::proto::ike::Input;
+use sim_core::proto::ike::config::suite_aes128_sha1_group2;
+use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -150,7 +150,12 @@ fn live(
 ) -> Outcome {
     clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
     clock.ask("strongSwan's SAs", LIMIT, gateway, inbox, || {
-        let up = ["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report];
+        let up = [
+            "ESTABLISHED, IKEv2",
+            "INSTALLED",
+            suite.ike_report,
+            suite.esp_report,
+        ];
         expect(&strongswan.sas()?, &up)
     })?;
     pings(clock, gateway, inbox, PINGS)?;
@@ -165,12 +170,16 @@ fn live(
     clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| {
         g.carries() && g.spi() != before
     })?;
-    clock.ask("strongSwan's one CHILD_SA", LIMIT, gateway, inbox, || {
-        match strongswan.sas()?.matches("ESP:").count() {
+    clock.ask(
+        "strongSwan's one CHILD_SA",
+        LIMIT,
+        gateway,
+        inbox,
+        || match strongswan.sas()?.matches("ESP:").count() {
             1 => Ok(()),
             n => Err(format!("{n} CHILD_SAs")),
-        }
-    })?;
+        },
+    )?;
     pings(clock, gateway, inbox, PINGS / 10)?;
 
     gateway.handle(clock.now(), Input::Close)?;
