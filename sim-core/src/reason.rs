@@ -51,6 +51,8 @@ codes! {
         TtlExceeded "ttl_exceeded" "the TTL reached zero (RFC 1812 section 5.3.1)",
         FragmentationNeeded "fragmentation_needed" "too big for the next link and DF is set (RFC 1191)",
         ReassemblyTimeout "reassembly_timeout" "not all fragments came in time (RFC 1122 section 3.3.2)",
+        FragmentOverlap "fragment_overlap" "a fragment that repeats or contradicts another of its datagram",
+        ReassemblyFull "reassembly_full" "no room to keep more fragments",
         NotForMe "not_for_me" "not addressed to this host",
         PortUnreachable "port_unreachable" "nobody listens on that port",
         TtlTooLow "ttl_too_low" "the TTL is below what a peer so near must have (RFC 5082)",
@@ -164,6 +166,8 @@ codes! {
         TcpTimer "tcp_timer" "TCP retransmission, persist, delayed ACK or TIME-WAIT",
         ProbeInterval "probe_interval" "next probe",
         ProgrammingDelay "programming_delay" "a table takes time to follow (AWS-internal)",
+        PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
+        EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
     }
 
@@ -207,6 +211,13 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+    }
+}
+
+impl TimerKind {
+    /// True if the timer expires because something expected from the peer did not come.
+    pub const fn waits_for_peer(self) -> bool {
+        matches!(self, Self::DpdIdle | Self::DpdTimeout | Self::Retransmission | Self::HalfOpen | Self::HoldTimer)
     }
 }
 

@@ -1,1 +1,26 @@
-//! Scenarios.
+//! What a person wants to ask: the scenario language, the worlds made from it, and the reports about them.
+//!
+//! A scenario is a RON text ([`schema`] says which). [`Scenario::parse`] judges it whole and either explains every mistake
+//! ([`Diagnostics`]) or holds a [`plan::Plan`]: resolved data that a world can be built from.
+
+pub mod build;
+mod diagnostic;
+pub mod expect;
+pub mod leaf;
+mod make;
+pub mod measure;
+pub mod observe;
+pub mod place;
+pub mod plan;
+mod read;
+pub mod report;
+pub mod run;
+mod scenario;
+pub mod schema;
+pub mod set;
+mod source;
+pub mod underlay;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use run::Simulation;
+pub use scenario::{NoSecrets, Scenario, Secrets};

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
-use crate::id::{Port, RecordId, SessionId};
+use crate::id::{Port, RecordId};
 
 /// Administrative distances that Cisco IOS and FRR use by default. They are a convention of routers, not a standard.
 pub mod distance {
@@ -33,8 +33,8 @@ pub enum RouteSource {
     Connected,
     /// The operator.
     Static,
-    /// The BGP session that it was learned from.
-    Bgp(SessionId),
+    /// The BGP speaker, which knows one best route to a prefix.
+    Bgp,
     /// A gateway that propagates its routes into another table, as a VGW does into a VPC's.
     Propagated,
     /// The underlay, whose routing is computed and not simulated.
@@ -216,6 +216,13 @@ impl Fib {
         })
     }
 
+    /// Names the record that made the best route of `prefix` the best. No effect if there is none.
+    pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
+        if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
+            candidates.best.since = since;
+        }
+    }
+
     /// Removes every candidate of `source` for `prefix`.
     pub fn remove(&mut self, prefix: Ipv4Net, source: RouteSource) -> Option<Change> {
         self.edit(prefix, |routes| routes.retain(|r| r.source != source))
@@ -298,4 +305,182 @@ fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool
         .copied();
     routes.retain(|r| !is_old(r));
     routes.push(kept.unwrap_or(route));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn net(text: &str) -> Ipv4Net {
+        text.parse().unwrap()
+    }
+
+    fn route(prefix: &str, source: RouteSource, distance: u8, metric: u32, port: u16) -> Route {
+        Route {
+            prefix: net(prefix),
+            source,
+            distance,
+            metric,
+            target: Target::port(Port(port)),
+            since: RecordId::GENESIS,
+        }
+    }
+
+    fn port_to(fib: &Fib, destination: [u8; 4]) -> Option<u16> {
+        fib.lookup(destination.into()).map(|r| match r.target {
+            Target::Out { port, .. } => port.0,
+            Target::Blackhole => u16::MAX,
+        })
+    }
+
+    const SESSION: RouteSource = RouteSource::Bgp;
+
+    #[test]
+    fn the_longest_prefix_wins_whatever_it_costs() {
+        let mut fib = Fib::new();
+        fib.insert(route("0.0.0.0/0", RouteSource::Static, 1, 0, 0));
+        fib.insert(route("10.0.0.0/8", RouteSource::Connected, 0, 0, 1));
+        fib.insert(route("10.1.0.0/16", SESSION, 200, 9, 2));
+        fib.insert(route("10.1.2.3/32", RouteSource::Underlay, 255, 9, 3));
+        let to = |d| port_to(&fib, d);
+        assert_eq!((to([10, 1, 2, 3]), to([10, 1, 2, 4])), (Some(3), Some(2)));
+        assert_eq!((to([10, 2, 0, 0]), to([11, 0, 0, 0])), (Some(1), Some(0)));
+        fib.remove(net("0.0.0.0/0"), RouteSource::Static);
+        assert_eq!(port_to(&fib, [11, 0, 0, 0]), None);
+        let prefixes: Vec<_> = fib.iter().map(|r| r.prefix.to_string()).collect();
+        assert_eq!(prefixes, ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32"]);
+    }
+
+    #[test]
+    fn distance_then_metric_then_the_written_order() {
+        let ranked = [
+            route("10.0.0.0/8", RouteSource::Connected, 0, 50, 9),
+            route("10.0.0.0/8", RouteSource::Static, 1, 5, 8),
+            route("10.0.0.0/8", RouteSource::Static, 1, 6, 2),
+            route("10.0.0.0/8", RouteSource::Static, 20, 0, 7),
+            route("10.0.0.0/8", SESSION, 20, 0, 1),
+            route("10.0.0.0/8", SESSION, 20, 0, 4),
+            route("10.0.0.0/8", RouteSource::Propagated, 20, 0, 0),
+        ];
+        for rotation in 0..ranked.len() {
+            let mut arrivals = ranked;
+            arrivals.rotate_left(rotation);
+            let mut fib = Fib::new();
+            for route in arrivals {
+                fib.insert(route);
+            }
+            assert!(fib.candidates(net("10.0.0.0/8")).eq(&ranked));
+        }
+        let mut fib = Fib::new();
+        for route in &ranked[3..] {
+            fib.insert(*route);
+        }
+        fib.insert(route("10.0.0.0/8", SESSION, 20, 1, 5));
+        assert!(
+            fib.lookup_equal([10, 0, 0, 1].into()).eq(&ranked[3..]),
+            "ECMP leaves out the higher metric"
+        );
+    }
+
+    #[test]
+    fn changes_name_the_best_before_and_after() {
+        let mut fib = Fib::new();
+        let bgp = route("10.9.8.7/8", SESSION, 20, 0, 1);
+        let fixed = route("10.0.0.0/8", RouteSource::Static, 1, 0, 2);
+        let stored = Route {
+            prefix: net("10.0.0.0/8"),
+            ..bgp
+        };
+        let change = |before, after| {
+            Some(Change {
+                prefix: net("10.0.0.0/8"),
+                before,
+                after,
+            })
+        };
+        assert_eq!(fib.insert(bgp), change(None, Some(stored)));
+        assert_eq!(fib.insert(fixed), change(Some(stored), Some(fixed)));
+        assert_eq!(fib.set(Route { metric: 7, ..bgp }), None, "not the best");
+        assert_eq!(
+            fib.remove(net("10.0.0.0/8"), RouteSource::Static)
+                .unwrap()
+                .after
+                .unwrap()
+                .metric,
+            7
+        );
+        assert!(
+            fib.remove(net("10.0.0.0/8"), SESSION)
+                .unwrap()
+                .after
+                .is_none()
+        );
+        assert_eq!(fib.remove(net("10.0.0.0/8"), SESSION), None);
+        assert!(fib.is_empty());
+    }
+
+    #[test]
+    fn set_replaces_what_the_source_said_and_insert_adds() {
+        let mut fib = Fib::new();
+        let first = route("10.0.0.0/8", SESSION, 20, 0, 1);
+        let second = route("10.0.0.0/8", SESSION, 20, 0, 2);
+        fib.insert(first);
+        fib.insert(second);
+        assert_eq!(fib.candidates(first.prefix).count(), 2);
+        fib.set(second);
+        assert!(fib.candidates(first.prefix).eq([&second]));
+    }
+
+    #[test]
+    fn a_route_that_says_the_same_keeps_its_age() {
+        let mut fib = Fib::new();
+        let old = route("10.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
+        fib.insert(old);
+        let new = Route {
+            since: RecordId(9),
+            ..old
+        };
+        assert_eq!((fib.insert(new), fib.set(new)), (None, None));
+        let gone = route("10.1.0.0/16", RouteSource::Underlay, 110, 3, 1);
+        let fixed = route("10.1.0.0/16", RouteSource::Static, 200, 0, 5);
+        fib.insert(gone);
+        fib.insert(fixed);
+        let fresh = route("9.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
+        let changes = fib.replace_source(RouteSource::Underlay, [new, fresh]);
+        let expected = [
+            Change {
+                prefix: fresh.prefix,
+                before: None,
+                after: Some(fresh),
+            },
+            Change {
+                prefix: gone.prefix,
+                before: Some(gone),
+                after: Some(fixed),
+            },
+        ];
+        assert_eq!(changes, expected);
+        assert_eq!(fib.best(old.prefix), Some(&old));
+    }
+
+    proptest! {
+        /// Against a linear search over everything that was inserted.
+        #[test]
+        fn lookup_is_a_search(routes in proptest::collection::vec((any::<u32>(), 0..=32u8, 0..3u8, 0..3u16), 1..60), near in any::<prop::sample::Index>(), bits: u8) {
+            let mut fib = Fib::new();
+            let mut all: Vec<Route> = Vec::new();
+            for (address, length, distance, port) in routes {
+                let prefix = Ipv4Net::new(address.into(), length).unwrap().trunc();
+                let new = Route { prefix, ..route("0.0.0.0/0", RouteSource::Static, distance, 0, port) };
+                all.retain(|r| (r.prefix, r.target) != (new.prefix, new.target));
+                all.push(new);
+                fib.insert(new);
+            }
+            let destination = Ipv4Addr::from(u32::from(near.get(&all).prefix.addr()) ^ u32::from(bits));
+            let holds = all.iter().filter(|r| r.prefix.contains(&destination));
+            let expected = holds.min_by_key(|r| (core::cmp::Reverse(r.prefix.prefix_len()), r.rank()));
+            prop_assert_eq!(fib.lookup(destination), expected);
+        }
+    }
 }

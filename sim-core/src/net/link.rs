@@ -33,7 +33,8 @@ const UNITS_PER_OCTET: u64 = 8_000_000_000;
 /// What one direction is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DirectionConfig {
-    /// Bits per second of the transmitter, counting whole IP packets; `None` sends in no time and never queues.
+    /// Bits per second of the transmitter, counting whole IP packets; `None` sends in no time and never queues. Zero
+    /// counts as one.
     pub rate: Option<u64>,
     /// What the queue holds at most. Without a rate there is no queue.
     pub queue: QueueLimit,
@@ -74,6 +75,7 @@ impl Default for DirectionConfig {
 }
 
 /// How much a queue holds. What is being transmitted counts: the octets of it that have not left, and one packet.
+/// An idle transmitter takes any packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueueLimit {
     /// Octets.
@@ -289,7 +291,8 @@ impl Direction {
 
     /// What follows from the configuration.
     fn configured(&mut self) {
-        let c = &self.config;
+        let c = &mut self.config;
+        c.rate = c.rate.map(|rate| rate.max(1));
         self.impaired = c.loss != Loss::None
             || c.jitter != Jitter::None
             || !c.reorder.chance.is_never()
@@ -354,8 +357,8 @@ impl Direction {
             }
         }
         let units = units + self.busy_carry;
-        self.busy_until += Duration::from_nanos(units / rate.max(1));
-        self.busy_carry = units % rate.max(1);
+        self.busy_until += Duration::from_nanos(units / rate);
+        self.busy_carry = units % rate;
         if self.config.queue.packets.is_some() {
             self.departures.push_back(self.busy_until);
         }
@@ -417,6 +420,197 @@ impl Direction {
 
 /// Flips the bit that a 32-bit draw points at, evenly over the packet.
 fn flip_bit(bytes: &mut [u8], draw: u32) {
+    if bytes.is_empty() {
+        return;
+    }
     let bit = ((u64::from(draw) * (bytes.len() as u64 * 8)) >> 32) as usize;
     bytes[bit / 8] ^= 0x80 >> (bit % 8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Meta;
+
+    const BY: RecordId = RecordId(7);
+
+    fn ms(n: u64) -> Instant {
+        Instant::START + Duration::from_millis(n)
+    }
+
+    fn direction(config: DirectionConfig) -> Direction {
+        Direction::new(config, 1, "test")
+    }
+
+    fn send(direction: &mut Direction, now: Instant, octets: usize) -> Fate {
+        direction.offer(now, &mut Packet::zeroed(octets, Meta::default()))
+    }
+
+    /// 1,000 octets at 8 Mb/s take 1 ms.
+    fn slow() -> DirectionConfig {
+        DirectionConfig {
+            rate: Some(8_000_000),
+            delay: Duration::from_millis(10),
+            ..DirectionConfig::default()
+        }
+    }
+
+    #[test]
+    fn transmission_queueing_and_propagation_add_up() {
+        let mut d = direction(slow());
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
+        assert_eq!(
+            send(&mut d, ms(0), 500),
+            Fate::Deliver(ms(11) + Duration::from_micros(500))
+        );
+        assert_eq!(d.backlog(ms(1)), 500);
+        assert_eq!(
+            send(&mut d, ms(5), 1000),
+            Fate::Deliver(ms(16)),
+            "idle again"
+        );
+    }
+
+    #[test]
+    fn the_queue_is_drop_tail_and_a_smaller_packet_may_still_fit() {
+        let queue = QueueLimit {
+            bytes: Some(2500),
+            packets: None,
+        };
+        let mut d = direction(DirectionConfig { queue, ..slow() });
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(12)));
+        assert_eq!(send(&mut d, ms(0), 501), Fate::Drop(DropReason::QueueFull));
+        assert_eq!(
+            send(&mut d, ms(0), 500),
+            Fate::Deliver(ms(12) + Duration::from_micros(500))
+        );
+        let queue = QueueLimit {
+            bytes: Some(10),
+            packets: Some(0),
+        };
+        let mut idle = direction(DirectionConfig { queue, ..slow() });
+        assert_eq!(
+            send(&mut idle, ms(0), 1000),
+            Fate::Deliver(ms(11)),
+            "an idle transmitter takes any packet"
+        );
+    }
+
+    #[test]
+    fn too_big_is_too_big() {
+        let mut d = direction(DirectionConfig::default());
+        assert_eq!(send(&mut d, ms(3), 1500), Fate::Deliver(ms(3)));
+        assert_eq!(
+            send(&mut d, ms(3), 1501),
+            Fate::Drop(DropReason::TooBigForLink)
+        );
+    }
+
+    #[test]
+    fn what_a_blackhole_takes_has_used_the_transmitter() {
+        let mut d = direction(slow());
+        d.set_blackhole(true, BY);
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Drop(DropReason::Blackhole));
+        assert_eq!((d.is_blackhole(), d.changed_by(), d.epoch()), (true, BY, 0));
+        d.set_blackhole(false, RecordId(9));
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(12)));
+        assert_eq!(d.changed_by(), RecordId(9));
+    }
+
+    #[test]
+    fn going_down_ends_an_epoch_and_empties_the_queue() {
+        let mut d = direction(slow());
+        send(&mut d, ms(0), 1000);
+        send(&mut d, ms(0), 1000);
+        d.set_up(true, BY);
+        assert_eq!(
+            (d.epoch(), d.changed_by()),
+            (0, RecordId::GENESIS),
+            "it was up"
+        );
+        d.set_up(false, BY);
+        assert_eq!((d.epoch(), d.is_up(), d.backlog(ms(0))), (1, false, 0));
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Drop(DropReason::LinkDown));
+        d.set_up(true, BY);
+        assert_eq!(
+            (d.epoch(), send(&mut d, ms(0), 1000)),
+            (1, Fate::Deliver(ms(11)))
+        );
+    }
+
+    #[test]
+    fn a_change_is_for_later_packets_and_nobody_overtakes() {
+        let mut d = direction(slow());
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
+        d.set_delay(Duration::from_millis(2), BY);
+        assert_eq!(
+            send(&mut d, ms(0), 1000),
+            Fate::Deliver(ms(11)),
+            "not before the one in front"
+        );
+        d.set_rate(Some(80_000_000), BY);
+        assert_eq!(
+            send(&mut d, ms(20), 1000),
+            Fate::Deliver(ms(22) + Duration::from_micros(100))
+        );
+        d.set_rate(None, BY);
+        assert_eq!(send(&mut d, ms(30), 1000), Fate::Deliver(ms(32)));
+        d.set_mtu(999, BY);
+        assert_eq!(
+            send(&mut d, ms(30), 1000),
+            Fate::Drop(DropReason::TooBigForLink)
+        );
+        assert_eq!(d.mtu(), 999);
+    }
+
+    /// 64 packets at once, each up to 10 ms late: by default they arrive in order, as a single queue would have it.
+    #[test]
+    fn jitter_reorders_only_where_it_may() {
+        let arrivals = |jitter_reorders| {
+            let jitter = Jitter::Uniform {
+                max: Duration::from_millis(10),
+            };
+            let mut d = direction(DirectionConfig {
+                jitter,
+                jitter_reorders,
+                ..DirectionConfig::default()
+            });
+            let at = |fate| match fate {
+                Fate::Deliver(at) => at,
+                Fate::DeliverTwice(..) | Fate::Drop(_) => panic!("{fate:?}"),
+            };
+            (0..64)
+                .map(|_| at(send(&mut d, ms(0), 100)))
+                .collect::<Vec<_>>()
+        };
+        assert!(arrivals(false).is_sorted());
+        assert!(!arrivals(true).is_sorted());
+        assert_eq!(
+            arrivals(false).last(),
+            arrivals(true).iter().max(),
+            "the same draws"
+        );
+    }
+
+    #[test]
+    fn the_same_name_and_seed_have_the_same_dice() {
+        let lost = |seed, name| {
+            let loss = Loss::Independent(Chance::from_probability(0.5));
+            let mut d = Direction::new(
+                DirectionConfig {
+                    loss,
+                    ..DirectionConfig::default()
+                },
+                seed,
+                name,
+            );
+            (0..64).fold(0u64, |bits, _| {
+                bits << 1 | u64::from(send(&mut d, ms(0), 100) != Fate::Deliver(ms(0)))
+            })
+        };
+        assert_eq!(lost(1, "isp-a>"), lost(1, "isp-a>"));
+        assert_ne!(lost(1, "isp-a>"), lost(1, "isp-a<"));
+        assert_ne!(lost(1, "isp-a>"), lost(2, "isp-a>"));
+    }
 }

@@ -1,1 +1,138 @@
-//! node
+//! Devices: the only place where protocols meet.
+//!
+//! A [`Node`] is one of a closed set of boxed devices; a new device is one file and one variant here. The world touches
+//! a device through [`Device`]; everything that a device does goes through [`Cx`].
+
+pub mod cgw;
+mod cx;
+pub mod endpoint;
+pub mod gateway;
+pub mod host;
+pub mod ip;
+pub mod router;
+pub mod routing;
+pub mod tunnel;
+pub mod vgw;
+pub mod vpc;
+
+pub use cx::Cx;
+pub(crate) use cx::Emit;
+use ipnet::IpNet;
+
+use crate::id::Port;
+use crate::packet::Packet;
+use crate::reason::TimerKind;
+use crate::time::Instant;
+
+/// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A tunnel endpoint's best BGP route to a prefix, or `None` if it has none any more.
+    Route {
+        /// The tunnel, by its number on the gateway.
+        tunnel: u16,
+        /// The destination.
+        prefix: IpNet,
+        /// What the peer said of it.
+        path: Option<Path>,
+    },
+    /// A tunnel endpoint can, or can no longer, carry traffic.
+    Health {
+        /// The tunnel, by its number on the gateway.
+        tunnel: u16,
+        /// True if it can.
+        healthy: bool,
+    },
+    /// A gateway offers, or takes back, a route for propagation into VPC route tables.
+    Propagate {
+        /// The destination.
+        prefix: IpNet,
+        /// True to offer it.
+        offered: bool,
+    },
+}
+
+/// The attributes of a BGP route that an AWS gateway compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Length of the AS_PATH, as BGP counts it.
+    pub length: usize,
+    /// The nearest AS in it.
+    pub neighbour: Option<u32>,
+    /// MULTI_EXIT_DISC, if the peer sent one.
+    pub med: Option<u32>,
+}
+
+/// What an operator types at a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Delete the IKE SA of a tunnel gracefully.
+    IkeDelete {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+    },
+    /// Initiate the IKE SA of a tunnel.
+    IkeInitiate {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+    },
+    /// Shut the BGP session of a tunnel down (Cease, Administrative Shutdown).
+    BgpShutdown {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+    },
+    /// Start the BGP session of a tunnel.
+    BgpStart {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+    },
+}
+
+/// What the world asks of a device. Whatever touches a machine calls [`Cx::rearm`].
+pub trait Device {
+    /// The world begins, or power is back: start with the configuration and nothing else.
+    fn start(&mut self, cx: &mut Cx);
+    /// Power is gone: forget all state.
+    fn stop(&mut self);
+    /// A packet arrived at a port.
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet);
+    /// The instant of [`Device::wake`] has come. A spurious call does nothing.
+    fn timeout(&mut self, cx: &mut Cx);
+    /// When [`Device::timeout`] must be called next, and for which timer.
+    fn wake(&self) -> Option<(Instant, TimerKind)>;
+    /// Another device of AWS tells something.
+    fn notice(&mut self, _cx: &mut Cx, _notice: Notice) {}
+    /// The link behind a port lost or regained its carrier.
+    fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
+    /// An operator types a command.
+    fn command(&mut self, _cx: &mut Cx, _command: Command) {}
+}
+
+/// A device of the world.
+pub enum Node {
+    /// A computer that sends and answers probes.
+    Host(Box<host::Host>),
+    /// A plain IPv4 router.
+    Router(Box<router::Router>),
+    /// A customer gateway.
+    Cgw(Box<cgw::Cgw>),
+    /// AWS's end of a VPN tunnel.
+    VpnEndpoint(Box<endpoint::VpnEndpoint>),
+    /// A virtual private gateway.
+    Vgw(Box<vgw::Vgw>),
+    /// A VPC.
+    Vpc(Box<vpc::Vpc>),
+}
+
+impl Node {
+    pub(crate) fn device(&mut self) -> &mut dyn Device {
+        match self {
+            Self::Host(d) => &mut **d,
+            Self::Router(d) => &mut **d,
+            Self::Cgw(d) => &mut **d,
+            Self::VpnEndpoint(d) => &mut **d,
+            Self::Vgw(d) => &mut **d,
+            Self::Vpc(d) => &mut **d,
+        }
+    }
+}

@@ -15,7 +15,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::ipv4::{Ipv4Header, protocol};
+use super::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
 use super::{WireError, checksum};
 use crate::packet::{Meta, Packet};
 
@@ -155,6 +155,11 @@ impl<T: AsRef<[u8]>> IcmpMessage<T> {
         self.u16_at(field::NEXT_HOP_MTU)
     }
 
+    /// The checksum as it stands.
+    pub fn checksum(&self) -> u16 {
+        self.u16_at(field::CHECKSUM)
+    }
+
     /// True if the checksum is right.
     pub fn verify_checksum(&self) -> bool {
         checksum::sum(self.0.as_ref()) == 0xffff
@@ -193,11 +198,57 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> IcmpMessage<T> {
         self.put_u16(field::NEXT_HOP_MTU, mtu);
     }
 
+    /// Sets the checksum to a known value.
+    pub fn set_checksum(&mut self, checksum: u16) {
+        self.put_u16(field::CHECKSUM, checksum);
+    }
+
     /// Computes the checksum.
     pub fn fill_checksum(&mut self) {
         self.put_u16(field::CHECKSUM, 0);
         let sum = checksum::sum(self.0.as_ref());
         self.put_u16(field::CHECKSUM, !sum);
+    }
+}
+
+/// The beginning of a datagram, as an ICMP error quotes it: at least its header and, usually, the first octets after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quoted<'a> {
+    /// The header of the datagram that the error is about.
+    pub header: Ipv4Header,
+    /// What is quoted of its payload: at least 8 octets from a router that obeys RFC 792, if the payload had them.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Quoted<'a> {
+    /// The datagram quoted in an error's payload, which is allowed to be cut short.
+    ///
+    /// # Errors
+    /// If the quotation does not even hold a header.
+    pub fn parse(quotation: &'a [u8]) -> Result<Self, WireError> {
+        let err = |field, problem| WireError {
+            layer: "quoted IPv4",
+            field,
+            problem,
+        };
+        if quotation.len() < ipv4::HEADER_LEN {
+            return Err(err("header", "shorter than 20 octets"));
+        }
+        if quotation[0] >> 4 != 4 {
+            return Err(err("Version", "not 4"));
+        }
+        let packet = Ipv4Packet::new_unchecked(quotation);
+        let header_len = packet.header_len();
+        if header_len < ipv4::HEADER_LEN {
+            return Err(err("IHL", "less than 5 words"));
+        }
+        if quotation.len() < header_len {
+            return Err(err("IHL", "more octets than quoted"));
+        }
+        Ok(Self {
+            header: Ipv4Header::parse(&packet),
+            payload: &quotation[header_len..],
+        })
     }
 }
 
@@ -236,4 +287,104 @@ fn echo_packet(
     icmp.fill_checksum();
     Ipv4Header::new(src, dst, protocol::ICMP).push(&mut packet);
     packet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{Icmpv4Slice, Icmpv4Type, icmpv4::DestUnreachableHeader};
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_type_and_code_survives() {
+        for ty in 0..=255 {
+            for code in 0..=255 {
+                assert_eq!(IcmpKind::from_type_code(ty, code).type_code(), (ty, code));
+            }
+        }
+    }
+
+    /// RFC 1122 section 3.2.2 divides the messages: errors are 3, 4, 5, 11 and 12; queries 0, 8, 13 to 18. RFC 1256 adds
+    /// the queries 9 and 10.
+    #[test]
+    fn errors_and_queries() {
+        let errors: Vec<u8> = (0..=18)
+            .filter(|&ty| IcmpKind::from_type_code(ty, 0).is_error())
+            .collect();
+        assert_eq!(
+            errors,
+            [1, 2, 3, 4, 5, 6, 7, 11, 12],
+            "1, 2, 6 and 7 are unassigned and count as errors"
+        );
+    }
+
+    #[test]
+    fn a_fragmentation_needed_is_what_etherparse_reads() {
+        let mut bytes = [0; 36];
+        let mut message = IcmpMessage::new_checked(&mut bytes[..]).unwrap();
+        message.set_kind(IcmpKind::FragmentationNeeded);
+        message.set_next_hop_mtu(1436);
+        message.fill_checksum();
+        let other = Icmpv4Slice::from_slice(&bytes).unwrap();
+        let expected = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1436 };
+        assert_eq!(
+            other.header().icmp_type,
+            Icmpv4Type::DestinationUnreachable(expected)
+        );
+        assert!(
+            IcmpMessage::new_checked(&bytes[..])
+                .unwrap()
+                .verify_checksum()
+        );
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let short = IcmpMessage::new_checked([0; 7]).map(|_| ()).unwrap_err();
+        assert_eq!(short.to_string(), "ICMP: header: shorter than 8 octets");
+        let quoted = |bytes: &[u8]| Quoted::parse(bytes).unwrap_err().to_string();
+        assert_eq!(
+            quoted(&[0x45; 19]),
+            "quoted IPv4: header: shorter than 20 octets"
+        );
+        assert_eq!(quoted(&[0x60; 40]), "quoted IPv4: Version: not 4");
+        assert_eq!(quoted(&[0x44; 40]), "quoted IPv4: IHL: less than 5 words");
+        assert_eq!(
+            quoted(&[0x46; 20]),
+            "quoted IPv4: IHL: more octets than quoted"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_echo_is_what_etherparse_reads(ident: u16, seq: u16, data in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let (src, dst) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+            let packet = echo_request(src, dst, Echo { ident, seq }, &data, Meta::default());
+            let ip = Ipv4Packet::new_checked(packet.bytes()).unwrap();
+            let message = IcmpMessage::new_checked(ip.payload()).unwrap();
+            prop_assert!(message.verify_checksum());
+            prop_assert_eq!((message.kind(), message.echo_ident(), message.echo_seq()), (IcmpKind::EchoRequest, ident, seq));
+            prop_assert_eq!(message.payload(), &data[..]);
+            let other = Icmpv4Slice::from_slice(ip.payload()).unwrap();
+            let expected = Icmpv4Type::EchoRequest(etherparse::IcmpEchoHeader { id: ident, seq });
+            prop_assert_eq!(other.header().icmp_type, expected);
+            prop_assert_eq!(other.icmp_type().calc_checksum(&data), message.checksum());
+        }
+
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..100), looks_like_ip: bool) {
+            let mut bytes = bytes;
+            if looks_like_ip && !bytes.is_empty() {
+                bytes[0] = 0x40 | bytes[0] & 0x0f;
+            }
+            if let Ok(quoted) = Quoted::parse(&bytes) {
+                prop_assert!(quoted.payload.len() + 20 <= bytes.len());
+            }
+            if let Ok(mut message) = IcmpMessage::new_checked(bytes) {
+                let _ = (message.kind(), message.payload().len());
+                message.fill_checksum();
+                prop_assert!(message.verify_checksum());
+            }
+        }
+    }
 }

@@ -191,3 +191,96 @@ pub fn packet(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), payload: &[u8], meta: 
     Ipv4Header::new(from.0, to.0, protocol::UDP).push(&mut packet);
     packet
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ipv4::Ipv4Packet;
+    use etherparse::UdpHeader;
+    use proptest::prelude::*;
+
+    const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+    #[test]
+    fn errors_name_the_field() {
+        let error = |bytes: &[u8]| {
+            UdpDatagram::new_checked(bytes)
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(error(&[0; 7]), "UDP: header: shorter than 8 octets");
+        assert_eq!(
+            error(&[0, 1, 0, 2, 0, 7, 0, 0]),
+            "UDP: Length: less than 8 octets"
+        );
+        assert_eq!(
+            error(&[0, 1, 0, 2, 0, 9, 0, 0]),
+            "UDP: Length: more octets than arrived"
+        );
+    }
+
+    /// RFC 768: no checksum is sent as zero, and a computed zero as all ones. The sum over addresses, protocol, length
+    /// twice and ports is 0a00+0001+0a00+0002+0011+000a+000a+0001+0002 = 142b, so a payload of ebd4 makes it ffff.
+    #[test]
+    fn zero_means_no_checksum() {
+        let mut packet = Packet::from_bytes(&[0xeb, 0xd4], Meta::default());
+        push(&mut packet, (A, 1), (B, 2), UdpChecksum::Computed);
+        let udp = UdpDatagram::new_checked(packet.bytes()).unwrap();
+        assert_eq!(udp.checksum(), 0xffff);
+        assert!(udp.verify_checksum(A, B));
+        let mut packet = Packet::from_bytes(b"esp", Meta::default());
+        push(&mut packet, (A, 4500), (B, 4500), UdpChecksum::Zero);
+        let mut udp = UdpDatagram::new_checked(packet.bytes_mut()).unwrap();
+        assert!(udp.checksum() == 0 && udp.verify_checksum(A, B));
+        udp.adjust_checksum_word(4500, 9);
+        udp.adjust_checksum_address(A, B);
+        assert_eq!(udp.checksum(), 0, "a NAT does not make up a checksum");
+    }
+
+    proptest! {
+        #[test]
+        fn a_packet_is_what_etherparse_reads(
+            from: (Ipv4Addr, u16),
+            to: (Ipv4Addr, u16),
+            payload in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let packet = packet(from, to, &payload, Meta::default());
+            let ip = Ipv4Packet::new_checked(packet.bytes()).unwrap();
+            let udp = UdpDatagram::new_checked(ip.payload()).unwrap();
+            prop_assert_eq!((ip.src(), udp.src_port(), ip.dst(), udp.dst_port()), (from.0, from.1, to.0, to.1));
+            prop_assert_eq!(udp.payload(), &payload[..]);
+            prop_assert!(udp.verify_checksum(from.0, to.0));
+            let (other, _) = UdpHeader::from_slice(ip.payload()).unwrap();
+            let computed = other.calc_checksum_ipv4_raw(from.0.octets(), to.0.octets(), &payload).unwrap();
+            prop_assert_eq!((other.source_port, other.destination_port), (from.1, to.1));
+            prop_assert_eq!(computed, udp.checksum());
+        }
+
+        /// What a NAT does to addresses and ports leaves the checksum right.
+        #[test]
+        fn a_rewrite_keeps_the_checksum_right(from: (Ipv4Addr, u16), new: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) {
+            let mut packet = Packet::from_bytes(b"payload", Meta::default());
+            push(&mut packet, from, to, UdpChecksum::Computed);
+            let mut udp = UdpDatagram::new_checked(packet.bytes_mut()).unwrap();
+            udp.set_src_port(new.1);
+            udp.adjust_checksum_word(from.1, new.1);
+            udp.adjust_checksum_address(from.0, new.0);
+            prop_assert!(udp.checksum() != 0 && udp.verify_checksum(new.0, to.0));
+        }
+
+        #[test]
+        fn nothing_panics(mut bytes in proptest::collection::vec(any::<u8>(), 0..60), plausible: bool) {
+            if plausible && bytes.len() > 5 {
+                bytes[4] = 0;
+                bytes[5] %= 60;
+            }
+            if let Ok(mut udp) = UdpDatagram::new_checked(bytes) {
+                let _ = (udp.verify_checksum(A, B), udp.payload().len());
+                udp.fill_checksum(A, B);
+                prop_assert!(udp.verify_checksum(A, B));
+            }
+        }
+    }
+}

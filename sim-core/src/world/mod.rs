@@ -1,1 +1,371 @@
-//! world
+//! The world: devices, links, faults, and the loop that moves time.
+//!
+//! A device's state is changed in one place only, [`World::touch`]: give it one input, carry out what it emitted, re-arm
+//! its wake. Simultaneous events have a written order, see [`agenda`].
+
+pub mod agenda;
+mod fault;
+
+pub use fault::{Action, Fault, Impairment, Occasion};
+
+use agenda::{Flights, Wakes};
+
+use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId};
+use crate::net::link::{Direction, DirectionConfig, Fate};
+use crate::node::{Command, Cx, Device, Emit, Node, Notice};
+use crate::packet::Packet;
+use crate::reason::DropReason;
+use crate::time::{Duration, Instant};
+use crate::trace::{Hop, HopStep, Phase, Place, Record, Trace, Way, What};
+
+/// How many events a world may handle before it is called a storm, unless set otherwise.
+pub const DEFAULT_EVENT_LIMIT: u64 = 10_000_000_000;
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The asked instant was reached.
+    Reached,
+    /// The event limit was reached first: some devices keep each other busy for ever.
+    Storm {
+        /// How many events had been handled.
+        events: u64,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// What is on its way through the world.
+enum Flight {
+    Arrival { link: LinkId, way: Way, epoch: u32, packet: Packet },
+    Notice { to: NodeId, cause: RecordId, notice: Notice },
+    Fault { fault: FaultId, phase: Phase },
+}
+
+struct Slot {
+    name: String,
+    node: Node,
+    up: bool,
+    /// The record that last switched its power.
+    power_by: RecordId,
+    wiring: Vec<Option<(LinkId, Way)>>,
+    ports: Vec<String>,
+}
+
+/// A link or internet path between two ports.
+struct Link {
+    name: String,
+    ends: [(NodeId, Port); 2],
+    base: [DirectionConfig; 2],
+    directions: [Direction; 2],
+    /// True if its ends see when it is cut or the other end has no power.
+    carrier: bool,
+    up: bool,
+}
+
+/// A world in motion. Built empty with a seed, filled with devices and links, started, then run.
+pub struct World {
+    seed: u64,
+    now: Instant,
+    flights: Flights<Flight>,
+    wakes: Wakes,
+    slots: Vec<Slot>,
+    links: Vec<Link>,
+    faults: Vec<Fault>,
+    active: Vec<FaultId>,
+    /// What happened so far.
+    pub trace: Trace,
+    out: Vec<Emit>,
+    packets: u64,
+    events: u64,
+    limit: u64,
+}
+
+impl World {
+    /// An empty world. All randomness in it comes from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Instant::START,
+            flights: Flights::default(),
+            wakes: Wakes::default(),
+            slots: Vec::new(),
+            links: Vec::new(),
+            faults: Vec::new(),
+            active: Vec::new(),
+            trace: Trace::default(),
+            out: Vec::new(),
+            packets: 0,
+            events: 0,
+            limit: DEFAULT_EVENT_LIMIT,
+        }
+    }
+
+    /// The seed it was made with.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Sets after how many events a run is called a storm.
+    pub fn limit_events(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    /// The id that the next device will get, for configurations that must name it.
+    pub fn next_node(&self) -> NodeId {
+        NodeId(self.slots.len() as u32)
+    }
+
+    /// Adds a device.
+    pub fn add_node(&mut self, name: &str, node: Node) -> NodeId {
+        let id = self.next_node();
+        let up = true;
+        self.slots.push(Slot { name: name.into(), node, up, power_by: RecordId::GENESIS, wiring: Vec::new(), ports: Vec::new() });
+        self.wakes.add();
+        id
+    }
+
+    /// Connects two ports by a link with a configuration for each direction. `carrier`: see [`World::has_carrier`].
+    ///
+    /// # Panics
+    /// If a port is connected already.
+    pub fn add_link(
+        &mut self,
+        name: &str,
+        ends: [(NodeId, Port); 2],
+        config: [DirectionConfig; 2],
+        carrier: bool,
+    ) -> LinkId {
+        let id = LinkId(self.links.len() as u32);
+        let directions =
+            Way::BOTH.map(|way| Direction::new(config[way.index()], self.seed, &format!("{name}/{}", way.code())));
+        for (way, (node, port)) in Way::BOTH.into_iter().zip(ends) {
+            let wiring = &mut self.slots[node.index()].wiring;
+            if wiring.len() <= port.index() {
+                wiring.resize(port.index() + 1, None);
+            }
+            assert!(wiring[port.index()].replace((id, way)).is_none(), "a port has one link");
+        }
+        self.links.push(Link { name: name.into(), ends, base: config, directions, carrier, up: true });
+        id
+    }
+
+    /// Names a port for reports.
+    pub fn name_port(&mut self, node: NodeId, port: Port, name: &str) {
+        let ports = &mut self.slots[node.index()].ports;
+        if ports.len() <= port.index() {
+            ports.resize(port.index() + 1, String::new());
+        }
+        ports[port.index()] = name.into();
+    }
+
+    /// Adds a fault to the timeline.
+    pub fn add_fault(&mut self, fault: Fault) -> FaultId {
+        let id = FaultId(self.faults.len() as u16);
+        for occasion in &fault.occasions {
+            self.flights.push(occasion.strike, Flight::Fault { fault: id, phase: Phase::Strike });
+            if let Some(heal) = occasion.heal {
+                self.flights.push(heal, Flight::Fault { fault: id, phase: Phase::Heal });
+            }
+        }
+        self.faults.push(fault);
+        id
+    }
+
+    /// Switches every device on. Call once, after the last device, link and fault.
+    pub fn start(&mut self) {
+        for index in 0..self.slots.len() {
+            self.touch(NodeId(index as u32), RecordId::GENESIS, |device, cx| device.start(cx));
+        }
+    }
+
+    /// The present.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Events handled so far.
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// When the next event is due.
+    pub fn next_event(&self) -> Option<Instant> {
+        let wake = self.wakes.next().map(|(at, _)| at);
+        self.flights.next().into_iter().chain(wake).min()
+    }
+
+    /// Handles the next event, if it is not after `end`. Returns whether there was one.
+    pub fn step(&mut self, end: Instant) -> bool {
+        let flight = self.flights.next().unwrap_or(Instant::NEVER);
+        let (wake, node) = self.wakes.next().unwrap_or((Instant::NEVER, NodeId(0)));
+        let next = flight.min(wake);
+        if next > end || next == Instant::NEVER {
+            return false;
+        }
+        debug_assert!(next >= self.now, "time never goes back");
+        self.now = next;
+        self.events += 1;
+        if flight <= wake {
+            let (_, flight) = self.flights.pop().expect("peeked");
+            self.land(flight);
+        } else {
+            self.touch(node, RecordId::GENESIS, |device, cx| {
+                cx.rearm();
+                device.timeout(cx);
+            });
+        }
+        true
+    }
+
+    /// Handles everything due up to and including `end`; then the present is `end`.
+    pub fn run_until(&mut self, end: Instant) -> Verdict {
+        while self.events < self.limit {
+            if !self.step(end) {
+                self.now = self.now.max(end);
+                return Verdict::Reached;
+            }
+        }
+        Verdict::Storm { events: self.events, at: self.now }
+    }
+
+    /// Types a command at a device now, as an operator would.
+    pub fn command(&mut self, node: NodeId, command: Command) {
+        self.touch(node, RecordId::GENESIS, |device, cx| {
+            cx.rearm();
+            device.command(cx, command);
+        });
+    }
+
+    fn land(&mut self, flight: Flight) {
+        match flight {
+            Flight::Arrival { link, way, epoch, packet } => self.arrive(link, way, epoch, packet),
+            Flight::Notice { to, cause, notice } => {
+                if self.slots[to.index()].up {
+                    self.touch(to, cause, |device, cx| {
+                        cx.rearm();
+                        device.notice(cx, notice);
+                    });
+                }
+            }
+            Flight::Fault { fault, phase } => self.strike_or_heal(fault, phase),
+        }
+    }
+
+    fn arrive(&mut self, link: LinkId, way: Way, epoch: u32, mut packet: Packet) {
+        let line = &self.links[link.index()];
+        let direction = &line.directions[way.index()];
+        let changed_by = direction.changed_by();
+        if direction.epoch() != epoch {
+            return self.trace.dropped(self.now, Place::Link(link, way), DropReason::LinkDown, changed_by, &packet);
+        }
+        let (node, port) = line.ends[1 - way.index()];
+        packet.meta.enabler = packet.meta.enabler.max(changed_by);
+        let slot = &self.slots[node.index()];
+        packet.meta.enabler = packet.meta.enabler.max(slot.power_by);
+        if !slot.up {
+            let blame = slot.power_by;
+            return self.trace.dropped(self.now, Place::Node(node), DropReason::NodeDown, blame, &packet);
+        }
+        let step = HopStep::Arrived(port);
+        self.trace.hop(Hop { at: self.now, node, packet: packet.meta.id, step });
+        self.touch(node, packet.meta.cause, |device, cx| device.receive(cx, port, packet));
+    }
+
+    /// The only place where a device's state changes: one input, then everything it emitted, then its wake.
+    fn touch(&mut self, id: NodeId, cause: RecordId, input: impl FnOnce(&mut dyn Device, &mut Cx)) {
+        let slot = &mut self.slots[id.index()];
+        let mut out = core::mem::take(&mut self.out);
+        let mut cx = Cx {
+            now: self.now,
+            node: id,
+            cause,
+            trace: &mut self.trace,
+            out: &mut out,
+            packets: &mut self.packets,
+            rearm: false,
+        };
+        input(slot.node.device(), &mut cx);
+        let (rearm, cause) = (cx.rearm, cx.cause);
+        if rearm {
+            let wake = if slot.up { slot.node.device().wake() } else { None };
+            self.wakes.set(id, wake.map(|(at, _)| at));
+        }
+        for emit in out.drain(..) {
+            match emit {
+                Emit::Packet(port, packet) => self.transmit(id, port, packet),
+                Emit::Notice(to, delay, notice) => {
+                    self.flights.push(self.now + delay, Flight::Notice { to, cause, notice });
+                }
+            }
+        }
+        self.out = out;
+    }
+
+    fn transmit(&mut self, node: NodeId, port: Port, mut packet: Packet) {
+        let Some(&Some((link, way))) = self.slots[node.index()].wiring.get(port.index()) else {
+            let blame = RecordId::GENESIS;
+            return self.trace.dropped(self.now, Place::Node(node), DropReason::LinkDown, blame, &packet);
+        };
+        self.trace.wire(self.now, link, way, &packet);
+        let line = &mut self.links[link.index()];
+        self.trace.hop(Hop { at: self.now, node, packet: packet.meta.id, step: HopStep::Sent(link, way) });
+        let direction = &mut line.directions[way.index()];
+        let epoch = direction.epoch();
+        match direction.offer(self.now, &mut packet) {
+            Fate::Deliver(at) => self.flights.push(at, Flight::Arrival { link, way, epoch, packet }),
+            Fate::DeliverTwice(first, second) => {
+                let mut copy = packet.clone();
+                self.packets += 1;
+                copy.meta.id = PacketId(self.packets);
+                let step = HopStep::CutFrom(packet.meta.id);
+                self.trace.hop(Hop { at: self.now, node, packet: copy.meta.id, step });
+                self.flights.push(first, Flight::Arrival { link, way, epoch, packet });
+                self.flights.push(second, Flight::Arrival { link, way, epoch, packet: copy });
+            }
+            Fate::Drop(reason) => {
+                let blame = direction.changed_by();
+                self.trace.dropped(self.now, Place::Link(link, way), reason, blame, &packet);
+            }
+        }
+    }
+
+    /// Names of the devices, by id.
+    pub fn node_name(&self, node: NodeId) -> &str {
+        self.slots.get(node.index()).map_or("", |slot| &slot.name)
+    }
+
+    /// Name of a port; empty if it was given none.
+    pub fn port_name(&self, node: NodeId, port: Port) -> &str {
+        self.slots.get(node.index()).and_then(|slot| slot.ports.get(port.index())).map_or("", String::as_str)
+    }
+
+    /// Name of a link.
+    pub fn link_name(&self, link: LinkId) -> &str {
+        &self.links[link.index()].name
+    }
+
+    /// Name of a fault.
+    pub fn fault(&self, fault: FaultId) -> &Fault {
+        &self.faults[fault.index()]
+    }
+
+    /// All links with their ends, by id.
+    pub fn link_ends(&self) -> impl Iterator<Item = (LinkId, [(NodeId, Port); 2])> {
+        self.links.iter().enumerate().map(|(i, link)| (LinkId(i as u32), link.ends))
+    }
+
+    /// A device, to look at.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.slots[node.index()].node
+    }
+
+    fn keep(&mut self, cause: RecordId, node: NodeId, what: What) -> RecordId {
+        self.trace.record(Record { at: self.now, node, cause, what })
+    }
+
+    /// The length of a run so far.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since_start()
+    }
+}

@@ -1,0 +1,163 @@
+//! What was typed, and nothing that follows from it.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "vpnsim", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  answered, and all expectations held
+  1  answered, and an expectation failed
+  2  the question was malformed or unreadable, or the answer could not be written
+  3  the simulator found a bug in itself";
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run a scenario and report what happened
+    Run(Run),
+    /// Check scenarios without running them
+    Check(Check),
+    /// Tell the whole story of one packet or one outage
+    Explain(Explain),
+    /// Print the JSON Schema of the scenario language or of the report
+    Schema(Schema),
+}
+
+/// Which scenario, and with what changes.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Question {
+    /// The scenario (RON)
+    pub file: PathBuf,
+    /// Use this seed instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<u64>,
+    /// Change a value of the scenario, for example connections.vpn.tunnels.a.dpd_timeout=60s; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub changes: Vec<String>,
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+pub struct Loudness {
+    /// Say how long it took, too
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print the answer only, and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Run {
+    #[command(flatten)]
+    pub question: Question,
+    /// Write report.json, report.md, timeline.svg and events.jsonl into this directory
+    ///
+    /// They are written into a neighbour that takes the directory's place at the end, so that it is never half-written.
+    /// An earlier answer of vpnsim is replaced; a directory with anything else in it is left alone.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Also write one pcapng for each link, and the keys that Wireshark needs to read them
+    #[arg(long, requires = "out")]
+    pub pcap: bool,
+    /// Also write these records into events.jsonl
+    #[arg(long, value_enum, value_name = "WHAT", requires = "out")]
+    pub trace: Option<Trace>,
+    #[command(flatten)]
+    pub loudness: Loudness,
+}
+
+/// Forms of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: `vpnsim schema report` describes it
+    Json,
+}
+
+/// Records that events.jsonl leaves out unless asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Trace {
+    /// Every hop of every packet
+    Packets,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Check {
+    /// The scenarios (RON)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub loudness: Loudness,
+}
+
+/// Arguments of `explain`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Explain {
+    #[command(flatten)]
+    pub question: Question,
+    #[command(subcommand)]
+    pub subject: Subject,
+}
+
+/// What to explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Subject {
+    /// Each step of a packet, from its creation to its delivery or drop
+    Packet {
+        /// Its number, as events.jsonl and drops print it
+        #[arg(value_name = "ID")]
+        id: u64,
+    },
+    /// The causes of an outage and of its end
+    Outage {
+        /// Its number in the report, from 1
+        #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        number: u32,
+    },
+}
+
+/// Arguments of `schema`.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub struct Schema {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    pub of: Document,
+}
+
+/// Documents with a schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// The scenario language
+    #[default]
+    Scenario,
+    /// The JSON report
+    Report,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

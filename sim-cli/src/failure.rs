@@ -1,0 +1,137 @@
+//! Why a question could not be answered, for a person.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use thiserror::Error;
+
+/// Why there is no answer.
+#[derive(Debug, Error, Diagnostic)]
+pub enum Failure {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        path: String,
+        error: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// The scenario is wrong, in one place or several.
+    #[error("the scenario cannot be run: {} {}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" })]
+    Malformed {
+        /// Each as a message of its own.
+        problems: Vec<Problem>,
+    },
+    /// The answer cannot be written there.
+    #[error("cannot write to {path}: {reason}")]
+    Undeliverable {
+        path: String,
+        reason: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// There is no such packet or outage.
+    #[error("{what}")]
+    NothingToExplain {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
+}
+
+/// One thing that is wrong with a scenario, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// The file, or `--set` for a change on the command line.
+    pub file: String,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Which octets of the text.
+    pub span: std::ops::Range<usize>,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// How to put it right.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A file that cannot be read.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => neighbour(path),
+            io::ErrorKind::IsADirectory => Some("a scenario is a file, not a directory".into()),
+            io::ErrorKind::InvalidData => Some("a scenario is UTF-8 text".into()),
+            _ => None,
+        };
+        Self::Unreadable {
+            path: path.display().to_string(),
+            error: plain_reason(error),
+            help,
+        }
+    }
+
+    /// A place that cannot be written to.
+    pub fn undeliverable(path: &Path, error: &io::Error) -> Self {
+        Self::Undeliverable {
+            path: path.display().to_string(),
+            reason: plain_reason(error),
+            help: None,
+        }
+    }
+}
+
+/// The reason without the number that Rust puts behind it.
+fn plain_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((reason, _)) => reason.to_lowercase(),
+        None => text,
+    }
+}
+
+/// The file next to a missing one whose name is most like it.
+fn neighbour(path: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_string_lossy().into_owned();
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let mut names: Vec<String> = std::fs::read_dir(directory.unwrap_or(Path::new(".")))
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    let near = names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name), name))
+        .min()
+        .filter(|(distance, _)| *distance <= wanted.chars().count() / 3)?;
+    let near = path.with_file_name(near.1);
+    Some(format!("did you mean {}?", near.display()))
+}
+
+impl Diagnostic for Problem {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        None
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = SourceSpan::from(self.span.clone());
+        let label = LabeledSpan::new_primary_with_span(Some("here".into()), span);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+impl Problem {
+    /// The problem with the text it is in, ready to be shown.
+    pub fn into_report(self) -> miette::Report {
+        let source = NamedSource::new(&self.file, self.text.to_string());
+        miette::Report::new(self).with_source_code(source)
+    }
+}

@@ -1,0 +1,81 @@
+//! What the arguments mean: files read, defaults chosen, the terminal asked.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use sim_scenarios::report::text::Layout;
+
+use crate::args;
+use crate::engine::Question;
+use crate::failure::Failure;
+
+/// A scenario to run, and where its answer goes.
+#[derive(Debug)]
+pub struct RunJob {
+    pub question: Question,
+    pub format: args::Format,
+    pub delivery: Option<Delivery>,
+    pub layout: Layout,
+    pub answer_only: bool,
+    pub verbose: bool,
+    pub progress: bool,
+}
+
+/// Files to write.
+#[derive(Debug)]
+pub struct Delivery {
+    pub directory: PathBuf,
+    pub captures: bool,
+    pub packet_records: bool,
+}
+
+impl RunJob {
+    /// Reads the scenario's file and looks at the terminal.
+    pub fn new(typed: args::Run) -> Result<Self, Failure> {
+        let args::Loudness { verbose, quiet } = typed.loudness;
+        Ok(Self {
+            question: question(&typed.question)?,
+            format: typed.format,
+            delivery: typed.out.map(|directory| Delivery {
+                directory,
+                captures: typed.pcap,
+                packet_records: typed.trace == Some(args::Trace::Packets),
+            }),
+            layout: layout(),
+            answer_only: quiet,
+            verbose,
+            progress: !quiet && std::io::stderr().is_terminal(),
+        })
+    }
+}
+
+/// The question as the arguments ask it. `--seed` is a change like any other, made last.
+pub fn question(typed: &args::Question) -> Result<Question, Failure> {
+    let mut question = read(&typed.file)?;
+    question.changes.clone_from(&typed.changes);
+    question
+        .changes
+        .extend(typed.seed.map(|seed| format!("seed={seed}")));
+    Ok(question)
+}
+
+/// The unchanged question in a file.
+pub fn read(path: &Path) -> Result<Question, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
+    let directory = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    Ok(Question {
+        name: path.display().to_string(),
+        directory,
+        text,
+        changes: Vec::new(),
+    })
+}
+
+/// The terminal's width within reason, and styles: anstream takes them out where nobody wants them.
+fn layout() -> Layout {
+    let width = terminal_size::terminal_size().map(|(width, _)| width.0.clamp(80, 120));
+    Layout {
+        width: width.unwrap_or(Layout::default().width),
+        styled: true,
+    }
+}

@@ -1,0 +1,277 @@
+//! The directory of an answer, whole or not at all.
+//!
+//! Files are written into a hidden neighbour of the directory that was asked for. When all are complete, one rename puts
+//! it into place; a failure, a bug or Ctrl-C leaves the place as it was. A directory that holds nothing but files which
+//! this module writes is an earlier answer and is replaced. Any other is refused before the run begins, because
+//! replacing it would delete what is not ours.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use sim_scenarios::report::{Outcome, markdown, timeline};
+
+use crate::failure::Failure;
+
+/// The report as JSON.
+pub const REPORT_JSON: &str = "report.json";
+/// The report as Markdown.
+pub const REPORT_MD: &str = "report.md";
+/// The report as a picture.
+pub const TIMELINE: &str = "timeline.svg";
+/// The trace's kept records, one JSON object a line.
+pub const EVENTS: &str = "events.jsonl";
+/// IKE keys in the format of Wireshark's preference of this name.
+pub const IKE_KEYS: &str = "ikev2_decryption_table";
+/// ESP keys in the format of Wireshark's preference of this name.
+pub const ESP_KEYS: &str = "esp_sa";
+/// Extension of a link's capture.
+pub const CAPTURE: &str = "pcapng";
+
+/// An answer under construction.
+#[derive(Debug)]
+pub struct OutputDirectory {
+    target: PathBuf,
+    partial: tempfile::TempDir,
+}
+
+impl OutputDirectory {
+    /// Prepares a neighbour of `target`, whose parent must exist.
+    pub fn prepare(target: &Path) -> Result<Self, Failure> {
+        let target = resolve(target).map_err(|error| Failure::undeliverable(target, &error))?;
+        refuse_what_is_not_ours(&target)?;
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(refusal(&target, "it is the root of the file system"));
+        };
+        let partial = tempfile::Builder::new()
+            .prefix(&format!(".{}.partial-", name.to_string_lossy()))
+            .tempdir_in(parent)
+            .map_err(|error| Failure::undeliverable(&target, &error))?;
+        Ok(Self { target, partial })
+    }
+
+    /// A new file of the answer, to be written while the world runs.
+    pub fn create(&self, name: &str) -> Result<BufWriter<File>, Failure> {
+        File::create(self.partial.path().join(name))
+            .map(BufWriter::new)
+            .map_err(|error| Failure::undeliverable(&self.target.join(name), &error))
+    }
+
+    /// The capture of a link; its name becomes a file name.
+    pub fn capture(&self, link: &str) -> Result<BufWriter<File>, Failure> {
+        self.create(&format!("{}.{CAPTURE}", file_name(link)))
+    }
+
+    /// Writes the report in its three forms.
+    pub fn report(&self, outcome: &Outcome) -> Result<(), Failure> {
+        for (name, text) in [
+            (REPORT_JSON, outcome.report.to_json()),
+            (REPORT_MD, markdown::render(outcome)),
+            (TIMELINE, timeline::render(outcome)),
+        ] {
+            let mut file = self.create(name)?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.flush())
+                .map_err(|error| Failure::undeliverable(&self.target.join(name), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the answer into place and returns where that is.
+    pub fn deliver(self) -> Result<PathBuf, Failure> {
+        let Self { target, partial } = self;
+        let failed = |error: io::Error| Failure::undeliverable(&target, &error);
+        open_to_readers(partial.path()).map_err(failed)?;
+        if !target.exists() {
+            fs::rename(partial.keep(), &target).map_err(failed)?;
+            return Ok(target);
+        }
+        // Somebody may have put a file of his own there meanwhile.
+        refuse_what_is_not_ours(&target)?;
+        let parent = target.parent().unwrap_or(Path::new("."));
+        let aside = tempfile::Builder::new()
+            .prefix(".vpnsim-old-")
+            .tempdir_in(parent)
+            .map_err(failed)?;
+        let old = aside.path().join("old");
+        fs::rename(&target, &old).map_err(failed)?;
+        let partial = partial.keep();
+        if let Err(error) = fs::rename(&partial, &target) {
+            // Back to the state before; if that fails too, the first error says why.
+            let _ = fs::rename(&old, &target);
+            let _ = fs::remove_dir_all(&partial);
+            return Err(failed(error));
+        }
+        Ok(target)
+    }
+}
+
+/// The target with its parent resolved, so that `.`, `..` and links have a name and a neighbourhood.
+fn resolve(target: &Path) -> io::Result<PathBuf> {
+    if target.exists() {
+        return target.canonicalize();
+    }
+    let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    Ok(parent.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+}
+
+fn refuse_what_is_not_ours(target: &Path) -> Result<(), Failure> {
+    if !target.exists() {
+        return Ok(());
+    }
+    if !target.is_dir() {
+        return Err(refusal(target, "it is a file, not a directory"));
+    }
+    let failed = |error: io::Error| Failure::undeliverable(target, &error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(target).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_type().map_err(failed)?.is_file() || !is_ours(&entry.file_name()) {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    match names.iter().min() {
+        None => Ok(()),
+        Some(name) => Err(refusal(
+            target,
+            &format!("it holds {name}, which no answer of vpnsim does"),
+        )),
+    }
+}
+
+fn refusal(target: &Path, reason: &str) -> Failure {
+    Failure::Undeliverable {
+        path: target.display().to_string(),
+        reason: reason.into(),
+        help: Some("name a new or empty directory, or one with an earlier answer".into()),
+    }
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKE_KEYS, ESP_KEYS].contains(&name)
+        || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
+}
+
+/// A link's name as a file name: what is neither letter, digit, dash nor underscore becomes an underscore.
+fn file_name(link: &str) -> String {
+    link.chars()
+        .map(|c| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
+/// A temporary directory is private; an answer is as public as the process's other files. Its keys are simulated.
+#[cfg(unix)]
+fn open_to_readers(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // A directory made the ordinary way shows what the umask leaves of 0777.
+    let probe = directory.join("umask");
+    fs::create_dir(&probe)?;
+    let mode = fs::metadata(&probe)?.permissions().mode();
+    fs::remove_dir(&probe)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn open_to_readers(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn write(out: &OutputDirectory, name: &str, text: &str) {
+        let mut file = out.create(name).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.flush().unwrap();
+    }
+
+    #[test]
+    fn nothing_is_there_until_all_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("answer");
+        let out = OutputDirectory::prepare(&target).unwrap();
+        write(&out, EVENTS, "{}\n");
+        assert!(!target.exists());
+        drop(out);
+        assert_eq!(
+            names(home.path()),
+            [""; 0],
+            "an abandoned answer leaves nothing"
+        );
+
+        let out = OutputDirectory::prepare(&target).unwrap();
+        write(&out, EVENTS, "{}\n");
+        out.deliver().unwrap();
+        assert_eq!(names(home.path()), ["answer"]);
+        assert_eq!(names(&target), [EVENTS]);
+    }
+
+    #[test]
+    fn an_earlier_answer_is_replaced_as_a_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("answer");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("path-a.pcapng"), "old").unwrap();
+        fs::write(target.join(EVENTS), "old").unwrap();
+        let out = OutputDirectory::prepare(&target).unwrap();
+        write(&out, EVENTS, "new");
+        out.deliver().unwrap();
+        assert_eq!(names(&target), [EVENTS], "the old capture does not survive");
+        assert_eq!(fs::read_to_string(target.join(EVENTS)).unwrap(), "new");
+        assert_eq!(names(home.path()), ["answer"]);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("thesis.tex"), "years").unwrap();
+        let error = OutputDirectory::prepare(home.path())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("thesis.tex"), "{error}");
+
+        let file = home.path().join("thesis.tex");
+        assert!(
+            OutputDirectory::prepare(&file)
+                .unwrap_err()
+                .to_string()
+                .contains("is a file")
+        );
+        assert!(OutputDirectory::prepare(Path::new("/")).is_err());
+
+        let late = home.path().join("late");
+        let out = OutputDirectory::prepare(&late).unwrap();
+        fs::create_dir(&late).unwrap();
+        fs::write(late.join("notes"), "mine").unwrap();
+        assert!(out.deliver().is_err());
+        assert_eq!(names(&late), ["notes"]);
+        assert_eq!(names(home.path()), ["late", "thesis.tex"]);
+    }
+
+    #[test]
+    fn a_link_cannot_lead_its_capture_astray() {
+        assert_eq!(file_name("../path a/b"), "___path_a_b");
+        assert_eq!(file_name("path-a"), "path-a");
+    }
+}

@@ -1,0 +1,105 @@
+//! A customer gateway: a router on the customer's premises with tunnels to AWS.
+//!
+//! Its forwarding table holds everything: connected networks, the ways to the outside addresses, static routes, and what
+//! BGP learns through the tunnels.
+
+use ipnet::Ipv4Net;
+
+use super::gateway::{Gateway, Upcall};
+use super::{Command, Cx, Device};
+use crate::id::{Port, RecordId};
+use crate::net::fib::{Route, RouteSource, Target, distance};
+use crate::packet::Packet;
+use crate::proto::bgp::RouteChange;
+use crate::reason::TimerKind;
+use crate::time::Instant;
+
+/// A customer gateway.
+pub struct Cgw {
+    gateway: Gateway,
+}
+
+impl Cgw {
+    /// A customer gateway from its parts.
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway }
+    }
+
+    /// Its parts, to look at.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    fn settle(&mut self, cx: &mut Cx) {
+        while let Some(upcall) = self.gateway.poll() {
+            match upcall {
+                Upcall::Transit(packet, _) => {
+                    if let Some((port, packet)) = self.gateway.ip.forward(cx, packet) {
+                        self.gateway.output(cx, port, packet);
+                    }
+                }
+                Upcall::Route(change) => self.route(cx, &change),
+                Upcall::Tunnel(..) | Upcall::Session(..) => {}
+            }
+        }
+    }
+
+    /// BGP's best route goes into the forwarding table, or out of it.
+    fn route(&mut self, cx: &mut Cx, change: &RouteChange) {
+        let cause = cx.cause;
+        let prefix: Ipv4Net = change.prefix;
+        match change.to.and_then(|best| best.peer.map(|peer| (best, peer))) {
+            Some((best, peer)) => {
+                let port = self.gateway.tunnels[peer.index()].port();
+                let route = Route {
+                    prefix,
+                    source: RouteSource::Bgp,
+                    distance: distance::EBGP,
+                    metric: best.med.unwrap_or(0),
+                    target: Target::via(port, best.next_hop),
+                    since: RecordId::GENESIS,
+                };
+                self.gateway.ip.install(cx, route, change.reason);
+            }
+            None => {
+                self.gateway.ip.withdraw(cx, prefix, RouteSource::Bgp, change.reason);
+            }
+        }
+        cx.cause = cause;
+    }
+}
+
+impl Device for Cgw {
+    fn start(&mut self, cx: &mut Cx) {
+        self.gateway.start(cx);
+        self.settle(cx);
+    }
+
+    fn stop(&mut self) {
+        self.gateway.stop();
+    }
+
+    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+        self.gateway.receive(cx, packet, None);
+        self.settle(cx);
+    }
+
+    fn timeout(&mut self, cx: &mut Cx) {
+        self.gateway.timeout(cx);
+        self.settle(cx);
+    }
+
+    fn wake(&self) -> Option<(Instant, TimerKind)> {
+        self.gateway.wake()
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        self.gateway.ip.carrier(cx, port, up);
+        self.settle(cx);
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        self.gateway.command(cx, command);
+        self.settle(cx);
+    }
+}

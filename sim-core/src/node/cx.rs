@@ -1,0 +1,104 @@
+//! What a device may do to the world while it handles one input.
+
+use crate::id::{NodeId, PacketId, Port, RecordId, SessionId};
+use crate::packet::{Meta, Packet};
+use crate::reason::{DropReason, Reason, State, Step, TimerKind};
+use crate::time::{Duration, Instant};
+use crate::trace::{Hop, HopStep, Place, Record, Trace, What};
+
+use super::Notice;
+
+/// What a device leaves for the world to carry out.
+#[derive(Debug)]
+pub(crate) enum Emit {
+    /// Put this packet on the link behind the port.
+    Packet(Port, Packet),
+    /// Tell another device, after the delay. Only AWS's own devices do so.
+    Notice(NodeId, Duration, Notice),
+}
+
+/// The world as a device sees it during one touch.
+///
+/// `cause` starts as what triggered the touch (the record behind the arriving packet, the fault) and moves on with every
+/// record the device keeps, so that consequences name the latest record before them.
+pub struct Cx<'a> {
+    /// The present.
+    pub now: Instant,
+    /// The device itself.
+    pub node: NodeId,
+    /// The latest record of this touch, or what triggered it.
+    pub cause: RecordId,
+    /// Where everything that happens is noted.
+    pub trace: &'a mut Trace,
+    pub(crate) out: &'a mut Vec<Emit>,
+    pub(crate) packets: &'a mut u64,
+    pub(crate) rearm: bool,
+}
+
+impl Cx<'_> {
+    /// Says that a machine was touched and the device's wake may have moved.
+    pub fn rearm(&mut self) {
+        self.rearm = true;
+    }
+
+    /// The meta of a new packet that this touch creates.
+    pub fn meta(&mut self) -> Meta {
+        *self.packets += 1;
+        let id = PacketId(*self.packets);
+        Meta { id, parent: id, cause: self.cause, ..Meta::default() }
+    }
+
+    /// Notes in the trace that a packet has come into being.
+    pub fn created(&mut self, packet: &Packet) {
+        self.trace.created(self.now, self.node, packet);
+    }
+
+    /// Sends a packet out of a port.
+    pub fn send(&mut self, port: Port, packet: Packet) {
+        self.out.push(Emit::Packet(port, packet));
+    }
+
+    /// Tells another device of AWS something after `delay`.
+    pub fn notify(&mut self, to: NodeId, delay: Duration, notice: Notice) {
+        self.out.push(Emit::Notice(to, delay, notice));
+    }
+
+    /// Drops a packet here. `blame` is the record that made this device drop it, if one did.
+    pub fn drop(&mut self, packet: &Packet, reason: DropReason, blame: RecordId) {
+        self.trace.dropped(self.now, Place::Node(self.node), reason, blame, packet);
+    }
+
+    /// Notes a hop of a packet.
+    pub fn hop(&mut self, packet: PacketId, step: HopStep) {
+        self.trace.hop(Hop { at: self.now, node: self.node, packet, step });
+    }
+
+    /// Keeps a record caused by the latest one, and makes it the latest.
+    pub fn record(&mut self, what: What) -> RecordId {
+        let record = Record { at: self.now, node: self.node, cause: self.cause, what };
+        self.cause = self.trace.record(record);
+        self.cause
+    }
+
+    /// Keeps the record of a state change.
+    pub fn state(&mut self, session: SessionId, from: State, to: State, reason: Reason) -> RecordId {
+        self.record(What::State { session, from, to, reason })
+    }
+
+    /// Keeps the record of a protocol step.
+    pub fn step(&mut self, session: SessionId, step: Step, detail: u32) -> RecordId {
+        self.record(What::Step { session, step, detail })
+    }
+
+    /// Keeps the record that a delay of this length has passed, which the latest record began.
+    pub fn waited(&mut self, timer: TimerKind, delay: Duration) -> RecordId {
+        let armed_at = Instant::from_nanos(self.now.as_nanos().saturating_sub(delay.as_nanos()));
+        self.record(What::Expired { session: None, timer, armed_at, starver: None })
+    }
+
+    /// Keeps the record of an expired timer, and makes it the latest.
+    pub fn expired(&mut self, session: Option<SessionId>, timer: TimerKind, armed_at: Instant) -> RecordId {
+        self.cause = self.trace.expired(self.now, self.node, session, timer, armed_at);
+        self.cause
+    }
+}

@@ -1,0 +1,115 @@
+//! A VPN endpoint: AWS's end of one tunnel, in one availability zone.
+//!
+//! It terminates IKE, ESP and BGP and knows two ways only: what comes out of the tunnel goes to the gateway, what comes
+//! from the gateway goes into the tunnel. Which tunnel the gateway uses is the gateway's choice ([`super::vgw`]); the
+//! endpoint tells it what it has learned and whether it can carry traffic. How AWS carries that from one to the other
+//! is not published: the notices arrive at once, and delays are parameters of the gateway.
+
+use ipnet::IpNet;
+
+use super::gateway::{Gateway, Upcall};
+use super::{Command, Cx, Device, Notice, Path};
+use crate::id::{NodeId, Port};
+use crate::packet::Packet;
+use crate::proto::bgp::RouteChange;
+use crate::reason::TimerKind;
+use crate::time::{Duration, Instant};
+
+/// The port towards the internet.
+pub const OUTSIDE_PORT: Port = Port(0);
+/// The port towards the gateway.
+pub const INSIDE_PORT: Port = Port(1);
+/// The tunnel interface.
+pub const TUNNEL_PORT: Port = Port(2);
+
+/// A VPN endpoint with one tunnel.
+pub struct VpnEndpoint {
+    gateway: Gateway,
+    /// The gateway it belongs to.
+    owner: NodeId,
+    /// The tunnel's number there.
+    number: u16,
+    /// The last notice of health.
+    healthy: bool,
+}
+
+impl VpnEndpoint {
+    /// An endpoint from its parts; tunnel `number` of the gateway `owner`.
+    pub fn new(gateway: Gateway, owner: NodeId, number: u16) -> Self {
+        Self { gateway, owner, number, healthy: false }
+    }
+
+    /// Its parts, to look at.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    fn settle(&mut self, cx: &mut Cx) {
+        while let Some(upcall) = self.gateway.poll() {
+            match upcall {
+                Upcall::Transit(packet, Some(_)) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
+                Upcall::Transit(packet, None) => self.gateway.output(cx, TUNNEL_PORT, packet),
+                Upcall::Route(change) => self.route(cx, &change),
+                Upcall::Tunnel(..) | Upcall::Session(..) => self.health(cx),
+            }
+        }
+    }
+
+    /// It can carry traffic if the tunnel is up and, with BGP, the session is established.
+    fn health(&mut self, cx: &mut Cx) {
+        let routed = self.gateway.routing.as_ref().is_none_or(super::routing::Routing::established);
+        let healthy = routed && self.gateway.tunnels[0].is_up();
+        if core::mem::replace(&mut self.healthy, healthy) != healthy {
+            cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy });
+        }
+    }
+
+    fn route(&self, cx: &mut Cx, change: &RouteChange) {
+        let learned = change.to.filter(|best| best.peer.is_some());
+        let attributes = |best: &crate::proto::bgp::Best| {
+            let routing = self.gateway.routing.as_ref()?;
+            let as_path = &routing.speaker().routes().get(&change.prefix)?.best_route().attributes.as_path;
+            Some(Path { length: best.as_path_length, neighbour: as_path.first(), med: best.med })
+        };
+        let path = learned.as_ref().and_then(attributes);
+        if path.is_some() || change.from.is_some_and(|best| best.peer.is_some()) {
+            let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(change.prefix), path };
+            cx.notify(self.owner, Duration::ZERO, notice);
+        }
+    }
+}
+
+impl Device for VpnEndpoint {
+    fn start(&mut self, cx: &mut Cx) {
+        self.gateway.start(cx);
+        self.settle(cx);
+    }
+
+    fn stop(&mut self) {
+        self.gateway.stop();
+        self.healthy = false;
+    }
+
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if port == INSIDE_PORT {
+            self.gateway.output(cx, TUNNEL_PORT, packet);
+        } else {
+            self.gateway.receive(cx, packet, None);
+        }
+        self.settle(cx);
+    }
+
+    fn timeout(&mut self, cx: &mut Cx) {
+        self.gateway.timeout(cx);
+        self.settle(cx);
+    }
+
+    fn wake(&self) -> Option<(Instant, TimerKind)> {
+        self.gateway.wake()
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        self.gateway.command(cx, command);
+        self.settle(cx);
+    }
+}

@@ -1,0 +1,293 @@
+//! What a customer gateway and a VPN endpoint of AWS have in common: IPv4, tunnels and routing, and how packets pass
+//! between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and [`super::endpoint`].
+
+use std::collections::VecDeque;
+
+use super::Cx;
+use super::ip::{Inbound, Ip};
+use super::router::pong;
+use super::routing::{Routing, RoutingEvent};
+use super::tunnel::{Outside, Tunnel, TunnelEvent, classify};
+use crate::id::{Port, RecordId};
+use crate::packet::Packet;
+use crate::proto::bgp::{self, PeerId, RouteChange};
+use crate::proto::ike;
+use crate::reason::{DropReason, Reason, TimerKind};
+use crate::time::Instant;
+use crate::trace::HopStep;
+use crate::wire::ipv4::{Ipv4Packet, protocol};
+
+/// What a gateway leaves to the device it is part of.
+#[derive(Debug)]
+pub(super) enum Upcall {
+    /// A packet for somebody else arrived: at a port, or out of a tunnel if that is named.
+    Transit(Packet, Option<usize>),
+    /// A tunnel can, or can no longer, carry packets.
+    Tunnel(usize, bool),
+    /// The best BGP route to a prefix changed.
+    Route(RouteChange),
+    /// A BGP session was established or is no longer.
+    Session(PeerId, bool),
+}
+
+/// IPv4, tunnels and routing of one device.
+pub struct Gateway {
+    /// Addresses, ports and the forwarding table.
+    pub ip: Ip,
+    /// The tunnels that end here.
+    pub tunnels: Vec<Tunnel>,
+    /// BGP, if the device speaks it. Peer number n runs through tunnel number n.
+    pub routing: Option<Routing>,
+    /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
+    pub follow_sa: bool,
+    upcalls: VecDeque<Upcall>,
+    /// Kept between touches for its memory only.
+    tunnel_events: Vec<TunnelEvent>,
+    routing_events: Vec<RoutingEvent>,
+}
+
+impl Gateway {
+    /// A gateway from its parts.
+    pub fn new(ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
+        let (upcalls, tunnel_events, routing_events) = Default::default();
+        Self { ip, tunnels, routing, follow_sa, upcalls, tunnel_events, routing_events }
+    }
+
+    /// The next thing that the device must do itself.
+    pub(super) fn poll(&mut self) -> Option<Upcall> {
+        self.upcalls.pop_front()
+    }
+
+    pub(super) fn start(&mut self, cx: &mut Cx) {
+        cx.rearm();
+        self.ip.announce(cx);
+        let genesis = cx.cause;
+        for tunnel in 0..self.tunnels.len() {
+            cx.cause = genesis;
+            if self.follow_sa {
+                let port = self.tunnels[tunnel].port();
+                self.ip.carrier(cx, port, false);
+            }
+            self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.start(cx, events));
+        }
+        let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
+        for peer in peers {
+            cx.cause = genesis;
+            self.bgp(cx, bgp::Input::Start { peer });
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.ip.reset();
+        self.tunnels.iter_mut().for_each(Tunnel::reset);
+        self.routing.iter_mut().for_each(Routing::reset);
+        self.upcalls.clear();
+    }
+
+    pub(super) fn timeout(&mut self, cx: &mut Cx) {
+        self.ip.timeout(cx);
+        for tunnel in 0..self.tunnels.len() {
+            cx.cause = RecordId::GENESIS;
+            if self.tunnels[tunnel].wake().is_some_and(|(at, _)| at <= cx.now) {
+                self.with_tunnel(cx, tunnel, Tunnel::timeout);
+            }
+        }
+        cx.cause = RecordId::GENESIS;
+        if self.routing.as_ref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
+            self.with_routing(cx, Routing::timeout);
+        }
+    }
+
+    pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let tunnels = self.tunnels.iter().filter_map(Tunnel::wake);
+        let routing = self.routing.as_ref().and_then(Routing::wake);
+        tunnels.chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
+    }
+
+    /// A packet arrived at a port, or came out of a tunnel.
+    pub(super) fn receive(&mut self, cx: &mut Cx, packet: Packet, from: Option<usize>) {
+        match self.ip.inbound(cx, packet) {
+            Inbound::Local(packet) => self.local(cx, packet, from),
+            Inbound::Transit(packet) => self.upcalls.push_back(Upcall::Transit(packet, from)),
+            Inbound::Nothing => {}
+        }
+    }
+
+    /// Sends a packet out of a port, through a tunnel if the port is one.
+    pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        let Some(tunnel) = self.tunnels.iter().position(|tunnel| tunnel.port() == port) else {
+            return self.ip.output(cx, port, packet);
+        };
+        if self.ip.fits(port, &packet) {
+            return self.encapsulate(cx, tunnel, packet);
+        }
+        for part in self.ip.cut(cx, port, packet) {
+            self.encapsulate(cx, tunnel, part);
+        }
+    }
+
+    fn encapsulate(&mut self, cx: &mut Cx, tunnel: usize, packet: Packet) {
+        let mut events = core::mem::take(&mut self.tunnel_events);
+        let sealed = self.tunnels[tunnel].seal(cx, packet, &mut events);
+        self.tunnel_events = events;
+        if let Some(packet) = sealed
+            && let Some((port, packet)) = self.ip.route(cx, packet)
+        {
+            self.ip.output(cx, port, packet);
+        }
+        self.settle_tunnel(cx, tunnel);
+    }
+
+    fn local(&mut self, cx: &mut Cx, packet: Packet, from: Option<usize>) {
+        if from.is_none()
+            && let Some(outside) = classify(&packet)
+        {
+            return self.outside(cx, packet, outside);
+        }
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        if ip.protocol() == protocol::TCP && self.routing.is_some() {
+            cx.hop(packet.meta.id, HopStep::Delivered);
+            return self.with_routing(cx, |routing, cx, events| routing.packet(cx, &packet, events));
+        }
+        match pong(cx, &packet) {
+            Some(reply) => {
+                cx.hop(packet.meta.id, HopStep::Delivered);
+                if let Some((port, reply)) = self.ip.route(cx, reply) {
+                    self.output(cx, port, reply);
+                }
+            }
+            None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+        }
+    }
+
+    fn outside(&mut self, cx: &mut Cx, packet: Packet, outside: Outside) {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let ends = (ip.dst(), ip.src());
+        let of_peer = self.tunnels.iter().position(|tunnel| tunnel.outside() == ends);
+        match outside {
+            Outside::Esp(spi) => match self.tunnels.iter().position(|tunnel| tunnel.knows(spi)) {
+                Some(tunnel) => self.esp(cx, tunnel, spi, packet),
+                None => {
+                    cx.drop(&packet, DropReason::UnknownSpi, of_peer.map_or(RecordId::GENESIS, |t| self.since(t)));
+                    if let Some(tunnel) = of_peer {
+                        let input = ike::Input::UnknownSpi { spi };
+                        self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.input(cx, input, events));
+                    }
+                }
+            },
+            Outside::Ike(offset) => match of_peer {
+                Some(tunnel) => {
+                    cx.hop(packet.meta.id, HopStep::Delivered);
+                    self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.message(cx, &packet, offset, events));
+                }
+                None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+            },
+            Outside::Keepalive => cx.hop(packet.meta.id, HopStep::Delivered),
+            Outside::Malformed => cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS),
+        }
+    }
+
+    fn esp(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
+        let Some(inner) = self.tunnels[tunnel].open(cx, spi, packet) else { return };
+        let mut events = core::mem::take(&mut self.tunnel_events);
+        self.tunnels[tunnel].alive(cx, spi, &mut events);
+        self.tunnel_events = events;
+        self.settle_tunnel(cx, tunnel);
+        self.receive(cx, inner, Some(tunnel));
+    }
+
+    fn since(&self, tunnel: usize) -> RecordId {
+        self.tunnels[tunnel].since()
+    }
+
+    /// Gives BGP an input, if the device speaks it.
+    pub(super) fn bgp(&mut self, cx: &mut Cx, input: bgp::Input<'_>) {
+        if self.routing.is_some() {
+            self.with_routing(cx, |routing, cx, events| routing.input(cx, input, events));
+        }
+    }
+
+    /// Touches a tunnel and carries out what it wants.
+    pub(super) fn with_tunnel(
+        &mut self,
+        cx: &mut Cx,
+        tunnel: usize,
+        touch: impl FnOnce(&mut Tunnel, &mut Cx, &mut Vec<TunnelEvent>),
+    ) {
+        let mut events = core::mem::take(&mut self.tunnel_events);
+        touch(&mut self.tunnels[tunnel], cx, &mut events);
+        self.tunnel_events = events;
+        self.settle_tunnel(cx, tunnel);
+    }
+
+    fn settle_tunnel(&mut self, cx: &mut Cx, tunnel: usize) {
+        if self.tunnel_events.is_empty() {
+            return;
+        }
+        for event in core::mem::take(&mut self.tunnel_events) {
+            match event {
+                TunnelEvent::Send(mut packet) => {
+                    self.ip.identify(&mut packet);
+                    if let Some((port, packet)) = self.ip.route(cx, packet) {
+                        self.ip.output(cx, port, packet);
+                    }
+                }
+                TunnelEvent::Up(mtu) => {
+                    self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into());
+                    self.interface(cx, tunnel, true);
+                }
+                TunnelEvent::Down => self.interface(cx, tunnel, false),
+            }
+        }
+    }
+
+    /// The state of a tunnel interface follows its CHILD_SA, if the device is one that does so.
+    fn interface(&mut self, cx: &mut Cx, tunnel: usize, up: bool) {
+        self.upcalls.push_back(Upcall::Tunnel(tunnel, up));
+        if !self.follow_sa {
+            return;
+        }
+        let cause = cx.cause;
+        self.ip.carrier(cx, self.tunnels[tunnel].port(), up);
+        cx.cause = cause;
+        let peer = PeerId(tunnel as u16);
+        self.bgp(cx, if up { bgp::Input::LowerLayerUp { peer } } else { bgp::Input::LowerLayerDown { peer } });
+        cx.cause = cause;
+    }
+
+    fn with_routing(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Routing, &mut Cx, &mut Vec<RoutingEvent>)) {
+        let Some(routing) = &mut self.routing else { return };
+        let mut events = core::mem::take(&mut self.routing_events);
+        touch(routing, cx, &mut events);
+        for event in events.drain(..) {
+            match event {
+                RoutingEvent::Send(packet) => {
+                    let cause = core::mem::replace(&mut cx.cause, packet.meta.cause);
+                    if let Some((port, packet)) = self.ip.route(cx, packet) {
+                        self.output(cx, port, packet);
+                    }
+                    cx.cause = cause;
+                }
+                RoutingEvent::Route(change) => self.upcalls.push_back(Upcall::Route(change)),
+                RoutingEvent::Session(peer, up) => self.upcalls.push_back(Upcall::Session(peer, up)),
+            }
+        }
+        self.routing_events = events;
+    }
+
+    /// Carries out what an operator typed.
+    pub(super) fn command(&mut self, cx: &mut Cx, command: super::Command) {
+        use super::Command;
+        match command {
+            Command::IkeDelete { tunnel } => self.with_tunnel(cx, tunnel.into(), |tunnel, cx, events| {
+                tunnel.input(cx, ike::Input::Close, events);
+            }),
+            Command::IkeInitiate { tunnel } => self.with_tunnel(cx, tunnel.into(), |tunnel, cx, events| {
+                tunnel.input(cx, ike::Input::Initiate(Reason::AdminUp), events);
+            }),
+            // Cease, Administrative Shutdown (RFC 4486).
+            Command::BgpShutdown { tunnel } => self.bgp(cx, bgp::Input::Stop { peer: PeerId(tunnel), subcode: 2 }),
+            Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
+        }
+    }
+}

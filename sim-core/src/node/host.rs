@@ -1,0 +1,191 @@
+//! A computer: sends probes, answers UDP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
+
+use std::net::Ipv4Addr;
+
+use super::ip::{Inbound, Ip};
+use super::{Cx, Device};
+use crate::id::{Port, RecordId, StreamId};
+use crate::packet::{Meta, Packet, ProbeTag};
+use crate::reason::{DropReason, TimerKind};
+use crate::time::{Duration, Instant};
+use crate::trace::HopStep;
+use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_reply, echo_request};
+use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::udp::{self, UdpDatagram};
+
+/// The only port of a host.
+pub const PORT: Port = Port(0);
+
+/// UDP port of the echo service (RFC 862).
+const ECHO_PORT: u16 = 7;
+/// UDP port of the discard service (RFC 863), where one-way probes go.
+const DISCARD_PORT: u16 = 9;
+/// First of the UDP ports that probes are sent from; the stream's number is added.
+const PROBE_PORT: u16 = 40_000;
+
+/// What a probe is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeKind {
+    /// A UDP datagram to the echo service; it comes back.
+    UdpEcho,
+    /// An ICMP echo request; the reply comes back.
+    IcmpEcho,
+    /// A UDP datagram to the discard service; nothing comes back.
+    UdpOneWay,
+}
+
+/// A stream of probes to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProbeConfig {
+    /// Where its log is.
+    pub stream: StreamId,
+    /// What is sent.
+    pub kind: ProbeKind,
+    /// To whom.
+    pub to: Ipv4Addr,
+    /// How often.
+    pub every: Duration,
+    /// Length of the whole IP packet in octets; at least 36.
+    pub size: u16,
+    /// First probe.
+    pub start: Instant,
+    /// No probe at or after this instant.
+    pub stop: Instant,
+}
+
+/// Headers (IPv4 and UDP or ICMP: 28) and an 8-octet sequence number fit in the smallest probe.
+pub const PROBE_SIZE_MIN: u16 = 36;
+
+/// A computer with one interface.
+#[derive(Clone, Debug)]
+pub struct Host {
+    address: Ipv4Addr,
+    ip: Ip,
+    /// Each stream and when its next probe is due.
+    probes: Vec<(ProbeConfig, Instant)>,
+    /// What probes carry: a number and zeros.
+    payload: Vec<u8>,
+}
+
+impl Host {
+    /// A host with this address and probes to send; `mtu` of its interface in octets.
+    pub fn new(address: Ipv4Addr, mtu: u32, probes: Vec<ProbeConfig>) -> Self {
+        let mut ip = Ip::new(vec![address]);
+        ip.add_port(PORT, mtu);
+        ip.default_route(PORT);
+        Self { address, ip, probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), payload: Vec::new() }
+    }
+
+    fn send_probe(&mut self, cx: &mut Cx, probe: &ProbeConfig) {
+        let seq = cx.trace.probe(probe.stream).send(cx.now);
+        cx.cause = RecordId::GENESIS;
+        let meta = Meta { probe: Some(ProbeTag { stream: probe.stream, seq, reply: false }), ..cx.meta() };
+        let octets = usize::from(probe.size.max(PROBE_SIZE_MIN)) - 28;
+        self.payload.resize(octets.max(self.payload.len()), 0);
+        self.payload[..8].copy_from_slice(&u64::from(seq).to_be_bytes());
+        let data = &self.payload[..octets];
+        let source = (self.address, PROBE_PORT + probe.stream.0);
+        let mut packet = match probe.kind {
+            ProbeKind::UdpEcho => udp::packet(source, (probe.to, ECHO_PORT), data, meta),
+            ProbeKind::UdpOneWay => udp::packet(source, (probe.to, DISCARD_PORT), data, meta),
+            ProbeKind::IcmpEcho => {
+                let echo = Echo { ident: probe.stream.0, seq: seq as u16 };
+                echo_request(self.address, probe.to, echo, data, meta)
+            }
+        };
+        self.ip.identify(&mut packet);
+        cx.created(&packet);
+        cx.send(PORT, packet);
+    }
+
+    fn deliver(&mut self, cx: &mut Cx, packet: Packet) {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let (peer, kind) = (ip.src(), ip.protocol());
+        let reply = match kind {
+            protocol::UDP => match UdpDatagram::new_checked(ip.payload()) {
+                Err(_) => return cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS),
+                Ok(udp) if !udp.verify_checksum(peer, self.address) => {
+                    return cx.drop(&packet, DropReason::BadChecksum, RecordId::GENESIS);
+                }
+                Ok(udp) => match (udp.src_port(), udp.dst_port()) {
+                    (port, ECHO_PORT) => {
+                        let meta = reply_meta(cx, &packet);
+                        Some(udp::packet((self.address, ECHO_PORT), (peer, port), udp.payload(), meta))
+                    }
+                    (ECHO_PORT, _) | (_, DISCARD_PORT) => None,
+                    _ => {
+                        self.ip.refuse(cx, &packet, IcmpKind::PortUnreachable);
+                        return cx.drop(&packet, DropReason::PortUnreachable, RecordId::GENESIS);
+                    }
+                },
+            },
+            protocol::ICMP => match IcmpMessage::new_checked(ip.payload()) {
+                Err(_) => return cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS),
+                Ok(icmp) if !icmp.verify_checksum() => {
+                    return cx.drop(&packet, DropReason::BadChecksum, RecordId::GENESIS);
+                }
+                Ok(icmp) if icmp.kind() == IcmpKind::EchoRequest => {
+                    let echo = Echo { ident: icmp.echo_ident(), seq: icmp.echo_seq() };
+                    let meta = reply_meta(cx, &packet);
+                    Some(echo_reply(self.address, peer, echo, icmp.payload(), meta))
+                }
+                Ok(_) => None,
+            },
+            _ => return cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+        };
+        cx.hop(packet.meta.id, HopStep::Delivered);
+        if let Some(tag) = packet.meta.probe {
+            cx.trace.probe(tag.stream).arrived(tag, cx.now, packet.meta.enabler);
+        }
+        if let Some(mut reply) = reply {
+            self.ip.identify(&mut reply);
+            cx.created(&reply);
+            cx.send(PORT, reply);
+        }
+    }
+}
+
+/// The meta of the answer to a packet: a probe's answer belongs to the same probe.
+fn reply_meta(cx: &mut Cx, request: &Packet) -> Meta {
+    let probe = request.meta.probe.map(|tag| ProbeTag { reply: true, ..tag });
+    Meta { probe, ..cx.meta() }
+}
+
+impl Device for Host {
+    fn start(&mut self, cx: &mut Cx) {
+        for (probe, next) in &mut self.probes {
+            let missed = cx.now.since(probe.start).as_nanos().div_ceil(probe.every.as_nanos().max(1));
+            *next = probe.start + probe.every * missed;
+        }
+        cx.rearm();
+    }
+
+    fn stop(&mut self) {
+        for (_, next) in &mut self.probes {
+            *next = Instant::NEVER;
+        }
+    }
+
+    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+        match self.ip.inbound(cx, packet) {
+            Inbound::Local(packet) => self.deliver(cx, packet),
+            Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+            Inbound::Nothing => {}
+        }
+    }
+
+    fn timeout(&mut self, cx: &mut Cx) {
+        for i in 0..self.probes.len() {
+            let (probe, next) = self.probes[i];
+            if next <= cx.now {
+                self.send_probe(cx, &probe);
+                self.probes[i].1 = next + probe.every;
+            }
+        }
+    }
+
+    fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let due = self.probes.iter().filter(|(p, next)| *next < p.stop).map(|(_, next)| *next).min();
+        due.map(|at| (at, TimerKind::ProbeInterval))
+    }
+}

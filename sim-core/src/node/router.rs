@@ -1,0 +1,100 @@
+//! A plain IPv4 router: an ISP, a LAN's core, any box that only forwards.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::ip::{Inbound, Ip};
+use super::{Cx, Device};
+use crate::id::{Port, RecordId};
+use crate::net::fib::{RouteSource, distance};
+use crate::packet::Packet;
+use crate::reason::{DropReason, TimerKind};
+use crate::time::Instant;
+use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_reply};
+use crate::wire::ipv4::{Ipv4Packet, protocol};
+
+/// A router. Its routes come from the scenario; it speaks no routing protocol.
+#[derive(Clone, Debug)]
+pub struct Router {
+    ip: Ip,
+}
+
+impl Router {
+    /// A router with these addresses; an address is what its ICMP errors come from.
+    pub fn new(addresses: Vec<Ipv4Addr>) -> Self {
+        Self { ip: Ip::new(addresses) }
+    }
+
+    /// Adds a port with an MTU in octets.
+    pub fn add_port(&mut self, port: Port, mtu: u32) {
+        self.ip.add_port(port, mtu);
+    }
+
+    /// Adds a route that the topology implies.
+    pub fn add_route(&mut self, prefix: Ipv4Net, port: Port) {
+        self.ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
+    }
+
+    /// Its forwarding table.
+    pub fn ip(&self) -> &Ip {
+        &self.ip
+    }
+}
+
+/// The answer to an ICMP echo request for a device itself; `None` if the packet is not one.
+pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
+    let ip = Ipv4Packet::new_unchecked(packet.bytes());
+    if ip.protocol() != protocol::ICMP {
+        return None;
+    }
+    let icmp = IcmpMessage::new_checked(ip.payload()).ok()?;
+    if icmp.kind() != IcmpKind::EchoRequest || !icmp.verify_checksum() {
+        return None;
+    }
+    let echo = Echo { ident: icmp.echo_ident(), seq: icmp.echo_seq() };
+    let reply = echo_reply(ip.dst(), ip.src(), echo, icmp.payload(), cx.meta());
+    cx.created(&reply);
+    Some(reply)
+}
+
+impl Device for Router {
+    fn start(&mut self, cx: &mut Cx) {
+        cx.rearm();
+    }
+
+    fn stop(&mut self) {
+        self.ip.reset();
+    }
+
+    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+        match self.ip.inbound(cx, packet) {
+            Inbound::Transit(packet) => {
+                if let Some((port, packet)) = self.ip.forward(cx, packet) {
+                    self.ip.output(cx, port, packet);
+                }
+            }
+            Inbound::Local(packet) => match pong(cx, &packet) {
+                Some(reply) => {
+                    if let Some((port, reply)) = self.ip.route(cx, reply) {
+                        self.ip.output(cx, port, reply);
+                    }
+                }
+                None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+            },
+            Inbound::Nothing => {}
+        }
+    }
+
+    fn timeout(&mut self, cx: &mut Cx) {
+        self.ip.timeout(cx);
+    }
+
+    fn wake(&self) -> Option<(Instant, TimerKind)> {
+        self.ip.wake()
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        self.ip.carrier(cx, port, up);
+    }
+}

@@ -1,0 +1,375 @@
+//! One IPsec tunnel as the device at its end sees it: an IKE machine, the SAs it made, and a virtual interface.
+//!
+//! The machine decides; this file carries its decisions out: datagrams become packets, CHILD_SAs become ESP SAs, events
+//! become records. On a rekey the new inbound SA is there before the peer may use it, the new outbound one is used when
+//! the machine says so, and the old inbound one stays until it is deleted, so that nothing under way is lost
+//! (RFC 7296 section 2.8).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::Cx;
+use crate::id::{Port, RecordId, SessionId};
+use crate::packet::{Meta, Packet};
+use crate::proto::esp::{DfBit, InboundSa, Outer, OutboundSa, ReplayWindow, SaKeys, tunnel_mtu};
+use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
+use crate::reason::{DropReason, Reason, Step, TimerKind};
+use crate::rng::{Purpose, Rng};
+use crate::time::Instant;
+use crate::trace::HopStep;
+use crate::trace::pcap::SessionKeys;
+use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::udp::{self, UdpDatagram};
+
+/// UDP port of IKE (RFC 7296 section 2).
+pub const IKE_PORT: u16 = 500;
+/// UDP port of IKE and ESP behind a NAT (RFC 3948).
+pub const NATT_PORT: u16 = 4500;
+/// What precedes an IKE message on port 4500, where ESP has its SPI (RFC 3948 section 2.2).
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// TTL of outer headers and of IKE.
+const OUTER_TTL: u8 = 64;
+
+/// What a tunnel end is made from.
+#[derive(Clone, Debug)]
+pub struct TunnelConfig {
+    /// Stable name: it chooses the random streams.
+    pub name: String,
+    /// The seed of the world.
+    pub seed: u64,
+    /// The virtual interface.
+    pub port: Port,
+    /// Outside address of this end.
+    pub local: Ipv4Addr,
+    /// Outside address of the other end.
+    pub remote: Ipv4Addr,
+    /// MTU of the path between the outside addresses, in octets.
+    pub outer_mtu: u16,
+    /// What IKE is told.
+    pub ike: Arc<ike::Config>,
+    /// Anti-replay window in packets.
+    pub replay_window: u16,
+    /// The IKE SA in records.
+    pub ike_session: SessionId,
+    /// The CHILD_SA in records.
+    pub child_session: SessionId,
+}
+
+/// What a tunnel wants of its device, in order.
+#[derive(Debug)]
+pub(super) enum TunnelEvent {
+    /// Route and send this packet, which is between outside addresses.
+    Send(Packet),
+    /// The tunnel can carry packets of up to this many octets.
+    Up(u16),
+    /// The tunnel can carry nothing.
+    Down,
+}
+
+/// What arrived for a tunnel from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outside {
+    /// An IKE message that begins this far into the UDP payload.
+    Ike(usize),
+    /// ESP with this SPI.
+    Esp(u32),
+    /// A NAT keepalive (RFC 3948 section 2.3).
+    Keepalive,
+    /// Nothing that makes sense.
+    Malformed,
+}
+
+/// An installed pair of SAs. The outbound one may wait for its turn.
+#[derive(Clone, Debug)]
+struct Pair {
+    spi_in: u32,
+    inbound: InboundSa,
+    outbound: OutboundSa,
+}
+
+/// One end of an IPsec tunnel.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    config: TunnelConfig,
+    ike: ike::Peer,
+    pairs: Vec<Pair>,
+    /// Inbound SPI of the pair that sends.
+    sending: Option<u32>,
+    suite: Option<ike::EspSuite>,
+    ike_suite: Option<ike::IkeSuite>,
+    /// The record that brought the tunnel up or down last.
+    since: RecordId,
+}
+
+impl Tunnel {
+    /// A tunnel end that is down and initiates nothing before its device starts.
+    pub fn new(config: TunnelConfig) -> Self {
+        let stream = |purpose| Rng::stream(config.seed, &config.name, purpose);
+        let (local, remote) = (IpAddr::V4(config.local), IpAddr::V4(config.remote));
+        let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
+        let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
+        let since = RecordId::GENESIS;
+        Self { config, ike, pairs: Vec::new(), sending: None, suite: None, ike_suite: None, since }
+    }
+
+    /// The virtual interface.
+    pub fn port(&self) -> Port {
+        self.config.port
+    }
+
+    /// Outside addresses: this end, other end.
+    pub fn outside(&self) -> (Ipv4Addr, Ipv4Addr) {
+        (self.config.local, self.config.remote)
+    }
+
+    /// True if packets can be sealed.
+    pub fn is_up(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// What the ends agreed on for the IKE SA and for ESP, when the tunnel was up last.
+    pub fn suites(&self) -> Option<(ike::IkeSuite, ike::EspSuite)> {
+        self.ike_suite.zip(self.suite)
+    }
+
+    /// The record that brought the tunnel up or down last.
+    pub fn since(&self) -> RecordId {
+        self.since
+    }
+
+    /// Forgets everything, as power loss does.
+    pub(super) fn reset(&mut self) {
+        self.ike.handle(Instant::START, Input::Reset);
+        while self.ike.poll().is_some() {}
+        self.pairs.clear();
+        self.sending = None;
+    }
+
+    /// Initiates if the startup action says so.
+    pub(super) fn start(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+        self.since = cx.cause;
+        if self.config.ike.startup == ike::config::Startup::Start {
+            self.input(cx, Input::Initiate(Reason::Startup), events);
+        }
+    }
+
+    /// Gives the IKE machine an input and carries out what follows.
+    pub(super) fn input(&mut self, cx: &mut Cx, input: Input, events: &mut Vec<TunnelEvent>) {
+        cx.rearm();
+        self.ike.handle(cx.now, input);
+        self.drain(cx, events);
+    }
+
+    /// Tells the IKE machine the time and carries out what follows.
+    pub(super) fn timeout(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+        self.ike.handle_timeout(cx.now);
+        self.drain(cx, events);
+    }
+
+    /// When the IKE machine wants [`Tunnel::timeout`].
+    pub fn wake(&self) -> Option<(Instant, TimerKind)> {
+        self.ike.wake()
+    }
+
+    /// Seals a packet in place. Drops it, and perhaps initiates, if there is no SA.
+    pub(super) fn seal(&mut self, cx: &mut Cx, mut packet: Packet, events: &mut Vec<TunnelEvent>) -> Option<Packet> {
+        let sending = self.sending;
+        let Some(pair) = self.pairs.iter_mut().find(|pair| Some(pair.spi_in) == sending) else {
+            cx.drop(&packet, DropReason::NoSa, self.since);
+            self.input(cx, Input::Initiate(Reason::TrafficNeedsSa), events);
+            return None;
+        };
+        let sa = &mut pair.outbound;
+        if let Err(reason) = sa.seal(&mut packet) {
+            cx.drop(&packet, reason, RecordId::GENESIS);
+            return None;
+        }
+        packet.meta.tunnel = Some(self.config.ike_session);
+        packet.meta.enabler = packet.meta.enabler.max(self.since);
+        let icv = sa.icv(&packet).first_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
+        cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence(), icv));
+        Some(packet)
+    }
+
+    /// True if one of its inbound SAs has this SPI.
+    pub(super) fn knows(&self, spi: u32) -> bool {
+        self.pairs.iter().any(|pair| pair.spi_in == spi)
+    }
+
+    /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify.
+    pub(super) fn open(&mut self, cx: &mut Cx, spi: u32, mut packet: Packet) -> Option<Packet> {
+        let pair = self.pairs.iter_mut().find(|pair| pair.spi_in == spi)?;
+        match pair.inbound.open(&mut packet) {
+            Ok(opened) => {
+                packet.meta.tunnel = None;
+                cx.hop(packet.meta.id, HopStep::Opened(spi, opened.sequence));
+                Some(packet)
+            }
+            Err(reason) => {
+                cx.drop(&packet, reason, RecordId::GENESIS);
+                None
+            }
+        }
+    }
+
+    /// Tells the IKE machine that an authenticated packet came: a sign of life.
+    pub(super) fn alive(&mut self, cx: &mut Cx, spi: u32, events: &mut Vec<TunnelEvent>) {
+        self.ike.handle(cx.now, Input::InboundTraffic { spi_in: spi });
+        self.drain(cx, events);
+    }
+
+    /// Gives the IKE machine the message in a UDP packet, `offset` octets into its payload.
+    pub(super) fn message(&mut self, cx: &mut Cx, packet: &Packet, offset: usize, events: &mut Vec<TunnelEvent>) {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let udp = UdpDatagram::new_unchecked(ip.payload());
+        let datagram = Datagram {
+            local: (IpAddr::V4(ip.dst()), udp.dst_port()),
+            remote: (IpAddr::V4(ip.src()), udp.src_port()),
+            bytes: udp.payload()[offset..].to_vec(),
+        };
+        self.input(cx, Input::Datagram(datagram), events);
+    }
+
+    fn drain(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+        while let Some(output) = self.ike.poll() {
+            cx.rearm();
+            match output {
+                Output::Transmit { local_port, remote_port, bytes, .. } => {
+                    events.push(TunnelEvent::Send(self.datagram(cx, local_port, remote_port, &bytes)));
+                }
+                Output::Expired { timer, armed_at } => {
+                    cx.expired(Some(self.config.ike_session), timer, armed_at);
+                }
+                Output::State { sa, from, to, reason } => {
+                    let session = match sa {
+                        SaKind::Ike => self.config.ike_session,
+                        SaKind::Child => self.config.child_session,
+                    };
+                    cx.state(session, from, to, reason);
+                }
+                Output::Step { step, message_id, .. } => {
+                    cx.step(self.config.ike_session, step, message_id);
+                }
+                Output::IkeKeys(keys) => {
+                    self.ike_suite = Some(keys.suite);
+                    cx.trace.keys(cx.now, cx.node, &ike_keys(&keys));
+                }
+                Output::ChildUp(child) => self.install(cx, &child, events),
+                Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
+                Output::ChildDown { spi_in, .. } => self.remove(cx, spi_in, events),
+                Output::PeerMoved { remote: (IpAddr::V4(address), port) } => {
+                    for pair in &mut self.pairs {
+                        let outer = pair.outbound.outer_mut();
+                        outer.dst = address;
+                        outer.udp = outer.udp.map(|(local, _)| (local, port));
+                    }
+                }
+                Output::PeerMoved { .. } => {}
+                Output::Ignored { reason } => {
+                    cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32);
+                }
+            }
+        }
+    }
+
+    fn datagram(&mut self, cx: &mut Cx, local_port: u16, remote_port: u16, bytes: &[u8]) -> Packet {
+        let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
+        let (from, to) = ((self.config.local, local_port), (self.config.remote, remote_port));
+        let packet = if local_port == NATT_PORT {
+            udp::packet(from, to, &[&NON_ESP_MARKER, bytes].concat(), meta)
+        } else {
+            udp::packet(from, to, bytes, meta)
+        };
+        cx.created(&packet);
+        packet
+    }
+
+    fn install(&mut self, cx: &mut Cx, child: &ChildSa, events: &mut Vec<TunnelEvent>) {
+        let suite = child.suite.protection;
+        let (src, dst) = (self.config.local, self.config.remote);
+        let (dst, udp) = match child.encapsulation {
+            Some(ike::Encapsulation { local_port, remote: (IpAddr::V4(address), port) }) => {
+                (address, Some((local_port, port)))
+            }
+            _ => (dst, None),
+        };
+        let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: DfBit::Clear };
+        let keys = |keys: &ike::DirectionKeys| SaKeys {
+            encryption: keys.encryption.clone(),
+            integrity: keys.integrity.clone(),
+        };
+        let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
+        let log = SessionKeys::Esp {
+            src,
+            dst,
+            spi: child.spi_out,
+            suite,
+            encryption: keys_out.encryption.clone(),
+            integrity: keys_out.integrity.clone(),
+        };
+        // Each end logs what it sends, so that the two together log every SA once.
+        cx.trace.keys(cx.now, cx.node, &log);
+        let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
+        let rng = Rng::stream(self.config.seed, &stream, Purpose::Esp);
+        let window = ReplayWindow::new(self.config.replay_window);
+        self.pairs.push(Pair {
+            spi_in: child.spi_in,
+            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None),
+            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng),
+        });
+        self.suite = Some(child.suite);
+        if self.sending.is_none() {
+            self.since = cx.cause;
+            let mtu = tunnel_mtu(self.config.outer_mtu, suite, udp.is_some()).unwrap_or(u16::MAX);
+            events.push(TunnelEvent::Up(mtu));
+        }
+        if child.send_now || self.sending.is_none() {
+            self.sending = Some(child.spi_in);
+        }
+    }
+
+    fn remove(&mut self, cx: &Cx, spi_in: u32, events: &mut Vec<TunnelEvent>) {
+        self.pairs.retain(|pair| pair.spi_in != spi_in);
+        if self.sending == Some(spi_in) {
+            self.sending = self.pairs.last().map(|pair| pair.spi_in);
+            if self.sending.is_none() {
+                self.since = cx.cause;
+                events.push(TunnelEvent::Down);
+            }
+        }
+    }
+}
+
+/// What a packet for one of a device's outside addresses is, by protocol and port. The UDP checksum is verified where
+/// there is one; ESP in UDP has none (RFC 3948 section 2.1).
+pub(super) fn classify(packet: &Packet) -> Option<Outside> {
+    use crate::wire::ipv4::protocol;
+    let ip = Ipv4Packet::new_unchecked(packet.bytes());
+    let spi = |octets: &[u8]| octets.first_chunk().map_or(Outside::Malformed, |s| Outside::Esp(u32::from_be_bytes(*s)));
+    match ip.protocol() {
+        protocol::ESP => Some(spi(ip.payload())),
+        protocol::UDP => {
+            let Ok(udp) = UdpDatagram::new_checked(ip.payload()) else { return Some(Outside::Malformed) };
+            let outside = match (udp.dst_port(), udp.payload()) {
+                (IKE_PORT, _) => Outside::Ike(0),
+                (NATT_PORT, [0, 0, 0, 0, ..]) => Outside::Ike(NON_ESP_MARKER.len()),
+                (NATT_PORT, [0xff]) => Outside::Keepalive,
+                (NATT_PORT, octets) => spi(octets),
+                _ => return None,
+            };
+            let whole = matches!(outside, Outside::Esp(_)) || udp.verify_checksum(ip.src(), ip.dst());
+            Some(if whole { outside } else { Outside::Malformed })
+        }
+        _ => None,
+    }
+}
+
+fn ike_keys(keys: &ike::IkeKeyLog) -> SessionKeys {
+    SessionKeys::Ike {
+        spi_i: keys.spi_i,
+        spi_r: keys.spi_r,
+        suite: keys.suite.protection,
+        encryption: [keys.sk_ei.clone(), keys.sk_er.clone()],
+        integrity: [keys.sk_ai.clone(), keys.sk_ar.clone()],
+    }
+}

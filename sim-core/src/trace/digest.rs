@@ -1,0 +1,89 @@
+//! The digest of a trace: xxh3-128 over a fixed little-endian encoding of every record and hop.
+//!
+//! Payload bytes enter once, when a packet is created; a sealed packet enters by its ICV. The seed is not hashed, so
+//! equal behaviour gives equal digests.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::record::{Hop, HopStep, Record, What};
+use super::{Place, Way};
+
+/// A running digest. See the module header.
+#[derive(Clone, Default)]
+pub struct Digest(Xxh3);
+
+/// One encoded record: a kind, an instant, a place and what the kind says.
+type Words = [u64; 6];
+
+impl Digest {
+    /// The 64-bit hash of a packet's bytes.
+    pub fn of_bytes(bytes: &[u8]) -> u64 {
+        xxh3_64(bytes)
+    }
+
+    pub(super) fn hop(&mut self, hop: &Hop) {
+        let (kind, a, b) = match hop.step {
+            HopStep::Created(hash) => (1, hash, 0),
+            HopStep::CutFrom(parent) => (2, parent.0, 0),
+            HopStep::Sent(link, way) => (3, u64::from(link.0) << 1 | way as u64, 0),
+            HopStep::Arrived(port) => (4, u64::from(port.0), 0),
+            HopStep::Forwarded(port, next) => (5, u64::from(port.0), u64::from(u32::from(next))),
+            HopStep::Sealed(spi, seq, icv) => (6, u64::from(spi) << 32 | u64::from(seq), u64::from(icv)),
+            HopStep::Opened(spi, seq) => (7, u64::from(spi) << 32 | u64::from(seq), 0),
+            HopStep::Delivered => (8, 0, 0),
+            HopStep::Dropped(reason, place) => (9, reason as u64, place_word(place)),
+        };
+        self.words([kind, hop.at.as_nanos(), u64::from(hop.node.0), hop.packet.0, a, b]);
+    }
+
+    pub(super) fn record(&mut self, record: &Record) {
+        let (kind, a, b, c) = match &record.what {
+            What::Genesis => (32, 0, 0, 0),
+            What::Fault { fault, phase } => (33, u64::from(fault.0), *phase as u64, 0),
+            What::Power { on } => (34, u64::from(*on), 0, 0),
+            What::State { session, from, to, reason } => {
+                (35, u64::from(session.0), (*from as u64) << 8 | *to as u64, *reason as u64)
+            }
+            What::Expired { session, timer, armed_at, .. } => {
+                (36, session.map_or(0, |s| u64::from(s.0) + 1), *timer as u64, armed_at.as_nanos())
+            }
+            What::Step { session, step, detail } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
+            What::Route { table, prefix, from, to, reason } => {
+                let port = |p: &Option<crate::id::Port>| p.map_or(0, |p| u64::from(p.0) + 1);
+                let ways = port(from) << 32 | port(to) << 8 | *table as u64;
+                (38, ways, prefix_word(prefix), *reason as u64)
+            }
+        };
+        self.words([kind, record.at.as_nanos(), u64::from(record.node.0), a, b, c]);
+    }
+
+    fn words(&mut self, words: Words) {
+        let mut bytes = [0; 48];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.0.update(&bytes);
+    }
+
+    /// The digest so far.
+    pub fn value(&self) -> u128 {
+        self.0.digest128()
+    }
+}
+
+const fn place_word(place: Place) -> u64 {
+    match place {
+        Place::Node(node) => (node.0 as u64) << 2,
+        Place::Link(link, way) => (link.0 as u64) << 2 | 2 | matches!(way, Way::Reverse) as u64,
+    }
+}
+
+fn prefix_word(prefix: &IpNet) -> u64 {
+    match prefix.addr() {
+        IpAddr::V4(v4) => u64::from(u32::from(v4)) << 8 | u64::from(prefix.prefix_len()),
+        IpAddr::V6(v6) => xxh3_64(&v6.octets()) << 8 | u64::from(prefix.prefix_len()),
+    }
+}

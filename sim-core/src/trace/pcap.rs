@@ -1,0 +1,204 @@
+//! Captures in pcapng and the keys that Wireshark needs to read them.
+//!
+//! A capture shows a link as an instrument at the sending end would: every packet that enters it, also those that the
+//! link then loses, stamped with nanoseconds since the start of the world. Each packet carries its name in the trace as
+//! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table` and `esp_sa`; they are secrets.
+
+use core::fmt::Write as _;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration as StdDuration;
+
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
+use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
+use pcap_file::pcapng::{PcapNgBlock as _, PcapNgWriter};
+use pcap_file::{DataLink, PcapError};
+
+use super::{Sink, Way};
+use crate::crypto::Secret;
+use crate::crypto::suite::{Encryption, Integrity, Suite};
+use crate::id::{LinkId, NodeId};
+use crate::packet::Packet;
+use crate::time::Instant;
+
+/// The keys of one SA, for a key log.
+#[derive(Debug)]
+pub enum SessionKeys {
+    /// An IKE SA.
+    Ike {
+        /// Initiator's SPI.
+        spi_i: u64,
+        /// Responder's SPI.
+        spi_r: u64,
+        /// Encryption and integrity.
+        suite: Suite,
+        /// SK_ei and SK_er, salts included.
+        encryption: [Secret; 2],
+        /// SK_ai and SK_ar; empty with AEAD.
+        integrity: [Secret; 2],
+    },
+    /// One direction of a CHILD_SA.
+    Esp {
+        /// Outer source.
+        src: Ipv4Addr,
+        /// Outer destination.
+        dst: Ipv4Addr,
+        /// SPI.
+        spi: u32,
+        /// Encryption and integrity.
+        suite: Suite,
+        /// Encryption key, salt included.
+        encryption: Secret,
+        /// Integrity key; empty with AEAD.
+        integrity: Secret,
+    },
+}
+
+impl SessionKeys {
+    /// The row of the Wireshark table it belongs to, without a line end.
+    pub fn row(&self) -> String {
+        match self {
+            Self::Ike { spi_i, spi_r, suite, encryption, integrity } => format!(
+                "{spi_i:016x},{spi_r:016x},{},{},\"{}\",{},{},\"{}\"",
+                hex(&encryption[0]),
+                hex(&encryption[1]),
+                ike_encryption(suite.encryption()),
+                hex(&integrity[0]),
+                hex(&integrity[1]),
+                ike_integrity(suite.integrity()),
+            ),
+            Self::Esp { src, dst, spi, suite, encryption, integrity } => {
+                let key = |secret: &Secret| {
+                    let digits = hex(secret);
+                    if digits.is_empty() { digits } else { format!("0x{digits}") }
+                };
+                format!(
+                    "\"IPv4\",\"{src}\",\"{dst}\",\"0x{spi:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"",
+                    esp_encryption(suite.encryption()),
+                    key(encryption),
+                    esp_integrity(suite.integrity()),
+                    key(integrity),
+                )
+            }
+        }
+    }
+}
+
+fn hex(secret: &Secret) -> String {
+    secret.as_ref().iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+const fn ike_encryption(encryption: Encryption) -> &'static str {
+    match encryption {
+        Encryption::AesCbc128 => "AES-CBC-128 [RFC3602]",
+        Encryption::AesCbc256 => "AES-CBC-256 [RFC3602]",
+        Encryption::AesGcm16_128 => "AES-GCM-128 with 16 octet ICV [RFC5282]",
+        Encryption::AesGcm16_256 => "AES-GCM-256 with 16 octet ICV [RFC5282]",
+    }
+}
+
+const fn ike_integrity(integrity: Integrity) -> &'static str {
+    match integrity {
+        Integrity::None => "NONE [RFC4306]",
+        Integrity::HmacSha1_96 => "HMAC_SHA1_96 [RFC2404]",
+        Integrity::HmacSha2_256_128 => "HMAC_SHA2_256_128 [RFC4868]",
+        Integrity::HmacSha2_384_192 => "HMAC_SHA2_384_192 [RFC4868]",
+        Integrity::HmacSha2_512_256 => "HMAC_SHA2_512_256 [RFC4868]",
+    }
+}
+
+const fn esp_encryption(encryption: Encryption) -> &'static str {
+    match encryption {
+        Encryption::AesCbc128 | Encryption::AesCbc256 => "AES-CBC [RFC3602]",
+        Encryption::AesGcm16_128 | Encryption::AesGcm16_256 => "AES-GCM with 16 octet ICV [RFC4106]",
+    }
+}
+
+const fn esp_integrity(integrity: Integrity) -> &'static str {
+    match integrity {
+        Integrity::None => "NULL",
+        Integrity::HmacSha1_96 => "HMAC-SHA-1-96 [RFC2404]",
+        Integrity::HmacSha2_256_128 => "HMAC-SHA-256-128 [RFC4868]",
+        Integrity::HmacSha2_384_192 => "HMAC-SHA-384-192 [RFC4868]",
+        Integrity::HmacSha2_512_256 => "HMAC-SHA-512-256 [RFC4868]",
+    }
+}
+
+/// Where a capture keeps the first thing that went wrong, because a sink cannot fail.
+pub type FirstError = Rc<RefCell<Option<io::Error>>>;
+
+/// Writes tapped links and keys as they pass.
+pub struct Capture<W: Write> {
+    links: BTreeMap<LinkId, PcapNgWriter<W>>,
+    ike: W,
+    esp: W,
+    failed: FirstError,
+}
+
+impl<W: Write> Capture<W> {
+    /// Captures `links`, each into its writer, and keys into the two others.
+    /// The first failed write is kept in the returned cell; later ones are not tried.
+    ///
+    /// # Errors
+    /// If a file header cannot be written.
+    pub fn new(links: Vec<(LinkId, String, W)>, ike: W, esp: W) -> io::Result<(Self, FirstError)> {
+        let open = |(id, name, writer): (LinkId, String, W)| {
+            let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
+            let options = vec![
+                InterfaceDescriptionOption::IfName(Cow::Owned(name)),
+                InterfaceDescriptionOption::IfTsResol(9),
+            ];
+            let interface = InterfaceDescriptionBlock { linktype: DataLink::RAW, snaplen: 0, options };
+            pcap.write_block(&interface.into_block()).map_err(io_error)?;
+            Ok((id, pcap))
+        };
+        let links = links.into_iter().map(open).collect::<io::Result<_>>()?;
+        let failed = FirstError::default();
+        Ok((Self { links, ike, esp, failed: Rc::clone(&failed) }, failed))
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
+        if self.failed.borrow().is_none()
+            && let Err(error) = write(self)
+        {
+            *self.failed.borrow_mut() = Some(error);
+        }
+    }
+}
+
+fn io_error(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+impl<W: Write> Sink for Capture<W> {
+    fn wire(&mut self, at: Instant, link: LinkId, _way: Way, packet: &Packet) {
+        self.attempt(|this| {
+            let Some(pcap) = this.links.get_mut(&link) else { return Ok(()) };
+            let block = EnhancedPacketBlock {
+                interface_id: 0,
+                timestamp: StdDuration::from_nanos(at.as_nanos()),
+                original_len: packet.len() as u32,
+                data: Cow::Borrowed(packet.bytes()),
+                options: vec![EnhancedPacketOption::Comment(Cow::Owned(format!("#{}", packet.meta.id.0)))],
+            };
+            pcap.write_block(&block.into_block()).map_err(io_error).map(drop)
+        });
+    }
+
+    fn keys(&mut self, _at: Instant, _node: NodeId, keys: &SessionKeys) {
+        self.attempt(|this| match keys {
+            SessionKeys::Ike { .. } => writeln!(this.ike, "{}", keys.row()),
+            SessionKeys::Esp { .. } => writeln!(this.esp, "{}", keys.row()),
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! The records themselves.
+
+use std::net::Ipv4Addr;
+
+use ipnet::IpNet;
+
+use super::{Place, Way};
+use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId, SessionId};
+use crate::reason::{DropReason, Reason, State, Step, TimerKind};
+use crate::time::Instant;
+
+/// A kept record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When it happened.
+    pub at: Instant,
+    /// Where it happened.
+    pub node: NodeId,
+    /// The record that triggered it; for an expired timer, the one that armed it.
+    pub cause: RecordId,
+    /// What happened.
+    pub what: What,
+}
+
+/// Whether a fault strikes or heals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// It begins.
+    Strike,
+    /// It is over.
+    Heal,
+}
+
+/// Which table a route change happened in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Table {
+    /// The forwarding table of a customer gateway, router or host.
+    Fib,
+    /// The routes of a virtual private gateway.
+    Vgw,
+    /// A VPC route table.
+    Vpc,
+}
+
+impl Table {
+    /// `fib`, `vgw` or `vpc`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Fib => "fib",
+            Self::Vgw => "vgw",
+            Self::Vpc => "vpc",
+        }
+    }
+}
+
+/// What a kept record says.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// The world began.
+    Genesis,
+    /// A fault of the timeline acted on the world.
+    Fault {
+        /// Which.
+        fault: FaultId,
+        /// Begin or end.
+        phase: Phase,
+    },
+    /// A device lost or regained power.
+    Power {
+        /// True if it has power now.
+        on: bool,
+    },
+    /// A session changed its state.
+    State {
+        /// This end of it.
+        session: SessionId,
+        /// Before.
+        from: State,
+        /// After.
+        to: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// A timer expired.
+    Expired {
+        /// Whose, if a session's.
+        session: Option<SessionId>,
+        /// Which.
+        timer: TimerKind,
+        /// When it was last armed.
+        armed_at: Instant,
+        /// The record to blame for the first lost packet that would have re-armed it.
+        starver: Option<RecordId>,
+    },
+    /// A protocol message was sent or arrived.
+    Step {
+        /// This end.
+        session: SessionId,
+        /// Which.
+        step: Step,
+        /// Its message id, prefix count or code, as the step defines.
+        detail: u32,
+    },
+    /// The best route to a prefix changed.
+    Route {
+        /// In which table.
+        table: Table,
+        /// To where.
+        prefix: IpNet,
+        /// Way out before, if there was one.
+        from: Option<Port>,
+        /// Way out now, if there is one.
+        to: Option<Port>,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+impl What {
+    /// The session it is about.
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::State { session, .. } | Self::Step { session, .. } => Some(*session),
+            Self::Expired { session, .. } => *session,
+            Self::Genesis | Self::Fault { .. } | Self::Power { .. } | Self::Route { .. } => None,
+        }
+    }
+}
+
+/// What happened to a packet at one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop {
+    /// When.
+    pub at: Instant,
+    /// At which device ([`NodeId`] of all ones on a link).
+    pub node: NodeId,
+    /// Which packet.
+    pub packet: PacketId,
+    /// What.
+    pub step: HopStep,
+}
+
+/// A step in a packet's life.
+#[derive(Clone, Copy, Debug)]
+pub enum HopStep {
+    /// It came into being; the xxh3-64 of its bytes.
+    Created(u64),
+    /// It was cut from, or copied from, another packet.
+    CutFrom(PacketId),
+    /// It entered a link.
+    Sent(LinkId, Way),
+    /// It arrived at a device's port.
+    Arrived(Port),
+    /// The device chose this way out; next hop, unspecified if the destination is on the link.
+    Forwarded(Port, Ipv4Addr),
+    /// It was sealed in ESP: SPI, sequence number, last four octets of the ICV.
+    Sealed(u32, u32, u32),
+    /// It was opened: SPI and sequence number.
+    Opened(u32, u32),
+    /// It reached its destination.
+    Delivered,
+    /// It went no further.
+    Dropped(DropReason, Place),
+}

@@ -1,0 +1,95 @@
+//! Nothing below layer 4 panics on what a path can do to a packet: every prefix of it, with every single bit flipped.
+
+use std::net::Ipv4Addr;
+
+use sim_core::id::PacketId;
+use sim_core::net::fragment::{Reassembler, ReassemblyConfig, fragment};
+use sim_core::net::icmp::{Reporter, ReporterConfig, Trouble, answer_echo};
+use sim_core::packet::{Meta, Packet};
+use sim_core::time::Instant;
+use sim_core::wire::icmp::{self, Echo, IcmpKind, IcmpMessage, Quoted};
+use sim_core::wire::ipv4::{Ipv4Header, Ipv4Packet, protocol};
+use sim_core::wire::udp::{self, UdpDatagram};
+
+const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// One packet of each kind: UDP, echo, an error that quotes, a fragment, and one with options (record route, end).
+fn specimens() -> Vec<Packet> {
+    let meta = Meta::default();
+    let datagram = udp::packet((A, 1000), (B, 2000), b"specimen", meta);
+    let mut reporter = Reporter::new(ReporterConfig::default());
+    let trouble = Trouble::fragmentation_needed(1400);
+    let error = reporter
+        .report(Instant::START, datagram.bytes(), trouble, B, &[], meta)
+        .unwrap();
+    let piece = Ipv4Header {
+        more_fragments: true,
+        ..Ipv4Header::new(A, B, protocol::UDP)
+    };
+    let mut optional =
+        Ipv4Header::new(A, B, protocol::UDP).packet(&[7, 7, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4], meta);
+    let mut view = Ipv4Packet::new_unchecked(optional.bytes_mut());
+    view.set_header_len(28);
+    view.fill_checksum();
+    let echo = icmp::echo_request(A, B, Echo { ident: 1, seq: 2 }, b"data", meta);
+    vec![
+        datagram,
+        echo,
+        error,
+        piece.packet(&[9; 16], meta),
+        optional,
+    ]
+}
+
+/// Hands the bytes to everything that reads packets. Answers how many readers took them for well-formed.
+fn read_all(bytes: &[u8], reassembler: &mut Reassembler) -> usize {
+    let packet = || Packet::from_bytes(bytes, Meta::default());
+    let mut taken = 0;
+    if let Ok(ip) = Ipv4Packet::new_checked(bytes) {
+        taken += 1;
+        let _ = (ip.verify_checksum(), ip.options(), Ipv4Header::parse(&ip));
+        if let Ok(udp) = UdpDatagram::new_checked(ip.payload()) {
+            taken += usize::from(udp.verify_checksum(ip.src(), ip.dst()));
+        }
+        if let Ok(message) = IcmpMessage::new_checked(ip.payload()) {
+            taken += usize::from(message.verify_checksum() && message.kind().is_error());
+            taken += usize::from(Quoted::parse(message.payload()).is_ok());
+        }
+    }
+    taken += usize::from(answer_echo(&mut packet()));
+    let mut reporter = Reporter::new(ReporterConfig::default());
+    let trouble = IcmpKind::PortUnreachable.into();
+    let report = reporter.report(Instant::START, bytes, trouble, B, &[], Meta::default());
+    taken += usize::from(report.is_ok());
+    taken += usize::from(fragment(&packet(), 36, || PacketId(1)).is_ok());
+    reassembler.handle(Instant::START, packet());
+    taken
+}
+
+#[test]
+fn every_prefix_and_every_bit_flip() {
+    let mut reassembler = Reassembler::new(ReassemblyConfig::default());
+    for specimen in specimens() {
+        let whole = specimen.bytes();
+        assert!(
+            read_all(whole, &mut reassembler) >= 3,
+            "the specimen itself is well-formed"
+        );
+        for length in 0..=whole.len() {
+            let mut bytes = whole[..length].to_vec();
+            for bit in 0..length * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                read_all(&bytes, &mut reassembler);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let taken = read_all(&bytes, &mut reassembler);
+            assert!(
+                length == whole.len() || taken == 0,
+                "a datagram cut to {length} octets was taken"
+            );
+        }
+    }
+    reassembler.handle_timeout(Instant::NEVER);
+    assert_eq!(reassembler.wake(), None);
+}

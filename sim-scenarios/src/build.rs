@@ -1,0 +1,703 @@
+//! From a plan to a world.
+//!
+//! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
+
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
+use sim_core::crypto::prf::Prf;
+use sim_core::crypto::suite;
+use sim_core::id::{LinkId, NodeId, Port, SessionId, StreamId};
+use sim_core::net::fib::{RouteSource, distance};
+use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
+use sim_core::node::cgw::Cgw;
+use sim_core::node::endpoint::{self, VpnEndpoint};
+use sim_core::node::gateway::Gateway;
+use sim_core::node::host::{self, Host, ProbeConfig};
+use sim_core::node::ip::Ip;
+use sim_core::node::router::Router;
+use sim_core::node::routing::{Routing, RoutingConfig};
+use sim_core::node::tunnel::{Tunnel, TunnelConfig};
+use sim_core::node::vgw::{self, Vgw, VgwConfig};
+use sim_core::node::vpc::{self, Vpc};
+use sim_core::node::{Command, Node};
+use sim_core::proto::bgp::policy::{Change, Policy};
+use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
+use sim_core::proto::ike;
+use sim_core::proto::ike::config as ike_config;
+use sim_core::proto::tcp::{Profile, TcpConfig};
+use sim_core::rng::{Purpose, Rng};
+use sim_core::time::{Duration, Instant};
+use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
+use sim_core::world::{Action, Fault, Impairment, Occasion, World};
+
+use crate::leaf;
+use crate::plan::{
+    Conditions, Connection, CustomerGateway, Directions, FaultKind, IkeEnd, NodeKind, Plan, ProbeKind, Routing as How,
+    Side, StartupAction, TcpProfile, Tunnel as PlannedTunnel, TunnelId, Via,
+};
+use crate::underlay;
+
+/// MTU inside AWS, between endpoint, gateway and VPC (guide: a VGW carries 1,500 octets).
+const AWS_MTU: u32 = 1500;
+
+/// A world and where to find in it what a plan names.
+pub struct Built {
+    /// The world, not started.
+    pub world: World,
+    /// The sessions of each tunnel, by connection and tunnel.
+    pub sessions: Vec<Vec<TunnelSessions>>,
+}
+
+/// The sessions of one tunnel: `[AWS's end, the customer gateway's end]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TunnelSessions {
+    /// IKE.
+    pub ike: [SessionId; 2],
+    /// ESP.
+    pub child: [SessionId; 2],
+    /// BGP, if the connection has it.
+    pub bgp: Option<[SessionId; 2]>,
+}
+
+impl Built {
+    /// The sessions of a tunnel.
+    pub fn tunnel(&self, id: TunnelId) -> &TunnelSessions {
+        &self.sessions[id.connection][id.tunnel]
+    }
+}
+
+/// Makes the world of a plan.
+pub fn build(plan: &Plan) -> Built {
+    let mut world = World::new(plan.seed);
+    let sessions = add_sessions(plan, &mut world);
+    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan) };
+    builder.add_streams();
+    for index in 0..plan.nodes.len() {
+        let node = builder.node(NodeId(index as u32));
+        let name = &plan.nodes[index].name;
+        builder.world.add_node(name, node);
+    }
+    builder.name_ports();
+    builder.add_links();
+    builder.add_inner_links();
+    builder.add_faults();
+    Built { world: builder.world, sessions: builder.sessions }
+}
+
+struct Builder<'p> {
+    plan: &'p Plan,
+    world: World,
+    sessions: Vec<Vec<TunnelSessions>>,
+    /// The port at each end of each link.
+    ports: Vec<[Port; 2]>,
+    ways: Vec<underlay::Way>,
+}
+
+fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
+    let mut pair = |connection: &Connection, tunnel: &PlannedTunnel, kind| {
+        let ends = [tunnel.endpoint, connection.customer_gateway].map(|node| {
+            let name = format!("{}@{}", tunnel.name, plan.nodes[node.index()].name);
+            let name = if node == tunnel.endpoint { format!("{}@aws", tunnel.name) } else { name };
+            world.trace.add_session(SessionInfo { kind, node, name, peer: None })
+        });
+        world.trace.pair_sessions(ends[0], ends[1]);
+        ends
+    };
+    let of_connection = |connection: &Connection| {
+        let of_tunnel = |tunnel: &PlannedTunnel| TunnelSessions {
+            ike: pair(connection, tunnel, SessionKind::Ike),
+            child: pair(connection, tunnel, SessionKind::Child),
+            bgp: tunnel.bgp.as_ref().map(|_| pair(connection, tunnel, SessionKind::Bgp)),
+        };
+        connection.tunnels.iter().map(of_tunnel).collect()
+    };
+    plan.connections.iter().map(of_connection).collect()
+}
+
+/// The ports at the ends of the plan's links: an interface's number on a customer gateway, the outside port on an
+/// endpoint, the only port of a host, and on a router one port after another.
+fn ports(plan: &Plan) -> Vec<[Port; 2]> {
+    let mut used = vec![0u16; plan.nodes.len()];
+    let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
+        (NodeKind::CustomerGateway(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
+        (NodeKind::Host(_) | NodeKind::Instance(_), _) => host::PORT,
+        _ => {
+            used[end.node.index()] += 1;
+            Port(used[end.node.index()] - 1)
+        }
+    };
+    plan.links.iter().map(|link| link.ends.map(&mut port)).collect()
+}
+
+impl Builder<'_> {
+    fn node(&self, id: NodeId) -> Node {
+        match &self.plan.nodes[id.index()].kind {
+            NodeKind::Host(h) => self.host(id, h.address.addr()),
+            NodeKind::Instance(i) => self.host(id, i.address),
+            NodeKind::Router(router) => {
+                let mut made = Router::new(router.address.into_iter().collect());
+                self.ports_of(id).for_each(|(port, mtu)| made.add_port(port, mtu));
+                self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
+                Node::Router(Box::new(made))
+            }
+            NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
+            NodeKind::VpnEndpoint(e) => {
+                let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
+                Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
+            }
+            NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
+            NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
+        }
+    }
+
+    /// The connected ports of a node with their links' MTUs.
+    fn ports_of(&self, id: NodeId) -> impl Iterator<Item = (Port, u32)> {
+        self.plan.links.iter().zip(&self.ports).flat_map(move |(link, ports)| {
+            let mtus = [link.forward.mtu, link.reverse.mtu];
+            (0..2).filter(move |&e| link.ends[e].node == id).map(move |e| (ports[e], u32::from(mtus[e])))
+        })
+    }
+
+    fn ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv4Net, Port)> {
+        self.ways.iter().filter(move |way| way.node == id).map(move |way| {
+            let (link, ports) = (&self.plan.links[way.link.index()], self.ports[way.link.index()]);
+            (way.prefix, if link.ends[0].node == id { ports[0] } else { ports[1] })
+        })
+    }
+
+    /// The tunnels of a gateway in order: the position of each is its number there.
+    fn gateway_tunnels(&self, gateway: NodeId) -> impl Iterator<Item = TunnelId> {
+        tunnels(self.plan, move |connection| connection.gateway == gateway)
+    }
+
+    fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
+        let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| probe.from == id);
+        let probes = probes.map(|(i, probe)| ProbeConfig {
+            stream: StreamId(i as u16),
+            kind: match probe.kind {
+                ProbeKind::UdpEcho => host::ProbeKind::UdpEcho,
+                ProbeKind::IcmpEcho => host::ProbeKind::IcmpEcho,
+                ProbeKind::UdpOneWay => host::ProbeKind::UdpOneWay,
+            },
+            to: match &self.plan.nodes[probe.to.index()].kind {
+                NodeKind::Host(h) => h.address.addr(),
+                NodeKind::Instance(i) => i.address,
+                _ => std::net::Ipv4Addr::UNSPECIFIED,
+            },
+            every: probe.every,
+            size: probe.size,
+            start: probe.start,
+            stop: probe.stop,
+        });
+        let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        Node::Host(Box::new(Host::new(address, mtu, probes.collect())))
+    }
+
+    fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
+        let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.customer_gateway == id).collect();
+        let tunnel_port = |i: usize| Port((cgw.interfaces.len() + i) as u16);
+        let mut own: Vec<_> = cgw.interfaces.iter().map(|i| i.address.addr()).collect();
+        own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
+        let mut ip = Ip::new(own);
+        self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        let connected = |net: Ipv4Net| (net.trunc(), RouteSource::Connected, distance::CONNECTED);
+        for (i, interface) in cgw.interfaces.iter().enumerate() {
+            let (net, source, distance) = connected(interface.address);
+            ip.add_route(net, source, distance, Port(i as u16));
+        }
+        for (i, tunnel) in tunnels.iter().enumerate() {
+            ip.add_port(tunnel_port(i), AWS_MTU);
+            let (net, source, distance) = connected(self.plan.tunnel(*tunnel).inside);
+            ip.add_route(net, source, distance, tunnel_port(i));
+        }
+        for (prefix, port) in self.ways_of(id) {
+            ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
+        }
+        for route in &cgw.static_routes {
+            let distance = u8::try_from(route.distance).unwrap_or(u8::MAX);
+            match route.via {
+                Via::Tunnel(t) => {
+                    let number = tunnels.iter().position(|id| *id == t).unwrap_or_default();
+                    ip.add_route(route.prefix, RouteSource::Static, distance, tunnel_port(number));
+                }
+                Via::Interface(i) => ip.add_route(route.prefix, RouteSource::Static, distance, Port(i as u16)),
+                Via::Blackhole => ip.add_blackhole(route.prefix, distance),
+            }
+        }
+        let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, tunnel_port(i)));
+        let routing = self.routing(id, cgw.asn, &tunnels, Side::Customer, &cgw.advertise, cgw.tcp);
+        Gateway::new(ip, ends.collect(), routing, cgw.routes_follow_sa)
+    }
+
+    fn endpoint(&self, id: TunnelId) -> Gateway {
+        let tunnel = self.plan.tunnel(id);
+        let connection = &self.plan.connections[id.connection];
+        let mut ip = Ip::new(vec![tunnel.aws_outside, tunnel.aws_inside]);
+        let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        ip.add_port(endpoint::OUTSIDE_PORT, outer_mtu);
+        ip.add_port(endpoint::INSIDE_PORT, AWS_MTU);
+        ip.add_port(endpoint::TUNNEL_PORT, AWS_MTU);
+        let everywhere = Ipv4Net::default();
+        ip.add_route(everywhere, RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);
+        let inside = tunnel.inside.trunc();
+        ip.add_route(inside, RouteSource::Connected, distance::CONNECTED, endpoint::TUNNEL_PORT);
+        let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
+        let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
+            NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
+            _ => (0, Vec::new()),
+        };
+        let tcp = self.plan.assume.aws_tcp;
+        let routing = self.routing(tunnel.endpoint, asn, &[id], Side::Aws, &cidrs, tcp);
+        Gateway::new(ip, vec![end], routing, true)
+    }
+
+    fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
+        match &self.plan.nodes[vpc.index()].kind {
+            NodeKind::Vpc(vpc) => vec![vpc.cidr],
+            _ => Vec::new(),
+        }
+    }
+
+    fn tunnel(&self, id: TunnelId, side: Side, port: Port) -> Tunnel {
+        let tunnel = self.plan.tunnel(id);
+        let sessions = &self.sessions[id.connection][id.tunnel];
+        let index = side_index(side);
+        let ends = [(tunnel.aws_outside, &tunnel.aws), (tunnel.customer_outside, &tunnel.customer)];
+        let (local, end) = ends[index];
+        let (remote, _) = ends[1 - index];
+        let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        Tunnel::new(TunnelConfig {
+            name: self.world.trace.sessions()[sessions.ike[index].index()].name.clone(),
+            seed: self.plan.seed,
+            port,
+            local,
+            remote,
+            outer_mtu: outer_mtu as u16,
+            ike: Arc::new(ike_end(end, local, remote, side)),
+            replay_window: end.replay_window as u16,
+            ike_session: sessions.ike[index],
+            child_session: sessions.child[index],
+        })
+    }
+
+    fn routing(
+        &self,
+        node: NodeId,
+        asn: u32,
+        tunnels: &[TunnelId],
+        side: Side,
+        networks: &[Ipv4Net],
+        tcp: TcpProfile,
+    ) -> Option<Routing> {
+        let index = side_index(side);
+        let mut peers = Vec::new();
+        let mut sessions = Vec::new();
+        for id in tunnels {
+            let tunnel = self.plan.tunnel(*id);
+            let Some((aws, customer)) = &tunnel.bgp else { continue };
+            let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
+            let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
+            let mut peer = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
+            peer.hold_time = end.hold_time;
+            peer.keepalive = Some(end.keepalive);
+            peer.connect_retry = end.connect_retry;
+            peer.idle_hold = end.idle_hold;
+            peer.route_advertisement = end.advertisement_interval;
+            peer.jitter = if end.jitter { BgpJitter::Rfc4271 } else { BgpJitter::None };
+            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
+            let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
+            peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
+            peers.push(peer);
+            sessions.extend(self.sessions[id.connection][id.tunnel].bgp.map(|ends| ends[index]));
+        }
+        let first = peers.first()?;
+        let mut speaker = SpeakerConfig::new(asn, first.local_address, peers);
+        speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        let profile = match tcp {
+            TcpProfile::Linux => Profile::Linux,
+            TcpProfile::Rfc => Profile::Rfc,
+        };
+        let name = self.plan.nodes[node.index()].name.clone();
+        let tcp = TcpConfig { profile, ..TcpConfig::default() };
+        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, tcp }))
+    }
+
+    fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
+        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
+            How::Static(prefixes) => prefixes.clone(),
+            How::Bgp => Vec::new(),
+        });
+        let preferred = vgw.preferred_tunnel.and_then(|p| tunnels.iter().position(|t| *t == p));
+        let name = &self.plan.nodes[id.index()].name;
+        let mut rng = Rng::stream(self.plan.seed, name, Purpose::AwsChoice);
+        let first = preferred.unwrap_or_else(|| rng.below(tunnels.len().max(1) as u64) as usize);
+        let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
+        preference.sort_by_key(|&t| (usize::from(t) != first, t));
+        let assume = &self.plan.assume;
+        let config = VgwConfig {
+            vpc: vgw.vpc,
+            cidrs: self.cidrs(vgw.vpc),
+            statics: statics.collect(),
+            preference,
+            programming_delay: assume.vgw_programming_delay,
+            propagation_delay: assume.vpc_propagation_delay,
+            health_delay: Duration::from_secs(1),
+        };
+        Vgw::new(config, AWS_MTU)
+    }
+
+    fn vpc(&self, id: NodeId, vpc: &crate::plan::Vpc) -> Vpc {
+        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
+        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
+        let statics: Vec<Ipv4Net> = table.routes.iter().filter(|(_, to)| to.is_some()).map(|(p, _)| *p).collect();
+        let mut made = Vpc::new(vec![vpc.cidr], &statics, propagation, AWS_MTU);
+        for (number, (_, address)) in instances(self.plan, id).enumerate() {
+            made.add_instance(number as u16, address, AWS_MTU);
+        }
+        made
+    }
+
+    fn add_streams(&mut self) {
+        for probe in &self.plan.probes {
+            self.world.trace.add_stream(StreamInfo {
+                name: probe.name.clone(),
+                from: probe.from,
+                to: probe.to,
+                interval: probe.every,
+                round_trip: probe.kind != ProbeKind::UdpOneWay,
+            });
+        }
+    }
+
+    fn name_ports(&mut self) {
+        for (index, node) in self.plan.nodes.iter().enumerate() {
+            let id = NodeId(index as u32);
+            match &node.kind {
+                NodeKind::CustomerGateway(cgw) => {
+                    let interfaces = cgw.interfaces.iter().map(|i| i.name.clone());
+                    let tunnels = tunnels(self.plan, |c| c.customer_gateway == id);
+                    let names: Vec<String> =
+                        interfaces.chain(tunnels.map(|t| self.plan.tunnel(t).name.clone())).collect();
+                    names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
+                }
+                NodeKind::VirtualPrivateGateway(vgw) => {
+                    let vpc = &self.plan.nodes[vgw.vpc.index()].name;
+                    self.world.name_port(id, vgw::VPC_PORT, vpc);
+                    for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
+                        let name = &self.plan.tunnel(tunnel).name;
+                        self.world.name_port(id, vgw::tunnel_port(number as u16), name);
+                    }
+                }
+                NodeKind::Vpc(_) => {
+                    for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
+                        self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                    }
+                    for (number, (instance, _)) in instances(self.plan, id).enumerate() {
+                        let name = &self.plan.nodes[instance.index()].name;
+                        self.world.name_port(id, vpc::instance_port(number as u16), name);
+                    }
+                }
+                NodeKind::VpnEndpoint(e) => {
+                    self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
+                    self.world.name_port(id, endpoint::TUNNEL_PORT, &self.plan.tunnel(e.tunnel).name);
+                }
+                NodeKind::Host(_) | NodeKind::Instance(_) | NodeKind::Router(_) => {}
+            }
+        }
+        for (link, ports) in self.plan.links.iter().zip(&self.ports) {
+            for (end, port) in link.ends.iter().zip(ports) {
+                if self.world.port_name(end.node, *port).is_empty() {
+                    self.world.name_port(end.node, *port, &link.name);
+                }
+            }
+        }
+    }
+
+    fn add_links(&mut self) {
+        for (link, ports) in self.plan.links.iter().zip(&self.ports) {
+            let ends = [(link.ends[0].node, ports[0]), (link.ends[1].node, ports[1])];
+            let directions = [direction(&link.forward), direction(&link.reverse)];
+            self.world.add_link(&link.name, ends, directions, link.carrier);
+        }
+    }
+
+    /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
+    fn add_inner_links(&mut self) {
+        let perfect = [DirectionConfig::default(); 2];
+        let mut add = |name: String, a: (NodeId, Port), b: (NodeId, Port)| {
+            self.world.add_link(&name, [a, b], perfect, true);
+        };
+        let name = |id: NodeId| &self.plan.nodes[id.index()].name;
+        for (id, vgw) in vgws(self.plan) {
+            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc::GATEWAY_PORT), (id, vgw::VPC_PORT));
+            for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
+                let end = self.plan.tunnel(tunnel).endpoint;
+                let port = vgw::tunnel_port(number as u16);
+                add(format!("{}--{}", name(id), name(end)), (id, port), (end, endpoint::INSIDE_PORT));
+            }
+        }
+        for (index, node) in self.plan.nodes.iter().enumerate() {
+            if let NodeKind::Vpc(_) = node.kind {
+                let id = NodeId(index as u32);
+                for (number, (instance, _)) in instances(self.plan, id).enumerate() {
+                    let port = vpc::instance_port(number as u16);
+                    add(format!("{}--{}", node.name, name(instance)), (id, port), (instance, host::PORT));
+                }
+            }
+        }
+    }
+
+    fn add_faults(&mut self) {
+        for fault in &self.plan.faults {
+            let (what, target, actions) = self.actions(&fault.what);
+            let mut occasions = vec![Occasion { strike: fault.at, heal: fault.heal }];
+            if let FaultKind::Flap { down, up, times, .. } = fault.what {
+                let start = |n: u32| fault.at + (down + up) * u64::from(n);
+                occasions = (0..times).map(|n| Occasion { strike: start(n), heal: Some(start(n) + down) }).collect();
+            }
+            if !fault.enabled {
+                occasions.clear();
+            }
+            let (name, what) = (fault.name.clone(), what.to_owned());
+            self.world.add_fault(Fault { name, what, target, actions, occasions });
+        }
+    }
+
+    fn actions(&self, what: &FaultKind) -> (&'static str, String, Vec<Action>) {
+        let link_name = |link: LinkId| self.plan.links[link.index()].name.clone();
+        let tunnel_name = |id: TunnelId| self.plan.tunnel(id).name.clone();
+        match what {
+            FaultKind::Blackhole { link, direction } => {
+                let (ways, suffix) = match direction {
+                    Directions::Forward => ([true, false], " forward"),
+                    Directions::Reverse => ([false, true], " reverse"),
+                    Directions::Both => ([true; 2], ""),
+                };
+                let target = format!("{}{suffix}", link_name(*link));
+                ("blackhole", target, vec![Action::Blackhole { link: *link, ways }])
+            }
+            FaultKind::LinkDown { link } => ("link_down", link_name(*link), vec![Action::LinkDown { link: *link }]),
+            FaultKind::Flap { link, .. } => ("link_flap", link_name(*link), vec![Action::LinkDown { link: *link }]),
+            FaultKind::Impair { link, forward, reverse } => {
+                let each = [([true, false], forward), ([false, true], reverse)];
+                let impair = |(ways, conditions): ([bool; 2], &Conditions)| Action::Impair {
+                    link: *link,
+                    ways,
+                    change: impairment(conditions),
+                };
+                ("impair", link_name(*link), each.map(impair).into())
+            }
+            FaultKind::PowerLoss { node } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                ("power_loss", name, vec![Action::PowerLoss { node: *node }])
+            }
+            FaultKind::IkeDelete { tunnel, by } => {
+                let (node, number) = self.operator(*tunnel, *by);
+                let strike = Command::IkeDelete { tunnel: number };
+                let heal = Some(Command::IkeInitiate { tunnel: number });
+                ("ike_delete", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
+            }
+            FaultKind::BgpShutdown { tunnel, by } => {
+                let (node, number) = self.operator(*tunnel, *by);
+                let strike = Command::BgpShutdown { tunnel: number };
+                let heal = Some(Command::BgpStart { tunnel: number });
+                ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
+            }
+            FaultKind::GroupFailure { group } => {
+                let group = &self.plan.groups[*group];
+                let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });
+                let links = group.links.iter().map(|link| Action::LinkDown { link: *link });
+                ("group_failure", group.name.clone(), nodes.chain(links).collect())
+            }
+        }
+    }
+
+    /// At which device, and to which tunnel number there, a command about a tunnel is typed.
+    fn operator(&self, id: TunnelId, by: Side) -> (NodeId, u16) {
+        match by {
+            Side::Aws => (self.plan.tunnel(id).endpoint, 0),
+            Side::Customer => {
+                let cgw = self.plan.connections[id.connection].customer_gateway;
+                let number = tunnels(self.plan, |c| c.customer_gateway == cgw).position(|t| t == id);
+                (cgw, number.unwrap_or(0) as u16)
+            }
+        }
+    }
+}
+
+fn side_index(side: Side) -> usize {
+    match side {
+        Side::Aws => 0,
+        Side::Customer => 1,
+    }
+}
+
+fn tunnels(plan: &Plan, of: impl Fn(&Connection) -> bool) -> impl Iterator<Item = TunnelId> {
+    let matching = plan.connections.iter().enumerate().filter(move |(_, c)| of(c));
+    matching.flat_map(|(connection, c)| (0..c.tunnels.len()).map(move |tunnel| TunnelId { connection, tunnel }))
+}
+
+fn vgws(plan: &Plan) -> impl Iterator<Item = (NodeId, &crate::plan::VirtualPrivateGateway)> {
+    plan.nodes.iter().enumerate().filter_map(|(i, node)| match &node.kind {
+        NodeKind::VirtualPrivateGateway(vgw) => Some((NodeId(i as u32), vgw)),
+        _ => None,
+    })
+}
+
+fn instances(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, std::net::Ipv4Addr)> {
+    plan.nodes.iter().enumerate().filter_map(move |(i, node)| match &node.kind {
+        NodeKind::Instance(instance) if instance.vpc == vpc => Some((NodeId(i as u32), instance.address)),
+        _ => None,
+    })
+}
+
+fn loss(loss: crate::plan::Loss) -> Loss {
+    match loss {
+        crate::plan::Loss::Independent(chance) if chance.is_never() => Loss::None,
+        crate::plan::Loss::Independent(chance) => Loss::Independent(chance),
+        crate::plan::Loss::GilbertElliott { enter, leave, good, bad } => {
+            Loss::GilbertElliott { good_to_bad: enter, bad_to_good: leave, loss_good: good, loss_bad: bad }
+        }
+    }
+}
+
+fn jitter(jitter: Duration) -> Jitter {
+    if jitter.is_zero() { Jitter::None } else { Jitter::Uniform { max: jitter } }
+}
+
+fn direction(conditions: &Conditions) -> DirectionConfig {
+    DirectionConfig {
+        rate: conditions.rate,
+        queue: QueueLimit { bytes: Some(conditions.queue), packets: None },
+        delay: conditions.delay,
+        jitter: jitter(conditions.jitter),
+        loss: loss(conditions.loss),
+        reorder: Reorder { chance: conditions.reorder, hold: conditions.reorder_by },
+        duplicate: Duplicate { chance: conditions.duplicate, ..Duplicate::default() },
+        corrupt: conditions.corrupt,
+        mtu: conditions.mtu.into(),
+        ..DirectionConfig::default()
+    }
+}
+
+fn impairment(conditions: &Conditions) -> Impairment {
+    Impairment {
+        loss: Some(loss(conditions.loss)),
+        delay: Some(conditions.delay),
+        jitter: Some(jitter(conditions.jitter)),
+        rate: conditions.rate,
+    }
+}
+
+/// What IKE is told at one end.
+fn ike_end(end: &IkeEnd, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, side: Side) -> ike::Config {
+    let (local_id, remote_id) = (ike_config::Identity::Ipv4(local), ike_config::Identity::Ipv4(remote));
+    let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
+    (config.ike_offers, config.esp_offers) = offers(end);
+    config.selection = match side {
+        Side::Aws => ike_config::Selection::LowestConfigured,
+        Side::Customer => ike_config::Selection::FirstOfInitiator,
+    };
+    config.ike_lifetime = end.phase1.lifetime;
+    config.child_lifetime = end.phase2.lifetime;
+    config.rekey.margin = end.rekey_margin;
+    config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
+    config.dpd.idle = end.dpd.delay;
+    config.dpd.model = match end.dpd.timeout {
+        Some(timeout) => ike_config::DpdModel::Timeout {
+            interval: ike_config::AWS_DPD_INTERVAL,
+            timeout,
+            base: ike_config::DpdBase::LastPacket,
+        },
+        None => ike_config::DpdModel::RetransmissionSeries,
+    };
+    config.dpd.action = match end.dpd.action {
+        crate::plan::DpdTimeoutAction::Clear => ike_config::DpdAction::Clear,
+        crate::plan::DpdTimeoutAction::None => ike_config::DpdAction::None,
+        crate::plan::DpdTimeoutAction::Restart => ike_config::DpdAction::Restart,
+    };
+    config.startup = match end.startup {
+        StartupAction::Add => ike_config::Startup::Add,
+        StartupAction::Start => ike_config::Startup::Start,
+    };
+    config.initiate_on_traffic = side == Side::Customer;
+    config.retransmission = retransmission(&end.retransmission);
+    config.half_open = end.half_open_timeout;
+    config.retry.first = end.retry;
+    config.retry.cap = config.retry.cap.max(end.retry);
+    config
+}
+
+/// The series of waits as IKE takes it: a first wait, a ratio, a number of repetitions.
+fn retransmission(waits: &[Duration]) -> ike_config::Retransmission {
+    let first = waits.first().copied().unwrap_or(ike_config::RETRANSMIT_FIRST);
+    let second = waits.get(1).copied().unwrap_or(first);
+    ike_config::Retransmission {
+        first,
+        factor: (second.as_nanos().max(1), first.as_nanos().max(1)),
+        tries: waits.len().saturating_sub(1) as u32,
+        jitter_percent: 0,
+    }
+}
+
+/// Proposals from AWS's lists: ciphers with an HMAC and AEADs apart, because an AEAD has no integrity algorithm.
+fn offers(end: &IkeEnd) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
+    let split = |phase: &crate::plan::Phase| {
+        let all: Vec<suite::Encryption> = phase.encryption.iter().map(|e| encryption(*e)).collect();
+        let (aead, cbc): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.is_aead());
+        let hashes: Vec<suite::Integrity> = phase.integrity.iter().map(|i| integrity(*i)).collect();
+        let groups: Vec<DhGroup> = phase.dh_groups.iter().filter_map(|g| DhGroup::from_id(*g)).collect();
+        let kinds = [(cbc, hashes), (aead, Vec::new())];
+        (kinds.into_iter().filter(|(e, _)| !e.is_empty()), groups)
+    };
+    let prf = end.phase1.integrity.iter().map(|i| prf(*i)).collect::<Vec<_>>();
+    let (kinds, groups) = split(&end.phase1);
+    let ike = kinds.map(|(encryption, integrity)| ike_config::IkeOffer {
+        encryption,
+        integrity,
+        prf: prf.clone(),
+        groups: groups.clone(),
+    });
+    let ike = ike.collect();
+    let (kinds, groups) = split(&end.phase2);
+    let esp = kinds.map(|(encryption, integrity)| ike_config::EspOffer { encryption, integrity, groups: groups.clone() });
+    (ike, esp.collect())
+}
+
+pub(crate) const fn encryption(name: leaf::Encryption) -> suite::Encryption {
+    match name {
+        leaf::Encryption::Aes128 => suite::Encryption::AesCbc128,
+        leaf::Encryption::Aes256 => suite::Encryption::AesCbc256,
+        leaf::Encryption::Aes128Gcm16 => suite::Encryption::AesGcm16_128,
+        leaf::Encryption::Aes256Gcm16 => suite::Encryption::AesGcm16_256,
+    }
+}
+
+pub(crate) const fn integrity(name: leaf::Integrity) -> suite::Integrity {
+    match name {
+        leaf::Integrity::Sha1 => suite::Integrity::HmacSha1_96,
+        leaf::Integrity::Sha2_256 => suite::Integrity::HmacSha2_256_128,
+        leaf::Integrity::Sha2_384 => suite::Integrity::HmacSha2_384_192,
+        leaf::Integrity::Sha2_512 => suite::Integrity::HmacSha2_512_256,
+    }
+}
+
+/// AWS's integrity option of phase 1 also names the PRF.
+const fn prf(name: leaf::Integrity) -> Prf {
+    match name {
+        leaf::Integrity::Sha1 => Prf::HmacSha1,
+        leaf::Integrity::Sha2_256 => Prf::HmacSha2_256,
+        leaf::Integrity::Sha2_384 => Prf::HmacSha2_384,
+        leaf::Integrity::Sha2_512 => Prf::HmacSha2_512,
+    }
+}
+
+/// When a plan's world ends.
+pub fn end(plan: &Plan) -> Instant {
+    Instant::START + plan.duration
+}

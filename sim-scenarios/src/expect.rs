@@ -1,0 +1,262 @@
+//! Whether a run did what its scenario expected.
+
+use sim_core::crypto::dh::DhGroup;
+use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
+use sim_core::node::Node;
+use sim_core::reason::{State, TimerKind};
+use sim_core::time::Instant;
+use sim_core::trace::path::{fault_behind, previous};
+use sim_core::trace::{Phase, Place, Record, What};
+
+use crate::build::Built;
+use crate::leaf::{Encryption, Integrity};
+use crate::observe::Observation;
+use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
+use crate::report::model::{Expectation, Outage, Report};
+
+/// Judges every expectation of a plan.
+pub fn judge(plan: &Plan, built: &Built, observation: &Observation<'_>, report: &Report) -> Vec<Expectation> {
+    let judge = Judge { plan, built, observation, report };
+    let expectations = plan.expectations.iter();
+    expectations
+        .map(|e| {
+            let (held, detail) = match judge.one(&e.kind) {
+                Ok(detail) => (true, detail),
+                Err(detail) => (false, detail),
+            };
+            Expectation { name: e.name.clone(), text: e.text.clone(), held, detail }
+        })
+        .collect()
+}
+
+/// What was found, and whether it is what was expected.
+type Finding = Result<String, String>;
+
+fn finding(held: bool, detail: String) -> Finding {
+    if held { Ok(detail) } else { Err(detail) }
+}
+
+struct Judge<'a> {
+    plan: &'a Plan,
+    built: &'a Built,
+    observation: &'a Observation<'a>,
+    report: &'a Report,
+}
+
+impl Judge<'_> {
+    fn one(&self, kind: &ExpectationKind) -> Finding {
+        match kind {
+            ExpectationKind::OutageBetween { probe, direction, fault, min, max } => {
+                let ids = fault.map(|cause| self.fault_ids(cause));
+                let found: Vec<&Outage> = self
+                    .outages(*probe, *direction)
+                    .filter(|o| ids.as_ref().is_none_or(|ids| o.fault.as_ref().is_some_and(|f| ids.contains(f))))
+                    .collect();
+                let fits = |o: &&Outage| o.end_s.is_some() && (*min..=*max).contains(&o.duration_s.0);
+                finding(!found.is_empty() && found.iter().all(fits), spell(&found))
+            }
+            ExpectationKind::NoOutage { probe, direction, from, until } => {
+                let (from, until) = (from.since_start(), until.since_start());
+                let dark = |o: &&Outage| o.start_s.0 < until && o.end_s.is_none_or(|end| end.0 > from);
+                let found: Vec<&Outage> = self.outages(*probe, *direction).filter(dark).collect();
+                finding(found.is_empty(), spell(&found))
+            }
+            ExpectationKind::LossBetween { probe, direction, min, max } => {
+                let name = &self.plan.probes[probe.index()].name;
+                let entry = self.report.probes.iter().find(|p| &p.name == name && p.direction == code(*direction));
+                let Some(entry) = entry else { return Err("the stream has no such direction".into()) };
+                let held = (min.probability()..=max.probability()).contains(&entry.loss);
+                finding(held, format!("{:.3} % of {} lost", entry.loss * 100.0, entry.sent))
+            }
+            ExpectationKind::DropsBetween { reason, node, link, min, max } => {
+                let here = |place: Place| match place {
+                    Place::Node(n) => link.is_none() && node.is_none_or(|node| node == n),
+                    Place::Link(l, _) => node.is_none() && link.is_none_or(|link| link == l),
+                };
+                let drops = self.built.world.trace.drops().iter();
+                let packets = drops.filter(|(k, _)| k.reason == *reason && here(k.place)).map(|(_, c)| c.packets).sum();
+                finding((*min..=*max).contains(&packets), format!("{packets} packets"))
+            }
+            ExpectationKind::EstablishedWithin { session, after, within } => {
+                let both = self.ends(*session).map(|id| self.first_up(id, *after));
+                let latest = both[0].zip(both[1]).map(|(a, b)| a.max(b));
+                match latest {
+                    Some(at) => finding(at <= *after + *within, format!("at both ends at {at}")),
+                    None => Err("never established at both ends".into()),
+                }
+            }
+            ExpectationKind::SuiteAtLeast { tunnel, encryption, integrity, dh_group } => {
+                self.suite(*tunnel, *encryption, *integrity, *dh_group)
+            }
+            ExpectationKind::RoutePresent { node, prefix, via, at, present } => {
+                let now = self.route(*node, &(*prefix).into(), *at);
+                let wanted = via.map(|tunnel| self.plan.tunnel(tunnel).name.as_str());
+                let matches = now.as_deref().is_some_and(|port| wanted.is_none_or(|wanted| wanted == port));
+                let detail = now.as_ref().map_or("no route".to_owned(), |port| format!("via {port}"));
+                finding(matches == *present, detail)
+            }
+            ExpectationKind::ConvergedWithin { fault, within } => {
+                let ids = self.fault_ids(*fault);
+                let settled = self.report.convergence.iter().filter(|c| ids.contains(&c.fault)).map(|c| c.settled_s);
+                match settled.max() {
+                    Some(last) => finding(last.0 <= *within, format!("the last route changed after {last}")),
+                    None => Err("no route changed".into()),
+                }
+            }
+            ExpectationKind::RekeysBetween { tunnel, min, max } => {
+                let rekeys = self.rekeys(*tunnel);
+                finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
+            }
+            ExpectationKind::DetectedBy { fault, node, detector, within } => {
+                let strike = self.observation.strike_record(*fault);
+                let Some(strike) = strike else { return Err("the fault never struck".into()) };
+                let Some((id, record)) = self.detection(strike, *node) else { return Err("not detected".into()) };
+                let after = record.at.since(self.built.world.trace.kept(strike).at);
+                let by = self.detectors(id);
+                let held = by.contains(detector) && within.is_none_or(|within| after <= within);
+                let at = self.built.world.node_name(record.node);
+                let by: Vec<&str> = by.iter().map(|d| detector_code(*d)).collect();
+                finding(held, format!("at {at} after {after} by {}", by.join(", ")))
+            }
+        }
+    }
+
+    fn outages(&self, probe: StreamId, direction: Judged) -> impl Iterator<Item = &Outage> {
+        let name = &self.plan.probes[probe.index()].name;
+        self.report.outages.iter().filter(move |o| &o.probe == name && o.direction == code(direction))
+    }
+
+    /// How the report calls the strikes or healings of a fault.
+    fn fault_ids(&self, cause: Cause) -> Vec<String> {
+        let (fault, phase): (FaultId, Phase) = match cause {
+            Cause::Fault(fault) => (fault, Phase::Strike),
+            Cause::Healing(fault) => (fault, Phase::Heal),
+        };
+        let faults = &self.observation.observed.faults;
+        self.observation.occasions(fault, phase).map(|index| faults[index.0].id.clone()).collect()
+    }
+
+    fn ends(&self, session: SessionRef) -> [SessionId; 2] {
+        let sessions = self.built.tunnel(session.tunnel);
+        match session.kind {
+            SessionKind::Ike => sessions.ike,
+            SessionKind::Child => sessions.child,
+            SessionKind::Bgp => sessions.bgp.unwrap_or(sessions.ike),
+        }
+    }
+
+    fn first_up(&self, session: SessionId, after: Instant) -> Option<Instant> {
+        let mut records = self.built.world.trace.session_records(session).filter(|(_, r)| r.at >= after);
+        records.find_map(|(_, r)| match r.what {
+            What::State { to: State::Up | State::Established, .. } => Some(r.at),
+            _ => None,
+        })
+    }
+
+    /// Rekeys of a tunnel's CHILD_SA: how often either end began one that succeeded.
+    fn rekeys(&self, tunnel: TunnelId) -> u64 {
+        let ends = self.built.tunnel(tunnel).child;
+        let count = |session: SessionId| {
+            let records = self.built.world.trace.session_records(session);
+            let done = records.filter(|(_, r)| {
+                matches!(r.what, What::State { from: State::Rekeying, to: State::Up, .. })
+            });
+            done.count() as u64
+        };
+        ends.into_iter().map(count).sum()
+    }
+
+    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: u16) -> Finding {
+        let endpoint = self.plan.tunnel(id).endpoint;
+        let Node::VpnEndpoint(endpoint) = self.built.world.node(endpoint) else {
+            return Err("not a tunnel endpoint".into());
+        };
+        let Some((ike, esp)) = endpoint.gateway().tunnels[0].suites() else {
+            return Err("the tunnel was never up".into());
+        };
+        let strong = |suite: sim_core::crypto::suite::Suite| {
+            let enough = encryption_bits(suite.encryption()) >= encryption_rank(encryption);
+            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::integrity(integrity).id())
+        };
+        let group_ok = DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
+        let held = strong(ike.protection) && strong(esp.protection) && group_ok;
+        let spell = |suite: sim_core::crypto::suite::Suite| format!("{:?}/{:?}", suite.encryption(), suite.integrity());
+        finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))
+    }
+
+    /// The way out that a node's table holds for exactly this prefix at an instant.
+    fn route(&self, node: NodeId, prefix: &ipnet::IpNet, at: Instant) -> Option<String> {
+        let world = &self.built.world;
+        let records = world.trace.records().take_while(|(_, r)| r.at <= at);
+        let changes = records.filter(|(_, r)| r.node == node).filter_map(|(_, r)| match &r.what {
+            What::Route { prefix: p, to, .. } if p == prefix => Some(*to),
+            _ => None,
+        });
+        changes.last().flatten().map(|port| world.port_name(node, port).to_owned())
+    }
+
+    /// The first record by which a fault was noticed: a session left its working state, or AWS held an endpoint dead.
+    fn detection(&self, strike: RecordId, node: Option<NodeId>) -> Option<(RecordId, &Record)> {
+        let trace = &self.built.world.trace;
+        let noticed = |record: &Record| match record.what {
+            What::State { from, to, .. } => works(from) && !works(to),
+            What::Expired { timer, .. } => timer == TimerKind::EndpointHealth,
+            _ => false,
+        };
+        trace.records().find(|(id, record)| {
+            *id > strike
+                && node.is_none_or(|node| node == record.node)
+                && noticed(record)
+                && fault_behind(trace, *id) == Some(strike)
+        })
+    }
+
+    /// The reason of a detecting record, and the timer right before it if one expired.
+    fn detectors(&self, id: RecordId) -> Vec<Detector> {
+        let trace = &self.built.world.trace;
+        let of = |id: RecordId| match trace.kept(id).what {
+            What::State { reason, .. } => Some(Detector::Reason(reason)),
+            What::Expired { timer, .. } => Some(Detector::Timer(timer)),
+            _ => None,
+        };
+        let before = previous(trace, id);
+        let timer = of(before).filter(|d| matches!(d, Detector::Timer(_)));
+        of(id).into_iter().chain(timer).collect()
+    }
+}
+
+const fn works(state: State) -> bool {
+    matches!(state, State::Up | State::Rekeying | State::Established)
+}
+
+const fn detector_code(detector: Detector) -> &'static str {
+    match detector {
+        Detector::Timer(timer) => timer.code(),
+        Detector::Reason(reason) => reason.code(),
+    }
+}
+
+const fn code(direction: Judged) -> &'static str {
+    match direction {
+        Judged::Forward => "forward",
+        Judged::Reverse => "reverse",
+        Judged::RoundTrip => "round_trip",
+    }
+}
+
+fn spell(outages: &[&Outage]) -> String {
+    let one = |o: &&Outage| {
+        let still = if o.end_s.is_none() { ", still dark at the end" } else { "" };
+        format!("{} from {}{still}", o.duration_s, o.start_s)
+    };
+    if outages.is_empty() { "no outage".into() } else { outages.iter().map(one).collect::<Vec<_>>().join("; ") }
+}
+
+/// Ciphers by the length of their key, and of equal ones the AEAD first.
+const fn encryption_bits(encryption: sim_core::crypto::suite::Encryption) -> u16 {
+    encryption.key_bits() * 2 + encryption.is_aead() as u16
+}
+
+const fn encryption_rank(encryption: Encryption) -> u16 {
+    encryption_bits(crate::build::encryption(encryption))
+}

@@ -1,0 +1,172 @@
+//! From the schema to the plan: names become ids, defaults are filled in, every rule is checked, and all mistakes are
+//! reported at once.
+
+mod connections;
+mod expectations;
+mod judge;
+mod links;
+mod nodes;
+mod timeline;
+
+use sim_core::id::NodeId;
+use sim_core::time::Duration;
+
+use crate::diagnostic::Diagnostics;
+use crate::plan::{Assume, Assumed, Assumption, Plan, TcpProfile, TunnelId};
+use crate::scenario::Secrets;
+use crate::schema::{Connection, Scenario};
+use crate::source::Source;
+
+use judge::{Judge, between, positive};
+
+/// Every name of a scenario, in the order of its ids.
+pub(crate) struct Names {
+    /// Nodes, then tunnel endpoints.
+    nodes: Vec<String>,
+    links: Vec<String>,
+    connections: Vec<String>,
+    /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
+    tunnels: Vec<String>,
+    tunnel_ids: Vec<TunnelId>,
+    probes: Vec<String>,
+    faults: Vec<String>,
+    groups: Vec<String>,
+    expectations: Vec<String>,
+}
+
+impl Names {
+    fn of(scenario: &Scenario, judge: &mut Judge) -> Self {
+        let mut nodes = judge.names(&scenario.nodes, "node");
+        let connections = judge.names(&scenario.connections, "connection");
+        let (mut tunnels, mut tunnel_ids) = (Vec::new(), Vec::new());
+        for (connection, (name, (_, vpn))) in
+            connections.iter().zip(&scenario.connections.0).enumerate()
+        {
+            let Connection::Vpn(vpn) = vpn;
+            for (tunnel, end) in judge.names(&vpn.tunnels, "tunnel").iter().enumerate() {
+                tunnels.push(format!("{name}.{end}"));
+                tunnel_ids.push(TunnelId { connection, tunnel });
+            }
+        }
+        nodes.extend(tunnels.iter().cloned());
+        Self {
+            nodes,
+            links: judge.names(&scenario.links, "link"),
+            connections,
+            tunnels,
+            tunnel_ids,
+            probes: judge.names(&scenario.probes, "probe"),
+            faults: judge.names(&scenario.faults, "fault"),
+            groups: judge.names(&scenario.groups, "group"),
+            expectations: judge.names(&scenario.expect, "expectation"),
+        }
+    }
+
+    /// The node of a tunnel's endpoint, given the tunnel's position among all tunnels.
+    fn endpoint(&self, tunnel: usize) -> NodeId {
+        NodeId((self.nodes.len() - self.tunnels.len() + tunnel) as u32)
+    }
+}
+
+/// Judges a scenario.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn make(
+    scenario: &Scenario,
+    source: &Source,
+    secrets: &dyn Secrets,
+) -> Result<Plan, Diagnostics> {
+    let mut judge = Judge::new(source, secrets);
+    let j = &mut judge;
+    j.lawful(&scenario.version, |version| match version {
+        1 => Ok(()),
+        other => Err(format!(
+            "this program reads version 1 of the language, not {other}"
+        )),
+    });
+    let names = Names::of(scenario, j);
+    let duration = j.lawful(&scenario.duration, |d| positive(*d, "the duration"));
+    let mut plan = Plan {
+        name: j.need(&scenario.name, String::new()),
+        question: j.need(&scenario.question, String::new()),
+        duration: duration.unwrap_or(Duration::from_secs(u64::MAX / 1_000_000_000)),
+        seed: j.or(&scenario.seed, 1),
+        nodes: Vec::new(),
+        links: Vec::new(),
+        connections: Vec::new(),
+        probes: Vec::new(),
+        faults: Vec::new(),
+        groups: Vec::new(),
+        expectations: Vec::new(),
+        controls: Vec::new(),
+        assume: assume(&scenario.assume, j),
+        assumptions: Vec::new(),
+    };
+    plan.nodes = nodes::make(scenario, &names, j);
+    connections::make(scenario, &names, &mut plan, j);
+    plan.links = links::make(scenario, &names, &plan.nodes, j);
+    nodes::gateways(scenario, &mut plan, j);
+    links::underlay(scenario, &mut plan, j);
+    timeline::make(scenario, &names, &mut plan, j);
+    expectations::make(scenario, &names, &mut plan, j);
+    plan.assumptions.splice(0..0, assumptions(&plan));
+    judge.verdict()?;
+    Ok(plan)
+}
+
+fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
+    let day = Duration::from_secs(86_400);
+    let delay = |d: &Duration| between(*d, Duration::ZERO, day, "this delay");
+    Assume {
+        vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
+        vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
+        preferred_med: j.number(&schema.preferred_med, 100, 0, u64::from(u32::MAX), "a MED"),
+        other_med: j.number(&schema.other_med, 200, 0, u64::from(u32::MAX), "a MED"),
+        aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
+    }
+}
+
+/// What the whole scenario assumes; connections add their own.
+fn assumptions(plan: &Plan) -> Vec<Assumption> {
+    let assume = &plan.assume;
+    let one = |what, parameter: &str, value: String, source: &str| Assumption {
+        what,
+        owner: None,
+        parameter: format!("assume.{parameter}"),
+        value,
+        source: source.to_owned(),
+    };
+    vec![
+        one(
+            Assumed::VgwProgrammingDelay,
+            "vgw_programming_delay",
+            assume.vgw_programming_delay.to_string(),
+            "UNVERIFIED: AWS states no time for a route change to take effect inside a gateway",
+        ),
+        one(
+            Assumed::VpcPropagationDelay,
+            "vpc_propagation_delay",
+            assume.vpc_propagation_delay.to_string(),
+            "UNVERIFIED: AWS states no time for route propagation into VPC route tables",
+        ),
+        one(
+            Assumed::Med,
+            "preferred_med",
+            assume.preferred_med.to_string(),
+            "UNVERIFIED: AWS sends a lower MED through the tunnel it prefers, but publishes no value",
+        ),
+        one(
+            Assumed::Med,
+            "other_med",
+            assume.other_med.to_string(),
+            "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value",
+        ),
+        one(
+            Assumed::AwsTcp,
+            "aws_tcp",
+            format!("{:?}", assume.aws_tcp).to_lowercase(),
+            "UNVERIFIED: AWS does not say which TCP its endpoints run",
+        ),
+    ]
+}

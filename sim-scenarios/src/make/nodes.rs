@@ -1,0 +1,527 @@
+//! Devices: hosts, routers, gateways, VPCs and what is in them.
+
+use core::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+use sim_core::id::NodeId;
+
+use crate::leaf::{Asn, Name};
+use crate::place::{At, Named, Place};
+use crate::plan::{
+    Assumed, Assumption, CustomerGateway, Host, Instance, Interface, Node, NodeKind, Plan,
+    RouteTable, Router, StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
+};
+use crate::schema;
+
+use super::judge::{Judge, did_you_mean};
+use super::{Names, judge};
+
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+/// All devices but the tunnel endpoints.
+pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vec<Node> {
+    let nodes = &scenario.nodes.0;
+    let vpcs = Vpcs::of(scenario, names, j);
+    names
+        .nodes
+        .iter()
+        .zip(nodes)
+        .map(|(name, (at, node))| Node {
+            name: name.clone(),
+            kind: match node {
+                schema::Node::Host(it) => NodeKind::Host(host(it, j)),
+                schema::Node::Router(it) => NodeKind::Router(Router {
+                    address: it.address.as_ref().and_then(|at| j.read(at)),
+                }),
+                schema::Node::CustomerGateway(it) => {
+                    NodeKind::CustomerGateway(customer_gateway(it, names, j))
+                }
+                schema::Node::VirtualPrivateGateway(it) => {
+                    NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
+                }
+                schema::Node::Vpc(it) => NodeKind::Vpc(vpc(it, at, scenario, names, j)),
+                schema::Node::Instance(it) => NodeKind::Instance(instance(it, &vpcs, scenario, j)),
+            },
+        })
+        .collect()
+}
+
+fn host(schema: &schema::Host, j: &mut Judge) -> Host {
+    let address = j
+        .lawful(&schema.address, |net| usable(*net))
+        .unwrap_or_default();
+    let gateway = schema.gateway.as_ref().and_then(|at| {
+        j.lawful(at, |gateway| {
+            if !address.contains(gateway) {
+                Err(format!(
+                    "the gateway is not in the host's subnet {}",
+                    address.trunc()
+                ))
+            } else if *gateway == address.addr() {
+                Err("the gateway is the host itself".into())
+            } else {
+                Ok(())
+            }
+        })
+    });
+    // A gateway that is not given is known when links are.
+    Host {
+        address,
+        gateway: gateway.unwrap_or(ANY),
+    }
+}
+
+/// An address that a device may have in its subnet.
+fn usable(net: Ipv4Net) -> judge::Verdict {
+    let special =
+        net.prefix_len() < 31 && (net.addr() == net.network() || net.addr() == net.broadcast());
+    if special {
+        Err(format!(
+            "{} is no device's address: it names the subnet or its broadcast",
+            net.addr()
+        ))
+    } else if net.addr().is_loopback() || net.addr().is_multicast() || net.addr().is_unspecified() {
+        Err(format!("{} is no device's address", net.addr()))
+    } else {
+        Ok(())
+    }
+}
+
+/// A prefix without octets beyond its length.
+pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
+    if net.addr() == net.network() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{net} has bits beyond its prefix length: it would be {}",
+            net.trunc()
+        ))
+    }
+}
+
+fn customer_gateway(
+    schema: &schema::CustomerGateway,
+    names: &Names,
+    j: &mut Judge,
+) -> CustomerGateway {
+    let interface_names = j.names(&schema.interfaces, "interface");
+    let mut interfaces: Vec<Interface> = Vec::new();
+    for (name, (_, interface)) in interface_names.iter().zip(&schema.interfaces.0) {
+        let address = j.lawful(&interface.address, |net| {
+            usable(*net)?;
+            match interfaces.iter().find(|other| overlap(&other.address, net)) {
+                Some(other) => Err(format!(
+                    "{net} overlaps the subnet of interface `{}`",
+                    other.name
+                )),
+                None => Ok(()),
+            }
+        });
+        interfaces.push(Interface {
+            name: name.clone(),
+            address: address.unwrap_or_default(),
+        });
+    }
+    // AWS refuses 7224, its own public autonomous system, in every Region.
+    let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
+        7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
+        _ => Ok(()),
+    });
+    let static_routes = schema
+        .static_routes
+        .iter()
+        .map(|route| StaticRoute {
+            prefix: j.lawful(&route.prefix, whole).unwrap_or_default(),
+            via: via(&route.via, &interface_names, names, j),
+            distance: j.number(&route.distance, 1, 1, 255, "an administrative distance"),
+        })
+        .collect();
+    CustomerGateway {
+        asn: asn.0,
+        interfaces,
+        advertise: schema
+            .advertise
+            .iter()
+            .filter_map(|at| j.lawful(at, whole))
+            .collect(),
+        static_routes,
+        routes_follow_sa: j.or(&schema.routes_follow_sa, true),
+        tcp: j.or(&schema.tcp, TcpProfile::Linux),
+    }
+}
+
+fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
+    a.contains(&b.network()) || b.contains(&a.network())
+}
+
+fn via(at: &At<Name>, interfaces: &[String], names: &Names, j: &mut Judge) -> Via {
+    let Some(Name(name)) = j.read(at) else {
+        return Via::Blackhole;
+    };
+    if name == "blackhole" {
+        Via::Blackhole
+    } else if let Some(tunnel) = names.tunnels.iter().position(|tunnel| *tunnel == name) {
+        Via::Tunnel(names.tunnel_ids[tunnel])
+    } else if let Some(interface) = interfaces.iter().position(|interface| *interface == name) {
+        Via::Interface(interface)
+    } else {
+        let all = names.tunnels.iter().chain(interfaces).map(String::as_str);
+        let help = did_you_mean(&name, all.chain(["blackhole"]));
+        j.wrong(
+            at.place,
+            format!("`{name}` is no tunnel, no interface of this gateway, and not \"blackhole\""),
+            help,
+        );
+        Via::Blackhole
+    }
+}
+
+/// The VPCs of a scenario and the names of their subnets, for those who refer to them.
+struct Vpcs {
+    names: Vec<String>,
+    nodes: Vec<NodeId>,
+    /// `VPC.SUBNET`
+    subnets: Vec<String>,
+    places: Vec<(NodeId, usize)>,
+}
+
+impl Vpcs {
+    fn of(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Self {
+        let mut all = Self {
+            names: vec![],
+            nodes: vec![],
+            subnets: vec![],
+            places: vec![],
+        };
+        for (i, (name, (_, node))) in names.nodes.iter().zip(&scenario.nodes.0).enumerate() {
+            if let schema::Node::Vpc(vpc) = node {
+                let id = NodeId(i as u32);
+                all.names.push(name.clone());
+                all.nodes.push(id);
+                for (subnet, end) in j.names(&vpc.subnets, "subnet").iter().enumerate() {
+                    all.subnets.push(format!("{name}.{end}"));
+                    all.places.push((id, subnet));
+                }
+            }
+        }
+        all
+    }
+}
+
+fn virtual_private_gateway(
+    schema: &schema::VirtualPrivateGateway,
+    vpcs: &Vpcs,
+    j: &mut Judge,
+) -> VirtualPrivateGateway {
+    // Private, or one of those that AWS gave to gateways made before 2018-06-30.
+    let asn = j.lawful_or(&schema.asn, Asn(64_512), |Asn(asn)| match asn {
+        64_512..=65_534 | 4_200_000_000..=4_294_967_294 | 7224 | 9059 | 10_124 | 17_493 => Ok(()),
+        _ => Err(
+            "the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into(),
+        ),
+    });
+    let vpc = j
+        .find(&schema.vpc, "VPC", &vpcs.names)
+        .map(|i| vpcs.nodes[i]);
+    VirtualPrivateGateway {
+        asn: asn.0,
+        vpc: vpc.unwrap_or_default(),
+        preferred_tunnel: None,
+    }
+}
+
+fn vpc(
+    schema: &schema::Vpc,
+    at: &At<Name>,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> Vpc {
+    let cidr = j
+        .lawful(&schema.cidr, |net| vpc_sized(net))
+        .unwrap_or_default();
+    let attached = attached_gateways(at, scenario, names);
+    let route_tables = if schema.route_tables.0.is_empty() {
+        vec![RouteTable {
+            name: "main".into(),
+            propagation: attached.clone(),
+            routes: Vec::new(),
+        }]
+    } else {
+        route_tables(&schema.route_tables, &attached, names, j)
+    };
+    let tables: Vec<String> = route_tables
+        .iter()
+        .map(|table| table.name.clone())
+        .collect();
+    let mut subnets: Vec<Subnet> = Vec::new();
+    if schema.subnets.0.is_empty() {
+        j.wrong(at.place, "this VPC has no subnet", None);
+    }
+    for (at, subnet) in &schema.subnets.0 {
+        let block = j.lawful(&subnet.cidr, |net| {
+            vpc_sized(net)?;
+            if !cidr.contains(net) {
+                return Err(format!("{net} is not inside the VPC's block {cidr}"));
+            }
+            match subnets.iter().find(|other| overlap(&other.cidr, net)) {
+                Some(other) => Err(format!("{net} overlaps subnet `{}`", other.name)),
+                None => Ok(()),
+            }
+        });
+        subnets.push(Subnet {
+            name: at
+                .value
+                .as_ref()
+                .map(|Name(name)| name.clone())
+                .unwrap_or_default(),
+            cidr: block.unwrap_or_default(),
+            availability_zone: j.need(&subnet.availability_zone, Name(String::new())).0,
+            route_table: match &subnet.route_table {
+                Some(table) => j.find(table, "route table", &tables).unwrap_or(0),
+                None => main_table(&tables, at.place, j),
+            },
+        });
+    }
+    Vpc {
+        cidr,
+        subnets,
+        route_tables,
+    }
+}
+
+/// VPC and subnet blocks are /16 to /28.
+fn vpc_sized(net: &Ipv4Net) -> judge::Verdict {
+    whole(net)?;
+    judge::between(
+        net.prefix_len(),
+        16,
+        28,
+        "the prefix length of a VPC or subnet",
+    )
+}
+
+fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
+    tables
+        .iter()
+        .position(|table| table == "main")
+        .unwrap_or_else(|| {
+            let help = "give it `route_table:`, or call one of the VPC's tables \"main\"";
+            j.wrong(place, "this subnet has no route table", Some(help.into()));
+            0
+        })
+}
+
+/// The gateways attached to the VPC of this name.
+fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> Vec<NodeId> {
+    let attached = |node: &schema::Node| match node {
+        schema::Node::VirtualPrivateGateway(gateway) => gateway.vpc.value == vpc.value,
+        _ => false,
+    };
+    let nodes = scenario.nodes.0.iter().take(names.nodes.len()).enumerate();
+    nodes
+        .filter(|(_, (_, node))| attached(node))
+        .map(|(i, _)| NodeId(i as u32))
+        .collect()
+}
+
+fn route_tables(
+    tables: &Named<schema::RouteTable>,
+    attached: &[NodeId],
+    names: &Names,
+    j: &mut Judge,
+) -> Vec<RouteTable> {
+    let gateways: Vec<String> = attached
+        .iter()
+        .map(|id| names.nodes[id.index()].clone())
+        .collect();
+    let table_names = j.names(tables, "route table");
+    let mut made = Vec::new();
+    for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
+        let mut gateway = |at: &At<Name>| {
+            j.find(at, "gateway attached to this VPC", &gateways)
+                .map(|i| attached[i])
+        };
+        let propagation = table.propagation.iter().filter_map(&mut gateway).collect();
+        let mut routes = Vec::new();
+        for route in &table.routes {
+            let Some(destination) = j.lawful(&route.destination, whole) else {
+                continue;
+            };
+            let target = match &route.target.value {
+                Ok(Name(target)) if target == "blackhole" => None,
+                Ok(_) | Err(_) => j
+                    .find(&route.target, "gateway attached to this VPC", &gateways)
+                    .map(|i| attached[i]),
+            };
+            routes.push((destination, target));
+        }
+        made.push(RouteTable {
+            name,
+            propagation,
+            routes,
+        });
+    }
+    made
+}
+
+fn instance(
+    schema: &schema::Instance,
+    vpcs: &Vpcs,
+    scenario: &schema::Scenario,
+    j: &mut Judge,
+) -> Instance {
+    let place = j
+        .find(&schema.subnet, "subnet", &vpcs.subnets)
+        .map(|i| vpcs.places[i]);
+    let (vpc, subnet) = place.unwrap_or_default();
+    let block = place.and_then(|_| match &scenario.nodes.0.get(vpc.index())?.1 {
+        schema::Node::Vpc(it) => it.subnets.0.get(subnet)?.1.cidr.value.clone().ok(),
+        _ => None,
+    });
+    let address = j.lawful(&schema.address, |address| match block {
+        None => Ok(()),
+        Some(block) if !block.contains(address) => {
+            Err(format!("{address} is not in subnet {block}"))
+        }
+        Some(block) => not_reserved(block, *address),
+    });
+    Instance {
+        vpc,
+        subnet,
+        address: address.unwrap_or(ANY),
+    }
+}
+
+/// AWS keeps the first four addresses of a subnet and its last.
+fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
+    let first = u32::from(block.network());
+    let offset = u32::from(address) - first;
+    if offset < 4 || address == block.broadcast() {
+        Err(format!(
+            "AWS keeps the first four addresses of {block} and its last for itself"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// What can be said of gateways and addresses when everything else is known.
+pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
+    let mut vpcs: BTreeSet<NodeId> = BTreeSet::new();
+    let mut assumptions = Vec::new();
+    for (i, (at, schema)) in scenario.nodes.0.iter().enumerate() {
+        let schema::Node::VirtualPrivateGateway(schema) = schema else {
+            continue;
+        };
+        let Some(Node {
+            name,
+            kind: NodeKind::VirtualPrivateGateway(gateway),
+        }) = plan.nodes.get(i)
+        else {
+            continue;
+        };
+        let name = name.clone();
+        if schema.vpc.value.is_ok() && !vpcs.insert(gateway.vpc) {
+            j.wrong(
+                schema.vpc.place,
+                "another gateway is attached to this VPC: AWS attaches one",
+                None,
+            );
+        }
+        let id = NodeId(i as u32);
+        let mine = plan
+            .connections
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.gateway == id);
+        let tunnels: Vec<(String, _)> = mine
+            .flat_map(|(connection, c)| {
+                c.tunnels.iter().enumerate().map(move |(tunnel, t)| {
+                    (t.name.clone(), crate::plan::TunnelId { connection, tunnel })
+                })
+            })
+            .collect();
+        if tunnels.is_empty() {
+            j.wrong(at.place, "no connection ends at this gateway", None);
+        }
+        let tunnel_names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
+        let preferred = schema
+            .preferred_tunnel
+            .as_ref()
+            .and_then(|at| j.find(at, "tunnel of this gateway", &tunnel_names))
+            .map(|i| tunnels[i].1);
+        assumptions.push(Assumption {
+            what: Assumed::PreferredTunnel,
+            owner: Some(name.clone()),
+            parameter: format!("nodes.{name}.preferred_tunnel"),
+            value: preferred.map_or("drawn from the seed".into(), |id| {
+                plan.tunnel(id).name.clone()
+            }),
+            source: "UNVERIFIED: AWS chooses one tunnel by a rule that it does not publish".into(),
+        });
+        if let Some(Node {
+            kind: NodeKind::VirtualPrivateGateway(gateway),
+            ..
+        }) = plan.nodes.get_mut(i)
+        {
+            gateway.preferred_tunnel = preferred;
+        }
+    }
+    plan.assumptions.extend(assumptions);
+    unique_addresses(scenario, plan, j);
+}
+
+/// No two devices have the same address (inside addresses and different VPCs aside).
+fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
+    let mut owners: BTreeMap<Ipv4Addr, String> = BTreeMap::new();
+    let mut claim = |address: Ipv4Addr, owner: String, place: Place, j: &mut Judge| {
+        if address == ANY {
+            return;
+        }
+        if let Some(other) = owners.get(&address) {
+            j.wrong(
+                place,
+                format!("{address} is already the address of `{other}`"),
+                None,
+            );
+        } else {
+            owners.insert(address, owner);
+        }
+    };
+    for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
+        let name = node.name.clone();
+        match (schema, &node.kind) {
+            (schema::Node::Host(it), NodeKind::Host(host)) => {
+                claim(host.address.addr(), name, it.address.place, j);
+            }
+            (schema::Node::Router(it), NodeKind::Router(router)) => {
+                if let (Some(at), Some(address)) = (&it.address, router.address) {
+                    claim(address, name, at.place, j);
+                }
+            }
+            (schema::Node::CustomerGateway(it), NodeKind::CustomerGateway(gateway)) => {
+                for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
+                    let owner = format!("{name}.{}", interface.name);
+                    claim(interface.address.addr(), owner, schema.address.place, j);
+                }
+            }
+            (schema::Node::Instance(it), NodeKind::Instance(instance)) => {
+                claim(instance.address, name, it.address.place, j);
+            }
+            _ => {}
+        }
+    }
+    for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
+        let schema::Connection::Vpn(schema) = schema;
+        for ((_, schema), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
+            claim(
+                tunnel.aws_outside,
+                tunnel.name.clone(),
+                schema.outside_address.place,
+                j,
+            );
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! From a finished world to what the measures read.
+
+use std::collections::BTreeMap;
+
+use sim_core::id::{FaultId, RecordId};
+use sim_core::reason::{Step as Message, TimerKind};
+use sim_core::trace::path::{critical_path, fault_behind};
+use sim_core::trace::{self, Phase, Place, Trace, What};
+use sim_core::world::World;
+
+use crate::measure::outage::{Fate, Probe, StreamLog};
+use crate::measure::{
+    self, Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step, StepKind,
+    Transition,
+};
+use crate::plan::{self, Assumed, Plan};
+
+/// A finished world, ready to be measured.
+pub struct Observation<'w> {
+    world: &'w World,
+    /// What was observed.
+    pub observed: Observed,
+    /// For each entry of [`Observed::faults`]: its record, its fault, and whether it struck or healed.
+    struck: Vec<(RecordId, FaultId, Phase)>,
+    plan: &'w Plan,
+}
+
+impl<'w> Observation<'w> {
+    /// Looks at the world of a plan.
+    pub fn of(plan: &'w Plan, world: &'w World) -> Self {
+        let (faults, struck) = faults(world);
+        let trace = &world.trace;
+        let streams = trace.probes().iter().zip(&plan.probes);
+        let observed = Observed {
+            streams: streams.map(|(log, probe)| stream(log, probe.min_lost)).collect(),
+            faults,
+            sessions: sessions(trace),
+            routes: routes(world),
+            drops: drops(world),
+            end: world.now(),
+        };
+        Self { world, observed, struck, plan }
+    }
+
+    /// The entries of [`Observed::faults`] at which this fault struck or healed.
+    pub fn occasions(&self, fault: FaultId, phase: Phase) -> impl Iterator<Item = FaultIndex> {
+        let matches = move |(i, (_, f, p)): (usize, &(RecordId, FaultId, Phase))| {
+            (*f == fault && *p == phase).then_some(FaultIndex(i))
+        };
+        self.struck.iter().enumerate().filter_map(matches)
+    }
+
+    /// The record of a fault's first strike.
+    pub fn strike_record(&self, fault: FaultId) -> Option<RecordId> {
+        self.struck.iter().find(|(_, f, phase)| *f == fault && *phase == Phase::Strike).map(|(id, _, _)| *id)
+    }
+
+    /// The parameter behind a wait that AWS does not publish.
+    fn assumption(&self, timer: TimerKind, node: &str) -> Option<Assumption> {
+        let what = match timer {
+            TimerKind::ProgrammingDelay => Assumed::VgwProgrammingDelay,
+            TimerKind::PropagationDelay => Assumed::VpcPropagationDelay,
+            TimerKind::DpdTimeout => Assumed::DpdBase,
+            TimerKind::Retransmission => Assumed::Retransmission,
+            TimerKind::HalfOpen => Assumed::HalfOpen,
+            TimerKind::ChildRekey | TimerKind::IkeRekey => Assumed::RekeyFormula,
+            TimerKind::ConnectRetryTimer | TimerKind::IdleHoldTimer | TimerKind::MinRouteAdvertisement => {
+                Assumed::BgpTimers
+            }
+            _ => return None,
+        };
+        let concerns = |a: &&plan::Assumption| a.what == what && a.owner.as_deref().is_none_or(|owner| owner == node);
+        self.plan.assumptions.iter().find(concerns).map(|a| Assumption {
+            parameter: a.parameter.clone(),
+            value: a.value.clone(),
+            source: a.source.clone(),
+        })
+    }
+
+    fn step(&self, wait: &trace::Wait) -> Option<Step> {
+        let trace = &self.world.trace;
+        let record = trace.kept(wait.record);
+        let session = |id: sim_core::id::SessionId| {
+            let info = &trace.sessions()[id.index()];
+            format!("{} {}", info.kind.code(), info.name)
+        };
+        let (event, subject, reason, assumption) = match &record.what {
+            What::Genesis | What::Power { .. } => return None,
+            What::Fault { fault, phase } => {
+                let fault = self.world.fault(*fault);
+                let what = if *phase == Phase::Strike { "strike" } else { "heal" };
+                (StepKind::Fault, format!("{} on {}", fault.what, fault.target), what, None)
+            }
+            What::State { session: id, reason, .. } => (StepKind::SessionChanged, session(*id), reason.code(), None),
+            What::Expired { session: id, timer, .. } => {
+                let assumption = self.assumption(*timer, self.world.node_name(record.node));
+                (StepKind::TimerExpired, id.map(session).unwrap_or_default(), timer.code(), assumption)
+            }
+            What::Step { session: id, step, .. } => {
+                let kind = if is_sent(*step) { StepKind::MessageSent } else { StepKind::MessageReceived };
+                (kind, session(*id), step.code(), None)
+            }
+            What::Route { prefix, to, reason, .. } => {
+                let to = to.map_or("withdrawn", |port| self.world.port_name(record.node, port));
+                (StepKind::RouteChanged, format!("{prefix} via {to}"), reason.code(), None)
+            }
+        };
+        let node = self.world.node_name(wait.node).to_owned();
+        Some(Step { at: wait.at, node, event, subject, reason, waited: wait.waited, assumption })
+    }
+}
+
+impl Causes for Observation<'_> {
+    fn fault_behind(&self, record: RecordId) -> Option<FaultIndex> {
+        let fault = fault_behind(&self.world.trace, record)?;
+        self.struck.iter().position(|(id, _, _)| *id == fault).map(FaultIndex)
+    }
+
+    fn critical_path(&self, fault: FaultIndex, to: RecordId) -> Vec<Step> {
+        let Some((record, _, _)) = self.struck.get(fault.0) else { return Vec::new() };
+        let path = critical_path(&self.world.trace, *record, to);
+        path.map(|path| path.waits.iter().filter_map(|wait| self.step(wait)).collect()).unwrap_or_default()
+    }
+}
+
+fn is_sent(step: Message) -> bool {
+    use Message as M;
+    match step {
+        M::IkeSaInitSent
+        | M::IkeAuthSent
+        | M::CreateChildSaSent
+        | M::InformationalSent
+        | M::Retransmitted
+        | M::TcpConnecting
+        | M::OpenMessageSent
+        | M::KeepaliveMessageSent
+        | M::UpdateSent
+        | M::EndOfRibSent
+        | M::NotificationMessageSent => true,
+        M::IkeSaInitReceived
+        | M::IkeAuthReceived
+        | M::CreateChildSaReceived
+        | M::InformationalReceived
+        | M::NatDetected
+        | M::OpenMessageReceived
+        | M::KeepaliveMessageReceived
+        | M::UpdateReceived
+        | M::EndOfRibReceived
+        | M::NotificationMessageReceived
+        | M::RouteRefreshReceived
+        | M::MessageIgnored => false,
+    }
+}
+
+fn faults(world: &World) -> (Vec<FaultLog>, Vec<(RecordId, FaultId, Phase)>) {
+    let mut logs: Vec<FaultLog> = Vec::new();
+    let mut struck = Vec::new();
+    let mut times: BTreeMap<(FaultId, Phase), u32> = BTreeMap::new();
+    let mut latest: BTreeMap<FaultId, FaultIndex> = BTreeMap::new();
+    for (id, record) in world.trace.records() {
+        let What::Fault { fault, phase } = record.what else { continue };
+        let described = world.fault(fault);
+        let time = times.entry((fault, phase)).or_default();
+        *time += 1;
+        let number = if *time == 1 { String::new() } else { format!("#{time}") };
+        let (suffix, heals) = match phase {
+            Phase::Strike => ("", None),
+            Phase::Heal => (".heal", latest.get(&fault).copied()),
+        };
+        if phase == Phase::Strike {
+            latest.insert(fault, FaultIndex(logs.len()));
+        }
+        logs.push(FaultLog {
+            id: format!("{}{suffix}{number}", described.name),
+            at: record.at,
+            what: described.what.clone(),
+            target: described.target.clone(),
+            heals,
+        });
+        struck.push((id, fault, phase));
+    }
+    (logs, struck)
+}
+
+fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
+    let fate = |fate: trace::Fate| match fate {
+        trace::Fate::Pending => Fate::Pending,
+        trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
+        trace::Fate::Lost(cause) => Fate::Lost { cause },
+    };
+    let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
+    StreamLog {
+        name: log.info.name.clone(),
+        interval: log.info.interval,
+        echo: log.info.round_trip,
+        min_lost,
+        probes: probes
+            .map(|(&sent_at, (&request, &reply))| Probe { sent_at, request: fate(request), reply: fate(reply) })
+            .collect(),
+    }
+}
+
+fn sessions(trace: &Trace) -> Vec<SessionLog> {
+    let log = |(index, info): (usize, &trace::SessionInfo)| {
+        let records = trace.session_records(sim_core::id::SessionId(index as u32));
+        let transitions = records.filter_map(|(_, record)| match record.what {
+            What::State { from, to, reason, .. } => {
+                Some(Transition { at: record.at, from: from.code(), to: to.code(), reason: reason.code() })
+            }
+            _ => None,
+        });
+        SessionLog { kind: info.kind.code().into(), name: info.name.clone(), transitions: transitions.collect() }
+    };
+    trace.sessions().iter().enumerate().map(log).collect()
+}
+
+fn routes(world: &World) -> Vec<RouteChange> {
+    let change = |(id, record): (RecordId, &trace::Record)| match &record.what {
+        What::Route { prefix, to, reason, .. } => Some(RouteChange {
+            at: record.at,
+            node: world.node_name(record.node).into(),
+            prefix: prefix.to_string(),
+            via: to.map(|port| world.port_name(record.node, port).into()),
+            reason: reason.code(),
+            record: id,
+        }),
+        _ => None,
+    };
+    world.trace.records().filter_map(change).collect()
+}
+
+fn drops(world: &World) -> Vec<measure::DropCount> {
+    let count = |(key, count): (&trace::DropKey, &trace::DropCount)| {
+        let (node, link, direction) = match key.place {
+            Place::Node(node) => (Some(world.node_name(node).to_owned()), None, None),
+            Place::Link(link, way) => (None, Some(world.link_name(link).to_owned()), Some(way.code().to_owned())),
+        };
+        let (packets, bytes) = (count.packets, count.bytes);
+        DropCount {
+            node,
+            link,
+            direction,
+            reason: key.reason.code(),
+            packets,
+            bytes,
+            first: count.first,
+            last: count.last,
+        }
+    };
+    world.trace.drops().iter().map(count).collect()
+}

@@ -1,0 +1,167 @@
+//! The report for a terminal: plain columns, and a few styles if asked for.
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
+
+use super::Outcome;
+use super::story::{self, Block, Section, Table, plain};
+
+/// How the text is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Columns of the terminal; tables fold their longest column to fit.
+    pub width: u16,
+    /// True for ANSI styles: bold headings, red failures. The caller knows whether somebody looks.
+    pub styled: bool,
+}
+
+impl Default for Layout {
+    /// 100 columns, no styles: what a file or a pipe gets.
+    fn default() -> Self {
+        Self {
+            width: 100,
+            styled: false,
+        }
+    }
+}
+
+const BOLD: &str = "\u{1b}[1m";
+const RED: &str = "\u{1b}[1;31m";
+const GREEN: &str = "\u{1b}[32m";
+const RESET: &str = "\u{1b}[0m";
+
+/// The whole report, ending in a newline.
+pub fn render(outcome: &Outcome, layout: Layout) -> String {
+    render_all(&story::tell(outcome), layout)
+}
+
+/// The answer alone, ending in a newline.
+pub fn render_answer(outcome: &Outcome, layout: Layout) -> String {
+    render_all(&[story::answer(outcome)], layout)
+}
+
+fn render_all(sections: &[Section], layout: Layout) -> String {
+    let mut out = String::new();
+    for section in sections {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        render_section(section, layout, &mut out);
+    }
+    out
+}
+
+fn render_section(section: &Section, layout: Layout, out: &mut String) {
+    let is_answer = section.title.is_empty();
+    if !is_answer {
+        out.push_str(&styled(&plain(&section.title), BOLD, layout));
+        out.push('\n');
+    }
+    for (n, block) in section.blocks.iter().enumerate() {
+        if n > 0 && matches!(block, Block::Table(_)) {
+            out.push('\n');
+        }
+        let text = match block {
+            Block::Say(text) => fold(&plain(text), layout.width, is_answer),
+            Block::Judge { held, text } => {
+                let (word, style) = if *held {
+                    ("held  ", GREEN)
+                } else {
+                    ("FAILED", RED)
+                };
+                let folded = fold(
+                    &format!("{} {}", "      ", plain(text)),
+                    layout.width,
+                    false,
+                );
+                folded.replacen(
+                    "        ",
+                    &format!("  {} ", styled(word, style, layout)),
+                    1,
+                )
+            }
+            Block::Table(table) => render_table(table, layout),
+        };
+        out.push_str(&text);
+        out.push('\n');
+    }
+}
+
+fn styled(text: &str, style: &str, layout: Layout) -> String {
+    if layout.styled {
+        format!("{style}{text}{RESET}")
+    } else {
+        text.into()
+    }
+}
+
+/// Breaks a sentence at spaces; all but the answer is indented by two.
+fn fold(text: &str, width: u16, is_answer: bool) -> String {
+    let indent = if is_answer { "" } else { "  " };
+    let options = textwrap::Options::new(usize::from(width))
+        .initial_indent(indent)
+        .subsequent_indent(indent);
+    textwrap::fill(text, options)
+}
+
+fn render_table(table: &Table, layout: Layout) -> String {
+    let mut out = comfy_table::Table::new();
+    out.load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(layout.width.max(40))
+        .set_header(table.head.iter().map(|h| h.trim_start_matches('>')));
+    for row in &table.rows {
+        out.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    for (index, head) in table.head.iter().enumerate() {
+        let widest = table
+            .rows
+            .iter()
+            .map(|row| row[index].chars().count())
+            .max();
+        let column = out.column_mut(index).expect("a column for each head");
+        column.set_padding((if index == 0 { 2 } else { 1 }, 1));
+        if head.starts_with('>') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        // Numbers and bars are read down the column: only words fold.
+        if head.starts_with('>') || *head == "where the time went" {
+            let needed = widest.unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
+        }
+    }
+    out.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_failover_reads_well() {
+        insta::assert_snapshot!(render(&fixture::failover(), Layout::default()));
+    }
+
+    #[test]
+    fn it_fits_a_narrow_terminal() {
+        let layout = Layout {
+            width: 80,
+            styled: false,
+        };
+        let text = render(&fixture::failover(), layout);
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn styles_only_if_asked_for() {
+        let outcome = fixture::failover();
+        assert!(!render(&outcome, Layout::default()).contains('\u{1b}'));
+        let styled = Layout {
+            width: 100,
+            styled: true,
+        };
+        assert!(render(&outcome, styled).contains(RED));
+    }
+}

@@ -1,0 +1,336 @@
+//! The report as a picture: one lane for each probe direction, best route and session, with faults marked through all.
+//!
+//! Text is drawn by the viewer's own sans-serif font; no font is read here, so the picture is the same bytes anywhere.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::model::{Fault, Session};
+use super::story::plain;
+use super::{Detail, Outcome, is_established};
+use sim_core::time::Instant;
+
+const WIDTH: i32 = 1_000;
+const GUTTER: i32 = 250;
+const MARGIN: i32 = 20;
+const TOP: i32 = 64;
+const LANE: i32 = 22;
+const BOTTOM: i32 = 64;
+/// Characters of a label that fit into the gutter.
+const LABEL: usize = 36;
+
+const GOOD: RGBColor = RGBColor(46, 125, 50);
+const BAD: RGBColor = RGBColor(198, 40, 40);
+const BETWEEN: RGBColor = RGBColor(249, 168, 37);
+const ABSENT: RGBColor = RGBColor(224, 224, 224);
+const INK: RGBColor = RGBColor(33, 33, 33);
+const FAINT: RGBColor = RGBColor(189, 189, 189);
+/// Colours of next hops, in order of first use: distinct for readers with any colour vision (Okabe and Ito).
+const HOPS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+];
+
+/// The whole picture as an SVG document.
+pub fn render(outcome: &Outcome) -> String {
+    let mut svg = String::new();
+    let lanes = lanes(outcome);
+    let height = TOP + LANE * lanes.len().max(1) as i32 + BOTTOM;
+    {
+        let area =
+            SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        draw(&area, outcome, &lanes, height).expect("drawing into a string does not fail");
+        area.present().expect("drawing into a string does not fail");
+    }
+    svg
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// A row of the picture.
+struct Lane {
+    label: String,
+    spans: Vec<Span>,
+}
+
+/// A coloured stretch of a lane.
+struct Span {
+    from: f64,
+    to: f64,
+    colour: RGBColor,
+    text: String,
+}
+
+fn lanes(outcome: &Outcome) -> Vec<Lane> {
+    let end = seconds(outcome.report.simulated_s.0);
+    let mut lanes = probe_lanes(outcome);
+    lanes.extend(route_lanes(&outcome.detail, end));
+    lanes.extend(outcome.report.sessions.iter().map(|s| session_lane(s, end)));
+    lanes
+}
+
+fn seconds(d: sim_core::time::Duration) -> f64 {
+    d.as_secs_f64()
+}
+
+fn at(instant: Instant) -> f64 {
+    seconds(instant.since_start())
+}
+
+fn probe_lanes(outcome: &Outcome) -> Vec<Lane> {
+    let lane = |losses: &super::Losses| {
+        let mut spans = vec![Span {
+            from: at(losses.lived.0),
+            to: at(losses.lived.1),
+            colour: GOOD,
+            text: String::new(),
+        }];
+        spans.extend(losses.spans.iter().map(|(from, to)| Span {
+            from: at(*from),
+            to: at(*to),
+            colour: BAD,
+            text: format!("{:.1} s", at(*to) - at(*from)),
+        }));
+        Lane {
+            label: format!(
+                "{} {}",
+                losses.probe,
+                losses.direction.code().replace('_', " ")
+            ),
+            spans,
+        }
+    };
+    outcome.detail.losses.iter().map(lane).collect()
+}
+
+fn route_lanes(detail: &Detail, end: f64) -> Vec<Lane> {
+    let mut hops: Vec<&str> = Vec::new();
+    let mut keys: Vec<(&str, &str)> = Vec::new();
+    for change in &detail.routes {
+        if !keys.contains(&(&change.node, &change.prefix)) {
+            keys.push((&change.node, &change.prefix));
+        }
+        if let Some(via) = &change.via
+            && !hops.contains(&via.as_str())
+        {
+            hops.push(via);
+        }
+    }
+    let lane = |(node, prefix): (&str, &str)| {
+        let own: Vec<_> = detail
+            .routes
+            .iter()
+            .filter(|c| c.node == node && c.prefix == prefix)
+            .collect();
+        let untils = own.iter().skip(1).map(|c| at(c.at)).chain([end]);
+        let spans = own
+            .iter()
+            .zip(untils)
+            .map(|(change, until)| Span {
+                from: at(change.at),
+                to: until,
+                colour: change
+                    .via
+                    .as_ref()
+                    .and_then(|via| hops.iter().position(|hop| hop == via))
+                    .map_or(ABSENT, |i| HOPS[i % HOPS.len()]),
+                text: change.via.clone().unwrap_or_default(),
+            })
+            .collect();
+        Lane {
+            label: format!("route {node} to {prefix}"),
+            spans,
+        }
+    };
+    keys.into_iter().map(lane).collect()
+}
+
+fn session_lane(session: &Session, end: f64) -> Lane {
+    let untils = session
+        .transitions
+        .iter()
+        .skip(1)
+        .map(|t| seconds(t.at_s.0))
+        .chain([end]);
+    let spans = session
+        .transitions
+        .iter()
+        .zip(untils)
+        .map(|(t, until)| Span {
+            from: seconds(t.at_s.0),
+            to: until,
+            colour: match t.to.as_str() {
+                state if is_established(state) => GOOD,
+                "down" | "idle" => ABSENT,
+                _ => BETWEEN,
+            },
+            text: t.to.replace('_', " "),
+        })
+        .collect();
+    Lane {
+        label: format!("{} {}", session.kind, session.name),
+        spans,
+    }
+}
+
+fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
+    area.fill(&WHITE)?;
+    let end = seconds(outcome.report.simulated_s.0).max(1e-9);
+    let x = |at: f64| {
+        let share = (at / end).clamp(0.0, 1.0);
+        GUTTER + (share * f64::from(WIDTH - GUTTER - MARGIN)) as i32
+    };
+    let title = format!("{}, seed {}", outcome.report.scenario, outcome.report.seed);
+    write(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
+
+    let floor = height - BOTTOM;
+    axis(area, end, x, floor)?;
+    for (row, lane) in lanes.iter().enumerate() {
+        draw_lane(area, lane, TOP + row as i32 * LANE, x)?;
+    }
+    for (n, fault) in outcome.report.faults.iter().enumerate() {
+        mark(area, fault, n, x(seconds(fault.at_s.0)), floor)?;
+    }
+    legend(area, height - 18)
+}
+
+/// Ticks at a round distance (1, 2 or 5 times a power of ten), at most a dozen.
+fn axis(area: &Area, end: f64, x: impl Fn(f64) -> i32, floor: i32) -> Drawn {
+    let step = (-9..12)
+        .flat_map(|exponent| [1.0, 2.0, 5.0].map(|n| n * 10f64.powi(exponent)))
+        .find(|step| end / step <= 12.0)
+        .unwrap_or(end);
+    for tick in 0..=(end / step) as i32 {
+        let at = f64::from(tick) * step;
+        area.draw(&PathElement::new(
+            [(x(at), TOP - 4), (x(at), floor + 4)],
+            FAINT,
+        ))?;
+        let label = format!("{} s", (at * 1e9).round() / 1e9);
+        write(area, &label, (x(at), floor + 8), 11.0, HPos::Center, INK)?;
+    }
+    Ok(())
+}
+
+fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Drawn {
+    let label = shorten(&plain(&lane.label), LABEL);
+    write(area, &label, (GUTTER - 8, top + 5), 12.0, HPos::Right, INK)?;
+    for span in &lane.spans {
+        let (from, to) = (x(span.from), x(span.to));
+        // A stretch of less than a pixel still happened.
+        let corners = [(from, top + 3), (to.max(from + 1), top + LANE - 3)];
+        area.draw(&Rectangle::new(corners, span.colour.filled()))?;
+        let text = plain(&span.text);
+        if 7 * text.chars().count() as i32 + 8 < to - from {
+            let ink = if span.colour == ABSENT { INK } else { WHITE };
+            write(area, &text, (from + 4, top + 5), 11.0, HPos::Left, ink)?;
+        }
+    }
+    Ok(())
+}
+
+fn mark(area: &Area, fault: &Fault, n: usize, x: i32, floor: i32) -> Drawn {
+    let colour = if fault.heals.is_some() { INK } else { BAD };
+    // Two rows of names, so that neighbours do not write over each other.
+    let top = TOP - 28 + 13 * (n % 2) as i32;
+    for y in (top..floor).step_by(6) {
+        area.draw(&PathElement::new(
+            [(x, y), (x, y + 3)],
+            colour.stroke_width(2),
+        ))?;
+    }
+    let name = shorten(&plain(&fault.id), LABEL);
+    let (anchor, offset) = if x > WIDTH * 2 / 3 {
+        (HPos::Right, -4)
+    } else {
+        (HPos::Left, 4)
+    };
+    write(area, &name, (x + offset, top), 12.0, anchor, colour)
+}
+
+fn legend(area: &Area, y: i32) -> Drawn {
+    let entries = [
+        (GOOD, "answered, established"),
+        (BAD, "probes lost"),
+        (BETWEEN, "coming up"),
+        (ABSENT, "down, no route"),
+    ];
+    for (i, (colour, text)) in entries.iter().enumerate() {
+        let left = GUTTER + 180 * i as i32;
+        area.draw(&Rectangle::new(
+            [(left, y), (left + 12, y + 12)],
+            colour.filled(),
+        ))?;
+        write(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
+    }
+    Ok(())
+}
+
+fn write(area: &Area, text: &str, at: (i32, i32), size: f64, align: HPos, ink: RGBColor) -> Drawn {
+    let style = TextStyle::from(("sans-serif", size).into_font())
+        .color(&ink)
+        .pos(Pos::new(align, VPos::Top));
+    area.draw(&Text::new(plain(text), at, style))?;
+    Ok(())
+}
+
+fn shorten(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.into();
+    }
+    let kept: String = text.chars().take(longest - 1).collect();
+    format!("{kept}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn names_cannot_become_markup() {
+        let mut outcome = fixture::failover();
+        outcome.report.faults[0].id = "</text><script>\u{1}&\"'".into();
+        outcome.report.sessions[0].name = "<b>".into();
+        let svg = render(&outcome);
+        assert!(!svg.contains("<script") && !svg.contains("<b>"));
+        assert!(svg.contains("&lt;script&gt;"));
+        assert!(!svg.contains('\u{1}'));
+    }
+
+    #[test]
+    fn an_empty_run_still_draws() {
+        let mut outcome = fixture::failover();
+        outcome.report.sessions.clear();
+        outcome.report.faults.clear();
+        outcome.report.simulated_s = Default::default();
+        outcome.detail = Detail::default();
+        assert!(render(&outcome).ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn every_lane_and_fault_is_named() {
+        let outcome = fixture::failover();
+        let svg = render(&outcome);
+        for name in [
+            "path-a-dark",
+            "path-a-dark/heal",
+            "office-to-app forward",
+            "office-to-app round trip",
+            "route cgw to 172.31.0.0/16",
+            "bgp vpn-a tunnel-a",
+            "ike vpn-b tunnel-b",
+        ] {
+            assert!(svg.contains(name), "{name}");
+        }
+        if let Some(path) = option_env!("VPNSIM_LOOK_AT_SVG") {
+            std::fs::write(path, &svg).unwrap();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Running a scenario from Rust: build, step, look, assert.
+//!
+//! ```
+//! use sim_core::time::Instant;
+//! use sim_scenarios::{NoSecrets, Scenario, Simulation};
+//!
+//! let text = r#"(
+//!     version: 1,
+//!     name: "two_hosts",
+//!     question: "Does a ping come back?",
+//!     duration: "10s",
+//!     nodes: {
+//!         "a": Host(address: "10.0.0.1/24"),
+//!         "b": Host(address: "10.0.0.2/24"),
+//!     },
+//!     links: { "wire": Link(between: ("a", "b"), delay: "5ms") },
+//!     probes: { "ping": IcmpEcho(from: "a", to: "b", every: "1s") },
+//! )"#;
+//! let scenario = Scenario::parse("two_hosts.ron", text, &NoSecrets)?;
+//! let mut simulation = Simulation::new(&scenario);
+//! simulation.run_until(Instant::from_secs(5));
+//! assert!(simulation.world().trace.drops().is_empty());
+//! let outcome = simulation.finish();
+//! assert_eq!(outcome.report.probes[2].received, 10);
+//! # Ok::<(), sim_scenarios::Diagnostics>(())
+//! ```
+
+use sim_core::time::Instant;
+use sim_core::world::{Verdict, World};
+
+use crate::build::{self, Built};
+use crate::expect;
+use crate::observe::Observation;
+use crate::plan::Plan;
+use crate::report::model::Expectation;
+use crate::report::{self, Identity, Outcome};
+use crate::scenario::Scenario;
+
+/// A scenario's world, standing or in motion.
+pub struct Simulation {
+    plan: Plan,
+    built: Built,
+    verdict: Verdict,
+}
+
+impl Simulation {
+    /// Builds the world and switches everything on. Time stands at the start.
+    pub fn new(scenario: &Scenario) -> Self {
+        Self::prepare(scenario, |_| {})
+    }
+
+    /// The same, but lets `before` add sinks or limits to the world before anything happens.
+    pub fn prepare(scenario: &Scenario, before: impl FnOnce(&mut World)) -> Self {
+        let plan = scenario.plan().clone();
+        let mut built = build::build(&plan);
+        before(&mut built.world);
+        built.world.start();
+        Self { plan, built, verdict: Verdict::Reached }
+    }
+
+    /// Lets time pass until `at`, or the end of the scenario if that comes first.
+    pub fn run_until(&mut self, at: Instant) -> Verdict {
+        self.verdict = self.built.world.run_until(at.min(self.end()));
+        self.verdict
+    }
+
+    /// Handles one event. False if none is left before the end of the scenario.
+    pub fn step(&mut self) -> bool {
+        let end = self.end();
+        self.built.world.step(end)
+    }
+
+    /// When the scenario ends.
+    pub fn end(&self) -> Instant {
+        build::end(&self.plan)
+    }
+
+    /// What the scenario came to.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The world.
+    pub fn world(&self) -> &World {
+        &self.built.world
+    }
+
+    /// The world, to type commands into or to take sinks out of.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.built.world
+    }
+
+    /// The world with the places of what the plan names.
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
+    /// What was observed so far.
+    pub fn observe(&self) -> Observation<'_> {
+        Observation::of(&self.plan, &self.built.world)
+    }
+
+    /// Runs to the end and answers.
+    pub fn finish(mut self) -> Outcome {
+        let end = self.end();
+        self.run_until(end);
+        self.answer()
+    }
+
+    /// The answer so far: a report with every expectation judged.
+    pub fn answer(&self) -> Outcome {
+        let observation = self.observe();
+        let identity = Identity {
+            version: env!("CARGO_PKG_VERSION").into(),
+            scenario: self.plan.name.clone(),
+            seed: self.plan.seed,
+            digest: self.built.world.trace.digest(),
+        };
+        let mut outcome = report::build(identity, &observation.observed, &observation);
+        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, &outcome.report);
+        if let Verdict::Storm { events, at } = self.verdict {
+            outcome.report.expectations.push(Expectation {
+                name: "no_storm".into(),
+                text: "the world comes to rest".into(),
+                held: false,
+                detail: format!("{events} events by {at}: some devices keep each other busy for ever"),
+            });
+        }
+        outcome
+    }
+}

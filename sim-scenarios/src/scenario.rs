@@ -1,0 +1,135 @@
+//! A scenario as a whole: read, judged, changed.
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::Plan;
+use crate::source::{Source, blot};
+use crate::{make, read, set};
+
+/// Where pre-shared keys that a scenario only names are found. This crate opens nothing by itself.
+pub trait Secrets {
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The value of an environment variable.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn environment(&self, variable: &str) -> Result<String, String>;
+}
+
+/// Refuses: for scenarios that keep no keys elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("files are not read here".into())
+    }
+
+    fn environment(&self, _: &str) -> Result<String, String> {
+        Err("the environment is not read here".into())
+    }
+}
+
+/// A scenario that makes sense.
+///
+/// ```
+/// use sim_scenarios::{NoSecrets, Scenario};
+///
+/// let text = include_str!("../../scenarios/active_passive.ron");
+/// let scenario = Scenario::parse("active_passive.ron", text, &NoSecrets)?;
+/// let patient = scenario.with(&["connections.vpn.tunnels.a.dpd_timeout=60s"], &NoSecrets)?;
+/// assert_eq!(patient.plan().connections[0].tunnels[0].aws.dpd.timeout.unwrap().to_string(), "60s");
+///
+/// let mistake = scenario.with(&["faults.cot.enabled=false"], &NoSecrets).unwrap_err();
+/// assert!(mistake.to_string().contains("did you mean `cut`?"));
+/// # Ok::<(), sim_scenarios::Diagnostics>(())
+/// ```
+#[derive(Clone)]
+pub struct Scenario {
+    source: Source,
+    changes: Vec<String>,
+    plan: Plan,
+}
+
+impl Scenario {
+    /// Reads a scenario; `file` names it in error messages.
+    ///
+    /// # Errors
+    /// The first mistake of syntax or shape; or else all mistaken values, names, ranges and references.
+    pub fn parse(file: &str, text: &str, secrets: &dyn Secrets) -> Result<Self, Diagnostics> {
+        let source = Source::new(file, text);
+        let plan = plan(&source, secrets)?;
+        Ok(Self {
+            source,
+            changes: Vec::new(),
+            plan,
+        })
+    }
+
+    /// The same scenario after these changes, in the grammar of [`crate::set`], on top of those made before.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`]; a mistake in a change is shown in the change.
+    pub fn with<S: AsRef<str>>(
+        &self,
+        changes: &[S],
+        secrets: &dyn Secrets,
+    ) -> Result<Self, Diagnostics> {
+        let mut changed = self.clone();
+        for change in changes {
+            set::apply(&mut changed.source, change.as_ref())?;
+            changed.changes.push(change.as_ref().to_owned());
+        }
+        changed.plan = plan(&changed.source, secrets)?;
+        Ok(changed)
+    }
+
+    /// What it comes to.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The text of the file, pre-shared keys blotted out.
+    pub fn text(&self) -> Arc<str> {
+        self.source.shown()
+    }
+
+    /// The changes made, pre-shared keys blotted out.
+    pub fn changes(&self) -> impl Iterator<Item = Arc<str>> {
+        self.changes.iter().map(|change| blot(change))
+    }
+}
+
+/// Reads and judges a text, and its controls too: each must be a change that makes sense.
+fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
+    let schema = read::read(source)?;
+    let plan = make::make(&schema, source, secrets)?;
+    let mut mistakes = Vec::new();
+    for (control, planned) in schema.control.iter().zip(&plan.controls) {
+        let mut changed = source.clone();
+        for (at, change) in control.change.iter().zip(&planned.change) {
+            let place = at.place.range_in(source.text());
+            let report = |inner: &Diagnostic| {
+                let message = format!("this change does not work: {}", inner.message);
+                source.diagnostic(place.clone(), message, inner.help.clone())
+            };
+            if let Err(mistake) = set::apply(&mut changed, change) {
+                mistakes.push(report(&mistake));
+            } else if let Err(those) = judge(&changed, secrets) {
+                mistakes.extend(those.iter().take(1).map(report));
+            }
+        }
+    }
+    Diagnostics::collect(mistakes)?;
+    Ok(plan)
+}
+
+fn judge(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
+    make::make(&read::read(source)?, source, secrets)
+}

@@ -1,0 +1,201 @@
+//! The text of a scenario, with the changes made to it, and the way back from a place in the changed text to what a person
+//! wrote.
+
+use core::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+
+/// A file's text and the changes made to it.
+#[derive(Clone)]
+pub(crate) struct Source {
+    file: String,
+    original: Arc<str>,
+    text: String,
+    edits: Vec<Edit>,
+}
+
+/// A change: `inserted` octets stand at `at` in the text after this change, where `removed` octets stood before it.
+#[derive(Clone)]
+struct Edit {
+    at: usize,
+    inserted: usize,
+    removed: usize,
+    /// The change as it was written, `path=value`.
+    written: Arc<str>,
+    /// Which octets of the insertion are the value; the others name it.
+    value: Range<usize>,
+}
+
+impl Source {
+    pub(crate) fn new(file: &str, text: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            original: text.into(),
+            text: text.to_owned(),
+            edits: Vec::new(),
+        }
+    }
+
+    /// The text with all changes.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file's text as it may be shown.
+    pub(crate) fn shown(&self) -> Arc<str> {
+        blot(&self.original)
+    }
+
+    /// Replaces `range` of the text by `before`, `value` and `after`, because somebody wrote `written`.
+    pub(crate) fn edit(
+        &mut self,
+        range: Range<usize>,
+        [before, value, after]: [&str; 3],
+        written: &str,
+    ) {
+        let insertion = format!("{before}{value}{after}");
+        self.edits.push(Edit {
+            at: range.start,
+            inserted: insertion.len(),
+            removed: range.len(),
+            written: written.into(),
+            value: before.len()..before.len() + value.len(),
+        });
+        self.text.replace_range(range, &insertion);
+    }
+
+    /// A mistake at this range of the text.
+    pub(crate) fn diagnostic(
+        &self,
+        range: Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        match self.trace(range.start) {
+            Ok(start) => {
+                let end = self.trace(range.end).unwrap_or(start).max(start);
+                Diagnostic::new(&self.file, blot(&self.original), start..end, message, help)
+            }
+            Err((written, span)) => Diagnostic::new("--set", blot(&written), span, message, help),
+        }
+    }
+
+    /// An offset of the text as an offset of the file, or else the change that it is part of and which part.
+    fn trace(&self, mut offset: usize) -> Result<usize, (Arc<str>, Range<usize>)> {
+        for edit in self.edits.iter().rev() {
+            if offset >= edit.at + edit.inserted {
+                offset = offset - edit.inserted + edit.removed;
+            } else if offset >= edit.at {
+                let equals = edit.written.find('=').unwrap_or(edit.written.len());
+                let value = (equals + 1).min(edit.written.len())..edit.written.len();
+                let part = if edit.value.contains(&(offset - edit.at)) {
+                    value
+                } else {
+                    0..equals
+                };
+                return Err((edit.written.clone(), part));
+            }
+        }
+        Ok(offset)
+    }
+}
+
+/// The text with every inline pre-shared key replaced by asterisks, octet by octet, so that places stay where they are.
+///
+/// A key is found by its setting's name, so that it stays hidden in a text that does not parse; in doubt, too much is hidden.
+pub(crate) fn blot(text: &str) -> Arc<str> {
+    const SETTING: &str = "pre_shared_key";
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(SETTING) {
+        let (before, after) = rest.split_at(at + SETTING.len());
+        shown.push_str(before);
+        let value = after.trim_start_matches([' ', '\t', '\r', '\n', ':', '=', 'r', '#']);
+        let (between, value) = after.split_at(after.len() - value.len());
+        shown.push_str(between);
+        rest = value;
+        if !between.contains([':', '=']) {
+            continue;
+        }
+        let (open, inside) = match value.strip_prefix('"') {
+            Some(inside) => ("\"", inside),
+            None => ("", value),
+        };
+        let (key, after) = inside.split_at(key_length(inside));
+        shown.push_str(open);
+        if key.starts_with("file:") || key.starts_with("env:") {
+            shown.push_str(key);
+        } else {
+            shown.push_str(&"*".repeat(key.len()));
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown.into()
+}
+
+/// Octets up to the closing quote (not one after a backslash) or the end of the line.
+fn key_length(inside: &str) -> usize {
+    let mut escaped = false;
+    let end = inside.find(|c: char| {
+        let here = !escaped && matches!(c, '"' | '\n');
+        escaped = c == '\\' && !escaped;
+        here
+    });
+    end.unwrap_or(inside.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_blotted_out_wherever_they_stand() {
+        for text in [
+            "a: 1, pre_shared_key: \"hush_hush\", b: 2",
+            "pre_shared_key:\n  \"hush_hush\"",
+            "pre_shared_key: r#\"hush_hush\"#",
+            "pre_shared_key: \"hush_\\\"hush\"",
+            "pre_shared_key: \"hush_hush",
+            "pre_shared_key: hush_hush",
+            "connections.vpn.tunnels.a.pre_shared_key=hush_hush",
+            "[\"x.customer.pre_shared_key=hush_hush\"]",
+        ] {
+            let shown = blot(text);
+            assert!(!shown.contains("hush"), "{shown}");
+            assert_eq!(shown.len(), text.len(), "places stay where they are");
+        }
+    }
+
+    #[test]
+    fn where_a_key_is_kept_is_shown() {
+        let text = "pre_shared_key: \"env:VPN_PSK\", // the pre_shared_key of tunnel a";
+        assert_eq!(&*blot(text), text);
+    }
+
+    #[test]
+    fn places_lead_back_through_changes() {
+        let mut source = Source::new("f", "a: 1, b: 2, c: 3");
+        source.edit(3..4, ["", "1111", ""], "a=1111");
+        source.edit(15..15, ["d: ", "4", ", "], "d=4");
+        assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
+        assert_eq!(source.trace(12), Ok(9), "the value of b");
+        assert_eq!(source.trace(24), Ok(15), "the value of c");
+        assert_eq!(
+            source.trace(4).expect_err("changed").1,
+            2..6,
+            "the value in a=1111"
+        );
+        assert_eq!(
+            source.trace(15).expect_err("changed").1,
+            0..1,
+            "the path in d=4"
+        );
+        assert_eq!(
+            source.trace(18).expect_err("changed").1,
+            2..3,
+            "the value in d=4"
+        );
+    }
+}
