@@ -9,10 +9,7 @@ use assert_cmd::assert::Assert;
 /// The program in a directory of its own, with nothing of the caller's environment that changes its words.
 fn vpnsim(directory: &Path) -> Command {
     let mut command = Command::cargo_bin("vpnsim").unwrap();
-    command
-        .current_dir(directory)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("CLICOLOR_FORCE");
+    command.current_dir(directory).env_remove("RUST_BACKTRACE").env_remove("CLICOLOR_FORCE");
     command
 }
 
@@ -41,10 +38,7 @@ fn help_is_an_answer() {
 #[test]
 fn the_version_is_the_crate_s() {
     let done = vpnsim(empty().path()).arg("--version").assert().code(0);
-    assert_eq!(
-        stdout(&done),
-        format!("vpnsim {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(stdout(&done), format!("vpnsim {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -53,10 +47,7 @@ fn a_malformed_command_is_refused_with_2() {
     for (line, says) in [
         (&["runn", "x.ron"][..], "similar subcommand exists: 'run'"),
         (&["run"], "<FILE>"),
-        (
-            &["run", "x.ron", "--format", "xml"],
-            "[possible values: text, json]",
-        ),
+        (&["run", "x.ron", "--format", "xml"], "[possible values: text, json]"),
         (&["run", "x.ron", "--seed", "-1"], "--seed"),
         (&["run", "x.ron", "--pcap"], "--out <DIR>"),
         (&["run", "x.ron", "-v", "-q"], "cannot be used with"),
@@ -73,10 +64,7 @@ fn a_malformed_command_is_refused_with_2() {
 fn a_missing_file_is_named_with_the_one_that_was_meant() {
     let home = empty();
     fs::write(home.path().join("failover.ron"), "").unwrap();
-    let done = vpnsim(home.path())
-        .args(["run", "failovr.ron"])
-        .assert()
-        .code(2);
+    let done = vpnsim(home.path()).args(["run", "failovr.ron"]).assert().code(2);
     insta::assert_snapshot!("missing_file", stderr(&done));
     assert_eq!(stdout(&done), "");
 }
@@ -85,39 +73,26 @@ fn a_missing_file_is_named_with_the_one_that_was_meant() {
 fn a_directory_is_no_scenario() {
     let home = empty();
     let done = vpnsim(home.path()).args(["check", "."]).assert().code(2);
-    assert!(
-        stderr(&done).contains("a scenario is a file"),
-        "{}",
-        stderr(&done)
-    );
+    assert!(stderr(&done).contains("a scenario is a file"), "{}", stderr(&done));
 }
 
 #[test]
 fn bytes_that_are_no_text_are_no_scenario() {
     let home = empty();
     fs::write(home.path().join("x.ron"), b"(\xff)").unwrap();
-    let done = vpnsim(home.path())
-        .args(["check", "x.ron"])
-        .assert()
-        .code(2);
+    let done = vpnsim(home.path()).args(["check", "x.ron"]).assert().code(2);
     assert!(stderr(&done).contains("UTF-8"), "{}", stderr(&done));
 }
 
 #[test]
 fn the_report_has_a_schema() {
-    let done = vpnsim(empty().path())
-        .args(["schema", "report"])
-        .assert()
-        .code(0);
+    let done = vpnsim(empty().path()).args(["schema", "report"]).assert().code(0);
     let schema: serde_json::Value = serde_json::from_str(&stdout(&done)).unwrap();
     let required = schema["required"].as_array().unwrap();
     for key in ["schema", "digest", "outages", "faults", "expectations"] {
         assert!(required.iter().any(|k| k == key), "{key}");
     }
-    assert_eq!(
-        schema["properties"]["simulated_s"]["$ref"],
-        "#/$defs/Seconds"
-    );
+    assert_eq!(schema["properties"]["simulated_s"]["$ref"], "#/$defs/Seconds");
 }
 
 /// A reader like `head` leaves after a line: the program stops without a word and without a signal.

@@ -268,8 +268,7 @@ impl Ip {
             return;
         }
         let reason = if up { Reason::LinkRestored } else { Reason::LinkLost };
-        let routes: Vec<Route> =
-            self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
+        let routes: Vec<Route> = self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
         for route in routes {
             if up {
                 self.install(cx, route, reason);
@@ -319,4 +318,3 @@ impl Ip {
         }
     }
 }
-
