@@ -24,7 +24,11 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
 
 fn run(job: &RunJob) -> Result<Verdict, Failure> {
     let plan = engine::plan(&job.question)?;
-    let out = job.delivery.as_ref().map(|delivery| OutputDirectory::prepare(&delivery.directory)).transpose()?;
+    let out = job
+        .delivery
+        .as_ref()
+        .map(|delivery| OutputDirectory::prepare(&delivery.directory))
+        .transpose()?;
     let mut taps = match (&out, &job.delivery) {
         (Some(out), Some(delivery)) => Taps::into_directory(out, delivery, &plan)?,
         _ => Taps::default(),

@@ -47,7 +47,11 @@ pub struct Taps {
 
 impl Taps {
     /// Opens the files that were asked for.
-    pub fn into_directory(out: &OutputDirectory, delivery: &Delivery, plan: &Plan) -> Result<Self, Failure> {
+    pub fn into_directory(
+        out: &OutputDirectory,
+        delivery: &Delivery,
+        plan: &Plan,
+    ) -> Result<Self, Failure> {
         let mut taps = Self {
             events: Some(out.create(output::EVENTS)?),
             packet_records: delivery.packet_records,
@@ -55,7 +59,9 @@ impl Taps {
         };
         if delivery.captures {
             let links = plan.links();
-            taps.captures = links.map(|link| out.capture(link)).collect::<Result<_, _>>()?;
+            taps.captures = links
+                .map(|link| out.capture(link))
+                .collect::<Result<_, _>>()?;
             taps.ike_keys = Some(out.create(output::IKE_KEYS)?);
             taps.esp_keys = Some(out.create(output::ESP_KEYS)?);
         }
@@ -66,7 +72,8 @@ impl Taps {
     pub fn close(self) -> Result<(), Failure> {
         let files = [self.events, self.ike_keys, self.esp_keys];
         for mut file in files.into_iter().flatten().chain(self.captures) {
-            file.flush().map_err(|error| Failure::undeliverable("the answer's files".as_ref(), &error))?;
+            file.flush()
+                .map_err(|error| Failure::undeliverable("the answer's files".as_ref(), &error))?;
         }
         Ok(())
     }
@@ -85,7 +92,11 @@ pub fn plan(question: &Question) -> Result<Plan, Failure> {
 }
 
 /// Runs the world to its end. `progress` hears now and then how far it is.
-pub fn run(_plan: &Plan, _taps: &mut Taps, _progress: &mut dyn FnMut(Instant, Instant)) -> Result<Outcome, Failure> {
+pub fn run(
+    _plan: &Plan,
+    _taps: &mut Taps,
+    _progress: &mut dyn FnMut(Instant, Instant),
+) -> Result<Outcome, Failure> {
     unreachable!("wired by the integrator")
 }
 

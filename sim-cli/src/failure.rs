@@ -66,12 +66,20 @@ impl Failure {
             io::ErrorKind::InvalidData => Some("a scenario is UTF-8 text".into()),
             _ => None,
         };
-        Self::Unreadable { path: path.display().to_string(), error: plain_reason(error), help }
+        Self::Unreadable {
+            path: path.display().to_string(),
+            error: plain_reason(error),
+            help,
+        }
     }
 
     /// A place that cannot be written to.
     pub fn undeliverable(path: &Path, error: &io::Error) -> Self {
-        Self::Undeliverable { path: path.display().to_string(), reason: plain_reason(error), help: None }
+        Self::Undeliverable {
+            path: path.display().to_string(),
+            reason: plain_reason(error),
+            help: None,
+        }
     }
 }
 
@@ -104,7 +112,9 @@ fn neighbour(path: &Path) -> Option<String> {
 
 impl Diagnostic for Problem {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -90,7 +90,10 @@ impl OutputDirectory {
         // Somebody may have put a file of his own there meanwhile.
         refuse_what_is_not_ours(&target)?;
         let parent = target.parent().unwrap_or(Path::new("."));
-        let aside = tempfile::Builder::new().prefix(".vpnsim-old-").tempdir_in(parent).map_err(failed)?;
+        let aside = tempfile::Builder::new()
+            .prefix(".vpnsim-old-")
+            .tempdir_in(parent)
+            .map_err(failed)?;
         let old = aside.path().join("old");
         fs::rename(&target, &old).map_err(failed)?;
         let partial = partial.keep();
@@ -131,7 +134,10 @@ fn refuse_what_is_not_ours(target: &Path) -> Result<(), Failure> {
     }
     match names.iter().min() {
         None => Ok(()),
-        Some(name) => Err(refusal(target, &format!("it holds {name}, which no answer of vpnsim does"))),
+        Some(name) => Err(refusal(
+            target,
+            &format!("it holds {name}, which no answer of vpnsim does"),
+        )),
     }
 }
 
@@ -153,7 +159,15 @@ fn is_ours(name: &OsStr) -> bool {
 
 /// A link's name as a file name: what is neither letter, digit, dash nor underscore becomes an underscore.
 fn file_name(link: &str) -> String {
-    link.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+    link.chars()
+        .map(|c| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// A temporary directory is private; an answer is as public as the process's other files. Its keys are simulated.
@@ -178,8 +192,10 @@ mod tests {
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -198,7 +214,11 @@ mod tests {
         write(&out, EVENTS, "{}\n");
         assert!(!target.exists());
         drop(out);
-        assert_eq!(names(home.path()), [""; 0], "an abandoned answer leaves nothing");
+        assert_eq!(
+            names(home.path()),
+            [""; 0],
+            "an abandoned answer leaves nothing"
+        );
 
         let out = OutputDirectory::prepare(&target).unwrap();
         write(&out, EVENTS, "{}\n");
@@ -226,11 +246,18 @@ mod tests {
     fn what_is_not_ours_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("thesis.tex"), "years").unwrap();
-        let error = OutputDirectory::prepare(home.path()).unwrap_err().to_string();
+        let error = OutputDirectory::prepare(home.path())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("thesis.tex"), "{error}");
 
         let file = home.path().join("thesis.tex");
-        assert!(OutputDirectory::prepare(&file).unwrap_err().to_string().contains("is a file"));
+        assert!(
+            OutputDirectory::prepare(&file)
+                .unwrap_err()
+                .to_string()
+                .contains("is a file")
+        );
         assert!(OutputDirectory::prepare(Path::new("/")).is_err());
 
         let late = home.path().join("late");

@@ -19,7 +19,11 @@ pub struct Progress {
 impl Progress {
     /// Begins to watch; the bar comes only if `wanted` and the run is long.
     pub fn start(wanted: bool) -> Self {
-        Self { began: now(), bar: None, wanted }
+        Self {
+            began: now(),
+            bar: None,
+            wanted,
+        }
     }
 
     /// The world is at `at` of `end`. May be called often.
@@ -29,7 +33,8 @@ impl Progress {
         }
         let millis = |instant: Instant| instant.as_nanos() / 1_000_000;
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(millis(end)), ProgressDrawTarget::stderr());
+            let bar =
+                ProgressBar::with_draw_target(Some(millis(end)), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
@@ -48,7 +53,10 @@ impl Progress {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the wall clock measures the simulator, never the world")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the wall clock measures the simulator, never the world"
+)]
 fn now() -> WallInstant {
     WallInstant::now()
 }

@@ -64,8 +64,12 @@ fn drawn(diagnostic: &dyn Diagnostic) -> String {
         true => (GraphicalTheme::unicode(), None),
         false => (GraphicalTheme::none(), Some(100)),
     };
-    let width = width.unwrap_or_else(|| terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)));
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+    let width = width.unwrap_or_else(|| {
+        terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
+    });
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .with_links(false);
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
         Ok(()) => text,

@@ -15,7 +15,9 @@ pub struct Secrets {
 impl Secrets {
     /// The secrets of a scenario in this directory.
     pub fn beside(directory: &Path) -> Self {
-        Self { directory: directory.to_path_buf() }
+        Self {
+            directory: directory.to_path_buf(),
+        }
     }
 
     /// The first line of a file, without its line end.
@@ -39,7 +41,10 @@ impl Secrets {
     /// # Errors
     /// Why it cannot be had, in words that complete "the key ...".
     pub fn variable(&self, name: &str) -> Result<String, String> {
-        #[expect(clippy::disallowed_methods, reason = "the one place where a secret comes from outside")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where a secret comes from outside"
+        )]
         let value = std::env::var(name);
         value.map_err(|error| match error {
             std::env::VarError::NotPresent => {
@@ -69,13 +74,18 @@ mod tests {
         assert!(with("").unwrap_err().contains("is empty"));
         assert!(with("\n").unwrap_err().contains("is empty"));
         let two = with("correct.horse\nbattery.staple\n").unwrap_err();
-        assert!(two.contains("more than one line") && !two.contains("horse"), "{two}");
+        assert!(
+            two.contains("more than one line") && !two.contains("horse"),
+            "{two}"
+        );
         assert!(secrets.file("none").unwrap_err().contains("cannot be read"));
     }
 
     #[test]
     fn a_missing_variable_is_named() {
-        let error = Secrets::beside(Path::new(".")).variable("VPNSIM_NO_SUCH_KEY").unwrap_err();
+        let error = Secrets::beside(Path::new("."))
+            .variable("VPNSIM_NO_SUCH_KEY")
+            .unwrap_err();
         assert!(error.contains("VPNSIM_NO_SUCH_KEY"), "{error}");
     }
 }

@@ -16,7 +16,9 @@ use std::time::Instant;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sim_core::packet::{Meta, Packet};
-use sim_core::proto::esp::{DfBit, Encryption, InboundSa, Integrity, OutboundSa, Outer, ReplayWindow, SaKeys, Suite};
+use sim_core::proto::esp::{
+    DfBit, Encryption, InboundSa, Integrity, OutboundSa, Outer, ReplayWindow, SaKeys, Suite,
+};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::wire::ipv4::{HEADER_LEN, Ipv4Header, protocol};
 
@@ -37,8 +39,14 @@ fn main() {
     let [bare, gcm, cbc] = times.map(median);
     println!("seal and open {INNER_LEN} octets, medians of {ROUNDS} alternating rounds");
     println!("bare AES-256-GCM            {bare:7.1} ns");
-    println!("ESP AES-256-GCM             {gcm:7.1} ns  {:.2} x bare", gcm / bare);
-    println!("ESP AES-256-CBC SHA-256-128 {cbc:7.1} ns  {:.2} x bare", cbc / bare);
+    println!(
+        "ESP AES-256-GCM             {gcm:7.1} ns  {:.2} x bare",
+        gcm / bare
+    );
+    println!(
+        "ESP AES-256-CBC SHA-256-128 {cbc:7.1} ns  {:.2} x bare",
+        cbc / bare
+    );
 }
 
 /// The text of the ESP packet: 1,400 octets, 2 of padding, 2 of trailer.
@@ -63,8 +71,10 @@ fn bare_gcm() -> impl FnMut() {
 
 fn tunnel(encryption: Encryption, integrity: Integrity) -> impl FnMut() {
     let suite = Suite::new(encryption, integrity).expect("a suite");
-    let keys =
-        SaKeys { encryption: vec![7; encryption.keymat_len()].into(), integrity: vec![8; integrity.key_len()].into() };
+    let keys = SaKeys {
+        encryption: vec![7; encryption.keymat_len()].into(),
+        integrity: vec![8; integrity.key_len()].into(),
+    };
     let outer = Outer {
         src: Ipv4Addr::new(203, 0, 113, 1),
         dst: Ipv4Addr::new(198, 51, 100, 2),

@@ -14,10 +14,13 @@ use serde::Deserialize;
 use sim_core::reason::DropReason;
 
 use crate::leaf::{
-    Address, Asn, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Rate, Size, Span, Text, When,
+    Address, Asn, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Rate, Size,
+    Span, Text, When,
 };
 use crate::place::{At, List, Named};
-use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction, TcpProfile};
+use crate::plan::{
+    Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction, TcpProfile,
+};
 
 /// A scenario.
 #[derive(Deserialize, JsonSchema, Debug)]

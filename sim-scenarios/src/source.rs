@@ -29,7 +29,12 @@ struct Edit {
 
 impl Source {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new() }
+        Self {
+            file: file.to_owned(),
+            original: text.into(),
+            text: text.to_owned(),
+            edits: Vec::new(),
+        }
     }
 
     /// The text with all changes.
@@ -43,7 +48,12 @@ impl Source {
     }
 
     /// Replaces `range` of the text by `before`, `value` and `after`, because somebody wrote `written`.
-    pub(crate) fn edit(&mut self, range: Range<usize>, [before, value, after]: [&str; 3], written: &str) {
+    pub(crate) fn edit(
+        &mut self,
+        range: Range<usize>,
+        [before, value, after]: [&str; 3],
+        written: &str,
+    ) {
         let insertion = format!("{before}{value}{after}");
         self.edits.push(Edit {
             at: range.start,
@@ -56,7 +66,12 @@ impl Source {
     }
 
     /// A mistake at this range of the text.
-    pub(crate) fn diagnostic(&self, range: Range<usize>, message: String, help: Option<String>) -> Diagnostic {
+    pub(crate) fn diagnostic(
+        &self,
+        range: Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
         match self.trace(range.start) {
             Ok(start) => {
                 let end = self.trace(range.end).unwrap_or(start).max(start);
@@ -74,7 +89,11 @@ impl Source {
             } else if offset >= edit.at {
                 let equals = edit.written.find('=').unwrap_or(edit.written.len());
                 let value = (equals + 1).min(edit.written.len())..edit.written.len();
-                let part = if edit.value.contains(&(offset - edit.at)) { value } else { 0..equals };
+                let part = if edit.value.contains(&(offset - edit.at)) {
+                    value
+                } else {
+                    0..equals
+                };
                 return Err((edit.written.clone(), part));
             }
         }
@@ -163,8 +182,20 @@ mod tests {
         assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
         assert_eq!(source.trace(12), Ok(9), "the value of b");
         assert_eq!(source.trace(24), Ok(15), "the value of c");
-        assert_eq!(source.trace(4).expect_err("changed").1, 2..6, "the value in a=1111");
-        assert_eq!(source.trace(15).expect_err("changed").1, 0..1, "the path in d=4");
-        assert_eq!(source.trace(18).expect_err("changed").1, 2..3, "the value in d=4");
+        assert_eq!(
+            source.trace(4).expect_err("changed").1,
+            2..6,
+            "the value in a=1111"
+        );
+        assert_eq!(
+            source.trace(15).expect_err("changed").1,
+            0..1,
+            "the path in d=4"
+        );
+        assert_eq!(
+            source.trace(18).expect_err("changed").1,
+            2..3,
+            "the value in d=4"
+        );
     }
 }

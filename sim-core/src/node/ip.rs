@@ -268,7 +268,8 @@ impl Ip {
             return;
         }
         let reason = if up { Reason::LinkRestored } else { Reason::LinkLost };
-        let routes: Vec<Route> = self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
+        let routes: Vec<Route> =
+            self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
         for route in routes {
             if up {
                 self.install(cx, route, reason);
@@ -318,3 +319,4 @@ impl Ip {
         }
     }
 }
+

@@ -208,7 +208,9 @@ impl Trace {
         armed_at: Instant,
     ) -> RecordId {
         let armed_by = session.map_or(RecordId::GENESIS, |s| self.last_at(s, armed_at));
-        let starver = session.filter(|_| timer.waits_for_peer()).and_then(|s| self.first_starver(s, armed_at));
+        let starver = session
+            .filter(|_| timer.waits_for_peer())
+            .and_then(|s| self.first_starver(s, armed_at));
         self.record(Record {
             at,
             node,

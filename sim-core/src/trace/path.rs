@@ -4,8 +4,8 @@
 //! would have re-armed it) and through it to the fault, because the packet that armed it came before the fault and
 //! explains nothing; what was waited then counts from the later of arming and fault.
 
-use super::Trace;
 use super::record::What;
+use super::Trace;
 use crate::id::{NodeId, RecordId};
 use crate::time::{Duration, Instant};
 

@@ -11,7 +11,10 @@ pub fn sum(bytes: &[u8]) -> u16 {
     // Two plain sums of halves become vector code where a chain of carries would not; 2^32 words fit before they wrap.
     let halves = |(even, odd): (u64, u64), w: &[u8]| {
         let word = u64::from_ne_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
-        (u64::wrapping_add(even, word & 0xffff_ffff), u64::wrapping_add(odd, word >> 32))
+        (
+            u64::wrapping_add(even, word & 0xffff_ffff),
+            u64::wrapping_add(odd, word >> 32),
+        )
     };
     let words = bytes.chunks_exact(8);
     let mut rest = [0; 8];
@@ -60,7 +63,10 @@ mod tests {
     /// RFC 1071 section 3 adds 0001 f203 f4f5 f6f7 and gets ddf2.
     #[test]
     fn the_sum_of_rfc_1071() {
-        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+        assert_eq!(
+            sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
+            0xddf2
+        );
     }
 
     /// RFC 1624 section 4: checksum dd2f, a field goes from 5555 to 3285, and the result is 0000 (not ffff).

@@ -13,8 +13,8 @@ use sim_core::time::Duration;
 use crate::leaf::{Encryption, Integrity, Leaf, Name, Percent, Psk, PskSource};
 use crate::place::{At, List};
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, Dpd, DpdTimeoutAction, IkeEnd, Node, NodeKind, Phase, Plan, Routing,
-    StartupAction, Tunnel, TunnelId, VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, Dpd, DpdTimeoutAction, IkeEnd, Node, NodeKind, Phase,
+    Plan, Routing, StartupAction, Tunnel, TunnelId, VpnEndpoint,
 };
 use crate::schema;
 
@@ -39,23 +39,45 @@ const STATIC_ROUTES: usize = 100;
 /// strongSwan's series: 4 s, growing by 1.8, five repetitions, 165 s in all.
 const RETRANSMISSION_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_582];
 
-const ENCRYPTION: [Encryption; 4] =
-    [Encryption::Aes128, Encryption::Aes256, Encryption::Aes128Gcm16, Encryption::Aes256Gcm16];
-const INTEGRITY: [Integrity; 4] = [Integrity::Sha1, Integrity::Sha2_256, Integrity::Sha2_384, Integrity::Sha2_512];
+const ENCRYPTION: [Encryption; 4] = [
+    Encryption::Aes128,
+    Encryption::Aes256,
+    Encryption::Aes128Gcm16,
+    Encryption::Aes256Gcm16,
+];
+const INTEGRITY: [Integrity; 4] = [
+    Integrity::Sha1,
+    Integrity::Sha2_256,
+    Integrity::Sha2_384,
+    Integrity::Sha2_512,
+];
 const PHASE1_DH_GROUPS: [u16; 12] = [2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 const PHASE2_DH_GROUPS: [u16; 13] = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 
 /// All connections, and the nodes of their endpoints.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     let mut inside: Vec<(NodeId, Ipv4Net)> = Vec::new();
-    for (id, (name, (at, schema))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
+    for (id, (name, (at, schema))) in names
+        .connections
+        .iter()
+        .zip(&scenario.connections.0)
+        .enumerate()
+    {
         let schema::Connection::Vpn(schema) = schema;
         let parties = parties(schema, names, plan, j);
         let (routing, bgp) = routing(&schema.routing, &parties, j);
         match schema.tunnels.0.len() {
             1 | 2 => {}
-            0 => j.wrong(at.place, "a VPN connection has one or two tunnels, this has none", None),
-            n => j.wrong(at.place, format!("a VPN connection has one or two tunnels, not {n}"), None),
+            0 => j.wrong(
+                at.place,
+                "a VPN connection has one or two tunnels, this has none",
+                None,
+            ),
+            n => j.wrong(
+                at.place,
+                format!("a VPN connection has one or two tunnels, not {n}"),
+                None,
+            ),
         }
         let mut connection = Connection {
             name: name.clone(),
@@ -66,13 +88,31 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             tunnels: Vec::new(),
         };
         for (number, (_, schema)) in schema.tunnels.0.iter().enumerate() {
-            let tunnel_id = TunnelId { connection: id, tunnel: number };
-            let position = names.tunnel_ids.iter().position(|other| *other == tunnel_id).unwrap_or(0);
+            let tunnel_id = TunnelId {
+                connection: id,
+                tunnel: number,
+            };
+            let position = names
+                .tunnel_ids
+                .iter()
+                .position(|other| *other == tunnel_id)
+                .unwrap_or(0);
             let tunnel_name = &names.tunnels[position];
             let endpoint = names.endpoint(position);
-            let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), plan.seed, j);
+            let tunnel = tunnel(
+                schema,
+                tunnel_name,
+                endpoint,
+                &parties,
+                bgp.as_ref(),
+                plan.seed,
+                j,
+            );
             if inside.contains(&(parties.gateway, tunnel.inside)) {
-                let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
+                let message = format!(
+                    "{} is already the inside CIDR of another tunnel of this gateway",
+                    tunnel.inside
+                );
                 j.wrong(schema.inside_cidr.place, message, None);
             }
             inside.push((parties.gateway, tunnel.inside));
@@ -105,14 +145,20 @@ struct Parties {
 
 fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> Parties {
     let mut of_kind = |at: &At<Name>, what: &str, is: fn(&NodeKind) -> bool| {
-        let all = plan.nodes.iter().enumerate().filter(|(_, node)| is(&node.kind));
+        let all = plan
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| is(&node.kind));
         let (ids, names): (Vec<_>, Vec<_>) = all.map(|(i, node)| (i, node.name.clone())).unzip();
         j.find(at, what, &names).map(|i| ids[i])
     };
-    let customer =
-        of_kind(&schema.customer_gateway, "customer gateway", |kind| matches!(kind, NodeKind::CustomerGateway(_)));
-    let aws =
-        of_kind(&schema.gateway, "virtual private gateway", |kind| matches!(kind, NodeKind::VirtualPrivateGateway(_)));
+    let customer = of_kind(&schema.customer_gateway, "customer gateway", |kind| {
+        matches!(kind, NodeKind::CustomerGateway(_))
+    });
+    let aws = of_kind(&schema.gateway, "virtual private gateway", |kind| {
+        matches!(kind, NodeKind::VirtualPrivateGateway(_))
+    });
     let mut parties = Parties {
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
         customer_interface: 0,
@@ -128,7 +174,10 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
         && gateway.asn == parties.aws_asn
     {
-        let message = format!("both ends have ASN {}: AWS wants the customer gateway's to differ", gateway.asn);
+        let message = format!(
+            "both ends have ASN {}: AWS wants the customer gateway's to differ",
+            gateway.asn
+        );
         j.wrong(schema.customer_gateway.place, message, None);
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
@@ -152,13 +201,22 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
 }
 
 /// How AWS learns routes, and the BGP of both ends if by BGP.
-fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routing, Option<(BgpEnd, BgpEnd)>) {
+fn routing(
+    schema: &schema::Routing,
+    parties: &Parties,
+    j: &mut Judge,
+) -> (Routing, Option<(BgpEnd, BgpEnd)>) {
     match schema {
         schema::Routing::Static(schema) => {
-            let prefixes: Vec<_> = schema.prefixes.iter().filter_map(|at| j.lawful(at, whole)).collect();
+            let prefixes: Vec<_> = schema
+                .prefixes
+                .iter()
+                .filter_map(|at| j.lawful(at, whole))
+                .collect();
             if let Some(extra) = schema.prefixes.get(STATIC_ROUTES) {
-                let message =
-                    format!("a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes");
+                let message = format!(
+                    "a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes"
+                );
                 j.wrong(extra.place, message, None);
             }
             (Routing::Static(prefixes), None)
@@ -178,11 +236,17 @@ fn bgp(schema: &schema::BgpTimers, asn: u32, j: &mut Judge) -> BgpEnd {
             return Err("a hold time is whole seconds (RFC 4271 section 4.2)".into());
         }
         let (low, high) = (Duration::from_secs(3), Duration::from_secs(65_535));
-        if hold.is_zero() { Ok(()) } else { between(*hold, low, high, "a hold time other than 0s") }
+        if hold.is_zero() {
+            Ok(())
+        } else {
+            between(*hold, low, high, "a hold time other than 0s")
+        }
     });
     let keepalive = j.lawful_or(&schema.keepalive, hold_time / 3, |keepalive| {
         if !hold_time.is_zero() && *keepalive >= hold_time {
-            Err(format!("keepalives every {keepalive} come too late for a hold time of {hold_time}"))
+            Err(format!(
+                "keepalives every {keepalive} come too late for a hold time of {hold_time}"
+            ))
         } else if *keepalive < second {
             Err("keepalives come at most once a second (RFC 4271 section 4.4)".into())
         } else {
@@ -219,7 +283,9 @@ fn tunnel(
     seed: u64,
     j: &mut Judge,
 ) -> Tunnel {
-    let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
+    let inside = j
+        .lawful(&schema.inside_cidr, inside_rules)
+        .unwrap_or_default();
     let first = u32::from(inside.network());
     let aws = aws_end(schema, name, seed, j);
     let customer = customer_end(&schema.customer, &aws, j);
@@ -249,19 +315,37 @@ fn inside_rules(net: &Ipv4Net) -> Verdict {
     whole(net)?;
     let link_local = net.network().octets()[..2] == [169, 254];
     if net.prefix_len() != 30 || !link_local {
-        Err(format!("an inside CIDR is a /30 of 169.254.0.0/16, not {net}"))
+        Err(format!(
+            "an inside CIDR is a /30 of 169.254.0.0/16, not {net}"
+        ))
     } else if RESERVED_INSIDE.contains(&net.to_string().as_str()) {
-        Err(format!("AWS reserves {net}: also reserved are {}", RESERVED_INSIDE.join(", ")))
+        Err(format!(
+            "AWS reserves {net}: also reserved are {}",
+            RESERVED_INSIDE.join(", ")
+        ))
     } else {
         Ok(())
     }
 }
 
 /// The customer gateway's policy on this tunnel.
-fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut Judge) -> Option<(BgpEnd, BgpEnd)> {
+fn policy(
+    schema: &schema::CustomerEnd,
+    bgp: Option<&(BgpEnd, BgpEnd)>,
+    j: &mut Judge,
+) -> Option<(BgpEnd, BgpEnd)> {
     let prepend = j.number(&schema.prepend, 0, 0, 200, "prepending");
-    let med: Option<u32> = schema.med.is_some().then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
-    let local_preference = j.number(&schema.local_preference, 100, 0, u64::from(u32::MAX), "a local preference");
+    let med: Option<u32> = schema
+        .med
+        .is_some()
+        .then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
+    let local_preference = j.number(
+        &schema.local_preference,
+        100,
+        0,
+        u64::from(u32::MAX),
+        "a local preference",
+    );
     let places = [
         schema.prepend.as_ref().map(|at| at.place),
         schema.med.as_ref().map(|at| at.place),
@@ -269,31 +353,62 @@ fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut 
     ];
     let Some((aws, customer)) = bgp else {
         for place in places.into_iter().flatten() {
-            j.wrong(place, "this is BGP policy, but the connection's routing is static", None);
+            j.wrong(
+                place,
+                "this is BGP policy, but the connection's routing is static",
+                None,
+            );
         }
         return None;
     };
-    Some((aws.clone(), BgpEnd { prepend, med, local_preference, ..customer.clone() }))
+    Some((
+        aws.clone(),
+        BgpEnd {
+            prepend,
+            med,
+            local_preference,
+            ..customer.clone()
+        },
+    ))
 }
 
 /// AWS's end, by AWS's rules.
 fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Judge) -> IkeEnd {
     let s = Duration::from_secs;
-    let mut phase1 = phase(&schema.phase1, &whole_phase(&PHASE1_DH_GROUPS, s(28_800)), &PHASE1_DH_GROUPS, 1, j);
-    let mut phase2 = phase(&schema.phase2, &whole_phase(&PHASE2_DH_GROUPS, s(3_600)), &PHASE2_DH_GROUPS, 2, j);
-    phase1.lifetime =
-        j.lawful_or(&schema.phase1.lifetime, s(28_800), |t| between(*t, s(900), s(28_800), "AWS's phase 1 lifetime"));
+    let mut phase1 = phase(
+        &schema.phase1,
+        &whole_phase(&PHASE1_DH_GROUPS, s(28_800)),
+        &PHASE1_DH_GROUPS,
+        1,
+        j,
+    );
+    let mut phase2 = phase(
+        &schema.phase2,
+        &whole_phase(&PHASE2_DH_GROUPS, s(3_600)),
+        &PHASE2_DH_GROUPS,
+        2,
+        j,
+    );
+    phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, s(28_800), |t| {
+        between(*t, s(900), s(28_800), "AWS's phase 1 lifetime")
+    });
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, s(3_600), |t| {
         between(*t, s(900), s(3_600), "AWS's phase 2 lifetime")?;
         if *t < phase1.lifetime {
             Ok(())
         } else {
-            Err(format!("the phase 2 lifetime must be less than that of phase 1, {}", phase1.lifetime))
+            Err(format!(
+                "the phase 2 lifetime must be less than that of phase 1, {}",
+                phase1.lifetime
+            ))
         }
     });
     if phase2.lifetime >= phase1.lifetime && schema.phase2.lifetime.is_none() {
         if let Some(at) = &schema.phase1.lifetime {
-            let message = format!("the phase 1 lifetime must be more than that of phase 2, {}", phase2.lifetime);
+            let message = format!(
+                "the phase 1 lifetime must be more than that of phase 2, {}",
+                phase2.lifetime
+            );
             j.wrong(at.place, message, None);
         }
     }
@@ -304,20 +419,31 @@ fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Judge) -> Ike
             None => drawn_psk(seed, name),
         },
         rekey_margin: j.lawful_or(&schema.rekey_margin, s(270), |t| {
-            between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
+            between(
+                *t,
+                s(60),
+                half,
+                "AWS's rekey margin (at most half of the phase 2 lifetime)",
+            )
         }),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, 100, j),
         replay_window: j.number(&schema.replay_window, 1024, 64, 2048, "AWS's replay window"),
         dpd: Dpd {
             delay: j.lawful_or(&schema.dpd_delay, s(10), |t| positive(*t, "the DPD delay")),
             timeout: Some(j.lawful_or(&schema.dpd_timeout, s(40), |t| {
-                if *t < s(30) { Err(format!("AWS's DPD timeout is 30s or more, not {t}")) } else { Ok(()) }
+                if *t < s(30) {
+                    Err(format!("AWS's DPD timeout is 30s or more, not {t}"))
+                } else {
+                    Ok(())
+                }
             })),
             action: j.or(&schema.dpd_timeout_action, DpdTimeoutAction::Clear),
         },
         startup: j.or(&schema.startup_action, StartupAction::Add),
         retransmission: retransmission(&schema.retransmission, j),
-        half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
+        half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| {
+            positive(*t, "the half-open timeout")
+        }),
         retry: retry(&schema.retry, j),
         phase1,
         phase2,
@@ -325,18 +451,29 @@ fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Judge) -> Ike
 }
 
 fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
-    j.lawful_or(at, Duration::from_secs(10), |t| positive(*t, "the wait before a new attempt"))
+    j.lawful_or(at, Duration::from_secs(10), |t| {
+        positive(*t, "the wait before a new attempt")
+    })
 }
 
 /// The customer gateway's end: as AWS's, but that it begins and begins again, and that its own maker set its ranges.
 fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> IkeEnd {
     let mut phase1 = phase(&schema.phase1, &aws.phase1, &PHASE1_DH_GROUPS, 1, j);
     let mut phase2 = phase(&schema.phase2, &aws.phase2, &PHASE2_DH_GROUPS, 2, j);
-    let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
+    let lifetime = |t: &Duration| {
+        between(
+            *t,
+            Duration::from_secs(60),
+            Duration::from_secs(86_400 * 7),
+            "a lifetime",
+        )
+    };
     phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, aws.phase1.lifetime, lifetime);
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
     let shortest = phase1.lifetime.min(phase2.lifetime);
-    let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| positive(*t, "the DPD delay"));
+    let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| {
+        positive(*t, "the DPD delay")
+    });
     let timeout = j.lawful_or(&schema.dpd_timeout, aws.dpd.timeout.unwrap_or_default(), |t| {
         if t.is_zero() || *t > delay {
             Ok(())
@@ -345,12 +482,30 @@ fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> Ik
         }
     });
     IkeEnd {
-        psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
-        rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
-            between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
-        }),
+        psk: schema
+            .pre_shared_key
+            .as_ref()
+            .map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
+        rekey_margin: j.lawful_or(
+            &schema.rekey_margin,
+            aws.rekey_margin.min(shortest / 2),
+            |t| {
+                between(
+                    *t,
+                    Duration::from_secs(1),
+                    shortest / 2,
+                    "the rekey margin (at most half of the shorter lifetime)",
+                )
+            },
+        ),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, aws.rekey_fuzz_percent, j),
-        replay_window: j.number(&schema.replay_window, aws.replay_window, 32, 4096, "a replay window"),
+        replay_window: j.number(
+            &schema.replay_window,
+            aws.replay_window,
+            32,
+            4096,
+            "a replay window",
+        ),
         dpd: Dpd {
             delay,
             timeout: (!timeout.is_zero()).then_some(timeout),
@@ -358,8 +513,9 @@ fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> Ik
         },
         startup: j.or(&schema.startup_action, StartupAction::Start),
         retransmission: retransmission(&schema.retransmission, j),
-        half_open_timeout: j
-            .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
+        half_open_timeout: j.lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| {
+            positive(*t, "the half-open timeout")
+        }),
         retry: retry(&schema.retry, j),
         phase1,
         phase2,
@@ -367,49 +523,85 @@ fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> Ik
 }
 
 fn whole_phase(dh_groups: &[u16], lifetime: Duration) -> Phase {
-    Phase { encryption: ENCRYPTION.to_vec(), integrity: INTEGRITY.to_vec(), dh_groups: dh_groups.to_vec(), lifetime }
+    Phase {
+        encryption: ENCRYPTION.to_vec(),
+        integrity: INTEGRITY.to_vec(),
+        dh_groups: dh_groups.to_vec(),
+        lifetime,
+    }
 }
 
 /// What a phase allows; its lifetime is judged by the caller.
-fn phase(schema: &schema::Phase, default: &Phase, groups: &[u16], number: u8, j: &mut Judge) -> Phase {
+fn phase(
+    schema: &schema::Phase,
+    default: &Phase,
+    groups: &[u16],
+    number: u8,
+    j: &mut Judge,
+) -> Phase {
     let group_rule = |n: &u64| match u16::try_from(*n) {
         Ok(n) if groups.contains(&n) => Ok(()),
         Ok(5) => Err("group 5 is for phase 2 only".into()),
         Ok(_) | Err(_) => Err(format!(
             "AWS's phase {number} has no Diffie-Hellman group {n}: it has {}",
-            groups.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+            groups
+                .iter()
+                .map(u16::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
         )),
     };
-    let dh_groups = schema.dh_groups.as_ref().map(|list| j.items(list, group_rule));
+    let dh_groups = schema
+        .dh_groups
+        .as_ref()
+        .map(|list| j.items(list, group_rule));
     Phase {
         encryption: words(&schema.encryption, &default.encryption, j),
         integrity: words(&schema.integrity, &default.integrity, j),
         dh_groups: dh_groups.map_or_else(
             || default.dh_groups.clone(),
-            |groups| groups.iter().filter_map(|n| u16::try_from(*n).ok()).collect(),
+            |groups| {
+                groups
+                    .iter()
+                    .filter_map(|n| u16::try_from(*n).ok())
+                    .collect()
+            },
         ),
         lifetime: default.lifetime,
     }
 }
 
 fn words<T: Leaf + Clone>(list: &Option<List<T>>, default: &[T], j: &mut Judge) -> Vec<T> {
-    list.as_ref().map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
+    list.as_ref()
+        .map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {
     const ONE_PERCENT: u64 = 10_000_000;
-    let Percent(share) = j.lawful_or(at, Percent(u64::from(default) * ONE_PERCENT), |Percent(share)| {
-        if share % ONE_PERCENT == 0 { Ok(()) } else { Err("the rekey fuzz is a whole percentage".into()) }
-    });
+    let Percent(share) = j.lawful_or(
+        at,
+        Percent(u64::from(default) * ONE_PERCENT),
+        |Percent(share)| {
+            if share % ONE_PERCENT == 0 {
+                Ok(())
+            } else {
+                Err("the rekey fuzz is a whole percentage".into())
+            }
+        },
+    );
     (share / ONE_PERCENT) as u32
 }
 
 fn strongswan() -> Vec<Duration> {
-    RETRANSMISSION_MS.iter().map(|ms| Duration::from_millis(*ms)).collect()
+    RETRANSMISSION_MS
+        .iter()
+        .map(|ms| Duration::from_millis(*ms))
+        .collect()
 }
 
 fn retransmission(list: &Option<List<Duration>>, j: &mut Judge) -> Vec<Duration> {
-    list.as_ref().map_or_else(strongswan, |list| j.items(list, |t| positive(*t, "a wait")))
+    list.as_ref()
+        .map_or_else(strongswan, |list| j.items(list, |t| positive(*t, "a wait")))
 }
 
 /// The key itself, wherever it is kept.
@@ -419,11 +611,18 @@ fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
         None => return unknown(),
         Some(PskSource::Inline(psk)) => return psk,
         Some(PskSource::File(path)) => (format!("file `{path}`"), j.secrets.file(&path)),
-        Some(PskSource::Environment(name)) => (format!("environment variable `{name}`"), j.secrets.environment(&name)),
+        Some(PskSource::Environment(name)) => (
+            format!("environment variable `{name}`"),
+            j.secrets.environment(&name),
+        ),
     };
     let psk = content.and_then(|text| Psk::new(text.trim_end_matches(['\r', '\n'])));
     psk.unwrap_or_else(|why| {
-        j.wrong(at.place, format!("no pre-shared key in {kept}: {why}"), None);
+        j.wrong(
+            at.place,
+            format!("no pre-shared key in {kept}: {why}"),
+            None,
+        );
         unknown()
     })
 }
@@ -431,9 +630,15 @@ fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
 /// 32 letters and digits, as AWS makes them when none is given.
 fn drawn_psk(seed: u64, tunnel: &str) -> Psk {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut rng = Rng::stream(seed, &format!("pre-shared key of {tunnel}"), Purpose::IkeSecrets);
+    let mut rng = Rng::stream(
+        seed,
+        &format!("pre-shared key of {tunnel}"),
+        Purpose::IkeSecrets,
+    );
     // The first is a letter: a key does not start with 0.
-    let key: String = (0..32).map(|i| char::from(ALPHABET[rng.below(if i == 0 { 52 } else { 62 }) as usize])).collect();
+    let key: String = (0..32)
+        .map(|i| char::from(ALPHABET[rng.below(if i == 0 { 52 } else { 62 }) as usize]))
+        .collect();
     Psk::drawn(key)
 }
 
@@ -488,9 +693,24 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
         );
         if let Some((aws, _)) = &tunnel.bgp {
             let why = "AWS documents hold time 30 s on VPN tunnels, and the keepalive interval only for TGW Connect; the rest is RFC 4271 section 10";
-            assume(Assumed::BgpTimers, "routing.aws.keepalive", aws.keepalive.to_string(), why);
-            assume(Assumed::BgpTimers, "routing.aws.connect_retry", aws.connect_retry.to_string(), why);
-            assume(Assumed::BgpTimers, "routing.aws.idle_hold", aws.idle_hold.to_string(), why);
+            assume(
+                Assumed::BgpTimers,
+                "routing.aws.keepalive",
+                aws.keepalive.to_string(),
+                why,
+            );
+            assume(
+                Assumed::BgpTimers,
+                "routing.aws.connect_retry",
+                aws.connect_retry.to_string(),
+                why,
+            );
+            assume(
+                Assumed::BgpTimers,
+                "routing.aws.idle_hold",
+                aws.idle_hold.to_string(),
+                why,
+            );
         }
     }
     all

@@ -55,13 +55,18 @@ fn escape(text: &str) -> String {
     let mut chars = text.trim().chars().peekable();
     let mut previous = None;
     while let Some(c) = chars.next() {
-        let inside_word = [previous, chars.peek().copied()].iter().all(|side| side.is_some_and(char::is_alphanumeric));
+        let inside_word = [previous, chars.peek().copied()]
+            .iter()
+            .all(|side| side.is_some_and(char::is_alphanumeric));
         let means_something = match c {
             '_' => !inside_word,
             '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
             // Headings, lists and rules, which begin a line.
             '#' | '-' | '+' | '=' => previous.is_none(),
-            '.' | ')' => chars.peek().is_none_or(|next| *next == ' ') && out.chars().all(|c| c.is_ascii_digit()),
+            '.' | ')' => {
+                chars.peek().is_none_or(|next| *next == ' ')
+                    && out.chars().all(|c| c.is_ascii_digit())
+            }
             _ => false,
         };
         if means_something {
@@ -105,7 +110,10 @@ mod tests {
 
     #[test]
     fn a_bar_in_a_name_does_not_end_a_cell() {
-        let table = Table { head: vec!["a", ">b"], rows: vec![vec!["x|y".into(), "`|`".into()]] };
+        let table = Table {
+            head: vec!["a", ">b"],
+            rows: vec![vec!["x|y".into(), "`|`".into()]],
+        };
         let mut markdown = String::new();
         render_table(&table, &mut markdown);
         let cells = Parser::new_ext(&markdown, Options::ENABLE_TABLES)

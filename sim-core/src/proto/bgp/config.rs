@@ -19,7 +19,8 @@ pub const CONNECT_RETRY: Duration = Duration::from_secs(120);
 pub const LARGE_HOLD: Duration = Duration::from_secs(240);
 /// First wait in Idle after a failure. Assumed: FRR's initial start timer; neither the RFC nor AWS gives a value.
 pub const IDLE_HOLD: Duration = Duration::from_secs(1);
-/// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every vendor.
+/// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every
+/// vendor.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
 
 /// A router that speaks BGP.
@@ -42,7 +43,14 @@ pub struct SpeakerConfig {
 impl SpeakerConfig {
     /// A speaker without networks and with the RFC's rule for missing MEDs.
     pub fn new(local_as: u32, router_id: Ipv4Addr, peers: Vec<PeerConfig>) -> Self {
-        Self { local_as, router_id, peers, networks: Vec::new(), min_as_origination: Duration::ZERO, missing_med: 0 }
+        Self {
+            local_as,
+            router_id,
+            peers,
+            networks: Vec::new(),
+            min_as_origination: Duration::ZERO,
+            missing_med: 0,
+        }
     }
 }
 

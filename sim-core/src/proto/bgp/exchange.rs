@@ -71,11 +71,21 @@ impl Speaker {
     }
 
     fn refuse(&mut self, peer: PeerId, prefix: Ipv4Net, reason: Reason) {
-        self.out.push_back(Output::Refused { peer, prefix, reason });
+        self.out.push_back(Output::Refused {
+            peer,
+            prefix,
+            reason,
+        });
     }
 
     /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
-    fn place(&mut self, prefix: Ipv4Net, from: Option<PeerId>, attributes: Option<Arc<Attributes>>, reason: Reason) {
+    fn place(
+        &mut self,
+        prefix: Ipv4Net,
+        from: Option<PeerId>,
+        attributes: Option<Arc<Attributes>>,
+        reason: Reason,
+    ) {
         let (peers, local_as) = (&self.peers, self.local_as);
         let source = |peer: Option<PeerId>| match peer {
             None => Source::Local,
@@ -89,7 +99,12 @@ impl Speaker {
             true => Reason::BetterRoute,
             false => reason,
         };
-        self.out.push_back(Output::Route(super::RouteChange { prefix, from: changed.from, to: changed.to, reason }));
+        self.out.push_back(Output::Route(super::RouteChange {
+            prefix,
+            from: changed.from,
+            to: changed.to,
+            reason,
+        }));
         for peer in &mut self.peers {
             if peer.session().is_some() {
                 peer.adj_out.touch(prefix);
@@ -200,15 +215,21 @@ impl Speaker {
     /// Sends the peer what it does not know yet about these prefixes.
     fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = Ipv4Net>) {
         let peer = &mut self.peers[id.index()];
-        let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
+        let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied())
+        else {
             return;
         };
         let mut news = News::default();
         let mut exporter = Exporter::default();
         for prefix in prefixes {
-            let best = self.loc.entries().get(&prefix).map(|entry| entry.best_route());
-            let route =
-                best.filter(|route| may_hear(id, route, &session, &self.peers, self.local_as)).and_then(|route| {
+            let best = self
+                .loc
+                .entries()
+                .get(&prefix)
+                .map(|entry| entry.best_route());
+            let route = best
+                .filter(|route| may_hear(id, route, &session, &self.peers, self.local_as))
+                .and_then(|route| {
                     let config = &self.peers[id.index()].config;
                     exporter.route(self.local_as, config, &session, prefix, route)
                 });
@@ -217,7 +238,15 @@ impl Speaker {
         self.publish(now, id, slot, conn, &session, &news);
     }
 
-    fn publish(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, session: &Session, news: &News) {
+    fn publish(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        conn: ConnId,
+        session: &Session,
+        news: &News,
+    ) {
         let mut messages = Vec::new();
         update::withdraw(&news.withdrawn, |bytes| messages.push(bytes));
         for (attributes, prefixes) in &news.announced {
@@ -245,8 +274,12 @@ impl Speaker {
 
 /// What the decision process knows of a peer.
 fn source(peer: &Peer, local_as: u32) -> Source {
-    let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
-    let session = peer.session().or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    let fsms = [Some(&peer.main), peer.rival.as_ref()]
+        .into_iter()
+        .flatten();
+    let session = peer
+        .session()
+        .or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
     Source::Peer {
         external: peer.config.remote_as != local_as,
         identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
@@ -263,10 +296,13 @@ fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_
     from != id && (session.dialect.is_external() || !learned_inside)
 }
 
+/// Attributes by their place in memory, which nobody frees meanwhile, and the rule that decides.
+type ImportKey = (*const Attributes, Option<usize>);
+
 /// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
 #[derive(Default)]
 struct Importer {
-    last: Option<(*const Attributes, Option<usize>, Result<Arc<Attributes>, Reason>)>,
+    last: Option<(ImportKey, Result<Arc<Attributes>, Reason>)>,
 }
 
 impl Importer {
@@ -280,11 +316,14 @@ impl Importer {
     ) -> Result<Arc<Attributes>, Reason> {
         let policy = &peer.config.import;
         let rule = policy.rule(prefix);
-        let same = |(of, by, _): &&(_, _, _)| *of == Arc::as_ptr(attributes) && *by == rule;
-        if let Some((_, _, outcome)) = self.last.as_ref().filter(same) {
+        let key = (Arc::as_ptr(attributes), rule);
+        if let Some((_, outcome)) = self.last.as_ref().filter(|(known, _)| *known == key) {
             return outcome.clone();
         }
-        let external = peer.fsm(slot).and_then(|fsm| fsm.session).is_none_or(|session| session.dialect.is_external());
+        let external = peer
+            .fsm(slot)
+            .and_then(|fsm| fsm.session)
+            .is_none_or(|session| session.dialect.is_external());
         let outcome = match unusable(local_as, &peer.config, external, attributes) {
             Some(reason) => Err(reason),
             None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
@@ -296,26 +335,35 @@ impl Importer {
                 }
             }
         };
-        self.last = Some((Arc::as_ptr(attributes), rule, outcome.clone()));
+        self.last = Some((key, outcome.clone()));
         outcome
     }
 }
 
 /// Why a route cannot be used: an AS loop (section 9.1.2), or a NEXT_HOP that is ours or that an external peer cannot
 /// know from the shared subnet (section 6.3).
-fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
+fn unusable(
+    local_as: u32,
+    config: &PeerConfig,
+    external: bool,
+    attributes: &Attributes,
+) -> Option<Reason> {
     let next_hop = attributes.next_hop;
     if attributes.as_path.contains(local_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable =
+        !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
+
+/// Attributes by their place in memory, whether they were learned, and the rule that decides.
+type ExportKey = (*const Attributes, bool, Option<usize>);
 
 /// Export, with outcomes remembered by source attributes and rule, which is all that they depend on.
 #[derive(Default)]
 struct Exporter {
-    known: BTreeMap<(*const Attributes, bool, Option<usize>), Option<Arc<Attributes>>>,
+    known: BTreeMap<ExportKey, Option<Arc<Attributes>>>,
 }
 
 impl Exporter {

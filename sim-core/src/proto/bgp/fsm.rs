@@ -1,5 +1,5 @@
 //! The finite state machine of one connection as a table (RFC 4271 section 8.2.2): what every event does in every
-//! state. It is pure; [`super::session`] carries the actions out.
+//! state. It is pure; the `session` module carries the actions out.
 //!
 //! RFC 4271 gives every connection a machine of its own, and so do we: a peer has one, and a second one while an
 //! incoming connection competes with it (section 6.8).
@@ -14,6 +14,9 @@
 //! - an OPEN on a connection that already had one is an FSM error: whether another *connection* collides is settled
 //!   before the event is raised;
 //! - FSM errors carry the subcodes of RFC 6608.
+//!
+//! Events 3 and 5 are 6 and 7 without damping, and 13 (IdleHoldTimer) is the automatic start that it leads to, so each
+//! pair is one event here.
 //!
 //! Left out: events 14 and 15 (a connection from an unknown address never reaches the speaker), and
 //! SendNOTIFICATIONwithoutOPEN, which is off.
@@ -40,8 +43,14 @@ pub enum FsmState {
 
 impl FsmState {
     /// All states, in the order of progress.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::Active, Self::Connect, Self::OpenSent, Self::OpenConfirm, Self::Established];
+    pub const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::Active,
+        Self::Connect,
+        Self::OpenSent,
+        Self::OpenConfirm,
+        Self::Established,
+    ];
 
     /// As the trace names it.
     pub const fn state(self) -> State {
@@ -248,16 +257,26 @@ const fn idle(event: Event) -> Transition {
 
 const fn active(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::Active, &[]),
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
+            go(S::Active, &[])
+        }
         E::ManualStop => go(S::Idle, &[Drop, ResetCounter]),
         E::ConnectRetryTimerExpires => go(S::Connect, &[StartConnectRetry, Connect]),
-        E::DelayOpenTimerExpires | E::TcpConnected => {
-            go(S::OpenSent, &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold])
-        }
+        E::DelayOpenTimerExpires | E::TcpConnected => go(
+            S::OpenSent,
+            &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold],
+        ),
         E::TcpConnectedDelayOpen => go(S::Active, &[StopConnectRetry, StartDelayOpen]),
-        E::OpenDelayOpen => {
-            go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
-        }
+        E::OpenDelayOpen => go(
+            S::OpenConfirm,
+            &[
+                StopConnectRetry,
+                StopDelayOpen,
+                SendOpen,
+                SendKeepalive,
+                StartNegotiated,
+            ],
+        ),
         E::AutomaticStop
         | E::HoldTimerExpires
         | E::KeepaliveTimerExpires
@@ -278,18 +297,31 @@ const fn active(event: Event) -> Transition {
 
 const fn connect(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::Connect, &[]),
-        E::ManualStop => go(S::Idle, &[Drop, ResetCounter]),
-        E::ConnectRetryTimerExpires => go(S::Connect, &[Drop, StartConnectRetry, StopDelayOpen, Connect]),
-        E::DelayOpenTimerExpires | E::TcpConnected => {
-            go(S::OpenSent, &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold])
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
+            go(S::Connect, &[])
         }
+        E::ManualStop => go(S::Idle, &[Drop, ResetCounter]),
+        E::ConnectRetryTimerExpires => go(
+            S::Connect,
+            &[Drop, StartConnectRetry, StopDelayOpen, Connect],
+        ),
+        E::DelayOpenTimerExpires | E::TcpConnected => go(
+            S::OpenSent,
+            &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold],
+        ),
         E::TcpConnectedDelayOpen => go(S::Connect, &[StopConnectRetry, StartDelayOpen]),
         E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry, StopDelayOpen]),
         E::TcpFails => go(S::Idle, &[Drop]),
-        E::OpenDelayOpen => {
-            go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
-        }
+        E::OpenDelayOpen => go(
+            S::OpenConfirm,
+            &[
+                StopConnectRetry,
+                StopDelayOpen,
+                SendOpen,
+                SendKeepalive,
+                StartNegotiated,
+            ],
+        ),
         E::AutomaticStop
         | E::HoldTimerExpires
         | E::KeepaliveTimerExpires
@@ -308,14 +340,26 @@ const fn connect(event: Event) -> Transition {
 
 const fn open_sent(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::OpenSent, &[]),
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
+            go(S::OpenSent, &[])
+        }
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenSent, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
-        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump => {
-            go(S::Idle, &[Notify, Drop, CountRetry])
-        }
+        E::AutomaticStop
+        | E::HoldTimerExpires
+        | E::HeaderError
+        | E::OpenError
+        | E::CollisionDump => go(S::Idle, &[Notify, Drop, CountRetry]),
         E::TcpFails | E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry]),
-        E::Open => go(S::OpenConfirm, &[StopDelayOpen, StopConnectRetry, SendKeepalive, StartNegotiated]),
+        E::Open => go(
+            S::OpenConfirm,
+            &[
+                StopDelayOpen,
+                StopConnectRetry,
+                SendKeepalive,
+                StartNegotiated,
+            ],
+        ),
         E::NotificationVersionError => go(S::Idle, &[Drop]),
         E::Notification => go(S::Idle, &[Drop, CountRetry]),
         E::ConnectRetryTimerExpires
@@ -336,9 +380,11 @@ const fn open_confirm(event: Event) -> Transition {
         }
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenConfirm, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
-        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump => {
-            go(S::Idle, &[Notify, Drop, CountRetry])
-        }
+        E::AutomaticStop
+        | E::HoldTimerExpires
+        | E::HeaderError
+        | E::OpenError
+        | E::CollisionDump => go(S::Idle, &[Notify, Drop, CountRetry]),
         E::KeepaliveTimerExpires => go(S::OpenConfirm, &[SendKeepalive]),
         E::TcpFails | E::TcpFailsListening | E::Notification => go(S::Idle, &[Drop, CountRetry]),
         E::NotificationVersionError => go(S::Idle, &[Drop]),
@@ -360,9 +406,12 @@ const fn established(event: Event) -> Transition {
         }
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::Established, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, EndRoutes, ResetCounter]),
-        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump | E::UpdateError => {
-            go(S::Idle, &[Notify, Drop, EndRoutes, CountRetry])
-        }
+        E::AutomaticStop
+        | E::HoldTimerExpires
+        | E::HeaderError
+        | E::OpenError
+        | E::CollisionDump
+        | E::UpdateError => go(S::Idle, &[Notify, Drop, EndRoutes, CountRetry]),
         E::KeepaliveTimerExpires => go(S::Established, &[SendKeepalive]),
         E::TcpFails | E::TcpFailsListening | E::NotificationVersionError | E::Notification => {
             go(S::Idle, &[Drop, EndRoutes, CountRetry])

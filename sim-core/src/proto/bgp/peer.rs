@@ -13,6 +13,31 @@ use crate::reason::TimerKind;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
+/// The timers of a peer and of its machines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PeerTimer {
+    Hold,
+    ConnectRetry,
+    DelayOpen,
+    Keepalive,
+    IdleHold,
+    RouteAdvertisement,
+}
+
+impl PeerTimer {
+    /// As the trace names it.
+    pub const fn kind(self) -> TimerKind {
+        match self {
+            Self::Hold => TimerKind::HoldTimer,
+            Self::ConnectRetry => TimerKind::ConnectRetryTimer,
+            Self::DelayOpen => TimerKind::DelayOpenTimer,
+            Self::Keepalive => TimerKind::KeepaliveTimer,
+            Self::IdleHold => TimerKind::IdleHoldTimer,
+            Self::RouteAdvertisement => TimerKind::MinRouteAdvertisement,
+        }
+    }
+}
+
 /// A TCP connection. The two kinds are numbered apart, so that both ends of the contract can give out numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ConnId {
@@ -50,7 +75,9 @@ pub(super) struct Session {
 impl Session {
     /// Section 4.2: the smaller hold time counts; section 4.4: a KEEPALIVE at least every third of it.
     pub fn negotiate(local_as: u32, config: &PeerConfig, open: &Open) -> Self {
-        let hold = config.hold_time.min(Duration::from_secs(u64::from(open.hold_time)));
+        let hold = config
+            .hold_time
+            .min(Duration::from_secs(u64::from(open.hold_time)));
         Self {
             hold,
             keepalive: config.keepalive.map_or(hold / 3, |own| own.min(hold / 3)),
@@ -97,7 +124,11 @@ impl Fsm {
     }
 
     pub fn accept(&mut self, id: ConnId) {
-        self.conn = Some(Conn { id, up: true, framer: Framer::default() });
+        self.conn = Some(Conn {
+            id,
+            up: true,
+            framer: Framer::default(),
+        });
     }
 
     pub fn holds(&self, conn: ConnId) -> bool {
@@ -105,17 +136,22 @@ impl Fsm {
     }
 
     pub fn stop_timers(&mut self) {
-        for timer in [&mut self.hold, &mut self.keepalive, &mut self.connect_retry, &mut self.delay_open] {
+        for timer in [
+            &mut self.hold,
+            &mut self.keepalive,
+            &mut self.connect_retry,
+            &mut self.delay_open,
+        ] {
             timer.stop();
         }
     }
 
-    fn timers(&self) -> [(TimerKind, Timer); 4] {
+    fn timers(&self) -> [(PeerTimer, Timer); 4] {
         [
-            (TimerKind::HoldTimer, self.hold),
-            (TimerKind::ConnectRetryTimer, self.connect_retry),
-            (TimerKind::DelayOpenTimer, self.delay_open),
-            (TimerKind::KeepaliveTimer, self.keepalive),
+            (PeerTimer::Hold, self.hold),
+            (PeerTimer::ConnectRetry, self.connect_retry),
+            (PeerTimer::DelayOpen, self.delay_open),
+            (PeerTimer::Keepalive, self.keepalive),
         ]
     }
 }
@@ -194,7 +230,9 @@ impl Peer {
 
     /// The machine that holds this connection.
     pub fn slot_of(&self, conn: ConnId) -> Option<Slot> {
-        [Slot::Main, Slot::Rival].into_iter().find(|&slot| self.fsm(slot).is_some_and(|fsm| fsm.holds(conn)))
+        [Slot::Main, Slot::Rival]
+            .into_iter()
+            .find(|&slot| self.fsm(slot).is_some_and(|fsm| fsm.holds(conn)))
     }
 
     /// The state that a session's observer sees: that of the machine which is farthest.
@@ -206,7 +244,12 @@ impl Peer {
     /// The agreement of the established connection.
     pub fn session(&self) -> Option<&Session> {
         let established = |fsm: &&Fsm| fsm.state == FsmState::Established;
-        [Some(&self.main), self.rival.as_ref()].into_iter().flatten().find(established)?.session.as_ref()
+        [Some(&self.main), self.rival.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(established)?
+            .session
+            .as_ref()
     }
 
     /// The established connection.
@@ -219,8 +262,8 @@ impl Peer {
     }
 
     /// Its timer that expires first. At the same instant the order is the one written here.
-    pub fn next_timer(&self) -> (Slot, TimerKind, Timer) {
-        let mut first = (Slot::Main, TimerKind::IdleHoldTimer, self.idle_hold);
+    pub fn next_timer(&self) -> (Slot, PeerTimer, Timer) {
+        let mut first = (Slot::Main, PeerTimer::IdleHold, self.idle_hold);
         let mut consider = |slot, kind, timer: Timer| {
             if timer.at() < first.2.at() {
                 first = (slot, kind, timer);
@@ -231,7 +274,11 @@ impl Peer {
                 consider(slot, kind, timer);
             }
         }
-        consider(Slot::Main, TimerKind::MinRouteAdvertisement, self.route_advertisement);
+        consider(
+            Slot::Main,
+            PeerTimer::RouteAdvertisement,
+            self.route_advertisement,
+        );
         first
     }
 

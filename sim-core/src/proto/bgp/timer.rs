@@ -12,11 +12,17 @@ pub(super) struct Timer {
 
 impl Timer {
     /// Not running.
-    pub const STOPPED: Self = Self { at: Instant::NEVER, armed_at: Instant::START };
+    pub const STOPPED: Self = Self {
+        at: Instant::NEVER,
+        armed_at: Instant::START,
+    };
 
     /// Runs from `now` for `time`, whatever it did before.
     pub fn start(&mut self, now: Instant, time: Duration) {
-        *self = Self { at: now + time, armed_at: now };
+        *self = Self {
+            at: now + time,
+            armed_at: now,
+        };
     }
 
     pub fn stop(&mut self) {
@@ -25,6 +31,10 @@ impl Timer {
 
     pub fn is_running(&self) -> bool {
         *self != Self::STOPPED
+    }
+
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.is_running() && self.at <= now
     }
 
     /// When it expires; never if it does not run.

@@ -141,7 +141,8 @@ impl OutboundSa {
             }
             None => protocol::ESP,
         };
-        self.ip_header(protocol, tos, inner_df).emit(outer, total_len);
+        self.ip_header(protocol, tos, inner_df)
+            .emit(outer, total_len);
         Ok(())
     }
 

@@ -18,7 +18,9 @@ use crate::proto::ike::config::{Config, Startup};
 use crate::proto::ike::{ChildSa, EspSuite, Output, SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::time::Instant;
-use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector};
+use crate::wire::ike::{
+    ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector,
+};
 
 /// What this end remembers of a CHILD_SA; its keys live with ESP.
 #[derive(Clone, Debug)]
@@ -187,8 +189,15 @@ pub(super) fn answer_first(
         reason: Reason::Authenticated,
     };
     install(sa, env, agreed);
-    let proposal = Proposal { spi: spi_in.into(), ..proposal };
-    Ok(Answer { proposal, ts_i, ts_r })
+    let proposal = Proposal {
+        spi: spi_in.into(),
+        ..proposal
+    };
+    Ok(Answer {
+        proposal,
+        ts_i,
+        ts_r,
+    })
 }
 
 /// Initiator of IKE_AUTH: the first CHILD_SA as the responder has answered it.
@@ -199,7 +208,8 @@ pub(super) fn read_first(
     nonces: &(Vec<u8>, Vec<u8>),
     parts: &Parts<'_>,
 ) -> Result<(), Reason> {
-    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, false).ok_or(Reason::NoProposalChosen)?;
+    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, false)
+        .ok_or(Reason::NoProposalChosen)?;
     let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
     let agreed = Agreed {
         initiator: true,
@@ -218,7 +228,10 @@ pub(super) fn read_first(
 }
 
 /// The responder's narrowing (RFC 7296 section 2.9): what both ends' selectors have in common.
-fn narrow(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+fn narrow(
+    config: &Config,
+    parts: &Parts<'_>,
+) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
     let common = |offered: &[TrafficSelector], own: &[TrafficSelector]| {
         let mut both: Vec<TrafficSelector> = Vec::new();
         for selector in offered {
@@ -230,16 +243,25 @@ fn narrow(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, V
         }
         (!both.is_empty()).then_some(both)
     };
-    Some((common(parts.ts_i, &config.remote_ts)?, common(parts.ts_r, &config.local_ts)?))
+    Some((
+        common(parts.ts_i, &config.remote_ts)?,
+        common(parts.ts_r, &config.local_ts)?,
+    ))
 }
 
 /// The initiator's check: the answer may narrow its selectors, not widen them.
-fn within(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+fn within(
+    config: &Config,
+    parts: &Parts<'_>,
+) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
     let inside = |answer: &[TrafficSelector], own: &[TrafficSelector]| {
         let fits = |ts: &TrafficSelector| own.iter().any(|o| o.intersection(ts) == Some(*ts));
         (!answer.is_empty() && answer.iter().all(fits)).then(|| answer.to_vec())
     };
-    Some((inside(parts.ts_i, &config.local_ts)?, inside(parts.ts_r, &config.remote_ts)?))
+    Some((
+        inside(parts.ts_i, &config.local_ts)?,
+        inside(parts.ts_r, &config.remote_ts)?,
+    ))
 }
 
 fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
@@ -247,14 +269,19 @@ fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let Some(established) = sa.established_mut() else {
         return;
     };
-    let keys = established.keys.child(agreed.suite, agreed.nonces, agreed.shared);
+    let keys = established
+        .keys
+        .child(agreed.suite, agreed.nonces, agreed.shared);
     let (inbound, outbound) = if agreed.initiator {
         (keys.from_responder, keys.from_initiator)
     } else {
         (keys.from_initiator, keys.from_responder)
     };
-    let (local_ts, remote_ts) =
-        if agreed.initiator { agreed.selectors } else { (agreed.selectors.1, agreed.selectors.0) };
+    let (local_ts, remote_ts) = if agreed.initiator {
+        agreed.selectors
+    } else {
+        (agreed.selectors.1, agreed.selectors.0)
+    };
     let (rekey, lifetime) = (env.config.rekey, env.config.child_lifetime);
     let after = rekey.after(lifetime, &mut env.timers);
     established.children.push(Child {
@@ -284,7 +311,12 @@ fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
 }
 
 /// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
-pub(super) fn create(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
+pub(super) fn create(
+    sa: &mut Sa,
+    env: &mut Env,
+    rekeys: Option<u32>,
+    again: Option<Box<CreateChild>>,
+) {
     if let Some(spi) = rekeys {
         match find(sa, spi) {
             Some(child) if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) => {
@@ -316,7 +348,10 @@ pub(super) fn create(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opt
     let nonce = task.nonce;
     payloads.push(Payload::Nonce(&nonce));
     let dh = task.dh.clone();
-    payloads.extend(dh.iter().map(|dh| Payload::Ke { group: dh.group().id(), data: dh.public() }));
+    payloads.extend(dh.iter().map(|dh| Payload::Ke {
+        group: dh.group().id(),
+        data: dh.public(),
+    }));
     payloads.push(Payload::TsI(config.local_ts.clone()));
     payloads.push(Payload::TsR(config.remote_ts.clone()));
     let exchange = ExchangeType::CreateChildSa;
@@ -324,7 +359,12 @@ pub(super) fn create(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opt
 }
 
 /// Reads the response to [`create`].
-pub(super) fn read_create(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, payloads: &[Payload<'_>]) -> Verdict {
+pub(super) fn read_create(
+    sa: &mut Sa,
+    env: &mut Env,
+    task: Box<CreateChild>,
+    payloads: &[Payload<'_>],
+) -> Verdict {
     if let Some((notify, reason)) = error_in(payloads) {
         failed(sa, env, task, &notify, reason);
         return Verdict::Alive;
@@ -336,7 +376,10 @@ pub(super) fn read_create(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, pa
             let old = task.rekeys.filter(|spi| find(sa, *spi).is_some());
             let low = nonce.min(&task.nonce[..]);
             // RFC 7296 section 2.8.1: the SA with the lowest nonce goes, closed by the end that made it.
-            let lost = task.rival.as_ref().is_some_and(|rival| low < &rival.low[..]);
+            let lost = task
+                .rival
+                .as_ref()
+                .is_some_and(|rival| low < &rival.low[..]);
             let agreed = Agreed {
                 initiator: true,
                 spi_in: task.spi_in,
@@ -375,16 +418,25 @@ pub(super) fn read_create(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, pa
     Verdict::Alive
 }
 
-type Accepted = (EspSuite, u32, Option<crate::crypto::Secret>, (Vec<TrafficSelector>, Vec<TrafficSelector>));
+type Accepted = (
+    EspSuite,
+    u32,
+    Option<crate::crypto::Secret>,
+    (Vec<TrafficSelector>, Vec<TrafficSelector>),
+);
 
 fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, Reason> {
-    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
+    let (suite, spi_out) =
+        proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
     let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
     parts.nonce.ok_or(Reason::InvalidSyntax)?;
     let shared = match suite.group {
         Some(group) => {
             let dh = task.dh.as_ref().filter(|dh| dh.group() == group);
-            let (_, public) = parts.ke.filter(|(id, _)| *id == group.id()).ok_or(Reason::InvalidKe)?;
+            let (_, public) = parts
+                .ke
+                .filter(|(id, _)| *id == group.id())
+                .ok_or(Reason::InvalidKe)?;
             let shared = dh.ok_or(Reason::InvalidKe)?.agree(public);
             Some(shared.map_err(|_| Reason::InvalidSyntax)?)
         }
@@ -393,7 +445,13 @@ fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, R
     Ok((suite, spi_out, shared, selectors))
 }
 
-fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notify<'_>, reason: Reason) {
+fn failed(
+    sa: &mut Sa,
+    env: &mut Env,
+    mut task: Box<CreateChild>,
+    notify: &Notify<'_>,
+    reason: Reason,
+) {
     if let (NotifyType::InvalidKePayload, Some(dh)) = (notify.kind, &task.dh) {
         task.refused.push(dh.group());
         let mut offered = env.config.esp_offers.iter().flat_map(|o| o.groups.iter());
@@ -431,7 +489,10 @@ fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
 
 fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
     env.because = reason;
-    let (wanted, again) = (env.config.startup == Startup::Start, env.now + env.config.retry.cap);
+    let (wanted, again) = (
+        env.config.startup == Startup::Start,
+        env.now + env.config.retry.cap,
+    );
     if let Some(established) = sa.established_mut() {
         established.retry_child = (wanted && established.children.is_empty()).then_some(again);
     }
@@ -445,7 +506,9 @@ pub(super) fn first_failed(sa: &mut Sa, env: &mut Env, reason: Reason) {
 /// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
 pub(super) fn recreate(sa: &mut Sa, env: &Env) {
     let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
-    let none_left = sa.established().is_some_and(|e| !e.children.iter().any(usable));
+    let none_left = sa
+        .established()
+        .is_some_and(|e| !e.children.iter().any(usable));
     let job = Job::CreateChild { rekeys: None };
     if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
         sa.window.queue.push_back(job);
@@ -511,8 +574,17 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         let low = nonce_i.min(&nonce_r[..]).to_vec();
         collide(sa, old, Rival { low, spi_in });
     }
-    let mut payloads = vec![Payload::Sa(vec![Proposal { spi: spi_in.into(), ..proposal }]), Payload::Nonce(&nonce_r)];
-    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke { group: dh.group().id(), data: dh.public() }));
+    let mut payloads = vec![
+        Payload::Sa(vec![Proposal {
+            spi: spi_in.into(),
+            ..proposal
+        }]),
+        Payload::Nonce(&nonce_r),
+    ];
+    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke {
+        group: dh.group().id(),
+        data: dh.public(),
+    }));
     payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
     sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
     Ok(())
@@ -530,7 +602,11 @@ fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
         // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
         let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
         let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
-        return if own && sa.ids.initiator { Err(Refusal::Temporary) } else { Ok(None) };
+        return if own && sa.ids.initiator {
+            Err(Refusal::Temporary)
+        } else {
+            Ok(None)
+        };
     };
     let children = sa.established_mut().map(|e| &mut e.children);
     let mut children = children.into_iter().flatten();
@@ -558,7 +634,10 @@ fn collide(sa: &mut Sa, old: u32, rival: Rival) {
 pub(super) fn switch(sa: &mut Sa, env: &mut Env, old_spi_in: u32, new_spi_in: u32) {
     if let Some(new) = find(sa, new_spi_in).filter(|new| !new.sending) {
         new.sending = true;
-        env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in });
+        env.out.push_back(Output::ChildRekeyed {
+            old_spi_in,
+            new_spi_in,
+        });
     }
 }
 
@@ -582,7 +661,9 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     children.remove(at);
     // What waited to be deleted need not be any more.
     let job = Job::DeleteChild { spi_in };
-    let heir = children.iter().find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
+    let heir = children
+        .iter()
+        .find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
     let heir = heir.map(|c| c.spi_in);
     sa.window.queue.retain(|queued| *queued != job);
     if let Some(heir) = heir {

@@ -74,7 +74,12 @@ impl Env {
         };
         let from = core::mem::replace(state, to);
         if from != to {
-            self.out.push_back(Output::State { sa, from, to, reason });
+            self.out.push_back(Output::State {
+                sa,
+                from,
+                to,
+                reason,
+            });
         }
     }
 
@@ -101,11 +106,24 @@ impl Env {
         self.noticed(exchange, message_id, response, true, None);
     }
 
-    pub fn received(&mut self, exchange: ExchangeType, message_id: u32, response: bool, notice: Option<Reason>) {
+    pub fn received(
+        &mut self,
+        exchange: ExchangeType,
+        message_id: u32,
+        response: bool,
+        notice: Option<Reason>,
+    ) {
         self.noticed(exchange, message_id, response, false, notice);
     }
 
-    fn noticed(&mut self, exchange: ExchangeType, message_id: u32, response: bool, sent: bool, notice: Option<Reason>) {
+    fn noticed(
+        &mut self,
+        exchange: ExchangeType,
+        message_id: u32,
+        response: bool,
+        sent: bool,
+        notice: Option<Reason>,
+    ) {
         let step = match (exchange, sent) {
             (ExchangeType::IkeSaInit, true) => Step::IkeSaInitSent,
             (ExchangeType::IkeSaInit, false) => Step::IkeSaInitReceived,
@@ -114,13 +132,20 @@ impl Env {
             (ExchangeType::CreateChildSa, true) => Step::CreateChildSaSent,
             (ExchangeType::CreateChildSa, false) => Step::CreateChildSaReceived,
             (ExchangeType::Informational | ExchangeType::Other(_), true) => Step::InformationalSent,
-            (ExchangeType::Informational | ExchangeType::Other(_), false) => Step::InformationalReceived,
+            (ExchangeType::Informational | ExchangeType::Other(_), false) => {
+                Step::InformationalReceived
+            }
         };
         self.step(step, message_id, response, notice);
     }
 
     pub fn step(&mut self, step: Step, message_id: u32, response: bool, notice: Option<Reason>) {
-        self.out.push_back(Output::Step { step, message_id, response, notice });
+        self.out.push_back(Output::Step {
+            step,
+            message_id,
+            response,
+            notice,
+        });
     }
 
     /// A fresh SPI for an IKE_SA; never zero (RFC 7296 section 2.6).

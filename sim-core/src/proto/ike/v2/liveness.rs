@@ -57,7 +57,12 @@ impl Sa {
     }
 
     fn timers(&self, env: &Env, with: &mut impl FnMut(Timer)) {
-        let timer = |kind, armed_at, due| Timer { due, kind, armed_at, child: 0 };
+        let timer = |kind, armed_at, due| Timer {
+            due,
+            kind,
+            armed_at,
+            child: 0,
+        };
         match &self.phase {
             Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) => {}
             Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
@@ -76,7 +81,10 @@ impl Sa {
                 with(timer(TimerKind::IkeLifetime, e.since, e.expires));
             }
             for child in &e.children {
-                let of_child = |kind, due| Timer { child: child.spi_in, ..timer(kind, child.born, due) };
+                let of_child = |kind, due| Timer {
+                    child: child.spi_in,
+                    ..timer(kind, child.born, due)
+                };
                 match child.phase {
                     ChildPhase::Up => {
                         with(of_child(TimerKind::ChildLifetime, child.expires));
@@ -108,16 +116,21 @@ impl Sa {
         let life = env.last_inbound.max(since);
         let dpd = &env.config.dpd;
         match (&self.window.outstanding, dpd.model) {
-            (Some(request), DpdModel::Timeout { timeout, base, .. }) if dpd.action != DpdAction::None => {
+            (Some(request), DpdModel::Timeout { timeout, base, .. })
+                if dpd.action != DpdAction::None =>
+            {
                 let from = match base {
                     DpdBase::LastPacket => life,
                     DpdBase::FirstFailedProbe => life.max(request.first_sent),
                 };
                 // A request that was sent after a long silence gets a chance.
-                let due = (from + timeout).max(request.first_sent + env.config.retransmission.first);
+                let due =
+                    (from + timeout).max(request.first_sent + env.config.retransmission.first);
                 (from, Some(due))
             }
-            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => (life, None),
+            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => {
+                (life, None)
+            }
         }
     }
 }

@@ -78,7 +78,14 @@ pub struct Peer {
 impl Peer {
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and jitter.
     /// Nothing happens until an input comes, not even with startup action *start*.
-    pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        local: IpAddr,
+        remote: IpAddr,
+        secrets: Rng,
+        timers: Rng,
+        now: Instant,
+    ) -> Self {
         Self {
             env: Env::new(config, (local, remote), (secrets, timers), now),
             sas: Vec::new(),
@@ -158,7 +165,11 @@ impl Peer {
         } else {
             self.wanted = true;
         }
-        if let Some(sa) = self.sas.iter_mut().find(|sa| sa.state() == SaState::Established) {
+        if let Some(sa) = self
+            .sas
+            .iter_mut()
+            .find(|sa| sa.state() == SaState::Established)
+        {
             let idle = self.env.state(SaKind::Child) == State::Down;
             let job = Job::CreateChild { rekeys: None };
             if idle && sa.window.outstanding.is_none() && sa.window.queue.is_empty() {
@@ -257,7 +268,11 @@ impl Peer {
         match found {
             Some(i) => self.deliver(i, &header, datagram),
             None if header.flags.response => self.env.ignored(DropReason::UnknownSpi),
-            None if init && header.spi_r == 0 && header.flags.initiator && header.message_id == 0 => {
+            None if init
+                && header.spi_r == 0
+                && header.flags.initiator
+                && header.message_id == 0 =>
+            {
                 self.admit(&header, datagram);
             }
             None => {
@@ -278,8 +293,12 @@ impl Peer {
 
     /// Answers a request outside of any IKE_SA, without protection.
     fn stray(&mut self, header: &Header, datagram: &Datagram, kind: NotifyType) {
-        let path =
-            sa::Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false };
+        let path = sa::Path {
+            local_port: datagram.local.1,
+            remote: datagram.remote,
+            local_nat: false,
+            remote_nat: false,
+        };
         init::refuse(&mut self.env, &init::stray_header(header), &path, kind, &[]);
     }
 
@@ -310,7 +329,9 @@ impl Peer {
         let action = transition(sa.state(), event(sa, header));
         let verdict = match action {
             Action::ReadInitResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
-                Phase::ExpectInitResponse(expect) => expect.read(sa, &mut self.env, header, datagram),
+                Phase::ExpectInitResponse(expect) => {
+                    expect.read(sa, &mut self.env, header, datagram)
+                }
                 other => Self::keep(sa, other),
             },
             Action::ReadAuthResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
@@ -325,7 +346,12 @@ impl Peer {
             Action::ReadResponse => self.read_response(i, id, exchange, datagram),
             Action::RepeatInit => self.repeat_init(i, &datagram),
             Action::Repeat => self.repeat(i, id, exchange, datagram),
-            Action::Ignore | Action::SendAgain | Action::Fail | Action::PeerDead | Action::Remove | Action::Delete => {
+            Action::Ignore
+            | Action::SendAgain
+            | Action::Fail
+            | Action::PeerDead
+            | Action::Remove
+            | Action::Delete => {
                 self.env.ignored(DropReason::UnexpectedMessage);
                 Verdict::Alive
             }
@@ -353,7 +379,8 @@ impl Peer {
     /// IKE_AUTH as responder, in two steps: what INITIAL_CONTACT says is done before the new SAs are made.
     fn authenticate(&mut self, i: usize, id: u32, datagram: Datagram) {
         let sa = &mut self.sas[i];
-        let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over) else {
+        let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over)
+        else {
             return;
         };
         // The initiator may have floated (RFC 7296 section 2.23). If the message is not its own, the path stays.
@@ -392,13 +419,22 @@ impl Peer {
             }
         }
         self.env.because = Reason::InitialContact;
-        self.sas.retain(|sa| !(sa.up && matches!(sa.phase, Phase::Over)));
+        self.sas
+            .retain(|sa| !(sa.up && matches!(sa.phase, Phase::Over)));
         self.settle();
     }
 
-    fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+    fn read_request(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        datagram: Datagram,
+    ) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram { remote, mut bytes, .. } = datagram;
+        let Datagram {
+            remote, mut bytes, ..
+        } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
             Ok(opened) => opened,
             Err(reason) => {
@@ -429,9 +465,17 @@ impl Peer {
         }
     }
 
-    fn read_response(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+    fn read_response(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        datagram: Datagram,
+    ) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram { remote, mut bytes, .. } = datagram;
+        let Datagram {
+            remote, mut bytes, ..
+        } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
             Ok(opened) => opened,
             Err(reason) => {
@@ -475,7 +519,13 @@ impl Peer {
         Verdict::Alive
     }
 
-    fn repeat(&mut self, i: usize, id: u32, exchange: ExchangeType, mut datagram: Datagram) -> Verdict {
+    fn repeat(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        mut datagram: Datagram,
+    ) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match (sa.open(&mut datagram.bytes), sa.window.stored().cloned()) {
             (Ok(_), Some(response)) => {
@@ -502,7 +552,12 @@ impl Peer {
 
     fn expire(&mut self, i: usize, timer: Timer) {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Timer { kind, armed_at, child, .. } = timer;
+        let Timer {
+            kind,
+            armed_at,
+            child,
+            ..
+        } = timer;
         // A lingering SA is over already; that it is forgotten at last is no news.
         if sa.state() != SaState::Lingering {
             let timer = kind;
@@ -514,8 +569,11 @@ impl Peer {
                     Some(request) => liveness::schedule(&env.config, &request.task),
                     None => return,
                 };
-                let due =
-                    sa.window.outstanding.as_mut().map(|request| request.expire(env.now, &schedule, &mut env.timers));
+                let due = sa
+                    .window
+                    .outstanding
+                    .as_mut()
+                    .map(|request| request.expire(env.now, &schedule, &mut env.timers));
                 match due {
                     Some(Due::SendAgain) | None => Event::RetransmitDue,
                     Some(Due::Exhausted) => Event::RetransmitExhausted,
@@ -586,7 +644,10 @@ impl Peer {
         let (begun, spi_i) = (self.sas[i].begun, self.sas[i].ids.spi_i);
         for j in 0..self.sas.len() {
             let other = &self.sas[j];
-            let Some(established) = other.established().filter(|_| j != i && !other.is_deleting()) else {
+            let Some(established) = other
+                .established()
+                .filter(|_| j != i && !other.is_deleting())
+            else {
                 continue;
             };
             if established.since <= begun {
@@ -651,7 +712,10 @@ impl Peer {
     /// The tunnel has lost an established IKE_SA: bring it up again, if that is wanted.
     fn after_loss(&mut self, reason: Reason, lived: Duration) {
         let busy = |sa: &Sa| sa.state() == SaState::Established || (sa.ids.initiator && !sa.up);
-        let busy = self.sas.iter().any(|sa| sa.state() != SaState::Lingering && busy(sa));
+        let busy = self
+            .sas
+            .iter()
+            .any(|sa| sa.state() != SaState::Lingering && busy(sa));
         if busy || reason == Reason::AdminDown {
             return;
         }
@@ -678,7 +742,9 @@ impl Peer {
     }
 
     fn children_down(&mut self, i: usize, reason: Reason) {
-        let children = self.sas[i].established_mut().map(|e| e.children.split_off(0));
+        let children = self.sas[i]
+            .established_mut()
+            .map(|e| e.children.split_off(0));
         for child in children.into_iter().flatten() {
             let spi_in = child.spi_in;
             self.env.out.push_back(Output::ChildDown { spi_in, reason });
@@ -690,7 +756,9 @@ impl Peer {
         let because = self.env.because;
         let rank = |sa: &Sa| match &sa.phase {
             Phase::Established(_) => 3,
-            Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) | Phase::ExpectAuthRequest(_) => 2,
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectAuthRequest(_) => 2,
             // Between two steps of the handshake.
             Phase::Over => 2,
             Phase::Deleting(_) => 1,
@@ -702,7 +770,12 @@ impl Peer {
             Some(1) => State::Deleting,
             Some(_) | None => State::Down,
         };
-        let children = || self.sas.iter().filter_map(Sa::established).flat_map(|e| &e.children);
+        let children = || {
+            self.sas
+                .iter()
+                .filter_map(Sa::established)
+                .flat_map(|e| &e.children)
+        };
         let child = if children().any(|c| c.phase == ChildPhase::Up) {
             State::Up
         } else if children().any(|c| c.phase == ChildPhase::Rekeying) {
@@ -712,7 +785,9 @@ impl Peer {
         } else {
             State::Down
         };
-        self.awaited = children().find(|c| !c.sending && c.phase == ChildPhase::Up).map(|c| c.spi_in);
+        self.awaited = children()
+            .find(|c| !c.sending && c.phase == ChildPhase::Up)
+            .map(|c| c.spi_in);
         if ike == State::Down {
             self.env.enter(SaKind::Child, child, because);
             self.env.enter(SaKind::Ike, ike, because);
