@@ -1,15 +1,17 @@
 //! What each command does.
 
 use schemars::schema_for;
+use sim_core::time::Instant;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Format};
-use crate::engine::{self, Taps};
+use crate::engine;
 use crate::failure::Failure;
 use crate::job::{self, RunJob};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
+use crate::taps::Taps;
 use crate::{Verdict, screen};
 
 /// Does what was typed.
@@ -23,23 +25,26 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
 }
 
 fn run(job: &RunJob) -> Result<Verdict, Failure> {
-    let plan = engine::plan(&job.question)?;
-    let out = job
-        .delivery
-        .as_ref()
-        .map(|delivery| OutputDirectory::prepare(&delivery.directory))
-        .transpose()?;
-    let mut taps = match (&out, &job.delivery) {
-        (Some(out), Some(delivery)) => Taps::into_directory(out, delivery, &plan)?,
-        _ => Taps::default(),
+    let scenario = engine::understand(&job.question)?;
+    let out = match &job.delivery {
+        Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
+        None => None,
     };
 
-    let mut progress = Progress::start(job.progress);
-    let outcome = engine::run(&plan, &mut taps, &mut |at, end| progress.at(at, end))?;
+    let mut taps = Taps::default();
+    let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);
+    let outcome = engine::run(
+        &scenario,
+        |world| match &out {
+            Some((delivery, out)) => taps.open(world, out, delivery),
+            None => Ok(Vec::new()),
+        },
+        &mut |at| progress.at(at),
+    )?;
     let pace = progress.finish(outcome.report.simulated_s.0);
 
-    if let Some(out) = out {
-        taps.close()?;
+    taps.close()?;
+    if let Some((_, out)) = out {
         out.report(&outcome)?;
         let place = out.deliver()?;
         if !job.answer_only {
@@ -54,17 +59,14 @@ fn run(job: &RunJob) -> Result<Verdict, Failure> {
     if job.verbose {
         screen::remark(pace);
     }
-    Ok(match outcome.report.all_held() {
-        true => Verdict::Held,
-        false => Verdict::Failed,
-    })
+    Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
 }
 
 /// Checks every file, also after one that is wrong.
 fn check(typed: &args::Check) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::Held;
     for file in &typed.files {
-        match job::read(file).and_then(|question| engine::plan(&question)) {
+        match job::read(file).and_then(|question| engine::understand(&question)) {
             Ok(_) if typed.loudness.quiet => {}
             Ok(_) => screen::answer(&format!("{}: ok\n", file.display()))?,
             Err(failure) => {
@@ -77,17 +79,16 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
 }
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
-    let plan = engine::plan(&job::question(&typed.question)?)?;
-    let story = engine::explain(&plan, typed.subject)?;
-    screen::answer(&story)?;
+    let scenario = engine::understand(&job::question(&typed.question)?)?;
+    screen::answer(&engine::explain(&scenario, typed.subject)?)?;
     Ok(Verdict::Held)
 }
 
 fn schema(of: Document) -> Result<Verdict, Failure> {
     let schema = match of {
-        Document::Scenario => engine::scenario_schema(),
-        Document::Report => schema_for!(Report).into(),
+        Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
+        Document::Report => schema_for!(Report),
     };
-    screen::answer(&format!("{schema:#}\n"))?;
+    screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)
 }

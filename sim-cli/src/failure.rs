@@ -1,10 +1,11 @@
 //! Why a question could not be answered, for a person.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use sim_scenarios::{Diagnostic as Mistake, Diagnostics};
 use thiserror::Error;
 
 /// Why there is no answer.
@@ -19,11 +20,8 @@ pub enum Failure {
         help: Option<String>,
     },
     /// The scenario is wrong, in one place or several.
-    #[error("the scenario cannot be run: {} {}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" })]
-    Malformed {
-        /// Each as a message of its own.
-        problems: Vec<Problem>,
-    },
+    #[error("{} mistakes", .0.iter().count())]
+    Malformed(Diagnostics),
     /// The answer cannot be written there.
     #[error("cannot write to {path}: {reason}")]
     Undeliverable {
@@ -41,20 +39,34 @@ pub enum Failure {
     },
 }
 
-/// One thing that is wrong with a scenario, with its place.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{message}")]
-pub struct Problem {
-    /// The file, or `--set` for a change on the command line.
-    pub file: String,
-    /// Its text.
-    pub text: Arc<str>,
-    /// Which octets of the text.
-    pub span: std::ops::Range<usize>,
-    /// What is wrong and what was expected.
-    pub message: String,
-    /// How to put it right.
-    pub help: Option<String>,
+/// One mistake in a scenario, in the shape that miette draws.
+#[derive(Debug, Error)]
+#[error("{}", mistake.message)]
+pub struct Shown<'a> {
+    mistake: &'a Mistake,
+    text: NamedSource<String>,
+}
+
+impl<'a> From<&'a Mistake> for Shown<'a> {
+    fn from(mistake: &'a Mistake) -> Self {
+        let text = NamedSource::new(&mistake.file, mistake.text.to_string());
+        Self { mistake, text }
+    }
+}
+
+impl Diagnostic for Shown<'_> {
+    fn help<'b>(&'b self) -> Option<Box<dyn Display + 'b>> {
+        self.mistake.help.as_ref().map(|help| Box::new(help) as Box<dyn Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.text)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = SourceSpan::from(self.mistake.span.clone());
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, span))))
+    }
 }
 
 impl Failure {
@@ -66,25 +78,17 @@ impl Failure {
             io::ErrorKind::InvalidData => Some("a scenario is UTF-8 text".into()),
             _ => None,
         };
-        Self::Unreadable {
-            path: path.display().to_string(),
-            error: plain_reason(error),
-            help,
-        }
+        Self::Unreadable { path: path.display().to_string(), error: plain_reason(error), help }
     }
 
     /// A place that cannot be written to.
     pub fn undeliverable(path: &Path, error: &io::Error) -> Self {
-        Self::Undeliverable {
-            path: path.display().to_string(),
-            reason: plain_reason(error),
-            help: None,
-        }
+        Self::Undeliverable { path: path.display().to_string(), reason: plain_reason(error), help: None }
     }
 }
 
 /// The reason without the number that Rust puts behind it.
-fn plain_reason(error: &io::Error) -> String {
+pub fn plain_reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((reason, _)) => reason.to_lowercase(),
@@ -108,30 +112,4 @@ fn neighbour(path: &Path) -> Option<String> {
         .filter(|(distance, _)| *distance <= wanted.chars().count() / 3)?;
     let near = path.with_file_name(near.1);
     Some(format!("did you mean {}?", near.display()))
-}
-
-impl Diagnostic for Problem {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.help
-            .as_ref()
-            .map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        None
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = SourceSpan::from(self.span.clone());
-        let label = LabeledSpan::new_primary_with_span(Some("here".into()), span);
-        Some(Box::new(std::iter::once(label)))
-    }
-}
-
-impl Problem {
-    /// The problem with the text it is in, ready to be shown.
-    pub fn into_report(self) -> miette::Report {
-        let source = NamedSource::new(&self.file, self.text.to_string());
-        miette::Report::new(self).with_source_code(source)
-    }
 }

@@ -53,9 +53,7 @@ impl RunJob {
 pub fn question(typed: &args::Question) -> Result<Question, Failure> {
     let mut question = read(&typed.file)?;
     question.changes.clone_from(&typed.changes);
-    question
-        .changes
-        .extend(typed.seed.map(|seed| format!("seed={seed}")));
+    question.changes.extend(typed.seed.map(|seed| format!("seed={seed}")));
     Ok(question)
 }
 
@@ -63,19 +61,11 @@ pub fn question(typed: &args::Question) -> Result<Question, Failure> {
 pub fn read(path: &Path) -> Result<Question, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
     let directory = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    Ok(Question {
-        name: path.display().to_string(),
-        directory,
-        text,
-        changes: Vec::new(),
-    })
+    Ok(Question { name: path.display().to_string(), directory, text, changes: Vec::new() })
 }
 
 /// The terminal's width within reason, and styles: anstream takes them out where nobody wants them.
 fn layout() -> Layout {
     let width = terminal_size::terminal_size().map(|(width, _)| width.0.clamp(80, 120));
-    Layout {
-        width: width.unwrap_or(Layout::default().width),
-        styled: true,
-    }
+    Layout { width: width.unwrap_or(Layout::default().width), styled: true }
 }

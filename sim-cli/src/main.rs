@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod screen;
 mod secrets;
+mod taps;
 
 use std::process::ExitCode;
 

@@ -51,16 +51,16 @@ impl OutputDirectory {
         Ok(Self { target, partial })
     }
 
+    /// Where a file of the answer will be.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.target.join(name)
+    }
+
     /// A new file of the answer, to be written while the world runs.
     pub fn create(&self, name: &str) -> Result<BufWriter<File>, Failure> {
         File::create(self.partial.path().join(name))
             .map(BufWriter::new)
-            .map_err(|error| Failure::undeliverable(&self.target.join(name), &error))
-    }
-
-    /// The capture of a link; its name becomes a file name.
-    pub fn capture(&self, link: &str) -> Result<BufWriter<File>, Failure> {
-        self.create(&format!("{}.{CAPTURE}", file_name(link)))
+            .map_err(|error| Failure::undeliverable(&self.place(name), &error))
     }
 
     /// Writes the report in its three forms.
@@ -73,7 +73,7 @@ impl OutputDirectory {
             let mut file = self.create(name)?;
             file.write_all(text.as_bytes())
                 .and_then(|()| file.flush())
-                .map_err(|error| Failure::undeliverable(&self.target.join(name), &error))?;
+                .map_err(|error| Failure::undeliverable(&self.place(name), &error))?;
         }
         Ok(())
     }
@@ -90,10 +90,7 @@ impl OutputDirectory {
         // Somebody may have put a file of his own there meanwhile.
         refuse_what_is_not_ours(&target)?;
         let parent = target.parent().unwrap_or(Path::new("."));
-        let aside = tempfile::Builder::new()
-            .prefix(".vpnsim-old-")
-            .tempdir_in(parent)
-            .map_err(failed)?;
+        let aside = tempfile::Builder::new().prefix(".vpnsim-old-").tempdir_in(parent).map_err(failed)?;
         let old = aside.path().join("old");
         fs::rename(&target, &old).map_err(failed)?;
         let partial = partial.keep();
@@ -134,10 +131,7 @@ fn refuse_what_is_not_ours(target: &Path) -> Result<(), Failure> {
     }
     match names.iter().min() {
         None => Ok(()),
-        Some(name) => Err(refusal(
-            target,
-            &format!("it holds {name}, which no answer of vpnsim does"),
-        )),
+        Some(name) => Err(refusal(target, &format!("it holds {name}, which no answer of vpnsim does"))),
     }
 }
 
@@ -157,17 +151,11 @@ fn is_ours(name: &OsStr) -> bool {
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
 }
 
-/// A link's name as a file name: what is neither letter, digit, dash nor underscore becomes an underscore.
-fn file_name(link: &str) -> String {
-    link.chars()
-        .map(|c| {
-            if c.is_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+/// The name of a link's capture: what is neither letter, digit nor dash becomes an underscore.
+pub fn capture_name(link: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = link.chars().map(plain).collect();
+    format!("{name}.{CAPTURE}")
 }
 
 /// A temporary directory is private; an answer is as public as the process's other files. Its keys are simulated.
@@ -192,10 +180,8 @@ mod tests {
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(directory)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -214,11 +200,7 @@ mod tests {
         write(&out, EVENTS, "{}\n");
         assert!(!target.exists());
         drop(out);
-        assert_eq!(
-            names(home.path()),
-            [""; 0],
-            "an abandoned answer leaves nothing"
-        );
+        assert_eq!(names(home.path()), [""; 0], "an abandoned answer leaves nothing");
 
         let out = OutputDirectory::prepare(&target).unwrap();
         write(&out, EVENTS, "{}\n");
@@ -246,18 +228,11 @@ mod tests {
     fn what_is_not_ours_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("thesis.tex"), "years").unwrap();
-        let error = OutputDirectory::prepare(home.path())
-            .unwrap_err()
-            .to_string();
+        let error = OutputDirectory::prepare(home.path()).unwrap_err().to_string();
         assert!(error.contains("thesis.tex"), "{error}");
 
         let file = home.path().join("thesis.tex");
-        assert!(
-            OutputDirectory::prepare(&file)
-                .unwrap_err()
-                .to_string()
-                .contains("is a file")
-        );
+        assert!(OutputDirectory::prepare(&file).unwrap_err().to_string().contains("is a file"));
         assert!(OutputDirectory::prepare(Path::new("/")).is_err());
 
         let late = home.path().join("late");
@@ -271,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_link_cannot_lead_its_capture_astray() {
-        assert_eq!(file_name("../path a/b"), "___path_a_b");
-        assert_eq!(file_name("path-a"), "path-a");
+        assert_eq!(capture_name("../path a/b"), "___path_a_b.pcapng");
+        assert_eq!(capture_name("path-a"), "path-a.pcapng");
     }
 }

@@ -12,29 +12,25 @@ const PATIENCE_MS: u128 = 700;
 #[derive(Debug)]
 pub struct Progress {
     began: WallInstant,
+    end: Instant,
     bar: Option<ProgressBar>,
     wanted: bool,
 }
 
 impl Progress {
     /// Begins to watch; the bar comes only if `wanted` and the run is long.
-    pub fn start(wanted: bool) -> Self {
-        Self {
-            began: now(),
-            bar: None,
-            wanted,
-        }
+    pub fn start(wanted: bool, end: Instant) -> Self {
+        Self { began: now(), end, bar: None, wanted }
     }
 
-    /// The world is at `at` of `end`. May be called often.
-    pub fn at(&mut self, at: Instant, end: Instant) {
+    /// The world is at `at`. May be called often.
+    pub fn at(&mut self, at: Instant) {
         if !self.wanted || (self.bar.is_none() && self.began.elapsed().as_millis() < PATIENCE_MS) {
             return;
         }
         let millis = |instant: Instant| instant.as_nanos() / 1_000_000;
         let bar = self.bar.get_or_insert_with(|| {
-            let bar =
-                ProgressBar::with_draw_target(Some(millis(end)), ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(Some(millis(self.end)), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
@@ -53,10 +49,7 @@ impl Progress {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the wall clock measures the simulator, never the world"
-)]
+#[expect(clippy::disallowed_methods, reason = "the wall clock measures the simulator, never the world")]
 fn now() -> WallInstant {
     WallInstant::now()
 }

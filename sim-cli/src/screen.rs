@@ -7,7 +7,7 @@ use std::path::Path;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use crate::bug::Bug;
-use crate::failure::Failure;
+use crate::failure::{Failure, Shown};
 
 /// Prints an answer. Colours go only to a terminal that wants them.
 pub fn answer(text: &str) -> Result<(), Failure> {
@@ -26,21 +26,31 @@ pub fn remark(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Prints why there is no answer: each mistake of a scenario for itself.
+/// Prints why there is no answer, each mistake of a scenario for itself: framed on a terminal, plain in a pipe or file.
 pub fn complain(failure: &Failure) {
     let mut out = anstream::stderr().lock();
-    if let Failure::Malformed { problems } = failure {
-        for problem in problems {
-            let report = problem.clone().into_report();
-            let _ = writeln!(out, "{}", drawn(report.as_ref()));
+    let on_terminal = io::stderr().is_terminal();
+    let _ = match failure {
+        Failure::Malformed(mistakes) if on_terminal => {
+            mistakes.iter().try_for_each(|mistake| writeln!(out, "{}", framed(&Shown::from(mistake))))
         }
+        Failure::Malformed(mistakes) => write!(out, "{mistakes}"),
+        _ if on_terminal => writeln!(out, "{}", framed(failure)),
+        _ => match failure.help() {
+            Some(help) => writeln!(out, "error: {failure}\n = help: {help}"),
+            None => writeln!(out, "error: {failure}"),
+        },
+    };
+    if let Failure::Malformed(mistakes) = failure
+        && mistakes.iter().count() > 1
+    {
+        let _ = writeln!(out, "\nerror: {failure}");
     }
-    let _ = writeln!(out, "{}", drawn(failure));
 }
 
 /// Says that the simulator is wrong, and asks for what is needed to find out why.
 pub fn confess(bug: &Bug) {
-    let command: Vec<String> = std::env::args().collect();
+    let command: Vec<String> = std::env::args().map(without_key).collect();
     let mut out = anstream::stderr().lock();
     let _ = writeln!(
         out,
@@ -58,21 +68,32 @@ pub fn confess(bug: &Bug) {
     }
 }
 
-/// A picture with frames and colours on a terminal, plain ASCII in a pipe or file.
-fn drawn(diagnostic: &dyn Diagnostic) -> String {
-    let (theme, width) = match io::stderr().is_terminal() {
-        true => (GraphicalTheme::unicode(), None),
-        false => (GraphicalTheme::none(), Some(100)),
-    };
-    let width = width.unwrap_or_else(|| {
-        terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
-    });
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(width)
-        .with_links(false);
+/// An argument, with a pre-shared key that it sets blotted out.
+fn without_key(argument: String) -> String {
+    match argument.split_once("pre_shared_key=") {
+        Some((before, _)) => format!("{before}pre_shared_key=***"),
+        None => argument,
+    }
+}
+
+fn framed(diagnostic: &dyn Diagnostic) -> String {
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(width).with_links(false);
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
         Ok(()) => text,
         Err(_) => diagnostic.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_report_holds_no_key() {
+        let argument = "connections.vpn.tunnels.a.pre_shared_key=correct.horse";
+        assert_eq!(without_key(argument.into()), "connections.vpn.tunnels.a.pre_shared_key=***");
+        assert_eq!(without_key("--pcap".into()), "--pcap");
     }
 }

@@ -5,54 +5,42 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where secrets of one scenario are looked for.
+use sim_scenarios::Secrets;
+
+use crate::failure;
+
+/// Where the keys of one scenario are looked for.
 #[derive(Clone, Debug)]
-pub struct Secrets {
+pub struct Keys {
     /// Relative file names count from the scenario's directory.
     directory: PathBuf,
 }
 
-impl Secrets {
-    /// The secrets of a scenario in this directory.
+impl Keys {
+    /// The keys of a scenario in this directory.
     pub fn beside(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_path_buf(),
-        }
+        Self { directory: directory.to_path_buf() }
     }
+}
 
-    /// The first line of a file, without its line end.
-    ///
-    /// # Errors
-    /// Why it cannot be had, in words that complete "the key ...".
-    pub fn file(&self, name: &str) -> Result<String, String> {
-        let path = self.directory.join(name);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot be read from {}: {error}", path.display()))?;
+impl Secrets for Keys {
+    /// The only line of a file, without its line end.
+    fn file(&self, name: &str) -> Result<String, String> {
+        let text = std::fs::read_to_string(self.directory.join(name)).map_err(|error| failure::plain_reason(&error))?;
         let mut lines = text.lines();
         match (lines.next(), lines.next()) {
             (Some(key), None) if !key.is_empty() => Ok(key.to_owned()),
-            (None | Some(""), None) => Err(format!("file {} is empty", path.display())),
-            _ => Err(format!("file {} has more than one line", path.display())),
+            (None | Some(""), None) => Err("it is empty".into()),
+            _ => Err("it has more than one line".into()),
         }
     }
 
-    /// The value of an environment variable.
-    ///
-    /// # Errors
-    /// Why it cannot be had, in words that complete "the key ...".
-    pub fn variable(&self, name: &str) -> Result<String, String> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place where a secret comes from outside"
-        )]
+    fn environment(&self, name: &str) -> Result<String, String> {
+        #[expect(clippy::disallowed_methods, reason = "the one place where a secret comes from outside")]
         let value = std::env::var(name);
         value.map_err(|error| match error {
-            std::env::VarError::NotPresent => {
-                format!("is not set: environment variable {name} is missing")
-            }
-            std::env::VarError::NotUnicode(_) => {
-                format!("is not text: environment variable {name} is not UTF-8")
-            }
+            std::env::VarError::NotPresent => "it is not set".into(),
+            std::env::VarError::NotUnicode(_) => "it is not UTF-8".into(),
         })
     }
 }
@@ -64,28 +52,22 @@ mod tests {
     #[test]
     fn a_key_file_has_one_line() {
         let directory = tempfile::tempdir().unwrap();
-        let secrets = Secrets::beside(directory.path());
+        let keys = Keys::beside(directory.path());
         let with = |text: &str| {
             std::fs::write(directory.path().join("key"), text).unwrap();
-            secrets.file("key")
+            keys.file("key")
         };
         assert_eq!(with("correct.horse\n").unwrap(), "correct.horse");
         assert_eq!(with("correct.horse\r\n").unwrap(), "correct.horse");
-        assert!(with("").unwrap_err().contains("is empty"));
-        assert!(with("\n").unwrap_err().contains("is empty"));
-        let two = with("correct.horse\nbattery.staple\n").unwrap_err();
-        assert!(
-            two.contains("more than one line") && !two.contains("horse"),
-            "{two}"
-        );
-        assert!(secrets.file("none").unwrap_err().contains("cannot be read"));
+        assert_eq!(with("").unwrap_err(), "it is empty");
+        assert_eq!(with("\n").unwrap_err(), "it is empty");
+        assert_eq!(with("correct.horse\nbattery.staple\n").unwrap_err(), "it has more than one line");
+        assert_eq!(keys.file("none").unwrap_err(), "no such file or directory");
     }
 
     #[test]
-    fn a_missing_variable_is_named() {
-        let error = Secrets::beside(Path::new("."))
-            .variable("VPNSIM_NO_SUCH_KEY")
-            .unwrap_err();
-        assert!(error.contains("VPNSIM_NO_SUCH_KEY"), "{error}");
+    fn a_variable_that_is_not_set_is_no_key() {
+        let keys = Keys::beside(Path::new("."));
+        assert_eq!(keys.environment("VPNSIM_NO_SUCH_KEY").unwrap_err(), "it is not set");
     }
 }

@@ -111,3 +111,57 @@ fn a_broken_pipe_is_no_error() {
     assert_eq!(done.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&done.stderr), "");
 }
+
+#[test]
+fn the_scenario_language_has_a_schema() {
+    let done = vpnsim(empty().path()).arg("schema").assert().code(0);
+    let schema: serde_json::Value = serde_json::from_str(&stdout(&done)).unwrap();
+    for setting in ["nodes", "links", "connections", "probes", "faults", "expect", "control"] {
+        assert!(schema["properties"][setting].is_object(), "{setting}");
+    }
+}
+
+/// A scenario of the library.
+fn library(name: &str) -> String {
+    format!("{}/../scenarios/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_good_scenario_checks_out() {
+    let file = library("active_passive.ron");
+    let done = vpnsim(empty().path()).args(["check", &file]).assert().code(0);
+    assert_eq!(stdout(&done), format!("{file}: ok\n"));
+    let done = vpnsim(empty().path()).args(["check", "-q", &file]).assert().code(0);
+    assert_eq!(stdout(&done) + &stderr(&done), "");
+}
+
+#[test]
+fn one_bad_file_does_not_hide_the_others() {
+    let home = empty();
+    let text = fs::read_to_string(library("active_passive.ron")).unwrap();
+    fs::write(home.path().join("bad.ron"), text.replace("vpc: \"vpc\",", "vpc: \"vpcc\",")).unwrap();
+    fs::write(home.path().join("good.ron"), text).unwrap();
+    let done = vpnsim(home.path()).args(["check", "bad.ron", "good.ron"]).assert().code(2);
+    assert_eq!(stdout(&done), "good.ron: ok\n");
+    insta::assert_snapshot!("one_bad_file", stderr(&done));
+}
+
+#[test]
+fn a_bad_change_is_shown_in_the_change() {
+    let file = library("active_passive.ron");
+    let line = ["run", &file, "--set", "connections.vpn.tunnels.a.dpd_timeot=60s"];
+    let done = vpnsim(empty().path()).args(line).assert().code(2);
+    insta::assert_snapshot!("bad_change", stderr(&done));
+    assert_eq!(stdout(&done), "");
+}
+
+#[test]
+fn a_foreign_directory_is_refused_before_the_run() {
+    let home = empty();
+    fs::write(home.path().join("thesis.tex"), "years").unwrap();
+    let file = library("active_passive.ron");
+    let done = vpnsim(home.path()).args(["run", &file, "--out", "."]).assert().code(2);
+    let said = stderr(&done).replace(&home.path().canonicalize().unwrap().display().to_string(), "HOME");
+    insta::assert_snapshot!("foreign_directory", said);
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+}

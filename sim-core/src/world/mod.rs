@@ -345,6 +345,11 @@ impl World {
         &self.links[link.index()].name
     }
 
+    /// All faults, by id.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
     /// Name of a fault.
     pub fn fault(&self, fault: FaultId) -> &Fault {
         &self.faults[fault.index()]

@@ -29,13 +29,7 @@ impl Quantiles {
     pub fn of(mut sample: Vec<Duration>) -> Option<Self> {
         sample.sort_unstable();
         let rank = |percent: usize| sample[(sample.len() * percent).div_ceil(100) - 1];
-        Some(Self {
-            min: *sample.first()?,
-            p50: rank(50),
-            p90: rank(90),
-            p99: rank(99),
-            max: *sample.last()?,
-        })
+        Some(Self { min: *sample.first()?, p50: rank(50), p90: rank(90), p99: rank(99), max: *sample.last()? })
     }
 }
 
@@ -55,8 +49,7 @@ impl Tally {
     pub fn of(log: &StreamLog, direction: Direction) -> Self {
         let mut tally = Self::default();
         for probe in &log.probes {
-            let entered =
-                direction != Direction::Reverse || matches!(probe.request, Fate::Arrived { .. });
+            let entered = direction != Direction::Reverse || matches!(probe.request, Fate::Arrived { .. });
             tally.sent += u64::from(entered);
             match direction.judge(probe) {
                 Fate::Pending => {}
@@ -93,10 +86,7 @@ pub fn delay(probe: &Probe, direction: Direction) -> Option<Duration> {
 
 /// The delays of all probes of a direction that arrived, in order of sending.
 pub fn delays(log: &StreamLog, direction: Direction) -> Vec<Duration> {
-    log.probes
-        .iter()
-        .filter_map(|p| delay(p, direction))
-        .collect()
+    log.probes.iter().filter_map(|p| delay(p, direction)).collect()
 }
 
 /// The delay variation between neighbours of a direction that both arrived, in order of sending.
@@ -124,10 +114,7 @@ mod tests {
     fn quantiles_are_values_that_occurred() {
         let q = Quantiles::of((1..=200).rev().map(ms).collect()).unwrap();
         // Nearest rank by definition: the 100th, 180th and 198th of 200 values.
-        assert_eq!(
-            (q.min, q.p50, q.p90, q.p99, q.max),
-            (ms(1), ms(100), ms(180), ms(198), ms(200))
-        );
+        assert_eq!((q.min, q.p50, q.p90, q.p99, q.max), (ms(1), ms(100), ms(180), ms(198), ms(200)));
         let one = Quantiles::of(vec![ms(7)]).unwrap();
         assert_eq!((one.min, one.p50, one.max), (ms(7), ms(7), ms(7)));
         assert_eq!(Quantiles::of(Vec::new()), None);
@@ -136,10 +123,7 @@ mod tests {
     #[test]
     fn jitter_skips_pairs_with_a_lost_probe() {
         let mut log = StreamLog::new("p", ms(100), true);
-        for (seq, delay) in [Some(10), Some(13), None, Some(11), Some(10)]
-            .into_iter()
-            .enumerate()
-        {
+        for (seq, delay) in [Some(10), Some(13), None, Some(11), Some(10)].into_iter().enumerate() {
             let sent = Instant::START + ms(100 * seq as u64);
             log.sent(sent);
             match delay {
@@ -148,10 +132,7 @@ mod tests {
             }
         }
         assert_eq!(jitter(&log, Direction::Forward), [ms(3), ms(1)]);
-        assert_eq!(
-            delays(&log, Direction::Forward),
-            [ms(10), ms(13), ms(11), ms(10)]
-        );
+        assert_eq!(delays(&log, Direction::Forward), [ms(10), ms(13), ms(11), ms(10)]);
         let tally = Tally::of(&log, Direction::Forward);
         assert_eq!((tally.sent, tally.received, tally.lost), (5, 4, 1));
         assert_eq!(tally.loss(), 0.2);

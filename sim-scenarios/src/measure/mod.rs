@@ -213,20 +213,12 @@ pub fn convergence(observed: &Observed, causes: &dyn Causes) -> Vec<Convergence>
         let Some(struck) = observed.faults.get(fault.0) else {
             continue;
         };
-        let (settled, changes) = groups
-            .entry((fault, change.node.clone(), change.prefix.clone()))
-            .or_default();
+        let (settled, changes) = groups.entry((fault, change.node.clone(), change.prefix.clone())).or_default();
         *settled = (*settled).max(change.at.since(struck.at));
         *changes += 1;
     }
     groups
         .into_iter()
-        .map(|((fault, node, prefix), (settled, changes))| Convergence {
-            fault,
-            node,
-            prefix,
-            settled,
-            changes,
-        })
+        .map(|((fault, node, prefix), (settled, changes))| Convergence { fault, node, prefix, settled, changes })
         .collect()
 }

@@ -141,31 +141,17 @@ impl Direction {
 impl StreamLog {
     /// A stream that has sent nothing yet, with the usual [`MIN_LOST`].
     pub fn new(name: impl Into<String>, interval: Duration, echo: bool) -> Self {
-        Self {
-            name: name.into(),
-            interval,
-            echo,
-            min_lost: MIN_LOST,
-            probes: Vec::new(),
-        }
+        Self { name: name.into(), interval, echo, min_lost: MIN_LOST, probes: Vec::new() }
     }
 
     /// The directions in which this stream can be judged.
     pub fn directions(&self) -> &'static [Direction] {
-        if self.echo {
-            &[Direction::Forward, Direction::Reverse, Direction::RoundTrip]
-        } else {
-            &[Direction::Forward]
-        }
+        if self.echo { &[Direction::Forward, Direction::Reverse, Direction::RoundTrip] } else { &[Direction::Forward] }
     }
 
     /// The next probe was sent. Sequence numbers count from 0 in order of sending.
     pub fn sent(&mut self, at: Instant) {
-        self.probes.push(Probe {
-            sent_at: at,
-            request: Fate::Pending,
-            reply: Fate::Pending,
-        });
+        self.probes.push(Probe { sent_at: at, request: Fate::Pending, reply: Fate::Pending });
     }
 
     /// A copy of a request or reply arrived. The first arrival counts, even after another copy was dropped.
@@ -190,11 +176,7 @@ impl StreamLog {
 
     fn fate_mut(&mut self, seq: u32, reply: bool) -> Option<&mut Fate> {
         let probe = self.probes.get_mut(seq as usize)?;
-        Some(if reply {
-            &mut probe.reply
-        } else {
-            &mut probe.request
-        })
+        Some(if reply { &mut probe.reply } else { &mut probe.request })
     }
 }
 
@@ -252,18 +234,10 @@ pub fn taken(log: &StreamLog, causes: &dyn Causes) -> BTreeMap<FaultIndex, u64> 
 
 /// The outage that decides how long a fault hurt: of those it owns the one that ended last, and of several such the one
 /// whose ending packet arrived last. An outage that never ended decides before all others.
-pub fn decisive<'a>(
-    outages: impl Iterator<Item = &'a Outage>,
-    fault: FaultIndex,
-) -> Option<&'a Outage> {
+pub fn decisive<'a>(outages: impl Iterator<Item = &'a Outage>, fault: FaultIndex) -> Option<&'a Outage> {
     outages
         .filter(|outage| outage.fault == Some(fault))
-        .max_by_key(|outage| {
-            (
-                outage.end.unwrap_or(Instant::NEVER),
-                outage.recovered_at.unwrap_or(Instant::NEVER),
-            )
-        })
+        .max_by_key(|outage| (outage.end.unwrap_or(Instant::NEVER), outage.recovered_at.unwrap_or(Instant::NEVER)))
 }
 
 /// A run of lost probes under construction.
@@ -344,10 +318,7 @@ mod tests {
 
     fn spans(story: &str, direction: Direction) -> Vec<(u64, Option<u64>, u64)> {
         let secs = |at: Instant| at.as_nanos() / 1_000_000_000;
-        outages(&log(story), direction, &OneFault)
-            .iter()
-            .map(|o| (secs(o.start), o.end.map(secs), o.lost))
-            .collect()
+        outages(&log(story), direction, &OneFault).iter().map(|o| (secs(o.start), o.end.map(secs), o.lost)).collect()
     }
 
     #[test]
@@ -358,11 +329,7 @@ mod tests {
             [(2, Some(5), 3)],
             "from the send time of the first lost to that of the next that arrived"
         );
-        assert_eq!(
-            spans("qq.qq.", Direction::Forward),
-            [],
-            "an answer between them breaks the run"
-        );
+        assert_eq!(spans("qq.qq.", Direction::Forward), [], "an answer between them breaks the run");
     }
 
     #[test]
@@ -386,11 +353,7 @@ mod tests {
         // The reverse path comes back later: replies to 6, 7 are still lost.
         let story = ".rqqqqrr..";
         assert_eq!(spans(story, Direction::Forward), [(2, Some(6), 4)]);
-        assert_eq!(
-            spans(story, Direction::Reverse),
-            [(1, Some(8), 3)],
-            "lost requests neither count nor interrupt"
-        );
+        assert_eq!(spans(story, Direction::Reverse), [(1, Some(8), 3)], "lost requests neither count nor interrupt");
         assert_eq!(spans(story, Direction::RoundTrip), [(1, Some(8), 7)]);
     }
 
@@ -409,10 +372,7 @@ mod tests {
     #[test]
     fn a_dark_outage_lasts_until_the_end_of_the_run() {
         let found = outages(&log("..qqqq"), Direction::Forward, &OneFault);
-        assert_eq!(
-            found[0].duration(Instant::from_secs(6)),
-            Duration::from_secs(4)
-        );
+        assert_eq!(found[0].duration(Instant::from_secs(6)), Duration::from_secs(4));
         assert_eq!(found[0].recovered_by, None);
     }
 
@@ -420,11 +380,7 @@ mod tests {
     fn the_fault_that_began_the_darkness_owns_it() {
         let owner = |story| outages(&log(story), Direction::Forward, &OneFault)[0].fault;
         assert_eq!(owner("..qqq.."), Some(FaultIndex(0)));
-        assert_eq!(
-            owner(".cqqq.."),
-            Some(FaultIndex(0)),
-            "a loss by chance just before"
-        );
+        assert_eq!(owner(".cqqq.."), Some(FaultIndex(0)), "a loss by chance just before");
         assert_eq!(owner("..ccc.."), None, "three losses by chance");
     }
 
@@ -442,13 +398,7 @@ mod tests {
         let mut log = log("..q..");
         log.arrived(2, false, Instant::from_secs(3), RecordId(70));
         log.lost(2, false, FAULT);
-        assert_eq!(
-            log.probes[2].request,
-            Fate::Arrived {
-                at: Instant::from_secs(3),
-                enabler: RecordId(70)
-            }
-        );
+        assert_eq!(log.probes[2].request, Fate::Arrived { at: Instant::from_secs(3), enabler: RecordId(70) });
         log.arrived(99, false, Instant::from_secs(3), RecordId(70));
     }
 
@@ -456,11 +406,7 @@ mod tests {
     fn the_outage_that_ends_last_decides() {
         let story = ".rqqqqrr..";
         let log = log(story);
-        let all: Vec<_> = log
-            .directions()
-            .iter()
-            .flat_map(|d| outages(&log, *d, &OneFault))
-            .collect();
+        let all: Vec<_> = log.directions().iter().flat_map(|d| outages(&log, *d, &OneFault)).collect();
         let decisive = decisive(all.iter(), FaultIndex(0)).unwrap();
         assert_eq!(decisive.end, Some(Instant::from_secs(8)));
         assert_eq!(decisive.recovered_by, Some(RecordId(61)));

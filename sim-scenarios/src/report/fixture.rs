@@ -8,8 +8,7 @@ use sim_core::time::{Duration, Instant};
 use super::{Identity, Outcome, build};
 use crate::measure::outage::StreamLog;
 use crate::measure::{
-    Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step,
-    StepKind, Transition,
+    Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step, StepKind, Transition,
 };
 
 const DARK: FaultIndex = FaultIndex(0);
@@ -54,57 +53,15 @@ impl Causes for Ladder {
             assumption: None,
         };
         vec![
-            step(
-                60_000,
-                "internet-a",
-                StepKind::Fault,
-                "path-a-dark",
-                "blackhole",
-                0,
-            ),
-            step(
-                67_900,
-                "internet-a",
-                StepKind::PacketDropped,
-                "bgp tunnel-a KEEPALIVE",
-                "blackhole",
-                0,
-            ),
-            step(
-                87_900,
-                "vpn-a",
-                StepKind::TimerExpired,
-                "bgp tunnel-a",
-                "hold_timer",
-                27_900,
-            ),
-            step(
-                87_900,
-                "vpn-a",
-                StepKind::SessionChanged,
-                "bgp tunnel-a",
-                "hold_timer_expired",
-                0,
-            ),
+            step(60_000, "internet-a", StepKind::Fault, "path-a-dark", "blackhole", 0),
+            step(67_900, "internet-a", StepKind::PacketDropped, "bgp tunnel-a KEEPALIVE", "blackhole", 0),
+            step(87_900, "vpn-a", StepKind::TimerExpired, "bgp tunnel-a", "hold_timer", 27_900),
+            step(87_900, "vpn-a", StepKind::SessionChanged, "bgp tunnel-a", "hold_timer_expired", 0),
             Step {
                 assumption: Some(assumption),
-                ..step(
-                    88_900,
-                    "vgw",
-                    StepKind::RouteChanged,
-                    "10.0.0.0/16 via tunnel-b",
-                    "session_down",
-                    1_000,
-                )
+                ..step(88_900, "vgw", StepKind::RouteChanged, "10.0.0.0/16 via tunnel-b", "session_down", 1_000)
             },
-            step(
-                88_931,
-                "office",
-                StepKind::ProbeArrived,
-                "office-to-app",
-                "",
-                31,
-            ),
+            step(88_931, "office", StepKind::ProbeArrived, "office-to-app", "", 31),
         ]
     }
 }
@@ -136,11 +93,7 @@ fn probe_log() -> StreamLog {
             120_000 => log.lost(seq, false, RecordId(95)),
             _ => {
                 log.arrived(seq, false, arrival, enabler);
-                let enabler = if (88_885..180_000).contains(&sent) {
-                    VGW_ROUTE
-                } else {
-                    enabler
-                };
+                let enabler = if (88_885..180_000).contains(&sent) { VGW_ROUTE } else { enabler };
                 log.arrived(seq, true, reply, enabler);
             }
         }
@@ -149,19 +102,11 @@ fn probe_log() -> StreamLog {
 }
 
 fn sessions() -> Vec<SessionLog> {
-    let change = |at, from, to, reason| Transition {
-        at: ms(at),
-        from,
-        to,
-        reason,
-    };
+    let change = |at, from, to, reason| Transition { at: ms(at), from, to, reason };
     let mut all = Vec::new();
-    for (end, tunnel, lost) in [
-        ("cgw", "a", Some(86_300)),
-        ("vpn-a", "a", Some(87_900)),
-        ("cgw", "b", None),
-        ("vpn-b", "b", None),
-    ] {
+    for (end, tunnel, lost) in
+        [("cgw", "a", Some(86_300)), ("vpn-a", "a", Some(87_900)), ("cgw", "b", None), ("vpn-b", "b", None)]
+    {
         all.push(SessionLog {
             kind: "ike".into(),
             name: format!("{end} tunnel-{tunnel}"),
@@ -208,14 +153,7 @@ fn routes() -> Vec<RouteChange> {
         change(86_300, "cgw", vpc, "tunnel-b", "session_down", CGW_ROUTE),
         change(88_900, "vgw", office, "tunnel-b", "session_down", VGW_ROUTE),
         change(182_470, "cgw", vpc, "tunnel-a", "better_route", BACK_RECORD),
-        change(
-            183_480,
-            "vgw",
-            office,
-            "tunnel-a",
-            "better_route",
-            RecordId(241),
-        ),
+        change(183_480, "vgw", office, "tunnel-a", "better_route", RecordId(241)),
     ]
 }
 

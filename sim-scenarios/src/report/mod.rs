@@ -4,6 +4,7 @@
 //! repository, [`timeline`] as a picture, and the model itself as JSON. Text and Markdown share one [`story`], so they
 //! cannot disagree.
 
+pub mod events;
 pub mod markdown;
 pub mod model;
 pub mod story;
@@ -68,14 +69,10 @@ pub struct Losses {
 
 /// Measures a run. `expectations` are judged by the caller, who may look at a report without them first.
 pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Outcome {
-    let found: Vec<(&StreamLog, Vec<outage::Outage>)> = observed
-        .streams
-        .iter()
-        .map(|log| (log, stream_outages(log, causes)))
-        .collect();
-    let paths: Vec<Vec<measure::Step>> = (0..observed.faults.len())
-        .map(|i| decisive_path(FaultIndex(i), &found, causes))
-        .collect();
+    let found: Vec<(&StreamLog, Vec<outage::Outage>)> =
+        observed.streams.iter().map(|log| (log, stream_outages(log, causes))).collect();
+    let paths: Vec<Vec<measure::Step>> =
+        (0..observed.faults.len()).map(|i| decisive_path(FaultIndex(i), &found, causes)).collect();
     let fault_id = |index: FaultIndex| observed.faults.get(index.0).map(|f| f.id.clone());
 
     let report = Report {
@@ -103,10 +100,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
             .faults
             .iter()
             .zip(&paths)
-            .map(|(fault, path)| model::Fault {
-                heals: fault.heals.and_then(fault_id),
-                ..fault_entry(fault, path)
-            })
+            .map(|(fault, path)| model::Fault { heals: fault.heals.and_then(fault_id), ..fault_entry(fault, path) })
             .collect(),
         sessions: observed.sessions.iter().map(session).collect(),
         convergence: measure::convergence(observed, causes)
@@ -125,21 +119,14 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
     };
     let detail = Detail {
         routes: observed.routes.clone(),
-        losses: observed
-            .streams
-            .iter()
-            .flat_map(|log| losses(log, observed.end))
-            .collect(),
+        losses: observed.streams.iter().flat_map(|log| losses(log, observed.end)).collect(),
         taken: taken(observed, causes),
     };
     Outcome { report, detail }
 }
 
 fn stream_outages(log: &StreamLog, causes: &dyn Causes) -> Vec<outage::Outage> {
-    log.directions()
-        .iter()
-        .flat_map(|direction| outage::outages(log, *direction, causes))
-        .collect()
+    log.directions().iter().flat_map(|direction| outage::outages(log, *direction, causes)).collect()
 }
 
 /// The critical path of the outage that hurt longest.
@@ -207,11 +194,7 @@ fn session(log: &SessionLog) -> model::Session {
     model::Session {
         kind: log.kind.clone(),
         name: log.name.clone(),
-        established_s: log
-            .transitions
-            .iter()
-            .find(|t| is_established(t.to))
-            .map(|t| t.at.into()),
+        established_s: log.transitions.iter().find(|t| is_established(t.to)).map(|t| t.at.into()),
         transitions: log
             .transitions
             .iter()
@@ -228,9 +211,7 @@ fn session(log: &SessionLog) -> model::Session {
 /// True for the codes of states in which a session carries traffic; an SA being rekeyed still does.
 pub(crate) fn is_established(state: &str) -> bool {
     use sim_core::reason::State;
-    [State::Up, State::Rekeying, State::Established]
-        .iter()
-        .any(|s| s.code() == state)
+    [State::Up, State::Rekeying, State::Established].iter().any(|s| s.code() == state)
 }
 
 fn drop_entry(count: &measure::DropCount) -> model::Drop {
@@ -247,17 +228,10 @@ fn drop_entry(count: &measure::DropCount) -> model::Drop {
 }
 
 fn assumptions(paths: &[Vec<measure::Step>]) -> Vec<model::Assumption> {
-    let used: std::collections::BTreeSet<_> = paths
-        .iter()
-        .flatten()
-        .filter_map(|step| step.assumption.as_ref())
-        .collect();
+    let used: std::collections::BTreeSet<_> =
+        paths.iter().flatten().filter_map(|step| step.assumption.as_ref()).collect();
     used.into_iter()
-        .map(|a| model::Assumption {
-            parameter: a.parameter.clone(),
-            value: a.value.clone(),
-            source: a.source.clone(),
-        })
+        .map(|a| model::Assumption { parameter: a.parameter.clone(), value: a.value.clone(), source: a.source.clone() })
         .collect()
 }
 
@@ -290,10 +264,7 @@ fn losses(log: &StreamLog, end: Instant) -> impl Iterator<Item = Losses> {
         Losses {
             probe: log.name.clone(),
             direction,
-            lived: (
-                log.probes.first().map_or(end, |p| p.sent_at),
-                log.probes.last().map_or(end, |p| p.sent_at),
-            ),
+            lived: (log.probes.first().map_or(end, |p| p.sent_at), log.probes.last().map_or(end, |p| p.sent_at)),
             spans,
         }
     })
@@ -317,9 +288,7 @@ mod tests {
                 (o.direction.as_str(), start, end, o.lost)
             })
             .collect();
-        let expected = |direction, start: &str, end: &str, lost| {
-            (direction, start.to_string(), end.to_string(), lost)
-        };
+        let expected = |direction, start: &str, end: &str, lost| (direction, start.to_string(), end.to_string(), lost);
         assert_eq!(
             found,
             [
@@ -329,22 +298,14 @@ mod tests {
             ]
         );
         assert_eq!(report.faults[0].critical_path.len(), 6);
-        assert!(
-            report.faults[1].critical_path.is_empty(),
-            "healing lost nothing"
-        );
+        assert!(report.faults[1].critical_path.is_empty(), "healing lost nothing");
         assert_eq!(report.assumptions.len(), 1);
-        assert_eq!(
-            fixture::failover().detail.taken,
-            [1_446, 0],
-            "the one lost at 120 s is chance"
-        );
+        assert_eq!(fixture::failover().detail.taken, [1_446, 0], "the one lost at 120 s is chance");
     }
 
     #[test]
     fn the_document_keeps_its_keys() {
-        let json: serde_json::Value =
-            serde_json::from_str(&fixture::failover().report.to_json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&fixture::failover().report.to_json()).unwrap();
         let keys = |value: &serde_json::Value| {
             let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
             keys.sort();
@@ -356,26 +317,14 @@ mod tests {
                 "",
                 "schema vpnsim scenario seed digest simulated_s probes outages faults sessions convergence drops expectations assumptions",
             ),
-            (
-                "/probes/0",
-                "name direction sent received loss rtt_ms jitter_ms",
-            ),
-            (
-                "/outages/0",
-                "probe direction fault start_s end_s duration_s lost",
-            ),
+            ("/probes/0", "name direction sent received loss rtt_ms jitter_ms"),
+            ("/outages/0", "probe direction fault start_s end_s duration_s lost"),
             ("/faults/0", "id at_s what target critical_path"),
-            (
-                "/faults/0/critical_path/0",
-                "at_s node event reason waited_s",
-            ),
+            ("/faults/0/critical_path/0", "at_s node event reason waited_s"),
             ("/sessions/0", "kind name established_s transitions"),
             ("/sessions/0/transitions/0", "at_s from to reason"),
             ("/convergence/0", "fault node prefix settled_s changes"),
-            (
-                "/drops/0",
-                "node link direction reason packets bytes first_s last_s",
-            ),
+            ("/drops/0", "node link direction reason packets bytes first_s last_s"),
             ("/expectations/0", "text held detail"),
             ("/assumptions/0", "parameter value source"),
         ] {
@@ -399,11 +348,7 @@ mod tests {
     fn single_losses_are_drawn_and_are_no_outages() {
         let outcome = fixture::failover();
         let forward = &outcome.detail.losses[0];
-        assert_eq!(
-            forward.spans.len(),
-            2,
-            "the failover, and one packet at 120 s"
-        );
+        assert_eq!(forward.spans.len(), 2, "the failover, and one packet at 120 s");
         let outages = outcome.report.outages.iter();
         assert_eq!(outages.filter(|o| o.direction == "forward").count(), 1);
     }

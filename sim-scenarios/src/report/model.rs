@@ -231,8 +231,7 @@ impl Report {
 
     /// The document: indented JSON with a newline at its end.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self)
-            .expect("a report has string keys and finite numbers");
+        let mut text = serde_json::to_string_pretty(self).expect("a report has string keys and finite numbers");
         text.push('\n');
         text
     }
@@ -320,14 +319,8 @@ mod tests {
         assert_eq!(json(300_000_000_001), "300.000000001");
         assert_eq!(json(999_999_999_999_999), "999999.999999999");
         assert_eq!(json(60_000_000_000), "60.0");
-        assert_eq!(
-            Seconds(Duration::from_nanos(1_999_500_000)).to_string(),
-            "2.000 s"
-        );
-        assert_eq!(
-            Milliseconds(Duration::from_nanos(21_003_500)).to_string(),
-            "21.004"
-        );
+        assert_eq!(Seconds(Duration::from_nanos(1_999_500_000)).to_string(), "2.000 s");
+        assert_eq!(Milliseconds(Duration::from_nanos(21_003_500)).to_string(), "21.004");
     }
 
     proptest! {

@@ -72,33 +72,21 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
 }
 
 fn section(title: impl Into<String>, blocks: Vec<Block>) -> Section {
-    Section {
-        title: title.into(),
-        blocks,
-    }
+    Section { title: title.into(), blocks }
 }
 
 /// A section with one table, empty if the table is.
 fn tabled(title: &str, head: &[&'static str], rows: Vec<Vec<String>>) -> Section {
-    let blocks = if rows.is_empty() {
-        Vec::new()
-    } else {
-        shortened(head, rows)
-    };
+    let blocks = if rows.is_empty() { Vec::new() } else { shortened(head, rows) };
     section(title, blocks)
 }
 
 fn shortened(head: &[&'static str], mut rows: Vec<Vec<String>>) -> Vec<Block> {
     let hidden = rows.len().saturating_sub(LONGEST);
     rows.truncate(LONGEST);
-    let mut blocks = vec![Block::Table(Table {
-        head: head.to_vec(),
-        rows,
-    })];
+    let mut blocks = vec![Block::Table(Table { head: head.to_vec(), rows })];
     if hidden > 0 {
-        blocks.push(Block::Say(format!(
-            "{hidden} more rows are in the JSON report."
-        )));
+        blocks.push(Block::Say(format!("{hidden} more rows are in the JSON report.")));
     }
     blocks
 }
@@ -107,17 +95,9 @@ fn shortened(head: &[&'static str], mut rows: Vec<Vec<String>>) -> Vec<Block> {
 pub fn answer(outcome: &Outcome) -> Section {
     let report = &outcome.report;
     let taken = outcome.detail.taken.iter().copied().chain(repeat(0));
-    let mut sentences: Vec<String> = report
-        .faults
-        .iter()
-        .zip(taken)
-        .map(|(fault, taken)| fault_answer(report, fault, taken))
-        .collect();
-    let orphans: Vec<&Outage> = report
-        .outages
-        .iter()
-        .filter(|o| o.fault.is_none())
-        .collect();
+    let mut sentences: Vec<String> =
+        report.faults.iter().zip(taken).map(|(fault, taken)| fault_answer(report, fault, taken)).collect();
+    let orphans: Vec<&Outage> = report.outages.iter().filter(|o| o.fault.is_none()).collect();
     if !orphans.is_empty() {
         sentences.push(format!("Behind no fault: {}.", darkness(report, &orphans)));
     } else if report.faults.is_empty() && !report.probes.is_empty() {
@@ -129,10 +109,7 @@ pub fn answer(outcome: &Outcome) -> Section {
 }
 
 fn verdict(report: &Report) -> String {
-    let (all, held) = (
-        report.expectations.len(),
-        report.expectations.iter().filter(|e| e.held).count(),
-    );
+    let (all, held) = (report.expectations.len(), report.expectations.iter().filter(|e| e.held).count());
     match all - held {
         _ if all == 0 => String::new(),
         0 if all == 1 => "The expectation held.".into(),
@@ -143,11 +120,7 @@ fn verdict(report: &Report) -> String {
 
 fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
     let mut text = format!("{} at {}: ", what(fault), fault.at_s);
-    let owned: Vec<&Outage> = report
-        .outages
-        .iter()
-        .filter(|o| o.fault.as_ref() == Some(&fault.id))
-        .collect();
+    let owned: Vec<&Outage> = report.outages.iter().filter(|o| o.fault.as_ref() == Some(&fault.id)).collect();
     if owned.is_empty() {
         text.push_str("no probe stream went dark");
     } else {
@@ -232,10 +205,7 @@ fn words(code: &str) -> String {
 }
 
 fn timer_name(code: &str) -> &str {
-    TimerKind::ALL
-        .iter()
-        .find(|kind| kind.code() == code)
-        .map_or(code, |kind| kind.text())
+    TimerKind::ALL.iter().find(|kind| kind.code() == code).map_or(code, |kind| kind.text())
 }
 
 /// The timer that made the path wait longest.
@@ -243,19 +213,12 @@ fn costliest(fault: &Fault) -> Option<&PathStep> {
     fault
         .critical_path
         .iter()
-        .filter(|step| {
-            step.event == StepKind::TimerExpired.code() && step.waited_s.0 > Duration::ZERO
-        })
+        .filter(|step| step.event == StepKind::TimerExpired.code() && step.waited_s.0 > Duration::ZERO)
         .max_by_key(|step| step.waited_s)
 }
 
 fn settled(report: &Report, fault: &Fault) -> Option<Seconds> {
-    report
-        .convergence
-        .iter()
-        .filter(|c| c.fault == fault.id)
-        .map(|c| c.settled_s)
-        .max()
+    report.convergence.iter().filter(|c| c.fault == fault.id).map(|c| c.settled_s).max()
 }
 
 fn timeline(outcome: &Outcome) -> Section {
@@ -280,16 +243,9 @@ fn timeline(outcome: &Outcome) -> Section {
             })
         }));
     }
-    let moved =
-        |change: &&RouteChange| first_fault.is_some_and(|at| Seconds::from(change.at) >= at);
+    let moved = |change: &&RouteChange| first_fault.is_some_and(|at| Seconds::from(change.at) >= at);
     for change in outcome.detail.routes.iter().filter(moved) {
-        let text = format!(
-            "{}: {} {} ({})",
-            change.node,
-            change.prefix,
-            hop(change),
-            change.reason
-        );
+        let text = format!("{}: {} {} ({})", change.node, change.prefix, hop(change), change.reason);
         rows.push((change.at.into(), text));
     }
     for outage in &report.outages {
@@ -300,13 +256,7 @@ fn timeline(outcome: &Outcome) -> Section {
         }
     }
     rows.sort_by_key(|(at, _)| *at);
-    tabled(
-        "Timeline",
-        &[">at", "what"],
-        rows.into_iter()
-            .map(|(at, text)| vec![at.to_string(), text])
-            .collect(),
-    )
+    tabled("Timeline", &[">at", "what"], rows.into_iter().map(|(at, text)| vec![at.to_string(), text]).collect())
 }
 
 fn hop(change: &RouteChange) -> String {
@@ -332,19 +282,13 @@ fn waterfall(fault: &Fault) -> Option<Section> {
                 step.at_s.to_string(),
                 step.node.clone(),
                 step_text(step),
-                if step.waited_s.0.is_zero() {
-                    String::new()
-                } else {
-                    step.waited_s.to_string()
-                },
+                if step.waited_s.0.is_zero() { String::new() } else { step.waited_s.to_string() },
                 bar(step, start, total),
             ]
         })
         .collect();
-    let mut blocks = vec![Block::Table(Table {
-        head: vec![">when", "node", "event", ">waited", "where the time went"],
-        rows,
-    })];
+    let mut blocks =
+        vec![Block::Table(Table { head: vec![">when", "node", "event", ">waited", "where the time went"], rows })];
     blocks.push(Block::Say(phases(fault, total)));
     Some(section(format!("Waterfall: {}", fault.id), blocks))
 }
@@ -417,34 +361,17 @@ fn outages(report: &Report) -> Section {
             ]
         })
         .collect();
-    let mut found = tabled(
-        "Outages",
-        &[
-            "probe",
-            "direction",
-            "because of",
-            ">start",
-            ">end",
-            ">duration",
-            ">lost",
-        ],
-        rows,
-    );
+    let mut found =
+        tabled("Outages", &["probe", "direction", "because of", ">start", ">end", ">duration", ">lost"], rows);
     let reverse = Direction::Reverse.code();
-    if report.outages.iter().any(|o| o.direction != reverse)
-        && report.probes.iter().any(|p| p.direction == reverse)
-    {
-        found.blocks.push(Block::Say(
-            "The reverse path is judged by replies, so only while requests arrive.".into(),
-        ));
+    if report.outages.iter().any(|o| o.direction != reverse) && report.probes.iter().any(|p| p.direction == reverse) {
+        found.blocks.push(Block::Say("The reverse path is judged by replies, so only while requests arrive.".into()));
     }
     found
 }
 
 fn probes(report: &Report) -> Section {
-    let pick = |q: &Option<Quantiles>, f: fn(&Quantiles) -> String| {
-        q.as_ref().map_or_else(|| "-".into(), f)
-    };
+    let pick = |q: &Option<Quantiles>, f: fn(&Quantiles) -> String| q.as_ref().map_or_else(|| "-".into(), f);
     let rows = report
         .probes
         .iter()
@@ -464,17 +391,7 @@ fn probes(report: &Report) -> Section {
         .collect();
     tabled(
         "Probes",
-        &[
-            "probe",
-            "direction",
-            ">every",
-            ">sent",
-            ">received",
-            ">loss",
-            ">RTT p50 ms",
-            ">p99",
-            ">jitter p99 ms",
-        ],
+        &["probe", "direction", ">every", ">sent", ">received", ">loss", ">RTT p50 ms", ">p99", ">jitter p99 ms"],
         rows,
     )
 }
@@ -501,11 +418,7 @@ fn drops(report: &Report) -> Section {
             ]
         })
         .collect();
-    tabled(
-        "Drops",
-        &["where", "reason", ">packets", ">octets", ">first", ">last"],
-        rows,
-    )
+    tabled("Drops", &["where", "reason", ">packets", ">octets", ">first", ">last"], rows)
 }
 
 fn sessions(report: &Report) -> Section {
@@ -519,22 +432,11 @@ fn sessions(report: &Report) -> Section {
                 s.name.clone(),
                 s.established_s.map_or("never".into(), |at| at.to_string()),
                 s.transitions.len().to_string(),
-                last.map(|t| format!("{} ({})", t.to, t.reason))
-                    .unwrap_or_default(),
+                last.map(|t| format!("{} ({})", t.to, t.reason)).unwrap_or_default(),
             ]
         })
         .collect();
-    tabled(
-        "Sessions",
-        &[
-            "kind",
-            "session",
-            ">first established",
-            ">changes",
-            "at the end",
-        ],
-        rows,
-    )
+    tabled("Sessions", &["kind", "session", ">first established", ">changes", "at the end"], rows)
 }
 
 fn routes(outcome: &Outcome) -> Section {
@@ -562,13 +464,7 @@ fn settling(report: &Report) -> Vec<Block> {
         .convergence
         .iter()
         .map(|c| {
-            vec![
-                c.fault.clone(),
-                c.node.clone(),
-                c.prefix.clone(),
-                c.settled_s.to_string(),
-                c.changes.to_string(),
-            ]
+            vec![c.fault.clone(), c.node.clone(), c.prefix.clone(), c.settled_s.to_string(), c.changes.to_string()]
         })
         .collect();
     let head = ["because of", "node", "prefix", ">settled after", ">changes"];
@@ -581,27 +477,16 @@ fn expectations(report: &Report) -> Section {
         .iter()
         .map(|e| Block::Judge {
             held: e.held,
-            text: if e.detail.is_empty() {
-                e.text.clone()
-            } else {
-                format!("{}: {}", e.text, e.detail)
-            },
+            text: if e.detail.is_empty() { e.text.clone() } else { format!("{}: {}", e.text, e.detail) },
         })
         .collect();
     section("Expectations", judged)
 }
 
 fn assumptions(report: &Report) -> Section {
-    let rows = report
-        .assumptions
-        .iter()
-        .map(|a| vec![a.parameter.clone(), a.value.clone(), a.source.clone()])
-        .collect();
-    tabled(
-        "Assumptions on these paths",
-        &["parameter", "value", "why"],
-        rows,
-    )
+    let rows =
+        report.assumptions.iter().map(|a| vec![a.parameter.clone(), a.value.clone(), a.source.clone()]).collect();
+    tabled("Assumptions on these paths", &["parameter", "value", "why"], rows)
 }
 
 fn identity(report: &Report) -> Section {
@@ -616,9 +501,7 @@ fn identity(report: &Report) -> Section {
 
 /// The text without control characters: a name may not move the cursor or break a document.
 pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -640,17 +523,10 @@ mod tests {
     fn bars_are_proportional_and_never_wider_than_their_column() {
         let (start, total) = (Duration::from_secs(60), Duration::from_secs(24));
         let drawn = |at, waited| bar(&step(at, waited), start, total);
-        assert_eq!(
-            drawn(84, 12),
-            format!("{}{}", "·".repeat(12), "█".repeat(12))
-        );
+        assert_eq!(drawn(84, 12), format!("{}{}", "·".repeat(12), "█".repeat(12)));
         assert_eq!(drawn(60, 0), "▏");
         assert_eq!(drawn(84, 0).chars().count(), BAR);
-        assert_eq!(
-            drawn(84, 100),
-            "█".repeat(BAR),
-            "a wait that began before the fault"
-        );
+        assert_eq!(drawn(84, 100), "█".repeat(BAR), "a wait that began before the fault");
         let everything = bar(&step(60, 0), start, Duration::ZERO);
         assert_eq!(everything, "▏", "a path that took no time");
     }

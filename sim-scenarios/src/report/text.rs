@@ -17,10 +17,7 @@ pub struct Layout {
 impl Default for Layout {
     /// 100 columns, no styles: what a file or a pipe gets.
     fn default() -> Self {
-        Self {
-            width: 100,
-            styled: false,
-        }
+        Self { width: 100, styled: false }
     }
 }
 
@@ -63,21 +60,9 @@ fn render_section(section: &Section, layout: Layout, out: &mut String) {
         let text = match block {
             Block::Say(text) => fold(&plain(text), layout.width, is_answer),
             Block::Judge { held, text } => {
-                let (word, style) = if *held {
-                    ("held  ", GREEN)
-                } else {
-                    ("FAILED", RED)
-                };
-                let folded = fold(
-                    &format!("{} {}", "      ", plain(text)),
-                    layout.width,
-                    false,
-                );
-                folded.replacen(
-                    "        ",
-                    &format!("  {} ", styled(word, style, layout)),
-                    1,
-                )
+                let (word, style) = if *held { ("held  ", GREEN) } else { ("FAILED", RED) };
+                let folded = fold(&format!("{} {}", "      ", plain(text)), layout.width, false);
+                folded.replacen("        ", &format!("  {} ", styled(word, style, layout)), 1)
             }
             Block::Table(table) => render_table(table, layout),
         };
@@ -87,19 +72,13 @@ fn render_section(section: &Section, layout: Layout, out: &mut String) {
 }
 
 fn styled(text: &str, style: &str, layout: Layout) -> String {
-    if layout.styled {
-        format!("{style}{text}{RESET}")
-    } else {
-        text.into()
-    }
+    if layout.styled { format!("{style}{text}{RESET}") } else { text.into() }
 }
 
 /// Breaks a sentence at spaces; all but the answer is indented by two.
 fn fold(text: &str, width: u16, is_answer: bool) -> String {
     let indent = if is_answer { "" } else { "  " };
-    let options = textwrap::Options::new(usize::from(width))
-        .initial_indent(indent)
-        .subsequent_indent(indent);
+    let options = textwrap::Options::new(usize::from(width)).initial_indent(indent).subsequent_indent(indent);
     textwrap::fill(text, options)
 }
 
@@ -113,11 +92,7 @@ fn render_table(table: &Table, layout: Layout) -> String {
         out.add_row(row.iter().map(|cell| plain(cell)));
     }
     for (index, head) in table.head.iter().enumerate() {
-        let widest = table
-            .rows
-            .iter()
-            .map(|row| row[index].chars().count())
-            .max();
+        let widest = table.rows.iter().map(|row| row[index].chars().count()).max();
         let column = out.column_mut(index).expect("a column for each head");
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
         if head.starts_with('>') {
@@ -144,10 +119,7 @@ mod tests {
 
     #[test]
     fn it_fits_a_narrow_terminal() {
-        let layout = Layout {
-            width: 80,
-            styled: false,
-        };
+        let layout = Layout { width: 80, styled: false };
         let text = render(&fixture::failover(), layout);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -158,10 +130,7 @@ mod tests {
     fn styles_only_if_asked_for() {
         let outcome = fixture::failover();
         assert!(!render(&outcome, Layout::default()).contains('\u{1b}'));
-        let styled = Layout {
-            width: 100,
-            styled: true,
-        };
+        let styled = Layout { width: 100, styled: true };
         assert!(render(&outcome, styled).contains(RED));
     }
 }

@@ -42,8 +42,7 @@ pub fn render(outcome: &Outcome) -> String {
     let lanes = lanes(outcome);
     let height = TOP + LANE * lanes.len().max(1) as i32 + BOTTOM;
     {
-        let area =
-            SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         draw(&area, outcome, &lanes, height).expect("drawing into a string does not fail");
         area.present().expect("drawing into a string does not fail");
     }
@@ -85,26 +84,15 @@ fn at(instant: Instant) -> f64 {
 
 fn probe_lanes(outcome: &Outcome) -> Vec<Lane> {
     let lane = |losses: &super::Losses| {
-        let mut spans = vec![Span {
-            from: at(losses.lived.0),
-            to: at(losses.lived.1),
-            colour: GOOD,
-            text: String::new(),
-        }];
+        let mut spans =
+            vec![Span { from: at(losses.lived.0), to: at(losses.lived.1), colour: GOOD, text: String::new() }];
         spans.extend(losses.spans.iter().map(|(from, to)| Span {
             from: at(*from),
             to: at(*to),
             colour: BAD,
             text: format!("{:.1} s", at(*to) - at(*from)),
         }));
-        Lane {
-            label: format!(
-                "{} {}",
-                losses.probe,
-                losses.direction.code().replace('_', " ")
-            ),
-            spans,
-        }
+        Lane { label: format!("{} {}", losses.probe, losses.direction.code().replace('_', " ")), spans }
     };
     outcome.detail.losses.iter().map(lane).collect()
 }
@@ -123,11 +111,7 @@ fn route_lanes(detail: &Detail, end: f64) -> Vec<Lane> {
         }
     }
     let lane = |(node, prefix): (&str, &str)| {
-        let own: Vec<_> = detail
-            .routes
-            .iter()
-            .filter(|c| c.node == node && c.prefix == prefix)
-            .collect();
+        let own: Vec<_> = detail.routes.iter().filter(|c| c.node == node && c.prefix == prefix).collect();
         let untils = own.iter().skip(1).map(|c| at(c.at)).chain([end]);
         let spans = own
             .iter()
@@ -143,21 +127,13 @@ fn route_lanes(detail: &Detail, end: f64) -> Vec<Lane> {
                 text: change.via.clone().unwrap_or_default(),
             })
             .collect();
-        Lane {
-            label: format!("route {node} to {prefix}"),
-            spans,
-        }
+        Lane { label: format!("route {node} to {prefix}"), spans }
     };
     keys.into_iter().map(lane).collect()
 }
 
 fn session_lane(session: &Session, end: f64) -> Lane {
-    let untils = session
-        .transitions
-        .iter()
-        .skip(1)
-        .map(|t| seconds(t.at_s.0))
-        .chain([end]);
+    let untils = session.transitions.iter().skip(1).map(|t| seconds(t.at_s.0)).chain([end]);
     let spans = session
         .transitions
         .iter()
@@ -173,10 +149,7 @@ fn session_lane(session: &Session, end: f64) -> Lane {
             text: t.to.replace('_', " "),
         })
         .collect();
-    Lane {
-        label: format!("{} {}", session.kind, session.name),
-        spans,
-    }
+    Lane { label: format!("{} {}", session.kind, session.name), spans }
 }
 
 fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
@@ -208,10 +181,7 @@ fn axis(area: &Area, end: f64, x: impl Fn(f64) -> i32, floor: i32) -> Drawn {
         .unwrap_or(end);
     for tick in 0..=(end / step) as i32 {
         let at = f64::from(tick) * step;
-        area.draw(&PathElement::new(
-            [(x(at), TOP - 4), (x(at), floor + 4)],
-            FAINT,
-        ))?;
+        area.draw(&PathElement::new([(x(at), TOP - 4), (x(at), floor + 4)], FAINT))?;
         let label = format!("{} s", (at * 1e9).round() / 1e9);
         write(area, &label, (x(at), floor + 8), 11.0, HPos::Center, INK)?;
     }
@@ -240,42 +210,26 @@ fn mark(area: &Area, fault: &Fault, n: usize, x: i32, floor: i32) -> Drawn {
     // Two rows of names, so that neighbours do not write over each other.
     let top = TOP - 28 + 13 * (n % 2) as i32;
     for y in (top..floor).step_by(6) {
-        area.draw(&PathElement::new(
-            [(x, y), (x, y + 3)],
-            colour.stroke_width(2),
-        ))?;
+        area.draw(&PathElement::new([(x, y), (x, y + 3)], colour.stroke_width(2)))?;
     }
     let name = shorten(&plain(&fault.id), LABEL);
-    let (anchor, offset) = if x > WIDTH * 2 / 3 {
-        (HPos::Right, -4)
-    } else {
-        (HPos::Left, 4)
-    };
+    let (anchor, offset) = if x > WIDTH * 2 / 3 { (HPos::Right, -4) } else { (HPos::Left, 4) };
     write(area, &name, (x + offset, top), 12.0, anchor, colour)
 }
 
 fn legend(area: &Area, y: i32) -> Drawn {
-    let entries = [
-        (GOOD, "answered, established"),
-        (BAD, "probes lost"),
-        (BETWEEN, "coming up"),
-        (ABSENT, "down, no route"),
-    ];
+    let entries =
+        [(GOOD, "answered, established"), (BAD, "probes lost"), (BETWEEN, "coming up"), (ABSENT, "down, no route")];
     for (i, (colour, text)) in entries.iter().enumerate() {
         let left = GUTTER + 180 * i as i32;
-        area.draw(&Rectangle::new(
-            [(left, y), (left + 12, y + 12)],
-            colour.filled(),
-        ))?;
+        area.draw(&Rectangle::new([(left, y), (left + 12, y + 12)], colour.filled()))?;
         write(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
     }
     Ok(())
 }
 
 fn write(area: &Area, text: &str, at: (i32, i32), size: f64, align: HPos, ink: RGBColor) -> Drawn {
-    let style = TextStyle::from(("sans-serif", size).into_font())
-        .color(&ink)
-        .pos(Pos::new(align, VPos::Top));
+    let style = TextStyle::from(("sans-serif", size).into_font()).color(&ink).pos(Pos::new(align, VPos::Top));
     area.draw(&Text::new(plain(text), at, style))?;
     Ok(())
 }
