@@ -62,14 +62,15 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
             ))
         }
     });
-    if phase2.lifetime >= phase1.lifetime && schema.phase2.lifetime.is_none() {
-        if let Some(at) = &schema.phase1.lifetime {
-            let message = format!(
-                "the phase 1 lifetime must be more than that of phase 2, {}",
-                phase2.lifetime
-            );
-            j.wrong(at.place, message, None);
-        }
+    if phase2.lifetime >= phase1.lifetime
+        && schema.phase2.lifetime.is_none()
+        && let Some(at) = &schema.phase1.lifetime
+    {
+        let message = format!(
+            "the phase 1 lifetime must be more than that of phase 2, {}",
+            phase2.lifetime
+        );
+        j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
     IkeEnd {

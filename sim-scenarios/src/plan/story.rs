@@ -101,9 +101,9 @@ pub enum FaultKind {
         /// The link.
         link: LinkId,
         /// Conditions from the first end to the second while the fault lasts.
-        forward: Conditions,
+        forward: Box<Conditions>,
         /// Conditions from the second end to the first.
-        reverse: Conditions,
+        reverse: Box<Conditions>,
     },
     /// A device loses power and forgets everything that is not configuration.
     PowerLoss {
@@ -167,7 +167,8 @@ pub struct Expectation {
 /// What must hold. All bounds are inclusive.
 #[derive(Clone, Debug)]
 pub enum ExpectationKind {
-    /// The probe's longest outage owned by `fault` (any outage, if `None`) lasts between `min` and `max`.
+    /// The probe's longest outage owned by `fault` (any outage, if `None`) lasts between `min` and `max`; if there is none, it
+    /// counts as zero.
     OutageBetween {
         /// The probe.
         probe: StreamId,

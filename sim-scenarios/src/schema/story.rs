@@ -75,7 +75,7 @@ pub enum What {
     /// A link loses its carrier, and both ends see it.
     LinkDown(OneLink),
     /// A link's or path's conditions change.
-    Impair(Impair),
+    Impair(Box<Impair>),
     /// A device or tunnel endpoint loses power and forgets all but its configuration.
     PowerLoss(OneNode),
     /// One end deletes a tunnel's IKE_SA, and does not come back until healed.
@@ -161,7 +161,7 @@ pub struct OneGroup {
 /// What must hold. Bounds are inclusive.
 #[derive(Deserialize, JsonSchema, Debug)]
 pub enum Expect {
-    /// The longest outage that a fault or its healing causes lasts so long.
+    /// The longest outage that a fault or its healing causes lasts so long; none counts as "0s".
     OutageBetween(OutageBetween),
     /// No outage begins in a stretch of time.
     NoOutage(NoOutage),

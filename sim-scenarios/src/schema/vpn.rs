@@ -36,7 +36,7 @@ pub struct Vpn {
 #[derive(Deserialize, JsonSchema, Debug)]
 pub enum Routing {
     /// By BGP.
-    Bgp(Bgp),
+    Bgp(Box<Bgp>),
     /// By hand.
     Static(StaticRouting),
 }
