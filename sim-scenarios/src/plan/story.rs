@@ -137,7 +137,7 @@ pub enum FaultKind {
     },
     /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
     GroupFailure {
-        /// Index into [`Plan::groups`].
+        /// Index into [`super::Plan::groups`].
         group: usize,
     },
 }
@@ -321,6 +321,6 @@ pub enum SessionKind {
 pub struct Control {
     /// Changes in the grammar of [`crate::set`].
     pub change: Vec<String>,
-    /// The expectation that must fail (index into [`Plan::expectations`]).
+    /// The expectation that must fail (index into [`super::Plan::expectations`]).
     pub fails: usize,
 }
