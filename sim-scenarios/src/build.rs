@@ -627,7 +627,7 @@ fn ike_end(end: &IkeEnd, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, 
         StartupAction::Add => ike_config::Startup::Add,
         StartupAction::Start => ike_config::Startup::Start,
     };
-    config.initiate_on_traffic = side == Side::Customer;
+    config.initiate_on_traffic = side == Side::Customer && end.startup == StartupAction::Start;
     config.retransmission = retransmission(&end.retransmission);
     config.half_open = end.half_open_timeout;
     config.retry.first = end.retry;
