@@ -50,8 +50,7 @@ fn our_keepalives_hold_the_session() {
 fn session(test: &str, opener: Opener, hold: u64) {
     isolated(test, || {
         let clock = Clock::start();
-        let (mut router, inbox) =
-            Router::new(opener == Opener::Bird, Duration::from_secs(hold), PREFIXES)?;
+        let (mut router, inbox) = Router::new(opener == Opener::Bird, Duration::from_secs(hold), PREFIXES)?;
         let bird = Bird::start(opener == Opener::We)?;
         router.start(clock.now())?;
         judge(&clock, &mut router, &inbox, &bird, hold).map_err(|e| {
@@ -61,16 +60,8 @@ fn session(test: &str, opener: Opener, hold: u64) {
     });
 }
 
-fn judge(
-    clock: &Clock,
-    router: &mut Router,
-    inbox: &Receiver<Vec<u8>>,
-    bird: &Bird,
-    hold: u64,
-) -> Outcome {
-    clock.run("Established", LIMIT, router, inbox, |r| {
-        r.state() == State::Established
-    })?;
+fn judge(clock: &Clock, router: &mut Router, inbox: &Receiver<Vec<u8>>, bird: &Bird, hold: u64) -> Outcome {
+    clock.run("Established", LIMIT, router, inbox, |r| r.state() == State::Established)?;
     let held = |n: u16| format!("{n} of {n} routes for {n} networks");
     let all = held(PREFIXES);
     clock.ask("BIRD's table", LIMIT, router, inbox, || {
@@ -79,11 +70,7 @@ fn judge(
     bird.established(hold)?;
     expect(
         &bird.birdc("show route all for 10.0.0.0/24")?,
-        &[
-            "BGP.origin: IGP",
-            &format!("BGP.as_path: {OUR_AS}\n"),
-            &format!("BGP.next_hop: {OURS}\n"),
-        ],
+        &["BGP.origin: IGP", &format!("BGP.as_path: {OUR_AS}\n"), &format!("BGP.next_hop: {OURS}\n")],
     )?;
 
     router.withdraw(clock.now(), 0)?;
@@ -139,20 +126,14 @@ impl Bird {
             &[],
             &dir.path().join("out"),
         )?;
-        let this = Self {
-            _daemon: daemon,
-            dir,
-        };
+        let this = Self { _daemon: daemon, dir };
         wait_for("BIRD answers birdc", || this.birdc("show status"))?;
         Ok(this)
     }
 
     /// BIRD's own word that the session is Established with this hold time.
     fn established(&self, hold: u64) -> Outcome {
-        expect(
-            &self.birdc("show protocols all vpnsim")?,
-            &["BGP state:          Established", &format!("/{hold}\n")],
-        )
+        expect(&self.birdc("show protocols all vpnsim")?, &["BGP state:          Established", &format!("/{hold}\n")])
     }
 
     fn birdc(&self, words: &str) -> Outcome<String> {

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sim_core::packet::{Meta, Packet};
-use sim_core::proto::esp::{DfBit, InboundSa, Outer, OutboundSa, ReplayWindow, SaKeys};
-use sim_core::proto::ike::{
-    ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind,
-};
+use sim_core::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys};
+use sim_core::proto::ike::{ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind};
 use sim_core::reason::{Reason, State};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Instant;
@@ -71,11 +69,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that does nothing yet; what its sockets read arrives on the channel.
-    pub fn new(
-        config: Config,
-        addresses: Addresses,
-        now: Instant,
-    ) -> Outcome<(Self, Receiver<Arrival>)> {
+    pub fn new(config: Config, addresses: Addresses, now: Instant) -> Outcome<(Self, Receiver<Arrival>)> {
         let (to_gateway, inbox) = channel();
         let (local, remote) = (addresses.local.into(), addresses.remote.into());
         let stream = |purpose| Rng::stream(SEED, OWNER, purpose);
@@ -105,10 +99,7 @@ impl Gateway {
         let Some(child) = sending else {
             return Err("no CHILD_SA to send on".into());
         };
-        let echo = Echo {
-            ident: PING_IDENT,
-            seq,
-        };
+        let echo = Echo { ident: PING_IDENT, seq };
         let (src, dst) = (self.addresses.our_host, self.addresses.their_host);
         let mut packet = echo_request(src, dst, echo, &PING_DATA, Meta::default());
         let sealed = child.outbound.seal(&mut packet);
@@ -146,12 +137,7 @@ impl Gateway {
     fn drain(&mut self, now: Instant) -> Outcome {
         while let Some(output) = self.peer.poll() {
             match output {
-                Output::Transmit {
-                    local_port,
-                    remote_port,
-                    remote,
-                    bytes,
-                } => {
+                Output::Transmit { local_port, remote_port, remote, bytes } => {
                     let bytes = match local_port {
                         NAT_PORT => [&NON_ESP_MARKER, &bytes[..]].concat(),
                         _ => bytes,
@@ -203,28 +189,18 @@ impl Gateway {
     }
 
     fn send(&self, local_port: u16, remote: IpAddr, port: u16, bytes: &[u8]) -> Outcome {
-        let socket = if local_port == PORT {
-            &self.ike
-        } else {
-            &self.nat
-        };
+        let socket = if local_port == PORT { &self.ike } else { &self.nat };
         let sent = socket.send_to(bytes, (remote, port));
-        sent.map(|_| ())
-            .map_err(|e| format!("port {local_port}: {e}"))
+        sent.map(|_| ()).map_err(|e| format!("port {local_port}: {e}"))
     }
 
     /// An ESP packet, as UDP carried it.
     fn open(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Outcome {
-        let spi_in = bytes
-            .first_chunk()
-            .map_or(0, |spi| u32::from_be_bytes(*spi));
+        let spi_in = bytes.first_chunk().map_or(0, |spi| u32::from_be_bytes(*spi));
         let Some(child) = self.children.get_mut(&spi_in) else {
             return self.handle(now, Input::UnknownSpi { spi: spi_in });
         };
-        let ends = (
-            (self.addresses.remote, from.port()),
-            (self.addresses.local, NAT_PORT),
-        );
+        let ends = ((self.addresses.remote, from.port()), (self.addresses.local, NAT_PORT));
         let mut packet = udp::packet(ends.0, ends.1, bytes, Meta::default());
         match child.inbound.open(&mut packet) {
             Ok(_) if self.answers(&packet) => self.replies += 1,
@@ -267,11 +243,7 @@ impl Site for Gateway {
     }
 
     fn arrival(&mut self, now: Instant, arrival: Arrival) -> Outcome {
-        let Arrival {
-            local_port,
-            from,
-            bytes,
-        } = arrival;
+        let Arrival { local_port, from, bytes } = arrival;
         let message = match (local_port, bytes.strip_prefix(&NON_ESP_MARKER)) {
             (PORT, _) => bytes,
             (_, Some(message)) => message.to_vec(),
@@ -291,10 +263,7 @@ impl Site for Gateway {
 pub const INITIATE: Input = Input::Initiate(Reason::Startup);
 
 fn keys(keys: &DirectionKeys) -> SaKeys {
-    SaKeys {
-        encryption: keys.encryption.clone(),
-        integrity: keys.integrity.clone(),
-    }
+    SaKeys { encryption: keys.encryption.clone(), integrity: keys.integrity.clone() }
 }
 
 /// A socket whose datagrams go to `inbox` until it is closed there.
@@ -305,11 +274,7 @@ fn socket(address: Ipv4Addr, port: u16, inbox: Sender<Arrival>) -> Outcome<UdpSo
     std::thread::spawn(move || {
         let mut buffer = [0; 65_536];
         while let Ok((len, from)) = reader.recv_from(&mut buffer) {
-            let arrival = Arrival {
-                local_port: port,
-                from,
-                bytes: buffer[..len].to_vec(),
-            };
+            let arrival = Arrival { local_port: port, from, bytes: buffer[..len].to_vec() };
             if inbox.send(arrival).is_err() {
                 return;
             }

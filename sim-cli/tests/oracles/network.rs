@@ -16,11 +16,7 @@ pub fn isolated(test: &str, body: impl FnOnce() -> Outcome) {
     }
     #[allow(clippy::disallowed_methods, reason = "how the inner run knows itself")]
     let inside = std::env::var(INSIDE).is_ok_and(|v| v == test);
-    let outcome = if inside {
-        run_line("ip link set lo up").and_then(|_| body())
-    } else {
-        run_inside(test, INSIDE)
-    };
+    let outcome = if inside { run_line("ip link set lo up").and_then(|_| body()) } else { run_inside(test, INSIDE) };
     if let Err(message) = outcome {
         panic!("{message}");
     }
@@ -28,10 +24,7 @@ pub fn isolated(test: &str, body: impl FnOnce() -> Outcome) {
 
 fn run_inside(test: &str, marker: &str) -> Outcome {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let said = run(command("unshare --net")
-        .arg(program)
-        .args(["--exact", test, "--nocapture"])
-        .env(marker, test))?;
+    let said = run(command("unshare --net").arg(program).args(["--exact", test, "--nocapture"]).env(marker, test))?;
     if said.contains("1 passed") {
         return Ok(());
     }
@@ -56,9 +49,7 @@ impl Namespace {
         let mut echo = String::new();
         if let (Some(to), Some(from)) = (&mut keeper.stdin, &mut keeper.stdout) {
             to.write_all(b"ready\n").map_err(|e| e.to_string())?;
-            BufReader::new(from)
-                .read_line(&mut echo)
-                .map_err(|e| e.to_string())?;
+            BufReader::new(from).read_line(&mut echo).map_err(|e| e.to_string())?;
         }
         let namespace = Self { keeper };
         namespace.run("ip link set lo up")?;
@@ -78,9 +69,7 @@ impl Namespace {
     /// Lays a wire between this process's namespace (`here`) and this one (`there`), addresses with prefix length.
     pub fn connect(&self, here: &str, there: &str) -> Outcome {
         let peer = self.keeper.id();
-        run_line(&format!(
-            "ip link add wire0 type veth peer name wire0 netns {peer}"
-        ))?;
+        run_line(&format!("ip link add wire0 type veth peer name wire0 netns {peer}"))?;
         run_line(&format!("ip address add {here} dev wire0"))?;
         run_line("ip link set wire0 up")?;
         self.run(&format!("ip address add {there} dev wire0"))?;

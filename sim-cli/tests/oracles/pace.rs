@@ -27,10 +27,7 @@ pub struct Clock(std::time::Instant);
 
 impl Clock {
     /// A clock that shows [`Instant::START`] now.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "live peers live in wall-clock time"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "live peers live in wall-clock time")]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }
@@ -81,12 +78,7 @@ impl Clock {
     }
 
     /// Runs `site` for as long as `time`.
-    pub fn serve<S: Site>(
-        &self,
-        time: Duration,
-        site: &mut S,
-        inbox: &Receiver<S::Arrival>,
-    ) -> Outcome {
+    pub fn serve<S: Site>(&self, time: Duration, site: &mut S, inbox: &Receiver<S::Arrival>) -> Outcome {
         let deadline = self.now() + time;
         while self.now() < deadline {
             self.step(site, inbox, deadline)?;
@@ -95,12 +87,7 @@ impl Clock {
     }
 
     /// What is due, or else one arrival, waited for until `deadline` at most.
-    fn step<S: Site>(
-        &self,
-        site: &mut S,
-        inbox: &Receiver<S::Arrival>,
-        deadline: Instant,
-    ) -> Outcome {
+    fn step<S: Site>(&self, site: &mut S, inbox: &Receiver<S::Arrival>, deadline: Instant) -> Outcome {
         match site.wake() {
             Some(due) if due <= self.now() => site.timeout(due),
             wake => {
@@ -111,12 +98,7 @@ impl Clock {
     }
 
     /// Waits for one arrival, until `until` at most.
-    fn receive<S: Site>(
-        &self,
-        site: &mut S,
-        inbox: &Receiver<S::Arrival>,
-        until: Instant,
-    ) -> Outcome {
+    fn receive<S: Site>(&self, site: &mut S, inbox: &Receiver<S::Arrival>, until: Instant) -> Outcome {
         let pause = std::time::Duration::from_nanos(until.since(self.now()).as_nanos());
         match inbox.recv_timeout(pause) {
             Ok(arrival) => site.arrival(self.now(), arrival),

@@ -24,10 +24,7 @@ pub fn asked_for(test: &str) -> bool {
 
 /// Runs a command to its end and gives its standard output; the error holds all that it said.
 pub fn run(command: &mut Command) -> Outcome<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{command:?}: {e}"))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);
@@ -84,10 +81,7 @@ pub fn expect(text: &str, parts: &[&str]) -> Outcome {
 }
 
 /// Asks again and again, for 20 s at most, until `probe` yields something. The error is the last answer.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a daemon gets ready in its own time"
-)]
+#[allow(clippy::disallowed_methods, reason = "a daemon gets ready in its own time")]
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Outcome<T>) -> Outcome<T> {
     let limit = Duration::from_secs(20);
     let step = Duration::from_millis(20);

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use sim_core::proto::bgp::{
-    ConnId, Input, Originated, Output, PeerConfig, PeerId, Speaker, SpeakerConfig,
-};
+use sim_core::proto::bgp::{ConnId, Input, Originated, Output, PeerConfig, PeerId, Speaker, SpeakerConfig};
 use sim_core::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use sim_core::reason::State;
 use sim_core::rng::{Purpose, Rng};
@@ -48,11 +46,7 @@ pub struct Router {
 impl Router {
     /// A router that announces `prefixes` networks; what the kernel sends to it arrives on the channel. If `passive`, it
     /// waits for the peer's connection.
-    pub fn new(
-        passive: bool,
-        hold_time: Duration,
-        prefixes: u16,
-    ) -> Outcome<(Self, Receiver<Vec<u8>>)> {
+    pub fn new(passive: bool, hold_time: Duration, prefixes: u16) -> Outcome<(Self, Receiver<Vec<u8>>)> {
         let subnet = parse(&format!("{OURS}/30"))?;
         let (ours, theirs) = (parse(OURS)?, parse(THEIRS)?);
         let mut peer = PeerConfig::new("bird", THEIR_AS, ours, theirs, subnet);
@@ -86,8 +80,7 @@ impl Router {
     /// Withdraws the network with this number.
     pub fn withdraw(&mut self, now: Instant, n: u16) -> Outcome {
         let prefix = parse(&network(n))?;
-        self.speaker
-            .handle(now, Input::WithdrawOriginated { prefix });
+        self.speaker.handle(now, Input::WithdrawOriginated { prefix });
         self.drain(now)
     }
 
@@ -136,10 +129,9 @@ impl Router {
                 }
             }
             Output::Route(_) => {}
-            Output::Expired { .. }
-            | Output::State { .. }
-            | Output::Step { .. }
-            | Output::Refused { .. } => self.log.push(format!("{now} {output:?}")),
+            Output::Expired { .. } | Output::State { .. } | Output::Step { .. } | Output::Refused { .. } => {
+                self.log.push(format!("{now} {output:?}"))
+            }
         }
         Ok(())
     }
@@ -147,9 +139,7 @@ impl Router {
     fn serve_stack(&mut self, now: Instant, output: StackOutput) -> Outcome {
         match output {
             StackOutput::Transmit { packet, .. } => {
-                self.device
-                    .send(packet.bytes())
-                    .map_err(|e| format!("tun0: {e}"))?;
+                self.device.send(packet.bytes()).map_err(|e| format!("tun0: {e}"))?;
             }
             StackOutput::Accepted { conn, .. } => {
                 self.join(ConnId::Accepted(self.accepted), conn);
@@ -172,16 +162,8 @@ impl Router {
                 Input::TcpConnected { peer, conn }
             }
             Event::Received(bytes) => Input::Received { conn, bytes },
-            Event::PeerClosed => Input::TcpClosed {
-                peer,
-                conn,
-                reset: false,
-            },
-            Event::Reset if joint.up => Input::TcpClosed {
-                peer,
-                conn,
-                reset: true,
-            },
+            Event::PeerClosed => Input::TcpClosed { peer, conn, reset: false },
+            Event::Reset if joint.up => Input::TcpClosed { peer, conn, reset: true },
             Event::Reset | Event::TimedOut => Input::TcpFailed { peer, conn },
             Event::Closed | Event::Ignored(_) => return,
         };
@@ -244,6 +226,5 @@ fn link() -> Outcome<(Arc<SyncDevice>, Receiver<Vec<u8>>)> {
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> Outcome<T> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not well-formed"))
+    text.parse().map_err(|_| format!("{text:?} is not well-formed"))
 }

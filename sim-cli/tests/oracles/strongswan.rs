@@ -10,9 +10,9 @@ use std::sync::mpsc::Receiver;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::Encryption;
-use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
-use sim_core::proto::ike::config::suite_aes128_sha1_group2;
 use sim_core::proto::ike::Input;
+use sim_core::proto::ike::config::suite_aes128_sha1_group2;
+use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -63,11 +63,8 @@ fn aes256_gcm_ecp256() -> Suite {
         prf: vec![Prf::HmacSha2_256],
         groups: vec![DhGroup::Ecp256],
     };
-    let esp = EspOffer {
-        encryption: vec![Encryption::AesGcm16_256],
-        integrity: Vec::new(),
-        groups: vec![DhGroup::Ecp256],
-    };
+    let esp =
+        EspOffer { encryption: vec![Encryption::AesGcm16_256], integrity: Vec::new(), groups: vec![DhGroup::Ecp256] };
     Suite {
         offers: (ike, esp),
         ike: "aes256gcm16-prfsha256-ecp256",
@@ -114,12 +111,7 @@ fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
         let clock = Clock::start();
-        let addresses = Addresses {
-            local: OURS,
-            remote: THEIRS,
-            our_host: OUR_HOST,
-            their_host: THEIR_HOST,
-        };
+        let addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
         let (mut gateway, inbox) = Gateway::new(config(suite), addresses, clock.now())?;
         strongswan.load(suite, initiator == Initiator::StrongSwan)?;
         if initiator == Initiator::We {
@@ -162,9 +154,7 @@ fn live(
 
     let before = gateway.spi();
     strongswan.swanctl("--rekey --child net")?;
-    clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| {
-        g.carries() && g.spi() != before
-    })?;
+    clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != before)?;
     clock.ask("strongSwan's one CHILD_SA", LIMIT, gateway, inbox, || {
         match strongswan.sas()?.matches("ESP:").count() {
             1 => Ok(()),
@@ -174,9 +164,7 @@ fn live(
     pings(clock, gateway, inbox, PINGS / 10)?;
 
     gateway.handle(clock.now(), Input::Close)?;
-    clock.run("our DELETE", LIMIT, gateway, inbox, |g| {
-        g.state() == State::Down
-    })?;
+    clock.run("our DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down)?;
     match strongswan.sas()? {
         none if none.trim().is_empty() => Ok(()),
         left => Err(format!("after our DELETE strongSwan has\n{left}")),
@@ -264,11 +252,7 @@ impl StrongSwan {
             &dir.path().join("out"),
         )?;
         unconfined("/usr/sbin/swanctl", dir.path())?;
-        let this = Self {
-            _charon: charon,
-            namespace,
-            dir,
-        };
+        let this = Self { _charon: charon, namespace, dir };
         wait_for("charon answers swanctl", || this.swanctl("--stats"))?;
         this.route()?;
         Ok(this)
@@ -280,11 +264,7 @@ impl StrongSwan {
         let ip = |line: &str| self.namespace.run(&format!("ip {line}"));
         wait_for("charon's routing rule", || ip("rule del pref 220"))?;
         ip(&format!("address add {THEIR_HOST}/32 dev lo"))?;
-        wait_for("charon's TUN device", || {
-            ip(&format!(
-                "route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}"
-            ))
-        })?;
+        wait_for("charon's TUN device", || ip(&format!("route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}")))?;
         Ok(())
     }
 
@@ -316,9 +296,7 @@ impl StrongSwan {
     /// Runs swanctl, whose control socket is reached from any namespace.
     fn swanctl(&self, arguments: &str) -> Outcome<String> {
         let dir = self.dir.path().display();
-        run_line(&format!(
-            "{dir}/swanctl {arguments} --uri unix://{dir}/vici"
-        ))
+        run_line(&format!("{dir}/swanctl {arguments} --uri unix://{dir}/vici"))
     }
 }
 

@@ -39,7 +39,7 @@ impl Cgw {
                     }
                 }
                 Upcall::Route(change) => self.route(cx, &change),
-                Upcall::Tunnel(..) | Upcall::Session(..) => {}
+                Upcall::Tunnel | Upcall::Session => {}
             }
         }
     }

@@ -50,7 +50,7 @@ impl VpnEndpoint {
                 Upcall::Transit(packet, Some(_)) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
                 Upcall::Transit(packet, None) => self.gateway.output(cx, TUNNEL_PORT, packet),
                 Upcall::Route(change) => self.route(cx, &change),
-                Upcall::Tunnel(..) | Upcall::Session(..) => self.health(cx),
+                Upcall::Tunnel | Upcall::Session => self.health(cx),
             }
         }
     }

@@ -32,12 +32,12 @@ pub struct RoutingConfig {
 /// What routing wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum RoutingEvent {
-    /// Route and send this packet, which is between inside addresses.
-    Send(Packet),
+    /// Send this packet, to this peer if it is one.
+    Send(Packet, Option<PeerId>),
     /// The best route to a prefix changed.
     Route(RouteChange),
     /// A session was established or is no longer.
-    Session(PeerId, bool),
+    Session,
 }
 
 /// A connection as both machines name it.
@@ -170,7 +170,7 @@ impl Routing {
             bgp::Output::State { peer, from, to, reason } => {
                 cx.state(session(peer), from, to, reason);
                 if (from == State::Established) != (to == State::Established) {
-                    events.push(RoutingEvent::Session(peer, to == State::Established));
+                    events.push(RoutingEvent::Session);
                 }
             }
             bgp::Output::Step { peer, step, codes, .. } => {
@@ -188,9 +188,11 @@ impl Routing {
             StackOutput::Transmit { mut packet, .. } => {
                 let destination = crate::wire::ipv4::Ipv4Packet::new_unchecked(packet.bytes()).dst();
                 packet.meta = cx.meta();
-                packet.meta.session = self.session_with(destination);
+                let peers = &self.config.speaker.peers;
+                let peer = peers.iter().position(|peer| peer.remote_address == destination);
+                packet.meta.session = peer.map(|peer| self.config.sessions[peer]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet));
+                events.push(RoutingEvent::Send(packet, peer.map(|peer| PeerId(peer as u16))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
                 let peers = &self.config.speaker.peers;
@@ -231,10 +233,5 @@ impl Routing {
             Event::Closed | Event::Ignored(_) => return,
         };
         self.speaker.handle(cx.now, input);
-    }
-
-    fn session_with(&self, remote: Ipv4Addr) -> Option<SessionId> {
-        let peer = self.config.speaker.peers.iter().position(|peer| peer.remote_address == remote)?;
-        self.config.sessions.get(peer).copied()
     }
 }

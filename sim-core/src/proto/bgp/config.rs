@@ -19,7 +19,8 @@ pub const CONNECT_RETRY: Duration = Duration::from_secs(120);
 pub const LARGE_HOLD: Duration = Duration::from_secs(240);
 /// First wait in Idle after a failure. Assumed: FRR's initial start timer; neither the RFC nor AWS gives a value.
 pub const IDLE_HOLD: Duration = Duration::from_secs(1);
-/// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every vendor.
+/// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every
+/// vendor.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
 
 /// A router that speaks BGP.

@@ -109,7 +109,7 @@ pub fn decide(candidates: &[Candidate<'_>], missing_med: u32) -> Option<(usize, 
         places: (0..candidates.len()).collect(),
     };
     let preference = |c: &Candidate<'_>| c.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF);
-    let steps: [(DecidedBy, &dyn Fn(&mut Alive<'_>)); 8] = [
+    let steps: [Step<'_>; 8] = [
         (DecidedBy::LocalPref, &|a| {
             a.keep_least(|c| Reverse(preference(c)))
         }),
@@ -137,6 +137,9 @@ pub fn decide(candidates: &[Candidate<'_>], missing_med: u32) -> Option<(usize, 
     }
     Some((alive.places[0], DecidedBy::PeerAddress))
 }
+
+/// A step: what it is called and what it keeps.
+type Step<'a> = (DecidedBy, &'a dyn Fn(&mut Alive<'_>));
 
 /// The candidates that no step has eliminated.
 struct Alive<'a> {

@@ -296,14 +296,13 @@ fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_
     from != id && (session.dialect.is_external() || !learned_inside)
 }
 
+/// Attributes by their place in memory, which nobody frees meanwhile, and the rule that decides.
+type ImportKey = (*const Attributes, Option<usize>);
+
 /// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
 #[derive(Default)]
 struct Importer {
-    last: Option<(
-        *const Attributes,
-        Option<usize>,
-        Result<Arc<Attributes>, Reason>,
-    )>,
+    last: Option<(ImportKey, Result<Arc<Attributes>, Reason>)>,
 }
 
 impl Importer {
@@ -317,8 +316,8 @@ impl Importer {
     ) -> Result<Arc<Attributes>, Reason> {
         let policy = &peer.config.import;
         let rule = policy.rule(prefix);
-        let same = |(of, by, _): &&(_, _, _)| *of == Arc::as_ptr(attributes) && *by == rule;
-        if let Some((_, _, outcome)) = self.last.as_ref().filter(same) {
+        let key = (Arc::as_ptr(attributes), rule);
+        if let Some((_, outcome)) = self.last.as_ref().filter(|(known, _)| *known == key) {
             return outcome.clone();
         }
         let external = peer
@@ -336,7 +335,7 @@ impl Importer {
                 }
             }
         };
-        self.last = Some((Arc::as_ptr(attributes), rule, outcome.clone()));
+        self.last = Some((key, outcome.clone()));
         outcome
     }
 }
@@ -358,10 +357,13 @@ fn unusable(
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 
+/// Attributes by their place in memory, whether they were learned, and the rule that decides.
+type ExportKey = (*const Attributes, bool, Option<usize>);
+
 /// Export, with outcomes remembered by source attributes and rule, which is all that they depend on.
 #[derive(Default)]
 struct Exporter {
-    known: BTreeMap<(*const Attributes, bool, Option<usize>), Option<Arc<Attributes>>>,
+    known: BTreeMap<ExportKey, Option<Arc<Attributes>>>,
 }
 
 impl Exporter {

@@ -1,5 +1,5 @@
 //! The finite state machine of one connection as a table (RFC 4271 section 8.2.2): what every event does in every
-//! state. It is pure; [`super::session`] carries the actions out.
+//! state. It is pure; the `session` module carries the actions out.
 //!
 //! RFC 4271 gives every connection a machine of its own, and so do we: a peer has one, and a second one while an
 //! incoming connection competes with it (section 6.8).
@@ -14,6 +14,9 @@
 //! - an OPEN on a connection that already had one is an FSM error: whether another *connection* collides is settled
 //!   before the event is raised;
 //! - FSM errors carry the subcodes of RFC 6608.
+//!
+//! Events 3 and 5 are 6 and 7 without damping, and 13 (IdleHoldTimer) is the automatic start that it leads to, so each
+//! pair is one event here.
 //!
 //! Left out: events 14 and 15 (a connection from an unknown address never reaches the speaker), and
 //! SendNOTIFICATIONwithoutOPEN, which is off.

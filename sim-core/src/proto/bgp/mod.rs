@@ -1,9 +1,10 @@
 //! A BGP-4 speaker (RFC 4271) that sees byte streams and never TCP.
 //!
 //! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
-//! - `fsm` is the table of states and events, `session` carries it out, `exchange` moves routes, `decision` orders
-//!   them; `message`, `open`, `update`, `attributes` and `as_path` are the way to and from the wire. Framing, error codes
-//!   and the walk over attributes are ours; values are read and written by netgauze-bgp-pkt.
+//! - `fsm` is the table of states and events, `session` carries it out, `receive` makes events of messages,
+//!   `exchange` moves routes, `decision` orders them; `message`, `open`, `update`, `attributes` and `as_path` are the
+//!   way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read and written
+//!   by netgauze-bgp-pkt.
 //!
 //! ```text
 //!  Received -> Framer -> message -> fsm::transition -> actions -> Send, Close, State, ...
@@ -11,8 +12,8 @@
 //!                                     UPDATE -> Adj-RIB-In -> import -> Loc-RIB -> export -> Adj-RIB-Out -> Send
 //! ```
 //!
-//! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS numbers
-//! of four octets (RFC 6793), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
+//! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
+//! numbers of four octets (RFC 6793), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
 //! section 2), FSM error subcodes (RFC 6608), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
 //! Left out: IPv6 and other families, graceful restart (the rest of RFC 4724), RFC 7606 (an UPDATE error ends the
@@ -32,6 +33,7 @@ pub mod notification;
 pub mod open;
 mod peer;
 pub mod policy;
+mod receive;
 mod rib;
 mod session;
 mod timer;
@@ -52,7 +54,7 @@ pub use self::config::{Damping, Originated, PeerConfig, PeerId, SpeakerConfig};
 use self::fsm::{Event, FsmState};
 pub use self::notification::Notification;
 pub use self::peer::ConnId;
-use self::peer::{Fsm, Peer, Slot};
+use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
 use self::rib::LocRib;
 pub use self::rib::{Best, Entry, Route};
@@ -252,8 +254,8 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name: that of each
-    /// peer once, and the empty one for the speaker's own timer.
+    /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name:
+    /// that of each peer once, and the empty one for the speaker's own timer.
     pub fn new(config: SpeakerConfig, mut rng: impl FnMut(&str) -> Rng) -> Self {
         let peers: Vec<_> = config
             .peers
@@ -353,7 +355,7 @@ impl Speaker {
     /// Lets every timer that is due expire. Does nothing if none is.
     pub fn handle_timeout(&mut self, now: Instant) {
         loop {
-            if self.origination.at() <= now {
+            if self.origination.is_due(now) {
                 self.report_expiry(None, TimerKind::MinAsOrigination, self.origination);
                 self.origination.stop();
                 for (prefix, route) in core::mem::take(&mut self.withheld) {
@@ -362,11 +364,11 @@ impl Speaker {
                 continue;
             }
             let Some((id, (slot, kind, timer))) =
-                self.next_timer().filter(|next| next.1.2.at() <= now)
+                self.next_timer().filter(|(_, next)| next.2.is_due(now))
             else {
                 break;
             };
-            self.report_expiry(Some(id), kind, timer);
+            self.report_expiry(Some(id), kind.kind(), timer);
             self.expired(now, id, slot, kind);
         }
         self.flush(now);
@@ -382,7 +384,7 @@ impl Speaker {
         let own = (self.origination.at(), TimerKind::MinAsOrigination);
         let peers = self.next_timer().map_or(
             (Instant::NEVER, TimerKind::HoldTimer),
-            |(_, (_, kind, timer))| (timer.at(), kind),
+            |(_, (_, kind, timer))| (timer.at(), kind.kind()),
         );
         let first = if own.0 <= peers.0 { own } else { peers };
         (first.0 < Instant::NEVER).then_some(first)
@@ -469,7 +471,7 @@ impl Speaker {
         self.booted = false;
     }
 
-    fn next_timer(&self) -> Option<(PeerId, (Slot, TimerKind, Timer))> {
+    fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {
         (0..)
             .map(PeerId)
             .zip(self.peers.iter().map(Peer::next_timer))

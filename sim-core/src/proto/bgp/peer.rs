@@ -13,6 +13,31 @@ use crate::reason::TimerKind;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
+/// The timers of a peer and of its machines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PeerTimer {
+    Hold,
+    ConnectRetry,
+    DelayOpen,
+    Keepalive,
+    IdleHold,
+    RouteAdvertisement,
+}
+
+impl PeerTimer {
+    /// As the trace names it.
+    pub const fn kind(self) -> TimerKind {
+        match self {
+            Self::Hold => TimerKind::HoldTimer,
+            Self::ConnectRetry => TimerKind::ConnectRetryTimer,
+            Self::DelayOpen => TimerKind::DelayOpenTimer,
+            Self::Keepalive => TimerKind::KeepaliveTimer,
+            Self::IdleHold => TimerKind::IdleHoldTimer,
+            Self::RouteAdvertisement => TimerKind::MinRouteAdvertisement,
+        }
+    }
+}
+
 /// A TCP connection. The two kinds are numbered apart, so that both ends of the contract can give out numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ConnId {
@@ -121,12 +146,12 @@ impl Fsm {
         }
     }
 
-    fn timers(&self) -> [(TimerKind, Timer); 4] {
+    fn timers(&self) -> [(PeerTimer, Timer); 4] {
         [
-            (TimerKind::HoldTimer, self.hold),
-            (TimerKind::ConnectRetryTimer, self.connect_retry),
-            (TimerKind::DelayOpenTimer, self.delay_open),
-            (TimerKind::KeepaliveTimer, self.keepalive),
+            (PeerTimer::Hold, self.hold),
+            (PeerTimer::ConnectRetry, self.connect_retry),
+            (PeerTimer::DelayOpen, self.delay_open),
+            (PeerTimer::Keepalive, self.keepalive),
         ]
     }
 }
@@ -237,8 +262,8 @@ impl Peer {
     }
 
     /// Its timer that expires first. At the same instant the order is the one written here.
-    pub fn next_timer(&self) -> (Slot, TimerKind, Timer) {
-        let mut first = (Slot::Main, TimerKind::IdleHoldTimer, self.idle_hold);
+    pub fn next_timer(&self) -> (Slot, PeerTimer, Timer) {
+        let mut first = (Slot::Main, PeerTimer::IdleHold, self.idle_hold);
         let mut consider = |slot, kind, timer: Timer| {
             if timer.at() < first.2.at() {
                 first = (slot, kind, timer);
@@ -251,7 +276,7 @@ impl Peer {
         }
         consider(
             Slot::Main,
-            TimerKind::MinRouteAdvertisement,
+            PeerTimer::RouteAdvertisement,
             self.route_advertisement,
         );
         first

@@ -1,14 +1,14 @@
-//! Carries out what the table of [`super::fsm`] says: connections, messages, timers, collisions.
+//! Carries out what the table of [`super::fsm`] says: connections, timers, and what is sent.
 
 use super::config::PeerId;
 use super::fsm::{Action, Event, FsmState, transition};
-use super::message::{self, Framer, MessageType};
+use super::message::{self, Framer};
 use super::notification::Notification;
-use super::open::{Expected, Open};
-use super::peer::{Conn, ConnId, Fsm, Session, Slot};
+use super::open::Open;
+use super::peer::{Conn, ConnId, Fsm, PeerTimer, Slot};
 use super::update::Update;
 use super::{Output, Speaker};
-use crate::reason::{Reason, Step, TimerKind};
+use crate::reason::{Reason, Step};
 use crate::time::{Duration, Instant};
 
 /// What an event brings along.
@@ -390,212 +390,33 @@ impl Speaker {
         self.raise(now, id, slot, event, Cause::because(reason));
     }
 
-    /// Takes octets of a connection and every whole message among them.
-    pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
-        let holder = |speaker: &Self| {
-            let mut peers = speaker.peers.iter().zip(0..);
-            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
-        };
-        let Some((id, slot)) = holder(self) else {
-            return;
-        };
-        let held = self.peers[id.index()]
-            .fsm_mut(slot)
-            .and_then(|fsm| fsm.conn.as_mut());
-        let Some(held) = held else { return };
-        let mut framer = core::mem::take(&mut held.framer);
-        framer.push(bytes);
-        // A message may close the connection or move it to the other slot, so it is looked up for each.
-        while let Some(slot) = self.peers[id.index()].slot_of(conn) {
-            match framer.next() {
-                Some(Ok(frame)) => self.message(now, id, slot, conn, frame.kind, frame.body),
-                Some(Err(error)) => {
-                    let cause = Cause::notification(error);
-                    self.raise(now, id, slot, Event::HeaderError, cause);
-                }
-                None => {
-                    let fsm = self.peers[id.index()].fsm_mut(slot);
-                    if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
-                        held.framer = framer;
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    fn message(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        slot: Slot,
-        conn: ConnId,
-        kind: MessageType,
-        body: &[u8],
-    ) {
-        match kind {
-            MessageType::Open => self.open_message(now, id, slot, conn, body),
-            MessageType::Update => self.update_message(now, id, slot, conn, body),
-            MessageType::Notification => {
-                let notification = Notification::parse(body);
-                let codes = notification.codes();
-                self.step(id, conn, Step::NotificationMessageReceived, Some(codes));
-                let event = match codes == Notification::BAD_VERSION {
-                    true => Event::NotificationVersionError,
-                    false => Event::Notification,
-                };
-                self.raise(now, id, slot, event, Cause::default());
-            }
-            MessageType::Keepalive => {
-                self.step(id, conn, Step::KeepaliveMessageReceived, None);
-                let cause = self.unexpected(id, slot, kind);
-                self.raise(now, id, slot, Event::Keepalive, cause);
-            }
-            MessageType::RouteRefresh => {
-                self.step(id, conn, Step::RouteRefreshReceived, None);
-                let cause = self.unexpected(id, slot, kind);
-                // RFC 2918 section 4: a family that was not advertised is ignored.
-                if cause.notification.is_some() || body == [0, 1, 0, 1] {
-                    self.raise(now, id, slot, Event::RouteRefresh, cause);
-                }
-            }
-        }
-    }
-
-    /// The FSM error with which a state answers a message that it does not expect, its type as data (RFC 6608).
-    fn unexpected(&self, id: PeerId, slot: Slot, kind: MessageType) -> Cause {
-        let fsm = self.peers[id.index()].fsm(slot);
-        let state = fsm.map_or(FsmState::Idle, |fsm| fsm.state);
-        let expected = match kind {
-            MessageType::Open => false,
-            MessageType::Keepalive => state >= FsmState::OpenConfirm,
-            MessageType::Update | MessageType::RouteRefresh => state == FsmState::Established,
-            MessageType::Notification => true,
-        };
-        match expected {
-            true => Cause::default(),
-            false => Cause::notify(state.unexpected_message(), [kind as u8]),
-        }
-    }
-
-    fn update_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
-        let fsm = self.peers[id.index()].fsm(slot);
-        let session =
-            fsm.and_then(|fsm| fsm.session.filter(|_| fsm.state == FsmState::Established));
-        let Some(session) = session else {
-            self.step(id, conn, Step::UpdateReceived, None);
-            let cause = self.unexpected(id, slot, MessageType::Update);
-            return self.raise(now, id, slot, Event::Update, cause);
-        };
-        let (step, event, cause) = match Update::parse(body, &session.dialect) {
-            Ok(update) => {
-                let step = match update.end_of_rib {
-                    true => Step::EndOfRibReceived,
-                    false => Step::UpdateReceived,
-                };
-                let cause = Cause {
-                    update: Some(update),
-                    ..Cause::default()
-                };
-                (step, Event::Update, cause)
-            }
-            Err(error) => {
-                let cause = Cause::notification(error);
-                (Step::UpdateReceived, Event::UpdateError, cause)
-            }
-        };
-        self.step(id, conn, step, None);
-        self.raise(now, id, slot, event, cause);
-    }
-
-    fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
-        self.step(id, conn, Step::OpenMessageReceived, None);
-        let Some(fsm) = self.peers[id.index()].fsm(slot) else {
-            return;
-        };
-        let (state, delayed) = (fsm.state, fsm.delay_open.is_running());
-        let config = &self.peers[id.index()].config;
-        let expected = Expected {
-            local_as: self.local_as,
-            router_id: self.router_id,
-            remote_as: config.remote_as,
-            four_octet_as: config.capabilities.four_octet_as,
-        };
-        let open = match Open::parse(body, expected) {
-            Ok(open) => open,
-            Err(error) => {
-                let cause = Cause::notification(error);
-                return self.raise(now, id, slot, Event::OpenError, cause);
-            }
-        };
-        if state != FsmState::OpenSent && !delayed {
-            let cause = self.unexpected(id, slot, MessageType::Open);
-            return self.raise(now, id, slot, Event::Open, cause);
-        }
-        let session = Session::negotiate(self.local_as, config, &open);
-        let loser = self.collision(id, slot, conn, &open);
-        let dumped = || Cause::notify(Notification::COLLISION, []);
-        if loser == Some(conn) {
-            return self.raise(now, id, slot, Event::CollisionDump, dumped());
-        }
-        if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
-            fsm.session = Some(session);
-        }
-        let event = match delayed {
-            true => Event::OpenDelayOpen,
-            false => Event::Open,
-        };
-        self.raise(now, id, slot, event, Cause::default());
-        if let Some(slot) = loser.and_then(|conn| self.peers[id.index()].slot_of(conn)) {
-            self.raise(now, id, slot, Event::CollisionDump, dumped());
-        }
-    }
-
-    /// Connection collision detection (section 6.8), when an OPEN names the peer of this connection: which of two
-    /// connections has to go. The one stays that the speaker with the higher identifier opened (of equal ones, with the
-    /// higher AS: RFC 6286 section 2.3), but an established one stays in any case.
-    fn collision(&self, id: PeerId, slot: Slot, conn: ConnId, open: &Open) -> Option<ConnId> {
-        let other = self.peers[id.index()].fsm(slot.other())?;
-        let other_conn = other.conn.as_ref()?.id;
-        let ours_wins = (self.router_id, self.local_as) > (open.identifier, open.asn);
-        let stays = match other.state {
-            FsmState::Established => false,
-            FsmState::OpenConfirm => ours_wins == conn.is_initiated(),
-            FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent => {
-                return None;
-            }
-        };
-        Some(if stays { other_conn } else { conn })
-    }
-
     /// A timer of a peer expired.
-    pub(super) fn expired(&mut self, now: Instant, id: PeerId, slot: Slot, kind: TimerKind) {
+    pub(super) fn expired(&mut self, now: Instant, id: PeerId, slot: Slot, timer: PeerTimer) {
         let peer = &mut self.peers[id.index()];
-        let mut stop = |timer: fn(&mut Fsm) -> &mut super::timer::Timer| {
+        let mut stop = |of: fn(&mut Fsm) -> &mut super::timer::Timer| {
             if let Some(fsm) = peer.fsm_mut(slot) {
-                timer(fsm).stop();
+                of(fsm).stop();
             }
         };
-        let (event, cause) = match kind {
-            TimerKind::IdleHoldTimer => return self.start(now, id, false, None),
-            TimerKind::MinRouteAdvertisement => {
+        let (event, cause) = match timer {
+            PeerTimer::IdleHold => return self.start(now, id, false, None),
+            PeerTimer::RouteAdvertisement => {
                 peer.route_advertisement.stop();
                 return;
             }
-            TimerKind::ConnectRetryTimer => {
+            PeerTimer::ConnectRetry => {
                 stop(|fsm| &mut fsm.connect_retry);
                 (Event::ConnectRetryTimerExpires, Cause::default())
             }
-            TimerKind::DelayOpenTimer => {
+            PeerTimer::DelayOpen => {
                 stop(|fsm| &mut fsm.delay_open);
                 (Event::DelayOpenTimerExpires, Cause::default())
             }
-            TimerKind::KeepaliveTimer => {
+            PeerTimer::Keepalive => {
                 stop(|fsm| &mut fsm.keepalive);
                 (Event::KeepaliveTimerExpires, Cause::default())
             }
-            // A peer has no timer of another kind.
-            _ => {
+            PeerTimer::Hold => {
                 stop(|fsm| &mut fsm.hold);
                 let cause = Cause::notify(Notification::HOLD_TIMER_EXPIRED, []);
                 (Event::HoldTimerExpires, cause)

@@ -33,6 +33,10 @@ impl Timer {
         *self != Self::STOPPED
     }
 
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.is_running() && self.at <= now
+    }
+
     /// When it expires; never if it does not run.
     pub fn at(&self) -> Instant {
         self.at

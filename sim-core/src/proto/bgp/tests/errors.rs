@@ -136,7 +136,7 @@ fn update_errors() {
     let hop_0: &[u8] = &[0x40, 3, 4, 0, 0, 0, 0];
     let hop_multicast: &[u8] = &[0x40, 3, 4, 224, 0, 0, 1];
     let communities: &[u8] = &[0xc0, 8, 3, 0, 0, 0];
-    let cases: Vec<(&str, Vec<u8>, (u8, u8, Vec<u8>))> = vec![
+    let cases = vec![
         (
             "withdrawn too long",
             message(2, &[0, 9, 0, 0]),

@@ -1,0 +1,193 @@
+//! What arrives on a connection: octets, messages, and the event that each message is (RFC 4271 section 8.1.5).
+
+use super::Speaker;
+use super::config::PeerId;
+use super::fsm::{Event, FsmState};
+use super::message::MessageType;
+use super::notification::Notification;
+use super::open::{Expected, Open};
+use super::peer::{ConnId, Session, Slot};
+use super::session::Cause;
+use super::update::Update;
+use crate::reason::Step;
+use crate::time::Instant;
+
+impl Speaker {
+    /// Takes octets of a connection and every whole message among them.
+    pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
+        let holder = |speaker: &Self| {
+            let mut peers = speaker.peers.iter().zip(0..);
+            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
+        };
+        let Some((id, slot)) = holder(self) else {
+            return;
+        };
+        let held = self.peers[id.index()]
+            .fsm_mut(slot)
+            .and_then(|fsm| fsm.conn.as_mut());
+        let Some(held) = held else { return };
+        let mut framer = core::mem::take(&mut held.framer);
+        framer.push(bytes);
+        // A message may close the connection or move it to the other slot, so it is looked up for each.
+        while let Some(slot) = self.peers[id.index()].slot_of(conn) {
+            match framer.next() {
+                Some(Ok(frame)) => self.message(now, id, slot, conn, frame.kind, frame.body),
+                Some(Err(error)) => {
+                    let cause = Cause::notification(error);
+                    self.raise(now, id, slot, Event::HeaderError, cause);
+                }
+                None => {
+                    let fsm = self.peers[id.index()].fsm_mut(slot);
+                    if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
+                        held.framer = framer;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        slot: Slot,
+        conn: ConnId,
+        kind: MessageType,
+        body: &[u8],
+    ) {
+        match kind {
+            MessageType::Open => self.open_message(now, id, slot, conn, body),
+            MessageType::Update => self.update_message(now, id, slot, conn, body),
+            MessageType::Notification => {
+                let notification = Notification::parse(body);
+                let codes = notification.codes();
+                self.step(id, conn, Step::NotificationMessageReceived, Some(codes));
+                let event = match codes == Notification::BAD_VERSION {
+                    true => Event::NotificationVersionError,
+                    false => Event::Notification,
+                };
+                self.raise(now, id, slot, event, Cause::default());
+            }
+            MessageType::Keepalive => {
+                self.step(id, conn, Step::KeepaliveMessageReceived, None);
+                let cause = self.unexpected(id, slot, kind);
+                self.raise(now, id, slot, Event::Keepalive, cause);
+            }
+            MessageType::RouteRefresh => {
+                self.step(id, conn, Step::RouteRefreshReceived, None);
+                let cause = self.unexpected(id, slot, kind);
+                // RFC 2918 section 4: a family that was not advertised is ignored.
+                if cause.notification.is_some() || body == [0, 1, 0, 1] {
+                    self.raise(now, id, slot, Event::RouteRefresh, cause);
+                }
+            }
+        }
+    }
+
+    /// The FSM error with which a state answers a message that it does not expect, its type as data (RFC 6608).
+    fn unexpected(&self, id: PeerId, slot: Slot, kind: MessageType) -> Cause {
+        let fsm = self.peers[id.index()].fsm(slot);
+        let state = fsm.map_or(FsmState::Idle, |fsm| fsm.state);
+        let expected = match kind {
+            MessageType::Open => false,
+            MessageType::Keepalive => state >= FsmState::OpenConfirm,
+            MessageType::Update | MessageType::RouteRefresh => state == FsmState::Established,
+            MessageType::Notification => true,
+        };
+        match expected {
+            true => Cause::default(),
+            false => Cause::notify(state.unexpected_message(), [kind as u8]),
+        }
+    }
+
+    fn update_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
+        let fsm = self.peers[id.index()].fsm(slot);
+        let session =
+            fsm.and_then(|fsm| fsm.session.filter(|_| fsm.state == FsmState::Established));
+        let Some(session) = session else {
+            self.step(id, conn, Step::UpdateReceived, None);
+            let cause = self.unexpected(id, slot, MessageType::Update);
+            return self.raise(now, id, slot, Event::Update, cause);
+        };
+        let (step, event, cause) = match Update::parse(body, &session.dialect) {
+            Ok(update) => {
+                let step = match update.end_of_rib {
+                    true => Step::EndOfRibReceived,
+                    false => Step::UpdateReceived,
+                };
+                let cause = Cause {
+                    update: Some(update),
+                    ..Cause::default()
+                };
+                (step, Event::Update, cause)
+            }
+            Err(error) => {
+                let cause = Cause::notification(error);
+                (Step::UpdateReceived, Event::UpdateError, cause)
+            }
+        };
+        self.step(id, conn, step, None);
+        self.raise(now, id, slot, event, cause);
+    }
+
+    fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
+        self.step(id, conn, Step::OpenMessageReceived, None);
+        let Some(fsm) = self.peers[id.index()].fsm(slot) else {
+            return;
+        };
+        let (state, delayed) = (fsm.state, fsm.delay_open.is_running());
+        let config = &self.peers[id.index()].config;
+        let expected = Expected {
+            local_as: self.local_as,
+            router_id: self.router_id,
+            remote_as: config.remote_as,
+            four_octet_as: config.capabilities.four_octet_as,
+        };
+        let open = match Open::parse(body, expected) {
+            Ok(open) => open,
+            Err(error) => {
+                let cause = Cause::notification(error);
+                return self.raise(now, id, slot, Event::OpenError, cause);
+            }
+        };
+        if state != FsmState::OpenSent && !delayed {
+            let cause = self.unexpected(id, slot, MessageType::Open);
+            return self.raise(now, id, slot, Event::Open, cause);
+        }
+        let session = Session::negotiate(self.local_as, config, &open);
+        let loser = self.collision(id, slot, conn, &open);
+        let dumped = || Cause::notify(Notification::COLLISION, []);
+        if loser == Some(conn) {
+            return self.raise(now, id, slot, Event::CollisionDump, dumped());
+        }
+        if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
+            fsm.session = Some(session);
+        }
+        let event = match delayed {
+            true => Event::OpenDelayOpen,
+            false => Event::Open,
+        };
+        self.raise(now, id, slot, event, Cause::default());
+        if let Some(slot) = loser.and_then(|conn| self.peers[id.index()].slot_of(conn)) {
+            self.raise(now, id, slot, Event::CollisionDump, dumped());
+        }
+    }
+
+    /// Connection collision detection (section 6.8), when an OPEN names the peer of this connection: which of two
+    /// connections has to go. The one stays that the speaker with the higher identifier opened (of equal ones, with the
+    /// higher AS: RFC 6286 section 2.3), but an established one stays in any case.
+    fn collision(&self, id: PeerId, slot: Slot, conn: ConnId, open: &Open) -> Option<ConnId> {
+        let other = self.peers[id.index()].fsm(slot.other())?;
+        let other_conn = other.conn.as_ref()?.id;
+        let ours_wins = (self.router_id, self.local_as) > (open.identifier, open.asn);
+        let stays = match other.state {
+            FsmState::Established => false,
+            FsmState::OpenConfirm => ours_wins == conn.is_initiated(),
+            FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent => {
+                return None;
+            }
+        };
+        Some(if stays { other_conn } else { conn })
+    }
+}
