@@ -32,7 +32,7 @@ impl<'w> Observation<'w> {
         let trace = &world.trace;
         let streams = trace.probes().iter().zip(&plan.probes);
         let observed = Observed {
-            streams: streams.map(|(log, probe)| stream(log, probe.min_lost)).collect(),
+            streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost)).collect(),
             faults,
             sessions: sessions(trace),
             routes: routes(world),
@@ -165,7 +165,7 @@ fn faults(world: &World) -> (Vec<FaultLog>, Vec<(RecordId, FaultId, Phase)>) {
     (logs, struck)
 }
 
-fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
+fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     let fate = |fate: trace::Fate| match fate {
         trace::Fate::Pending => Fate::Pending,
         trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
@@ -174,6 +174,7 @@ fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
     StreamLog {
         name: log.info.name.clone(),
+        ends: [log.info.from, log.info.to].map(|node| world.node_name(node).to_owned()),
         interval: log.info.interval,
         echo: log.info.round_trip,
         min_lost,
