@@ -53,7 +53,9 @@ impl Judge<'_> {
                     .filter(|o| ids.as_ref().is_none_or(|ids| o.fault.as_ref().is_some_and(|f| ids.contains(f))))
                     .collect();
                 let fits = |o: &&Outage| o.end_s.is_some() && (*min..=*max).contains(&o.duration_s.0);
-                finding(!found.is_empty() && found.iter().all(fits), spell(&found))
+                // Without an outage it was dark for no time at all.
+                let nothing = found.is_empty() && min.is_zero();
+                finding(nothing || (!found.is_empty() && found.iter().all(fits)), spell(&found))
             }
             ExpectationKind::NoOutage { probe, direction, from, until } => {
                 let (from, until) = (from.since_start(), until.since_start());

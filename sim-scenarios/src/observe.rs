@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sim_core::id::{FaultId, RecordId};
-use sim_core::reason::{Step as Message, TimerKind};
+use sim_core::reason::TimerKind;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Trace, What};
 use sim_core::world::World;
@@ -97,7 +97,7 @@ impl<'w> Observation<'w> {
                 (StepKind::TimerExpired, id.map(session).unwrap_or_default(), timer.code(), assumption)
             }
             What::Step { session: id, step, .. } => {
-                let kind = if is_sent(*step) { StepKind::MessageSent } else { StepKind::MessageReceived };
+                let kind = if step.is_sent() { StepKind::MessageSent } else { StepKind::MessageReceived };
                 (kind, session(*id), step.code(), None)
             }
             What::Route { prefix, to, reason, .. } => {
@@ -120,35 +120,6 @@ impl Causes for Observation<'_> {
         let Some((record, _, _)) = self.struck.get(fault.0) else { return Vec::new() };
         let path = critical_path(&self.world.trace, *record, to);
         path.map(|path| path.waits.iter().filter_map(|wait| self.step(wait)).collect()).unwrap_or_default()
-    }
-}
-
-fn is_sent(step: Message) -> bool {
-    use Message as M;
-    match step {
-        M::IkeSaInitSent
-        | M::IkeAuthSent
-        | M::CreateChildSaSent
-        | M::InformationalSent
-        | M::Retransmitted
-        | M::TcpConnecting
-        | M::OpenMessageSent
-        | M::KeepaliveMessageSent
-        | M::UpdateSent
-        | M::EndOfRibSent
-        | M::NotificationMessageSent => true,
-        M::IkeSaInitReceived
-        | M::IkeAuthReceived
-        | M::CreateChildSaReceived
-        | M::InformationalReceived
-        | M::NatDetected
-        | M::OpenMessageReceived
-        | M::KeepaliveMessageReceived
-        | M::UpdateReceived
-        | M::EndOfRibReceived
-        | M::NotificationMessageReceived
-        | M::RouteRefreshReceived
-        | M::MessageIgnored => false,
     }
 }
 

@@ -42,6 +42,16 @@ impl DhGroup {
         Self::ALL.into_iter().find(|group| group.id() == id)
     }
 
+    /// Security strength in bits (NIST SP 800-57 part 1, table 2).
+    pub const fn strength_bits(self) -> u16 {
+        match self {
+            Self::Modp1024 => 80,
+            Self::Modp2048 => 112,
+            Self::Ecp256 => 128,
+            Self::Ecp384 => 192,
+        }
+    }
+
     /// Octets of Key Exchange Data: the modulus (RFC 7296 section 3.4), or both coordinates (RFC 5903 section 7).
     pub const fn public_len(self) -> usize {
         match self {

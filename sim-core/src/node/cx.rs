@@ -28,6 +28,8 @@ pub struct Cx<'a> {
     pub node: NodeId,
     /// The latest record of this touch, or what triggered it.
     pub cause: RecordId,
+    /// The latest record that the journey of the arriving packet depended on.
+    pub(crate) enabler: RecordId,
     /// Where everything that happens is noted.
     pub trace: &'a mut Trace,
     pub(crate) out: &'a mut Vec<Emit>,
@@ -75,7 +77,8 @@ impl Cx<'_> {
 
     /// Keeps a record caused by the latest one, and makes it the latest.
     pub fn record(&mut self, what: What) -> RecordId {
-        let record = Record { at: self.now, node: self.node, cause: self.cause, what };
+        let enabler = core::mem::take(&mut self.enabler);
+        let record = Record { at: self.now, node: self.node, cause: self.cause, enabler, what };
         self.cause = self.trace.record(record);
         self.cause
     }

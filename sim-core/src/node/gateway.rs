@@ -23,11 +23,11 @@ pub(super) enum Upcall {
     /// A packet for somebody else arrived: at a port, or out of a tunnel if that is named.
     Transit(Packet, Option<usize>),
     /// A tunnel can, or can no longer, carry packets.
-    Tunnel(usize, bool),
-    /// The best BGP route to a prefix changed.
-    Route(RouteChange),
+    Tunnel,
+    /// The best BGP route to a prefix changed because of that record.
+    Route(RouteChange, RecordId),
     /// A BGP session was established or is no longer.
-    Session(PeerId, bool),
+    Session,
 }
 
 /// IPv4, tunnels and routing of one device.
@@ -60,19 +60,21 @@ impl Gateway {
 
     pub(super) fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
+        if self.follow_sa {
+            self.tunnels.iter().for_each(|tunnel| self.ip.begin_down(tunnel.port()));
+        }
         self.ip.announce(cx);
         let genesis = cx.cause;
         for tunnel in 0..self.tunnels.len() {
             cx.cause = genesis;
-            if self.follow_sa {
-                let port = self.tunnels[tunnel].port();
-                self.ip.carrier(cx, port, false);
-            }
             self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.start(cx, events));
         }
         let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
         for peer in peers {
             cx.cause = genesis;
+            if self.follow_sa && !self.tunnels[peer.index()].is_up() {
+                self.bgp(cx, bgp::Input::LowerLayerDown { peer });
+            }
             self.bgp(cx, bgp::Input::Start { peer });
         }
     }
@@ -224,6 +226,8 @@ impl Gateway {
         if self.tunnel_events.is_empty() {
             return;
         }
+        // The message that makes the peer install an SA leaves before anything that is sealed with that SA.
+        let mut change = None;
         for event in core::mem::take(&mut self.tunnel_events) {
             match event {
                 TunnelEvent::Send(mut packet) => {
@@ -234,22 +238,26 @@ impl Gateway {
                 }
                 TunnelEvent::Up(mtu) => {
                     self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into());
-                    self.interface(cx, tunnel, true);
+                    change = Some(true);
                 }
-                TunnelEvent::Down => self.interface(cx, tunnel, false),
+                TunnelEvent::Down => change = Some(false),
             }
+        }
+        if let Some(up) = change {
+            cx.cause = self.since(tunnel);
+            self.interface(cx, tunnel, up);
         }
     }
 
     /// The state of a tunnel interface follows its CHILD_SA, if the device is one that does so.
     fn interface(&mut self, cx: &mut Cx, tunnel: usize, up: bool) {
-        self.upcalls.push_back(Upcall::Tunnel(tunnel, up));
+        self.upcalls.push_back(Upcall::Tunnel);
         if !self.follow_sa {
             return;
         }
         let cause = cx.cause;
-        self.ip.carrier(cx, self.tunnels[tunnel].port(), up);
-        cx.cause = cause;
+        let reason = if up { Reason::TunnelUp } else { Reason::TunnelDown };
+        self.ip.carrier(cx, self.tunnels[tunnel].port(), up, reason);
         let peer = PeerId(tunnel as u16);
         self.bgp(cx, if up { bgp::Input::LowerLayerUp { peer } } else { bgp::Input::LowerLayerDown { peer } });
         cx.cause = cause;
@@ -261,15 +269,21 @@ impl Gateway {
         touch(routing, cx, &mut events);
         for event in events.drain(..) {
             match event {
-                RoutingEvent::Send(packet) => {
+                RoutingEvent::Send(packet, peer) => {
                     let cause = core::mem::replace(&mut cx.cause, packet.meta.cause);
-                    if let Some((port, packet)) = self.ip.route(cx, packet) {
+                    // A session is between the ends of its tunnel: its packets never take another way.
+                    let way = peer.map(|peer| self.tunnels[peer.index()].port());
+                    let routed = match way {
+                        Some(port) => Some((port, packet)),
+                        None => self.ip.route(cx, packet),
+                    };
+                    if let Some((port, packet)) = routed {
                         self.output(cx, port, packet);
                     }
                     cx.cause = cause;
                 }
-                RoutingEvent::Route(change) => self.upcalls.push_back(Upcall::Route(change)),
-                RoutingEvent::Session(peer, up) => self.upcalls.push_back(Upcall::Session(peer, up)),
+                RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
+                RoutingEvent::Session => self.upcalls.push_back(Upcall::Session),
             }
         }
         self.routing_events = events;

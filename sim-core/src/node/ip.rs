@@ -117,7 +117,9 @@ impl Ip {
     /// Notes the static routes in the trace, as the device starts with them.
     pub fn announce(&mut self, cx: &mut Cx) {
         let genesis = cx.cause;
-        for route in self.configured.iter().filter(|r| r.source == RouteSource::Static) {
+        let in_force = |r: &&Route| r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target);
+        let routes: Vec<Route> = self.configured.iter().filter(in_force).copied().collect();
+        for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
             let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
@@ -261,22 +263,37 @@ impl Ip {
         }
     }
 
-    /// Takes the ports' routes out of the table or puts them back.
-    pub fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+    /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.
+    pub fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool, reason: Reason) {
         let Some(Some(interface)) = self.interfaces.get_mut(port.index()) else { return };
         if core::mem::replace(&mut interface.up, up) == up {
             return;
         }
-        let reason = if up { Reason::LinkRestored } else { Reason::LinkLost };
-        let routes: Vec<Route> =
-            self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
+        let (routes, cause): (Vec<Route>, _) = (self.configured_on(port).collect(), cx.cause);
         for route in routes {
-            if up {
-                self.install(cx, route, reason);
+            let change = if up {
+                self.fib.insert(route)
             } else {
-                self.withdraw(cx, route.prefix, route.source, reason);
-            }
+                self.fib.remove_target(route.prefix, route.source, route.target)
+            };
+            self.changed_best(cx, change, reason);
+            cx.cause = cause;
         }
+    }
+
+    /// Begins with a port down, before anything has happened that a record could tell of.
+    pub fn begin_down(&mut self, port: Port) {
+        if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
+            interface.up = false;
+        }
+        let routes: Vec<Route> = self.configured_on(port).collect();
+        for route in routes {
+            self.fib.remove_target(route.prefix, route.source, route.target);
+        }
+    }
+
+    fn configured_on(&self, port: Port) -> impl Iterator<Item = Route> {
+        self.configured.iter().filter(move |r| r.target == Target::port(port)).copied()
     }
 
     /// Puts a route into the table. Answers whether the best route of its prefix changed.

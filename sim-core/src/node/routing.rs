@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::Cx;
-use crate::id::SessionId;
+use crate::id::{RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
@@ -32,12 +32,12 @@ pub struct RoutingConfig {
 /// What routing wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum RoutingEvent {
-    /// Route and send this packet, which is between inside addresses.
-    Send(Packet),
-    /// The best route to a prefix changed.
-    Route(RouteChange),
+    /// Send this packet, to this peer if it is one.
+    Send(Packet, Option<PeerId>),
+    /// The best route to a prefix changed because of that record.
+    Route(RouteChange, RecordId),
     /// A session was established or is no longer.
-    Session(PeerId, bool),
+    Session,
 }
 
 /// A connection as both machines name it.
@@ -57,6 +57,8 @@ pub struct Routing {
     stack: Stack,
     lines: Vec<Line>,
     accepted: u32,
+    /// The latest record of this drain that is not about something sent: what route changes follow from.
+    anchor: RecordId,
 }
 
 impl Routing {
@@ -71,7 +73,7 @@ impl Routing {
         for peer in peers {
             stack.listen(BGP_PORT, Some(peer.remote_address), config.tcp.clone());
         }
-        Self { config, speaker, stack, lines: Vec::new(), accepted: 0 }
+        Self { config, speaker, stack, lines: Vec::new(), accepted: 0, anchor: RecordId::GENESIS }
     }
 
     /// The speaker, to look at.
@@ -127,6 +129,7 @@ impl Routing {
     }
 
     fn drain(&mut self, cx: &mut Cx, events: &mut Vec<RoutingEvent>) {
+        self.anchor = cx.cause;
         loop {
             if let Some(output) = self.speaker.poll() {
                 self.obey(cx, output, events);
@@ -165,19 +168,22 @@ impl Routing {
                 }
             }
             bgp::Output::Expired { peer, timer, armed_at } => {
-                cx.expired(peer.map(session), timer, armed_at);
+                self.anchor = cx.expired(peer.map(session), timer, armed_at);
             }
             bgp::Output::State { peer, from, to, reason } => {
-                cx.state(session(peer), from, to, reason);
+                self.anchor = cx.state(session(peer), from, to, reason);
                 if (from == State::Established) != (to == State::Established) {
-                    events.push(RoutingEvent::Session(peer, to == State::Established));
+                    events.push(RoutingEvent::Session);
                 }
             }
             bgp::Output::Step { peer, step, codes, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
-                cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode));
+                let record = cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode));
+                if !step.is_sent() {
+                    self.anchor = record;
+                }
             }
-            bgp::Output::Route(change) => events.push(RoutingEvent::Route(change)),
+            bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
     }
@@ -188,9 +194,11 @@ impl Routing {
             StackOutput::Transmit { mut packet, .. } => {
                 let destination = crate::wire::ipv4::Ipv4Packet::new_unchecked(packet.bytes()).dst();
                 packet.meta = cx.meta();
-                packet.meta.session = self.session_with(destination);
+                let peers = &self.config.speaker.peers;
+                let peer = peers.iter().position(|peer| peer.remote_address == destination);
+                packet.meta.session = peer.map(|peer| self.config.sessions[peer]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet));
+                events.push(RoutingEvent::Send(packet, peer.map(|peer| PeerId(peer as u16))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
                 let peers = &self.config.speaker.peers;
@@ -231,10 +239,5 @@ impl Routing {
             Event::Closed | Event::Ignored(_) => return,
         };
         self.speaker.handle(cx.now, input);
-    }
-
-    fn session_with(&self, remote: Ipv4Addr) -> Option<SessionId> {
-        let peer = self.config.speaker.peers.iter().position(|peer| peer.remote_address == remote)?;
-        self.config.sessions.get(peer).copied()
     }
 }

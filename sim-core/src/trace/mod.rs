@@ -133,6 +133,7 @@ impl Default for Trace {
                 at: Instant::START,
                 node: NodeId(0),
                 cause: RecordId::GENESIS,
+                enabler: RecordId::GENESIS,
                 what: What::Genesis,
             }],
             by_session: Vec::new(),
@@ -215,6 +216,7 @@ impl Trace {
             at,
             node,
             cause: armed_by,
+            enabler: RecordId::GENESIS,
             what: What::Expired { session, timer, armed_at, starver: starver.map(|d| d.blame) },
         })
     }

@@ -29,7 +29,42 @@ pub struct CriticalPath {
     pub waits: Vec<Wait>,
 }
 
-/// The record that `id` waited for.
+/// Walks back from a record: each step is the record that the one before waited for.
+///
+/// A record that a packet triggered also waited for whatever that packet's journey depended on. Where the chain of
+/// triggers would step past such a dependency into the time before it, the dependency is the later condition and the
+/// walk goes there: a retry that was scheduled before a path healed succeeded because the path healed.
+pub struct Walk<'t> {
+    trace: &'t Trace,
+    at: RecordId,
+    needed: RecordId,
+}
+
+impl<'t> Walk<'t> {
+    /// A walk that begins at `id` and has not left it.
+    pub fn from(trace: &'t Trace, id: RecordId) -> Self {
+        Self { trace, at: id, needed: trace.kept(id).enabler }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = RecordId;
+
+    fn next(&mut self) -> Option<RecordId> {
+        if self.at == RecordId::GENESIS {
+            return None;
+        }
+        let trigger = previous(self.trace, self.at);
+        self.at = if self.needed < self.at { trigger.max(self.needed) } else { trigger };
+        self.needed = self.needed.max(self.trace.kept(self.at).enabler);
+        if self.needed >= self.at {
+            self.needed = self.trace.kept(self.at).enabler;
+        }
+        Some(self.at)
+    }
+}
+
+/// The trigger of a record, or the record to blame for the lost packet that made a timer expire.
 pub fn previous(trace: &Trace, id: RecordId) -> RecordId {
     let record = trace.kept(id);
     match record.what {
@@ -40,25 +75,15 @@ pub fn previous(trace: &Trace, id: RecordId) -> RecordId {
 
 /// The record of the fault to which `id` leads back, if it leads to one.
 pub fn fault_behind(trace: &Trace, id: RecordId) -> Option<RecordId> {
-    let mut at = id;
-    while at != RecordId::GENESIS {
-        if let What::Fault { .. } = trace.kept(at).what {
-            return Some(at);
-        }
-        at = previous(trace, at);
-    }
-    None
+    let is_fault = |id: &RecordId| matches!(trace.kept(*id).what, What::Fault { .. });
+    core::iter::once(id).chain(Walk::from(trace, id)).find(is_fault)
 }
 
 /// The path from the fault record `fault` to `end`, or `None` if `end` does not lead back to it.
 pub fn critical_path(trace: &Trace, fault: RecordId, end: RecordId) -> Option<CriticalPath> {
-    let mut ids = vec![end];
-    let mut at = end;
-    while at > fault {
-        at = previous(trace, at);
-        ids.push(at);
-    }
-    if at != fault {
+    let mut ids: Vec<RecordId> =
+        core::iter::once(end).chain(Walk::from(trace, end)).take_while(|id| *id >= fault).collect();
+    if ids.last() != Some(&fault) {
         return None;
     }
     ids.reverse();

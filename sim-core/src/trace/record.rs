@@ -18,6 +18,9 @@ pub struct Record {
     pub node: NodeId,
     /// The record that triggered it; for an expired timer, the one that armed it.
     pub cause: RecordId,
+    /// The latest record that the journey of the triggering packet depended on (a route, an SA, a link's state), if a
+    /// packet triggered it.
+    pub enabler: RecordId,
     /// What happened.
     pub what: What,
 }

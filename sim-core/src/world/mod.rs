@@ -269,7 +269,10 @@ impl World {
         }
         let step = HopStep::Arrived(port);
         self.trace.hop(Hop { at: self.now, node, packet: packet.meta.id, step });
-        self.touch(node, packet.meta.cause, |device, cx| device.receive(cx, port, packet));
+        self.touch(node, packet.meta.cause, |device, cx| {
+            cx.enabler = packet.meta.enabler;
+            device.receive(cx, port, packet);
+        });
     }
 
     /// The only place where a device's state changes: one input, then everything it emitted, then its wake.
@@ -280,6 +283,7 @@ impl World {
             now: self.now,
             node: id,
             cause,
+            enabler: RecordId::GENESIS,
             trace: &mut self.trace,
             out: &mut out,
             packets: &mut self.packets,
@@ -366,7 +370,7 @@ impl World {
     }
 
     fn keep(&mut self, cause: RecordId, node: NodeId, what: What) -> RecordId {
-        self.trace.record(Record { at: self.now, node, cause, what })
+        self.trace.record(Record { at: self.now, node, cause, enabler: RecordId::GENESIS, what })
     }
 
     /// The length of a run so far.

@@ -2,6 +2,7 @@
 //! reported at once.
 
 mod connections;
+mod ends;
 mod expectations;
 mod judge;
 mod links;

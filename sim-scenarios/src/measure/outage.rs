@@ -133,7 +133,12 @@ impl Direction {
             (Self::Forward, request) => request,
             (Self::Reverse, Fate::Lost { .. }) => Fate::Pending,
             (Self::RoundTrip, Fate::Lost { cause }) => Fate::Lost { cause },
-            (Self::Reverse | Self::RoundTrip, Fate::Arrived { .. } | Fate::Pending) => probe.reply,
+            (Self::Reverse, Fate::Arrived { .. } | Fate::Pending) | (Self::RoundTrip, Fate::Pending) => probe.reply,
+            (Self::RoundTrip, Fate::Arrived { enabler: there, .. }) => match probe.reply {
+                // There and back depended on what either way depended on: the later of the two.
+                Fate::Arrived { at, enabler: back } => Fate::Arrived { at, enabler: there.max(back) },
+                other => other,
+            },
         }
     }
 }

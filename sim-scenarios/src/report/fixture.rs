@@ -228,16 +228,19 @@ pub(super) fn failover() -> Outcome {
     let mut outcome = build(identity, &observed, &Ladder);
     outcome.report.expectations = vec![
         super::model::Expectation {
+            name: "expectation".into(),
             text: "round-trip outage of office-to-app between 20s and 32s".into(),
             held: true,
             detail: "28.920 s".into(),
         },
         super::model::Expectation {
+            name: "expectation".into(),
             text: "detected by hold_timer".into(),
             held: true,
             detail: "vpn-a at 87.900 s".into(),
         },
         super::model::Expectation {
+            name: "expectation".into(),
             text: "no drops with reason no_sa".into(),
             held: false,
             detail: "2 packets at cgw from 0.020 s to 0.040 s".into(),

@@ -204,6 +204,8 @@ pub struct Drop {
 /// One expectation of the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
+    /// Its name in the scenario.
+    pub name: String,
     /// What was expected.
     pub text: String,
     /// Whether it held.

@@ -213,6 +213,7 @@ impl Rekey {
             RekeyLaw::BeforeMargin => lifetime.saturating_sub(self.margin + fuzz),
             RekeyLaw::WithinMargin => lifetime.saturating_sub(self.margin.saturating_sub(fuzz)),
         };
+        // The largest margin with the largest fuzz reaches back to birth: rekeying would never end (the tenth is assumed).
         at.max(lifetime / 10)
     }
 }

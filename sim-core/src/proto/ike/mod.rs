@@ -41,7 +41,8 @@ pub const NAT_PORT: u16 = 4500;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
     /// Bring the tunnel up. With [`Reason::TrafficNeedsSa`] one attempt is made, and only if the configuration lets traffic
-    /// initiate; with any other reason (startup, operator) attempts go on until one succeeds, and again after a DELETE by the peer.
+    /// initiate; with any other reason (startup, operator) attempts go on until one succeeds. With startup action *start* they
+    /// also begin anew after a DELETE by the peer.
     Initiate(Reason),
     /// A datagram for this tunnel, without non-ESP marker.
     Datagram(Datagram),

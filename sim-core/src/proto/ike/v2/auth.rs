@@ -8,6 +8,8 @@
 //! A failure of the CHILD_SA leaves the IKE_SA standing (section 2.21.2). Left out: certificates, EAP, the optional IDr of
 //! the initiator, configuration payloads.
 
+use subtle::ConstantTimeEq as _;
+
 use super::child::{self, Child};
 use super::env::Env;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
@@ -106,7 +108,7 @@ impl<'a> Parts<'a> {
         id.emit(&mut body);
         let psk = &env.config.psk;
         let expected = keys.auth(from_initiator, psk, first_message, own_nonce, &body);
-        is(&env.config.remote_id, id) && expected[..] == *data
+        is(&env.config.remote_id, id) && bool::from(expected.ct_eq(data))
     }
 }
 
@@ -202,13 +204,13 @@ impl ExpectAuthResponse {
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
         match notice {
-            Some(reason) => child::first_failed(sa, env, reason),
+            Some(reason) => child::recreate_later(sa, env, reason),
             None => {
                 let read = child::read_first(sa, env, spi_in, &nonces, &parts.child());
                 if let Err(reason) = read {
                     // The responder has installed what this end cannot use.
                     sa.window.queue.push_back(Job::DeleteChild { spi_in });
-                    child::first_failed(sa, env, reason);
+                    child::recreate_later(sa, env, reason);
                 }
             }
         }
@@ -287,11 +289,7 @@ impl ExpectAuthRequest {
     ) -> Verdict {
         establish(sa, env, self.keys);
         sa.refuse(env, ExchangeType::IkeAuth, message_id, kind, data);
-        Verdict::Linger(match kind {
-            NotifyType::InvalidSyntax => Reason::InvalidSyntax,
-            NotifyType::UnsupportedCriticalPayload => Reason::UnsupportedCriticalPayload,
-            _ => Reason::AuthenticationFailed,
-        })
+        Verdict::Linger(sa::reason_of(kind))
     }
 }
 

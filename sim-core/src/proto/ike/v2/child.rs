@@ -10,17 +10,15 @@
 //! Nothing is lost: an SA receives before anybody may send on it, and the old one receives until its DELETE. If both ends
 //! rekey at once, the SA made with the lowest of the four nonces goes (section 2.8.1).
 
-use super::env::{Env, NONCE_LEN};
-use super::sa::{Sa, Verdict, error_in};
-use super::task::{Job, Task};
-use crate::crypto::dh::{DhGroup, DhPrivate};
+use super::env::Env;
+use super::sa::Sa;
+use super::task::Job;
+use crate::crypto::dh::DhGroup;
 use crate::proto::ike::config::{Config, Startup};
 use crate::proto::ike::{ChildSa, EspSuite, Output, SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::time::Instant;
-use crate::wire::ike::{
-    ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector,
-};
+use crate::wire::ike::{NotifyType, Payload, Proposal, TrafficSelector};
 
 /// What this end remembers of a CHILD_SA; its keys live with ESP.
 #[derive(Clone, Debug)]
@@ -49,26 +47,6 @@ pub(super) enum ChildPhase {
     Deleting(Reason),
 }
 
-/// This end's CREATE_CHILD_SA under way.
-#[derive(Clone, Debug)]
-pub(super) struct CreateChild {
-    /// Inbound SPI of the SA to replace.
-    rekeys: Option<u32>,
-    spi_in: u32,
-    nonce: [u8; NONCE_LEN],
-    dh: Option<DhPrivate>,
-    refused: Vec<DhGroup>,
-    rival: Option<Rival>,
-}
-
-/// The peer's replacement of the same SA, made at the same time.
-#[derive(Clone, Debug)]
-struct Rival {
-    /// The lower of its two nonces.
-    low: Vec<u8>,
-    spi_in: u32,
-}
-
 /// What a message about a CHILD_SA carries.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Parts<'a> {
@@ -82,7 +60,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(payloads: &'a [Payload<'a>]) -> Self {
+    pub(super) fn of(payloads: &'a [Payload<'a>]) -> Self {
         let mut parts = Self::default();
         for payload in payloads {
             match payload {
@@ -149,20 +127,20 @@ pub(super) struct Answer {
 }
 
 /// A CHILD_SA on which both ends agree.
-struct Agreed<'a> {
+pub(super) struct Agreed<'a> {
     /// True if this end began the exchange.
-    initiator: bool,
-    spi_in: u32,
-    spi_out: u32,
-    suite: EspSuite,
-    nonces: (&'a [u8], &'a [u8]),
-    shared: Option<&'a [u8]>,
+    pub initiator: bool,
+    pub spi_in: u32,
+    pub spi_out: u32,
+    pub suite: EspSuite,
+    pub nonces: (&'a [u8], &'a [u8]),
+    pub shared: Option<&'a [u8]>,
     /// TSi and TSr.
-    selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
-    replaces: Option<u32>,
-    send_now: bool,
+    pub selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+    pub replaces: Option<u32>,
+    pub send_now: bool,
     /// What brought it about.
-    reason: Reason,
+    pub reason: Reason,
 }
 
 /// Responder of IKE_AUTH: the first CHILD_SA.
@@ -228,7 +206,7 @@ pub(super) fn read_first(
 }
 
 /// The responder's narrowing (RFC 7296 section 2.9): what both ends' selectors have in common.
-fn narrow(
+pub(super) fn narrow(
     config: &Config,
     parts: &Parts<'_>,
 ) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
@@ -250,7 +228,7 @@ fn narrow(
 }
 
 /// The initiator's check: the answer may narrow its selectors, not widen them.
-fn within(
+pub(super) fn within(
     config: &Config,
     parts: &Parts<'_>,
 ) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
@@ -264,7 +242,7 @@ fn within(
     ))
 }
 
-fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
+pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let encapsulation = sa.encapsulation();
     let Some(established) = sa.established_mut() else {
         return;
@@ -310,326 +288,6 @@ fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     })));
 }
 
-/// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
-pub(super) fn create(
-    sa: &mut Sa,
-    env: &mut Env,
-    rekeys: Option<u32>,
-    again: Option<Box<CreateChild>>,
-) {
-    if let Some(spi) = rekeys {
-        match find(sa, spi) {
-            Some(child) if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) => {
-                child.phase = ChildPhase::Rekeying;
-                env.because = Reason::RekeyDue;
-                env.enter(SaKind::Child, State::Rekeying, Reason::RekeyDue);
-            }
-            Some(_) | None => return,
-        }
-    }
-    let task = again.unwrap_or_else(|| {
-        let group = env.config.esp_offers.first();
-        let group = group.and_then(|offer| offer.groups.first()).copied();
-        Box::new(CreateChild {
-            rekeys,
-            spi_in: env.esp_spi(),
-            nonce: env.nonce(),
-            dh: group.map(|g| DhPrivate::generate(g, &mut env.secrets)),
-            refused: Vec::new(),
-            rival: None,
-        })
-    });
-    let config = env.config.clone();
-    let mut payloads = Vec::with_capacity(6);
-    if let Some(spi) = rekeys {
-        payloads.push(Payload::Notify(Notify::about_esp(NotifyType::RekeySa, spi)));
-    }
-    payloads.push(Payload::Sa(proposal::offer_esp(&config, task.spi_in, true)));
-    let nonce = task.nonce;
-    payloads.push(Payload::Nonce(&nonce));
-    let dh = task.dh.clone();
-    payloads.extend(dh.iter().map(|dh| Payload::Ke {
-        group: dh.group().id(),
-        data: dh.public(),
-    }));
-    payloads.push(Payload::TsI(config.local_ts.clone()));
-    payloads.push(Payload::TsR(config.remote_ts.clone()));
-    let exchange = ExchangeType::CreateChildSa;
-    sa.request(env, exchange, Task::CreateChild(task), &payloads);
-}
-
-/// Reads the response to [`create`].
-pub(super) fn read_create(
-    sa: &mut Sa,
-    env: &mut Env,
-    task: Box<CreateChild>,
-    payloads: &[Payload<'_>],
-) -> Verdict {
-    if let Some((notify, reason)) = error_in(payloads) {
-        failed(sa, env, task, &notify, reason);
-        return Verdict::Alive;
-    }
-    let parts = Parts::of(payloads);
-    match agree(env, &task, &parts) {
-        Ok((suite, spi_out, shared, selectors)) => {
-            let nonce = parts.nonce.unwrap_or_default();
-            let old = task.rekeys.filter(|spi| find(sa, *spi).is_some());
-            let low = nonce.min(&task.nonce[..]);
-            // RFC 7296 section 2.8.1: the SA with the lowest nonce goes, closed by the end that made it.
-            let lost = task
-                .rival
-                .as_ref()
-                .is_some_and(|rival| low < &rival.low[..]);
-            let agreed = Agreed {
-                initiator: true,
-                spi_in: task.spi_in,
-                spi_out,
-                suite,
-                nonces: (&task.nonce, nonce),
-                shared: shared.as_deref(),
-                selectors,
-                replaces: task.rekeys,
-                send_now: old.is_none() && !lost,
-                reason: task.rekeys.map_or(Reason::Configured, |_| Reason::Rekeyed),
-            };
-            install(sa, env, agreed);
-            match old {
-                Some(old) if !lost => {
-                    switch(sa, env, old, task.spi_in);
-                    sa.window.queue.push_back(Job::DeleteChild { spi_in: old });
-                }
-                Some(_) | None => {}
-            }
-            if let Some(old) = old.and_then(|spi| find(sa, spi)) {
-                old.phase = ChildPhase::Replaced;
-            }
-            if lost {
-                discard(sa, task.spi_in, Reason::Rekeyed);
-            } else if let Some(rival) = task.rival.and_then(|rival| find(sa, rival.spi_in)) {
-                rival.phase = ChildPhase::Replaced;
-            }
-        }
-        Err(reason) => {
-            // The responder has installed what this end cannot use.
-            discard(sa, task.spi_in, reason);
-            put_off(sa, env, task.rekeys, reason);
-        }
-    }
-    Verdict::Alive
-}
-
-type Accepted = (
-    EspSuite,
-    u32,
-    Option<crate::crypto::Secret>,
-    (Vec<TrafficSelector>, Vec<TrafficSelector>),
-);
-
-fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, Reason> {
-    let (suite, spi_out) =
-        proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
-    let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
-    parts.nonce.ok_or(Reason::InvalidSyntax)?;
-    let shared = match suite.group {
-        Some(group) => {
-            let dh = task.dh.as_ref().filter(|dh| dh.group() == group);
-            let (_, public) = parts
-                .ke
-                .filter(|(id, _)| *id == group.id())
-                .ok_or(Reason::InvalidKe)?;
-            let shared = dh.ok_or(Reason::InvalidKe)?.agree(public);
-            Some(shared.map_err(|_| Reason::InvalidSyntax)?)
-        }
-        None => None,
-    };
-    Ok((suite, spi_out, shared, selectors))
-}
-
-fn failed(
-    sa: &mut Sa,
-    env: &mut Env,
-    mut task: Box<CreateChild>,
-    notify: &Notify<'_>,
-    reason: Reason,
-) {
-    if let (NotifyType::InvalidKePayload, Some(dh)) = (notify.kind, &task.dh) {
-        task.refused.push(dh.group());
-        let mut offered = env.config.esp_offers.iter().flat_map(|o| o.groups.iter());
-        let octets = notify.data.try_into().ok();
-        let wanted = octets
-            .and_then(|octets| DhGroup::from_id(u16::from_be_bytes(octets)))
-            .filter(|group| offered.any(|g| g == group) && !task.refused.contains(group));
-        if let Some(group) = wanted {
-            task.dh = Some(DhPrivate::generate(group, &mut env.secrets));
-            return create(sa, env, task.rekeys, Some(task));
-        }
-    }
-    match (&task.rival, task.rekeys.and_then(|spi| find(sa, spi))) {
-        // The peer's own replacement is in place; it deletes the old one.
-        (Some(_), Some(old)) => old.phase = ChildPhase::Replaced,
-        (None, Some(old)) if notify.kind == NotifyType::ChildSaNotFound => {
-            let spi_in = old.spi_in;
-            down(sa, env, spi_in, reason);
-            recreate(sa, env);
-        }
-        (None, Some(_)) => put_off(sa, env, task.rekeys, reason),
-        (_, None) => recreate_later(sa, env, reason),
-    }
-}
-
-/// A rekey did not work: the old SA goes on, and another attempt follows.
-fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
-    let again = env.now + env.config.retry.cap;
-    if let Some(old) = rekeys.and_then(|spi| find(sa, spi)) {
-        old.phase = ChildPhase::Up;
-        old.rekey = Some(again);
-    }
-    env.because = reason;
-}
-
-fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
-    env.because = reason;
-    let (wanted, again) = (
-        env.config.startup == Startup::Start,
-        env.now + env.config.retry.cap,
-    );
-    if let Some(established) = sa.established_mut() {
-        established.retry_child = (wanted && established.children.is_empty()).then_some(again);
-    }
-}
-
-/// After a failure in IKE_AUTH: the IKE_SA stands, the CHILD_SA is tried again if this end is to keep the tunnel up.
-pub(super) fn first_failed(sa: &mut Sa, env: &mut Env, reason: Reason) {
-    recreate_later(sa, env, reason);
-}
-
-/// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
-pub(super) fn recreate(sa: &mut Sa, env: &Env) {
-    let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
-    let none_left = sa
-        .established()
-        .is_some_and(|e| !e.children.iter().any(usable));
-    let job = Job::CreateChild { rekeys: None };
-    if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
-        sa.window.queue.push_back(job);
-    }
-}
-
-/// Answers a CREATE_CHILD_SA request.
-pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_>]) -> Verdict {
-    let parts = Parts::of(payloads);
-    let exchange = ExchangeType::CreateChildSa;
-    if let Err(refusal) = accept(sa, env, id, &parts) {
-        match refusal {
-            Refusal::InvalidKe(group) => {
-                let data = group.id().to_be_bytes();
-                sa.refuse(env, exchange, id, refusal.kind(), &data);
-            }
-            Refusal::NotFound(Some(spi)) => {
-                let notify = Notify::about_esp(refusal.kind(), spi);
-                sa.respond(env, exchange, id, &[Payload::Notify(notify)]);
-            }
-            Refusal::NoProposal
-            | Refusal::TsUnacceptable
-            | Refusal::Temporary
-            | Refusal::NotFound(None)
-            | Refusal::NoAdditional
-            | Refusal::Syntax => sa.refuse(env, exchange, id, refusal.kind(), &[]),
-        }
-    }
-    Verdict::Alive
-}
-
-fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), Refusal> {
-    let replaces = admit(sa, parts)?;
-    let nonce_i = parts.nonce.ok_or(Refusal::Syntax)?;
-    let (suite, spi_out, proposal) =
-        proposal::choose_esp(&env.config, parts.proposals, true).ok_or(Refusal::NoProposal)?;
-    let (ts_i, ts_r) = narrow(&env.config, parts).ok_or(Refusal::TsUnacceptable)?;
-    let exchanged = match suite.group {
-        Some(group) => {
-            let ke = parts.ke.filter(|(wire, _)| *wire == group.id());
-            let (_, public) = ke.ok_or(Refusal::InvalidKe(group))?;
-            let dh = DhPrivate::generate(group, &mut env.secrets);
-            let shared = dh.agree(public).map_err(|_| Refusal::Syntax)?;
-            Some((dh, shared))
-        }
-        None => None,
-    };
-    let (spi_in, nonce_r) = (env.esp_spi(), env.nonce());
-    let agreed = Agreed {
-        initiator: false,
-        spi_in,
-        spi_out,
-        suite,
-        nonces: (nonce_i, &nonce_r),
-        shared: exchanged.as_ref().map(|(_, shared)| &shared[..]),
-        selectors: (ts_i.clone(), ts_r.clone()),
-        replaces,
-        send_now: replaces.is_none(),
-        reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
-    };
-    install(sa, env, agreed);
-    if let Some(old) = replaces {
-        let low = nonce_i.min(&nonce_r[..]).to_vec();
-        collide(sa, old, Rival { low, spi_in });
-    }
-    let mut payloads = vec![
-        Payload::Sa(vec![Proposal {
-            spi: spi_in.into(),
-            ..proposal
-        }]),
-        Payload::Nonce(&nonce_r),
-    ];
-    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke {
-        group: dh.group().id(),
-        data: dh.public(),
-    }));
-    payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
-    sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
-    Ok(())
-}
-
-/// Whether a request can be answered now, and which SA it replaces (RFC 7296 section 2.25).
-fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
-    if sa.is_deleting() {
-        return Err(Refusal::Temporary);
-    }
-    if parts.proposals.iter().any(|p| p.protocol == Protocol::Ike) {
-        return Err(Refusal::NoAdditional);
-    }
-    let Some(rekeys) = parts.rekeys else {
-        // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
-        let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
-        let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
-        return if own && sa.ids.initiator {
-            Err(Refusal::Temporary)
-        } else {
-            Ok(None)
-        };
-    };
-    let children = sa.established_mut().map(|e| &mut e.children);
-    let mut children = children.into_iter().flatten();
-    let old = children.find(|child| Some(child.spi_out) == rekeys);
-    match old.map(|child| (child.phase, child.spi_in)) {
-        None => Err(Refusal::NotFound(rekeys)),
-        Some((ChildPhase::Up | ChildPhase::Rekeying, spi_in)) => Ok(Some(spi_in)),
-        Some((ChildPhase::Replaced | ChildPhase::Deleting(_), _)) => Err(Refusal::Temporary),
-    }
-}
-
-/// The peer has replaced `old`. If this end is at it as well, the nonces decide later.
-fn collide(sa: &mut Sa, old: u32, rival: Rival) {
-    if let Some(request) = &mut sa.window.outstanding
-        && let Task::CreateChild(task) = &mut request.task
-        && task.rekeys == Some(old)
-    {
-        task.rival = Some(rival);
-    } else if let Some(child) = find(sa, old) {
-        child.phase = ChildPhase::Replaced;
-    }
-}
-
 /// From now on the new SA sends.
 pub(super) fn switch(sa: &mut Sa, env: &mut Env, old_spi_in: u32, new_spi_in: u32) {
     if let Some(new) = find(sa, new_spi_in).filter(|new| !new.sending) {
@@ -642,7 +300,7 @@ pub(super) fn switch(sa: &mut Sa, env: &mut Env, old_spi_in: u32, new_spi_in: u3
 }
 
 /// This end does not want the SA.
-fn discard(sa: &mut Sa, spi_in: u32, reason: Reason) {
+pub(super) fn discard(sa: &mut Sa, spi_in: u32, reason: Reason) {
     if let Some(child) = find(sa, spi_in) {
         child.phase = ChildPhase::Deleting(reason);
     }
@@ -676,4 +334,28 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
 pub(super) fn find(sa: &mut Sa, spi_in: u32) -> Option<&mut Child> {
     let children = &mut sa.established_mut()?.children;
     children.iter_mut().find(|c| c.spi_in == spi_in)
+}
+
+/// There is no CHILD_SA on an IKE_SA that stands: another attempt follows, if this end is to keep the tunnel up.
+pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
+    env.because = reason;
+    let (wanted, again) = (
+        env.config.startup == Startup::Start,
+        env.now + env.config.retry.cap,
+    );
+    if let Some(established) = sa.established_mut() {
+        established.retry_child = (wanted && established.children.is_empty()).then_some(again);
+    }
+}
+
+/// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
+pub(super) fn recreate(sa: &mut Sa, env: &Env) {
+    let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
+    let none_left = sa
+        .established()
+        .is_some_and(|e| !e.children.iter().any(usable));
+    let job = Job::CreateChild { rekeys: None };
+    if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
+        sa.window.queue.push_back(job);
+    }
 }

@@ -83,6 +83,13 @@ impl Env {
         }
     }
 
+    /// An attempt at an IKE_SA begins; if there is one already, nothing changes.
+    pub fn connecting(&mut self, reason: Reason) {
+        if self.ike != State::Up {
+            self.enter(SaKind::Ike, State::Connecting, reason);
+        }
+    }
+
     pub fn forget(&mut self) {
         self.out.clear();
         self.ike = State::Down;
@@ -102,8 +109,14 @@ impl Env {
         self.out.push_back(Output::Ignored { reason });
     }
 
-    pub fn sent(&mut self, exchange: ExchangeType, message_id: u32, response: bool) {
-        self.noticed(exchange, message_id, response, true, None);
+    pub fn sent(
+        &mut self,
+        exchange: ExchangeType,
+        message_id: u32,
+        response: bool,
+        notice: Option<Reason>,
+    ) {
+        self.noticed(exchange, message_id, response, true, notice);
     }
 
     pub fn received(

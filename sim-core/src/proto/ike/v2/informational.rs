@@ -1,9 +1,10 @@
 //! INFORMATIONAL (RFC 7296 section 1.4): DELETE of either kind of SA, liveness, notifications.
 
-use super::child::{self, ChildPhase};
+use super::child::{self, Child, ChildPhase};
+use super::create;
 use super::env::Env;
 use super::sa::{Phase, Sa, Verdict};
-use super::task::Task;
+use super::task::{Job, Task};
 use crate::proto::ike::SaKind;
 use crate::reason::{Reason, State};
 use crate::wire::ike::{Delete, ExchangeType, Notify, NotifyType, Payload, Protocol};
@@ -91,14 +92,24 @@ pub(super) fn close(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     if let Some(child) = child::find(sa, spi_in) {
         child.phase = ChildPhase::Deleting(reason);
         env.because = reason;
-        let job = super::task::Job::DeleteChild { spi_in };
-        sa.window.queue.push_back(job);
+        sa.window.queue.push_back(Job::DeleteChild { spi_in });
         child::recreate(sa, env);
     }
 }
 
 /// Sends DELETE of a CHILD_SA.
 pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
+    let children = sa
+        .established()
+        .map(|e| &e.children[..])
+        .unwrap_or_default();
+    let this = children.iter().find(|c| c.spi_in == spi_in);
+    let usable = |c: &Child| matches!(c.phase, ChildPhase::Up | ChildPhase::Rekeying);
+    if let Some(ChildPhase::Deleting(reason)) = this.map(|c| c.phase)
+        && !children.iter().any(usable)
+    {
+        env.enter(SaKind::Child, State::Deleting, reason);
+    }
     let spi = spi_in.to_be_bytes();
     let delete = Payload::Delete(esp(&spi));
     sa.request(env, EXCHANGE, Task::DeleteChild { spi_in }, &[delete]);
@@ -131,7 +142,7 @@ pub(super) fn invalid_spi(sa: &mut Sa, env: &mut Env, spi: u32) {
 /// Reads the response to a request of this end.
 pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'_>]) -> Verdict {
     match task {
-        Task::CreateChild(task) => child::read_create(sa, env, task, payloads),
+        Task::CreateChild(task) => create::process(sa, env, task, payloads),
         Task::DeleteChild { spi_in } => {
             let reason = match child::find(sa, spi_in).map(|c| c.phase) {
                 Some(ChildPhase::Deleting(reason)) => reason,

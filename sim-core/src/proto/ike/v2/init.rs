@@ -11,7 +11,7 @@
 use super::auth::{self, ExpectAuthRequest};
 use super::env::{Env, NONCE_LEN};
 use super::nat;
-use super::sa::{Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
+use super::sa::{self, Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::Task;
 use super::window::Window;
 use crate::crypto::dh::{DhGroup, DhPrivate};
@@ -39,6 +39,7 @@ pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
         spi_i: env.ike_spi(),
         spi_r: 0,
     };
+    env.connecting(purpose);
     let path = Path {
         local_port: PORT,
         remote: (env.remote, PORT),
@@ -268,7 +269,8 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         builder.push(&payload);
     }
     let response = builder.finish();
-    env.sent(ExchangeType::IkeSaInit, 0, true);
+    env.connecting(Reason::PeerInitiated);
+    env.sent(ExchangeType::IkeSaInit, 0, true, None);
     env.transmit(&sa.path, response.clone());
     sa.window = Window::after_init(response);
     sa.phase = Phase::ExpectAuthRequest(Box::new(ExpectAuthRequest {
@@ -283,7 +285,8 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
 pub(super) fn refuse(env: &mut Env, header: &Header, path: &Path, kind: NotifyType, data: &[u8]) {
     let mut builder = Builder::new(header);
     builder.push(&Payload::Notify(Notify::new(kind, data)));
-    env.sent(header.exchange, header.message_id, true);
+    let notice = Some(sa::reason_of(kind));
+    env.sent(header.exchange, header.message_id, true, notice);
     env.transmit(path, builder.finish());
 }
 

@@ -16,10 +16,37 @@ use crate::time::Instant;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Timer {
     pub due: Instant,
-    pub kind: TimerKind,
+    pub what: What,
     pub armed_at: Instant,
-    /// The CHILD_SA it belongs to, by inbound SPI.
-    pub child: u32,
+}
+
+/// What a timer is for; CHILD_SAs by inbound SPI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum What {
+    Retransmission,
+    DpdTimeout,
+    HalfOpen,
+    IkeLifetime,
+    DpdIdle,
+    ChildRekey(u32),
+    ChildLifetime(u32),
+    ChildRetry,
+}
+
+impl What {
+    /// The name in the trace.
+    pub fn kind(self) -> TimerKind {
+        match self {
+            Self::Retransmission => TimerKind::Retransmission,
+            Self::DpdTimeout => TimerKind::DpdTimeout,
+            Self::HalfOpen => TimerKind::HalfOpen,
+            Self::IkeLifetime => TimerKind::IkeLifetime,
+            Self::DpdIdle => TimerKind::DpdIdle,
+            Self::ChildRekey(_) => TimerKind::ChildRekey,
+            Self::ChildLifetime(_) => TimerKind::ChildLifetime,
+            Self::ChildRetry => TimerKind::IkeRetry,
+        }
+    }
 }
 
 /// How the request of a task is retransmitted.
@@ -57,57 +84,54 @@ impl Sa {
     }
 
     fn timers(&self, env: &Env, with: &mut impl FnMut(Timer)) {
-        let timer = |kind, armed_at, due| Timer {
+        let timer = |what, armed_at, due| Timer {
             due,
-            kind,
+            what,
             armed_at,
-            child: 0,
         };
         match &self.phase {
             Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) => {}
             Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
                 let due = self.begun + env.config.half_open;
-                with(timer(TimerKind::HalfOpen, self.begun, due));
+                with(timer(What::HalfOpen, self.begun, due));
             }
             Phase::Established(e) | Phase::Deleting(e) => {
                 let (armed_at, due) = self.silence(env, e.since);
                 if let Some(due) = due {
-                    with(timer(TimerKind::DpdTimeout, armed_at, due));
+                    with(timer(What::DpdTimeout, armed_at, due));
                 }
             }
         }
         if let Phase::Established(e) = &self.phase {
             if !self.wants_delete() {
-                with(timer(TimerKind::IkeLifetime, e.since, e.expires));
+                with(timer(What::IkeLifetime, e.since, e.expires));
             }
             for child in &e.children {
-                let of_child = |kind, due| Timer {
-                    child: child.spi_in,
-                    ..timer(kind, child.born, due)
-                };
+                let spi = child.spi_in;
+                let lifetime = timer(What::ChildLifetime(spi), child.born, child.expires);
                 match child.phase {
                     ChildPhase::Up => {
-                        with(of_child(TimerKind::ChildLifetime, child.expires));
+                        with(lifetime);
                         if let Some(due) = child.rekey {
-                            with(of_child(TimerKind::ChildRekey, due));
+                            with(timer(What::ChildRekey(spi), child.born, due));
                         }
                     }
                     ChildPhase::Rekeying | ChildPhase::Replaced => {
-                        with(of_child(TimerKind::ChildLifetime, child.expires));
+                        with(lifetime);
                     }
                     ChildPhase::Deleting(_) => {}
                 }
             }
             if let Some(due) = e.retry_child {
-                with(timer(TimerKind::IkeRetry, e.since, due));
+                with(timer(What::ChildRetry, e.since, due));
             }
             let life = env.last_inbound.max(e.since);
             if env.config.dpd.action != DpdAction::None && self.window.outstanding.is_none() {
-                with(timer(TimerKind::DpdIdle, life, life + env.config.dpd.idle));
+                with(timer(What::DpdIdle, life, life + env.config.dpd.idle));
             }
         }
         if let Some(request) = &self.window.outstanding {
-            with(timer(TimerKind::Retransmission, request.sent, request.due));
+            with(timer(What::Retransmission, request.sent, request.due));
         }
     }
 

@@ -165,7 +165,8 @@ impl Sa {
             &head,
             payloads,
         );
-        env.sent(exchange, id, true);
+        let notice = error_in(payloads).map(|(_, reason)| reason);
+        env.sent(exchange, id, true, notice);
         env.transmit(&self.path, bytes.clone());
         self.window.responded(bytes);
     }
@@ -215,7 +216,7 @@ impl Sa {
         bytes: Vec<u8>,
     ) {
         let id = self.window.next_id();
-        env.sent(exchange, id, false);
+        env.sent(exchange, id, false, None);
         env.transmit(&self.path, bytes.clone());
         let schedule = super::liveness::schedule(&env.config, &task);
         let request = Request::new(
@@ -237,7 +238,7 @@ impl Sa {
                 return;
             };
             match job {
-                Job::CreateChild { rekeys } => super::child::create(self, env, rekeys, None),
+                Job::CreateChild { rekeys } => super::create::build(self, env, rekeys, None),
                 Job::DeleteChild { spi_in } => {
                     super::informational::delete_child(self, env, spi_in)
                 }
@@ -348,7 +349,7 @@ pub(super) fn unknown_critical(payloads: &[Payload<'_>]) -> Option<u8> {
     })
 }
 
-fn reason_of(kind: NotifyType) -> Reason {
+pub(super) fn reason_of(kind: NotifyType) -> Reason {
     match kind {
         NotifyType::AuthenticationFailed => Reason::AuthenticationFailed,
         NotifyType::NoProposalChosen => Reason::NoProposalChosen,

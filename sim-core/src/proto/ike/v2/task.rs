@@ -1,6 +1,6 @@
 //! What this end does in the exchanges it begins: a [`Job`] waits in the queue, a [`Task`] has its request on the way.
 
-use super::child::CreateChild;
+use super::create::CreateChild;
 use crate::reason::Reason;
 
 /// Something to do as soon as the window allows.

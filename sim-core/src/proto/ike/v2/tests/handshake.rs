@@ -67,13 +67,8 @@ fn invalid_ke_is_answered_with_the_right_group_and_the_full_list() {
 fn the_loss_of_each_message_is_repaired_by_the_initiator() {
     let mut ladders = String::new();
     for lost in 0..4 {
-        let mut pair = start(configs()).with_fate(lost, Fate::Drop);
-        pair.fates.insert(lost, Fate::Drop);
-        if lost == 0 {
-            // The first message is already on its way when fates are set.
-            pair = Pair::new(configs()).with_fate(0, Fate::Drop);
-            pair.input(A, Input::Initiate(Reason::Startup));
-        }
+        let mut pair = Pair::new(configs()).with_fate(lost, Fate::Drop);
+        pair.input(A, Input::Initiate(Reason::Startup));
         pair.run_for(Duration::from_secs(6));
         assert!(pair.is_up(), "{}", pair.ladder);
         ladders.push_str(&format!("datagram {lost} is lost\n{}\n", pair.ladder));
@@ -218,6 +213,33 @@ fn a_half_open_sa_is_forgotten() {
     pair.run_until(Instant::from_secs(31));
     insta::assert_snapshot!(pair.ladder);
     assert_eq!(pair.ends[B].peer.wake(), None);
+}
+
+#[test]
+fn traffic_initiates_only_where_it_may_and_only_one_attempt() {
+    let traffic = || Input::Initiate(Reason::TrafficNeedsSa);
+    let mut pair = Pair::new(configs());
+    pair.input(B, traffic());
+    assert_eq!(
+        pair.datagrams, 0,
+        "an AWS endpoint does not initiate on traffic"
+    );
+    pair.input(A, traffic());
+    pair.input(A, traffic());
+    assert_eq!(pair.datagrams, 1);
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.is_up(), "{}", pair.ladder);
+    // An attempt that nobody answers is not repeated: the next packet asks again.
+    let mut pair = Pair::new(configs());
+    pair.dark = [true, true];
+    pair.input(A, traffic());
+    pair.run_for(Duration::from_secs(1_000));
+    assert_eq!(pair.ends[A].sent.len(), 6);
+    assert_eq!(pair.ends[A].peer.wake(), None);
+    assert_eq!(
+        pair.entered(A, SaKind::Ike, State::Down).unwrap().1,
+        Reason::RetransmitExhausted
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod dpd;
 mod handshake;
+mod hostile;
 mod laws;
 mod pair;
 mod rekey;

@@ -13,7 +13,7 @@ use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Outp
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
-use crate::wire::ike::{Message, Payload, parse_chain, sk};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Payload, parse_chain, sk};
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -256,7 +256,7 @@ impl Pair {
                 remote_port,
                 remote,
                 bytes,
-            } => return self.transmit(end, (local_port, remote_port, remote), bytes),
+            } => self.transmit(end, (local_port, remote_port, remote), bytes),
             Output::Expired { timer, armed_at } => {
                 this.expired.push((now, timer, armed_at));
                 self.line(end, &format!("{timer} expired, armed at {armed_at}"));
@@ -441,4 +441,52 @@ fn names(payloads: &[Payload<'_>]) -> String {
     };
     let names: Vec<String> = payloads.iter().map(name).collect();
     format!("{{{}}}", names.join(", "))
+}
+
+impl Pair {
+    /// Hands `to` a message with these payloads, sealed with the keys of the last IKE_SA as if the other end had sent it, and
+    /// returns what comes back: outputs, and the payloads of the answer.
+    pub fn forge(
+        &mut self,
+        to: usize,
+        exchange: ExchangeType,
+        message_id: u32,
+        payloads: &[Payload<'_>],
+    ) -> (Vec<Output>, String) {
+        let keys = self.keys.last().expect("an IKE_SA").clone();
+        let initiator = to == B;
+        let flags = Flags {
+            initiator,
+            ..Flags::default()
+        };
+        let header = Header::v2(keys.spi_i, keys.spi_r, exchange, flags, message_id);
+        let mut builder = Builder::new(&header);
+        builder.begin_sk();
+        for payload in payloads {
+            builder.push(payload);
+        }
+        let (e, a) = if initiator {
+            (&keys.sk_ei, &keys.sk_ai)
+        } else {
+            (&keys.sk_er, &keys.sk_ar)
+        };
+        let mut sk = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
+        let unsealed = builder.finish_sk(|inner| sk.sealed_len(inner));
+        let mut bytes = unsealed.message;
+        let mut rng = Rng::stream(1, "forger", Purpose::Test);
+        sk.seal(&mut bytes, &unsealed.inner, &mut rng);
+        let datagram = Datagram {
+            local: (self.ends[to].address, 500),
+            remote: (self.ends[1 - to].address, 500),
+            bytes,
+        };
+        let peer = &mut self.ends[to].peer;
+        peer.handle(self.now, Input::Datagram(datagram));
+        let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();
+        let answer = outputs.iter().find_map(|output| match output {
+            Output::Transmit { bytes, .. } => Some(self.describe(bytes)),
+            _ => None,
+        });
+        (outputs, answer.unwrap_or_default())
+    }
 }

@@ -1,0 +1,334 @@
+//! What the peer sends: to which IKE_SA a datagram belongs, and what is done with it.
+
+use core::net::IpAddr;
+
+use super::env::Env;
+use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
+use super::transition::{Action, Event, SaState, transition};
+use super::window::Place;
+use super::{MAX_HALF_OPEN, Peer, create, informational, init};
+use crate::proto::ike::{Datagram, Output};
+use crate::reason::{DropReason, Reason, Step};
+use crate::wire::ike::{ExchangeType, Header, NotifyType, parse_chain};
+
+impl Peer {
+    pub(super) fn datagram(&mut self, datagram: Datagram) {
+        let Ok(header) = Header::parse(&datagram.bytes) else {
+            return self.env.ignored(DropReason::Malformed);
+        };
+        if header.major != 2 {
+            return self.wrong_version(&header, &datagram);
+        }
+        if header.length as usize != datagram.bytes.len() {
+            return self.env.ignored(DropReason::Malformed);
+        }
+        let init = header.exchange == ExchangeType::IkeSaInit;
+        let found = self.sas.iter().position(|sa| {
+            sa.ids.spi_i == header.spi_i
+                && sa.ids.initiator != header.flags.initiator
+                && (sa.ids.spi_r == header.spi_r || init)
+        });
+        match found {
+            Some(i) => self.deliver(i, &header, datagram),
+            None if header.flags.response => self.env.ignored(DropReason::UnknownSpi),
+            None if init
+                && header.spi_r == 0
+                && header.flags.initiator
+                && header.message_id == 0 =>
+            {
+                self.admit(&header, datagram);
+            }
+            None => {
+                // Power may have been lost here; the peer learns it by its own liveness check (RFC 7296 section 2.21.4).
+                self.stray(&header, &datagram, NotifyType::InvalidIkeSpi);
+                self.env.ignored(DropReason::UnknownSpi);
+            }
+        }
+    }
+
+    /// RFC 7296 section 2.5: a higher major version is answered with the one spoken here.
+    fn wrong_version(&mut self, header: &Header, datagram: &Datagram) {
+        if header.major > 2 && !header.flags.response {
+            self.stray(header, datagram, NotifyType::InvalidMajorVersion);
+        }
+        self.env.ignored(DropReason::Malformed);
+    }
+
+    /// Answers a request outside of any IKE_SA, without protection.
+    fn stray(&mut self, header: &Header, datagram: &Datagram, kind: NotifyType) {
+        let path = sa::Path {
+            local_port: datagram.local.1,
+            remote: datagram.remote,
+            local_nat: false,
+            remote_nat: false,
+        };
+        init::refuse(&mut self.env, &init::stray_header(header), &path, kind, &[]);
+    }
+
+    /// A new IKE_SA_INIT request.
+    fn admit(&mut self, header: &Header, datagram: Datagram) {
+        if let Some(sa) = init::respond(&mut self.env, header, datagram) {
+            self.env.because = Reason::PeerInitiated;
+            let half_open = |sa: &Sa| sa.state() == SaState::ExpectAuthRequest;
+            if self.sas.iter().filter(|sa| half_open(sa)).count() == MAX_HALF_OPEN
+                && let Some(oldest) = self.sas.iter().position(half_open)
+            {
+                self.sas.remove(oldest);
+            }
+            self.sas.push(sa);
+        }
+        self.settle();
+    }
+
+    fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
+        self.env.alone = self.alone();
+        let sa = &mut self.sas[i];
+        let (id, exchange) = (header.message_id, header.exchange);
+        let action = transition(sa.state(), event(sa, header));
+        let verdict = match action {
+            Action::ReadInitResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
+                Phase::ExpectInitResponse(expect) => {
+                    expect.read(sa, &mut self.env, header, datagram)
+                }
+                other => Self::keep(sa, other),
+            },
+            Action::ReadAuthResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
+                Phase::ExpectAuthResponse(expect) => {
+                    let mut bytes = datagram.bytes;
+                    expect.read(sa, &mut self.env, id, &mut bytes)
+                }
+                other => Self::keep(sa, other),
+            },
+            Action::ReadAuthRequest => return self.authenticate(i, id, datagram),
+            Action::ReadRequest => self.read_request(i, id, exchange, datagram),
+            Action::ReadResponse => self.read_response(i, id, exchange, datagram),
+            Action::RepeatInit => self.repeat_init(i, &datagram),
+            Action::Repeat => self.repeat(i, id, exchange, datagram),
+            Action::Ignore
+            | Action::SendAgain
+            | Action::Fail
+            | Action::PeerDead
+            | Action::Remove
+            | Action::Delete => {
+                self.env.ignored(DropReason::UnexpectedMessage);
+                Verdict::Alive
+            }
+        };
+        self.judge(i, verdict);
+    }
+
+    fn keep(sa: &mut Sa, phase: Phase) -> Verdict {
+        sa.phase = phase;
+        Verdict::Alive
+    }
+
+    fn judge(&mut self, i: usize, verdict: Verdict) {
+        match verdict {
+            Verdict::Alive => {
+                self.sas[i].pump(&mut self.env);
+                self.settle();
+            }
+            Verdict::Up => self.established(i),
+            Verdict::Over(reason) => self.bury(i, reason, false),
+            Verdict::Linger(reason) => self.bury(i, reason, true),
+        }
+    }
+
+    /// IKE_AUTH as responder, in two steps: what INITIAL_CONTACT says is done before the new SAs are made.
+    fn authenticate(&mut self, i: usize, id: u32, datagram: Datagram) {
+        let sa = &mut self.sas[i];
+        let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over)
+        else {
+            return;
+        };
+        // The initiator may have floated (RFC 7296 section 2.23). If the message is not its own, the path stays.
+        let before = sa.path;
+        sa.path.local_port = datagram.local.1;
+        sa.path.remote = datagram.remote;
+        let mut bytes = datagram.bytes;
+        let authenticated = match expect.read(sa, &mut self.env, id, &mut bytes) {
+            Ok(authenticated) => authenticated,
+            Err(verdict) => {
+                if sa.state() == SaState::ExpectAuthRequest {
+                    sa.path = before;
+                }
+                return self.judge(i, verdict);
+            }
+        };
+        let spi_i = sa.ids.spi_i;
+        if authenticated.initial_contact {
+            self.forget_older(i);
+        }
+        let Some(i) = self.sas.iter().position(|sa| sa.ids.spi_i == spi_i) else {
+            return;
+        };
+        let verdict = authenticated.finish(&mut self.sas[i], &mut self.env);
+        self.judge(i, verdict);
+    }
+
+    /// The peer has none of the SAs that were there before it began this one (RFC 7296 section 2.4).
+    fn forget_older(&mut self, i: usize) {
+        let begun = self.sas[i].begun;
+        for j in (0..self.sas.len()).rev() {
+            let older = |sa: &Sa| sa.up && sa.established().is_some_and(|e| e.since <= begun);
+            if j != i && older(&self.sas[j]) {
+                self.children_down(j, Reason::InitialContact);
+                self.sas[j].phase = Phase::Over;
+            }
+        }
+        self.env.because = Reason::InitialContact;
+        self.sas
+            .retain(|sa| !(sa.up && matches!(sa.phase, Phase::Over)));
+        self.settle();
+    }
+
+    fn read_request(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        datagram: Datagram,
+    ) -> Verdict {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let Datagram {
+            remote, mut bytes, ..
+        } = datagram;
+        let (first, range) = match sa.open(&mut bytes) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                env.ignored(reason);
+                return Verdict::Alive;
+            }
+        };
+        alive(env, sa, remote);
+        let Ok(payloads) = parse_chain(first, &bytes[range]) else {
+            env.received(exchange, id, false, Some(Reason::InvalidSyntax));
+            sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
+            return Verdict::Linger(Reason::InvalidSyntax);
+        };
+        let notice = sa::error_in(&payloads).map(|(_, reason)| reason);
+        env.received(exchange, id, false, notice);
+        if let Some(kind) = unknown_critical(&payloads) {
+            let notify = NotifyType::UnsupportedCriticalPayload;
+            sa.refuse(env, exchange, id, notify, &[kind]);
+            return Verdict::Alive;
+        }
+        match exchange {
+            ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
+            ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
+            ExchangeType::IkeSaInit | ExchangeType::IkeAuth | ExchangeType::Other(_) => {
+                sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
+                Verdict::Alive
+            }
+        }
+    }
+
+    fn read_response(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        datagram: Datagram,
+    ) -> Verdict {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let Datagram {
+            remote, mut bytes, ..
+        } = datagram;
+        let (first, range) = match sa.open(&mut bytes) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                env.ignored(reason);
+                return Verdict::Alive;
+            }
+        };
+        alive(env, sa, remote);
+        let Some(request) = sa.window.outstanding.take() else {
+            return Verdict::Alive;
+        };
+        let Ok(payloads) = parse_chain(first, &bytes[range]) else {
+            // RFC 7296 section 2.21.3: an authentic message that makes no sense ends the IKE_SA.
+            env.received(exchange, id, true, Some(Reason::InvalidSyntax));
+            return Verdict::Over(Reason::InvalidSyntax);
+        };
+        let notice = sa::error_in(&payloads).map(|(_, reason)| reason);
+        env.received(exchange, id, true, notice);
+        informational::read(sa, env, request.task, &payloads)
+    }
+
+    fn repeat_init(&mut self, i: usize, datagram: &Datagram) -> Verdict {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let same = match &sa.phase {
+            Phase::ExpectAuthRequest(expect) => expect.init_request == datagram.bytes,
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::Established(_)
+            | Phase::Deleting(_)
+            | Phase::Lingering(_)
+            | Phase::Over => false,
+        };
+        match sa.window.stored().filter(|_| same).cloned() {
+            Some(response) => {
+                env.received(ExchangeType::IkeSaInit, 0, false, None);
+                env.step(Step::Retransmitted, 0, true, None);
+                env.transmit(&sa.path, response);
+            }
+            None => env.ignored(DropReason::UnexpectedMessage),
+        }
+        Verdict::Alive
+    }
+
+    fn repeat(
+        &mut self,
+        i: usize,
+        id: u32,
+        exchange: ExchangeType,
+        mut datagram: Datagram,
+    ) -> Verdict {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        match (sa.open(&mut datagram.bytes), sa.window.stored().cloned()) {
+            (Ok(_), Some(response)) => {
+                env.last_inbound = env.now;
+                env.received(exchange, id, false, None);
+                env.step(Step::Retransmitted, id, true, None);
+                env.transmit(&sa.path, response);
+            }
+            (Ok(_), None) => env.ignored(DropReason::UnexpectedMessage),
+            (Err(reason), _) => env.ignored(reason),
+        }
+        Verdict::Alive
+    }
+}
+
+/// An authentic message came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
+    env.last_inbound = env.now;
+    if sa.path.remote_nat && !sa.path.local_nat && sa.path.remote != remote {
+        sa.path.remote = remote;
+        env.out.push_back(Output::PeerMoved { remote });
+    }
+}
+
+/// What a message is to an SA.
+fn event(sa: &Sa, header: &Header) -> Event {
+    let (id, exchange) = (header.message_id, header.exchange);
+    if header.flags.response {
+        return match (sa.window.answers(id, exchange), exchange) {
+            (false, _) | (true, ExchangeType::Other(_)) => Event::Stray,
+            (true, ExchangeType::IkeSaInit) => Event::InitResponse,
+            (true, ExchangeType::IkeAuth) => Event::AuthResponse,
+            (true, ExchangeType::CreateChildSa) => Event::ChildResponse,
+            (true, ExchangeType::Informational) => Event::InfoResponse,
+        };
+    }
+    if exchange == ExchangeType::IkeSaInit {
+        return Event::InitRequest;
+    }
+    match (sa.window.place(id), exchange) {
+        (Place::Repeated, _) => Event::RepeatedRequest,
+        (Place::Outside, _) => Event::Stray,
+        (Place::Next, ExchangeType::IkeAuth) => Event::AuthRequest,
+        (Place::Next, ExchangeType::CreateChildSa) => Event::ChildRequest,
+        (Place::Next, ExchangeType::Informational) => Event::InfoRequest,
+        (Place::Next, ExchangeType::IkeSaInit | ExchangeType::Other(_)) => Event::UnknownRequest,
+    }
+}

@@ -1,0 +1,270 @@
+//! What time brings, and what becomes of an IKE_SA: established, replaced, over; and what is reported of it.
+
+use super::child::{self, ChildPhase};
+use super::liveness::{self, Timer, What};
+use super::sa::{Phase, Sa};
+use super::task::{Job, Task};
+use super::transition::{Action, Event, SaState, transition};
+use super::window::Due;
+use super::{Attempt, Peer, informational};
+use crate::proto::ike::config::{DpdAction, Startup};
+use crate::proto::ike::{Output, SaKind};
+use crate::reason::{Reason, State, Step};
+use crate::time::{Duration, Instant};
+
+impl Peer {
+    pub(super) fn due(&self, now: Instant) -> Option<(usize, Timer)> {
+        let timers = self.sas.iter().enumerate();
+        timers
+            .filter_map(|(i, sa)| Some((i, sa.next_timer(&self.env)?)))
+            .filter(|(_, timer)| timer.due <= now)
+            .min_by_key(|(_, timer)| timer.due)
+    }
+
+    pub(super) fn expire(&mut self, i: usize, timer: Timer) {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let Timer { what, armed_at, .. } = timer;
+        // A lingering SA is over already; that it is forgotten at last is no news.
+        if sa.state() != SaState::Lingering {
+            let timer = what.kind();
+            env.out.push_back(Output::Expired { timer, armed_at });
+        }
+        let event = match what {
+            What::Retransmission => match self.retransmission(i) {
+                Due::SendAgain => Event::RetransmitDue,
+                Due::Exhausted => Event::RetransmitExhausted,
+            },
+            What::DpdTimeout => Event::PeerSilent,
+            What::HalfOpen => Event::HalfOpenExpired,
+            What::IkeLifetime => Event::LifetimeExpired,
+            What::DpdIdle => return self.enqueue(i, Job::Liveness),
+            What::ChildRekey(spi_in) => {
+                if let Some(child) = child::find(sa, spi_in) {
+                    child.rekey = None;
+                }
+                let rekeys = Some(spi_in);
+                return self.enqueue(i, Job::CreateChild { rekeys });
+            }
+            What::ChildLifetime(spi_in) => {
+                informational::close(sa, env, spi_in, Reason::LifetimeExpired);
+                return self.pump(i);
+            }
+            What::ChildRetry => {
+                if let Some(established) = sa.established_mut() {
+                    established.retry_child = None;
+                }
+                child::recreate(sa, env);
+                return self.pump(i);
+            }
+        };
+        let sa = &mut self.sas[i];
+        match transition(sa.state(), event) {
+            Action::SendAgain => self.send_again(i),
+            Action::Fail => self.bury(i, Reason::RetransmitExhausted, false),
+            Action::PeerDead => self.bury(i, Reason::PeerDead, false),
+            Action::Remove => {
+                let reason = match event {
+                    Event::HalfOpenExpired => Reason::HalfOpenTimeout,
+                    _ => Reason::Deleted,
+                };
+                self.bury(i, reason, false);
+            }
+            Action::Delete => self.delete(i, Reason::LifetimeExpired),
+            action => debug_assert_eq!(action, Action::Ignore),
+        }
+    }
+
+    fn retransmission(&mut self, i: usize) -> Due {
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let request = sa.window.outstanding.as_mut();
+        request.map_or(Due::Exhausted, |request| {
+            let schedule = liveness::schedule(&env.config, &request.task);
+            request.expire(env.now, &schedule, &mut env.timers)
+        })
+    }
+
+    fn enqueue(&mut self, i: usize, job: Job) {
+        self.sas[i].window.queue.push_back(job);
+        self.pump(i);
+    }
+
+    fn pump(&mut self, i: usize) {
+        self.sas[i].pump(&mut self.env);
+        self.settle();
+    }
+
+    fn send_again(&mut self, i: usize) {
+        let (env, sa) = (&mut self.env, &self.sas[i]);
+        if let Some(request) = &sa.window.outstanding {
+            env.step(Step::Retransmitted, request.id, false, None);
+            env.transmit(&sa.path, request.bytes.clone());
+        }
+    }
+
+    // What becomes of an IKE_SA.
+
+    /// An IKE_SA is up: the others have to justify themselves.
+    pub(super) fn established(&mut self, i: usize) {
+        self.failures = 0;
+        self.retry = None;
+        self.sas[i].up = true;
+        let (begun, spi_i) = (self.sas[i].begun, self.sas[i].ids.spi_i);
+        for j in 0..self.sas.len() {
+            let other = &self.sas[j];
+            let Some(established) = other
+                .established()
+                .filter(|_| j != i && !other.is_deleting())
+            else {
+                continue;
+            };
+            if established.since <= begun {
+                // An older one that the peer may still have; this one takes its place.
+                self.delete(j, Reason::Rekeyed);
+            } else {
+                let loser = if other.ids.spi_i < spi_i { j } else { i };
+                if self.sas[loser].ids.initiator {
+                    self.delete(loser, Reason::Rekeyed);
+                }
+            }
+        }
+        self.sas[i].pump(&mut self.env);
+        self.settle();
+    }
+
+    /// An IKE_SA is over, with all its CHILD_SAs.
+    pub(super) fn bury(&mut self, i: usize, reason: Reason, linger: bool) {
+        let reason = self.own_reason(i).unwrap_or(reason);
+        self.children_down(i, reason);
+        let sa = &mut self.sas[i];
+        let (was_up, initiator, purpose) = (sa.up, sa.ids.initiator, sa.purpose);
+        let was_over = sa.state() == SaState::Lingering && !matches!(sa.phase, Phase::Over);
+        let lived = sa.established().map(|e| self.env.now.since(e.since));
+        sa.window.stop();
+        match core::mem::replace(&mut sa.phase, Phase::Over) {
+            Phase::Established(e) | Phase::Deleting(e) if linger => {
+                sa.phase = Phase::Lingering(Box::new(e.keys));
+                sa.begun = self.env.now;
+                sa.up = false;
+            }
+            _ => drop(self.sas.remove(i)),
+        }
+        if was_over {
+            return;
+        }
+        self.env.because = reason;
+        self.settle();
+        if was_up {
+            self.after_loss(reason, lived.unwrap_or_default());
+        } else if initiator && purpose != Reason::TrafficNeedsSa {
+            self.put_off(purpose);
+        }
+    }
+
+    /// Why this end was deleting the IKE_SA, if it was.
+    fn own_reason(&self, i: usize) -> Option<Reason> {
+        let sa = &self.sas[i];
+        match (&sa.phase, &sa.window.outstanding) {
+            (Phase::Deleting(_), Some(request)) => match request.task {
+                Task::DeleteIke(reason) => Some(reason),
+                Task::Handshake
+                | Task::CreateChild(_)
+                | Task::DeleteChild { .. }
+                | Task::Liveness
+                | Task::Notice => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The tunnel has lost an established IKE_SA: bring it up again, if that is wanted.
+    fn after_loss(&mut self, reason: Reason, lived: Duration) {
+        let busy = |sa: &Sa| sa.state() == SaState::Established || (sa.ids.initiator && !sa.up);
+        let busy = self
+            .sas
+            .iter()
+            .any(|sa| sa.state() != SaState::Lingering && busy(sa));
+        if busy || reason == Reason::AdminDown {
+            return;
+        }
+        let dead = matches!(reason, Reason::PeerDead | Reason::RetransmitExhausted);
+        if dead {
+            if self.env.config.dpd.action == DpdAction::Restart {
+                self.begin(Reason::DpdRestart);
+            }
+        } else if self.wanted && self.env.config.startup == Startup::Start {
+            if lived >= self.env.config.retry.first {
+                self.begin(Reason::Startup);
+            } else {
+                self.put_off(Reason::Startup);
+            }
+        }
+    }
+
+    /// Another attempt, later and later.
+    fn put_off(&mut self, purpose: Reason) {
+        let retry = self.env.config.retry;
+        let wait = retry.first * (1 << self.failures.min(16));
+        self.failures += 1;
+        self.retry = Some(Attempt {
+            armed_at: self.env.now,
+            due: self.env.now + wait.min(retry.cap),
+            purpose,
+        });
+    }
+
+    pub(super) fn children_down(&mut self, i: usize, reason: Reason) {
+        let children = self.sas[i]
+            .established_mut()
+            .map(|e| e.children.split_off(0));
+        for child in children.into_iter().flatten() {
+            let spi_in = child.spi_in;
+            self.env.out.push_back(Output::ChildDown { spi_in, reason });
+        }
+    }
+
+    /// Brings what is reported into line with what is there.
+    pub(super) fn settle(&mut self) {
+        let because = self.env.because;
+        let rank = |sa: &Sa| match &sa.phase {
+            Phase::Established(_) => 3,
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectAuthRequest(_) => 2,
+            // Between two steps of the handshake.
+            Phase::Over => 2,
+            Phase::Deleting(_) => 1,
+            Phase::Lingering(_) => 0,
+        };
+        let ike = match self.sas.iter().map(rank).max() {
+            Some(3) => State::Up,
+            Some(2) => State::Connecting,
+            Some(1) => State::Deleting,
+            Some(_) | None => State::Down,
+        };
+        let children = || {
+            self.sas
+                .iter()
+                .filter_map(Sa::established)
+                .flat_map(|e| &e.children)
+        };
+        let child = if children().any(|c| c.phase == ChildPhase::Up) {
+            State::Up
+        } else if children().any(|c| c.phase == ChildPhase::Rekeying) {
+            State::Rekeying
+        } else if children().next().is_some() {
+            State::Deleting
+        } else {
+            State::Down
+        };
+        self.awaited = children()
+            .find(|c| !c.sending && c.phase == ChildPhase::Up)
+            .map(|c| c.spi_in);
+        if ike == State::Down {
+            self.env.enter(SaKind::Child, child, because);
+            self.env.enter(SaKind::Ike, ike, because);
+        } else {
+            self.env.enter(SaKind::Ike, ike, because);
+            self.env.enter(SaKind::Child, child, because);
+        }
+    }
+}
