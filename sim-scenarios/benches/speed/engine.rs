@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
 
-use sim_core::id::NodeId;
+use sim_core::id::{NodeId, Port};
 use sim_core::net::link::DirectionConfig;
 use sim_core::node::Node;
 use sim_core::node::host::{self, Host, ProbeConfig, ProbeKind};
+use sim_core::node::router::Router;
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::StreamInfo;
@@ -35,11 +36,12 @@ pub fn hold_model(report: &mut Report) {
     }
 }
 
-/// 20,000 hosts in pairs over links of about 5 s, 1e5 packets in flight. A wake makes a packet and arms the next wake, an
-/// arrival delivers one: per event, as in the hold model, one thing is taken out of time and one put in.
+/// 20,000 hosts with wakes, in pairs; between the two of a pair, four routers at each of which a packet lands and departs
+/// again, and one long path that holds 1e5 packets. Per event, as in the hold model, one thing is taken out of time and one
+/// put in.
 ///
 /// The limit is for traffic as VPNs have it: one host in a hundred is busy, every other wakes each 10 s as a keepalive
-/// does. With all equally busy, each event meets two devices and a link that no cache remembers; that is printed beside.
+/// does. With all equally busy, every event meets devices that no cache remembers; that is printed beside.
 pub fn world_loop(report: &mut Report) {
     let rounds = report.samples(61, 15);
     let line = "world's loop, 20000 nodes, 100000 packets in flight";
@@ -63,7 +65,7 @@ fn run(world: &mut World) -> u64 {
 fn flights(pending: u64) -> impl FnMut() -> u64 {
     let mut later = increments();
     let mut flights = Flights::default();
-    (0..pending).for_each(|n| flights.push(Instant::from_nanos(later()), n));
+    (0..pending as u32).for_each(|n| flights.push(Instant::from_nanos(later()), n));
     move || {
         for _ in 0..HOLDS {
             let (at, n) = flights.pop().expect("never empty");
@@ -123,14 +125,28 @@ fn pairs_of_hosts(busy: u32) -> World {
         };
         world.add_node("", Node::Host(Box::new(Host::new(address(node), 1500, vec![probe]))));
     }
+    let (left, right) = (Port(0), Port(1));
+    let wire = [DirectionConfig::default(); 2];
     for node in (0..NODES).step_by(2) {
         let mut direction = || {
             let delay = Duration::from_nanos(4 * SECOND + rng.below(2 * SECOND));
             DirectionConfig { delay, ..DirectionConfig::default() }
         };
-        let config = [direction(), direction()];
-        let ends = [(NodeId(node), host::PORT), (NodeId(node + 1), host::PORT)];
-        world.add_link(&node.to_string(), ends, config, false);
+        let path = [direction(), direction()];
+        let routers = [0; 4].map(|_: u32| {
+            let mut router = Router::new(Vec::new());
+            [left, right].into_iter().for_each(|port| router.add_port(port, 1500));
+            router.add_route(address(node).into(), left);
+            router.add_route(address(node + 1).into(), right);
+            world.add_node("", Node::Router(Box::new(router)))
+        });
+        let mut from = (NodeId(node), host::PORT);
+        for (number, router) in routers.into_iter().enumerate() {
+            let config = if number == 2 { path } else { wire };
+            world.add_link(&format!("{node}-{number}"), [from, (router, left)], config, false);
+            from = (router, right);
+        }
+        world.add_link(&format!("{node}-4"), [from, (NodeId(node + 1), host::PORT)], wire, false);
     }
     world.start();
     world.run_until(Instant::from_secs(8));
