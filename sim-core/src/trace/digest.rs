@@ -39,6 +39,7 @@ impl Digest {
         xxh3_64(bytes)
     }
 
+    #[inline(always)]
     pub(super) fn hop(&mut self, hop: &Hop) {
         let (kind, a, b) = match hop.step {
             HopStep::Created(hash) => (1, hash, 0),
@@ -75,6 +76,7 @@ impl Digest {
         self.words([kind, record.at.as_nanos(), u64::from(record.node.0), a, b, c]);
     }
 
+    #[inline]
     fn words(&mut self, words: Words) {
         let place = &mut self.batch[self.filled..self.filled + ENCODED];
         for (to, word) in place.chunks_exact_mut(8).zip(words) {
@@ -82,9 +84,14 @@ impl Digest {
         }
         self.filled += ENCODED;
         if self.filled == BATCH {
-            self.hash.update(&self.batch);
-            self.filled = 0;
+            self.empty();
         }
+    }
+
+    #[cold]
+    fn empty(&mut self) {
+        self.hash.update(&self.batch[..self.filled]);
+        self.filled = 0;
     }
 
     /// The digest so far.

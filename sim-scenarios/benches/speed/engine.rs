@@ -40,13 +40,13 @@ pub fn hold_model(report: &mut Report) {
 /// again, and one long path that holds 1e5 packets. Per event, as in the hold model, one thing is taken out of time and one
 /// put in.
 ///
-/// The limit is for traffic as VPNs have it: one host in a hundred is busy, every other wakes each 10 s as a keepalive
+/// The limit is for traffic as VPNs have it: one host in 500 is busy, every other wakes each 60 s as a BGP keepalive
 /// does. With all equally busy, every event meets devices that no cache remembers; that is printed beside.
 pub fn world_loop(report: &mut Report) {
     let rounds = report.samples(61, 15);
     let line = "world's loop, 20000 nodes, 100000 packets in flight";
     if report.wants(line) {
-        let mut world = pairs_of_hosts(NODES / 100);
+        let mut world = pairs_of_hosts(NODES / 500);
         report.compare(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
     }
     let line = "world's loop, all nodes equally busy";
@@ -108,7 +108,7 @@ fn pairs_of_hosts(busy: u32) -> World {
     let address = |node: u32| Ipv4Addr::from(0x0a00_0000 + node);
     for node in 0..NODES {
         // All busy hosts together send 20,000 packets a second.
-        let every = if node < busy { SECOND * u64::from(busy) / 20_000 } else { 10 * SECOND };
+        let every = if node < busy { SECOND * u64::from(busy) / 20_000 } else { 60 * SECOND };
         let phase = Instant::from_nanos(rng.below(every));
         let every = Duration::from_nanos(every * 9 / 10 + rng.below(every / 5));
         let (from, to) = (NodeId(node), NodeId(node ^ 1));
