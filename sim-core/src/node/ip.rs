@@ -276,7 +276,13 @@ impl Ip {
             } else {
                 self.fib.remove_target(route.prefix, route.source, route.target)
             };
-            self.changed_best(cx, change, reason);
+            // A connected network comes and goes with its port, of which there is a record already.
+            if route.source == RouteSource::Connected {
+                self.changed = cause;
+                self.fib.stamp(route.prefix, cause);
+            } else {
+                self.changed_best(cx, change, reason);
+            }
             cx.cause = cause;
         }
     }
