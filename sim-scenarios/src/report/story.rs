@@ -141,6 +141,9 @@ fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
             step.waited_s
         );
     }
+    if fault.critical_path.iter().filter(|step| step.event == StepKind::Fault.code()).count() > 1 {
+        text.push_str(" Only a healing ended it.");
+    }
     if let Some(settled) = settled(report, fault) {
         let _ = write!(text, " Routes settled after {settled}.");
     }
