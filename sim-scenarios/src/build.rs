@@ -345,7 +345,7 @@ impl Builder<'_> {
             preference,
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
-            health_delay: Duration::from_secs(1),
+            health_delay: assume.endpoint_health_delay,
         };
         Vgw::new(config, AWS_MTU)
     }
@@ -482,15 +482,17 @@ impl Builder<'_> {
                 ("blackhole", target, vec![Action::Blackhole { link: *link, ways }])
             }
             FaultKind::LinkDown { link } => ("link_down", link_name(*link), vec![Action::LinkDown { link: *link }]),
-            FaultKind::Flap { link, .. } => ("link_flap", link_name(*link), vec![Action::LinkDown { link: *link }]),
+            FaultKind::Flap { link, .. } => {
+                // A path has no carrier to lose: it only discards.
+                let ways = [true; 2];
+                let carrier = self.plan.links[link.index()].carrier;
+                let action = if carrier { Action::LinkDown { link: *link } } else { Action::Blackhole { link: *link, ways } };
+                ("link_flap", link_name(*link), vec![action])
+            }
             FaultKind::Impair { link, forward, reverse } => {
-                let each = [([true, false], forward), ([false, true], reverse)];
-                let impair = |(ways, conditions): ([bool; 2], &Conditions)| Action::Impair {
-                    link: *link,
-                    ways,
-                    change: impairment(conditions),
-                };
-                ("impair", link_name(*link), each.map(impair).into())
+                let impair = |ways, conditions| Action::Impair { link: *link, ways, change: impairment(conditions) };
+                let actions = vec![impair([true, false], forward), impair([false, true], reverse)];
+                ("impair", link_name(*link), actions)
             }
             FaultKind::PowerLoss { node } => {
                 let name = self.plan.nodes[node.index()].name.clone();
@@ -625,7 +627,7 @@ fn ike_end(end: &IkeEnd, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, 
         StartupAction::Add => ike_config::Startup::Add,
         StartupAction::Start => ike_config::Startup::Start,
     };
-    config.initiate_on_traffic = side == Side::Customer;
+    config.initiate_on_traffic = side == Side::Customer && end.startup == StartupAction::Start;
     config.retransmission = retransmission(&end.retransmission);
     config.half_open = end.half_open_timeout;
     config.retry.first = end.retry;

@@ -5,7 +5,7 @@ use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
 use sim_core::reason::{State, TimerKind};
 use sim_core::time::Instant;
-use sim_core::trace::path::{fault_behind, previous};
+use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
 
 use crate::build::Built;
@@ -221,7 +221,7 @@ impl Judge<'_> {
             What::Expired { timer, .. } => Some(Detector::Timer(timer)),
             _ => None,
         };
-        let before = previous(trace, id);
+        let before = trace.kept(id).cause;
         let timer = of(before).filter(|d| matches!(d, Detector::Timer(_)));
         of(id).into_iter().chain(timer).collect()
     }

@@ -107,6 +107,8 @@ pub struct Assume {
     pub vgw_programming_delay: Duration,
     /// From a route change at a VGW to its use in the VPC route tables it propagates to.
     pub vpc_propagation_delay: Duration,
+    /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
+    pub endpoint_health_delay: Duration,
     /// MED that AWS sends over the tunnel it prefers.
     pub preferred_med: u32,
     /// MED that AWS sends over the other tunnel.
@@ -137,6 +139,8 @@ pub enum Assumed {
     VgwProgrammingDelay,
     /// Time for a gateway's route to reach VPC route tables.
     VpcPropagationDelay,
+    /// Time for a gateway to notice that an endpoint's hardware is gone.
+    EndpointHealthDelay,
     /// MED values that AWS sends.
     Med,
     /// TCP of AWS's endpoints.

@@ -5,6 +5,7 @@
 //! cannot disagree.
 
 pub mod events;
+pub mod explain;
 pub mod markdown;
 pub mod model;
 pub mod story;
@@ -136,10 +137,30 @@ fn decisive_path(
     causes: &dyn Causes,
 ) -> Vec<measure::Step> {
     let all = found.iter().flat_map(|(_, outages)| outages);
-    outage::decisive(all, fault)
-        .and_then(|decisive| decisive.recovered_by)
-        .map(|record| causes.critical_path(fault, record))
-        .unwrap_or_default()
+    let Some(decisive) = outage::decisive(all, fault) else { return Vec::new() };
+    let stream = found.iter().find(|(_, outages)| outages.contains(decisive));
+    stream.map_or(Vec::new(), |(log, _)| recovery_path(log, decisive, causes))
+}
+
+/// The critical path of an outage, from the fault that owns it up to the arrival that ended it.
+fn recovery_path(log: &StreamLog, outage: &outage::Outage, causes: &dyn Causes) -> Vec<measure::Step> {
+    let (Some(fault), Some(record), Some(at)) = (outage.fault, outage.recovered_by, outage.recovered_at) else {
+        return Vec::new();
+    };
+    let mut path = causes.critical_path(fault, record);
+    if let Some(last) = path.last() {
+        let [prober, responder] = &log.ends;
+        path.push(measure::Step {
+            at,
+            node: if outage.direction == Direction::Forward { responder } else { prober }.clone(),
+            event: measure::StepKind::ProbeArrived,
+            subject: format!("probe {}", log.name),
+            reason: outage.direction.code(),
+            waited: at.since(last.at),
+            assumption: None,
+        });
+    }
+    path
 }
 
 fn probes(log: &StreamLog) -> impl Iterator<Item = model::Probe> {
@@ -180,7 +201,8 @@ fn fault_entry(fault: &FaultLog, path: &[measure::Step]) -> model::Fault {
             .iter()
             .map(|step| model::PathStep {
                 at_s: step.at.into(),
-                node: step.node.clone(),
+                // A fault has no node of its own unless it struck one: it happened to its target.
+                node: if step.node.is_empty() { &fault.target } else { &step.node }.clone(),
                 event: step.event.code().into(),
                 subject: step.subject.clone(),
                 reason: step.reason.into(),

@@ -271,7 +271,7 @@ fn title(session: &Session) -> String {
 }
 
 /// Where the time between the fault and recovered traffic went, row by row.
-fn waterfall(fault: &Fault) -> Option<Section> {
+pub(super) fn waterfall(fault: &Fault) -> Option<Section> {
     let (first, last) = (fault.critical_path.first()?, fault.critical_path.last()?);
     let (start, total) = (first.at_s.0, last.at_s.0.saturating_sub(first.at_s.0));
     let rows = fault

@@ -72,6 +72,8 @@ pub struct Assume {
     pub vgw_programming_delay: Option<At<Span>>,
     /// From a route change at a gateway to its use in VPC route tables; none if not given.
     pub vpc_propagation_delay: Option<At<Span>>,
+    /// From the death of an endpoint's hardware to its gateway holding it unhealthy; 1 s if not given.
+    pub endpoint_health_delay: Option<At<Span>>,
     /// MED that AWS sends through the tunnel it prefers; 100 if not given.
     pub preferred_med: Option<At<Count>>,
     /// MED that AWS sends through the other tunnel; 200 if not given.
