@@ -178,7 +178,7 @@ impl Judge<'_> {
         };
         let strong = |suite: sim_core::crypto::suite::Suite| {
             let enough = encryption_bits(suite.encryption()) >= encryption_rank(encryption);
-            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::integrity(integrity).id())
+            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
         let group_ok = DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
@@ -260,5 +260,5 @@ const fn encryption_bits(encryption: sim_core::crypto::suite::Encryption) -> u16
 }
 
 const fn encryption_rank(encryption: Encryption) -> u16 {
-    encryption_bits(crate::build::encryption(encryption))
+    encryption_bits(crate::build::ike::encryption(encryption))
 }
