@@ -78,6 +78,12 @@ impl Ip {
         Self { table, no_route, talks: false, ..Self::new(Vec::new()) }
     }
 
+    /// Sends no ICMP errors from here on. Whether AWS's endpoints send any is not published; its path MTU advice suggests
+    /// that they do not.
+    pub fn mute(&mut self) {
+        self.talks = false;
+    }
+
     /// Adds an interface with an MTU in octets. Tunnel interfaces have ports too; their device sends for them.
     pub fn add_port(&mut self, port: Port, mtu: u32) {
         if self.interfaces.len() <= port.index() {

@@ -166,7 +166,7 @@ impl Tunnel {
         self.drain(cx, events);
     }
 
-    /// When the IKE machine wants [`Tunnel::timeout`].
+    /// When the IKE machine wants `timeout`.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ike.wake()
     }

@@ -233,6 +233,7 @@ impl Builder<'_> {
         let tunnel = self.plan.tunnel(id);
         let connection = &self.plan.connections[id.connection];
         let mut ip = Ip::new(vec![tunnel.aws_outside, tunnel.aws_inside]);
+        ip.mute();
         let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         ip.add_port(endpoint::OUTSIDE_PORT, outer_mtu);
         ip.add_port(endpoint::INSIDE_PORT, AWS_MTU);
