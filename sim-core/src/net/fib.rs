@@ -145,7 +145,12 @@ impl Candidates {
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
     map: PrefixMap<Ipv4Net, Candidates>,
+    /// Best routes of destinations looked up lately, in the place that the destination chooses.
+    recent: [Option<(Ipv4Addr, Route)>; RECENT],
 }
+
+/// How many destinations have their best route at hand.
+const RECENT: usize = 4;
 
 impl Fib {
     /// An empty table.
@@ -158,6 +163,20 @@ impl Fib {
         self.map
             .get_lpm(&Ipv4Net::from(destination))
             .map(|(_, c)| &c.best)
+    }
+
+    /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
+    pub fn look_up_again(&mut self, destination: Ipv4Addr) -> Option<Route> {
+        let bits = u32::from(destination);
+        let place = (bits ^ bits >> 8 ^ bits >> 16) as usize % RECENT;
+        match self.recent[place] {
+            Some((known, route)) if known == destination => Some(route),
+            _ => {
+                let route = *self.lookup(destination)?;
+                self.recent[place] = Some((destination, route));
+                Some(route)
+            }
+        }
     }
 
     /// All routes of the longest prefix that cost as little as the best one, best first: the choices of ECMP.
@@ -223,6 +242,7 @@ impl Fib {
 
     /// Names the record that made the best route of `prefix` the best. No effect if there is none.
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
+        self.recent = Default::default();
         if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
             candidates.best.since = since;
         }
@@ -274,6 +294,7 @@ impl Fib {
 
     /// Changes the candidates of a prefix and puts them back in rank order.
     fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Vec<Route>)) -> Option<Change> {
+        self.recent = Default::default();
         let prefix = prefix.trunc();
         let old = self.map.get(&prefix);
         let before = old.map(|c| c.best);
@@ -340,6 +361,25 @@ mod tests {
     }
 
     const SESSION: RouteSource = RouteSource::Bgp;
+
+    #[test]
+    fn a_route_at_hand_is_never_stale() {
+        let mut fib = Fib::new();
+        let destination = Ipv4Addr::new(10, 1, 2, 3);
+        assert_eq!(fib.look_up_again(destination), None);
+        for (prefix, since) in [("10.0.0.0/8", 1), ("10.1.0.0/16", 2), ("10.1.2.3/32", 3)] {
+            let prefix: Ipv4Net = prefix.parse().unwrap();
+            let (source, target) = (RouteSource::Static, Target::port(Port(since)));
+            fib.insert(Route { prefix, source, distance: 1, metric: 0, target, since: RecordId(0) });
+            fib.stamp(prefix, RecordId(u64::from(since)));
+            for _ in 0..2 {
+                assert_eq!(fib.look_up_again(destination), fib.lookup(destination).copied());
+                assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(u64::from(since)));
+            }
+        }
+        fib.remove("10.1.2.3/32".parse().unwrap(), RouteSource::Static);
+        assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(2));
+    }
 
     #[test]
     fn the_longest_prefix_wins_whatever_it_costs() {

@@ -14,6 +14,7 @@ use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
 use crate::trace::{HopStep, Table, What};
+use crate::wire::checksum;
 use crate::wire::icmp::IcmpKind;
 use crate::wire::ipv4::Ipv4Packet;
 
@@ -188,8 +189,9 @@ impl Ip {
     pub fn identify(&mut self, packet: &mut Packet) {
         self.ident = self.ident.wrapping_add(1);
         let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
+        let checksum = checksum::adjust(ip.checksum(), ip.ident(), self.ident);
         ip.set_ident(self.ident);
-        ip.fill_checksum();
+        ip.set_checksum(checksum);
     }
 
     /// Chooses the way of a packet in transit, one hop older. Its sender hears why if there is none.
@@ -205,8 +207,8 @@ impl Ip {
     /// Chooses the way of a packet; drops it if there is none.
     pub fn route(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
         let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
-        let (reason, blame) = match self.fib.lookup(destination) {
-            Some(&Route { target: Target::Out { port, next_hop }, since, .. }) => {
+        let (reason, blame) = match self.fib.look_up_again(destination) {
+            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));

@@ -59,7 +59,8 @@ struct Slot {
 struct Link {
     name: String,
     ends: [(NodeId, Port); 2],
-    base: [DirectionConfig; 2],
+    /// Without faults. Apart, because no packet needs it.
+    base: Box<[DirectionConfig; 2]>,
     directions: [Direction; 2],
     /// True if its ends see when it is cut or the other end has no power.
     carrier: bool,
@@ -153,7 +154,7 @@ impl World {
             }
             assert!(wiring[port.index()].replace((id, way)).is_none(), "a port has one link");
         }
-        self.links.push(Link { name: name.into(), ends, base: config, directions, carrier, up: true });
+        self.links.push(Link { name: name.into(), ends, base: Box::new(config), directions, carrier, up: true });
         id
     }
 

@@ -23,7 +23,7 @@ use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Fate, SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
-use crate::meter::{Limit, Report, alternate, duration, median};
+use crate::meter::{Limit, Report, alternate, duration, undisturbed};
 
 /// Octets of the inner IP packet.
 const SIZE: u16 = 1400;
@@ -42,7 +42,7 @@ const TWO_HOSTS_AND: [NodeId; 4] = [NodeId(0), NodeId(1), NodeId(2), NodeId(3)];
 /// How fast this machine is.
 pub fn bare(report: &mut Report) {
     let [cost] = alternate(report.samples(301, 51), [&mut bare_gcm()]);
-    report.note("bare AES-256-GCM, seal and open 1400 octets", &duration(median(cost)));
+    report.note("bare AES-256-GCM, seal and open 1400 octets", &duration(undisturbed(cost)));
 }
 
 /// The journey in ESP with AES-256-GCM, against the cipher alone.
@@ -66,7 +66,7 @@ pub fn plain(report: &mut Report) {
     }
     let mut world = through_routers();
     let [cost] = alternate(report.samples(301, 51), [&mut || run(&mut world)]);
-    let cost = median(cost);
+    let cost = undisturbed(cost);
     let hops = format!("{:.2} million packet-hops per CPU second", 3e9 / cost / 1e6);
     report.note(line, &duration(cost));
     report.note("", &hops);

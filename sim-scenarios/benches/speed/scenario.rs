@@ -3,7 +3,7 @@
 use sim_core::time::{Duration, Instant};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
-use crate::meter::{Report, cpu_ns, median};
+use crate::meter::{Report, cpu_ns, undisturbed};
 
 /// When everything is up.
 const SET_UP: Instant = Instant::from_secs(60);
@@ -27,13 +27,13 @@ pub fn active_passive(report: &mut Report) {
 
 /// From `start` to the end of the scenario; what happens before is not counted.
 fn simulated_per_second(scenario: &Scenario, start: Instant, runs: usize) -> f64 {
-    let rate = |_| {
+    let cost = |_| {
         let mut simulation = Simulation::new(scenario);
         simulation.run_until(start);
         let end = simulation.end();
         let began = cpu_ns();
         simulation.run_until(end);
-        (end.as_nanos() - start.as_nanos()) as f64 / (cpu_ns() - began) as f64
+        (cpu_ns() - began) as f64 / (end.as_nanos() - start.as_nanos()) as f64
     };
-    median((0..runs).map(rate).collect())
+    1.0 / undisturbed((0..runs).map(cost).collect())
 }
