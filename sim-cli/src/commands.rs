@@ -80,7 +80,8 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
     let scenario = engine::understand(&job::question(&typed.question)?)?;
-    screen::answer(&engine::explain(&scenario, typed.subject)?)?;
+    let story = engine::explain(&scenario, typed.subject)?;
+    screen::answer(&text::render_sections(&story, job::layout()))?;
     Ok(Verdict::Held)
 }
 

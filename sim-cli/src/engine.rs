@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use sim_core::id::PacketId;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::{Verdict, World};
 use sim_scenarios::report::Outcome;
+use sim_scenarios::report::explain::{self, PacketStory};
+use sim_scenarios::report::story::Section;
 use sim_scenarios::{Scenario, Simulation};
 
 use crate::args::Subject;
@@ -70,7 +73,42 @@ pub fn run(
 ///
 /// # Errors
 /// If there is no such packet or outage.
-pub fn explain(scenario: &Scenario, subject: Subject) -> Result<String, Failure> {
-    let _ = (scenario, subject);
-    unreachable!("the engine is not connected yet")
+pub fn explain(scenario: &Scenario, subject: Subject) -> Result<Vec<Section>, Failure> {
+    match subject {
+        Subject::Outage { number } => {
+            let simulation = run_with(scenario, Vec::new());
+            let observation = simulation.observe();
+            let told = explain::outage(&observation.observed, &observation, number as usize);
+            told.ok_or_else(|| {
+                let outages = simulation.answer().report.outages.len();
+                Failure::NothingToExplain {
+                    what: format!("there is no outage {number}"),
+                    help: Some(match outages {
+                        0 => "no probe stream went dark".into(),
+                        1 => "the report has one outage".into(),
+                        n => format!("the report has outages 1 to {n}"),
+                    }),
+                }
+            })
+        }
+        Subject::Packet { id } => {
+            let id = PacketId(id);
+            let kin = PacketStory::default();
+            run_with(scenario, vec![Box::new(kin.clone())]);
+            let story = PacketStory::of(kin.family_of(id));
+            let simulation = run_with(scenario, vec![Box::new(story.clone())]);
+            story.tell(simulation.world(), id).ok_or_else(|| Failure::NothingToExplain {
+                what: format!("there is no packet {id:?} in this run"),
+                help: Some("--out DIR --trace packets lists them all in events.jsonl".into()),
+            })
+        }
+    }
+}
+
+fn run_with(scenario: &Scenario, listeners: Vec<Box<dyn Sink>>) -> Simulation {
+    let mut simulation = Simulation::prepare(scenario, |world| {
+        listeners.into_iter().for_each(|listener| world.trace.add_sink(listener));
+    });
+    simulation.run_until(simulation.end());
+    simulation
 }

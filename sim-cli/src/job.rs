@@ -65,7 +65,7 @@ pub fn read(path: &Path) -> Result<Question, Failure> {
 }
 
 /// The terminal's width within reason, and styles: anstream takes them out where nobody wants them.
-fn layout() -> Layout {
+pub fn layout() -> Layout {
     let width = terminal_size::terminal_size().map(|(width, _)| width.0.clamp(80, 120));
     Layout { width: width.unwrap_or(Layout::default().width), styled: true }
 }

@@ -214,6 +214,37 @@ codes! {
     }
 }
 
+impl Step {
+    /// True if it is about something sent by this end, false if about something that arrived or was noticed.
+    pub const fn is_sent(self) -> bool {
+        match self {
+            Self::IkeSaInitSent
+            | Self::IkeAuthSent
+            | Self::CreateChildSaSent
+            | Self::InformationalSent
+            | Self::Retransmitted
+            | Self::TcpConnecting
+            | Self::OpenMessageSent
+            | Self::KeepaliveMessageSent
+            | Self::UpdateSent
+            | Self::EndOfRibSent
+            | Self::NotificationMessageSent => true,
+            Self::IkeSaInitReceived
+            | Self::IkeAuthReceived
+            | Self::CreateChildSaReceived
+            | Self::InformationalReceived
+            | Self::NatDetected
+            | Self::OpenMessageReceived
+            | Self::KeepaliveMessageReceived
+            | Self::UpdateReceived
+            | Self::EndOfRibReceived
+            | Self::NotificationMessageReceived
+            | Self::RouteRefreshReceived
+            | Self::MessageIgnored => false,
+        }
+    }
+}
+
 impl TimerKind {
     /// True if the timer expires because something expected from the peer did not come.
     pub const fn waits_for_peer(self) -> bool {

@@ -5,7 +5,7 @@ use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
 use sim_core::reason::{State, TimerKind};
 use sim_core::time::Instant;
-use sim_core::trace::path::{fault_behind, previous};
+use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
 
 use crate::build::Built;
@@ -178,7 +178,7 @@ impl Judge<'_> {
         };
         let strong = |suite: sim_core::crypto::suite::Suite| {
             let enough = encryption_bits(suite.encryption()) >= encryption_rank(encryption);
-            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::integrity(integrity).id())
+            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
         let group_ok = DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
@@ -221,7 +221,7 @@ impl Judge<'_> {
             What::Expired { timer, .. } => Some(Detector::Timer(timer)),
             _ => None,
         };
-        let before = previous(trace, id);
+        let before = trace.kept(id).cause;
         let timer = of(before).filter(|d| matches!(d, Detector::Timer(_)));
         of(id).into_iter().chain(timer).collect()
     }
@@ -260,5 +260,5 @@ const fn encryption_bits(encryption: sim_core::crypto::suite::Encryption) -> u16
 }
 
 const fn encryption_rank(encryption: Encryption) -> u16 {
-    encryption_bits(crate::build::encryption(encryption))
+    encryption_bits(crate::build::ike::encryption(encryption))
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use sim_core::id::{FaultId, RecordId};
-use sim_core::reason::{Step as Message, TimerKind};
+use sim_core::reason::TimerKind;
 use sim_core::trace::path::{critical_path, fault_behind};
-use sim_core::trace::{self, Phase, Place, Trace, What};
+use sim_core::trace::{self, Phase, Place, Table, Trace, What};
 use sim_core::world::World;
 
 use crate::measure::outage::{Fate, Probe, StreamLog};
@@ -32,7 +32,7 @@ impl<'w> Observation<'w> {
         let trace = &world.trace;
         let streams = trace.probes().iter().zip(&plan.probes);
         let observed = Observed {
-            streams: streams.map(|(log, probe)| stream(log, probe.min_lost)).collect(),
+            streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost)).collect(),
             faults,
             sessions: sessions(trace),
             routes: routes(world),
@@ -56,10 +56,11 @@ impl<'w> Observation<'w> {
     }
 
     /// The parameter behind a wait that AWS does not publish.
-    fn assumption(&self, timer: TimerKind, node: &str) -> Option<Assumption> {
+    fn timer_assumption(&self, timer: TimerKind, node: &str) -> Option<Assumption> {
         let what = match timer {
             TimerKind::ProgrammingDelay => Assumed::VgwProgrammingDelay,
             TimerKind::PropagationDelay => Assumed::VpcPropagationDelay,
+            TimerKind::EndpointHealth => Assumed::EndpointHealthDelay,
             TimerKind::DpdTimeout => Assumed::DpdBase,
             TimerKind::Retransmission => Assumed::Retransmission,
             TimerKind::HalfOpen => Assumed::HalfOpen,
@@ -69,6 +70,10 @@ impl<'w> Observation<'w> {
             }
             _ => return None,
         };
+        self.assumption(what, node)
+    }
+
+    fn assumption(&self, what: Assumed, node: &str) -> Option<Assumption> {
         let concerns = |a: &&plan::Assumption| a.what == what && a.owner.as_deref().is_none_or(|owner| owner == node);
         self.plan.assumptions.iter().find(concerns).map(|a| Assumption {
             parameter: a.parameter.clone(),
@@ -93,16 +98,23 @@ impl<'w> Observation<'w> {
             }
             What::State { session: id, reason, .. } => (StepKind::SessionChanged, session(*id), reason.code(), None),
             What::Expired { session: id, timer, .. } => {
-                let assumption = self.assumption(*timer, self.world.node_name(record.node));
+                let assumption = self.timer_assumption(*timer, self.world.node_name(record.node));
                 (StepKind::TimerExpired, id.map(session).unwrap_or_default(), timer.code(), assumption)
             }
             What::Step { session: id, step, .. } => {
-                let kind = if is_sent(*step) { StepKind::MessageSent } else { StepKind::MessageReceived };
+                let kind = if step.is_sent() { StepKind::MessageSent } else { StepKind::MessageReceived };
                 (kind, session(*id), step.code(), None)
             }
-            What::Route { prefix, to, reason, .. } => {
+            What::Route { table, prefix, to, reason, .. } => {
                 let to = to.map_or("withdrawn", |port| self.world.port_name(record.node, port));
-                (StepKind::RouteChanged, format!("{prefix} via {to}"), reason.code(), None)
+                // A delay of zero leaves no record of its own, and is assumed all the same.
+                let assumed = match table {
+                    Table::Fib => None,
+                    Table::Vgw => Some(Assumed::VgwProgrammingDelay),
+                    Table::Vpc => Some(Assumed::VpcPropagationDelay),
+                };
+                let assumption = assumed.and_then(|what| self.assumption(what, self.world.node_name(record.node)));
+                (StepKind::RouteChanged, format!("{prefix} via {to}"), reason.code(), assumption)
             }
         };
         let node = self.world.node_name(wait.node).to_owned();
@@ -120,35 +132,6 @@ impl Causes for Observation<'_> {
         let Some((record, _, _)) = self.struck.get(fault.0) else { return Vec::new() };
         let path = critical_path(&self.world.trace, *record, to);
         path.map(|path| path.waits.iter().filter_map(|wait| self.step(wait)).collect()).unwrap_or_default()
-    }
-}
-
-fn is_sent(step: Message) -> bool {
-    use Message as M;
-    match step {
-        M::IkeSaInitSent
-        | M::IkeAuthSent
-        | M::CreateChildSaSent
-        | M::InformationalSent
-        | M::Retransmitted
-        | M::TcpConnecting
-        | M::OpenMessageSent
-        | M::KeepaliveMessageSent
-        | M::UpdateSent
-        | M::EndOfRibSent
-        | M::NotificationMessageSent => true,
-        M::IkeSaInitReceived
-        | M::IkeAuthReceived
-        | M::CreateChildSaReceived
-        | M::InformationalReceived
-        | M::NatDetected
-        | M::OpenMessageReceived
-        | M::KeepaliveMessageReceived
-        | M::UpdateReceived
-        | M::EndOfRibReceived
-        | M::NotificationMessageReceived
-        | M::RouteRefreshReceived
-        | M::MessageIgnored => false,
     }
 }
 
@@ -182,7 +165,7 @@ fn faults(world: &World) -> (Vec<FaultLog>, Vec<(RecordId, FaultId, Phase)>) {
     (logs, struck)
 }
 
-fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
+fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     let fate = |fate: trace::Fate| match fate {
         trace::Fate::Pending => Fate::Pending,
         trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
@@ -191,6 +174,7 @@ fn stream(log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
     StreamLog {
         name: log.info.name.clone(),
+        ends: [log.info.from, log.info.to].map(|node| world.node_name(node).to_owned()),
         interval: log.info.interval,
         echo: log.info.round_trip,
         min_lost,

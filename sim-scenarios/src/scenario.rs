@@ -1,5 +1,6 @@
 //! A scenario as a whole: read, judged, changed.
 
+use core::fmt;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -55,6 +56,16 @@ pub struct Scenario {
     source: Source,
     changes: Vec<String>,
     plan: Plan,
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes: Vec<_> = self.changes().collect();
+        f.debug_struct("Scenario")
+            .field("name", &self.plan.name)
+            .field("changes", &changes)
+            .finish()
+    }
 }
 
 impl Scenario {

@@ -75,7 +75,12 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
             Found::Unset => {
                 let open = offset(source.text(), here) + here.find('(').map_or(0, |at| at + 1);
                 let (before, after) = nest(&path[start..]);
-                source.edit(open..open, [&before, &value, &after], change);
+                source.edit(
+                    open..open,
+                    [&before, &value, &after],
+                    change,
+                    start..path.len(),
+                );
                 return Ok(());
             }
             Found::NoSuchName(names) => {
@@ -102,7 +107,7 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
         start += step.len() + 1;
     }
     let at = offset(source.text(), here);
-    source.edit(at..at + here.len(), ["", &value, ""], change);
+    source.edit(at..at + here.len(), ["", &value, ""], change, 0..path.len());
     Ok(())
 }
 

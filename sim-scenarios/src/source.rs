@@ -25,6 +25,8 @@ struct Edit {
     written: Arc<str>,
     /// Which octets of the insertion are the value; the others name it.
     value: Range<usize>,
+    /// Which octets of what was written are the name.
+    name: Range<usize>,
 }
 
 impl Source {
@@ -47,12 +49,14 @@ impl Source {
         blot(&self.original)
     }
 
-    /// Replaces `range` of the text by `before`, `value` and `after`, because somebody wrote `written`.
+    /// Replaces `range` of the text by `before`, `value` and `after`, because somebody wrote `written`,
+    /// `name` of which says what is set.
     pub(crate) fn edit(
         &mut self,
         range: Range<usize>,
         [before, value, after]: [&str; 3],
         written: &str,
+        name: Range<usize>,
     ) {
         let insertion = format!("{before}{value}{after}");
         self.edits.push(Edit {
@@ -61,6 +65,7 @@ impl Source {
             removed: range.len(),
             written: written.into(),
             value: before.len()..before.len() + value.len(),
+            name,
         });
         self.text.replace_range(range, &insertion);
     }
@@ -87,13 +92,9 @@ impl Source {
             if offset >= edit.at + edit.inserted {
                 offset = offset - edit.inserted + edit.removed;
             } else if offset >= edit.at {
-                let equals = edit.written.find('=').unwrap_or(edit.written.len());
-                let value = (equals + 1).min(edit.written.len())..edit.written.len();
-                let part = if edit.value.contains(&(offset - edit.at)) {
-                    value
-                } else {
-                    0..equals
-                };
+                let value = (edit.name.end + 1).min(edit.written.len())..edit.written.len();
+                let in_value = edit.value.contains(&(offset - edit.at));
+                let part = if in_value { value } else { edit.name.clone() };
                 return Err((edit.written.clone(), part));
             }
         }
@@ -177,8 +178,8 @@ mod tests {
     #[test]
     fn places_lead_back_through_changes() {
         let mut source = Source::new("f", "a: 1, b: 2, c: 3");
-        source.edit(3..4, ["", "1111", ""], "a=1111");
-        source.edit(15..15, ["d: ", "4", ", "], "d=4");
+        source.edit(3..4, ["", "1111", ""], "a=1111", 0..1);
+        source.edit(15..15, ["d: ", "4", ", "], "d=4", 0..1);
         assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
         assert_eq!(source.trace(12), Ok(9), "the value of b");
         assert_eq!(source.trace(24), Ok(15), "the value of c");

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use serde_json::Value;
 use sim_core::wire::ipv4::Ipv4Packet;
@@ -44,6 +45,9 @@ struct Sealed {
     icv_end: String,
 }
 
+/// Most of a trace says what no capture shows; to skip it unread saves half of the time.
+const BESIDE_THE_POINT: [&str; 3] = ["\"event\":\"arrived\"", "\"event\":\"forwarded\"", "\"event\":\"delivered\""];
+
 /// What tshark tells of all captures together.
 #[derive(Default)]
 struct Seen {
@@ -67,21 +71,28 @@ fn tshark_agrees_with_the_trace() {
         .collect();
     scenarios.sort();
     assert!(!scenarios.is_empty(), "no scenarios in {}", library.display());
-    for (place, scenario) in scenarios.iter().enumerate() {
-        let out = tempfile::tempdir().expect("a directory for the captures");
-        let out = out.path().join("out");
-        let judged = judge(scenario, &out).and_then(|()| match place {
-            0 => wrong_keys_are_noticed(&out),
-            _ => Ok(()),
-        });
-        if let Err(message) = judged {
-            panic!("{}: {message}", scenario.display());
+    let left = Mutex::new(scenarios.iter().enumerate());
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((place, scenario)) = { left.lock().expect("no thread panics").next() } {
+                    if let Err(message) = judge(scenario, place == 0) {
+                        let failure = format!("{}: {message}", scenario.display());
+                        failures.lock().expect("no thread panics").push(failure);
+                    }
+                }
+            });
         }
-    }
+    });
+    let failures = failures.into_inner().expect("no thread panics");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Runs a scenario and holds its captures against its trace.
-fn judge(scenario: &Path, out: &Path) -> Outcome {
+/// Runs a scenario and holds its captures against its trace; `doubt` asks too whether tshark would notice wrong keys.
+fn judge(scenario: &Path, doubt: bool) -> Outcome {
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let out = &dir.path().join("out");
     let vpnsim = Command::new(env!("CARGO_BIN_EXE_vpnsim"))
         .arg("run")
         .arg(scenario)
@@ -98,7 +109,11 @@ fn judge(scenario: &Path, out: &Path) -> Outcome {
     for capture in captures(out)? {
         seen.capture(&told, &capture, out)?;
     }
-    seen.agrees(&told)
+    seen.agrees(&told)?;
+    match doubt {
+        true => wrong_keys_are_noticed(out),
+        false => Ok(()),
+    }
 }
 
 /// The captures in a directory.
@@ -117,6 +132,9 @@ impl Told {
         let mut sealed = BTreeMap::new();
         for line in BufReader::new(file).lines() {
             let line = line.map_err(|e| e.to_string())?;
+            if BESIDE_THE_POINT.iter().any(|event| line.contains(event)) {
+                continue;
+            }
             let event: Value = serde_json::from_str(&line).map_err(|e| format!("{line}: {e}"))?;
             told.event(&event, &mut sealed).ok_or_else(|| format!("not understood: {line}"))?;
         }

@@ -235,6 +235,11 @@ impl Fib {
         })
     }
 
+    /// Removes the candidate of `source` for `prefix` that has this target.
+    pub fn remove_target(&mut self, prefix: Ipv4Net, source: RouteSource, target: Target) -> Option<Change> {
+        self.edit(prefix, |routes| routes.retain(|r| r.source != source || r.target != target))
+    }
+
     /// Names the record that made the best route of `prefix` the best. No effect if there is none.
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
         self.recent = Default::default();

@@ -6,7 +6,7 @@
 use ipnet::Ipv4Net;
 
 use super::gateway::{Gateway, Upcall};
-use super::{Command, Cx, Device};
+use super::{Command, Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
@@ -38,7 +38,10 @@ impl Cgw {
                         self.gateway.output(cx, port, packet);
                     }
                 }
-                Upcall::Route(change) => self.route(cx, &change),
+                Upcall::Route(change, cause) => {
+                    cx.cause = cause;
+                    self.route(cx, &change);
+                }
                 Upcall::Tunnel | Upcall::Session => {}
             }
         }
@@ -46,7 +49,6 @@ impl Cgw {
 
     /// BGP's best route goes into the forwarding table, or out of it.
     fn route(&mut self, cx: &mut Cx, change: &RouteChange) {
-        let cause = cx.cause;
         let prefix: Ipv4Net = change.prefix;
         match change.to.and_then(|best| best.peer.map(|peer| (best, peer))) {
             Some((best, peer)) => {
@@ -65,7 +67,6 @@ impl Cgw {
                 self.gateway.ip.withdraw(cx, prefix, RouteSource::Bgp, change.reason);
             }
         }
-        cx.cause = cause;
     }
 }
 
@@ -94,7 +95,7 @@ impl Device for Cgw {
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
-        self.gateway.ip.carrier(cx, port, up);
+        self.gateway.ip.carrier(cx, port, up, link_reason(up));
         self.settle(cx);
     }
 

@@ -49,7 +49,10 @@ impl VpnEndpoint {
             match upcall {
                 Upcall::Transit(packet, Some(_)) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
                 Upcall::Transit(packet, None) => self.gateway.output(cx, TUNNEL_PORT, packet),
-                Upcall::Route(change) => self.route(cx, &change),
+                Upcall::Route(change, cause) => {
+                    cx.cause = cause;
+                    self.route(cx, &change);
+                }
                 Upcall::Tunnel | Upcall::Session => self.health(cx),
             }
         }

@@ -24,8 +24,8 @@ pub(super) enum Upcall {
     Transit(Packet, Option<usize>),
     /// A tunnel can, or can no longer, carry packets.
     Tunnel,
-    /// The best BGP route to a prefix changed.
-    Route(RouteChange),
+    /// The best BGP route to a prefix changed because of that record.
+    Route(RouteChange, RecordId),
     /// A BGP session was established or is no longer.
     Session,
 }
@@ -60,14 +60,13 @@ impl Gateway {
 
     pub(super) fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
+        if self.follow_sa {
+            self.tunnels.iter().for_each(|tunnel| self.ip.begin_down(tunnel.port()));
+        }
         self.ip.announce(cx);
         let genesis = cx.cause;
         for tunnel in 0..self.tunnels.len() {
             cx.cause = genesis;
-            if self.follow_sa {
-                let port = self.tunnels[tunnel].port();
-                self.ip.carrier(cx, port, false);
-            }
             self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.start(cx, events));
         }
         let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
@@ -245,6 +244,7 @@ impl Gateway {
             }
         }
         if let Some(up) = change {
+            cx.cause = self.since(tunnel);
             self.interface(cx, tunnel, up);
         }
     }
@@ -256,8 +256,8 @@ impl Gateway {
             return;
         }
         let cause = cx.cause;
-        self.ip.carrier(cx, self.tunnels[tunnel].port(), up);
-        cx.cause = cause;
+        let reason = if up { Reason::TunnelUp } else { Reason::TunnelDown };
+        self.ip.carrier(cx, self.tunnels[tunnel].port(), up, reason);
         let peer = PeerId(tunnel as u16);
         self.bgp(cx, if up { bgp::Input::LowerLayerUp { peer } } else { bgp::Input::LowerLayerDown { peer } });
         cx.cause = cause;
@@ -282,7 +282,7 @@ impl Gateway {
                     }
                     cx.cause = cause;
                 }
-                RoutingEvent::Route(change) => self.upcalls.push_back(Upcall::Route(change)),
+                RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
                 RoutingEvent::Session => self.upcalls.push_back(Upcall::Session),
             }
         }

@@ -79,6 +79,12 @@ impl Ip {
         Self { table, no_route, talks: false, ..Self::new(Vec::new()) }
     }
 
+    /// Sends no ICMP errors from here on. Whether AWS's endpoints send any is not published; its path MTU advice suggests
+    /// that they do not.
+    pub fn mute(&mut self) {
+        self.talks = false;
+    }
+
     /// Adds an interface with an MTU in octets. Tunnel interfaces have ports too; their device sends for them.
     pub fn add_port(&mut self, port: Port, mtu: u32) {
         if self.interfaces.len() <= port.index() {
@@ -118,7 +124,9 @@ impl Ip {
     /// Notes the static routes in the trace, as the device starts with them.
     pub fn announce(&mut self, cx: &mut Cx) {
         let genesis = cx.cause;
-        for route in self.configured.iter().filter(|r| r.source == RouteSource::Static) {
+        let in_force = |r: &&Route| r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target);
+        let routes: Vec<Route> = self.configured.iter().filter(in_force).copied().collect();
+        for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
             let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
@@ -263,22 +271,43 @@ impl Ip {
         }
     }
 
-    /// Takes the ports' routes out of the table or puts them back.
-    pub fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+    /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.
+    pub fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool, reason: Reason) {
         let Some(Some(interface)) = self.interfaces.get_mut(port.index()) else { return };
         if core::mem::replace(&mut interface.up, up) == up {
             return;
         }
-        let reason = if up { Reason::LinkRestored } else { Reason::LinkLost };
-        let routes: Vec<Route> =
-            self.configured.iter().filter(|r| r.target == Target::port(port)).copied().collect();
+        let (routes, cause): (Vec<Route>, _) = (self.configured_on(port).collect(), cx.cause);
         for route in routes {
-            if up {
-                self.install(cx, route, reason);
+            let change = if up {
+                self.fib.insert(route)
             } else {
-                self.withdraw(cx, route.prefix, route.source, reason);
+                self.fib.remove_target(route.prefix, route.source, route.target)
+            };
+            // A connected network comes and goes with its port, of which there is a record already.
+            if route.source == RouteSource::Connected {
+                self.changed = cause;
+                self.fib.stamp(route.prefix, cause);
+            } else {
+                self.changed_best(cx, change, reason);
             }
+            cx.cause = cause;
         }
+    }
+
+    /// Begins with a port down, before anything has happened that a record could tell of.
+    pub fn begin_down(&mut self, port: Port) {
+        if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
+            interface.up = false;
+        }
+        let routes: Vec<Route> = self.configured_on(port).collect();
+        for route in routes {
+            self.fib.remove_target(route.prefix, route.source, route.target);
+        }
+    }
+
+    fn configured_on(&self, port: Port) -> impl Iterator<Item = Route> {
+        self.configured.iter().filter(move |r| r.target == Target::port(port)).copied()
     }
 
     /// Puts a route into the table. Answers whether the best route of its prefix changed.

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 
 use crate::id::Port;
 use crate::packet::Packet;
-use crate::reason::TimerKind;
+use crate::reason::{Reason, TimerKind};
 use crate::time::Instant;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
@@ -86,6 +86,11 @@ pub enum Command {
         /// The tunnel, by its number on the device.
         tunnel: u16,
     },
+}
+
+/// Why a port's routes come or go when its link does.
+const fn link_reason(up: bool) -> Reason {
+    if up { Reason::LinkRestored } else { Reason::LinkLost }
 }
 
 /// What the world asks of a device. Whatever touches a machine calls [`Cx::rearm`].

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device};
+use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, distance};
 use crate::packet::Packet;
@@ -95,6 +95,6 @@ impl Device for Router {
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
-        self.ip.carrier(cx, port, up);
+        self.ip.carrier(cx, port, up, link_reason(up));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::Cx;
-use crate::id::SessionId;
+use crate::id::{RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
@@ -34,8 +34,8 @@ pub struct RoutingConfig {
 pub(super) enum RoutingEvent {
     /// Send this packet, to this peer if it is one.
     Send(Packet, Option<PeerId>),
-    /// The best route to a prefix changed.
-    Route(RouteChange),
+    /// The best route to a prefix changed because of that record.
+    Route(RouteChange, RecordId),
     /// A session was established or is no longer.
     Session,
 }
@@ -57,6 +57,8 @@ pub struct Routing {
     stack: Stack,
     lines: Vec<Line>,
     accepted: u32,
+    /// The latest record of this drain that is not about something sent: what route changes follow from.
+    anchor: RecordId,
 }
 
 impl Routing {
@@ -71,7 +73,7 @@ impl Routing {
         for peer in peers {
             stack.listen(BGP_PORT, Some(peer.remote_address), config.tcp.clone());
         }
-        Self { config, speaker, stack, lines: Vec::new(), accepted: 0 }
+        Self { config, speaker, stack, lines: Vec::new(), accepted: 0, anchor: RecordId::GENESIS }
     }
 
     /// The speaker, to look at.
@@ -120,13 +122,14 @@ impl Routing {
         self.drain(cx, events);
     }
 
-    /// When either machine wants [`Routing::timeout`].
+    /// When either machine wants `timeout`.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let tcp = self.stack.wake().map(|at| (at, TimerKind::TcpTimer));
         self.speaker.wake().into_iter().chain(tcp).min_by_key(|(at, _)| *at)
     }
 
     fn drain(&mut self, cx: &mut Cx, events: &mut Vec<RoutingEvent>) {
+        self.anchor = cx.cause;
         loop {
             if let Some(output) = self.speaker.poll() {
                 self.obey(cx, output, events);
@@ -165,19 +168,22 @@ impl Routing {
                 }
             }
             bgp::Output::Expired { peer, timer, armed_at } => {
-                cx.expired(peer.map(session), timer, armed_at);
+                self.anchor = cx.expired(peer.map(session), timer, armed_at);
             }
             bgp::Output::State { peer, from, to, reason } => {
-                cx.state(session(peer), from, to, reason);
+                self.anchor = cx.state(session(peer), from, to, reason);
                 if (from == State::Established) != (to == State::Established) {
                     events.push(RoutingEvent::Session);
                 }
             }
             bgp::Output::Step { peer, step, codes, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
-                cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode));
+                let record = cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode));
+                if !step.is_sent() {
+                    self.anchor = record;
+                }
             }
-            bgp::Output::Route(change) => events.push(RoutingEvent::Route(change)),
+            bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
     }

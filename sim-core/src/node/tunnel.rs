@@ -166,7 +166,7 @@ impl Tunnel {
         self.drain(cx, events);
     }
 
-    /// When the IKE machine wants [`Tunnel::timeout`].
+    /// When the IKE machine wants `timeout`.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ike.wake()
     }
@@ -186,7 +186,7 @@ impl Tunnel {
         }
         packet.meta.tunnel = Some(self.config.ike_session);
         packet.meta.enabler = packet.meta.enabler.max(self.since);
-        let icv = sa.icv(&packet).first_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
+        let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
         cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence(), icv));
         Some(packet)
     }

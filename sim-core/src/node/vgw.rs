@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice, Path};
+use super::{Cx, Device, Notice, Path, link_reason};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
@@ -262,7 +262,7 @@ impl Device for Vgw {
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         if port == VPC_PORT {
-            return self.ip.carrier(cx, port, up);
+            return self.ip.carrier(cx, port, up, link_reason(up));
         }
         let tunnel = &mut self.tunnels[port.index() - 1];
         tunnel.doubt = (!up).then(|| (cx.now + self.config.health_delay, cx.cause));

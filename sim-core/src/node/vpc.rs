@@ -7,7 +7,7 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice};
+use super::{Cx, Device, Notice, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
@@ -110,6 +110,6 @@ impl Device for Vpc {
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
-        self.ip.carrier(cx, port, up);
+        self.ip.carrier(cx, port, up, link_reason(up));
     }
 }

@@ -1,8 +1,8 @@
 //! The critical path: from a record back to the fault that it answers, with what was waited for at every step.
 //!
-//! A record leads back to its trigger. An expired timer leads back to its first *starver* (the first lost packet that
-//! would have re-armed it) and through it to the fault, because the packet that armed it came before the fault and
-//! explains nothing; what was waited then counts from the later of arming and fault.
+//! A record leads back to its trigger. An expired timer leads back to what armed it and, where that came before the
+//! fault and explains nothing, through its first *starver* (the first lost packet that would have re-armed it) to the
+//! fault itself; so what was waited counts from the later of arming and fault.
 
 use super::record::What;
 use super::Trace;
@@ -29,11 +29,12 @@ pub struct CriticalPath {
     pub waits: Vec<Wait>,
 }
 
-/// Walks back from a record: each step is the record that the one before waited for.
+/// Walks back from a record to the records that it waited for, one after another.
 ///
-/// A record that a packet triggered also waited for whatever that packet's journey depended on. Where the chain of
-/// triggers would step past such a dependency into the time before it, the dependency is the later condition and the
-/// walk goes there: a retry that was scheduled before a path healed succeeded because the path healed.
+/// Each step goes to the trigger, unless something later was needed too. A record that a packet triggered needed
+/// whatever that packet's journey depended on; an expired timer needed that the packets which would have re-armed it
+/// were lost. Where the chain of triggers would step past such a need into the time before it, the walk goes to the
+/// need: a retry that was scheduled before a path healed succeeded because the path healed.
 pub struct Walk<'t> {
     trace: &'t Trace,
     at: RecordId,
@@ -43,7 +44,7 @@ pub struct Walk<'t> {
 impl<'t> Walk<'t> {
     /// A walk that begins at `id` and has not left it.
     pub fn from(trace: &'t Trace, id: RecordId) -> Self {
-        Self { trace, at: id, needed: trace.kept(id).enabler }
+        Self { trace, at: id, needed: needs(trace, id) }
     }
 }
 
@@ -54,22 +55,19 @@ impl Iterator for Walk<'_> {
         if self.at == RecordId::GENESIS {
             return None;
         }
-        let trigger = previous(self.trace, self.at);
-        self.at = if self.needed < self.at { trigger.max(self.needed) } else { trigger };
-        self.needed = self.needed.max(self.trace.kept(self.at).enabler);
-        if self.needed >= self.at {
-            self.needed = self.trace.kept(self.at).enabler;
-        }
+        self.at = self.trace.kept(self.at).cause.max(self.needed);
+        let needs = needs(self.trace, self.at);
+        self.needed = if self.needed < self.at { self.needed.max(needs) } else { needs };
         Some(self.at)
     }
 }
 
-/// The trigger of a record, or the record to blame for the lost packet that made a timer expire.
-pub fn previous(trace: &Trace, id: RecordId) -> RecordId {
+/// What a record needed besides its trigger; always earlier than itself.
+fn needs(trace: &Trace, id: RecordId) -> RecordId {
     let record = trace.kept(id);
     match record.what {
-        What::Expired { starver: Some(blame), .. } if blame != RecordId::GENESIS => blame,
-        _ => record.cause,
+        What::Expired { starver: Some(blame), .. } => record.enabler.max(blame),
+        _ => record.enabler,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The world: devices, links, faults, and the loop that moves time.
 //!
-//! A device's state is changed in one place only, [`World::touch`]: give it one input, carry out what it emitted, re-arm
+//! A device's state is changed in one place only, `World::touch`: give it one input, carry out what it emitted, re-arm
 //! its wake. Simultaneous events have a written order, see [`agenda`].
 
 pub mod agenda;
@@ -18,8 +18,11 @@ use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
 use crate::trace::{Hop, HopStep, Phase, Place, Record, Trace, Way, What};
 
-/// How many events a world may handle before it is called a storm, unless set otherwise.
-pub const DEFAULT_EVENT_LIMIT: u64 = 10_000_000_000;
+/// How many events a world may handle before it is called a storm, unless set otherwise: a thousand times what an hour
+/// of the library's busiest scenario takes.
+pub const DEFAULT_EVENT_LIMIT: u64 = 2_000_000_000;
+/// How many events may happen at one instant before time is held to stand still.
+pub const INSTANT_LIMIT: u64 = 1_000_000;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +83,8 @@ pub struct World {
     packets: u64,
     events: u64,
     limit: u64,
+    /// The number of the first event of the present instant.
+    instant_began: u64,
 }
 
 impl World {
@@ -99,6 +104,7 @@ impl World {
             packets: 0,
             events: 0,
             limit: DEFAULT_EVENT_LIMIT,
+            instant_began: 0,
         }
     }
 
@@ -126,7 +132,8 @@ impl World {
         id
     }
 
-    /// Connects two ports by a link with a configuration for each direction. `carrier`: see [`World::has_carrier`].
+    /// Connects two ports by a link with a configuration for each direction. With `carrier`, its
+    /// ends see when it is cut and when the other end has no power; a path through an internet fails silently.
     ///
     /// # Panics
     /// If a port is connected already.
@@ -205,6 +212,9 @@ impl World {
             return false;
         }
         debug_assert!(next >= self.now, "time never goes back");
+        if next > self.now {
+            self.instant_began = self.events;
+        }
         self.now = next;
         self.events += 1;
         if flight <= wake {
@@ -221,7 +231,7 @@ impl World {
 
     /// Handles everything due up to and including `end`; then the present is `end`.
     pub fn run_until(&mut self, end: Instant) -> Verdict {
-        while self.events < self.limit {
+        while self.events < self.limit && self.events - self.instant_began < INSTANT_LIMIT {
             if !self.step(end) {
                 self.now = self.now.max(end);
                 return Verdict::Reached;

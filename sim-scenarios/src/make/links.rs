@@ -365,6 +365,8 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
         (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => {
             gateway.interfaces.get(i).map(|i| i.address)
         }
+        // Two hosts on one wire need no gateway; each is the other's.
+        (Some(NodeKind::Host(neighbour)), _) => Some(neighbour.address),
         _ => None,
     };
     let Some(Node {

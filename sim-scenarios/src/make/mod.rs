@@ -2,6 +2,7 @@
 //! reported at once.
 
 mod connections;
+mod ends;
 mod expectations;
 mod judge;
 mod links;
@@ -121,6 +122,7 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
     Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
+        endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
         preferred_med: j.number(&schema.preferred_med, 100, 0, u64::from(u32::MAX), "a MED"),
         other_med: j.number(&schema.other_med, 200, 0, u64::from(u32::MAX), "a MED"),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
@@ -149,6 +151,12 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             "vpc_propagation_delay",
             assume.vpc_propagation_delay.to_string(),
             "UNVERIFIED: AWS states no time for route propagation into VPC route tables",
+        ),
+        one(
+            Assumed::EndpointHealthDelay,
+            "endpoint_health_delay",
+            assume.endpoint_health_delay.to_string(),
+            "UNVERIFIED: AWS states no time in which it notices that the hardware of an endpoint is gone",
         ),
         one(
             Assumed::Med,

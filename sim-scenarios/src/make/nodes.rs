@@ -238,9 +238,7 @@ fn vpc(
     names: &Names,
     j: &mut Judge,
 ) -> Vpc {
-    let cidr = j
-        .lawful(&schema.cidr, |net| vpc_sized(net))
-        .unwrap_or_default();
+    let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
     let attached = attached_gateways(at, scenario, names);
     let route_tables = if schema.route_tables.0.is_empty() {
         vec![RouteTable {

@@ -372,8 +372,8 @@ fn impair(schema: &schema::Impair, names: &Names, plan: &Plan, j: &mut Judge) ->
     }
     FaultKind::Impair {
         link,
-        forward,
-        reverse,
+        forward: Box::new(forward),
+        reverse: Box::new(reverse),
     }
 }
 

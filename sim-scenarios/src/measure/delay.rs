@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn jitter_skips_pairs_with_a_lost_probe() {
-        let mut log = StreamLog::new("p", ms(100), true);
+        let mut log = StreamLog::new("p", Default::default(), ms(100), true);
         for (seq, delay) in [Some(10), Some(13), None, Some(11), Some(10)].into_iter().enumerate() {
             let sent = Instant::START + ms(100 * seq as u64);
             log.sent(sent);

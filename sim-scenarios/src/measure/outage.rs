@@ -81,6 +81,8 @@ pub struct Probe {
 pub struct StreamLog {
     /// The scenario's name of it.
     pub name: String,
+    /// The devices that probe and respond.
+    pub ends: [String; 2],
     /// Time between two probes.
     pub interval: Duration,
     /// True if the responder answers; a stream that is not echoed has a forward direction only.
@@ -145,8 +147,8 @@ impl Direction {
 
 impl StreamLog {
     /// A stream that has sent nothing yet, with the usual [`MIN_LOST`].
-    pub fn new(name: impl Into<String>, interval: Duration, echo: bool) -> Self {
-        Self { name: name.into(), interval, echo, min_lost: MIN_LOST, probes: Vec::new() }
+    pub fn new(name: impl Into<String>, ends: [String; 2], interval: Duration, echo: bool) -> Self {
+        Self { name: name.into(), ends, interval, echo, min_lost: MIN_LOST, probes: Vec::new() }
     }
 
     /// The directions in which this stream can be judged.
@@ -301,7 +303,7 @@ mod tests {
     /// One character a probe, sent every second from 0 s: `.` answered, `q` request lost to the fault, `r` reply lost
     /// to the fault, `c` request lost by chance, `?` request in flight, `!` request arrived and reply in flight.
     fn log(story: &str) -> StreamLog {
-        let mut log = StreamLog::new("p", Duration::from_secs(1), true);
+        let mut log = StreamLog::new("p", Default::default(), Duration::from_secs(1), true);
         for (seq, fate) in (0u32..).zip(story.chars()) {
             let sent = Instant::from_secs(u64::from(seq));
             let later = |ms| sent + Duration::from_millis(ms);
@@ -405,6 +407,18 @@ mod tests {
         log.lost(2, false, FAULT);
         assert_eq!(log.probes[2].request, Fate::Arrived { at: Instant::from_secs(3), enabler: RecordId(70) });
         log.arrived(99, false, Instant::from_secs(3), RecordId(70));
+    }
+
+    #[test]
+    fn a_round_trip_waits_for_the_later_of_both_ways() {
+        let answered = Probe {
+            sent_at: Instant::START,
+            request: Fate::Arrived { at: Instant::from_secs(1), enabler: RecordId(80) },
+            reply: Fate::Arrived { at: Instant::from_secs(2), enabler: RecordId(70) },
+        };
+        let judged = Direction::RoundTrip.judge(&answered);
+        assert_eq!(judged, Fate::Arrived { at: Instant::from_secs(2), enabler: RecordId(80) });
+        assert_eq!(Direction::Reverse.judge(&answered), answered.reply);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! events.jsonl: the trace's kept records, one JSON object a line, in order of time; packet hops too, if asked.
 //!
-//! Every line has `at_s` and `node` (null on a link). A kept record has `record`, its number, and `cause`, the number of
-//! the record that triggered it (0 is the world as the scenario describes it); a hop has `packet`, its number.
-//! Both have `event`.
-//! Names and codes are those of the report.
+//! Every line has `at_s`, `event` and `node` (null on a link). A kept record has `record`, its number; `cause`, the number
+//! of the record that triggered it (0 is the world as the scenario describes it); and `enabler`, the latest record that
+//! the triggering packet's journey depended on. A hop has `packet`, its number. Names and codes are those of the report.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -114,6 +113,7 @@ impl Names {
             "at_s": Seconds::from(record.at),
             "record": id.0,
             "cause": record.cause.0,
+            "enabler": record.enabler.0,
             "node": self.node(record.node),
         });
         let (event, more) = match &record.what {
@@ -248,7 +248,13 @@ mod tests {
             },
         ];
         for (n, what) in kinds.into_iter().enumerate() {
-            let record = Record { at: at(100 + n as u64), node: cgw, cause: RecordId(n as u64), what };
+            let record = Record {
+                at: at(100 + n as u64),
+                node: cgw,
+                cause: RecordId(n as u64),
+                enabler: RecordId::GENESIS,
+                what,
+            };
             log.record(RecordId(n as u64 + 1), &record);
         }
         let steps = [
@@ -289,7 +295,13 @@ mod tests {
             }
         }
         let mut log = log(Full, false);
-        let record = Record { at: at(1), node: NodeId(0), cause: RecordId::GENESIS, what: What::Genesis };
+        let record = Record {
+            at: at(1),
+            node: NodeId(0),
+            cause: RecordId::GENESIS,
+            enabler: RecordId::GENESIS,
+            what: What::Genesis,
+        };
         log.record(RecordId(1), &record);
         assert_eq!(log.failed.borrow().as_ref().unwrap().kind(), io::ErrorKind::StorageFull);
     }

@@ -61,13 +61,12 @@ impl Causes for Ladder {
                 assumption: Some(assumption),
                 ..step(88_900, "vgw", StepKind::RouteChanged, "10.0.0.0/16 via tunnel-b", "session_down", 1_000)
             },
-            step(88_931, "office", StepKind::ProbeArrived, "office-to-app", "", 31),
         ]
     }
 }
 
 fn probe_log() -> StreamLog {
-    let mut log = StreamLog::new("office-to-app", Duration::from_millis(20), true);
+    let mut log = StreamLog::new("office-to-app", ["office".into(), "app".into()], Duration::from_millis(20), true);
     for seq in 0..12_000u32 {
         let sent = u64::from(seq) * 20;
         let jitter = u64::from(seq % 7) * 100_000;
@@ -194,8 +193,8 @@ fn drops() -> Vec<DropCount> {
     ]
 }
 
-/// The whole run, measured.
-pub(super) fn failover() -> Outcome {
+/// The run before it is measured.
+pub(super) fn observed() -> (Observed, impl Causes) {
     let observed = Observed {
         streams: vec![probe_log()],
         faults: vec![
@@ -219,13 +218,19 @@ pub(super) fn failover() -> Outcome {
         drops: drops(),
         end: ms(240_000),
     };
+    (observed, Ladder)
+}
+
+/// The whole run, measured.
+pub(super) fn failover() -> Outcome {
+    let (observed, causes) = observed();
     let identity = Identity {
         version: "0.1.0".into(),
         scenario: "active_passive".into(),
         seed: 7,
         digest: 0x0123_4567_89ab_cdef_0011_2233_4455_6677,
     };
-    let mut outcome = build(identity, &observed, &Ladder);
+    let mut outcome = build(identity, &observed, &causes);
     outcome.report.expectations = vec![
         super::model::Expectation {
             name: "expectation".into(),

@@ -28,15 +28,16 @@ const RESET: &str = "\u{1b}[0m";
 
 /// The whole report, ending in a newline.
 pub fn render(outcome: &Outcome, layout: Layout) -> String {
-    render_all(&story::tell(outcome), layout)
+    render_sections(&story::tell(outcome), layout)
 }
 
 /// The answer alone, ending in a newline.
 pub fn render_answer(outcome: &Outcome, layout: Layout) -> String {
-    render_all(&[story::answer(outcome)], layout)
+    render_sections(&[story::answer(outcome)], layout)
 }
 
-fn render_all(sections: &[Section], layout: Layout) -> String {
+/// These sections, ending in a newline.
+pub fn render_sections(sections: &[Section], layout: Layout) -> String {
     let mut out = String::new();
     for section in sections {
         if !out.is_empty() {

@@ -1,0 +1,77 @@
+//! One scenario, one seed and one version give one report, byte for byte: in two processes, in another directory, under
+//! another environment, and from an optimised build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Names a second build of the program, to hold against the one under test; `.ci/run` names the optimised one.
+const OTHER_BUILD: &str = "VPNSIM_OTHER_BUILD";
+
+fn library() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").canonicalize().unwrap();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "ron")).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// The program under test.
+fn this_build() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("vpnsim")
+}
+
+/// The report of a run. Whether the scenario's expectations hold is not the question here.
+fn report(program: &Path, file: &Path, directory: &Path, environment: &[(&str, &str)]) -> String {
+    let mut command = assert_cmd::Command::new(program);
+    command.args(["run", "-q", "--format", "json"]).arg(file).current_dir(directory);
+    command.envs(environment.iter().copied());
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(matches!(done.status.code(), Some(0 | 1)), "{}: {said}", file.display());
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn two_processes_give_the_same_bytes() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let abroad = [
+        ("TZ", "Asia/Kathmandu"),
+        ("LANG", "de_DE.UTF-8"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("COLUMNS", "40"),
+        ("NO_COLOR", "1"),
+        ("RUST_BACKTRACE", "full"),
+        ("RAYON_NUM_THREADS", "7"),
+    ];
+    for file in library() {
+        let here = report(&this_build(), &file, one.path(), &[]);
+        let there = report(&this_build(), &file, two.path(), &abroad);
+        assert!(here == there, "{}: two processes differ", file.display());
+    }
+}
+
+/// A file of the same text elsewhere, and the report that `--out` writes.
+#[test]
+fn a_written_report_is_the_printed_one() {
+    let home = tempfile::tempdir().unwrap();
+    let original = library().into_iter().find(|file| file.ends_with("graceful_delete.ron")).unwrap();
+    let copy = home.path().join("copy.ron");
+    fs::copy(&original, &copy).unwrap();
+    let printed = report(&this_build(), &original, home.path(), &[]);
+    let mut command = assert_cmd::Command::new(this_build());
+    let done = command.args(["run", "-q", "copy.ron", "--pcap", "--out", "answer"]).current_dir(home.path()).output().unwrap();
+    assert!(matches!(done.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::read_to_string(home.path().join("answer/report.json")).unwrap(), printed);
+}
+
+#[test]
+fn another_build_gives_the_same_bytes() {
+    let Some(other) = std::env::var_os(OTHER_BUILD).map(PathBuf::from) else { return };
+    let home = tempfile::tempdir().unwrap();
+    for file in library() {
+        let ours = report(&this_build(), &file, home.path(), &[]);
+        let theirs = report(&other, &file, home.path(), &[]);
+        assert!(ours == theirs, "{}: {} differs from the build under test", file.display(), other.display());
+    }
+}

@@ -1,0 +1,249 @@
+//! The drawing: devices, links and paths.
+
+use core::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use sim_core::id::NodeId;
+use sim_core::rng::Chance;
+use sim_core::time::Duration;
+
+use super::TunnelId;
+
+/// A device.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name, unique among nodes.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+}
+
+/// What a device is.
+#[derive(Clone, Debug)]
+pub enum NodeKind {
+    /// A host on premises.
+    Host(Host),
+    /// A router of the underlay. It knows the way (fewest links, then the scenario's order) to every address outside the
+    /// tunnels: interfaces of hosts, customer gateways and tunnel endpoints.
+    Router(Router),
+    /// A customer gateway.
+    CustomerGateway(CustomerGateway),
+    /// A virtual private gateway.
+    VirtualPrivateGateway(VirtualPrivateGateway),
+    /// A VPC: the implicit router between its instances and its gateway.
+    Vpc(Vpc),
+    /// A host inside a VPC.
+    Instance(Instance),
+    /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
+    VpnEndpoint(VpnEndpoint),
+}
+
+/// A host on premises.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its address and the length of its subnet's prefix.
+    pub address: Ipv4Net,
+    /// Its default gateway.
+    pub gateway: Ipv4Addr,
+}
+
+/// A router of the underlay.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// The source of its ICMP errors; none are sent without one.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// A customer gateway.
+#[derive(Clone, Debug)]
+pub struct CustomerGateway {
+    /// Its autonomous system.
+    pub asn: u32,
+    /// Its interfaces, in the scenario's order.
+    pub interfaces: Vec<Interface>,
+    /// Prefixes that it originates into BGP.
+    pub advertise: Vec<Ipv4Net>,
+    /// Static routes.
+    pub static_routes: Vec<StaticRoute>,
+    /// True if a tunnel's routes leave the FIB while it has no CHILD_SA (interface tracking). If false, only BGP removes them.
+    pub routes_follow_sa: bool,
+    /// How its TCP behaves.
+    pub tcp: TcpProfile,
+}
+
+/// An interface of a customer gateway.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its name, unique in the device.
+    pub name: String,
+    /// Its address and the length of its subnet's prefix.
+    pub address: Ipv4Net,
+}
+
+/// A static route of a customer gateway.
+#[derive(Clone, Debug)]
+pub struct StaticRoute {
+    /// Destination.
+    pub prefix: Ipv4Net,
+    /// Where to.
+    pub via: Via,
+    /// Administrative distance: the lowest usable one is used. BGP's is 20.
+    pub distance: u32,
+}
+
+/// Where a static route points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Into a tunnel.
+    Tunnel(TunnelId),
+    /// Out of an interface (index into [`CustomerGateway::interfaces`]).
+    Interface(usize),
+    /// Nowhere: matching packets are dropped.
+    Blackhole,
+}
+
+/// How a device's TCP differs from the RFCs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TcpProfile {
+    /// As Linux: after a retransmission timeout only the first unacknowledged segment is sent until an ACK advances.
+    Linux,
+    /// As the RFCs allow.
+    Rfc,
+}
+
+/// A virtual private gateway.
+#[derive(Clone, Debug)]
+pub struct VirtualPrivateGateway {
+    /// The Amazon side's autonomous system.
+    pub asn: u32,
+    /// The VPC it is attached to.
+    pub vpc: NodeId,
+    /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
+    pub preferred_tunnel: Option<TunnelId>,
+}
+
+/// A VPC.
+#[derive(Clone, Debug)]
+pub struct Vpc {
+    /// Its address block.
+    pub cidr: Ipv4Net,
+    /// Its subnets.
+    pub subnets: Vec<Subnet>,
+    /// Its route tables.
+    pub route_tables: Vec<RouteTable>,
+}
+
+/// A subnet of a VPC.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Its address block.
+    pub cidr: Ipv4Net,
+    /// Its availability zone.
+    pub availability_zone: String,
+    /// Its route table (index into [`Vpc::route_tables`]).
+    pub route_table: usize,
+}
+
+/// A route table of a VPC. The route `local` to the VPC's own block is implied.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Gateways whose routes are propagated into it.
+    pub propagation: Vec<NodeId>,
+    /// Static routes: destination and target (a gateway), `None` for a blackhole.
+    pub routes: Vec<(Ipv4Net, Option<NodeId>)>,
+}
+
+/// A host inside a VPC.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its VPC.
+    pub vpc: NodeId,
+    /// Its subnet (index into [`Vpc::subnets`]).
+    pub subnet: usize,
+    /// Its private address.
+    pub address: Ipv4Addr,
+}
+
+/// AWS's end of one tunnel.
+#[derive(Clone, Debug)]
+pub struct VpnEndpoint {
+    /// The tunnel.
+    pub tunnel: TunnelId,
+    /// The gateway it belongs to.
+    pub gateway: NodeId,
+    /// Its outside address.
+    pub address: Ipv4Addr,
+    /// Its availability zone.
+    pub availability_zone: String,
+}
+
+/// A link or an internet path.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its name, unique among links.
+    pub name: String,
+    /// True for a link whose ends see the carrier go; false for an internet path, which fails silently.
+    pub carrier: bool,
+    /// Its two ends.
+    pub ends: [End; 2],
+    /// From the first end to the second.
+    pub forward: Conditions,
+    /// From the second end to the first.
+    pub reverse: Conditions,
+}
+
+/// Where a link is plugged in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// The device.
+    pub node: NodeId,
+    /// Which interface, for a customer gateway (index into [`CustomerGateway::interfaces`]).
+    pub interface: Option<usize>,
+}
+
+/// How one direction of a link treats packets.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Conditions {
+    /// Bits per second; `None`: no limit, so no queue either.
+    pub rate: Option<u64>,
+    /// Octets that may wait for transmission.
+    pub queue: u64,
+    /// Propagation delay.
+    pub delay: Duration,
+    /// Added to the delay of each packet, uniform in `0..=jitter`.
+    pub jitter: Duration,
+    /// Random loss.
+    pub loss: Loss,
+    /// Chance that a packet is held back by `reorder_by`.
+    pub reorder: Chance,
+    /// How long a packet is held back.
+    pub reorder_by: Duration,
+    /// Chance that a packet arrives twice.
+    pub duplicate: Chance,
+    /// Chance that one bit of a packet is flipped.
+    pub corrupt: Chance,
+    /// Longest IP packet, in octets.
+    pub mtu: u16,
+}
+
+/// Random loss.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Loss {
+    /// Each packet alike.
+    Independent(Chance),
+    /// Bursts: a two-state chain that moves before each packet.
+    GilbertElliott {
+        /// Chance to go from good to bad.
+        enter: Chance,
+        /// Chance to go from bad to good.
+        leave: Chance,
+        /// Chance of loss while good.
+        good: Chance,
+        /// Chance of loss while bad.
+        bad: Chance,
+    },
+}

@@ -1,0 +1,160 @@
+//! The plan: a scenario after every check, as plain resolved data that a world can be built from.
+//!
+//! Names have become ids, texts have become numbers, defaults are filled in. Ids are indices into the vectors of [`Plan`],
+//! in the order in which the scenario writes things: `NodeId(3)` is `plan.nodes[3]`, and likewise [`LinkId`] for links,
+//! [`FaultId`] for faults and [`StreamId`] for probes. The tunnel endpoints on AWS's side are nodes like any other and
+//! follow the nodes that the scenario names, called `CONNECTION.TUNNEL`.
+//!
+//! Nothing here can be wrong any more: whoever reads a plan may index without asking.
+
+mod drawing;
+mod story;
+mod vpn;
+
+use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
+use sim_core::time::Duration;
+
+pub use drawing::*;
+pub use story::*;
+pub use vpn::*;
+
+/// A validated scenario.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// The question it answers, for people.
+    pub question: String,
+    /// How long the world runs.
+    pub duration: Duration,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Devices, then the tunnel endpoints of all connections.
+    pub nodes: Vec<Node>,
+    /// Links and internet paths.
+    pub links: Vec<Link>,
+    /// VPN connections.
+    pub connections: Vec<Connection>,
+    /// Streams of probes.
+    pub probes: Vec<Probe>,
+    /// The timeline, in the scenario's order (not sorted by time).
+    pub faults: Vec<Fault>,
+    /// Things that share a fate.
+    pub groups: Vec<Group>,
+    /// What must hold.
+    pub expectations: Vec<Expectation>,
+    /// Changes under which a named expectation must fail.
+    pub controls: Vec<Control>,
+    /// Behaviour of AWS that no document states, as numbers the world uses.
+    pub assume: Assume,
+    /// The same numbers, and every other unverified one, with their sources, for the report.
+    pub assumptions: Vec<Assumption>,
+}
+
+impl Plan {
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        position(self.nodes.iter().map(|n| &n.name), name).map(|i| NodeId(i as u32))
+    }
+
+    /// The link of that name.
+    pub fn link(&self, name: &str) -> Option<LinkId> {
+        position(self.links.iter().map(|l| &l.name), name).map(|i| LinkId(i as u32))
+    }
+
+    /// The probe of that name.
+    pub fn probe(&self, name: &str) -> Option<StreamId> {
+        position(self.probes.iter().map(|p| &p.name), name).map(|i| StreamId(i as u16))
+    }
+
+    /// The fault of that name.
+    pub fn fault(&self, name: &str) -> Option<FaultId> {
+        position(self.faults.iter().map(|f| &f.name), name).map(|i| FaultId(i as u16))
+    }
+
+    /// A tunnel by its id.
+    pub fn tunnel(&self, id: TunnelId) -> &Tunnel {
+        &self.connections[id.connection].tunnels[id.tunnel]
+    }
+}
+
+fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Option<usize> {
+    names.position(|n| n == name)
+}
+
+/// A tunnel: which connection, and which of its (at most two) tunnels. Both are indices.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TunnelId {
+    /// Index into [`Plan::connections`].
+    pub connection: usize,
+    /// Index into [`Connection::tunnels`].
+    pub tunnel: usize,
+}
+
+/// One of the two ends of a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// AWS's VPN endpoint.
+    Aws,
+    /// The customer gateway.
+    Customer,
+}
+
+/// Behaviour of AWS that no document states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Assume {
+    /// From a route change at a VGW to its use for forwarding.
+    pub vgw_programming_delay: Duration,
+    /// From a route change at a VGW to its use in the VPC route tables it propagates to.
+    pub vpc_propagation_delay: Duration,
+    /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
+    pub endpoint_health_delay: Duration,
+    /// MED that AWS sends over the tunnel it prefers.
+    pub preferred_med: u32,
+    /// MED that AWS sends over the other tunnel.
+    pub other_med: u32,
+    /// How TCP at AWS's end behaves.
+    pub aws_tcp: TcpProfile,
+}
+
+/// A number that the world uses and no document states.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assumption {
+    /// What is assumed.
+    pub what: Assumed,
+    /// The node or tunnel that it is about; `None`: all.
+    pub owner: Option<String>,
+    /// Where to change it, as a path for `--set`.
+    pub parameter: String,
+    /// Its value in this plan.
+    pub value: String,
+    /// Why this value.
+    pub source: String,
+}
+
+/// What an assumption is about, so that a report can pick those that a critical path used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Assumed {
+    /// Time for a route change to take effect inside a gateway.
+    VgwProgrammingDelay,
+    /// Time for a gateway's route to reach VPC route tables.
+    VpcPropagationDelay,
+    /// Time for a gateway to notice that an endpoint's hardware is gone.
+    EndpointHealthDelay,
+    /// MED values that AWS sends.
+    Med,
+    /// TCP of AWS's endpoints.
+    AwsTcp,
+    /// Which tunnel AWS prefers.
+    PreferredTunnel,
+    /// From where AWS counts the DPD timeout.
+    DpdBase,
+    /// When AWS repeats an IKE request.
+    Retransmission,
+    /// When AWS forgets a half-open IKE_SA.
+    HalfOpen,
+    /// How AWS draws the moment of rekeying.
+    RekeyFormula,
+    /// BGP timers of AWS's end that are not documented.
+    BgpTimers,
+}

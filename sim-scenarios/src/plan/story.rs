@@ -1,0 +1,326 @@
+//! The story: what is sent, what happens, what must hold.
+
+use ipnet::Ipv4Net;
+use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
+use sim_core::reason::{DropReason, Reason, TimerKind};
+use sim_core::rng::Chance;
+use sim_core::time::{Duration, Instant};
+
+use crate::leaf::{Encryption, Integrity};
+
+use super::{Conditions, Side, TunnelId};
+
+/// A stream of probes.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Its name, unique among probes.
+    pub name: String,
+    /// What is sent.
+    pub kind: ProbeKind,
+    /// The sender.
+    pub from: NodeId,
+    /// The receiver.
+    pub to: NodeId,
+    /// Interval.
+    pub every: Duration,
+    /// Length of the IP packet, in octets.
+    pub size: u16,
+    /// When the first is sent.
+    pub start: Instant,
+    /// None is sent at or after this moment.
+    pub stop: Instant,
+    /// An outage is a run of at least so many unanswered probes.
+    pub min_lost: u32,
+}
+
+/// What a probe is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeKind {
+    /// UDP, answered by the receiver.
+    UdpEcho,
+    /// ICMP Echo.
+    IcmpEcho,
+    /// UDP, judged at the receiver.
+    UdpOneWay,
+}
+
+/// Which direction of a link, or of a probe's path from its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Directions {
+    /// From the first end to the second.
+    Forward,
+    /// From the second end to the first.
+    Reverse,
+    /// Both.
+    Both,
+}
+
+/// Which direction of a probe is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judged {
+    /// From sender to receiver.
+    Forward,
+    /// From receiver back to sender.
+    Reverse,
+    /// There and back.
+    RoundTrip,
+}
+
+/// Something that happens to the world.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Its name, unique among faults.
+    pub name: String,
+    /// False: it does not happen.
+    pub enabled: bool,
+    /// When, already drawn if the scenario gives a range.
+    pub at: Instant,
+    /// When it is undone.
+    pub heal: Option<Instant>,
+    /// What.
+    pub what: FaultKind,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug)]
+pub enum FaultKind {
+    /// A link silently discards.
+    Blackhole {
+        /// The link.
+        link: LinkId,
+        /// Which way.
+        direction: Directions,
+    },
+    /// A link loses its carrier.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A link's conditions change; healing restores those of the plan.
+    Impair {
+        /// The link.
+        link: LinkId,
+        /// Conditions from the first end to the second while the fault lasts.
+        forward: Box<Conditions>,
+        /// Conditions from the second end to the first.
+        reverse: Box<Conditions>,
+    },
+    /// A device loses power and forgets everything that is not configuration.
+    PowerLoss {
+        /// The device.
+        node: NodeId,
+    },
+    /// One end deletes the tunnel's IKE_SA and stays quiet until healed.
+    IkeDelete {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Who deletes.
+        by: Side,
+    },
+    /// One end shuts its BGP session down (Cease, Administrative Shutdown) until healed.
+    BgpShutdown {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Who shuts down.
+        by: Side,
+    },
+    /// A link goes down and up again, `times` times, beginning with down.
+    Flap {
+        /// The link.
+        link: LinkId,
+        /// How long it is down each time.
+        down: Duration,
+        /// How long it is up in between.
+        up: Duration,
+        /// How often.
+        times: u32,
+    },
+    /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
+    GroupFailure {
+        /// Index into [`super::Plan::groups`].
+        group: usize,
+    },
+}
+
+/// Things that share a fate.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name, unique among groups. Availability zones are groups called `az:NAME`.
+    pub name: String,
+    /// Devices.
+    pub nodes: Vec<NodeId>,
+    /// Links and paths.
+    pub links: Vec<LinkId>,
+}
+
+/// Something that must hold.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// Its name, unique among expectations.
+    pub name: String,
+    /// It in words.
+    pub text: String,
+    /// It for the machine.
+    pub kind: ExpectationKind,
+}
+
+/// What must hold. All bounds are inclusive.
+#[derive(Clone, Debug)]
+pub enum ExpectationKind {
+    /// The probe's longest outage owned by `fault` (any outage, if `None`) lasts between `min` and `max`; if there is none, it
+    /// counts as zero.
+    OutageBetween {
+        /// The probe.
+        probe: StreamId,
+        /// Judged in this direction.
+        direction: Judged,
+        /// Owner of the outage: the latest fault or healing before it begins.
+        fault: Option<Cause>,
+        /// Shortest.
+        min: Duration,
+        /// Longest.
+        max: Duration,
+    },
+    /// The probe has no outage that begins within `from..until`.
+    NoOutage {
+        /// The probe.
+        probe: StreamId,
+        /// Judged in this direction.
+        direction: Judged,
+        /// Beginning of the time that is judged.
+        from: Instant,
+        /// End of the time that is judged.
+        until: Instant,
+    },
+    /// What first noticed the fault.
+    DetectedBy {
+        /// The fault.
+        fault: FaultId,
+        /// At this device; anywhere, if `None`.
+        node: Option<NodeId>,
+        /// The detector.
+        detector: Detector,
+        /// At most so long after the fault.
+        within: Option<Duration>,
+    },
+    /// So many packets were dropped for this reason.
+    DropsBetween {
+        /// The reason.
+        reason: DropReason,
+        /// Counted at this device only.
+        node: Option<NodeId>,
+        /// Counted on this link only.
+        link: Option<LinkId>,
+        /// Fewest packets.
+        min: u64,
+        /// Most packets.
+        max: u64,
+    },
+    /// The session is established at both ends at most `within` after `after`.
+    EstablishedWithin {
+        /// The session.
+        session: SessionRef,
+        /// Counted from here.
+        after: Instant,
+        /// At most.
+        within: Duration,
+    },
+    /// Every suite that was negotiated for the tunnel is at least as strong in each part.
+    SuiteAtLeast {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Encryption.
+        encryption: Encryption,
+        /// Integrity (an AEAD satisfies any).
+        integrity: Integrity,
+        /// Diffie-Hellman group.
+        dh_group: u16,
+    },
+    /// At this moment the device's table has (or has not) this route as its best.
+    RoutePresent {
+        /// The device.
+        node: NodeId,
+        /// Destination.
+        prefix: Ipv4Net,
+        /// Through this tunnel; through anything, if `None`.
+        via: Option<TunnelId>,
+        /// When.
+        at: Instant,
+        /// False: it must not be there.
+        present: bool,
+    },
+    /// No route anywhere changes later than `within` after the fault, until the next fault or healing.
+    ConvergedWithin {
+        /// The fault or healing.
+        fault: Cause,
+        /// At most.
+        within: Duration,
+    },
+    /// Share of the probe's packets that are lost in this direction, over its whole life.
+    LossBetween {
+        /// The probe.
+        probe: StreamId,
+        /// Judged in this direction.
+        direction: Judged,
+        /// Smallest share.
+        min: Chance,
+        /// Largest share.
+        max: Chance,
+    },
+    /// CHILD_SAs of the tunnel were replaced so many times.
+    RekeysBetween {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+}
+
+/// A fault, or its healing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The fault strikes.
+    Fault(FaultId),
+    /// The fault is undone.
+    Healing(FaultId),
+}
+
+/// What notices a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detector {
+    /// A timer that expires.
+    Timer(TimerKind),
+    /// A state change for this reason.
+    Reason(Reason),
+}
+
+/// A session of a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionRef {
+    /// The tunnel.
+    pub tunnel: TunnelId,
+    /// Which of its sessions.
+    pub kind: SessionKind,
+}
+
+/// Which session of a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionKind {
+    /// The IKE_SA.
+    Ike,
+    /// The CHILD_SA.
+    Child,
+    /// The BGP session.
+    Bgp,
+}
+
+/// A change of the scenario under which an expectation must fail.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Changes in the grammar of [`crate::set`].
+    pub change: Vec<String>,
+    /// The expectation that must fail (index into [`super::Plan::expectations`]).
+    pub fails: usize,
+}

@@ -1,0 +1,156 @@
+//! VPN connections, as each of their ends is configured.
+
+use core::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use sim_core::id::NodeId;
+use sim_core::time::Duration;
+
+use crate::leaf::{Encryption, Integrity, Psk};
+
+/// A Site-to-Site VPN connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name, unique among connections.
+    pub name: String,
+    /// The customer gateway.
+    pub customer_gateway: NodeId,
+    /// The interface of the customer gateway that the tunnels start from.
+    pub customer_interface: usize,
+    /// The gateway on AWS's side.
+    pub gateway: NodeId,
+    /// How routes get to AWS.
+    pub routing: Routing,
+    /// One or two tunnels.
+    pub tunnels: Vec<Tunnel>,
+}
+
+/// How AWS learns what is behind the customer gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Routing {
+    /// By BGP; see [`Tunnel::bgp`].
+    Bgp,
+    /// These prefixes, entered by hand.
+    Static(Vec<Ipv4Net>),
+}
+
+/// A tunnel.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// `CONNECTION.TUNNEL`.
+    pub name: String,
+    /// The node of AWS's end.
+    pub endpoint: NodeId,
+    /// AWS's outside address.
+    pub aws_outside: Ipv4Addr,
+    /// The customer gateway's outside address.
+    pub customer_outside: Ipv4Addr,
+    /// The inside /30.
+    pub inside: Ipv4Net,
+    /// AWS's inside address: the first host.
+    pub aws_inside: Ipv4Addr,
+    /// The customer gateway's inside address: the second host.
+    pub customer_inside: Ipv4Addr,
+    /// IKE and ESP at AWS's end.
+    pub aws: IkeEnd,
+    /// IKE and ESP at the customer gateway's end.
+    pub customer: IkeEnd,
+    /// Both ends' BGP: AWS's, then the customer gateway's; `None` on a static connection.
+    pub bgp: Option<(BgpEnd, BgpEnd)>,
+}
+
+/// One end's IKE and ESP settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IkeEnd {
+    /// The pre-shared key.
+    pub psk: Psk,
+    /// The IKE_SA: what is allowed, and its lifetime.
+    pub phase1: Phase,
+    /// The CHILD_SA: what is allowed, and its lifetime.
+    pub phase2: Phase,
+    /// Rekeying starts at `lifetime - margin * (1 + u)`, u uniform in 0..fuzz.
+    pub rekey_margin: Duration,
+    /// The fuzz, in percent of the margin.
+    pub rekey_fuzz_percent: u32,
+    /// Anti-replay window, in packets.
+    pub replay_window: u32,
+    /// Liveness.
+    pub dpd: Dpd,
+    /// Whether this end initiates.
+    pub startup: StartupAction,
+    /// Waits after each sending of a request (but liveness checks, which follow [`Dpd`]); after the last, it has failed.
+    pub retransmission: Vec<Duration>,
+    /// A responder forgets an IKE_SA that is not established by then.
+    pub half_open_timeout: Duration,
+    /// Wait before an initiator whose attempt failed tries again.
+    pub retry: Duration,
+}
+
+/// What one phase allows, in the scenario's order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Phase {
+    /// Encryption algorithms.
+    pub encryption: Vec<Encryption>,
+    /// Integrity algorithms (and PRFs, in phase 1).
+    pub integrity: Vec<Integrity>,
+    /// Diffie-Hellman groups by IANA number; in phase 2 they are for PFS.
+    pub dh_groups: Vec<u16>,
+    /// Lifetime.
+    pub lifetime: Duration,
+}
+
+/// Dead peer detection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dpd {
+    /// Silence after which a liveness check is sent; it is sent again after each further such time.
+    pub delay: Duration,
+    /// Silence after which the peer is dead; `None`: no dead peer detection.
+    pub timeout: Option<Duration>,
+    /// What follows.
+    pub action: DpdTimeoutAction,
+}
+
+/// What an end does when its peer is dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DpdTimeoutAction {
+    /// End the IKE session and clear the routes.
+    Clear,
+    /// Nothing.
+    None,
+    /// End the IKE session and initiate a new one.
+    Restart,
+}
+
+/// Whether an end initiates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartupAction {
+    /// It waits for the peer.
+    Add,
+    /// It initiates, at the start and whenever the tunnel is gone.
+    Start,
+}
+
+/// One end's BGP session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BgpEnd {
+    /// Its autonomous system.
+    pub asn: u32,
+    /// The hold time it proposes.
+    pub hold_time: Duration,
+    /// The interval of its keepalives (a third of the negotiated hold time, if that is shorter).
+    pub keepalive: Duration,
+    /// ConnectRetryTime.
+    pub connect_retry: Duration,
+    /// IdleHoldTime: wait before a new start after a session has failed.
+    pub idle_hold: Duration,
+    /// MinRouteAdvertisementInterval.
+    pub advertisement_interval: Duration,
+    /// True if timers are multiplied by a factor in 0.75 to 1 (RFC 4271 section 10).
+    pub jitter: bool,
+    /// How many times its own autonomous system is prepended to what it sends.
+    pub prepend: u32,
+    /// MED on what it sends.
+    pub med: Option<u32>,
+    /// LOCAL_PREF of what it receives.
+    pub local_preference: u32,
+}

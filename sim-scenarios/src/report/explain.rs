@@ -1,0 +1,158 @@
+//! The whole story of one outage or one packet, for `vpnsim explain`.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use sim_core::id::{NodeId, PacketId};
+use sim_core::trace::{Hop, HopStep, Place, Sink};
+use sim_core::world::World;
+
+use super::events::Names;
+use super::model::{Fault, Seconds};
+use super::story::{self, Block, Section, Table};
+use super::{fault_entry, recovery_path, stream_outages};
+use crate::measure::{Causes, Observed};
+
+/// The causes of an outage and of its end. `number` counts the outages of the report, from 1.
+/// `None` if there are not so many.
+pub fn outage(observed: &Observed, causes: &dyn Causes, number: usize) -> Option<Vec<Section>> {
+    let found = observed.streams.iter().flat_map(|log| {
+        let outages = stream_outages(log, causes).into_iter();
+        outages.map(move |outage| (log, outage))
+    });
+    let (log, outage) = found.into_iter().nth(number.checked_sub(1)?)?;
+    let fault = outage.fault.and_then(|index| observed.faults.get(index.0));
+    let until = match outage.end {
+        Some(end) => format!("until {} ({})", Seconds::from(end), Seconds(outage.duration(observed.end))),
+        None => "and was when the run ended".into(),
+    };
+    let direction = outage.direction.code().replace('_', " ");
+    let sentence = format!(
+        "{} was dark {direction} from {} {until}: {} probes were lost, {}.",
+        log.name,
+        Seconds::from(outage.start),
+        outage.lost,
+        fault.map_or("none of them to a fault".into(), |fault| format!("because of {}", fault.id)),
+    );
+    let mut sections = vec![Section { title: String::new(), blocks: vec![Block::Say(sentence)] }];
+    if let Some(fault) = fault {
+        let heals = fault.heals.and_then(|index| observed.faults.get(index.0)).map(|healed| healed.id.clone());
+        let entry = Fault { heals, ..fault_entry(fault, &recovery_path(log, &outage, observed, causes)) };
+        sections.extend(story::waterfall(&entry));
+    }
+    Some(sections)
+}
+
+/// Listens for the hops of one packet and of its kin: what it was cut or copied from, and what was cut or copied from
+/// it. A packet's parent comes before it, so a first run learns the family and a second one hears all of it.
+#[derive(Clone, Default)]
+pub struct PacketStory {
+    parents: Rc<RefCell<BTreeMap<PacketId, PacketId>>>,
+    family: Rc<BTreeSet<PacketId>>,
+    hops: Rc<RefCell<Vec<Hop>>>,
+}
+
+impl PacketStory {
+    /// Listens for this family only; an empty one hears no hop and learns who descends from whom.
+    pub fn of(family: BTreeSet<PacketId>) -> Self {
+        Self { family: Rc::new(family), ..Self::default() }
+    }
+
+    /// The packet, its ancestors and their descendants.
+    pub fn family_of(&self, packet: PacketId) -> BTreeSet<PacketId> {
+        let parents = self.parents.borrow();
+        let mut eldest = packet;
+        while let Some(parent) = parents.get(&eldest) {
+            eldest = *parent;
+        }
+        let mut family = BTreeSet::from([eldest]);
+        // Ids grow with time, so a parent is met before its children.
+        for (child, parent) in parents.iter() {
+            if family.contains(parent) {
+                family.insert(*child);
+            }
+        }
+        family
+    }
+
+    /// What was heard, as a table. `None` if nothing was: there is no such packet.
+    pub fn tell(&self, world: &World, packet: PacketId) -> Option<Vec<Section>> {
+        let hops = self.hops.borrow();
+        if hops.is_empty() {
+            return None;
+        }
+        let names = Names::of(world);
+        let rows = hops.iter().map(|hop| {
+            vec![
+                Seconds::from(hop.at).to_string(),
+                format!("{:?}", hop.packet),
+                names.node(hop.node).unwrap_or_default().to_owned(),
+                step(&names, hop.node, hop.step),
+            ]
+        });
+        let table = Table { head: vec![">at", "packet", "node", "what"], rows: rows.collect() };
+        Some(vec![Section { title: format!("Packet {packet:?}"), blocks: vec![Block::Table(table)] }])
+    }
+}
+
+impl Sink for PacketStory {
+    fn hop(&mut self, hop: &Hop) {
+        if let HopStep::CutFrom(parent) = hop.step {
+            self.parents.borrow_mut().insert(hop.packet, parent);
+        }
+        if self.family.contains(&hop.packet) {
+            self.hops.borrow_mut().push(*hop);
+        }
+    }
+}
+
+fn step(names: &Names, node: NodeId, step: HopStep) -> String {
+    match step {
+        HopStep::Created(_) => "comes into being".into(),
+        HopStep::CutFrom(parent) => format!("is cut or copied from {parent:?}"),
+        HopStep::Sent(link, way) => format!("enters {} ({})", names.link(link), way.code()),
+        HopStep::Arrived(port) => format!("arrives at {}", names.port(node, port)),
+        HopStep::Forwarded(port, next) if next.is_unspecified() => {
+            format!("is routed out of {}, to its destination", names.port(node, port))
+        }
+        HopStep::Forwarded(port, next) => format!("is routed out of {}, to {next}", names.port(node, port)),
+        HopStep::Sealed(spi, seq, _) => format!("is sealed in ESP: SPI {spi:08x}, sequence number {seq}"),
+        HopStep::Opened(spi, seq) => format!("is opened: SPI {spi:08x}, sequence number {seq}"),
+        HopStep::Delivered => "is delivered".into(),
+        HopStep::Dropped(reason, Place::Node(_)) => format!("is dropped: {}", reason.text()),
+        HopStep::Dropped(reason, Place::Link(link, way)) => {
+            format!("is dropped on {} ({}): {}", names.link(link), way.code(), reason.text())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{fixture, text};
+    use sim_core::time::Instant;
+
+    #[test]
+    fn an_outage_is_told_with_its_path() {
+        let (observed, causes) = fixture::observed();
+        let told = outage(&observed, &causes, 3).unwrap();
+        let text = text::render_sections(&told, text::Layout::default());
+        insta::assert_snapshot!(text);
+        assert_eq!(outage(&observed, &causes, 4), None);
+        assert_eq!(outage(&observed, &causes, 0), None);
+    }
+
+    #[test]
+    fn a_family_is_everybody_who_descends_from_the_eldest() {
+        let mut story = PacketStory::default();
+        for (child, parent) in [(2, 1), (5, 4), (6, 2), (7, 5), (8, 6)] {
+            let step = HopStep::CutFrom(PacketId(parent));
+            story.hop(&Hop { at: Instant::START, node: NodeId(0), packet: PacketId(child), step });
+        }
+        let ids = |of| story.family_of(PacketId(of)).iter().map(|id| id.0).collect::<Vec<_>>();
+        assert_eq!(ids(6), [1, 2, 6, 8]);
+        assert_eq!(ids(4), [4, 5, 7]);
+        assert_eq!(ids(99), [99], "a packet without kin");
+    }
+}

@@ -1,0 +1,244 @@
+//! The drawing: devices, links and paths.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
+use crate::place::{At, Named};
+use crate::plan::TcpProfile;
+
+/// A device.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Node {
+    /// A host on premises.
+    Host(Host),
+    /// A router of the underlay: the internet service provider, for example.
+    Router(Router),
+    /// The customer's end of VPN connections.
+    CustomerGateway(CustomerGateway),
+    /// AWS's end of VPN connections to one VPC.
+    VirtualPrivateGateway(VirtualPrivateGateway),
+    /// A virtual private cloud.
+    Vpc(Vpc),
+    /// A host in a VPC.
+    Instance(Instance),
+}
+
+/// A host on premises.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Address and subnet, like "10.1.0.10/24".
+    pub address: At<Prefix>,
+    /// Default gateway; if not given, the address of the customer gateway's interface at the other end of its link.
+    pub gateway: Option<At<Address>>,
+}
+
+/// A router of the underlay. It knows the way to every address outside the tunnels.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Router {
+    /// The source of its ICMP errors; without it, it sends none.
+    pub address: Option<At<Address>>,
+}
+
+/// A customer gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerGateway {
+    /// BGP autonomous system; 65000 if not given, as AWS.
+    pub asn: Option<At<Asn>>,
+    /// Its interfaces; a link's end is then "NODE.INTERFACE".
+    pub interfaces: Named<Interface>,
+    /// Prefixes that it advertises by BGP.
+    #[serde(default)]
+    pub advertise: Vec<At<Prefix>>,
+    /// Static routes.
+    #[serde(default)]
+    pub static_routes: Vec<StaticRoute>,
+    /// Whether a tunnel's routes vanish while it has no CHILD_SA; true if not given.
+    pub routes_follow_sa: Option<At<Flag>>,
+    /// How its TCP behaves: "linux" (if not given) or "rfc".
+    pub tcp: Option<At<TcpProfile>>,
+}
+
+/// An interface of a customer gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Address and subnet, like "203.0.113.10/24".
+    pub address: At<Prefix>,
+}
+
+/// A static route of a customer gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct StaticRoute {
+    /// Destination.
+    pub prefix: At<Prefix>,
+    /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
+    pub via: At<Name>,
+    /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20.
+    pub distance: Option<At<Count>>,
+}
+
+/// A virtual private gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualPrivateGateway {
+    /// The Amazon side's autonomous system; 64512 if not given, as AWS.
+    pub asn: Option<At<Asn>>,
+    /// The VPC it is attached to.
+    pub vpc: At<Name>,
+    /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
+    pub preferred_tunnel: Option<At<Name>>,
+}
+
+/// A VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Vpc {
+    /// Its address block, /16 to /28.
+    pub cidr: At<Prefix>,
+    /// Its subnets.
+    pub subnets: Named<Subnet>,
+    /// Its route tables; if not given, one called "main" into which the attached gateway propagates.
+    #[serde(default)]
+    pub route_tables: Named<RouteTable>,
+}
+
+/// A subnet of a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Subnet {
+    /// Its address block, inside the VPC's.
+    pub cidr: At<Prefix>,
+    /// Its availability zone.
+    pub availability_zone: At<Name>,
+    /// Its route table; "main" if not given.
+    pub route_table: Option<At<Name>>,
+}
+
+/// A route table of a VPC. The route "local" is implied.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// Gateways whose routes are propagated into it; none if not given.
+    #[serde(default)]
+    pub propagation: Vec<At<Name>>,
+    /// Static routes.
+    #[serde(default)]
+    pub routes: Vec<VpcRoute>,
+}
+
+/// A static route of a VPC route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VpcRoute {
+    /// Destination.
+    pub destination: At<Prefix>,
+    /// A virtual private gateway, or "blackhole".
+    pub target: At<Name>,
+}
+
+/// A host in a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Its subnet, like "vpc.app".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+}
+
+/// What joins two devices.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Link {
+    /// A cable or a provider's circuit: both ends see its carrier.
+    Link(Line),
+    /// A stretch of internet: its failure is seen by nobody.
+    Path(Line),
+}
+
+/// Ends and conditions of a link or path.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, or a tunnel endpoint "CONNECTION.TUNNEL".
+    /// Forward is from the first to the second.
+    pub between: (At<Name>, At<Name>),
+    /// Bandwidth, each way; no limit if not given.
+    pub rate: Option<At<Rate>>,
+    /// What may wait for transmission, in octets; 256KiB if not given.
+    pub queue: Option<At<Size>>,
+    /// One-way delay; 100us for a link and 10ms for a path if not given.
+    pub delay: Option<At<Span>>,
+    /// Added to the delay, uniform from none to this.
+    pub jitter: Option<At<Span>>,
+    /// Share of packets lost, each alike.
+    pub loss: Option<At<Percent>>,
+    /// Loss in bursts, in place of `loss`.
+    pub bursts: Option<Bursts>,
+    /// Packets that are held back.
+    pub reorder: Option<Reorder>,
+    /// Share of packets that arrive twice.
+    pub duplicate: Option<At<Percent>>,
+    /// Share of packets of which one bit is flipped.
+    pub corrupt: Option<At<Percent>>,
+    /// Longest IP packet, in octets; 1500 if not given.
+    pub mtu: Option<At<Count>>,
+    /// What differs from the above in the direction from the first end to the second.
+    pub forward: Option<Conditions>,
+    /// What differs from the above in the direction from the second end to the first.
+    pub reverse: Option<Conditions>,
+}
+
+/// Conditions of one direction, where they differ from those of the link.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    /// Bandwidth.
+    pub rate: Option<At<Rate>>,
+    /// What may wait for transmission, in octets.
+    pub queue: Option<At<Size>>,
+    /// Delay.
+    pub delay: Option<At<Span>>,
+    /// Added to the delay, uniform from none to this.
+    pub jitter: Option<At<Span>>,
+    /// Share of packets lost, each alike.
+    pub loss: Option<At<Percent>>,
+    /// Loss in bursts, in place of `loss`.
+    pub bursts: Option<Bursts>,
+    /// Packets that are held back.
+    pub reorder: Option<Reorder>,
+    /// Share of packets that arrive twice.
+    pub duplicate: Option<At<Percent>>,
+    /// Share of packets of which one bit is flipped.
+    pub corrupt: Option<At<Percent>>,
+    /// Longest IP packet, in octets.
+    pub mtu: Option<At<Count>>,
+}
+
+/// Bursts of loss: the Gilbert-Elliott model, a good and a bad state that may change before each packet.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Bursts {
+    /// Chance, per packet, that a burst begins.
+    pub enter: At<Percent>,
+    /// Chance, per packet, that it ends: bursts last 1/leave packets on average.
+    pub leave: At<Percent>,
+    /// Loss outside bursts; none if not given.
+    pub good: Option<At<Percent>>,
+    /// Loss inside bursts; 100% if not given.
+    pub bad: Option<At<Percent>>,
+}
+
+/// Reordering.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Reorder {
+    /// Share of packets that are held back.
+    pub chance: At<Percent>,
+    /// For how long.
+    pub by: At<Span>,
+}

@@ -1,0 +1,92 @@
+//! The scenario language, version 1, as the shapes that a file may have.
+//!
+//! A file is one RON value. `Capital(...)` is a kind of thing, `(...)` a group of settings, `{ "name": ... }` named things,
+//! `"..."` a name or a value with its unit. Everything that is [`Option`]al has a default, AWS's own where AWS has one;
+//! unknown fields are refused. The language grows by new kinds and new optional settings, so that a file of this version
+//! stays valid.
+//!
+//! Shapes only: whether a value is sensible and a name exists is judged in [`crate::plan`]'s making, for the whole file at
+//! once. What is optional has its default there too, beside the rule that checks it.
+
+mod drawing;
+mod story;
+mod vpn;
+
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+
+use crate::leaf::{Count, Span, Text};
+use crate::place::{At, Named};
+use crate::plan::TcpProfile;
+
+pub use drawing::*;
+pub use story::*;
+pub use vpn::*;
+
+/// A scenario.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Version of the language: 1.
+    pub version: At<Count>,
+    /// Its name.
+    pub name: At<Text>,
+    /// The question it answers.
+    pub question: At<Text>,
+    /// How long the world runs.
+    pub duration: At<Span>,
+    /// The seed of every random choice; 1 if not given.
+    pub seed: Option<At<Count>>,
+    /// Devices.
+    pub nodes: Named<Node>,
+    /// Links and internet paths.
+    pub links: Named<Link>,
+    /// Connections between gateways.
+    #[serde(default)]
+    pub connections: Named<Connection>,
+    /// Traffic that measures.
+    #[serde(default)]
+    pub probes: Named<Probe>,
+    /// Things that share a fate.
+    #[serde(default)]
+    pub groups: Named<Group>,
+    /// What happens to the world.
+    #[serde(default)]
+    pub faults: Named<Fault>,
+    /// What must hold.
+    #[serde(default)]
+    pub expect: Named<Expect>,
+    /// Changes under which a named expectation must fail, so that it is known to be able to.
+    #[serde(default)]
+    pub control: Vec<Control>,
+    /// Behaviour of AWS that no document states.
+    #[serde(default)]
+    pub assume: Assume,
+}
+
+/// Behaviour of AWS that no document states. Each value enters the report's assumptions.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Assume {
+    /// From a route change at a gateway to its use there; none if not given.
+    pub vgw_programming_delay: Option<At<Span>>,
+    /// From a route change at a gateway to its use in VPC route tables; none if not given.
+    pub vpc_propagation_delay: Option<At<Span>>,
+    /// From the death of an endpoint's hardware to its gateway holding it unhealthy; 1 s if not given.
+    pub endpoint_health_delay: Option<At<Span>>,
+    /// MED that AWS sends through the tunnel it prefers; 100 if not given.
+    pub preferred_med: Option<At<Count>>,
+    /// MED that AWS sends through the other tunnel; 200 if not given.
+    pub other_med: Option<At<Count>>,
+    /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
+    pub aws_tcp: Option<At<TcpProfile>>,
+}
+
+/// The language as JSON Schema (2020-12), made from these very types.
+///
+/// RON follows it like this: an object with fixed properties is `(property: ...)`, without quotes around the property; an
+/// object with one property whose name is capitalised is a kind, `Kind(...)`; an object with any properties is
+/// `{ "name": ... }`; a pair is `(a, b)`; the rest is as in JSON.
+pub fn json_schema() -> Schema {
+    schemars::schema_for!(Scenario)
+}

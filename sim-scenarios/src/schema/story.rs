@@ -1,0 +1,332 @@
+//! The story: what is sent, what happens, what must hold.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sim_core::reason::DropReason;
+
+use crate::leaf::{
+    Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When,
+};
+use crate::place::At;
+use crate::plan::{Detector, Directions, Judged, Side};
+
+use super::Conditions;
+
+/// Traffic that measures.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Probe {
+    /// UDP datagrams that the receiver sends back.
+    UdpEcho(Stream),
+    /// ICMP Echo: ping.
+    IcmpEcho(Stream),
+    /// UDP datagrams that are counted at the receiver.
+    UdpOneWay(Stream),
+}
+
+/// A stream of probes.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// The sender: a host or instance.
+    pub from: At<Name>,
+    /// The receiver: a host or instance.
+    pub to: At<Name>,
+    /// Interval: the resolution of every outage that it measures.
+    pub every: At<Span>,
+    /// Length of the IP packet; 100 octets if not given.
+    pub size: Option<At<Size>>,
+    /// When it begins; 60s if not given, when tunnels and routes are up.
+    pub start: Option<At<Span>>,
+    /// When it ends; at the end of the scenario if not given.
+    pub stop: Option<At<Span>>,
+    /// An outage is a run of at least so many unanswered probes; 3 if not given.
+    pub min_lost: Option<At<Count>>,
+}
+
+/// Things that share a fate.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Nodes, tunnel endpoints, links and paths.
+    pub members: Vec<At<Name>>,
+}
+
+/// Something that happens to the world at a moment.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When: "300s", or "300s..310s" to draw the moment from the seed.
+    pub at: At<When>,
+    /// When it is undone; never if not given.
+    pub heal: Option<At<Span>>,
+    /// How long after it began it is undone, in place of `heal`.
+    pub heal_after: Option<At<Span>>,
+    /// False: it does not happen; true if not given.
+    pub enabled: Option<At<Flag>>,
+    /// What happens.
+    pub what: What,
+}
+
+/// What a fault does.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum What {
+    /// A link or path silently discards packets.
+    Blackhole(Blackhole),
+    /// A link loses its carrier, and both ends see it.
+    LinkDown(OneLink),
+    /// A link's or path's conditions change.
+    Impair(Box<Impair>),
+    /// A device or tunnel endpoint loses power and forgets all but its configuration.
+    PowerLoss(OneNode),
+    /// One end deletes a tunnel's IKE_SA, and does not come back until healed.
+    IkeDelete(OneEnd),
+    /// One end shuts a tunnel's BGP session down until healed.
+    BgpShutdown(OneEnd),
+    /// A link or path goes down and up, again and again.
+    Flap(Flap),
+    /// All members of a group fail at once.
+    GroupFailure(OneGroup),
+}
+
+/// A silent discard.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Blackhole {
+    /// The link or path.
+    pub link: At<Name>,
+    /// "forward", "reverse" or "both" (if not given).
+    pub direction: Option<At<Directions>>,
+}
+
+/// A link or path.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneLink {
+    /// The link.
+    pub link: At<Name>,
+}
+
+/// Other conditions for a while.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Impair {
+    /// The link or path.
+    pub link: At<Name>,
+    /// "forward", "reverse" or "both" (if not given).
+    pub direction: Option<At<Directions>>,
+    /// The conditions that change.
+    pub to: Conditions,
+}
+
+/// A device.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneNode {
+    /// A node, or a tunnel endpoint like "vpn.a".
+    pub node: At<Name>,
+}
+
+/// One end of a tunnel.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneEnd {
+    /// The tunnel, like "vpn.a".
+    pub tunnel: At<Name>,
+    /// Who does it: "aws" or "customer".
+    pub by: At<Side>,
+}
+
+/// Down and up.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Flap {
+    /// The link (its carrier goes) or path (it discards).
+    pub link: At<Name>,
+    /// How long it is down each time.
+    pub down: At<Span>,
+    /// How long it is up in between.
+    pub up: At<Span>,
+    /// How often it goes down.
+    pub times: At<Count>,
+}
+
+/// A group.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneGroup {
+    /// The group, or an availability zone as "az:NAME".
+    pub group: At<Name>,
+}
+
+/// What must hold. Bounds are inclusive.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Expect {
+    /// The longest outage that a fault or its healing causes lasts so long; none counts as "0s".
+    OutageBetween(OutageBetween),
+    /// No outage begins in a stretch of time.
+    NoOutage(NoOutage),
+    /// What first noticed a fault.
+    DetectedBy(DetectedBy),
+    /// How many packets were dropped for a reason.
+    DropsBetween(DropsBetween),
+    /// A session comes up in time.
+    EstablishedWithin(EstablishedWithin),
+    /// What was negotiated is strong enough.
+    SuiteAtLeast(SuiteAtLeast),
+    /// A device's table has a route.
+    RoutePresent(Route),
+    /// A device's table does not have a route.
+    RouteAbsent(Route),
+    /// Routes have settled in time.
+    ConvergedWithin(ConvergedWithin),
+    /// Share of a probe's packets that are lost.
+    LossBetween(LossBetween),
+    /// How often a tunnel's CHILD_SA was replaced.
+    RekeysBetween(RekeysBetween),
+}
+
+/// Length of an outage.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OutageBetween {
+    /// The probe.
+    pub probe: At<Name>,
+    /// "forward", "reverse" or "round_trip" (if not given).
+    pub direction: Option<At<Judged>>,
+    /// The fault that it belongs to, as "cut", or its healing, as "cut.heal"; any if not given.
+    pub fault: Option<At<Name>>,
+    /// Shortest.
+    pub min: At<Span>,
+    /// Longest.
+    pub max: At<Span>,
+}
+
+/// Absence of outages.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NoOutage {
+    /// The probe.
+    pub probe: At<Name>,
+    /// "forward", "reverse" or "round_trip" (if not given).
+    pub direction: Option<At<Judged>>,
+    /// From when; the beginning if not given.
+    pub from: Option<At<Span>>,
+    /// Until when; the end if not given.
+    pub until: Option<At<Span>>,
+}
+
+/// What first noticed a fault.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct DetectedBy {
+    /// The fault.
+    pub fault: At<Name>,
+    /// At this device or tunnel endpoint; anywhere if not given.
+    pub node: Option<At<Name>>,
+    /// The timer or reason, by its code: "hold_timer", "dpd_idle", "peer_deleted", "notification_received" ...
+    pub detector: At<Detector>,
+    /// At most so long after the fault.
+    pub within: Option<At<Span>>,
+}
+
+/// Number of drops.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct DropsBetween {
+    /// The reason by its code: "blackhole", "replayed", "queue_full" ...
+    pub reason: At<DropReason>,
+    /// Only at this device or tunnel endpoint.
+    pub node: Option<At<Name>>,
+    /// Only on this link or path.
+    pub link: Option<At<Name>>,
+    /// Fewest packets; 0 if not given.
+    pub min: Option<At<Count>>,
+    /// Most packets; no limit if not given.
+    pub max: Option<At<Count>>,
+}
+
+/// A session comes up.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct EstablishedWithin {
+    /// "CONNECTION.TUNNEL.ike", "CONNECTION.TUNNEL.child" or "CONNECTION.TUNNEL.bgp".
+    pub session: At<Name>,
+    /// Counted from this moment; the beginning if not given.
+    pub after: Option<At<Span>>,
+    /// At most.
+    pub within: At<Span>,
+}
+
+/// Strength of what was negotiated.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteAtLeast {
+    /// The tunnel.
+    pub tunnel: At<Name>,
+    /// Encryption.
+    pub encryption: At<Encryption>,
+    /// Integrity; GCM satisfies any.
+    pub integrity: At<Integrity>,
+    /// Diffie-Hellman group.
+    pub dh_group: At<Count>,
+}
+
+/// A route at a moment.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The device.
+    pub node: At<Name>,
+    /// Destination.
+    pub prefix: At<Prefix>,
+    /// Through this tunnel; through anything if not given.
+    pub via: Option<At<Name>>,
+    /// When.
+    pub at: At<Span>,
+}
+
+/// Settled routes.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ConvergedWithin {
+    /// The fault, as "cut", or its healing, as "cut.heal".
+    pub fault: At<Name>,
+    /// At most so long after it.
+    pub within: At<Span>,
+}
+
+/// Share of lost probes.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct LossBetween {
+    /// The probe.
+    pub probe: At<Name>,
+    /// "forward", "reverse" or "round_trip" (if not given).
+    pub direction: Option<At<Judged>>,
+    /// Smallest share; none if not given.
+    pub min: Option<At<Percent>>,
+    /// Largest share.
+    pub max: At<Percent>,
+}
+
+/// Number of rekeys.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RekeysBetween {
+    /// The tunnel.
+    pub tunnel: At<Name>,
+    /// Fewest.
+    pub min: At<Count>,
+    /// Most.
+    pub max: At<Count>,
+}
+
+/// A change under which an expectation must fail.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Changes as for `--set`: "faults.cut.enabled=false".
+    pub change: Vec<At<Text>>,
+    /// The name of the expectation that must fail.
+    pub fails: At<Name>,
+}

@@ -1,0 +1,175 @@
+//! Connections between gateways.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::leaf::{
+    Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span,
+};
+use crate::place::{At, List, Named};
+use crate::plan::{DpdTimeoutAction, StartupAction};
+
+/// A connection between gateways.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Connection {
+    /// An AWS Site-to-Site VPN connection.
+    Vpn(Vpn),
+}
+
+/// An AWS Site-to-Site VPN connection.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Vpn {
+    /// The customer gateway.
+    pub customer_gateway: At<Name>,
+    /// The interface of the customer gateway that the tunnels start from; "wan" if not given.
+    pub customer_interface: Option<At<Name>>,
+    /// The virtual private gateway.
+    pub gateway: At<Name>,
+    /// How AWS learns the customer's routes.
+    pub routing: Routing,
+    /// One or two tunnels; their endpoints are called "CONNECTION.TUNNEL".
+    pub tunnels: Named<Tunnel>,
+}
+
+/// How AWS learns the customer's routes.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Routing {
+    /// By BGP.
+    Bgp(Box<Bgp>),
+    /// By hand.
+    Static(StaticRouting),
+}
+
+/// BGP of both ends, where the tunnel does not say otherwise.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bgp {
+    /// Timers at AWS's end.
+    pub aws: BgpTimers,
+    /// Timers at the customer gateway's end.
+    pub customer: BgpTimers,
+}
+
+/// BGP timers of one end.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct BgpTimers {
+    /// Hold time that is proposed; 30s if not given. "0s" turns keepalives off.
+    pub hold_time: Option<At<Span>>,
+    /// Keepalive interval; a third of the hold time if not given.
+    pub keepalive: Option<At<Span>>,
+    /// Wait before a new TCP connection is tried; 120s if not given (RFC 4271 section 10).
+    pub connect_retry: Option<At<Span>>,
+    /// Wait after a session failed; 10s if not given.
+    pub idle_hold: Option<At<Span>>,
+    /// MinRouteAdvertisementInterval; none if not given.
+    pub advertisement_interval: Option<At<Span>>,
+    /// Whether timers are shortened by a random factor of 0.75 to 1 (RFC 4271 section 10); true if not given.
+    pub jitter: Option<At<Flag>>,
+}
+
+/// Routes that are entered by hand at AWS.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct StaticRouting {
+    /// What is behind the customer gateway.
+    pub prefixes: Vec<At<Prefix>>,
+}
+
+/// A tunnel: AWS's tunnel options, and under `customer` the customer gateway's own settings.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    /// AWS's outside address.
+    pub outside_address: At<Address>,
+    /// The inside /30 of 169.254.0.0/16: AWS takes the first host, the customer gateway the second.
+    pub inside_cidr: At<Prefix>,
+    /// Availability zone of AWS's endpoint; if not given, "az1" for the first tunnel and "az2" for the second.
+    pub availability_zone: Option<At<Name>>,
+    /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.
+    pub pre_shared_key: Option<At<PskSource>>,
+    /// What AWS allows for the IKE_SA.
+    #[serde(default)]
+    pub phase1: Phase,
+    /// What AWS allows for the CHILD_SA.
+    #[serde(default)]
+    pub phase2: Phase,
+    /// How long before the end of a lifetime rekeying begins at the latest; 270s if not given.
+    pub rekey_margin: Option<At<Span>>,
+    /// By how much the margin is enlarged at random, 0% to 100%; 100% if not given.
+    pub rekey_fuzz: Option<At<Percent>>,
+    /// Anti-replay window in packets, 64 to 2048; 1024 if not given.
+    pub replay_window: Option<At<Count>>,
+    /// Silence after which AWS checks whether the customer gateway lives; 10s if not given.
+    pub dpd_delay: Option<At<Span>>,
+    /// Silence after which AWS holds the customer gateway for dead, 30s or more; 40s if not given.
+    pub dpd_timeout: Option<At<Span>>,
+    /// What AWS does then: "clear" (if not given), "none" or "restart".
+    pub dpd_timeout_action: Option<At<DpdTimeoutAction>>,
+    /// Who begins: "add" (if not given: the customer gateway) or "start" (AWS too).
+    pub startup_action: Option<At<StartupAction>>,
+    /// Waits between retransmissions of AWS's IKE requests.
+    pub retransmission: Option<List<Span>>,
+    /// When AWS forgets an IKE_SA that nobody completes; 30s if not given.
+    pub half_open_timeout: Option<At<Span>>,
+    /// Wait before AWS tries again, if it begins; 10s if not given.
+    pub retry: Option<At<Span>>,
+    /// What the customer gateway has configured for this tunnel.
+    #[serde(default)]
+    pub customer: CustomerEnd,
+}
+
+/// What one phase allows.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// "AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16"; all if not given.
+    pub encryption: Option<List<Encryption>>,
+    /// "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"; all if not given.
+    pub integrity: Option<List<Integrity>>,
+    /// 2, 14 to 24, and 5 in phase 2 only; all if not given.
+    pub dh_groups: Option<List<Count>>,
+    /// Lifetime; 28800s for phase 1 and 3600s for phase 2 if not given.
+    pub lifetime: Option<At<Span>>,
+}
+
+/// The customer gateway's settings of one tunnel. What is not given is as at AWS's end, unless said otherwise.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerEnd {
+    /// Pre-shared key, if it differs from AWS's.
+    pub pre_shared_key: Option<At<PskSource>>,
+    /// What it proposes for the IKE_SA.
+    #[serde(default)]
+    pub phase1: Phase,
+    /// What it proposes for the CHILD_SA.
+    #[serde(default)]
+    pub phase2: Phase,
+    /// How long before the end of a lifetime rekeying begins at the latest.
+    pub rekey_margin: Option<At<Span>>,
+    /// By how much the margin is enlarged at random.
+    pub rekey_fuzz: Option<At<Percent>>,
+    /// Anti-replay window in packets.
+    pub replay_window: Option<At<Count>>,
+    /// Silence after which it checks whether AWS lives.
+    pub dpd_delay: Option<At<Span>>,
+    /// Silence after which it holds AWS for dead; "0s": never.
+    pub dpd_timeout: Option<At<Span>>,
+    /// What it does then: "clear", "none" or "restart" (if not given).
+    pub dpd_timeout_action: Option<At<DpdTimeoutAction>>,
+    /// Who begins: "start" (if not given) or "add".
+    pub startup_action: Option<At<StartupAction>>,
+    /// Waits between retransmissions of its IKE requests.
+    pub retransmission: Option<List<Span>>,
+    /// When it forgets an IKE_SA that nobody completes.
+    pub half_open_timeout: Option<At<Span>>,
+    /// Wait before it tries again; 10s if not given.
+    pub retry: Option<At<Span>>,
+    /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
+    pub prepend: Option<At<Count>>,
+    /// MED on what it advertises through this tunnel; none if not given.
+    pub med: Option<At<Count>>,
+    /// LOCAL_PREF of what it hears through this tunnel: higher wins; 100 if not given.
+    pub local_preference: Option<At<Count>>,
+}

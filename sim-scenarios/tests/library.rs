@@ -1,0 +1,156 @@
+//! The library of scenarios is held whole: every expectation holds, every control breaks the one that it names, and
+//! every golden report is what the scenario answers today.
+//!
+//! `UPDATE=1 cargo test -p sim-scenarios --test library` rewrites the reports; read the difference as carefully as code.
+
+use std::sync::{Arc, OnceLock};
+use std::{env, fs};
+
+use sim_core::time::Duration;
+use sim_scenarios::plan::ExpectationKind;
+use sim_scenarios::report::markdown;
+use sim_scenarios::report::model::Report;
+use sim_scenarios::{NoSecrets, Scenario, Simulation};
+
+mod shared;
+
+/// A scenario of the library as it stands, with its answer.
+struct Entry {
+    name: String,
+    scenario: Scenario,
+    report: Report,
+    markdown: String,
+}
+
+/// The whole library, run once for all tests of this file.
+fn library() -> Arc<Vec<Entry>> {
+    static LIBRARY: OnceLock<Arc<Vec<Entry>>> = OnceLock::new();
+    let run = |(name, text): (String, String)| {
+        let scenario = shared::parse(&name, &text);
+        let outcome = Simulation::new(&scenario).finish();
+        Entry { markdown: markdown::render(&outcome), report: outcome.report, name, scenario }
+    };
+    LIBRARY.get_or_init(|| Arc::new(shared::texts().into_iter().map(run).collect())).clone()
+}
+
+/// Fails with all that was found.
+fn none(found: &[String]) {
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn every_expectation_holds() {
+    let mut broken = Vec::new();
+    for entry in library().iter() {
+        let failed = entry.report.expectations.iter().filter(|e| !e.held);
+        broken.extend(failed.map(|e| format!("{}: `{}` does not hold\n  expected {}\n  found {}", entry.name, e.name, e.text, e.detail)));
+    }
+    none(&broken);
+}
+
+#[test]
+fn every_control_breaks_what_it_names() {
+    let mut broken = Vec::new();
+    for entry in library().iter() {
+        if entry.scenario.plan().controls.is_empty() {
+            broken.push(format!("{} has no control", entry.name));
+        }
+        for control in &entry.scenario.plan().controls {
+            let place = format!("{} with {}", entry.name, control.change.join(", "));
+            let changed = entry.scenario.with(&control.change, &NoSecrets);
+            let changed = changed.unwrap_or_else(|mistakes| panic!("{place}:\n{mistakes}"));
+            let report = Simulation::new(&changed).finish().report;
+            let name = &entry.scenario.plan().expectations[control.fails].name;
+            let named = report.expectations.iter().find(|e| &e.name == name).expect("it is judged");
+            if named.held {
+                broken.push(format!("{place}: `{name}` still holds\n  expected {}\n  found {}", named.text, named.detail));
+            }
+        }
+    }
+    none(&broken);
+}
+
+/// An expectation that nothing can break says nothing: durations and counts that are expected to lie in a range have an
+/// upper end, or a lower end above zero.
+#[test]
+fn expectations_can_fail() {
+    let mut broken = Vec::new();
+    for entry in library().iter() {
+        let plan = entry.scenario.plan();
+        let length = plan.duration;
+        let mut say = |name: &str, why: &str| broken.push(format!("{}: `{name}` {why}", entry.name));
+        for expectation in &plan.expectations {
+            let name = &expectation.name;
+            match &expectation.kind {
+                ExpectationKind::OutageBetween { max, .. } if *max >= length => {
+                    say(name, "has no upper end");
+                }
+                ExpectationKind::DropsBetween { min: 0, max: u64::MAX, .. } => {
+                    say(name, "has neither end");
+                }
+                ExpectationKind::RekeysBetween { min: 0, max: u64::MAX, .. } => {
+                    say(name, "has neither end");
+                }
+                ExpectationKind::LossBetween { min, max, .. }
+                    if min.probability() == 0.0 && max.probability() >= 1.0 =>
+                {
+                    say(name, "has neither end");
+                }
+                ExpectationKind::EstablishedWithin { within, .. } | ExpectationKind::ConvergedWithin { within, .. }
+                    if *within >= length || *within == Duration::ZERO =>
+                {
+                    say(name, "cannot fail, or cannot hold");
+                }
+                _ => {}
+            }
+        }
+        // A dark time that is expected has a lower end somewhere, or a world without the fault would do as well.
+        let dark = plan.expectations.iter().any(|e| match e.kind {
+            ExpectationKind::OutageBetween { min, .. } => !min.is_zero(),
+            ExpectationKind::LossBetween { min, .. } => min.probability() > 0.0,
+            ExpectationKind::DropsBetween { min, .. } | ExpectationKind::RekeysBetween { min, .. } => min > 0,
+            ExpectationKind::DetectedBy { .. } | ExpectationKind::RoutePresent { .. } => true,
+            _ => false,
+        });
+        if !dark {
+            say("expect", "asks for nothing to happen");
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn every_golden_report_is_today_s() {
+    let update = env::var_os("UPDATE").is_some() && env::var_os("CI").is_none();
+    let folder = shared::repository("reports");
+    let mut broken = Vec::new();
+    for entry in library().iter() {
+        let file = folder.join(format!("{}.md", entry.name));
+        if update {
+            fs::create_dir_all(&folder).expect("the folder can be made");
+            fs::write(&file, &entry.markdown).expect("it can be written");
+        }
+        let golden = fs::read_to_string(&file).unwrap_or_default();
+        if golden != entry.markdown {
+            let lines = golden.lines().chain([""; 1]).zip(entry.markdown.lines().chain([""; 1])).enumerate();
+            let first = lines.filter(|(_, (then, now))| then != now).take(1);
+            let first: String =
+                first.map(|(i, (then, now))| format!("  line {}\n  golden  {then}\n  today   {now}", i + 1)).collect();
+            broken.push(format!("reports/{}.md is not today's answer (UPDATE=1 rewrites it)\n{first}", entry.name));
+        }
+    }
+    none(&broken);
+}
+
+/// A report without a scenario answers a question that nobody can ask again.
+#[test]
+fn every_golden_report_has_its_scenario() {
+    let Ok(folder) = fs::read_dir(shared::repository("reports")) else { return };
+    let names: Vec<String> = shared::texts().into_iter().map(|(name, _)| name).collect();
+    for path in folder.map(|entry| entry.expect("it can be listed").path()) {
+        if path.extension().is_some_and(|end| end == "md") {
+            let stem = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+            assert!(stem == "README" || names.contains(&stem), "reports/{stem}.md has no scenario");
+        }
+    }
+}
