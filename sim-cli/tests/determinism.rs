@@ -60,7 +60,8 @@ fn a_written_report_is_the_printed_one() {
     fs::copy(&original, &copy).unwrap();
     let printed = report(&this_build(), &original, home.path(), &[]);
     let mut command = assert_cmd::Command::new(this_build());
-    let done = command.args(["run", "-q", "copy.ron", "--pcap", "--out", "answer"]).current_dir(home.path()).output().unwrap();
+    let done =
+        command.args(["run", "-q", "copy.ron", "--pcap", "--out", "answer"]).current_dir(home.path()).output().unwrap();
     assert!(matches!(done.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(fs::read_to_string(home.path().join("answer/report.json")).unwrap(), printed);
 }

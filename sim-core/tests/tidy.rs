@@ -171,7 +171,8 @@ fn the_layers_hold() {
 #[test]
 fn the_layer_rules_can_be_broken() {
     let layers = layers();
-    let room = |module: &str, protocol: Option<&str>| Room { module: module.into(), protocol: protocol.map(str::to_owned) };
+    let room =
+        |module: &str, protocol: Option<&str>| Room { module: module.into(), protocol: protocol.map(str::to_owned) };
     for (from, line) in [
         (room("time", None), "use crate::rng::Rng; use crate::wire::ipv4;"),
         (room("wire", None), "use crate::{packet::Packet, crypto::suite::{Suite, Key}};"),
@@ -193,8 +194,18 @@ fn the_layer_rules_can_be_broken() {
 #[test]
 fn banned_names_are_absent() {
     const BANNED: [&str; 12] = [
-        "println!", "eprintln!", "print!(", "dbg!(", "std::env", "std::fs", "std::net::Tcp", "std::net::Udp", "SystemTime",
-        "Instant::now", "thread::", "process::",
+        "println!",
+        "eprintln!",
+        "print!(",
+        "dbg!(",
+        "std::env",
+        "std::fs",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "SystemTime",
+        "Instant::now",
+        "thread::",
+        "process::",
     ];
     let mut found = Vec::new();
     for of in ["sim-core", "sim-scenarios"] {

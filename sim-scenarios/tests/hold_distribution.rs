@@ -270,7 +270,8 @@ fn p_values_are_the_tabulated_ones() {
     for (quantile, p) in [(1.358, 0.05), (1.628, 0.01), (1.949, 0.001)] {
         let half = 0.5 / f64::from(n);
         let shift = quantile / f64::from(n).sqrt() - half;
-        let shifted = (0..n).map(|i| 20.0 + 10.0 * ((f64::from(i) + 0.5) / f64::from(n) + shift).min(1.0)).collect::<Vec<_>>();
+        let shifted =
+            (0..n).map(|i| 20.0 + 10.0 * ((f64::from(i) + 0.5) / f64::from(n) + shift).min(1.0)).collect::<Vec<_>>();
         let (distance, found) = kolmogorov_smirnov(&shifted, &WithoutJitter);
         assert!((distance - quantile / f64::from(n).sqrt()).abs() < 1e-9, "{distance}");
         assert!((found / p - 1.0).abs() < 0.02, "p = {found} at {quantile}, tabulated {p}");
@@ -317,7 +318,9 @@ fn explanation(sample: &Sample, fits: [(f64, f64); 3]) -> String {
          No interval begins at the fault, so a shorter KEEPALIVE interval alone would make recovery later, not sooner (the last \
          KEEPALIVE would be younger); only a shorter hold time helps.\n\n",
     );
-    text.push_str("| seconds after the fault | median | 5 % | 95 % | largest distance from the law | p (Kolmogorov-Smirnov) |\n");
+    text.push_str(
+        "| seconds after the fault | median | 5 % | 95 % | largest distance from the law | p (Kolmogorov-Smirnov) |\n",
+    );
     text.push_str("|---|---|---|---|---|---|\n");
     let rows = [
         ("HoldTimer at AWS", &sample.aws, fits[0]),
@@ -356,7 +359,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, sample: &Sam
     let (blue, orange, green) = (RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(0, 158, 115));
     area.fill(&WHITE)?;
     let (upper, lower) = area.split_vertically(360);
-    let ends = [("HoldTimer at AWS", &sample.aws, blue), ("HoldTimer at the customer gateway", &sample.customer, orange)];
+    let ends =
+        [("HoldTimer at AWS", &sample.aws, blue), ("HoldTimer at the customer gateway", &sample.customer, orange)];
     panel(&upper, "One end: its HoldTimer expires", &ends, |t| AWS.cdf(t))?;
     let round_trip = [("round trip works again", &sample.round_trip, green)];
     panel(&lower, "Round trip: the later of both ends", &round_trip, |t| ROUND_TRIP.cdf(t))

@@ -43,7 +43,9 @@ fn every_expectation_holds() {
     let mut broken = Vec::new();
     for entry in library().iter() {
         let failed = entry.report.expectations.iter().filter(|e| !e.held);
-        broken.extend(failed.map(|e| format!("{}: `{}` does not hold\n  expected {}\n  found {}", entry.name, e.name, e.text, e.detail)));
+        broken.extend(failed.map(|e| {
+            format!("{}: `{}` does not hold\n  expected {}\n  found {}", entry.name, e.name, e.text, e.detail)
+        }));
     }
     none(&broken);
 }
@@ -63,7 +65,10 @@ fn every_control_breaks_what_it_names() {
             let name = &entry.scenario.plan().expectations[control.fails].name;
             let named = report.expectations.iter().find(|e| &e.name == name).expect("it is judged");
             if named.held {
-                broken.push(format!("{place}: `{name}` still holds\n  expected {}\n  found {}", named.text, named.detail));
+                broken.push(format!(
+                    "{place}: `{name}` still holds\n  expected {}\n  found {}",
+                    named.text, named.detail
+                ));
             }
         }
     }

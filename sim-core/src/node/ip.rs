@@ -124,7 +124,9 @@ impl Ip {
     /// Notes the static routes in the trace, as the device starts with them.
     pub fn announce(&mut self, cx: &mut Cx) {
         let genesis = cx.cause;
-        let in_force = |r: &&Route| r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target);
+        let in_force = |r: &&Route| {
+            r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target)
+        };
         let routes: Vec<Route> = self.configured.iter().filter(in_force).copied().collect();
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
@@ -350,4 +352,3 @@ impl Ip {
         }
     }
 }
-

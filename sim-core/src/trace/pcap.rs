@@ -153,10 +153,8 @@ impl<W: Write> Capture<W> {
     pub fn new(links: Vec<(LinkId, String, W)>, ike: W, esp: W) -> io::Result<(Self, FirstError)> {
         let open = |(id, name, writer): (LinkId, String, W)| {
             let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
-            let options = vec![
-                InterfaceDescriptionOption::IfName(Cow::Owned(name)),
-                InterfaceDescriptionOption::IfTsResol(9),
-            ];
+            let options =
+                vec![InterfaceDescriptionOption::IfName(Cow::Owned(name)), InterfaceDescriptionOption::IfTsResol(9)];
             let interface = InterfaceDescriptionBlock { linktype: DataLink::RAW, snaplen: 0, options };
             pcap.write_block(&interface.into_block()).map_err(io_error)?;
             Ok((id, pcap))

@@ -16,10 +16,7 @@ pub fn sum(bytes: &[u8]) -> u16 {
     let [half, last] = [half.first().copied().unwrap_or_default(), last].map(|w| u64::from(u32::from_ne_bytes(w)));
     let halves = |(even, odd): (u64, u64), word: &[u8; 8]| {
         let word = u64::from_ne_bytes(*word);
-        (
-            u64::wrapping_add(even, word & 0xffff_ffff),
-            u64::wrapping_add(odd, word >> 32),
-        )
+        (u64::wrapping_add(even, word & 0xffff_ffff), u64::wrapping_add(odd, word >> 32))
     };
     let (even, odd) = words.iter().fold((half, last), halves);
     fold(even.wrapping_add(odd)).to_be()
@@ -65,10 +62,7 @@ mod tests {
     /// RFC 1071 section 3 adds 0001 f203 f4f5 f6f7 and gets ddf2.
     #[test]
     fn the_sum_of_rfc_1071() {
-        assert_eq!(
-            sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            0xddf2
-        );
+        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
     }
 
     /// RFC 1624 section 4: checksum dd2f, a field goes from 5555 to 3285, and the result is 0000 (not ffff).

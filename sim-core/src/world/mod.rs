@@ -127,7 +127,14 @@ impl World {
     pub fn add_node(&mut self, name: &str, node: Node) -> NodeId {
         let id = self.next_node();
         let up = true;
-        self.slots.push(Slot { name: name.into(), node, up, power_by: RecordId::GENESIS, wiring: Vec::new(), ports: Vec::new() });
+        self.slots.push(Slot {
+            name: name.into(),
+            node,
+            up,
+            power_by: RecordId::GENESIS,
+            wiring: Vec::new(),
+            ports: Vec::new(),
+        });
         self.wakes.add();
         id
     }

@@ -42,7 +42,8 @@ impl Builder<'_> {
                 // A path has no carrier to lose: it only discards.
                 let ways = [true; 2];
                 let carrier = self.plan.links[link.index()].carrier;
-                let action = if carrier { Action::LinkDown { link: *link } } else { Action::Blackhole { link: *link, ways } };
+                let action =
+                    if carrier { Action::LinkDown { link: *link } } else { Action::Blackhole { link: *link, ways } };
                 ("link_flap", link_name(*link), vec![action])
             }
             FaultKind::Impair { link, forward, reverse } => {

@@ -83,7 +83,8 @@ fn offers(end: &IkeEnd) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>
     });
     let ike = ike.collect();
     let (kinds, groups) = split(&end.phase2);
-    let esp = kinds.map(|(encryption, integrity)| ike_config::EspOffer { encryption, integrity, groups: groups.clone() });
+    let esp =
+        kinds.map(|(encryption, integrity)| ike_config::EspOffer { encryption, integrity, groups: groups.clone() });
     (ike, esp.collect())
 }
 
