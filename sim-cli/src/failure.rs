@@ -20,7 +20,7 @@ pub enum Failure {
         help: Option<String>,
     },
     /// The scenario is wrong, in one place or several.
-    #[error("{} mistakes", .0.iter().count())]
+    #[error("there are {} mistakes", .0.iter().count())]
     Malformed(Diagnostics),
     /// The answer cannot be written there.
     #[error("cannot write to {path}: {reason}")]

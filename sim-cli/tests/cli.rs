@@ -165,3 +165,121 @@ fn a_foreign_directory_is_refused_before_the_run() {
     insta::assert_snapshot!("foreign_directory", said);
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }
+
+/// Two hosts on a wire that goes silent for four seconds, and what is expected of it.
+fn wire(home: &Path, expected: &str) {
+    let text = format!(
+        r#"(
+    version: 1,
+    name: "wire",
+    question: "How long is a wire silent that is cut for four seconds?",
+    duration: "20s",
+    nodes: {{ "a": Host(address: "10.0.0.1/24", gateway: "10.0.0.2"), "b": Host(address: "10.0.0.2/24", gateway: "10.0.0.1") }},
+    links: {{ "wire": Path(between: ("a", "b"), delay: "5ms") }},
+    probes: {{ "ping": IcmpEcho(from: "a", to: "b", every: "100ms") }},
+    faults: {{ "cut": (at: "5s", heal: "9s", what: Blackhole(link: "wire")) }},
+    expect: {{ "dark": OutageBetween(probe: "ping", fault: "cut", {expected}) }},
+)"#
+    );
+    fs::write(home.join("wire.ron"), text).unwrap();
+}
+
+const RIGHT: &str = r#"min: "3.9s", max: "4.1s""#;
+const WRONG: &str = r#"min: "1s", max: "2s""#;
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    let done = vpnsim(home.path()).args(["run", "wire.ron"]).assert().code(0);
+    insta::assert_snapshot!("wire", stdout(&done));
+    assert_eq!(stderr(&done), "", "no progress in a pipe");
+    wire(home.path(), WRONG);
+    let done = vpnsim(home.path()).args(["run", "wire.ron", "-q"]).assert().code(1);
+    assert!(stdout(&done).contains("1 of 1 expectations FAILED"), "{}", stdout(&done));
+    assert!(!stdout(&done).contains("Timeline"), "quiet is the answer alone");
+    let done = vpnsim(home.path()).args(["run", "wire.ron", "-v"]).assert().code(1);
+    assert!(stderr(&done).contains("20s simulated in"), "{}", stderr(&done));
+}
+
+#[test]
+fn json_is_one_document_and_the_same_every_time() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    let run = |more: &[&str]| {
+        let line = ["run", "wire.ron", "--format", "json"];
+        let done = vpnsim(home.path()).args(line).args(more).assert().code(0);
+        stdout(&done)
+    };
+    let first = run(&[]);
+    assert_eq!(first, run(&[]));
+    let report: serde_json::Value = serde_json::from_str(&first).unwrap();
+    // 40 probes at 100 ms from 5 s to 9 s; those sent 5 ms before the cut are still on the wire, and get there.
+    assert_eq!(report["outages"][0]["duration_s"], 4.0);
+    assert_eq!(report["outages"][0]["fault"], "cut");
+    assert_eq!(report["expectations"][0]["held"], true);
+    let seeded: serde_json::Value = serde_json::from_str(&run(&["--seed", "7"])).unwrap();
+    assert_eq!(seeded["seed"], 7);
+}
+
+#[test]
+fn an_answer_is_a_directory_with_everything() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    let line = ["run", "wire.ron", "--out", "answer", "--pcap", "--trace", "packets", "--format", "json"];
+    let done = vpnsim(home.path()).args(line).assert().code(0);
+    let place = home.path().join("answer");
+    let mut names: Vec<_> =
+        fs::read_dir(&place).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let all = ["esp_sa", "events.jsonl", "ikev2_decryption_table", "report.json", "report.md", "timeline.svg"];
+    assert_eq!(names[..6], all);
+    assert_eq!(names[6..], ["wire.pcapng"]);
+    assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), stdout(&done));
+    let events = fs::read_to_string(place.join("events.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = events.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.iter().any(|l| l["event"] == "fault" && l["fault"] == "cut" && l["phase"] == "strike"));
+    // Blackholed: 40 requests; replies go back before the cut or after it.
+    let dropped = lines.iter().filter(|l| l["event"] == "dropped" && l["reason"] == "blackhole").count();
+    let report: serde_json::Value = serde_json::from_str(&stdout(&done)).unwrap();
+    assert_eq!(report["drops"][0]["packets"], dropped);
+    // A second answer takes the place of the first.
+    vpnsim(home.path()).args(["run", "wire.ron", "--out", "answer"]).assert().code(0);
+    assert!(!place.join("wire.pcapng").exists());
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "wire.ron and answer, nothing half-written");
+}
+
+#[test]
+fn outages_and_packets_are_explained() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    let explain =
+        |what: &[&str], code| vpnsim(home.path()).args(["explain", "wire.ron"]).args(what).assert().code(code);
+    insta::assert_snapshot!("explain_outage", stdout(&explain(&["outage"], 0)));
+    insta::assert_snapshot!("explain_packet", stdout(&explain(&["packet", "1"], 0)));
+    let none = stderr(&explain(&["outage", "9"], 2));
+    assert!(none.contains("there is no outage 9") && none.contains("outages 1 to"), "{none}");
+    let none = stderr(&explain(&["packet", "99999999"], 2));
+    assert!(none.contains("there is no packet #99999999"), "{none}");
+}
+
+#[test]
+fn a_key_from_the_environment_or_a_file_never_shows() {
+    let home = empty();
+    let text = fs::read_to_string(library("active_passive.ron")).unwrap();
+    fs::write(home.path().join("x.ron"), text).unwrap();
+    fs::write(home.path().join("key"), "battery.staple\n").unwrap();
+    let check = |source: &str| {
+        let change = format!("connections.vpn.tunnels.a.pre_shared_key={source}");
+        let mut command = vpnsim(home.path());
+        command.env("VPNSIM_TEST_KEY", "0wrong.horse");
+        command.args(["explain", "x.ron", "--set", &change, "outage", "9"]).assert().code(2)
+    };
+    let done = check("file:key");
+    assert!(stderr(&done).contains("no outage 9"), "the key is read and good: {}", stderr(&done));
+    let done = check("env:VPNSIM_TEST_KEY");
+    assert!(stderr(&done).contains("does not start with 0"), "{}", stderr(&done));
+    assert!(!stderr(&done).contains("horse"));
+    let done = check("env:VPNSIM_NO_SUCH_KEY");
+    assert!(stderr(&done).contains("it is not set"), "{}", stderr(&done));
+}

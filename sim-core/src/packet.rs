@@ -55,11 +55,7 @@ impl Packet {
     pub fn zeroed(len: usize, meta: Meta) -> Self {
         let mut buf = Vec::with_capacity(HEADROOM + len + TAILROOM);
         buf.resize(HEADROOM + len, 0);
-        Self {
-            buf,
-            start: HEADROOM,
-            meta,
-        }
+        Self { buf, start: HEADROOM, meta }
     }
 
     /// A packet with these bytes, full headroom and room behind.
@@ -67,11 +63,7 @@ impl Packet {
         let mut buf = Vec::with_capacity(HEADROOM + bytes.len() + TAILROOM);
         buf.resize(HEADROOM, 0);
         buf.extend_from_slice(bytes);
-        Self {
-            buf,
-            start: HEADROOM,
-            meta,
-        }
+        Self { buf, start: HEADROOM, meta }
     }
 
     /// The bytes.

@@ -87,9 +87,7 @@ impl Rng {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(b"vpnsim 1");
         let mut rng = ChaCha8Rng::from_seed(key);
-        rng.set_stream(xxhash_rust::xxh3::xxh3_64(
-            format!("{owner}\0{purpose:?}").as_bytes(),
-        ));
+        rng.set_stream(xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes()));
         Self(rng)
     }
 
@@ -126,9 +124,7 @@ impl Rng {
 
     /// A duration in `low..=high`; `low` if the range is empty.
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        low + Duration::from_nanos(
-            self.below(high.saturating_sub(low).as_nanos().saturating_add(1)),
-        )
+        low + Duration::from_nanos(self.below(high.saturating_sub(low).as_nanos().saturating_add(1)))
     }
 }
 

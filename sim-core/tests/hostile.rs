@@ -20,26 +20,14 @@ fn specimens() -> Vec<Packet> {
     let datagram = udp::packet((A, 1000), (B, 2000), b"specimen", meta);
     let mut reporter = Reporter::new(ReporterConfig::default());
     let trouble = Trouble::fragmentation_needed(1400);
-    let error = reporter
-        .report(Instant::START, datagram.bytes(), trouble, B, &[], meta)
-        .unwrap();
-    let piece = Ipv4Header {
-        more_fragments: true,
-        ..Ipv4Header::new(A, B, protocol::UDP)
-    };
-    let mut optional =
-        Ipv4Header::new(A, B, protocol::UDP).packet(&[7, 7, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4], meta);
+    let error = reporter.report(Instant::START, datagram.bytes(), trouble, B, &[], meta).unwrap();
+    let piece = Ipv4Header { more_fragments: true, ..Ipv4Header::new(A, B, protocol::UDP) };
+    let mut optional = Ipv4Header::new(A, B, protocol::UDP).packet(&[7, 7, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4], meta);
     let mut view = Ipv4Packet::new_unchecked(optional.bytes_mut());
     view.set_header_len(28);
     view.fill_checksum();
     let echo = icmp::echo_request(A, B, Echo { ident: 1, seq: 2 }, b"data", meta);
-    vec![
-        datagram,
-        echo,
-        error,
-        piece.packet(&[9; 16], meta),
-        optional,
-    ]
+    vec![datagram, echo, error, piece.packet(&[9; 16], meta), optional]
 }
 
 /// Hands the bytes to everything that reads packets. Answers how many readers took them for well-formed.
@@ -72,10 +60,7 @@ fn every_prefix_and_every_bit_flip() {
     let mut reassembler = Reassembler::new(ReassemblyConfig::default());
     for specimen in specimens() {
         let whole = specimen.bytes();
-        assert!(
-            read_all(whole, &mut reassembler) >= 3,
-            "the specimen itself is well-formed"
-        );
+        assert!(read_all(whole, &mut reassembler) >= 3, "the specimen itself is well-formed");
         for length in 0..=whole.len() {
             let mut bytes = whole[..length].to_vec();
             for bit in 0..length * 8 {
@@ -84,10 +69,7 @@ fn every_prefix_and_every_bit_flip() {
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
             let taken = read_all(&bytes, &mut reassembler);
-            assert!(
-                length == whole.len() || taken == 0,
-                "a datagram cut to {length} octets was taken"
-            );
+            assert!(length == whole.len() || taken == 0, "a datagram cut to {length} octets was taken");
         }
     }
     reassembler.handle_timeout(Instant::NEVER);

@@ -5,9 +5,7 @@
 //! statistic is held against its quantile of the same rarity.
 
 use sim_core::id::RecordId;
-use sim_core::net::link::{
-    Direction, DirectionConfig, Duplicate, Fate, Jitter, Loss, QueueLimit, Reorder,
-};
+use sim_core::net::link::{Direction, DirectionConfig, Duplicate, Fate, Jitter, Loss, QueueLimit, Reorder};
 use sim_core::packet::{Meta, Packet};
 use sim_core::reason::DropReason;
 use sim_core::rng::{Chance, Purpose, Rng};
@@ -43,24 +41,15 @@ fn fates(config: DirectionConfig, gap: Duration) -> Vec<(Instant, Fate)> {
 }
 
 fn losses(loss: Loss) -> Vec<bool> {
-    let config = DirectionConfig {
-        loss,
-        ..DirectionConfig::default()
-    };
+    let config = DirectionConfig { loss, ..DirectionConfig::default() };
     let lost = |(_, fate)| fate == Fate::Drop(DropReason::Loss);
-    fates(config, Duration::from_micros(1))
-        .into_iter()
-        .map(lost)
-        .collect()
+    fates(config, Duration::from_micros(1)).into_iter().map(lost).collect()
 }
 
 #[track_caller]
 fn within_five_sigma(what: &str, measured: f64, expected: f64, sigma: f64) {
     let off = (measured - expected) / sigma;
-    assert!(
-        off.abs() < 5.0,
-        "{what}: {measured}, expected {expected}, {off:.1} standard deviations off"
-    );
+    assert!(off.abs() < 5.0, "{what}: {measured}, expected {expected}, {off:.1} standard deviations off");
 }
 
 /// A count of successes among `n` independent trials: binomial, variance n p (1 - p).
@@ -73,22 +62,11 @@ fn binomial(what: &str, count: usize, n: f64, p: f64) {
 #[track_caller]
 fn chi_squared(what: &str, counts: &[f64], shares: &[f64]) {
     let total: f64 = counts.iter().sum();
-    assert!(
-        shares.iter().all(|share| share * total >= 5.0),
-        "{what}: a class expects too little for this test"
-    );
-    let terms = counts
-        .iter()
-        .zip(shares)
-        .map(|(c, s)| (c - s * total).powi(2) / (s * total));
+    assert!(shares.iter().all(|share| share * total >= 5.0), "{what}: a class expects too little for this test");
+    let terms = counts.iter().zip(shares).map(|(c, s)| (c - s * total).powi(2) / (s * total));
     let statistic: f64 = terms.sum();
-    let limit = ChiSquared::new(counts.len() as f64 - 1.0)
-        .unwrap()
-        .inverse_cdf(1.0 - RARE);
-    assert!(
-        statistic < limit,
-        "{what}: chi-squared {statistic:.1}, limit {limit:.1}"
-    );
+    let limit = ChiSquared::new(counts.len() as f64 - 1.0).unwrap().inverse_cdf(1.0 - RARE);
+    assert!(statistic < limit, "{what}: chi-squared {statistic:.1}, limit {limit:.1}");
 }
 
 /// Independent loss: as many single losses as the binomial says, and as many pairs in a row: the indicator of a pair
@@ -100,12 +78,7 @@ fn independent_loss_has_its_rate_and_no_memory() {
     binomial("lost", lost.iter().filter(|&&l| l).count(), N as f64, rate);
     let pairs = lost.windows(2).filter(|w| w[0] && w[1]).count();
     let variance = N as f64 * (rate.powi(2) + 2.0 * rate.powi(3) - 3.0 * rate.powi(4));
-    within_five_sigma(
-        "pairs",
-        pairs as f64,
-        N as f64 * rate * rate,
-        variance.sqrt(),
-    );
+    within_five_sigma("pairs", pairs as f64, N as f64 * rate * rate, variance.sqrt());
 }
 
 /// Gilbert's model (loss in bad only): with p = 0.01 and r = 0.2 the stationary share of bad is p / (p + r) = 1/21.
@@ -126,11 +99,7 @@ fn gilbert_losses_come_in_geometric_bursts() {
     let count = lost.iter().filter(|&&l| l).count();
     within_five_sigma("lost", count as f64, N as f64 * share, variance.sqrt());
 
-    let bursts: Vec<usize> = lost
-        .chunk_by(|a, b| a == b)
-        .filter(|run| run[0])
-        .map(<[bool]>::len)
-        .collect();
+    let bursts: Vec<usize> = lost.chunk_by(|a, b| a == b).filter(|run| run[0]).map(<[bool]>::len).collect();
     let mean = bursts.iter().sum::<usize>() as f64 / bursts.len() as f64;
     let sigma = ((1.0 - leave) / leave.powi(2) / bursts.len() as f64).sqrt();
     within_five_sigma("mean burst", mean, 1.0 / leave, sigma);
@@ -142,17 +111,9 @@ fn gilbert_losses_come_in_geometric_bursts() {
     }
     let stay: f64 = 1.0 - leave;
     let share_of = |k: usize| {
-        if k < longest {
-            stay.powi(k as i32 - 1) * leave
-        } else {
-            stay.powi(k as i32 - 1)
-        }
+        if k < longest { stay.powi(k as i32 - 1) * leave } else { stay.powi(k as i32 - 1) }
     };
-    chi_squared(
-        "burst lengths",
-        &counts,
-        &(1..=longest).map(share_of).collect::<Vec<_>>(),
-    );
+    chi_squared("burst lengths", &counts, &(1..=longest).map(share_of).collect::<Vec<_>>());
 }
 
 /// Elliott's generalisation: the loss is the mean of both states' chances, weighted by their stationary shares. Its
@@ -173,12 +134,7 @@ fn gilbert_elliott_loss_is_the_weighted_mean() {
     let between = (bad - good).powi(2) * share * (1.0 - share) * (1.0 + lambda) / (1.0 - lambda);
     let count = lost.iter().filter(|&&l| l).count() as f64;
     let expected = share * bad + (1.0 - share) * good;
-    within_five_sigma(
-        "lost",
-        count,
-        N as f64 * expected,
-        (N as f64 * (within + between)).sqrt(),
-    );
+    within_five_sigma("lost", count, N as f64 * expected, (N as f64 * (within + between)).sqrt());
 }
 
 const DELAY: Duration = Duration::from_millis(100);
@@ -186,12 +142,7 @@ const DELAY: Duration = Duration::from_millis(100);
 /// The number of delays that do not exceed the law's q-quantile is binomial (N, q).
 #[track_caller]
 fn quantiles(jitter: Jitter, quantile: impl Fn(f64) -> f64) {
-    let config = DirectionConfig {
-        delay: DELAY,
-        jitter,
-        jitter_reorders: true,
-        ..DirectionConfig::default()
-    };
+    let config = DirectionConfig { delay: DELAY, jitter, jitter_reorders: true, ..DirectionConfig::default() };
     let parts: Vec<f64> = fates(config, Duration::from_micros(1))
         .into_iter()
         .map(|(offered, fate)| match fate {
@@ -201,12 +152,7 @@ fn quantiles(jitter: Jitter, quantile: impl Fn(f64) -> f64) {
         .collect();
     for q in [0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999] {
         let limit = quantile(q);
-        binomial(
-            &format!("q{q}"),
-            parts.iter().filter(|&&x| x <= limit).count(),
-            N as f64,
-            q,
-        );
+        binomial(&format!("q{q}"), parts.iter().filter(|&&x| x <= limit).count(), N as f64, q);
     }
 }
 
@@ -229,11 +175,7 @@ fn normal_jitter_has_normal_quantiles() {
 fn pareto_jitter_has_pareto_quantiles() {
     let scale = Duration::from_millis(2);
     let law = Pareto::new(scale.as_nanos() as f64, 2.5).unwrap();
-    let jitter = Jitter::Pareto {
-        scale,
-        shape_milli: 2500,
-        max: Duration::from_secs(3600),
-    };
+    let jitter = Jitter::Pareto { scale, shape_milli: 2500, max: Duration::from_secs(3600) };
     quantiles(jitter, |q| law.inverse_cdf(q) - scale.as_nanos() as f64);
 }
 
@@ -244,10 +186,7 @@ fn pareto_jitter_has_pareto_quantiles() {
 fn waiting_follows_pollaczek_khinchine() {
     let service = Duration::from_micros(10);
     for rho in [0.5, 0.8] {
-        let mut direction = direction(DirectionConfig {
-            rate: Some(1_000_000_000),
-            ..DirectionConfig::default()
-        });
+        let mut direction = direction(DirectionConfig { rate: Some(1_000_000_000), ..DirectionConfig::default() });
         let mut packet = packet(1250);
         let mut arrivals = Rng::stream(2026, "poisson", Purpose::Test);
         let mut now = Instant::START;
@@ -255,9 +194,7 @@ fn waiting_follows_pollaczek_khinchine() {
             .map(|_| {
                 let waits = (0..N / 100).map(|_| {
                     let u = (arrivals.u64() as f64 + 0.5) / 18_446_744_073_709_551_616.0;
-                    now += Duration::from_nanos(
-                        (-libm::log(u) * service.as_nanos() as f64 / rho) as u64,
-                    );
+                    now += Duration::from_nanos((-libm::log(u) * service.as_nanos() as f64 / rho) as u64);
                     match direction.offer(now, &mut packet) {
                         Fate::Deliver(at) => (at.since(now) - service).as_nanos() as f64,
                         other => panic!("{other:?}"),
@@ -270,13 +207,8 @@ fn waiting_follows_pollaczek_khinchine() {
         let spread = batches.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / 99.0;
         let expected = rho * service.as_nanos() as f64 / (2.0 * (1.0 - rho));
         let t = (mean - expected) / (spread / 100.0).sqrt();
-        let limit = StudentsT::new(0.0, 1.0, 99.0)
-            .unwrap()
-            .inverse_cdf(1.0 - RARE / 2.0);
-        assert!(
-            t.abs() < limit,
-            "load {rho}: mean wait {mean:.0} ns, expected {expected:.0}, t {t:.2}"
-        );
+        let limit = StudentsT::new(0.0, 1.0, 99.0).unwrap().inverse_cdf(1.0 - RARE / 2.0);
+        assert!(t.abs() < limit, "load {rho}: mean wait {mean:.0} ns, expected {expected:.0}, t {t:.2}");
         // Power: at this spread the test would notice a mean that is 10 % off.
         assert!(0.1 * expected > limit * (spread / 100.0).sqrt());
     }
@@ -287,22 +219,10 @@ fn waiting_follows_pollaczek_khinchine() {
 /// 19 finds 9.5 and is dropped, every even k finds 9 and fills it again: (999,999 - 19) / 2 + 1 drops.
 #[test]
 fn overload_drops_exactly_what_does_not_fit() {
-    let limits = [
-        QueueLimit {
-            bytes: Some(12_500),
-            packets: None,
-        },
-        QueueLimit {
-            bytes: None,
-            packets: Some(10),
-        },
-    ];
+    let limits = [QueueLimit { bytes: Some(12_500), packets: None }, QueueLimit { bytes: None, packets: Some(10) }];
     for queue in limits {
-        let mut direction = direction(DirectionConfig {
-            rate: Some(1_000_000_000),
-            queue,
-            ..DirectionConfig::default()
-        });
+        let mut direction =
+            direction(DirectionConfig { rate: Some(1_000_000_000), queue, ..DirectionConfig::default() });
         let mut packet = packet(1250);
         let mut dropped = 0;
         for k in 0..N {
@@ -319,17 +239,11 @@ fn overload_drops_exactly_what_does_not_fit() {
 /// floor(n * 8,000,000 / 7): no rounding piles up.
 #[test]
 fn transmission_is_exact_over_a_million_packets() {
-    let mut direction = direction(DirectionConfig {
-        rate: Some(7_000_000),
-        ..DirectionConfig::default()
-    });
+    let mut direction = direction(DirectionConfig { rate: Some(7_000_000), ..DirectionConfig::default() });
     let mut packet = packet(1000);
     for n in 1..=N {
         let expected = Instant::from_nanos(n * 8_000_000 / 7);
-        assert_eq!(
-            direction.offer(Instant::START, &mut packet),
-            Fate::Deliver(expected)
-        );
+        assert_eq!(direction.offer(Instant::START, &mut packet), Fate::Deliver(expected));
     }
     assert_eq!(direction.backlog(Instant::START), N * 1000);
 }
@@ -340,34 +254,17 @@ fn transmission_is_exact_over_a_million_packets() {
 #[test]
 fn reordering_has_its_rate_and_depth() {
     let (rate, hold) = (0.01, Duration::from_micros(1050));
-    let reorder = Reorder {
-        chance: p(rate),
-        hold,
-    };
-    let arrivals: Vec<Instant> = fates(
-        DirectionConfig {
-            reorder,
-            ..DirectionConfig::default()
-        },
-        Duration::from_micros(100),
-    )
-    .into_iter()
-    .map(|(_, fate)| match fate {
-        Fate::Deliver(at) => at,
-        other => panic!("{other:?}"),
-    })
-    .collect();
-    let overtakers = |i: usize| {
-        arrivals[i + 1..]
-            .iter()
-            .take(20)
-            .filter(|&&later| later < arrivals[i])
-            .count()
-    };
-    let depths: Vec<usize> = (0..arrivals.len())
-        .map(overtakers)
-        .filter(|&depth| depth > 0)
-        .collect();
+    let reorder = Reorder { chance: p(rate), hold };
+    let arrivals: Vec<Instant> =
+        fates(DirectionConfig { reorder, ..DirectionConfig::default() }, Duration::from_micros(100))
+            .into_iter()
+            .map(|(_, fate)| match fate {
+                Fate::Deliver(at) => at,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+    let overtakers = |i: usize| arrivals[i + 1..].iter().take(20).filter(|&&later| later < arrivals[i]).count();
+    let depths: Vec<usize> = (0..arrivals.len()).map(overtakers).filter(|&depth| depth > 0).collect();
     binomial("reordered", depths.len(), N as f64, rate);
     let mean = depths.iter().sum::<usize>() as f64 / depths.len() as f64;
     let sigma = (10.0 * rate * (1.0 - rate) / depths.len() as f64).sqrt();
@@ -378,42 +275,26 @@ fn reordering_has_its_rate_and_depth() {
 #[test]
 fn duplication_has_its_rate_and_gap() {
     let gap = Duration::from_micros(30);
-    let duplicate = Duplicate {
-        chance: p(0.02),
-        gap,
-    };
-    let config = DirectionConfig {
-        delay: DELAY,
-        duplicate,
-        ..DirectionConfig::default()
-    };
-    let twice = fates(config, Duration::from_micros(1))
-        .into_iter()
-        .filter(|(offered, fate)| match fate {
-            Fate::Deliver(at) => *at != *offered + DELAY,
-            Fate::DeliverTwice(first, second) => {
-                (*first, *second) == (*offered + DELAY, *offered + DELAY + gap)
-            }
-            Fate::Drop(reason) => panic!("{reason}"),
-        });
+    let duplicate = Duplicate { chance: p(0.02), gap };
+    let config = DirectionConfig { delay: DELAY, duplicate, ..DirectionConfig::default() };
+    let twice = fates(config, Duration::from_micros(1)).into_iter().filter(|(offered, fate)| match fate {
+        Fate::Deliver(at) => *at != *offered + DELAY,
+        Fate::DeliverTwice(first, second) => (*first, *second) == (*offered + DELAY, *offered + DELAY + gap),
+        Fate::Drop(reason) => panic!("{reason}"),
+    });
     binomial("duplicated", twice.count(), N as f64, 0.02);
 }
 
 /// A damaged packet has exactly one other bit, and each of its 512 bits is as likely.
 #[test]
 fn corruption_has_its_rate_and_hits_every_bit_alike() {
-    let mut direction = direction(DirectionConfig {
-        corrupt: p(0.1),
-        ..DirectionConfig::default()
-    });
+    let mut direction = direction(DirectionConfig { corrupt: p(0.1), ..DirectionConfig::default() });
     let mut packet = packet(64);
     let mut hits = vec![0.0; 512];
     for n in 0..N {
         direction.offer(Instant::from_nanos(n), &mut packet);
         let damaged = packet.bytes().iter().enumerate().filter(|&(_, &b)| b != 0);
-        let bits: Vec<usize> = damaged
-            .map(|(i, b)| i * 8 + b.leading_zeros() as usize)
-            .collect();
+        let bits: Vec<usize> = damaged.map(|(i, b)| i * 8 + b.leading_zeros() as usize).collect();
         let ones: u32 = packet.bytes().iter().map(|b| b.count_ones()).sum();
         assert!(ones as usize == bits.len() && ones <= 1);
         if let Some(&bit) = bits.first() {
@@ -443,27 +324,11 @@ fn decisions(mask: u32, trouble: bool) -> Vec<Option<Decisions>> {
     let on = |bit: u32| mask & (1 << bit) != 0;
     let chance = |bit: u32| if on(bit) { p(0.2) } else { Chance::NEVER };
     let config = DirectionConfig {
-        loss: if on(0) {
-            Loss::Independent(p(0.2))
-        } else {
-            Loss::None
-        },
-        jitter: if on(1) {
-            Jitter::Uniform {
-                max: Duration::from_millis(1),
-            }
-        } else {
-            Jitter::None
-        },
+        loss: if on(0) { Loss::Independent(p(0.2)) } else { Loss::None },
+        jitter: if on(1) { Jitter::Uniform { max: Duration::from_millis(1) } } else { Jitter::None },
         jitter_reorders: true,
-        reorder: Reorder {
-            chance: chance(2),
-            hold: HOLD,
-        },
-        duplicate: Duplicate {
-            chance: chance(3),
-            gap: Duration::ZERO,
-        },
+        reorder: Reorder { chance: chance(2), hold: HOLD },
+        duplicate: Duplicate { chance: chance(3), gap: Duration::ZERO },
         corrupt: chance(4),
         mtu: 64,
         ..DirectionConfig::default()
@@ -490,8 +355,7 @@ fn decisions(mask: u32, trouble: bool) -> Vec<Option<Decisions>> {
             jitter: on(1).then_some(extra.as_nanos() % HOLD.as_nanos()),
             held: on(2).then_some(extra >= HOLD),
             twice: on(3).then_some(twice),
-            damage: on(4)
-                .then_some(damage.map(|i| i * 8 + packet.bytes()[i].leading_zeros() as usize)),
+            damage: on(4).then_some(damage.map(|i| i * 8 + packet.bytes()[i].leading_zeros() as usize)),
         }));
     }
     run
@@ -509,17 +373,8 @@ fn no_impairment_changes_the_draws_of_another() {
                 let lost = mask & 1 != 0 && alone[0][n].is_none();
                 let troubled = trouble && n % 400 < 300 && n % 100 == 0;
                 let expected = (!lost && !troubled).then(|| {
-                    let of = |bit: usize| {
-                        alone[bit][n]
-                            .filter(|_| mask & (1 << bit) != 0)
-                            .unwrap_or_default()
-                    };
-                    Decisions {
-                        jitter: of(1).jitter,
-                        held: of(2).held,
-                        twice: of(3).twice,
-                        damage: of(4).damage,
-                    }
+                    let of = |bit: usize| alone[bit][n].filter(|_| mask & (1 << bit) != 0).unwrap_or_default();
+                    Decisions { jitter: of(1).jitter, held: of(2).held, twice: of(3).twice, damage: of(4).damage }
                 });
                 assert_eq!(*outcome, expected, "mask {mask:05b}, packet {n}");
             }

@@ -24,13 +24,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn new(
-        file: &str,
-        text: Arc<str>,
-        span: Range<usize>,
-        message: String,
-        help: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(file: &str, text: Arc<str>, span: Range<usize>, message: String, help: Option<String>) -> Self {
         let start = floor(&text, span.start);
         let span = start..floor(&text, span.end).max(start);
         let before = &text[..start];
@@ -55,10 +49,7 @@ impl Diagnostic {
 /// The character boundary at or before an offset.
 fn floor(text: &str, offset: usize) -> usize {
     let offset = offset.min(text.len());
-    (0..=offset)
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+    (0..=offset).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// The mistake with its line and a caret under the place, as plain text.
@@ -68,14 +59,8 @@ impl fmt::Display for Diagnostic {
         let gutter = " ".repeat(number.len());
         let line = self.source_line().trim_end();
         let before: String = line.chars().take(self.column - 1).collect();
-        let pad: String = before
-            .chars()
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let marked = self.text[self.span.clone()]
-            .lines()
-            .next()
-            .map_or(0, |l| l.chars().count());
+        let pad: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let marked = self.text[self.span.clone()].lines().next().map_or(0, |l| l.chars().count());
         let carets = "^".repeat(marked.max(1));
         writeln!(f, "error: {}", self.message)?;
         writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
@@ -98,11 +83,7 @@ impl Diagnostics {
     pub(crate) fn collect(mut all: Vec<Diagnostic>) -> Result<(), Self> {
         all.sort_by(|a, b| (&a.file, a.span.start).cmp(&(&b.file, b.span.start)));
         all.dedup();
-        if all.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(all))
-        }
+        if all.is_empty() { Ok(()) } else { Err(Self(all)) }
     }
 
     /// The mistakes.
@@ -132,19 +113,11 @@ impl fmt::Display for Diagnostics {
 impl core::error::Error for Diagnostics {}
 
 /// The candidate that `found` was probably meant to be, if one is near.
-pub(crate) fn nearest<'a>(
-    found: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = found.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count().min(12) / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -160,9 +160,8 @@ impl Judge<'_> {
         let ends = self.built.tunnel(tunnel).child;
         let count = |session: SessionId| {
             let records = self.built.world.trace.session_records(session);
-            let done = records.filter(|(_, r)| {
-                matches!(r.what, What::State { from: State::Rekeying, to: State::Up, .. })
-            });
+            let done =
+                records.filter(|(_, r)| matches!(r.what, What::State { from: State::Rekeying, to: State::Up, .. }));
             done.count() as u64
         };
         ends.into_iter().map(count).sum()
@@ -178,9 +177,12 @@ impl Judge<'_> {
         };
         let strong = |suite: sim_core::crypto::suite::Suite| {
             let enough = encryption_bits(suite.encryption()) >= encryption_rank(encryption);
-            enough && (suite.encryption().is_aead() || suite.integrity().id() >= crate::build::integrity(integrity).id())
+            enough
+                && (suite.encryption().is_aead()
+                    || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
-        let group_ok = DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
+        let group_ok =
+            DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
         let spell = |suite: sim_core::crypto::suite::Suite| format!("{:?}/{:?}", suite.encryption(), suite.integrity());
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))
@@ -260,5 +262,5 @@ const fn encryption_bits(encryption: sim_core::crypto::suite::Encryption) -> u16
 }
 
 const fn encryption_rank(encryption: Encryption) -> u16 {
-    encryption_bits(crate::build::encryption(encryption))
+    encryption_bits(crate::build::ike::encryption(encryption))
 }

@@ -11,9 +11,7 @@ use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use crate::plan::{
-    Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction, TcpProfile,
-};
+use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction, TcpProfile};
 
 /// A RON scalar.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,9 +45,7 @@ impl Scalar {
     fn text(&self) -> Result<&str, Because> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Whole(_) | Self::Truth(_) | Self::Word => {
-                Err(Some("it must be in quotes".into()))
-            }
+            Self::Whole(_) | Self::Truth(_) | Self::Word => Err(Some("it must be in quotes".into())),
         }
     }
 }
@@ -190,12 +186,7 @@ impl Leaf for Rate {
     const EXPECTED: &'static str = "a rate like \"100Mbps\" or \"1.25Gbps\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
-        let units = &[
-            ("bps", 1),
-            ("kbps", 1_000),
-            ("Mbps", 1_000_000),
-            ("Gbps", 1_000_000_000),
-        ];
+        let units = &[("bps", 1), ("kbps", 1_000), ("Mbps", 1_000_000), ("Gbps", 1_000_000_000)];
         match quantity(scalar.text()?, units)? {
             0 => Err(Some("it must be more than zero".into())),
             bits => Ok(Self(bits)),
@@ -211,13 +202,7 @@ impl Leaf for Size {
     const EXPECTED: &'static str = "a size like \"100B\", \"64KiB\" or \"1MB\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
-        let units = &[
-            ("B", 1),
-            ("kB", 1_000),
-            ("KiB", 1 << 10),
-            ("MB", 1_000_000),
-            ("MiB", 1 << 20),
-        ];
+        let units = &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20)];
         match scalar {
             Scalar::Whole(octets) => Ok(Self(*octets)),
             Scalar::Text(text) => quantity(text, units).map(Self),
@@ -255,10 +240,7 @@ impl Leaf for Address {
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
-        text.parse().map_err(|_| {
-            text.contains('/')
-                .then(|| "here it is without a prefix length".into())
-        })
+        text.parse().map_err(|_| text.contains('/').then(|| "here it is without a prefix length".into()))
     }
 }
 
@@ -271,9 +253,9 @@ impl Leaf for Prefix {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         text.parse().map_err(|_| {
-            text.parse::<Ipv4Addr>().is_ok().then(|| {
-                format!("the prefix length is missing: \"{text}/32\" is this address alone")
-            })
+            text.parse::<Ipv4Addr>()
+                .is_ok()
+                .then(|| format!("the prefix length is missing: \"{text}/32\" is this address alone"))
         })
     }
 }
@@ -286,22 +268,15 @@ pub struct When {
 }
 
 impl Leaf for When {
-    const EXPECTED: &'static str =
-        "a moment like \"300s\", or a range to draw it from like \"300s..310s\"";
+    const EXPECTED: &'static str = "a moment like \"300s\", or a range to draw it from like \"300s..310s\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         let moment = |text: &str| quantity(text.trim(), TIME).map(Duration::from_nanos);
         match text.split_once("..") {
-            None => moment(text).map(|at| Self {
-                earliest: at,
-                latest: at,
-            }),
+            None => moment(text).map(|at| Self { earliest: at, latest: at }),
             Some((earliest, latest)) => {
-                let when = Self {
-                    earliest: moment(earliest)?,
-                    latest: moment(latest)?,
-                };
+                let when = Self { earliest: moment(earliest)?, latest: moment(latest)? };
                 if when.earliest <= when.latest {
                     Ok(when)
                 } else {
@@ -314,9 +289,7 @@ impl Leaf for When {
 
 /// A decimal number and a unit, as a whole number of the smallest unit.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Because> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {
@@ -343,17 +316,13 @@ fn decimal(whole: &str, fraction: &str, scale: u64) -> Result<u64, Because> {
     }
     let too_fine = || Some("it is finer than can be told apart".to_owned());
     let digits: u128 = fraction.parse().map_err(|_| too_fine())?;
-    let power = u32::try_from(fraction.len())
-        .ok()
-        .and_then(|n| 10u128.checked_pow(n));
+    let power = u32::try_from(fraction.len()).ok().and_then(|n| 10u128.checked_pow(n));
     let power = power.ok_or_else(too_fine)?;
     let part = digits.checked_mul(u128::from(scale)).ok_or_else(too_fine)?;
     if part % power != 0 {
         return Err(too_fine());
     }
-    whole
-        .checked_add((part / power) as u64)
-        .ok_or_else(too_large)
+    whole.checked_add((part / power) as u64).ok_or_else(too_large)
 }
 
 /// Where a pre-shared key comes from.
@@ -491,11 +460,7 @@ impl Leaf for DropReason {
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let code = scalar.text()?;
-        Self::ALL
-            .iter()
-            .find(|reason| reason.code() == code)
-            .copied()
-            .ok_or(None)
+        Self::ALL.iter().find(|reason| reason.code() == code).copied().ok_or(None)
     }
 }
 
@@ -512,10 +477,7 @@ impl Leaf for Detector {
         let code = scalar.text()?;
         let timer = TimerKind::ALL.iter().find(|timer| timer.code() == code);
         let reason = || Reason::ALL.iter().find(|reason| reason.code() == code);
-        timer
-            .map(|timer| Self::Timer(*timer))
-            .or_else(|| reason().map(|reason| Self::Reason(*reason)))
-            .ok_or(None)
+        timer.map(|timer| Self::Timer(*timer)).or_else(|| reason().map(|reason| Self::Reason(*reason))).ok_or(None)
     }
 }
 
@@ -593,35 +555,19 @@ mod tests {
         assert_eq!(text::<Rate>("1.25Gbps"), Ok(Rate(1_250_000_000)));
         assert_eq!(text::<Size>("64KiB"), Ok(Size(65_536)));
         assert_eq!(text::<Percent>("0.1%"), Ok(Percent(1_000_000)));
-        assert_eq!(
-            text::<Percent>("100%").map(Percent::chance),
-            Ok(Chance::ALWAYS)
-        );
+        assert_eq!(text::<Percent>("100%").map(Percent::chance), Ok(Chance::ALWAYS));
     }
 
     #[test]
     fn what_cannot_be_told_apart_is_refused() {
-        for wrong in [
-            "0.5ns",
-            "30",
-            "s",
-            "1.2.3s",
-            "1.s",
-            "-1s",
-            "30 s s",
-            "99999999999999h",
-            "",
-        ] {
+        for wrong in ["0.5ns", "30", "s", "1.2.3s", "1.s", "-1s", "30 s s", "99999999999999h", ""] {
             assert!(text::<Span>(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn a_moment_is_fixed_or_a_range() {
-        let when = |a, b| When {
-            earliest: Duration::from_secs(a),
-            latest: Duration::from_secs(b),
-        };
+        let when = |a, b| When { earliest: Duration::from_secs(a), latest: Duration::from_secs(b) };
         assert_eq!(text::<When>("300s"), Ok(when(300, 300)));
         assert_eq!(text::<When>("300s..310s"), Ok(when(300, 310)));
         assert!(text::<When>("310s..300s").is_err());
@@ -633,33 +579,18 @@ mod tests {
         let psk = Psk::new(key).expect("AWS takes it");
         assert_eq!(psk.expose(), key.as_bytes());
         assert!(!format!("{psk:?}").contains(key));
-        for wrong in [
-            "1234567",
-            "0startszero",
-            "has a space",
-            "has-a-dash",
-            &"x".repeat(65),
-        ] {
+        for wrong in ["1234567", "0startszero", "has a space", "has-a-dash", &"x".repeat(65)] {
             let why = Psk::new(wrong).expect_err("AWS refuses it");
             assert!(!why.contains(wrong));
         }
-        assert_eq!(
-            text::<PskSource>("file:a/b"),
-            Ok(PskSource::File("a/b".into()))
-        );
-        assert_eq!(
-            text::<PskSource>("env:KEY"),
-            Ok(PskSource::Environment("KEY".into()))
-        );
+        assert_eq!(text::<PskSource>("file:a/b"), Ok(PskSource::File("a/b".into())));
+        assert_eq!(text::<PskSource>("env:KEY"), Ok(PskSource::Environment("KEY".into())));
     }
 
     #[test]
     fn an_address_beyond_its_range_is_explained() {
         assert!(text::<Address>("10.0.0.256").is_err());
-        assert_eq!(
-            text::<Address>("10.0.0.1/24"),
-            Err(Some("here it is without a prefix length".into()))
-        );
+        assert_eq!(text::<Address>("10.0.0.1/24"), Err(Some("here it is without a prefix length".into())));
         assert!(text::<Prefix>("10.0.0.0/33").is_err());
     }
 

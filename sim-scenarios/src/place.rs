@@ -24,18 +24,12 @@ pub(crate) struct Place {
 
 impl Place {
     fn of(slice: &str) -> Self {
-        Self {
-            start: slice.as_ptr() as usize,
-            len: slice.len(),
-        }
+        Self { start: slice.as_ptr() as usize, len: slice.len() }
     }
 
     /// As a range of octets of `text`, the whole that it was cut from.
     pub(crate) fn range_in(self, text: &str) -> Range<usize> {
-        let start = self
-            .start
-            .wrapping_sub(text.as_ptr() as usize)
-            .min(text.len());
+        let start = self.start.wrapping_sub(text.as_ptr() as usize).min(text.len());
         start..(start + self.len).min(text.len())
     }
 }
@@ -62,14 +56,8 @@ impl<'de, T: Leaf> Deserialize<'de> for At<T> {
         let raw = <&'de RawValue>::deserialize(deserializer)?.trim().get_ron();
         let value = Scalar::read(raw)
             .and_then(|scalar| T::read(&scalar))
-            .map_err(|because| Unreadable {
-                found: raw.chars().take(60).collect(),
-                because,
-            });
-        Ok(Self {
-            place: Place::of(raw),
-            value,
-        })
+            .map_err(|because| Unreadable { found: raw.chars().take(60).collect(), because });
+        Ok(Self { place: Place::of(raw), value })
     }
 }
 
@@ -98,14 +86,8 @@ pub struct List<T> {
 impl<'de, T: Leaf> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?.trim().get_ron();
-        let items = ron::from_str(raw).map_err(|_| Unreadable {
-            found: raw.chars().take(60).collect(),
-            because: None,
-        });
-        Ok(Self {
-            place: Place::of(raw),
-            items,
-        })
+        let items = ron::from_str(raw).map_err(|_| Unreadable { found: raw.chars().take(60).collect(), because: None });
+        Ok(Self { place: Place::of(raw), items })
     }
 }
 

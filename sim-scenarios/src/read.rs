@@ -12,11 +12,9 @@ use crate::source::Source;
 /// # Errors
 /// The first mistake in RON's syntax, or the first setting, kind or shape that the language does not have.
 pub(crate) fn read(source: &Source) -> Result<schema::Scenario, Diagnostic> {
-    let options = ron::Options::default()
-        .with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES);
-    options
-        .from_str(source.text())
-        .map_err(|error| explain(source, &error))
+    let options =
+        ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES);
+    options.from_str(source.text()).map_err(|error| explain(source, &error))
 }
 
 fn explain(source: &Source, error: &SpannedError) -> Diagnostic {
@@ -27,9 +25,7 @@ fn explain(source: &Source, error: &SpannedError) -> Diagnostic {
         (unclosed_quote(text, error.span.start.line), &error.code)
     {
         help = Some(format!("is a closing quote missing in line {line}?"));
-    } else if matches!(error.code, Error::ExpectedComma)
-        && text[..span.start].ends_with(|c: char| c.is_ascii_digit())
-    {
+    } else if matches!(error.code, Error::ExpectedComma) && text[..span.start].ends_with(|c: char| c.is_ascii_digit()) {
         help = Some("a value with a unit stands in quotes, like \"30s\"".into());
     }
     source.diagnostic(span, message, help)
@@ -37,68 +33,44 @@ fn explain(source: &Source, error: &SpannedError) -> Diagnostic {
 
 /// The octet at a line and column, both from 1, the column in characters.
 fn offset(text: &str, position: Position) -> usize {
-    let start: usize = text
-        .split_inclusive('\n')
-        .take(position.line.saturating_sub(1))
-        .map(str::len)
-        .sum();
+    let start: usize = text.split_inclusive('\n').take(position.line.saturating_sub(1)).map(str::len).sum();
     let line = &text[start.min(text.len())..];
-    start
-        + line
-            .char_indices()
-            .nth(position.col.saturating_sub(1))
-            .map_or(line.len(), |(at, _)| at)
+    start + line.char_indices().nth(position.col.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
 }
 
 /// The first line up to this one that has an odd number of quotes.
 fn unclosed_quote(text: &str, until: usize) -> Option<usize> {
-    let code = |line: &str| {
-        line.split("//")
-            .next()
-            .unwrap_or_default()
-            .matches('"')
-            .count()
-    };
-    text.lines()
-        .take(until)
-        .position(|line| code(line) % 2 == 1)
-        .map(|at| at + 1)
+    let code = |line: &str| line.split("//").next().unwrap_or_default().matches('"').count();
+    text.lines().take(until).position(|line| code(line) % 2 == 1).map(|at| at + 1)
 }
 
 fn in_words(error: &Error) -> (String, Option<String>) {
     let of = |outer: &Option<String>| outer.as_deref().map_or("this", spoken).to_owned();
     match error {
-        Error::NoSuchStructField { expected, found, outer } => (
-            format!("`{found}` is no setting of {}", of(outer)),
-            proposal(found, expected),
-        ),
-        Error::MissingStructField { field, outer } => (
-            format!("{} has no `{field}`", of(outer)),
-            Some(format!("add `{field}: ...,` before this")),
-        ),
-        Error::DuplicateStructField { field, outer } => {
-            (format!("{} has `{field}` twice", of(outer)), None)
+        Error::NoSuchStructField { expected, found, outer } => {
+            (format!("`{found}` is no setting of {}", of(outer)), proposal(found, expected))
         }
-        Error::NoSuchEnumVariant { expected, found, outer } => (
-            format!("`{found}` is no kind of {}", of(outer)),
-            proposal(found, expected),
-        ),
-        Error::ExpectedIdentifier => (
-            "expected a word without quotes: a setting, like `delay: ...`, or a kind, like `Host(...)`".into(),
-            None,
-        ),
+        Error::MissingStructField { field, outer } => {
+            (format!("{} has no `{field}`", of(outer)), Some(format!("add `{field}: ...,` before this")))
+        }
+        Error::DuplicateStructField { field, outer } => (format!("{} has `{field}` twice", of(outer)), None),
+        Error::NoSuchEnumVariant { expected, found, outer } => {
+            (format!("`{found}` is no kind of {}", of(outer)), proposal(found, expected))
+        }
+        Error::ExpectedIdentifier => {
+            ("expected a word without quotes: a setting, like `delay: ...`, or a kind, like `Host(...)`".into(), None)
+        }
         Error::ExpectedStructLike | Error::ExpectedNamedStructLike(_) => {
             ("expected `(` and settings".into(), Some("for example (delay: \"20ms\"), or () for the defaults".into()))
         }
         Error::ExpectedMap => {
             ("expected `{` and named things".into(), Some("for example { \"a\": (...), \"b\": (...) }".into()))
         }
-        Error::ExpectedArray => {
-            ("expected `[` and a list".into(), Some("for example [\"10.1.0.0/16\"]".into()))
-        }
-        Error::ExpectedComma => {
-            ("expected a comma, or the end of this part".into(), Some("settings, named things and items are separated by commas".into()))
-        }
+        Error::ExpectedArray => ("expected `[` and a list".into(), Some("for example [\"10.1.0.0/16\"]".into())),
+        Error::ExpectedComma => (
+            "expected a comma, or the end of this part".into(),
+            Some("settings, named things and items are separated by commas".into()),
+        ),
         Error::ExpectedMapColon => ("expected a colon, as in `name: value`".into(), None),
         Error::ExpectedArrayEnd => ("expected a comma or `]`".into(), None),
         Error::ExpectedMapEnd => ("expected a comma or `}`".into(), None),

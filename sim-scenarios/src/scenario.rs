@@ -61,10 +61,7 @@ pub struct Scenario {
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changes: Vec<_> = self.changes().collect();
-        f.debug_struct("Scenario")
-            .field("name", &self.plan.name)
-            .field("changes", &changes)
-            .finish()
+        f.debug_struct("Scenario").field("name", &self.plan.name).field("changes", &changes).finish()
     }
 }
 
@@ -76,22 +73,14 @@ impl Scenario {
     pub fn parse(file: &str, text: &str, secrets: &dyn Secrets) -> Result<Self, Diagnostics> {
         let source = Source::new(file, text);
         let plan = plan(&source, secrets)?;
-        Ok(Self {
-            source,
-            changes: Vec::new(),
-            plan,
-        })
+        Ok(Self { source, changes: Vec::new(), plan })
     }
 
     /// The same scenario after these changes, in the grammar of [`crate::set`], on top of those made before.
     ///
     /// # Errors
     /// As for [`Self::parse`]; a mistake in a change is shown in the change.
-    pub fn with<S: AsRef<str>>(
-        &self,
-        changes: &[S],
-        secrets: &dyn Secrets,
-    ) -> Result<Self, Diagnostics> {
+    pub fn with<S: AsRef<str>>(&self, changes: &[S], secrets: &dyn Secrets) -> Result<Self, Diagnostics> {
         let mut changed = self.clone();
         for change in changes {
             set::apply(&mut changed.source, change.as_ref())?;

@@ -42,55 +42,32 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
         Diagnostic::new("--set", blot(change), span, message, help)
     };
     let Some((path, value)) = change.split_once('=') else {
-        return Err(wrong(
-            0..change.len(),
-            "expected PATH=VALUE".into(),
-            Some(EXAMPLE.into()),
-        ));
+        return Err(wrong(0..change.len(), "expected PATH=VALUE".into(), Some(EXAMPLE.into())));
     };
     if value.trim().is_empty() {
-        return Err(wrong(
-            path.len()..change.len(),
-            "the value is missing".into(),
-            Some(EXAMPLE.into()),
-        ));
+        return Err(wrong(path.len()..change.len(), "the value is missing".into(), Some(EXAMPLE.into())));
     }
     let value = as_ron(value.trim());
     let mut here = source.text().trim();
     let mut start = 0;
     for step in path.split('.') {
         let span = start..start + step.len();
-        let trail = start
-            .checked_sub(1)
-            .map_or("the scenario", |end| &path[..end]);
+        let trail = start.checked_sub(1).map_or("the scenario", |end| &path[..end]);
         if step.trim().is_empty() {
-            return Err(wrong(
-                span,
-                "a step of the path is empty".into(),
-                Some(EXAMPLE.into()),
-            ));
+            return Err(wrong(span, "a step of the path is empty".into(), Some(EXAMPLE.into())));
         }
         match Level::of(here).find(step.trim()) {
             Found::Value(raw) => here = raw,
             Found::Unset => {
                 let open = offset(source.text(), here) + here.find('(').map_or(0, |at| at + 1);
                 let (before, after) = nest(&path[start..]);
-                source.edit(
-                    open..open,
-                    [&before, &value, &after],
-                    change,
-                    start..path.len(),
-                );
+                source.edit(open..open, [&before, &value, &after], change, start..path.len());
                 return Ok(());
             }
             Found::NoSuchName(names) => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 let help = proposal(step, &names);
-                return Err(wrong(
-                    span,
-                    format!("nothing in `{trail}` is called `{step}`"),
-                    help,
-                ));
+                return Err(wrong(span, format!("nothing in `{trail}` is called `{step}`"), help));
             }
             Found::NoSuchItem(0) => {
                 return Err(wrong(span, format!("`{trail}` has no items"), None));
@@ -116,8 +93,7 @@ const EXAMPLE: &str = "for example: --set connections.vpn.tunnels.a.dpd_timeout=
 /// The value as RON: in quotes, unless it is RON already and more than a bare word.
 fn as_ron(value: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let bare =
-        value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && value.chars().all(word);
+    let bare = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && value.chars().all(word);
     let literal = matches!(value, "true" | "false" | "None");
     if literal || (!bare && ron::from_str::<IgnoredAny>(value).is_ok()) {
         value.to_owned()
@@ -129,10 +105,7 @@ fn as_ron(value: &str) -> String {
 /// What goes before and after a value to set it at a path none of whose steps is written yet: `a: (b: ` and `),`.
 fn nest(path: &str) -> (String, String) {
     let depth = path.matches('.').count();
-    (
-        format!("{}: ", path.replace('.', ": (")),
-        format!("{},", ")".repeat(depth)),
-    )
+    (format!("{}: ", path.replace('.', ": (")), format!("{},", ")".repeat(depth)))
 }
 
 /// Where a slice begins in the text that it was cut from.
@@ -164,9 +137,7 @@ impl<'t> Level<'t> {
         match (Self::deserialize(&mut deserializer), raw.starts_with('{')) {
             (Ok(Self::Struct(entries)), true) => Self::Map(entries),
             // `Bgp()` reads as an empty tuple.
-            (Ok(Self::List(items)), _) if items.is_empty() && !raw.starts_with('[') => {
-                Self::Struct(Vec::new())
-            }
+            (Ok(Self::List(items)), _) if items.is_empty() && !raw.starts_with('[') => Self::Struct(Vec::new()),
             (Ok(level), _) => level,
             (Err(_), _) => Self::Leaf,
         }
@@ -175,10 +146,9 @@ impl<'t> Level<'t> {
     fn find(self, step: &str) -> Found<'t> {
         match self {
             Self::Leaf => Found::Leaf,
-            Self::Struct(entries) => entries
-                .into_iter()
-                .find(|(name, _)| name == step)
-                .map_or(Found::Unset, |(_, raw)| Found::Value(raw)),
+            Self::Struct(entries) => {
+                entries.into_iter().find(|(name, _)| name == step).map_or(Found::Unset, |(_, raw)| Found::Value(raw))
+            }
             Self::Map(entries) => match entries.iter().find(|(name, _)| name == step) {
                 Some((_, raw)) => Found::Value(raw),
                 None => Found::NoSuchName(entries.into_iter().map(|(name, _)| name).collect()),

@@ -31,12 +31,7 @@ struct Edit {
 
 impl Source {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            original: text.into(),
-            text: text.to_owned(),
-            edits: Vec::new(),
-        }
+        Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new() }
     }
 
     /// The text with all changes.
@@ -71,12 +66,7 @@ impl Source {
     }
 
     /// A mistake at this range of the text.
-    pub(crate) fn diagnostic(
-        &self,
-        range: Range<usize>,
-        message: String,
-        help: Option<String>,
-    ) -> Diagnostic {
+    pub(crate) fn diagnostic(&self, range: Range<usize>, message: String, help: Option<String>) -> Diagnostic {
         match self.trace(range.start) {
             Ok(start) => {
                 let end = self.trace(range.end).unwrap_or(start).max(start);
@@ -183,20 +173,8 @@ mod tests {
         assert_eq!(source.text(), "a: 1111, b: 2, d: 4, c: 3");
         assert_eq!(source.trace(12), Ok(9), "the value of b");
         assert_eq!(source.trace(24), Ok(15), "the value of c");
-        assert_eq!(
-            source.trace(4).expect_err("changed").1,
-            2..6,
-            "the value in a=1111"
-        );
-        assert_eq!(
-            source.trace(15).expect_err("changed").1,
-            0..1,
-            "the path in d=4"
-        );
-        assert_eq!(
-            source.trace(18).expect_err("changed").1,
-            2..3,
-            "the value in d=4"
-        );
+        assert_eq!(source.trace(4).expect_err("changed").1, 2..6, "the value in a=1111");
+        assert_eq!(source.trace(15).expect_err("changed").1, 0..1, "the path in d=4");
+        assert_eq!(source.trace(18).expect_err("changed").1, 2..3, "the value in d=4");
     }
 }

@@ -53,8 +53,7 @@ fn reached_at(plan: &Plan, node: NodeId, interface: Option<usize>) -> Vec<Ipv4Ne
         NodeKind::VpnEndpoint(endpoint) => host(endpoint.address),
         NodeKind::CustomerGateway(cgw) => {
             let Some(index) = interface else { return Vec::new() };
-            let outside =
-                plan.connections.iter().any(|c| c.customer_gateway == node && c.customer_interface == index);
+            let outside = plan.connections.iter().any(|c| c.customer_gateway == node && c.customer_interface == index);
             let mut prefixes = host(cgw.interfaces[index].address.addr());
             if !outside {
                 prefixes.push(Ipv4Net::default());

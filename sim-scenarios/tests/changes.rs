@@ -34,20 +34,13 @@ fn values_written_and_unwritten_change() {
     let changed = changed.unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let plan = changed.plan();
     assert_eq!((plan.duration, plan.seed), (Duration::from_secs(1200), 7));
-    assert!(
-        matches!(plan.links[2].forward.loss, Loss::Independent(chance) if chance.probability() > 0.009)
-    );
-    let [a, b] = &plan.connections[0].tunnels[..] else {
-        panic!("two tunnels")
-    };
+    assert!(matches!(plan.links[2].forward.loss, Loss::Independent(chance) if chance.probability() > 0.009));
+    let [a, b] = &plan.connections[0].tunnels[..] else { panic!("two tunnels") };
     assert_eq!(a.aws.dpd.timeout, Some(Duration::from_secs(60)));
     assert_eq!(b.aws.phase1.dh_groups, [14, 19]);
     assert_eq!(b.aws.phase1.lifetime, Duration::from_secs(7200));
     let (aws, customer) = a.bgp.as_ref().expect("routing is BGP");
-    assert_eq!(
-        (aws.hold_time, customer.hold_time),
-        (Duration::from_secs(90), Duration::from_secs(30))
-    );
+    assert_eq!((aws.hold_time, customer.hold_time), (Duration::from_secs(90), Duration::from_secs(30)));
     assert!(!plan.faults[0].enabled);
     assert!(matches!(plan.faults[0].what, FaultKind::Blackhole { .. }));
     assert_eq!(plan.controls[0].change, ["faults.cut.heal=700s"]);
@@ -55,16 +48,8 @@ fn values_written_and_unwritten_change() {
 
 #[test]
 fn a_later_change_changes_an_earlier_one() {
-    let changed = with(&[
-        "duration=900s",
-        "duration=1000s",
-        "seed=2",
-        "duration=1100s",
-    ]);
-    assert_eq!(
-        changed.expect("it makes sense").plan().duration,
-        Duration::from_secs(1100)
-    );
+    let changed = with(&["duration=900s", "duration=1000s", "seed=2", "duration=1100s"]);
+    assert_eq!(changed.expect("it makes sense").plan().duration, Duration::from_secs(1100));
 }
 
 #[test]
@@ -114,12 +99,7 @@ fn mutated(at: usize, remove: usize, insert: &str) -> String {
     let chars: Vec<char> = TEXT.chars().collect();
     let at = at % chars.len();
     let end = (at + remove).min(chars.len());
-    chars[..at]
-        .iter()
-        .copied()
-        .chain(insert.chars())
-        .chain(chars[end..].iter().copied())
-        .collect()
+    chars[..at].iter().copied().chain(insert.chars()).chain(chars[end..].iter().copied()).collect()
 }
 
 proptest! {

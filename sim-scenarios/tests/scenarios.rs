@@ -17,10 +17,7 @@ fn ron_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name()
-        .expect("a file")
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
 #[test]
@@ -31,28 +28,11 @@ fn every_scenario_of_the_library_makes_sense() {
         let text = fs::read_to_string(&file).expect("readable");
         let scenario = Scenario::parse(&name(&file), &text, &NoSecrets);
         let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let stem = file
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        assert_eq!(
-            scenario.plan().name,
-            stem,
-            "a scenario is called like its file"
-        );
-        assert!(
-            text.starts_with("// Question:"),
-            "{stem}: the first comment is the question"
-        );
-        assert!(
-            !scenario.plan().expectations.is_empty(),
-            "{stem} expects nothing"
-        );
-        assert!(
-            !scenario.plan().controls.is_empty(),
-            "{stem} has no control"
-        );
+        let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(scenario.plan().name, stem, "a scenario is called like its file");
+        assert!(text.starts_with("// Question:"), "{stem}: the first comment is the question");
+        assert!(!scenario.plan().expectations.is_empty(), "{stem} expects nothing");
+        assert!(!scenario.plan().controls.is_empty(), "{stem} has no control");
     }
 }
 
@@ -66,11 +46,7 @@ fn broken_scenarios_are_explained() {
             Ok(_) => panic!("{} is not broken", name(&file)),
             Err(mistakes) => mistakes.to_string(),
         };
-        let stem = file
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
+        let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
         let mut settings = insta::Settings::clone_current();
         settings.set_omit_expression(true);
         settings.set_prepend_module_to_snapshot(false);
@@ -82,14 +58,7 @@ fn broken_scenarios_are_explained() {
 fn the_schema_names_every_setting_that_the_library_uses() {
     let schema = sim_scenarios::schema::json_schema();
     let text = serde_json::to_string(&schema).expect("it is JSON");
-    for word in [
-        "CustomerGateway",
-        "dpd_timeout_action",
-        "restart",
-        "OutageBetween",
-        "AES256-GCM-16",
-        "heal_after",
-    ] {
+    for word in ["CustomerGateway", "dpd_timeout_action", "restart", "OutageBetween", "AES256-GCM-16", "heal_after"] {
         assert!(text.contains(&format!("\"{word}\"")), "{word}");
     }
 }

@@ -46,8 +46,7 @@ struct Sealed {
 }
 
 /// Most of a trace says what no capture shows; to skip it unread saves half of the time.
-const BESIDE_THE_POINT: [&str; 3] =
-    ["\"event\":\"arrived\"", "\"event\":\"forwarded\"", "\"event\":\"delivered\""];
+const BESIDE_THE_POINT: [&str; 3] = ["\"event\":\"arrived\"", "\"event\":\"forwarded\"", "\"event\":\"delivered\""];
 
 /// What tshark tells of all captures together.
 #[derive(Default)]

@@ -147,11 +147,7 @@ impl DhPrivate {
             DhGroup::Ecp384 => ecp(&agreement::ECDH_P384, bytes)?,
         };
         debug_assert_eq!(public.len(), group.public_len());
-        Some(Self {
-            group,
-            private,
-            public,
-        })
+        Some(Self { group, private, public })
     }
 
     /// The group.
@@ -167,10 +163,7 @@ impl DhPrivate {
     /// The shared secret g^ir with the peer whose Key Exchange Data this is.
     pub fn agree(&self, peer_public: &[u8]) -> Result<Secret, DhError> {
         if peer_public.len() != self.group.public_len() {
-            return Err(DhError::Length {
-                expected: self.group.public_len(),
-                actual: peer_public.len(),
-            });
+            return Err(DhError::Length { expected: self.group.public_len(), actual: peer_public.len() });
         }
         match (&self.private, self.group) {
             (Private::Modp(exponent), DhGroup::Modp1024) => GROUP2.agree(exponent, peer_public),
@@ -180,9 +173,7 @@ impl DhPrivate {
                 let point = &mut point[..1 + peer_public.len()];
                 point[1..].copy_from_slice(peer_public);
                 let peer = agreement::UnparsedPublicKey::new(key.algorithm(), &*point);
-                agreement::agree(key, peer, DhError::NotOnCurve, |shared| {
-                    Ok(Secret::from(shared))
-                })
+                agreement::agree(key, peer, DhError::NotOnCurve, |shared| Ok(Secret::from(shared)))
             }
         }
     }
@@ -190,9 +181,7 @@ impl DhPrivate {
 
 impl core::fmt::Debug for DhPrivate {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("DhPrivate")
-            .field("group", &self.group)
-            .finish_non_exhaustive()
+        f.debug_struct("DhPrivate").field("group", &self.group).finish_non_exhaustive()
     }
 }
 
@@ -216,10 +205,7 @@ impl<const LIMBS: usize> Modp<LIMBS> {
     const fn new(prime: Uint<LIMBS>) -> Self {
         let prime = prime.to_odd().expect_copied("a prime above 2 is odd");
         let params = FixedMontyParams::new_vartime(prime);
-        Self {
-            generator: FixedMontyForm::new(&Uint::from_u8(2), &params),
-            params,
-        }
+        Self { generator: FixedMontyForm::new(&Uint::from_u8(2), &params), params }
     }
 }
 

@@ -22,12 +22,7 @@ pub enum Prf {
 
 impl Prf {
     /// Every PRF, in the order of their transform IDs.
-    pub const ALL: [Self; 4] = [
-        Self::HmacSha1,
-        Self::HmacSha2_256,
-        Self::HmacSha2_384,
-        Self::HmacSha2_512,
-    ];
+    pub const ALL: [Self; 4] = [Self::HmacSha1, Self::HmacSha2_256, Self::HmacSha2_384, Self::HmacSha2_512];
 
     /// The transform ID.
     pub const fn id(self) -> u16 {
@@ -120,10 +115,7 @@ mod tests {
     fn hmac_with_a_short_key() {
         for (prf, expected) in [
             (Prf::HmacSha1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
-            (
-                Prf::HmacSha2_256,
-                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-            ),
+            (Prf::HmacSha2_256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
             (
                 Prf::HmacSha2_384,
                 "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e
@@ -146,10 +138,7 @@ mod tests {
     fn hmac_with_a_key_longer_than_a_block() {
         let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
         for (prf, expected) in [
-            (
-                Prf::HmacSha2_256,
-                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
-            ),
+            (Prf::HmacSha2_256, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"),
             (
                 Prf::HmacSha2_384,
                 "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6
@@ -164,10 +153,7 @@ mod tests {
             assert_eq!(*prf.prf(&[0xaa; 131], &[message]), *hex(expected));
         }
         // RFC 2202 section 3, test case 6 is the same idea with an 80-octet key.
-        assert_eq!(
-            *Prf::HmacSha1.prf(&[0xaa; 80], &[message]),
-            *hex("aa4ae5e15272d00e95705637ce8a3b55ed402112")
-        );
+        assert_eq!(*Prf::HmacSha1.prf(&[0xaa; 80], &[message]), *hex("aa4ae5e15272d00e95705637ce8a3b55ed402112"));
     }
 
     /// NIST CAVP, SP 800-135 KDF validation, IKEv2 with SHA-1: SKEYSEED, the 132 octets of SK_*, KEYMAT of a CHILD_SA, and
@@ -185,32 +171,25 @@ mod tests {
         let keys = prf.prf_plus(&skeyseed, &[&ni, &nr, &spi_i, &spi_r], 132);
         assert_eq!(
             *keys,
-            *hex(
-                "a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002
+            *hex("a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002
                  a2a63080e514a062768b76606f9fa5e992204fc5a670bde3f10d6b027113936a
                  5c55b648a194ae587b0088d52204b702c979fa280870d2ed41efa9c549fd1119
                  8af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435
-                 a7a56cc4"
-            )
+                 a7a56cc4")
         );
 
         // KEYMAT of the first CHILD_SA (RFC 7296 section 2.17).
         assert_eq!(
             *prf.prf_plus(&keys[..20], &[&ni, &nr], 132),
-            *hex(
-                "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
+            *hex("8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
                  1a8e7b5d1cdabd9560b2d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee7181
                  4ca6dbc8bb51b6309f5b9545c7eb35cf5580b1e521a8fe20754a2d883ba0c2cf
                  285f524aea6545b33106bc03e614296d319d41d4b50b3f510b1c0a22f3e66499
-                 4d234cb4"
-            )
+                 4d234cb4")
         );
 
         let shared_new = hex("863f3c9d06efd39d2b907b97f8699e5dd5251ef64a2a176f36ee40c87d4f9330");
-        assert_eq!(
-            *prf.prf(&keys[..20], &[&shared_new, &ni, &nr]),
-            *hex("63e81194946ebd05df7df5ebf5d8750056bf1f1d")
-        );
+        assert_eq!(*prf.prf(&keys[..20], &[&shared_new, &ni, &nr]), *hex("63e81194946ebd05df7df5ebf5d8750056bf1f1d"));
     }
 
     /// prf+ has the recurrence of HKDF-Expand, T(n) = HMAC(K, T(n-1) | S | n), so RFC 5869 appendix A tests it: A.1
@@ -225,24 +204,16 @@ mod tests {
         );
         assert_eq!(
             *short,
-            *hex(
-                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf
-                 34007208d5b887185865"
-            )
+            *hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf
+                 34007208d5b887185865")
         );
         let info: Vec<u8> = (0xb0..=0xff).collect();
-        let long = prf.prf_plus(
-            &hex("06a6b88c5853361a06104c9ceb35b45cef760014904671014a193f40c15fc244"),
-            &[&info],
-            82,
-        );
+        let long = prf.prf_plus(&hex("06a6b88c5853361a06104c9ceb35b45cef760014904671014a193f40c15fc244"), &[&info], 82);
         assert_eq!(
             *long,
-            *hex(
-                "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c
+            *hex("b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c
                  59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71
-                 cc30c58179ec3e87c14c01d5c1f3434f1d87"
-            )
+                 cc30c58179ec3e87c14c01d5c1f3434f1d87")
         );
     }
 

@@ -52,12 +52,7 @@ impl SkKeys {
     pub fn new(suite: Suite, encryption: Secret, integrity: Secret) -> Self {
         assert_eq!(encryption.len(), Self::encryption_key_len(suite));
         assert_eq!(integrity.len(), Self::integrity_key_len(suite));
-        Self {
-            suite,
-            encryption,
-            integrity,
-            next_iv: 0,
-        }
+        Self { suite, encryption, integrity, next_iv: 0 }
     }
 
     /// The suite.
@@ -110,10 +105,7 @@ impl SkKeys {
     pub fn open(&self, message: &mut [u8], header_len: usize) -> Result<Range<usize>, SkError> {
         let text = self.protection().open(message, header_len)?;
         let pad_length = *message[text.clone()].last().ok_or(SkError::PadLength)?;
-        let inner_len = text
-            .len()
-            .checked_sub(1 + usize::from(pad_length))
-            .ok_or(SkError::PadLength)?;
+        let inner_len = text.len().checked_sub(1 + usize::from(pad_length)).ok_or(SkError::PadLength)?;
         Ok(text.start..text.start + inner_len)
     }
 
@@ -133,9 +125,7 @@ mod tests {
 
     fn keys(encryption: Encryption, integrity: Integrity) -> SkKeys {
         let suite = Suite::new(encryption, integrity).unwrap();
-        let sk_e: Vec<u8> = (0..encryption.key_len() as u8)
-            .chain(0xf0..0xf0 + encryption.salt_len() as u8)
-            .collect();
+        let sk_e: Vec<u8> = (0..encryption.key_len() as u8).chain(0xf0..0xf0 + encryption.salt_len() as u8).collect();
         let sk_a: Vec<u8> = (0x40..0x40 + integrity.key_len() as u8).collect();
         SkKeys::new(suite, sk_e.into(), sk_a.into())
     }
@@ -160,11 +150,9 @@ mod tests {
         keys.seal(&mut message, &inner, &mut rng);
         assert_eq!(
             message,
-            hex(
-                "0102030405060708a1a2a3a4a5a6a7a82e20250800000002000000452a000029
+            hex("0102030405060708a1a2a3a4a5a6a7a82e20250800000002000000452a000029
                  000000000000000091fc58143bad81d930e747b214906b85b0f31e92fb9aa5b9
-                 954ce7c0fc"
-            )
+                 954ce7c0fc")
         );
         let at = keys.open(&mut message, 32).unwrap();
         assert_eq!(message[at], inner);
@@ -180,11 +168,9 @@ mod tests {
     #[test]
     fn aes_cbc_message_of_another_implementation() {
         let keys = keys(Encryption::AesCbc128, Integrity::HmacSha1_96);
-        let mut message = hex(
-            "0102030405060708a1a2a3a4a5a6a7a82e202508000000020000005c2a000040
+        let mut message = hex("0102030405060708a1a2a3a4a5a6a7a82e202508000000020000005c2a000040
              808182838485868788898a8b8c8d8e8f4a21145ae6d3f713617fa5ac74b10ffc
-             fe3fdca30e191d6927ace55920fa68608c246e9f8e7fb0775c73d0a9",
-        );
+             fe3fdca30e191d6927ace55920fa68608c246e9f8e7fb0775c73d0a9");
         let at = keys.open(&mut message, 32).unwrap();
         assert_eq!(message[at], hex(INNER));
     }
@@ -231,14 +217,8 @@ mod tests {
         message.extend_from_slice(&[0; 25]);
         keys.protection().seal(&mut message, 32);
         let cut = message.len() - 2;
-        assert_eq!(
-            keys.open(&mut message.clone()[..cut], 32),
-            Err(SkError::Open(OpenError::Length))
-        );
+        assert_eq!(keys.open(&mut message.clone()[..cut], 32), Err(SkError::Open(OpenError::Length)));
         message[17] ^= 1; // the IKE header is authenticated
-        assert_eq!(
-            keys.open(&mut message, 32),
-            Err(SkError::Open(OpenError::BadIcv))
-        );
+        assert_eq!(keys.open(&mut message, 32), Err(SkError::Open(OpenError::BadIcv)));
     }
 }

@@ -13,8 +13,7 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use aes::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    consts::U16,
+    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, consts::U16,
 };
 use aes::{Aes128, Aes256};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -38,12 +37,7 @@ pub enum Encryption {
 
 impl Encryption {
     /// Every algorithm.
-    pub const ALL: [Self; 4] = [
-        Self::AesCbc128,
-        Self::AesCbc256,
-        Self::AesGcm16_128,
-        Self::AesGcm16_256,
-    ];
+    pub const ALL: [Self; 4] = [Self::AesCbc128, Self::AesCbc256, Self::AesGcm16_128, Self::AesGcm16_256];
 
     /// The transform ID.
     pub const fn id(self) -> u16 {
@@ -60,9 +54,7 @@ impl Encryption {
 
     /// The algorithm with this transform ID and Key Length attribute, if we have it.
     pub fn from_id(id: u16, key_bits: u16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|e| e.id() == id && e.key_bits() == key_bits)
+        Self::ALL.into_iter().find(|e| e.id() == id && e.key_bits() == key_bits)
     }
 
     /// True if it protects integrity as well.
@@ -117,13 +109,8 @@ pub enum Integrity {
 
 impl Integrity {
     /// Every algorithm, in the order of their transform IDs.
-    pub const ALL: [Self; 5] = [
-        Self::None,
-        Self::HmacSha1_96,
-        Self::HmacSha2_256_128,
-        Self::HmacSha2_384_192,
-        Self::HmacSha2_512_256,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::HmacSha1_96, Self::HmacSha2_256_128, Self::HmacSha2_384_192, Self::HmacSha2_512_256];
 
     /// The transform ID.
     pub const fn id(self) -> u16 {
@@ -157,10 +144,7 @@ pub struct Suite {
 impl Suite {
     /// The pair, unless it lacks integrity or has it twice.
     pub fn new(encryption: Encryption, integrity: Integrity) -> Option<Self> {
-        (encryption.is_aead() == (integrity == Integrity::None)).then_some(Self {
-            encryption,
-            integrity,
-        })
+        (encryption.is_aead() == (integrity == Integrity::None)).then_some(Self { encryption, integrity })
     }
 
     /// The encryption algorithm.
@@ -248,12 +232,8 @@ impl Protection {
         let cipher = match suite.encryption {
             Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
             Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
-            Encryption::AesCbc128 => {
-                cbc(Aes::Aes128(Aes128::new_from_slice(key).expect(KEY_LENGTH)))
-            }
-            Encryption::AesCbc256 => {
-                cbc(Aes::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH)))
-            }
+            Encryption::AesCbc128 => cbc(Aes::Aes128(Aes128::new_from_slice(key).expect(KEY_LENGTH))),
+            Encryption::AesCbc256 => cbc(Aes::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH))),
         };
         Self(Arc::new(Inner { suite, cipher }))
     }
@@ -308,8 +288,7 @@ impl Protection {
             Cipher::Gcm { key, salt } => {
                 let (aad, rest) = message.split_at_mut(header_len);
                 let (iv, sealed) = rest.split_at_mut(8);
-                key.open_in_place(nonce(salt, iv), Aad::from(&*aad), sealed)
-                    .map_err(|_| OpenError::BadIcv)?;
+                key.open_in_place(nonce(salt, iv), Aad::from(&*aad), sealed).map_err(|_| OpenError::BadIcv)?;
             }
             Cipher::Cbc(cbc) => {
                 let (authenticated, icv) = message.split_at_mut(icv_at);
@@ -327,9 +306,7 @@ impl Protection {
 
 impl core::fmt::Debug for Protection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Protection")
-            .field("suite", &self.0.suite)
-            .finish_non_exhaustive()
+        f.debug_struct("Protection").field("suite", &self.0.suite).finish_non_exhaustive()
     }
 }
 
@@ -373,15 +350,9 @@ impl KeyedMac {
         match integrity {
             Integrity::None => unreachable!("Suite::new pairs AES-CBC with an integrity algorithm"),
             Integrity::HmacSha1_96 => Self::Sha1(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
-            Integrity::HmacSha2_256_128 => {
-                Self::Sha256(Hmac::new_from_slice(key).expect(KEY_LENGTH))
-            }
-            Integrity::HmacSha2_384_192 => {
-                Self::Sha384(Hmac::new_from_slice(key).expect(KEY_LENGTH))
-            }
-            Integrity::HmacSha2_512_256 => {
-                Self::Sha512(Hmac::new_from_slice(key).expect(KEY_LENGTH))
-            }
+            Integrity::HmacSha2_256_128 => Self::Sha256(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
+            Integrity::HmacSha2_384_192 => Self::Sha384(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
+            Integrity::HmacSha2_512_256 => Self::Sha512(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
         }
     }
 

@@ -58,18 +58,12 @@ pub enum Target {
 impl Target {
     /// Out of a port, without a next hop: a point-to-point interface, or a connected network.
     pub const fn port(port: Port) -> Self {
-        Self::Out {
-            port,
-            next_hop: None,
-        }
+        Self::Out { port, next_hop: None }
     }
 
     /// Out of a port, to a next hop.
     pub const fn via(port: Port, next_hop: Ipv4Addr) -> Self {
-        Self::Out {
-            port,
-            next_hop: Some(next_hop),
-        }
+        Self::Out { port, next_hop: Some(next_hop) }
     }
 }
 
@@ -101,10 +95,7 @@ impl Route {
 
     /// Equal in everything but the record that installed it.
     fn same_as(&self, other: &Self) -> bool {
-        Self {
-            since: other.since,
-            ..*self
-        } == *other
+        Self { since: other.since, ..*self } == *other
     }
 }
 
@@ -145,7 +136,12 @@ impl Candidates {
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
     map: PrefixMap<Ipv4Net, Candidates>,
+    /// Best routes of destinations looked up lately, in the place that the destination chooses.
+    recent: [Option<(Ipv4Addr, Route)>; RECENT],
 }
+
+/// How many destinations have their best route at hand.
+const RECENT: usize = 4;
 
 impl Fib {
     /// An empty table.
@@ -155,20 +151,27 @@ impl Fib {
 
     /// The best route of the longest prefix that holds `destination`.
     pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.map
-            .get_lpm(&Ipv4Net::from(destination))
-            .map(|(_, c)| &c.best)
+        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| &c.best)
+    }
+
+    /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
+    pub fn look_up_again(&mut self, destination: Ipv4Addr) -> Option<Route> {
+        let bits = u32::from(destination);
+        let place = (bits ^ bits >> 8 ^ bits >> 16) as usize % RECENT;
+        match self.recent[place] {
+            Some((known, route)) if known == destination => Some(route),
+            _ => {
+                let route = *self.lookup(destination)?;
+                self.recent[place] = Some((destination, route));
+                Some(route)
+            }
+        }
     }
 
     /// All routes of the longest prefix that cost as little as the best one, best first: the choices of ECMP.
     pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = &Route> {
-        let candidates = self
-            .map
-            .get_lpm(&Ipv4Net::from(destination))
-            .map(|(_, c)| c);
-        candidates
-            .into_iter()
-            .flat_map(|c| c.iter().take_while(|r| r.cost() == c.best.cost()))
+        let candidates = self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c);
+        candidates.into_iter().flat_map(|c| c.iter().take_while(|r| r.cost() == c.best.cost()))
     }
 
     /// The best route of exactly this prefix.
@@ -178,10 +181,7 @@ impl Fib {
 
     /// All candidates of exactly this prefix, best first.
     pub fn candidates(&self, prefix: Ipv4Net) -> impl Iterator<Item = &Route> {
-        self.map
-            .get(&prefix.trunc())
-            .into_iter()
-            .flat_map(Candidates::iter)
+        self.map.get(&prefix.trunc()).into_iter().flat_map(Candidates::iter)
     }
 
     /// The best route of every prefix, in prefix order (by address, then shorter first).
@@ -203,9 +203,7 @@ impl Fib {
     /// stays as it is. Answers how the best route changed, if it did.
     pub fn insert(&mut self, route: Route) -> Option<Change> {
         self.edit(route.prefix, |routes| {
-            upsert(routes, route, |r| {
-                r.source == route.source && r.target == route.target
-            });
+            upsert(routes, route, |r| r.source == route.source && r.target == route.target);
         })
     }
 
@@ -223,6 +221,7 @@ impl Fib {
 
     /// Names the record that made the best route of `prefix` the best. No effect if there is none.
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
+        self.recent = Default::default();
         if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
             candidates.best.since = since;
         }
@@ -238,34 +237,20 @@ impl Fib {
     ///
     /// # Panics
     /// If one of `routes` has another source.
-    pub fn replace_source(
-        &mut self,
-        source: RouteSource,
-        routes: impl IntoIterator<Item = Route>,
-    ) -> Vec<Change> {
+    pub fn replace_source(&mut self, source: RouteSource, routes: impl IntoIterator<Item = Route>) -> Vec<Change> {
         let mut wanted: PrefixMap<Ipv4Net, Vec<Route>> = PrefixMap::new();
-        for prefix in self
-            .map
-            .iter()
-            .filter(|(_, c)| c.iter().any(|r| r.source == source))
-            .map(|(p, _)| p)
-        {
+        for prefix in self.map.iter().filter(|(_, c)| c.iter().any(|r| r.source == source)).map(|(p, _)| p) {
             wanted.insert(prefix, Vec::new());
         }
         for route in routes {
-            assert_eq!(
-                route.source, source,
-                "a source replaces its own routes only"
-            );
+            assert_eq!(route.source, source, "a source replaces its own routes only");
             wanted.entry(route.prefix.trunc()).or_default().push(route);
         }
         let replace = |(prefix, new): (Ipv4Net, Vec<Route>)| {
             self.edit(prefix, |routes| {
                 routes.retain(|r| r.source != source || new.iter().any(|n| n.target == r.target));
                 for route in new {
-                    upsert(routes, route, |r| {
-                        r.source == source && r.target == route.target
-                    });
+                    upsert(routes, route, |r| r.source == source && r.target == route.target);
                 }
             })
         };
@@ -274,14 +259,11 @@ impl Fib {
 
     /// Changes the candidates of a prefix and puts them back in rank order.
     fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Vec<Route>)) -> Option<Change> {
+        self.recent = Default::default();
         let prefix = prefix.trunc();
         let old = self.map.get(&prefix);
         let before = old.map(|c| c.best);
-        let mut routes: Vec<Route> = old
-            .into_iter()
-            .flat_map(Candidates::iter)
-            .copied()
-            .collect();
+        let mut routes: Vec<Route> = old.into_iter().flat_map(Candidates::iter).copied().collect();
         change(&mut routes);
         for route in &mut routes {
             route.prefix = prefix;
@@ -292,11 +274,7 @@ impl Fib {
             Some(candidates) => drop(self.map.insert(prefix, candidates)),
             None => drop(self.map.remove(&prefix)),
         }
-        (before != after).then_some(Change {
-            prefix,
-            before,
-            after,
-        })
+        (before != after).then_some(Change { prefix, before, after })
     }
 }
 
@@ -304,10 +282,7 @@ impl Fib {
 fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool) {
     let prefix = route.prefix.trunc();
     let route = Route { prefix, ..route };
-    let kept = routes
-        .iter()
-        .find(|r| is_old(r) && r.same_as(&route))
-        .copied();
+    let kept = routes.iter().find(|r| is_old(r) && r.same_as(&route)).copied();
     routes.retain(|r| !is_old(r));
     routes.push(kept.unwrap_or(route));
 }
@@ -340,6 +315,25 @@ mod tests {
     }
 
     const SESSION: RouteSource = RouteSource::Bgp;
+
+    #[test]
+    fn a_route_at_hand_is_never_stale() {
+        let mut fib = Fib::new();
+        let destination = Ipv4Addr::new(10, 1, 2, 3);
+        assert_eq!(fib.look_up_again(destination), None);
+        for (prefix, since) in [("10.0.0.0/8", 1), ("10.1.0.0/16", 2), ("10.1.2.3/32", 3)] {
+            let prefix: Ipv4Net = prefix.parse().unwrap();
+            let (source, target) = (RouteSource::Static, Target::port(Port(since)));
+            fib.insert(Route { prefix, source, distance: 1, metric: 0, target, since: RecordId(0) });
+            fib.stamp(prefix, RecordId(u64::from(since)));
+            for _ in 0..2 {
+                assert_eq!(fib.look_up_again(destination), fib.lookup(destination).copied());
+                assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(u64::from(since)));
+            }
+        }
+        fib.remove("10.1.2.3/32".parse().unwrap(), RouteSource::Static);
+        assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(2));
+    }
 
     #[test]
     fn the_longest_prefix_wins_whatever_it_costs() {
@@ -382,10 +376,7 @@ mod tests {
             fib.insert(*route);
         }
         fib.insert(route("10.0.0.0/8", SESSION, 20, 1, 5));
-        assert!(
-            fib.lookup_equal([10, 0, 0, 1].into()).eq(&ranked[3..]),
-            "ECMP leaves out the higher metric"
-        );
+        assert!(fib.lookup_equal([10, 0, 0, 1].into()).eq(&ranked[3..]), "ECMP leaves out the higher metric");
     }
 
     #[test]
@@ -393,34 +384,13 @@ mod tests {
         let mut fib = Fib::new();
         let bgp = route("10.9.8.7/8", SESSION, 20, 0, 1);
         let fixed = route("10.0.0.0/8", RouteSource::Static, 1, 0, 2);
-        let stored = Route {
-            prefix: net("10.0.0.0/8"),
-            ..bgp
-        };
-        let change = |before, after| {
-            Some(Change {
-                prefix: net("10.0.0.0/8"),
-                before,
-                after,
-            })
-        };
+        let stored = Route { prefix: net("10.0.0.0/8"), ..bgp };
+        let change = |before, after| Some(Change { prefix: net("10.0.0.0/8"), before, after });
         assert_eq!(fib.insert(bgp), change(None, Some(stored)));
         assert_eq!(fib.insert(fixed), change(Some(stored), Some(fixed)));
         assert_eq!(fib.set(Route { metric: 7, ..bgp }), None, "not the best");
-        assert_eq!(
-            fib.remove(net("10.0.0.0/8"), RouteSource::Static)
-                .unwrap()
-                .after
-                .unwrap()
-                .metric,
-            7
-        );
-        assert!(
-            fib.remove(net("10.0.0.0/8"), SESSION)
-                .unwrap()
-                .after
-                .is_none()
-        );
+        assert_eq!(fib.remove(net("10.0.0.0/8"), RouteSource::Static).unwrap().after.unwrap().metric, 7);
+        assert!(fib.remove(net("10.0.0.0/8"), SESSION).unwrap().after.is_none());
         assert_eq!(fib.remove(net("10.0.0.0/8"), SESSION), None);
         assert!(fib.is_empty());
     }
@@ -442,10 +412,7 @@ mod tests {
         let mut fib = Fib::new();
         let old = route("10.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
         fib.insert(old);
-        let new = Route {
-            since: RecordId(9),
-            ..old
-        };
+        let new = Route { since: RecordId(9), ..old };
         assert_eq!((fib.insert(new), fib.set(new)), (None, None));
         let gone = route("10.1.0.0/16", RouteSource::Underlay, 110, 3, 1);
         let fixed = route("10.1.0.0/16", RouteSource::Static, 200, 0, 5);
@@ -454,16 +421,8 @@ mod tests {
         let fresh = route("9.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
         let changes = fib.replace_source(RouteSource::Underlay, [new, fresh]);
         let expected = [
-            Change {
-                prefix: fresh.prefix,
-                before: None,
-                after: Some(fresh),
-            },
-            Change {
-                prefix: gone.prefix,
-                before: Some(gone),
-                after: Some(fixed),
-            },
+            Change { prefix: fresh.prefix, before: None, after: Some(fresh) },
+            Change { prefix: gone.prefix, before: Some(gone), after: Some(fixed) },
         ];
         assert_eq!(changes, expected);
         assert_eq!(fib.best(old.prefix), Some(&old));

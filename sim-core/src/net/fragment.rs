@@ -19,37 +19,21 @@ use crate::wire::ipv4::{HEADER_LEN, Ipv4Header, Ipv4Packet};
 /// # Errors
 /// [`DropReason::FragmentationNeeded`] if DF is set, [`DropReason::TooBigForLink`] if the MTU has no room for eight
 /// octets, [`DropReason::Malformed`] if the bytes are not IPv4 or the options cannot be told apart.
-pub fn fragment(
-    packet: &Packet,
-    mtu: usize,
-    mut new_id: impl FnMut() -> PacketId,
-) -> Result<Vec<Packet>, DropReason> {
+pub fn fragment(packet: &Packet, mtu: usize, mut new_id: impl FnMut() -> PacketId) -> Result<Vec<Packet>, DropReason> {
     let ip = Ipv4Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
     if ip.datagram().len() > mtu && ip.dont_fragment() {
         return Err(DropReason::FragmentationNeeded);
     }
-    let mut meta = || Meta {
-        id: new_id(),
-        parent: packet.meta.id,
-        ..packet.meta
-    };
+    let mut meta = || Meta { id: new_id(), parent: packet.meta.id, ..packet.meta };
     let header = Ipv4Header::parse(&ip);
     let copied = copied_options(ip.options()).ok_or(DropReason::Malformed)?;
     let mut rest = ip.payload();
     let mut offset = header.fragment_offset;
     let mut pieces = Vec::with_capacity(rest.len() / mtu.max(1) + 1);
     loop {
-        let options = if pieces.is_empty() {
-            ip.options()
-        } else {
-            &copied
-        };
+        let options = if pieces.is_empty() { ip.options() } else { &copied };
         let room = mtu.saturating_sub(HEADER_LEN + options.len());
-        let take = if rest.len() <= room {
-            rest.len()
-        } else {
-            room / 8 * 8
-        };
+        let take = if rest.len() <= room { rest.len() } else { room / 8 * 8 };
         if take == 0 && !rest.is_empty() {
             return Err(DropReason::TooBigForLink);
         }
@@ -129,11 +113,7 @@ pub struct ReassemblyConfig {
 impl Default for ReassemblyConfig {
     /// 60 s, the lower end of what RFC 1122 section 3.3.2 recommends; 4 MiB as in Linux (ipfrag_high_thresh).
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(60),
-            datagrams: 1024,
-            octets: 4 << 20,
-        }
+        Self { timeout: Duration::from_secs(60), datagrams: 1024, octets: 4 << 20 }
     }
 }
 
@@ -175,11 +155,7 @@ struct Partial {
 impl Reassembler {
     /// A reassembler that keeps nothing yet.
     pub fn new(config: ReassemblyConfig) -> Self {
-        Self {
-            config,
-            partial: BTreeMap::new(),
-            octets: 0,
-        }
+        Self { config, partial: BTreeMap::new(), octets: 0 }
     }
 
     /// Takes a packet that is addressed to this host.
@@ -199,16 +175,11 @@ impl Reassembler {
         }
         let key = (ip.src(), ip.dst(), ip.protocol(), ip.ident());
         let new = !self.partial.contains_key(&key);
-        if self.octets + packet.len() > self.config.octets
-            || (new && self.partial.len() >= self.config.datagrams)
-        {
+        if self.octets + packet.len() > self.config.octets || (new && self.partial.len() >= self.config.datagrams) {
             return drop_it(DropReason::ReassemblyFull, packet);
         }
         let deadline = now + self.config.timeout;
-        let partial = self
-            .partial
-            .entry(key)
-            .or_insert_with(|| Partial::new(deadline));
+        let partial = self.partial.entry(key).or_insert_with(|| Partial::new(deadline));
         self.octets += packet.len();
         match partial.add(span, packet) {
             Added::Kept if !partial.is_whole() => Reassembly::Waiting,
@@ -244,16 +215,11 @@ impl Reassembler {
         let due = |(key, p): (&Key, &Partial)| (p.deadline <= now).then_some((p.deadline, *key));
         let mut due: Vec<_> = self.partial.iter().filter_map(due).collect();
         due.sort_unstable();
-        due.iter()
-            .map(|(_, key)| self.forget(key).fragments)
-            .collect()
+        due.iter().map(|(_, key)| self.forget(key).fragments).collect()
     }
 
     fn forget(&mut self, key: &Key) -> Partial {
-        let partial = self
-            .partial
-            .remove(key)
-            .expect("a datagram under way is in the table");
+        let partial = self.partial.remove(key).expect("a datagram under way is in the table");
         self.octets -= partial.fragments.iter().map(Packet::len).sum::<usize>();
         partial
     }
@@ -272,11 +238,7 @@ impl Span {
     fn of(packet: &Packet) -> Self {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let start = ip.fragment_offset();
-        Self {
-            start,
-            end: start + ip.payload().len(),
-            last: !ip.more_fragments(),
-        }
+        Self { start, end: start + ip.payload().len(), last: !ip.more_fragments() }
     }
 
     fn len(self) -> usize {
@@ -299,33 +261,19 @@ enum Added {
 
 impl Partial {
     fn new(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            fragments: Vec::new(),
-            have: 0,
-            total: None,
-        }
+        Self { deadline, fragments: Vec::new(), have: 0, total: None }
     }
 
     fn add(&mut self, span: Span, packet: Packet) -> Added {
-        let at = self
-            .fragments
-            .partition_point(|f| Span::of(f).start < span.start);
+        let at = self.fragments.partition_point(|f| Span::of(f).start < span.start);
         let before = at.checked_sub(1).map(|i| Span::of(&self.fragments[i]));
         let after = self.fragments.get(at).map(Span::of);
         if after == Some(span) {
             return Added::Repeated(packet);
         }
-        let overlaps =
-            before.is_some_and(|b| b.end > span.start) || after.is_some_and(|a| a.start < span.end);
-        let behind_the_end = self
-            .total
-            .is_some_and(|total| span.last || span.end > total);
-        let ends_too_early = span.last
-            && self
-                .fragments
-                .last()
-                .is_some_and(|f| Span::of(f).end > span.end);
+        let overlaps = before.is_some_and(|b| b.end > span.start) || after.is_some_and(|a| a.start < span.end);
+        let behind_the_end = self.total.is_some_and(|total| span.last || span.end > total);
+        let ends_too_early = span.last && self.fragments.last().is_some_and(|f| Span::of(f).end > span.end);
         if overlaps || behind_the_end || ends_too_early {
             return Added::Contradicts(packet);
         }
@@ -350,28 +298,10 @@ impl Partial {
     fn into_datagram(self) -> Packet {
         let first = &self.fragments[0];
         let ip = Ipv4Packet::new_unchecked(first.bytes());
-        let header = Ipv4Header {
-            more_fragments: false,
-            ..Ipv4Header::parse(&ip)
-        };
-        let enabler = self
-            .fragments
-            .iter()
-            .map(|f| f.meta.enabler)
-            .max()
-            .unwrap_or_default();
-        let meta = Meta {
-            id: first.meta.parent,
-            enabler,
-            ..first.meta
-        };
-        assemble(
-            &header,
-            ip.options(),
-            self.have,
-            self.fragments.iter().map(payload),
-            meta,
-        )
+        let header = Ipv4Header { more_fragments: false, ..Ipv4Header::parse(&ip) };
+        let enabler = self.fragments.iter().map(|f| f.meta.enabler).max().unwrap_or_default();
+        let meta = Meta { id: first.meta.parent, enabler, ..first.meta };
+        assemble(&header, ip.options(), self.have, self.fragments.iter().map(payload), meta)
     }
 }
 
@@ -389,11 +319,7 @@ mod tests {
     fn datagram(octets: usize) -> Packet {
         let payload: Vec<u8> = (0..octets).map(|i| (i * 31) as u8).collect();
         let (id, parent) = (PacketId(1), PacketId(1));
-        let meta = Meta {
-            id,
-            parent,
-            ..Meta::default()
-        };
+        let meta = Meta { id, parent, ..Meta::default() };
         udp::packet((A, 1), (B, 2), &payload, meta)
     }
 
@@ -425,22 +351,12 @@ mod tests {
     #[test]
     fn fragments_are_those_of_the_rfc() {
         let pieces = cut(&datagram(4000), 1500);
-        let views: Vec<_> = pieces
-            .iter()
-            .map(|p| Ipv4Packet::new_checked(p.bytes()).unwrap())
-            .collect();
-        let shape =
-            |v: &Ipv4Packet<&[u8]>| (v.total_len(), v.fragment_offset(), v.more_fragments());
+        let views: Vec<_> = pieces.iter().map(|p| Ipv4Packet::new_checked(p.bytes()).unwrap()).collect();
+        let shape = |v: &Ipv4Packet<&[u8]>| (v.total_len(), v.fragment_offset(), v.more_fragments());
         let shapes: Vec<_> = views.iter().map(shape).collect();
-        assert_eq!(
-            shapes,
-            [(1500, 0, true), (1500, 1480, true), (1068, 2960, false)]
-        );
+        assert_eq!(shapes, [(1500, 0, true), (1500, 1480, true), (1068, 2960, false)]);
         assert!(views.iter().all(Ipv4Packet::verify_checksum));
-        let lineage: Vec<_> = pieces
-            .iter()
-            .map(|p| (p.meta.id.0, p.meta.parent.0))
-            .collect();
+        let lineage: Vec<_> = pieces.iter().map(|p| (p.meta.id.0, p.meta.parent.0)).collect();
         assert_eq!(lineage, [(101, 1), (102, 1), (103, 1)]);
     }
 
@@ -462,12 +378,7 @@ mod tests {
         let header = Ipv4Header::new(A, B, protocol::UDP);
         let whole = assemble(&header, &options, 100, [&[9u8; 100][..]], Meta::default());
         let pieces = cut(&whole, 80);
-        let options_of = |p: &Packet| {
-            Ipv4Packet::new_checked(p.bytes())
-                .unwrap()
-                .options()
-                .to_vec()
-        };
+        let options_of = |p: &Packet| Ipv4Packet::new_checked(p.bytes()).unwrap().options().to_vec();
         assert_eq!(options_of(&pieces[0]), options);
         assert_eq!(options_of(&pieces[1]), [137, 3, 4, 0]);
         for bad in [&[137, 0][..], &[137, 1], &[137, 9, 4, 0], &[137]] {
@@ -479,23 +390,10 @@ mod tests {
     fn a_missing_piece_is_waited_for_60_s() {
         let mut r = reassembler();
         let start = Instant::from_secs(5);
-        assert!(matches!(
-            r.handle(start, piece(0, 8, true)),
-            Reassembly::Waiting
-        ));
-        assert!(matches!(
-            r.handle(Instant::from_secs(30), piece(16, 8, true)),
-            Reassembly::Waiting
-        ));
-        assert_eq!(
-            r.wake(),
-            Some(Instant::from_secs(65)),
-            "counted from the first to come"
-        );
-        assert!(
-            r.handle_timeout(Instant::from_nanos(64_999_999_999))
-                .is_empty()
-        );
+        assert!(matches!(r.handle(start, piece(0, 8, true)), Reassembly::Waiting));
+        assert!(matches!(r.handle(Instant::from_secs(30), piece(16, 8, true)), Reassembly::Waiting));
+        assert_eq!(r.wake(), Some(Instant::from_secs(65)), "counted from the first to come");
+        assert!(r.handle_timeout(Instant::from_nanos(64_999_999_999)).is_empty());
         let given_up = r.handle_timeout(Instant::from_secs(65));
         let starts: Vec<_> = given_up[0].iter().map(|p| Span::of(p).start).collect();
         assert_eq!(starts, [0, 16]);
@@ -505,37 +403,19 @@ mod tests {
     #[test]
     fn overlaps_give_up_the_datagram_and_repetitions_do_not() {
         // (start, octets, more) after 8..24 is there; RFC 5722 gives the reasons for refusing overlaps.
-        for (start, octets, more) in [
-            (0, 16, true),
-            (16, 16, true),
-            (8, 8, true),
-            (0, 32, true),
-            (8, 16, false),
-        ] {
+        for (start, octets, more) in [(0, 16, true), (16, 16, true), (8, 8, true), (0, 32, true), (8, 16, false)] {
             let mut r = reassembler();
-            assert!(matches!(
-                r.handle(Instant::START, piece(8, 16, true)),
-                Reassembly::Waiting
-            ));
+            assert!(matches!(r.handle(Instant::START, piece(8, 16, true)), Reassembly::Waiting));
             let outcome = r.handle(Instant::START, piece(start, octets, more));
-            let Reassembly::Dropped(reason, all) = outcome else {
-                panic!("{start} {octets} {more}")
-            };
-            assert_eq!(
-                (reason, all.len(), r.octets),
-                (DropReason::FragmentOverlap, 2, 0)
-            );
+            let Reassembly::Dropped(reason, all) = outcome else { panic!("{start} {octets} {more}") };
+            assert_eq!((reason, all.len(), r.octets), (DropReason::FragmentOverlap, 2, 0));
         }
         let mut r = reassembler();
         r.handle(Instant::START, piece(8, 16, true));
-        let Reassembly::Dropped(_, one) = r.handle(Instant::START, piece(8, 16, true)) else {
-            panic!()
-        };
+        let Reassembly::Dropped(_, one) = r.handle(Instant::START, piece(8, 16, true)) else { panic!() };
         assert_eq!(one.len(), 1);
         r.handle(Instant::START, piece(0, 8, true));
-        assert!(
-            matches!(r.handle(Instant::START, piece(24, 1, false)), Reassembly::Whole(p) if p.len() == 45)
-        );
+        assert!(matches!(r.handle(Instant::START, piece(24, 1, false)), Reassembly::Whole(p) if p.len() == 45));
     }
 
     #[test]
@@ -544,55 +424,33 @@ mod tests {
             let mut r = reassembler();
             r.handle(Instant::START, piece(16, 8, false));
             let outcome = r.handle(Instant::START, piece(start, octets, more));
-            assert!(
-                matches!(outcome, Reassembly::Dropped(DropReason::FragmentOverlap, all) if all.len() == 2)
-            );
+            assert!(matches!(outcome, Reassembly::Dropped(DropReason::FragmentOverlap, all) if all.len() == 2));
         }
         let mut r = reassembler();
         r.handle(Instant::START, piece(16, 8, true));
         let early_end = r.handle(Instant::START, piece(8, 4, false));
-        assert!(matches!(
-            early_end,
-            Reassembly::Dropped(DropReason::FragmentOverlap, _)
-        ));
+        assert!(matches!(early_end, Reassembly::Dropped(DropReason::FragmentOverlap, _)));
     }
 
     #[test]
     fn fragments_that_cannot_be() {
         // Not a multiple of eight in the middle; nothing at all; behind octet 65,535 ("ping of death").
-        for bad in [
-            piece(0, 9, true),
-            piece(8, 0, true),
-            piece(65_528, 8, false),
-        ] {
+        for bad in [piece(0, 9, true), piece(8, 0, true), piece(65_528, 8, false)] {
             let outcome = reassembler().handle(Instant::START, bad);
-            assert!(matches!(
-                outcome,
-                Reassembly::Dropped(DropReason::Malformed, _)
-            ));
+            assert!(matches!(outcome, Reassembly::Dropped(DropReason::Malformed, _)));
         }
     }
 
     #[test]
     fn what_is_kept_is_limited() {
-        let config = ReassemblyConfig {
-            datagrams: 1,
-            octets: 60,
-            ..ReassemblyConfig::default()
-        };
+        let config = ReassemblyConfig { datagrams: 1, octets: 60, ..ReassemblyConfig::default() };
         let mut r = Reassembler::new(config);
-        assert!(matches!(
-            r.handle(Instant::START, piece(0, 8, true)),
-            Reassembly::Waiting
-        ));
+        assert!(matches!(r.handle(Instant::START, piece(0, 8, true)), Reassembly::Waiting));
         let mut other = piece(0, 8, true);
         Ipv4Packet::new_unchecked(other.bytes_mut()).set_ident(8);
         for refused in [other, piece(8, 16, true)] {
             let outcome = r.handle(Instant::START, refused);
-            assert!(matches!(
-                outcome,
-                Reassembly::Dropped(DropReason::ReassemblyFull, _)
-            ));
+            assert!(matches!(outcome, Reassembly::Dropped(DropReason::ReassemblyFull, _)));
         }
     }
 

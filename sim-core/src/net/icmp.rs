@@ -30,11 +30,7 @@ pub struct ReporterConfig {
 impl Default for ReporterConfig {
     /// Linux: up to 576 octets, 1,000 messages a second, 50 at once (sysctl icmp_msgs_per_sec and icmp_msgs_burst).
     fn default() -> Self {
-        Self {
-            quote: Quote::Rfc1812,
-            per_second: 1000,
-            burst: 50,
-        }
+        Self { quote: Quote::Rfc1812, per_second: 1000, burst: 50 }
     }
 }
 
@@ -58,20 +54,14 @@ pub struct Trouble {
 
 impl From<IcmpKind> for Trouble {
     fn from(kind: IcmpKind) -> Self {
-        Self {
-            kind,
-            next_hop_mtu: 0,
-        }
+        Self { kind, next_hop_mtu: 0 }
     }
 }
 
 impl Trouble {
     /// Too big for the next hop, with DF set (RFC 1191 section 4).
     pub fn fragmentation_needed(next_hop_mtu: u32) -> Self {
-        Self {
-            kind: IcmpKind::FragmentationNeeded,
-            next_hop_mtu: u16::try_from(next_hop_mtu).unwrap_or(u16::MAX),
-        }
+        Self { kind: IcmpKind::FragmentationNeeded, next_hop_mtu: u16::try_from(next_hop_mtu).unwrap_or(u16::MAX) }
     }
 }
 
@@ -102,10 +92,7 @@ pub struct Reporter {
 impl Reporter {
     /// A reporter with a full allowance.
     pub fn new(config: ReporterConfig) -> Self {
-        Self {
-            config,
-            bucket: TokenBucket::new(config.per_second, config.burst),
-        }
+        Self { config, bucket: TokenBucket::new(config.per_second, config.burst) }
     }
 
     /// The error about `packet`, from the address `from` of this device. `networks` are those it has interfaces in,
@@ -136,10 +123,7 @@ impl Reporter {
 ///
 /// # Errors
 /// Why silence must be kept.
-pub fn reportable<'a>(
-    packet: &'a [u8],
-    networks: &[Ipv4Net],
-) -> Result<Ipv4Packet<&'a [u8]>, Silence> {
+pub fn reportable<'a>(packet: &'a [u8], networks: &[Ipv4Net]) -> Result<Ipv4Packet<&'a [u8]>, Silence> {
     let ip = Ipv4Packet::new_checked(packet).map_err(|_| Silence::Malformed)?;
     if !ip.verify_checksum() {
         return Err(Silence::Malformed);
@@ -148,8 +132,7 @@ pub fn reportable<'a>(
         return Err(Silence::LaterFragment);
     }
     let broadcast = |a: Ipv4Addr| {
-        let directed =
-            |n: &Ipv4Net| n.prefix_len() < 31 && (a == n.broadcast() || a == n.network());
+        let directed = |n: &Ipv4Net| n.prefix_len() < 31 && (a == n.broadcast() || a == n.network());
         a.is_broadcast() || networks.iter().any(directed)
     };
     let (src, dst) = (ip.src(), ip.dst());
@@ -175,11 +158,7 @@ pub fn answer_echo(packet: &mut Packet) -> bool {
     let Ok(mut ip) = Ipv4Packet::new_checked(packet.bytes_mut()) else {
         return false;
     };
-    if ip.protocol() != protocol::ICMP
-        || ip.is_fragment()
-        || ip.dst().is_multicast()
-        || ip.dst().is_broadcast()
-    {
+    if ip.protocol() != protocol::ICMP || ip.is_fragment() || ip.dst().is_multicast() || ip.dst().is_broadcast() {
         return false;
     }
     let Ok(mut message) = IcmpMessage::new_checked(ip.payload_mut()) else {
@@ -203,13 +182,7 @@ pub fn answer_echo(packet: &mut Packet) -> bool {
     true
 }
 
-fn error_packet(
-    about: &Ipv4Packet<&[u8]>,
-    trouble: Trouble,
-    from: Ipv4Addr,
-    quote: Quote,
-    meta: Meta,
-) -> Packet {
+fn error_packet(about: &Ipv4Packet<&[u8]>, trouble: Trouble, from: Ipv4Addr, quote: Quote, meta: Meta) -> Packet {
     let room = match quote {
         Quote::Rfc792 => about.header_len() + 8,
         Quote::Rfc1812 => ipv4::MIN_REASSEMBLY - ipv4::HEADER_LEN - icmp::HEADER_LEN,
@@ -221,10 +194,7 @@ fn error_packet(
     message.set_kind(trouble.kind);
     message.set_next_hop_mtu(trouble.next_hop_mtu);
     message.fill_checksum();
-    let header = Ipv4Header {
-        tos: ERROR_TOS,
-        ..Ipv4Header::new(from, about.src(), protocol::ICMP)
-    };
+    let header = Ipv4Header { tos: ERROR_TOS, ..Ipv4Header::new(from, about.src(), protocol::ICMP) };
     header.push(&mut packet);
     packet
 }
@@ -242,9 +212,7 @@ struct TokenBucket {
 
 impl TokenBucket {
     fn new(per_second: u32, burst: u32) -> Self {
-        let interval = Duration::from_secs(1)
-            .as_nanos()
-            .checked_div(u64::from(per_second));
+        let interval = Duration::from_secs(1).as_nanos().checked_div(u64::from(per_second));
         Self {
             interval: interval.map(Duration::from_nanos),
             burst: u64::from(burst),
@@ -280,30 +248,13 @@ mod tests {
         [Ipv4Net::new(ROUTER, 24).unwrap()]
     }
 
-    fn report(
-        reporter: &mut Reporter,
-        now: Instant,
-        packet: &Packet,
-        trouble: Trouble,
-    ) -> Result<Packet, Silence> {
-        reporter.report(
-            now,
-            packet.bytes(),
-            trouble,
-            ROUTER,
-            &lan(),
-            Meta::default(),
-        )
+    fn report(reporter: &mut Reporter, now: Instant, packet: &Packet, trouble: Trouble) -> Result<Packet, Silence> {
+        reporter.report(now, packet.bytes(), trouble, ROUTER, &lan(), Meta::default())
     }
 
     fn ask(packet: &Packet) -> Result<Packet, Silence> {
         let mut reporter = Reporter::new(ReporterConfig::default());
-        report(
-            &mut reporter,
-            Instant::START,
-            packet,
-            IcmpKind::TtlExceeded.into(),
-        )
+        report(&mut reporter, Instant::START, packet, IcmpKind::TtlExceeded.into())
     }
 
     fn datagram(src: Ipv4Addr, dst: Ipv4Addr, octets: usize) -> Packet {
@@ -314,33 +265,20 @@ mod tests {
     fn an_error_goes_to_the_source_and_quotes_what_the_rfc_says() {
         let about = datagram(HOST, FAR, 1000);
         for (quote, length) in [(Quote::Rfc792, 20 + 8 + 28), (Quote::Rfc1812, 576)] {
-            let config = ReporterConfig {
-                quote,
-                ..ReporterConfig::default()
-            };
+            let config = ReporterConfig { quote, ..ReporterConfig::default() };
             let mut reporter = Reporter::new(config);
             let trouble = Trouble::fragmentation_needed(1399);
             let error = report(&mut reporter, Instant::START, &about, trouble).unwrap();
             let ip = Ipv4Packet::new_checked(error.bytes()).unwrap();
             assert!(ip.verify_checksum());
-            assert_eq!(
-                (ip.src(), ip.dst(), usize::from(ip.total_len())),
-                (ROUTER, HOST, length)
-            );
+            assert_eq!((ip.src(), ip.dst(), usize::from(ip.total_len())), (ROUTER, HOST, length));
             let message = IcmpMessage::new_checked(ip.payload()).unwrap();
             assert!(message.verify_checksum());
-            assert_eq!(
-                (message.kind(), message.next_hop_mtu()),
-                (IcmpKind::FragmentationNeeded, 1399)
-            );
+            assert_eq!((message.kind(), message.next_hop_mtu()), (IcmpKind::FragmentationNeeded, 1399));
             assert_eq!(message.payload(), &about.bytes()[..length - 28]);
             let quoted = Quoted::parse(message.payload()).unwrap();
             assert_eq!((quoted.header.src, quoted.header.dst), (HOST, FAR));
-            assert_eq!(
-                quoted.payload[..4],
-                [0x13, 0x88, 0, 53],
-                "ports 5000 and 53"
-            );
+            assert_eq!(quoted.payload[..4], [0x13, 0x88, 0, 53], "ports 5000 and 53");
         }
     }
 
@@ -360,47 +298,19 @@ mod tests {
         let mut bad = datagram(HOST, FAR, 9);
         bad.bytes_mut()[10] ^= 1;
         assert_eq!(silent(&bad), Silence::Malformed);
-        for dst in [
-            [255, 255, 255, 255],
-            [224, 0, 0, 5],
-            [192, 0, 2, 255],
-            [192, 0, 2, 0],
-        ] {
-            assert_eq!(
-                silent(&datagram(HOST, dst.into(), 9)),
-                Silence::ToMany,
-                "{dst:?}"
-            );
+        for dst in [[255, 255, 255, 255], [224, 0, 0, 5], [192, 0, 2, 255], [192, 0, 2, 0]] {
+            assert_eq!(silent(&datagram(HOST, dst.into(), 9)), Silence::ToMany, "{dst:?}");
         }
-        for src in [
-            [0, 0, 0, 0],
-            [127, 0, 0, 1],
-            [240, 0, 0, 1],
-            [239, 1, 1, 1],
-            [192, 0, 2, 255],
-        ] {
-            assert_eq!(
-                silent(&datagram(src.into(), FAR, 9)),
-                Silence::FromNobody,
-                "{src:?}"
-            );
+        for src in [[0, 0, 0, 0], [127, 0, 0, 1], [240, 0, 0, 1], [239, 1, 1, 1], [192, 0, 2, 255]] {
+            assert_eq!(silent(&datagram(src.into(), FAR, 9)), Silence::FromNobody, "{src:?}");
         }
-        let later = Ipv4Header {
-            fragment_offset: 8,
-            ..Ipv4Header::new(HOST, FAR, protocol::UDP)
-        };
-        assert_eq!(
-            silent(&later.packet(b"12345678", Meta::default())),
-            Silence::LaterFragment
-        );
+        let later = Ipv4Header { fragment_offset: 8, ..Ipv4Header::new(HOST, FAR, protocol::UDP) };
+        assert_eq!(silent(&later.packet(b"12345678", Meta::default())), Silence::LaterFragment);
     }
 
     #[test]
     fn a_first_fragment_and_an_echo_may_be_spoken_of() {
-        let first = Ipv4Header {
-            more_fragments: true,
-            ..Ipv4Header::new(HOST, FAR, protocol::UDP)
-        };
+        let first = Ipv4Header { more_fragments: true, ..Ipv4Header::new(HOST, FAR, protocol::UDP) };
         assert!(ask(&first.packet(b"12345678", Meta::default())).is_ok());
         let echo = icmp::echo_request(HOST, FAR, Echo { ident: 1, seq: 1 }, b"", Meta::default());
         assert!(ask(&echo).is_ok());
@@ -409,19 +319,13 @@ mod tests {
     /// A burst of 3 and 2 a second: three at once, then one every half second, and never more than three saved up.
     #[test]
     fn the_rate_is_limited_except_for_path_mtu_discovery() {
-        let config = ReporterConfig {
-            per_second: 2,
-            burst: 3,
-            ..ReporterConfig::default()
-        };
+        let config = ReporterConfig { per_second: 2, burst: 3, ..ReporterConfig::default() };
         let mut reporter = Reporter::new(config);
         let about = datagram(HOST, FAR, 9);
         let mut sent = |at_ms: u64, times: usize| {
             let now = Instant::START + Duration::from_millis(at_ms);
             let trouble = IcmpKind::NetUnreachable.into();
-            (0..times)
-                .filter(|_| report(&mut reporter, now, &about, trouble).is_ok())
-                .count()
+            (0..times).filter(|_| report(&mut reporter, now, &about, trouble).is_ok()).count()
         };
         assert_eq!(sent(0, 10), 3);
         assert_eq!(sent(499, 10), 0);
@@ -437,16 +341,10 @@ mod tests {
 
     #[test]
     fn an_echo_is_answered_in_place() {
-        let echo = Echo {
-            ident: 0x1234,
-            seq: 7,
-        };
+        let echo = Echo { ident: 0x1234, seq: 7 };
         let mut packet = icmp::echo_request(HOST, FAR, echo, b"odd", Meta::default());
         assert!(answer_echo(&mut packet));
-        assert_eq!(
-            packet.bytes(),
-            icmp::echo_reply(FAR, HOST, echo, b"odd", Meta::default()).bytes()
-        );
+        assert_eq!(packet.bytes(), icmp::echo_reply(FAR, HOST, echo, b"odd", Meta::default()).bytes());
         assert!(!answer_echo(&mut packet), "a reply is not answered");
         let mut damaged = icmp::echo_request(HOST, FAR, echo, b"odd", Meta::default());
         damaged.bytes_mut()[30] ^= 4;

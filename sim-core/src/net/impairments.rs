@@ -93,11 +93,7 @@ pub(super) fn jittered(delay: Duration, jitter: Jitter, draw: impl FnOnce() -> u
             // A float as wide as the mantissa keeps nanoseconds exact up to 104 days; the cast saturates at zero.
             nanos(delay.as_nanos() as f64 + z * sigma.as_nanos() as f64)
         }
-        Jitter::Pareto {
-            scale,
-            shape_milli,
-            max,
-        } => {
+        Jitter::Pareto { scale, shape_milli, max } => {
             let (high, _) = halves(draw());
             let tail = libm::pow(unit(high), -1000.0 / f64::from(shape_milli.max(1)));
             delay + nanos((tail - 1.0) * scale.as_nanos() as f64).min(max)
@@ -130,10 +126,7 @@ pub(super) struct Die {
 
 impl Die {
     fn new(seed: u64, owner: &str, purpose: Purpose) -> Self {
-        Self {
-            rng: Rng::stream(seed, owner, purpose),
-            next: 0,
-        }
+        Self { rng: Rng::stream(seed, owner, purpose), next: 0 }
     }
 
     /// The draw that belongs to packet number `n`.

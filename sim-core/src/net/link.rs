@@ -204,8 +204,7 @@ impl Direction {
         let Some(rate) = self.config.rate else {
             return 0;
         };
-        self.backlog_units(now, rate)
-            .div_ceil(u128::from(UNITS_PER_OCTET)) as u64
+        self.backlog_units(now, rate).div_ceil(u128::from(UNITS_PER_OCTET)) as u64
     }
 
     /// Puts another configuration in force, all at once.
@@ -242,46 +241,22 @@ impl Direction {
 
     /// Changes the loss.
     pub fn set_loss(&mut self, loss: Loss, by: RecordId) {
-        self.set_config(
-            DirectionConfig {
-                loss,
-                ..self.config
-            },
-            by,
-        );
+        self.set_config(DirectionConfig { loss, ..self.config }, by);
     }
 
     /// Changes the delay of later packets; they do not overtake those under way.
     pub fn set_delay(&mut self, delay: Duration, by: RecordId) {
-        self.set_config(
-            DirectionConfig {
-                delay,
-                ..self.config
-            },
-            by,
-        );
+        self.set_config(DirectionConfig { delay, ..self.config }, by);
     }
 
     /// Changes the variation of the delay.
     pub fn set_jitter(&mut self, jitter: Jitter, by: RecordId) {
-        self.set_config(
-            DirectionConfig {
-                jitter,
-                ..self.config
-            },
-            by,
-        );
+        self.set_config(DirectionConfig { jitter, ..self.config }, by);
     }
 
     /// Changes the rate for later packets.
     pub fn set_rate(&mut self, rate: Option<u64>, by: RecordId) {
-        self.set_config(
-            DirectionConfig {
-                rate,
-                ..self.config
-            },
-            by,
-        );
+        self.set_config(DirectionConfig { rate, ..self.config }, by);
     }
 
     /// Changes the MTU.
@@ -311,24 +286,11 @@ impl Direction {
         match self.config.loss {
             Loss::None => false,
             Loss::Independent(chance) => chance.holds(halves(self.dice.loss.roll(number)).0),
-            Loss::GilbertElliott {
-                good_to_bad,
-                bad_to_good,
-                loss_good,
-                loss_bad,
-            } => {
+            Loss::GilbertElliott { good_to_bad, bad_to_good, loss_good, loss_bad } => {
                 let (loss, step) = halves(self.dice.loss.roll(number));
-                let leave = if self.in_burst {
-                    bad_to_good
-                } else {
-                    good_to_bad
-                };
+                let leave = if self.in_burst { bad_to_good } else { good_to_bad };
                 self.in_burst ^= leave.holds(step);
-                if self.in_burst {
-                    loss_bad.holds(loss)
-                } else {
-                    loss_good.holds(loss)
-                }
+                if self.in_burst { loss_bad.holds(loss) } else { loss_good.holds(loss) }
             }
         }
     }
@@ -370,8 +332,7 @@ impl Direction {
         if now > self.busy_until {
             return 0;
         }
-        u128::from(self.busy_until.since(now).as_nanos()) * u128::from(rate)
-            + u128::from(self.busy_carry)
+        u128::from(self.busy_until.since(now).as_nanos()) * u128::from(rate) + u128::from(self.busy_carry)
     }
 
     /// The random part of a delivery.
@@ -379,33 +340,23 @@ impl Direction {
         let Self { config, dice, .. } = self;
         let delay = jittered(config.delay, config.jitter, || dice.jitter.roll(number));
         let mut arrival = departure + delay;
-        let held = !config.reorder.chance.is_never()
-            && config
-                .reorder
-                .chance
-                .holds(halves(dice.reorder.roll(number)).0);
+        let held =
+            !config.reorder.chance.is_never() && config.reorder.chance.holds(halves(dice.reorder.roll(number)).0);
         if !config.corrupt.is_never() {
             let (whether, place) = halves(dice.corrupt.roll(number));
             if config.corrupt.holds(whether) {
                 flip_bit(packet.bytes_mut(), place);
             }
         }
-        let copied = !config.duplicate.chance.is_never()
-            && config
-                .duplicate
-                .chance
-                .holds(halves(dice.duplicate.roll(number)).0);
+        let copied =
+            !config.duplicate.chance.is_never() && config.duplicate.chance.holds(halves(dice.duplicate.roll(number)).0);
         let (hold, gap) = (config.reorder.hold, config.duplicate.gap);
         if held {
             arrival = arrival.max(self.last_arrival) + hold;
         } else {
             arrival = self.in_order(arrival);
         }
-        if copied {
-            Fate::DeliverTwice(arrival, arrival + gap)
-        } else {
-            Fate::Deliver(arrival)
-        }
+        if copied { Fate::DeliverTwice(arrival, arrival + gap) } else { Fate::Deliver(arrival) }
     }
 
     /// Not before the packet in front, unless jitter may do that.
@@ -448,63 +399,36 @@ mod tests {
 
     /// 1,000 octets at 8 Mb/s take 1 ms.
     fn slow() -> DirectionConfig {
-        DirectionConfig {
-            rate: Some(8_000_000),
-            delay: Duration::from_millis(10),
-            ..DirectionConfig::default()
-        }
+        DirectionConfig { rate: Some(8_000_000), delay: Duration::from_millis(10), ..DirectionConfig::default() }
     }
 
     #[test]
     fn transmission_queueing_and_propagation_add_up() {
         let mut d = direction(slow());
         assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
-        assert_eq!(
-            send(&mut d, ms(0), 500),
-            Fate::Deliver(ms(11) + Duration::from_micros(500))
-        );
+        assert_eq!(send(&mut d, ms(0), 500), Fate::Deliver(ms(11) + Duration::from_micros(500)));
         assert_eq!(d.backlog(ms(1)), 500);
-        assert_eq!(
-            send(&mut d, ms(5), 1000),
-            Fate::Deliver(ms(16)),
-            "idle again"
-        );
+        assert_eq!(send(&mut d, ms(5), 1000), Fate::Deliver(ms(16)), "idle again");
     }
 
     #[test]
     fn the_queue_is_drop_tail_and_a_smaller_packet_may_still_fit() {
-        let queue = QueueLimit {
-            bytes: Some(2500),
-            packets: None,
-        };
+        let queue = QueueLimit { bytes: Some(2500), packets: None };
         let mut d = direction(DirectionConfig { queue, ..slow() });
         assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
         assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(12)));
         assert_eq!(send(&mut d, ms(0), 501), Fate::Drop(DropReason::QueueFull));
-        assert_eq!(
-            send(&mut d, ms(0), 500),
-            Fate::Deliver(ms(12) + Duration::from_micros(500))
-        );
-        let queue = QueueLimit {
-            bytes: Some(10),
-            packets: Some(0),
-        };
+        assert_eq!(send(&mut d, ms(0), 500), Fate::Deliver(ms(12) + Duration::from_micros(500)));
+        let queue = QueueLimit { bytes: Some(10), packets: Some(0) };
         let mut idle = direction(DirectionConfig { queue, ..slow() });
-        assert_eq!(
-            send(&mut idle, ms(0), 1000),
-            Fate::Deliver(ms(11)),
-            "an idle transmitter takes any packet"
-        );
+        assert_eq!(send(&mut idle, ms(0), 1000), Fate::Deliver(ms(11)), "an idle transmitter takes any packet");
     }
 
     #[test]
     fn too_big_is_too_big() {
         let mut d = direction(DirectionConfig::default());
         assert_eq!(send(&mut d, ms(3), 1500), Fate::Deliver(ms(3)));
-        assert_eq!(
-            send(&mut d, ms(3), 1501),
-            Fate::Drop(DropReason::TooBigForLink)
-        );
+        assert_eq!(send(&mut d, ms(3), 1501), Fate::Drop(DropReason::TooBigForLink));
     }
 
     #[test]
@@ -524,19 +448,12 @@ mod tests {
         send(&mut d, ms(0), 1000);
         send(&mut d, ms(0), 1000);
         d.set_up(true, BY);
-        assert_eq!(
-            (d.epoch(), d.changed_by()),
-            (0, RecordId::GENESIS),
-            "it was up"
-        );
+        assert_eq!((d.epoch(), d.changed_by()), (0, RecordId::GENESIS), "it was up");
         d.set_up(false, BY);
         assert_eq!((d.epoch(), d.is_up(), d.backlog(ms(0))), (1, false, 0));
         assert_eq!(send(&mut d, ms(0), 1000), Fate::Drop(DropReason::LinkDown));
         d.set_up(true, BY);
-        assert_eq!(
-            (d.epoch(), send(&mut d, ms(0), 1000)),
-            (1, Fate::Deliver(ms(11)))
-        );
+        assert_eq!((d.epoch(), send(&mut d, ms(0), 1000)), (1, Fate::Deliver(ms(11))));
     }
 
     #[test]
@@ -544,23 +461,13 @@ mod tests {
         let mut d = direction(slow());
         assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)));
         d.set_delay(Duration::from_millis(2), BY);
-        assert_eq!(
-            send(&mut d, ms(0), 1000),
-            Fate::Deliver(ms(11)),
-            "not before the one in front"
-        );
+        assert_eq!(send(&mut d, ms(0), 1000), Fate::Deliver(ms(11)), "not before the one in front");
         d.set_rate(Some(80_000_000), BY);
-        assert_eq!(
-            send(&mut d, ms(20), 1000),
-            Fate::Deliver(ms(22) + Duration::from_micros(100))
-        );
+        assert_eq!(send(&mut d, ms(20), 1000), Fate::Deliver(ms(22) + Duration::from_micros(100)));
         d.set_rate(None, BY);
         assert_eq!(send(&mut d, ms(30), 1000), Fate::Deliver(ms(32)));
         d.set_mtu(999, BY);
-        assert_eq!(
-            send(&mut d, ms(30), 1000),
-            Fate::Drop(DropReason::TooBigForLink)
-        );
+        assert_eq!(send(&mut d, ms(30), 1000), Fate::Drop(DropReason::TooBigForLink));
         assert_eq!(d.mtu(), 999);
     }
 
@@ -568,46 +475,25 @@ mod tests {
     #[test]
     fn jitter_reorders_only_where_it_may() {
         let arrivals = |jitter_reorders| {
-            let jitter = Jitter::Uniform {
-                max: Duration::from_millis(10),
-            };
-            let mut d = direction(DirectionConfig {
-                jitter,
-                jitter_reorders,
-                ..DirectionConfig::default()
-            });
+            let jitter = Jitter::Uniform { max: Duration::from_millis(10) };
+            let mut d = direction(DirectionConfig { jitter, jitter_reorders, ..DirectionConfig::default() });
             let at = |fate| match fate {
                 Fate::Deliver(at) => at,
                 Fate::DeliverTwice(..) | Fate::Drop(_) => panic!("{fate:?}"),
             };
-            (0..64)
-                .map(|_| at(send(&mut d, ms(0), 100)))
-                .collect::<Vec<_>>()
+            (0..64).map(|_| at(send(&mut d, ms(0), 100))).collect::<Vec<_>>()
         };
         assert!(arrivals(false).is_sorted());
         assert!(!arrivals(true).is_sorted());
-        assert_eq!(
-            arrivals(false).last(),
-            arrivals(true).iter().max(),
-            "the same draws"
-        );
+        assert_eq!(arrivals(false).last(), arrivals(true).iter().max(), "the same draws");
     }
 
     #[test]
     fn the_same_name_and_seed_have_the_same_dice() {
         let lost = |seed, name| {
             let loss = Loss::Independent(Chance::from_probability(0.5));
-            let mut d = Direction::new(
-                DirectionConfig {
-                    loss,
-                    ..DirectionConfig::default()
-                },
-                seed,
-                name,
-            );
-            (0..64).fold(0u64, |bits, _| {
-                bits << 1 | u64::from(send(&mut d, ms(0), 100) != Fate::Deliver(ms(0)))
-            })
+            let mut d = Direction::new(DirectionConfig { loss, ..DirectionConfig::default() }, seed, name);
+            (0..64).fold(0u64, |bits, _| bits << 1 | u64::from(send(&mut d, ms(0), 100) != Fate::Deliver(ms(0))))
         };
         assert_eq!(lost(1, "isp-a>"), lost(1, "isp-a>"));
         assert_ne!(lost(1, "isp-a>"), lost(1, "isp-a<"));

@@ -71,6 +71,7 @@ impl Cx<'_> {
     }
 
     /// Notes a hop of a packet.
+    #[inline(always)]
     pub fn hop(&mut self, packet: PacketId, step: HopStep) {
         self.trace.hop(Hop { at: self.now, node: self.node, packet, step });
     }

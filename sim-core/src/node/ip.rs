@@ -14,6 +14,7 @@ use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
 use crate::trace::{HopStep, Table, What};
+use crate::wire::checksum;
 use crate::wire::icmp::IcmpKind;
 use crate::wire::ipv4::Ipv4Packet;
 
@@ -78,6 +79,12 @@ impl Ip {
         Self { table, no_route, talks: false, ..Self::new(Vec::new()) }
     }
 
+    /// Sends no ICMP errors from here on. Whether AWS's endpoints send any is not published; its path MTU advice suggests
+    /// that they do not.
+    pub fn mute(&mut self) {
+        self.talks = false;
+    }
+
     /// Adds an interface with an MTU in octets. Tunnel interfaces have ports too; their device sends for them.
     pub fn add_port(&mut self, port: Port, mtu: u32) {
         if self.interfaces.len() <= port.index() {
@@ -117,7 +124,9 @@ impl Ip {
     /// Notes the static routes in the trace, as the device starts with them.
     pub fn announce(&mut self, cx: &mut Cx) {
         let genesis = cx.cause;
-        let in_force = |r: &&Route| r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target);
+        let in_force = |r: &&Route| {
+            r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target)
+        };
         let routes: Vec<Route> = self.configured.iter().filter(in_force).copied().collect();
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
@@ -182,8 +191,9 @@ impl Ip {
     pub fn identify(&mut self, packet: &mut Packet) {
         self.ident = self.ident.wrapping_add(1);
         let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
+        let checksum = checksum::adjust(ip.checksum(), ip.ident(), self.ident);
         ip.set_ident(self.ident);
-        ip.fill_checksum();
+        ip.set_checksum(checksum);
     }
 
     /// Chooses the way of a packet in transit, one hop older. Its sender hears why if there is none.
@@ -199,8 +209,8 @@ impl Ip {
     /// Chooses the way of a packet; drops it if there is none.
     pub fn route(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
         let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
-        let (reason, blame) = match self.fib.lookup(destination) {
-            Some(&Route { target: Target::Out { port, next_hop }, since, .. }) => {
+        let (reason, blame) = match self.fib.look_up_again(destination) {
+            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
@@ -276,7 +286,13 @@ impl Ip {
             } else {
                 self.fib.remove_target(route.prefix, route.source, route.target)
             };
-            self.changed_best(cx, change, reason);
+            // A connected network comes and goes with its port, of which there is a record already.
+            if route.source == RouteSource::Connected {
+                self.changed = cause;
+                self.fib.stamp(route.prefix, cause);
+            } else {
+                self.changed_best(cx, change, reason);
+            }
             cx.cause = cause;
         }
     }
@@ -336,4 +352,3 @@ impl Ip {
         }
     }
 }
-

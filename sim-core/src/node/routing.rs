@@ -122,7 +122,7 @@ impl Routing {
         self.drain(cx, events);
     }
 
-    /// When either machine wants [`Routing::timeout`].
+    /// When either machine wants `timeout`.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let tcp = self.stack.wake().map(|at| (at, TimerKind::TcpTimer));
         self.speaker.wake().into_iter().chain(tcp).min_by_key(|(at, _)| *at)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Cx;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
-use crate::proto::esp::{DfBit, InboundSa, Outer, OutboundSa, ReplayWindow, SaKeys, tunnel_mtu};
+use crate::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys, tunnel_mtu};
 use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
 use crate::reason::{DropReason, Reason, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
@@ -166,7 +166,7 @@ impl Tunnel {
         self.drain(cx, events);
     }
 
-    /// When the IKE machine wants [`Tunnel::timeout`].
+    /// When the IKE machine wants `timeout`.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ike.wake()
     }

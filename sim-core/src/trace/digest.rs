@@ -12,11 +12,26 @@ use super::record::{Hop, HopStep, Record, What};
 use super::{Place, Way};
 
 /// A running digest. See the module header.
-#[derive(Clone, Default)]
-pub struct Digest(Xxh3);
+#[derive(Clone)]
+pub struct Digest {
+    hash: Xxh3,
+    /// What waits to be hashed together: a call for each record would cost more than its hashing.
+    batch: [u8; BATCH],
+    filled: usize,
+}
 
 /// One encoded record: a kind, an instant, a place and what the kind says.
 type Words = [u64; 6];
+/// Octets of an encoded record.
+const ENCODED: usize = size_of::<Words>();
+/// Octets that are hashed together.
+const BATCH: usize = 32 * ENCODED;
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self { hash: Xxh3::new(), batch: [0; BATCH], filled: 0 }
+    }
+}
 
 impl Digest {
     /// The 64-bit hash of a packet's bytes.
@@ -24,6 +39,7 @@ impl Digest {
         xxh3_64(bytes)
     }
 
+    #[inline(always)]
     pub(super) fn hop(&mut self, hop: &Hop) {
         let (kind, a, b) = match hop.step {
             HopStep::Created(hash) => (1, hash, 0),
@@ -60,17 +76,29 @@ impl Digest {
         self.words([kind, record.at.as_nanos(), u64::from(record.node.0), a, b, c]);
     }
 
+    #[inline]
     fn words(&mut self, words: Words) {
-        let mut bytes = [0; 48];
-        for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+        let place = &mut self.batch[self.filled..self.filled + ENCODED];
+        for (to, word) in place.chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
-        self.0.update(&bytes);
+        self.filled += ENCODED;
+        if self.filled == BATCH {
+            self.empty();
+        }
+    }
+
+    #[cold]
+    fn empty(&mut self) {
+        self.hash.update(&self.batch[..self.filled]);
+        self.filled = 0;
     }
 
     /// The digest so far.
     pub fn value(&self) -> u128 {
-        self.0.digest128()
+        let mut hash = self.hash.clone();
+        hash.update(&self.batch[..self.filled]);
+        hash.digest128()
     }
 }
 

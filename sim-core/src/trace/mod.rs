@@ -209,9 +209,7 @@ impl Trace {
         armed_at: Instant,
     ) -> RecordId {
         let armed_by = session.map_or(RecordId::GENESIS, |s| self.last_at(s, armed_at));
-        let starver = session
-            .filter(|_| timer.waits_for_peer())
-            .and_then(|s| self.first_starver(s, armed_at));
+        let starver = session.filter(|_| timer.waits_for_peer()).and_then(|s| self.first_starver(s, armed_at));
         self.record(Record {
             at,
             node,
@@ -242,7 +240,9 @@ impl Trace {
         peer.and_then(first).or_else(|| first(session))
     }
 
-    /// Notes a hop of a packet.
+    /// Notes a hop of a packet. In line, so that a caller writes the hop where it stays, field by field: a copy of what was
+    /// just written piecemeal would wait for those writes.
+    #[inline(always)]
     pub fn hop(&mut self, hop: Hop) {
         self.digest.hop(&hop);
         if self.ring.len() < RING {
@@ -251,8 +251,15 @@ impl Trace {
             self.ring[(self.hops % RING as u64) as usize] = hop;
         }
         self.hops += 1;
+        if self.tapped {
+            self.show(&hop);
+        }
+    }
+
+    #[cold]
+    fn show(&mut self, hop: &Hop) {
         for sink in &mut self.sinks {
-            sink.hop(&hop);
+            sink.hop(hop);
         }
     }
 

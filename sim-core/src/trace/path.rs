@@ -4,8 +4,8 @@
 //! fault and explains nothing, through its first *starver* (the first lost packet that would have re-armed it) to the
 //! fault itself; so what was waited counts from the later of arming and fault.
 
-use super::record::What;
 use super::Trace;
+use super::record::What;
 use crate::id::{NodeId, RecordId};
 use crate::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@
 use core::fmt::Write as _;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -139,6 +139,8 @@ pub struct Capture<W: Write> {
     links: BTreeMap<LinkId, PcapNgWriter<W>>,
     ike: W,
     esp: W,
+    /// Rows already written: both ends of an SA know its keys.
+    known: BTreeSet<String>,
     failed: FirstError,
 }
 
@@ -151,17 +153,15 @@ impl<W: Write> Capture<W> {
     pub fn new(links: Vec<(LinkId, String, W)>, ike: W, esp: W) -> io::Result<(Self, FirstError)> {
         let open = |(id, name, writer): (LinkId, String, W)| {
             let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
-            let options = vec![
-                InterfaceDescriptionOption::IfName(Cow::Owned(name)),
-                InterfaceDescriptionOption::IfTsResol(9),
-            ];
+            let options =
+                vec![InterfaceDescriptionOption::IfName(Cow::Owned(name)), InterfaceDescriptionOption::IfTsResol(9)];
             let interface = InterfaceDescriptionBlock { linktype: DataLink::RAW, snaplen: 0, options };
             pcap.write_block(&interface.into_block()).map_err(io_error)?;
             Ok((id, pcap))
         };
         let links = links.into_iter().map(open).collect::<io::Result<_>>()?;
         let failed = FirstError::default();
-        Ok((Self { links, ike, esp, failed: Rc::clone(&failed) }, failed))
+        Ok((Self { links, ike, esp, known: BTreeSet::new(), failed: Rc::clone(&failed) }, failed))
     }
 
     fn attempt(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
@@ -196,9 +196,13 @@ impl<W: Write> Sink for Capture<W> {
     }
 
     fn keys(&mut self, _at: Instant, _node: NodeId, keys: &SessionKeys) {
+        let row = keys.row();
+        if !self.known.insert(row.clone()) {
+            return;
+        }
         self.attempt(|this| match keys {
-            SessionKeys::Ike { .. } => writeln!(this.ike, "{}", keys.row()),
-            SessionKeys::Esp { .. } => writeln!(this.esp, "{}", keys.row()),
+            SessionKeys::Ike { .. } => writeln!(this.ike, "{row}"),
+            SessionKeys::Esp { .. } => writeln!(this.esp, "{row}"),
         });
     }
 }

@@ -9,17 +9,16 @@ use std::net::Ipv4Addr;
 pub fn sum(bytes: &[u8]) -> u16 {
     // Words are added 32 bits at a time in the machine's order and turned once at the end (RFC 1071 section 2, B and C).
     // Two plain sums of halves become vector code where a chain of carries would not; 2^32 words fit before they wrap.
-    let halves = |(even, odd): (u64, u64), w: &[u8]| {
-        let word = u64::from_ne_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]);
-        (
-            u64::wrapping_add(even, word & 0xffff_ffff),
-            u64::wrapping_add(odd, word >> 32),
-        )
+    let (words, rest) = bytes.as_chunks::<8>();
+    let (half, rest) = rest.as_chunks::<4>();
+    let mut last = [0; 4];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let [half, last] = [half.first().copied().unwrap_or_default(), last].map(|w| u64::from(u32::from_ne_bytes(w)));
+    let halves = |(even, odd): (u64, u64), word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        (u64::wrapping_add(even, word & 0xffff_ffff), u64::wrapping_add(odd, word >> 32))
     };
-    let words = bytes.chunks_exact(8);
-    let mut rest = [0; 8];
-    rest[..words.remainder().len()].copy_from_slice(words.remainder());
-    let (even, odd) = words.fold(halves((0, 0), &rest), halves);
+    let (even, odd) = words.iter().fold((half, last), halves);
     fold(even.wrapping_add(odd)).to_be()
 }
 
@@ -30,7 +29,7 @@ pub fn add(a: u16, b: u16) -> u16 {
 
 /// The sum over the pseudo-header of UDP and TCP (RFC 768, RFC 9293 section 3.1).
 pub fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, length: u16) -> u16 {
-    let [src, dst] = [src, dst].map(|a| sum(&a.octets()));
+    let [src, dst] = [src, dst].map(|a| fold(u64::from(u32::from(a))));
     add(add(src, dst), add(u16::from(protocol), length))
 }
 
@@ -63,10 +62,7 @@ mod tests {
     /// RFC 1071 section 3 adds 0001 f203 f4f5 f6f7 and gets ddf2.
     #[test]
     fn the_sum_of_rfc_1071() {
-        assert_eq!(
-            sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            0xddf2
-        );
+        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
     }
 
     /// RFC 1624 section 4: checksum dd2f, a field goes from 5555 to 3285, and the result is 0000 (not ffff).

@@ -101,11 +101,7 @@ impl Trailer {
     /// at most 256.
     pub fn new(payload_len: usize, align: usize, next_header: u8) -> Self {
         let text_len = (payload_len + TRAILER_LEN).next_multiple_of(align);
-        Self {
-            payload_len,
-            pad_len: (text_len - TRAILER_LEN - payload_len) as u8,
-            next_header,
-        }
+        Self { payload_len, pad_len: (text_len - TRAILER_LEN - payload_len) as u8, next_header }
     }
 
     /// Octets of payload, padding and trailer.
@@ -132,18 +128,12 @@ impl Trailer {
         let [data @ .., pad_len, next_header] = text else {
             return Err(err("trailer", "shorter than 2 octets"));
         };
-        let payload_len = data
-            .len()
-            .checked_sub(usize::from(*pad_len))
-            .ok_or(err("Pad Length", "more than the text"))?;
+        let payload_len =
+            data.len().checked_sub(usize::from(*pad_len)).ok_or(err("Pad Length", "more than the text"))?;
         if !data[payload_len..].iter().copied().eq(1..=*pad_len) {
             return Err(err("Padding", "not 1, 2, 3, ..."));
         }
-        Ok(Self {
-            payload_len,
-            pad_len: *pad_len,
-            next_header: *next_header,
-        })
+        Ok(Self { payload_len, pad_len: *pad_len, next_header: *next_header })
     }
 }
 
@@ -173,11 +163,7 @@ impl<'a> UdpEncapsulated<'a> {
 }
 
 const fn err(field: &'static str, problem: &'static str) -> WireError {
-    WireError {
-        layer: "ESP",
-        field,
-        problem,
-    }
+    WireError { layer: "ESP", field, problem }
 }
 
 #[cfg(test)]
@@ -205,10 +191,7 @@ mod tests {
         assert_eq!((trailer.pad_len, trailer.text_len()), (13, 32));
         let mut text = [0xee; 32];
         trailer.emit(&mut text);
-        assert_eq!(
-            text[16..],
-            [0xee, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13, 4]
-        );
+        assert_eq!(text[16..], [0xee, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13, 4]);
     }
 
     #[test]

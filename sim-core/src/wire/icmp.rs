@@ -120,11 +120,7 @@ impl<T: AsRef<[u8]>> IcmpMessage<T> {
     /// If the message is shorter.
     pub fn new_checked(buffer: T) -> Result<Self, WireError> {
         if buffer.as_ref().len() < HEADER_LEN {
-            return Err(WireError {
-                layer: "ICMP",
-                field: "header",
-                problem: "shorter than 8 octets",
-            });
+            return Err(WireError { layer: "ICMP", field: "header", problem: "shorter than 8 octets" });
         }
         Ok(Self(buffer))
     }
@@ -226,11 +222,7 @@ impl<'a> Quoted<'a> {
     /// # Errors
     /// If the quotation does not even hold a header.
     pub fn parse(quotation: &'a [u8]) -> Result<Self, WireError> {
-        let err = |field, problem| WireError {
-            layer: "quoted IPv4",
-            field,
-            problem,
-        };
+        let err = |field, problem| WireError { layer: "quoted IPv4", field, problem };
         if quotation.len() < ipv4::HEADER_LEN {
             return Err(err("header", "shorter than 20 octets"));
         }
@@ -245,10 +237,7 @@ impl<'a> Quoted<'a> {
         if quotation.len() < header_len {
             return Err(err("IHL", "more octets than quoted"));
         }
-        Ok(Self {
-            header: Ipv4Header::parse(&packet),
-            payload: &quotation[header_len..],
-        })
+        Ok(Self { header: Ipv4Header::parse(&packet), payload: &quotation[header_len..] })
     }
 }
 
@@ -271,14 +260,7 @@ pub fn echo_reply(src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, data: &[u8], meta: M
     echo_packet(IcmpKind::EchoReply, src, dst, echo, data, meta)
 }
 
-fn echo_packet(
-    kind: IcmpKind,
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    echo: Echo,
-    data: &[u8],
-    meta: Meta,
-) -> Packet {
+fn echo_packet(kind: IcmpKind, src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, data: &[u8], meta: Meta) -> Packet {
     let mut packet = Packet::from_bytes(data, meta);
     let mut icmp = IcmpMessage::new_unchecked(packet.push_front(HEADER_LEN));
     icmp.set_kind(kind);
@@ -308,14 +290,8 @@ mod tests {
     /// the queries 9 and 10.
     #[test]
     fn errors_and_queries() {
-        let errors: Vec<u8> = (0..=18)
-            .filter(|&ty| IcmpKind::from_type_code(ty, 0).is_error())
-            .collect();
-        assert_eq!(
-            errors,
-            [1, 2, 3, 4, 5, 6, 7, 11, 12],
-            "1, 2, 6 and 7 are unassigned and count as errors"
-        );
+        let errors: Vec<u8> = (0..=18).filter(|&ty| IcmpKind::from_type_code(ty, 0).is_error()).collect();
+        assert_eq!(errors, [1, 2, 3, 4, 5, 6, 7, 11, 12], "1, 2, 6 and 7 are unassigned and count as errors");
     }
 
     #[test]
@@ -327,15 +303,8 @@ mod tests {
         message.fill_checksum();
         let other = Icmpv4Slice::from_slice(&bytes).unwrap();
         let expected = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1436 };
-        assert_eq!(
-            other.header().icmp_type,
-            Icmpv4Type::DestinationUnreachable(expected)
-        );
-        assert!(
-            IcmpMessage::new_checked(&bytes[..])
-                .unwrap()
-                .verify_checksum()
-        );
+        assert_eq!(other.header().icmp_type, Icmpv4Type::DestinationUnreachable(expected));
+        assert!(IcmpMessage::new_checked(&bytes[..]).unwrap().verify_checksum());
     }
 
     #[test]
@@ -343,16 +312,10 @@ mod tests {
         let short = IcmpMessage::new_checked([0; 7]).map(|_| ()).unwrap_err();
         assert_eq!(short.to_string(), "ICMP: header: shorter than 8 octets");
         let quoted = |bytes: &[u8]| Quoted::parse(bytes).unwrap_err().to_string();
-        assert_eq!(
-            quoted(&[0x45; 19]),
-            "quoted IPv4: header: shorter than 20 octets"
-        );
+        assert_eq!(quoted(&[0x45; 19]), "quoted IPv4: header: shorter than 20 octets");
         assert_eq!(quoted(&[0x60; 40]), "quoted IPv4: Version: not 4");
         assert_eq!(quoted(&[0x44; 40]), "quoted IPv4: IHL: less than 5 words");
-        assert_eq!(
-            quoted(&[0x46; 20]),
-            "quoted IPv4: IHL: more octets than quoted"
-        );
+        assert_eq!(quoted(&[0x46; 20]), "quoted IPv4: IHL: more octets than quoted");
     }
 
     proptest! {

@@ -80,11 +80,7 @@ impl<T: AsRef<[u8]>> Ipv4Packet<T> {
     /// # Errors
     /// Names the first field that does not fit. Octets behind the total length are allowed and ignored.
     pub fn new_checked(buffer: T) -> Result<Self, WireError> {
-        let err = |field, problem| WireError {
-            layer: "IPv4",
-            field,
-            problem,
-        };
+        let err = |field, problem| WireError { layer: "IPv4", field, problem };
         let b = buffer.as_ref();
         if b.len() < HEADER_LEN {
             return Err(err("header", "shorter than 20 octets"));
@@ -230,10 +226,7 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> Ipv4Packet<T> {
     /// Sets DF, MF and the fragment offset in octets (a multiple of eight).
     pub fn set_fragment(&mut self, dont_fragment: bool, more_fragments: bool, offset: usize) {
         let flags = if dont_fragment { DF } else { 0 } | if more_fragments { MF } else { 0 };
-        self.put_u16(
-            field::FLAGS_OFFSET,
-            flags | (offset / 8) as u16 & OFFSET_MASK,
-        );
+        self.put_u16(field::FLAGS_OFFSET, flags | (offset / 8) as u16 & OFFSET_MASK);
     }
 
     /// Sets the time to live.
@@ -357,11 +350,7 @@ impl Ipv4Header {
         p.set_tos(self.tos);
         p.set_total_len(total_len);
         p.set_ident(self.ident);
-        p.set_fragment(
-            self.dont_fragment,
-            self.more_fragments,
-            self.fragment_offset,
-        );
+        p.set_fragment(self.dont_fragment, self.more_fragments, self.fragment_offset);
         p.set_ttl(self.ttl);
         p.set_protocol(self.protocol);
         p.set_src(self.src);
@@ -374,8 +363,7 @@ impl Ipv4Header {
     /// # Panics
     /// If the datagram would be longer than 65,535 octets.
     pub fn push(&self, packet: &mut Packet) {
-        let total =
-            u16::try_from(packet.len() + HEADER_LEN).expect("an IPv4 datagram fits 65,535 octets");
+        let total = u16::try_from(packet.len() + HEADER_LEN).expect("an IPv4 datagram fits 65,535 octets");
         self.emit(packet.push_front(HEADER_LEN), total);
     }
 
@@ -399,27 +387,25 @@ mod tests {
 
     /// The header that the Wikipedia article "Internet checksum" works through: checksum b861.
     const KNOWN: [u8; 20] = [
-        0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0x00,
-        0x01, 0xc0, 0xa8, 0x00, 0xc7,
+        0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8,
+        0x00, 0xc7,
     ];
 
     fn headers() -> impl Strategy<Value = Ipv4Header> {
         let addresses = (any::<Ipv4Addr>(), any::<Ipv4Addr>());
         let bytes = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u16>());
         let flags = (any::<bool>(), any::<bool>(), 0..8192usize);
-        (addresses, bytes, flags).prop_map(
-            |((src, dst), (protocol, ttl, tos, ident), (df, mf, offset))| Ipv4Header {
-                src,
-                dst,
-                protocol,
-                ttl,
-                tos,
-                ident,
-                dont_fragment: df,
-                more_fragments: mf,
-                fragment_offset: offset * 8,
-            },
-        )
+        (addresses, bytes, flags).prop_map(|((src, dst), (protocol, ttl, tos, ident), (df, mf, offset))| Ipv4Header {
+            src,
+            dst,
+            protocol,
+            ttl,
+            tos,
+            ident,
+            dont_fragment: df,
+            more_fragments: mf,
+            fragment_offset: offset * 8,
+        })
     }
 
     #[test]
@@ -429,11 +415,7 @@ mod tests {
         let view = Ipv4Packet::new_checked(&bytes[..]).unwrap();
         assert!(view.verify_checksum());
         let header = Ipv4Header::parse(&view);
-        let expected = Ipv4Header::new(
-            [192, 168, 0, 1].into(),
-            [192, 168, 0, 199].into(),
-            protocol::UDP,
-        );
+        let expected = Ipv4Header::new([192, 168, 0, 1].into(), [192, 168, 0, 199].into(), protocol::UDP);
         assert_eq!(header, expected.dont_fragment());
         let mut emitted = [0xff; 20];
         header.emit(&mut emitted, 0x73);
@@ -446,33 +428,18 @@ mod tests {
             let mut bytes = KNOWN.to_vec();
             bytes.resize(0x73, 0);
             change(&mut bytes);
-            Ipv4Packet::new_checked(bytes)
-                .map(|_| ())
-                .unwrap_err()
-                .to_string()
+            Ipv4Packet::new_checked(bytes).map(|_| ()).unwrap_err().to_string()
         };
-        assert_eq!(
-            field_of(|b| b.truncate(19)),
-            "IPv4: header: shorter than 20 octets"
-        );
+        assert_eq!(field_of(|b| b.truncate(19)), "IPv4: header: shorter than 20 octets");
         assert_eq!(field_of(|b| b[0] = 0x65), "IPv4: Version: not 4");
         assert_eq!(field_of(|b| b[0] = 0x44), "IPv4: IHL: less than 5 words");
-        assert_eq!(
-            field_of(|b| b[3] = 19),
-            "IPv4: Total Length: less than the header"
-        );
-        assert_eq!(
-            field_of(|b| b.truncate(0x72)),
-            "IPv4: Total Length: more octets than arrived"
-        );
+        assert_eq!(field_of(|b| b[3] = 19), "IPv4: Total Length: less than the header");
+        assert_eq!(field_of(|b| b.truncate(0x72)), "IPv4: Total Length: more octets than arrived");
     }
 
     #[test]
     fn the_last_hop_is_not_taken() {
-        let header = Ipv4Header {
-            ttl: 3,
-            ..Ipv4Header::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 6)
-        };
+        let header = Ipv4Header { ttl: 3, ..Ipv4Header::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 6) };
         let mut packet = header.packet(b"x", Meta::default());
         let mut view = Ipv4Packet::new_checked(packet.bytes_mut()).unwrap();
         assert!(view.decrement_ttl() && view.decrement_ttl());

@@ -39,11 +39,7 @@ impl<T: AsRef<[u8]>> UdpDatagram<T> {
     /// # Errors
     /// Names the first field that does not fit.
     pub fn new_checked(buffer: T) -> Result<Self, WireError> {
-        let err = |field, problem| WireError {
-            layer: "UDP",
-            field,
-            problem,
-        };
+        let err = |field, problem| WireError { layer: "UDP", field, problem };
         let b = buffer.as_ref();
         if b.len() < HEADER_LEN {
             return Err(err("header", "shorter than 8 octets"));
@@ -95,10 +91,7 @@ impl<T: AsRef<[u8]>> UdpDatagram<T> {
 
     fn sum(&self, src: Ipv4Addr, dst: Ipv4Addr) -> u16 {
         let pseudo = checksum::pseudo_header(src, dst, protocol::UDP, self.length());
-        checksum::add(
-            pseudo,
-            checksum::sum(&self.0.as_ref()[..usize::from(self.length())]),
-        )
+        checksum::add(pseudo, checksum::sum(&self.0.as_ref()[..usize::from(self.length())]))
     }
 }
 
@@ -166,14 +159,8 @@ pub enum UdpChecksum {
 ///
 /// # Panics
 /// If the datagram would be longer than 65,535 octets.
-pub fn push(
-    packet: &mut Packet,
-    from: (Ipv4Addr, u16),
-    to: (Ipv4Addr, u16),
-    checksum: UdpChecksum,
-) {
-    let length =
-        u16::try_from(packet.len() + HEADER_LEN).expect("a UDP datagram fits 65,535 octets");
+pub fn push(packet: &mut Packet, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), checksum: UdpChecksum) {
+    let length = u16::try_from(packet.len() + HEADER_LEN).expect("a UDP datagram fits 65,535 octets");
     let mut udp = UdpDatagram::new_unchecked(packet.push_front(HEADER_LEN));
     udp.set_src_port(from.1);
     udp.set_dst_port(to.1);
@@ -204,21 +191,10 @@ mod tests {
 
     #[test]
     fn errors_name_the_field() {
-        let error = |bytes: &[u8]| {
-            UdpDatagram::new_checked(bytes)
-                .map(|_| ())
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |bytes: &[u8]| UdpDatagram::new_checked(bytes).map(|_| ()).unwrap_err().to_string();
         assert_eq!(error(&[0; 7]), "UDP: header: shorter than 8 octets");
-        assert_eq!(
-            error(&[0, 1, 0, 2, 0, 7, 0, 0]),
-            "UDP: Length: less than 8 octets"
-        );
-        assert_eq!(
-            error(&[0, 1, 0, 2, 0, 9, 0, 0]),
-            "UDP: Length: more octets than arrived"
-        );
+        assert_eq!(error(&[0, 1, 0, 2, 0, 7, 0, 0]), "UDP: Length: less than 8 octets");
+        assert_eq!(error(&[0, 1, 0, 2, 0, 9, 0, 0]), "UDP: Length: more octets than arrived");
     }
 
     /// RFC 768: no checksum is sent as zero, and a computed zero as all ones. The sum over addresses, protocol, length

@@ -133,7 +133,7 @@ impl World {
 
     /// Recomputes a link from its configuration and the faults active now, the later ones winning.
     fn settle_link(&mut self, link: LinkId, by: RecordId) {
-        let mut config = self.links[link.index()].base;
+        let mut config = *self.links[link.index()].base;
         let mut blackhole = [false; 2];
         let mut up = true;
         for action in self.active_actions() {

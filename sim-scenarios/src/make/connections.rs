@@ -10,8 +10,8 @@ use sim_core::time::Duration;
 use crate::leaf::Name;
 use crate::place::At;
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, Node, NodeKind, Plan, Routing, StartupAction, Tunnel,
-    TunnelId, VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, Node, NodeKind, Plan, Routing, StartupAction, Tunnel, TunnelId,
+    VpnEndpoint,
 };
 use crate::schema;
 
@@ -37,27 +37,14 @@ const STATIC_ROUTES: usize = 100;
 /// All connections, and the nodes of their endpoints.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     let mut inside: Vec<(NodeId, Ipv4Net)> = Vec::new();
-    for (id, (name, (at, schema))) in names
-        .connections
-        .iter()
-        .zip(&scenario.connections.0)
-        .enumerate()
-    {
+    for (id, (name, (at, schema))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
         let schema::Connection::Vpn(schema) = schema;
         let parties = parties(schema, names, plan, j);
         let (routing, bgp) = routing(&schema.routing, &parties, j);
         match schema.tunnels.0.len() {
             1 | 2 => {}
-            0 => j.wrong(
-                at.place,
-                "a VPN connection has one or two tunnels, this has none",
-                None,
-            ),
-            n => j.wrong(
-                at.place,
-                format!("a VPN connection has one or two tunnels, not {n}"),
-                None,
-            ),
+            0 => j.wrong(at.place, "a VPN connection has one or two tunnels, this has none", None),
+            n => j.wrong(at.place, format!("a VPN connection has one or two tunnels, not {n}"), None),
         }
         let mut connection = Connection {
             name: name.clone(),
@@ -68,31 +55,13 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             tunnels: Vec::new(),
         };
         for (number, (_, schema)) in schema.tunnels.0.iter().enumerate() {
-            let tunnel_id = TunnelId {
-                connection: id,
-                tunnel: number,
-            };
-            let position = names
-                .tunnel_ids
-                .iter()
-                .position(|other| *other == tunnel_id)
-                .unwrap_or(0);
+            let tunnel_id = TunnelId { connection: id, tunnel: number };
+            let position = names.tunnel_ids.iter().position(|other| *other == tunnel_id).unwrap_or(0);
             let tunnel_name = &names.tunnels[position];
             let endpoint = names.endpoint(position);
-            let tunnel = tunnel(
-                schema,
-                tunnel_name,
-                endpoint,
-                &parties,
-                bgp.as_ref(),
-                plan.seed,
-                j,
-            );
+            let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), plan.seed, j);
             if inside.contains(&(parties.gateway, tunnel.inside)) {
-                let message = format!(
-                    "{} is already the inside CIDR of another tunnel of this gateway",
-                    tunnel.inside
-                );
+                let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
                 j.wrong(schema.inside_cidr.place, message, None);
             }
             inside.push((parties.gateway, tunnel.inside));
@@ -125,20 +94,14 @@ struct Parties {
 
 fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> Parties {
     let mut of_kind = |at: &At<Name>, what: &str, is: fn(&NodeKind) -> bool| {
-        let all = plan
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| is(&node.kind));
+        let all = plan.nodes.iter().enumerate().filter(|(_, node)| is(&node.kind));
         let (ids, names): (Vec<_>, Vec<_>) = all.map(|(i, node)| (i, node.name.clone())).unzip();
         j.find(at, what, &names).map(|i| ids[i])
     };
-    let customer = of_kind(&schema.customer_gateway, "customer gateway", |kind| {
-        matches!(kind, NodeKind::CustomerGateway(_))
-    });
-    let aws = of_kind(&schema.gateway, "virtual private gateway", |kind| {
-        matches!(kind, NodeKind::VirtualPrivateGateway(_))
-    });
+    let customer =
+        of_kind(&schema.customer_gateway, "customer gateway", |kind| matches!(kind, NodeKind::CustomerGateway(_)));
+    let aws =
+        of_kind(&schema.gateway, "virtual private gateway", |kind| matches!(kind, NodeKind::VirtualPrivateGateway(_)));
     let mut parties = Parties {
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
         customer_interface: 0,
@@ -154,10 +117,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
         && gateway.asn == parties.aws_asn
     {
-        let message = format!(
-            "both ends have ASN {}: AWS wants the customer gateway's to differ",
-            gateway.asn
-        );
+        let message = format!("both ends have ASN {}: AWS wants the customer gateway's to differ", gateway.asn);
         j.wrong(schema.customer_gateway.place, message, None);
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
@@ -181,22 +141,13 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
 }
 
 /// How AWS learns routes, and the BGP of both ends if by BGP.
-fn routing(
-    schema: &schema::Routing,
-    parties: &Parties,
-    j: &mut Judge,
-) -> (Routing, Option<(BgpEnd, BgpEnd)>) {
+fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routing, Option<(BgpEnd, BgpEnd)>) {
     match schema {
         schema::Routing::Static(schema) => {
-            let prefixes: Vec<_> = schema
-                .prefixes
-                .iter()
-                .filter_map(|at| j.lawful(at, whole))
-                .collect();
+            let prefixes: Vec<_> = schema.prefixes.iter().filter_map(|at| j.lawful(at, whole)).collect();
             if let Some(extra) = schema.prefixes.get(STATIC_ROUTES) {
-                let message = format!(
-                    "a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes"
-                );
+                let message =
+                    format!("a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes");
                 j.wrong(extra.place, message, None);
             }
             (Routing::Static(prefixes), None)
@@ -216,17 +167,11 @@ fn bgp(schema: &schema::BgpTimers, asn: u32, j: &mut Judge) -> BgpEnd {
             return Err("a hold time is whole seconds (RFC 4271 section 4.2)".into());
         }
         let (low, high) = (Duration::from_secs(3), Duration::from_secs(65_535));
-        if hold.is_zero() {
-            Ok(())
-        } else {
-            between(*hold, low, high, "a hold time other than 0s")
-        }
+        if hold.is_zero() { Ok(()) } else { between(*hold, low, high, "a hold time other than 0s") }
     });
     let keepalive = j.lawful_or(&schema.keepalive, hold_time / 3, |keepalive| {
         if !hold_time.is_zero() && *keepalive >= hold_time {
-            Err(format!(
-                "keepalives every {keepalive} come too late for a hold time of {hold_time}"
-            ))
+            Err(format!("keepalives every {keepalive} come too late for a hold time of {hold_time}"))
         } else if *keepalive < second {
             Err("keepalives come at most once a second (RFC 4271 section 4.4)".into())
         } else {
@@ -263,9 +208,7 @@ fn tunnel(
     seed: u64,
     j: &mut Judge,
 ) -> Tunnel {
-    let inside = j
-        .lawful(&schema.inside_cidr, inside_rules)
-        .unwrap_or_default();
+    let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
     let first = u32::from(inside.network());
     let aws = aws_end(schema, name, seed, j);
     let customer = customer_end(&schema.customer, &aws, j);
@@ -295,37 +238,19 @@ fn inside_rules(net: &Ipv4Net) -> Verdict {
     whole(net)?;
     let link_local = net.network().octets()[..2] == [169, 254];
     if net.prefix_len() != 30 || !link_local {
-        Err(format!(
-            "an inside CIDR is a /30 of 169.254.0.0/16, not {net}"
-        ))
+        Err(format!("an inside CIDR is a /30 of 169.254.0.0/16, not {net}"))
     } else if RESERVED_INSIDE.contains(&net.to_string().as_str()) {
-        Err(format!(
-            "AWS reserves {net}: also reserved are {}",
-            RESERVED_INSIDE.join(", ")
-        ))
+        Err(format!("AWS reserves {net}: also reserved are {}", RESERVED_INSIDE.join(", ")))
     } else {
         Ok(())
     }
 }
 
 /// The customer gateway's policy on this tunnel.
-fn policy(
-    schema: &schema::CustomerEnd,
-    bgp: Option<&(BgpEnd, BgpEnd)>,
-    j: &mut Judge,
-) -> Option<(BgpEnd, BgpEnd)> {
+fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut Judge) -> Option<(BgpEnd, BgpEnd)> {
     let prepend = j.number(&schema.prepend, 0, 0, 200, "prepending");
-    let med: Option<u32> = schema
-        .med
-        .is_some()
-        .then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
-    let local_preference = j.number(
-        &schema.local_preference,
-        100,
-        0,
-        u64::from(u32::MAX),
-        "a local preference",
-    );
+    let med: Option<u32> = schema.med.is_some().then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
+    let local_preference = j.number(&schema.local_preference, 100, 0, u64::from(u32::MAX), "a local preference");
     let places = [
         schema.prepend.as_ref().map(|at| at.place),
         schema.med.as_ref().map(|at| at.place),
@@ -333,23 +258,11 @@ fn policy(
     ];
     let Some((aws, customer)) = bgp else {
         for place in places.into_iter().flatten() {
-            j.wrong(
-                place,
-                "this is BGP policy, but the connection's routing is static",
-                None,
-            );
+            j.wrong(place, "this is BGP policy, but the connection's routing is static", None);
         }
         return None;
     };
-    Some((
-        aws.clone(),
-        BgpEnd {
-            prepend,
-            med,
-            local_preference,
-            ..customer.clone()
-        },
-    ))
+    Some((aws.clone(), BgpEnd { prepend, med, local_preference, ..customer.clone() }))
 }
 
 /// What is assumed about AWS's end of a connection's tunnels.
@@ -403,24 +316,9 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
         );
         if let Some((aws, _)) = &tunnel.bgp {
             let why = "AWS documents hold time 30 s on VPN tunnels, and the keepalive interval only for TGW Connect; the rest is RFC 4271 section 10";
-            assume(
-                Assumed::BgpTimers,
-                "routing.aws.keepalive",
-                aws.keepalive.to_string(),
-                why,
-            );
-            assume(
-                Assumed::BgpTimers,
-                "routing.aws.connect_retry",
-                aws.connect_retry.to_string(),
-                why,
-            );
-            assume(
-                Assumed::BgpTimers,
-                "routing.aws.idle_hold",
-                aws.idle_hold.to_string(),
-                why,
-            );
+            assume(Assumed::BgpTimers, "routing.aws.keepalive", aws.keepalive.to_string(), why);
+            assume(Assumed::BgpTimers, "routing.aws.connect_retry", aws.connect_retry.to_string(), why);
+            assume(Assumed::BgpTimers, "routing.aws.idle_hold", aws.idle_hold.to_string(), why);
         }
     }
     all

@@ -16,60 +16,32 @@ use super::judge::{Judge, between, positive};
 /// strongSwan's series: 4 s, growing by 1.8, five repetitions, 165 s in all.
 const RETRANSMISSION_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_582];
 
-const ENCRYPTION: [Encryption; 4] = [
-    Encryption::Aes128,
-    Encryption::Aes256,
-    Encryption::Aes128Gcm16,
-    Encryption::Aes256Gcm16,
-];
-const INTEGRITY: [Integrity; 4] = [
-    Integrity::Sha1,
-    Integrity::Sha2_256,
-    Integrity::Sha2_384,
-    Integrity::Sha2_512,
-];
+const ENCRYPTION: [Encryption; 4] =
+    [Encryption::Aes128, Encryption::Aes256, Encryption::Aes128Gcm16, Encryption::Aes256Gcm16];
+const INTEGRITY: [Integrity; 4] = [Integrity::Sha1, Integrity::Sha2_256, Integrity::Sha2_384, Integrity::Sha2_512];
 const PHASE1_DH_GROUPS: [u16; 12] = [2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 const PHASE2_DH_GROUPS: [u16; 13] = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 
 /// AWS's end, by AWS's rules.
 pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Judge) -> IkeEnd {
     let s = Duration::from_secs;
-    let mut phase1 = phase(
-        &schema.phase1,
-        &whole_phase(&PHASE1_DH_GROUPS, s(28_800)),
-        &PHASE1_DH_GROUPS,
-        1,
-        j,
-    );
-    let mut phase2 = phase(
-        &schema.phase2,
-        &whole_phase(&PHASE2_DH_GROUPS, s(3_600)),
-        &PHASE2_DH_GROUPS,
-        2,
-        j,
-    );
-    phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, s(28_800), |t| {
-        between(*t, s(900), s(28_800), "AWS's phase 1 lifetime")
-    });
+    let mut phase1 = phase(&schema.phase1, &whole_phase(&PHASE1_DH_GROUPS, s(28_800)), &PHASE1_DH_GROUPS, 1, j);
+    let mut phase2 = phase(&schema.phase2, &whole_phase(&PHASE2_DH_GROUPS, s(3_600)), &PHASE2_DH_GROUPS, 2, j);
+    phase1.lifetime =
+        j.lawful_or(&schema.phase1.lifetime, s(28_800), |t| between(*t, s(900), s(28_800), "AWS's phase 1 lifetime"));
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, s(3_600), |t| {
         between(*t, s(900), s(3_600), "AWS's phase 2 lifetime")?;
         if *t < phase1.lifetime {
             Ok(())
         } else {
-            Err(format!(
-                "the phase 2 lifetime must be less than that of phase 1, {}",
-                phase1.lifetime
-            ))
+            Err(format!("the phase 2 lifetime must be less than that of phase 1, {}", phase1.lifetime))
         }
     });
     if phase2.lifetime >= phase1.lifetime
         && schema.phase2.lifetime.is_none()
         && let Some(at) = &schema.phase1.lifetime
     {
-        let message = format!(
-            "the phase 1 lifetime must be more than that of phase 2, {}",
-            phase2.lifetime
-        );
+        let message = format!("the phase 1 lifetime must be more than that of phase 2, {}", phase2.lifetime);
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
@@ -79,31 +51,20 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
             None => drawn_psk(seed, name),
         },
         rekey_margin: j.lawful_or(&schema.rekey_margin, s(270), |t| {
-            between(
-                *t,
-                s(60),
-                half,
-                "AWS's rekey margin (at most half of the phase 2 lifetime)",
-            )
+            between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
         }),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, 100, j),
         replay_window: j.number(&schema.replay_window, 1024, 64, 2048, "AWS's replay window"),
         dpd: Dpd {
             delay: j.lawful_or(&schema.dpd_delay, s(10), |t| positive(*t, "the DPD delay")),
             timeout: Some(j.lawful_or(&schema.dpd_timeout, s(40), |t| {
-                if *t < s(30) {
-                    Err(format!("AWS's DPD timeout is 30s or more, not {t}"))
-                } else {
-                    Ok(())
-                }
+                if *t < s(30) { Err(format!("AWS's DPD timeout is 30s or more, not {t}")) } else { Ok(()) }
             })),
             action: j.or(&schema.dpd_timeout_action, DpdTimeoutAction::Clear),
         },
         startup: j.or(&schema.startup_action, StartupAction::Add),
         retransmission: retransmission(&schema.retransmission, j),
-        half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| {
-            positive(*t, "the half-open timeout")
-        }),
+        half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
         phase1,
         phase2,
@@ -111,29 +72,18 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
 }
 
 fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
-    j.lawful_or(at, Duration::from_secs(10), |t| {
-        positive(*t, "the wait before a new attempt")
-    })
+    j.lawful_or(at, Duration::from_secs(10), |t| positive(*t, "the wait before a new attempt"))
 }
 
 /// The customer gateway's end: as AWS's, but that it begins and begins again, and that its own maker set its ranges.
 pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> IkeEnd {
     let mut phase1 = phase(&schema.phase1, &aws.phase1, &PHASE1_DH_GROUPS, 1, j);
     let mut phase2 = phase(&schema.phase2, &aws.phase2, &PHASE2_DH_GROUPS, 2, j);
-    let lifetime = |t: &Duration| {
-        between(
-            *t,
-            Duration::from_secs(60),
-            Duration::from_secs(86_400 * 7),
-            "a lifetime",
-        )
-    };
+    let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
     phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, aws.phase1.lifetime, lifetime);
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
     let shortest = phase1.lifetime.min(phase2.lifetime);
-    let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| {
-        positive(*t, "the DPD delay")
-    });
+    let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| positive(*t, "the DPD delay"));
     let timeout = j.lawful_or(&schema.dpd_timeout, aws.dpd.timeout.unwrap_or_default(), |t| {
         if t.is_zero() || *t > delay {
             Ok(())
@@ -142,30 +92,12 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         }
     });
     IkeEnd {
-        psk: schema
-            .pre_shared_key
-            .as_ref()
-            .map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
-        rekey_margin: j.lawful_or(
-            &schema.rekey_margin,
-            aws.rekey_margin.min(shortest / 2),
-            |t| {
-                between(
-                    *t,
-                    Duration::from_secs(1),
-                    shortest / 2,
-                    "the rekey margin (at most half of the shorter lifetime)",
-                )
-            },
-        ),
+        psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
+        rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
+            between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
+        }),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, aws.rekey_fuzz_percent, j),
-        replay_window: j.number(
-            &schema.replay_window,
-            aws.replay_window,
-            32,
-            4096,
-            "a replay window",
-        ),
+        replay_window: j.number(&schema.replay_window, aws.replay_window, 32, 4096, "a replay window"),
         dpd: Dpd {
             delay,
             timeout: (!timeout.is_zero()).then_some(timeout),
@@ -173,9 +105,8 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         },
         startup: j.or(&schema.startup_action, StartupAction::Start),
         retransmission: retransmission(&schema.retransmission, j),
-        half_open_timeout: j.lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| {
-            positive(*t, "the half-open timeout")
-        }),
+        half_open_timeout: j
+            .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
         phase1,
         phase2,
@@ -183,85 +114,49 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
 }
 
 fn whole_phase(dh_groups: &[u16], lifetime: Duration) -> Phase {
-    Phase {
-        encryption: ENCRYPTION.to_vec(),
-        integrity: INTEGRITY.to_vec(),
-        dh_groups: dh_groups.to_vec(),
-        lifetime,
-    }
+    Phase { encryption: ENCRYPTION.to_vec(), integrity: INTEGRITY.to_vec(), dh_groups: dh_groups.to_vec(), lifetime }
 }
 
 /// What a phase allows; its lifetime is judged by the caller.
-fn phase(
-    schema: &schema::Phase,
-    default: &Phase,
-    groups: &[u16],
-    number: u8,
-    j: &mut Judge,
-) -> Phase {
+fn phase(schema: &schema::Phase, default: &Phase, groups: &[u16], number: u8, j: &mut Judge) -> Phase {
     let group_rule = |n: &u64| match u16::try_from(*n) {
         Ok(n) if groups.contains(&n) => Ok(()),
         Ok(5) => Err("group 5 is for phase 2 only".into()),
         Ok(_) | Err(_) => Err(format!(
             "AWS's phase {number} has no Diffie-Hellman group {n}: it has {}",
-            groups
-                .iter()
-                .map(u16::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
+            groups.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
         )),
     };
-    let dh_groups = schema
-        .dh_groups
-        .as_ref()
-        .map(|list| j.items(list, group_rule));
+    let dh_groups = schema.dh_groups.as_ref().map(|list| j.items(list, group_rule));
     Phase {
         encryption: words(&schema.encryption, &default.encryption, j),
         integrity: words(&schema.integrity, &default.integrity, j),
         dh_groups: dh_groups.map_or_else(
             || default.dh_groups.clone(),
-            |groups| {
-                groups
-                    .iter()
-                    .filter_map(|n| u16::try_from(*n).ok())
-                    .collect()
-            },
+            |groups| groups.iter().filter_map(|n| u16::try_from(*n).ok()).collect(),
         ),
         lifetime: default.lifetime,
     }
 }
 
 fn words<T: Leaf + Clone>(list: &Option<List<T>>, default: &[T], j: &mut Judge) -> Vec<T> {
-    list.as_ref()
-        .map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
+    list.as_ref().map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {
     const ONE_PERCENT: u64 = 10_000_000;
-    let Percent(share) = j.lawful_or(
-        at,
-        Percent(u64::from(default) * ONE_PERCENT),
-        |Percent(share)| {
-            if share % ONE_PERCENT == 0 {
-                Ok(())
-            } else {
-                Err("the rekey fuzz is a whole percentage".into())
-            }
-        },
-    );
+    let Percent(share) = j.lawful_or(at, Percent(u64::from(default) * ONE_PERCENT), |Percent(share)| {
+        if share % ONE_PERCENT == 0 { Ok(()) } else { Err("the rekey fuzz is a whole percentage".into()) }
+    });
     (share / ONE_PERCENT) as u32
 }
 
 fn strongswan() -> Vec<Duration> {
-    RETRANSMISSION_MS
-        .iter()
-        .map(|ms| Duration::from_millis(*ms))
-        .collect()
+    RETRANSMISSION_MS.iter().map(|ms| Duration::from_millis(*ms)).collect()
 }
 
 fn retransmission(list: &Option<List<Duration>>, j: &mut Judge) -> Vec<Duration> {
-    list.as_ref()
-        .map_or_else(strongswan, |list| j.items(list, |t| positive(*t, "a wait")))
+    list.as_ref().map_or_else(strongswan, |list| j.items(list, |t| positive(*t, "a wait")))
 }
 
 /// The key itself, wherever it is kept.
@@ -271,18 +166,11 @@ fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
         None => return unknown(),
         Some(PskSource::Inline(psk)) => return psk,
         Some(PskSource::File(path)) => (format!("file `{path}`"), j.secrets.file(&path)),
-        Some(PskSource::Environment(name)) => (
-            format!("environment variable `{name}`"),
-            j.secrets.environment(&name),
-        ),
+        Some(PskSource::Environment(name)) => (format!("environment variable `{name}`"), j.secrets.environment(&name)),
     };
     let psk = content.and_then(|text| Psk::new(text.trim_end_matches(['\r', '\n'])));
     psk.unwrap_or_else(|why| {
-        j.wrong(
-            at.place,
-            format!("no pre-shared key in {kept}: {why}"),
-            None,
-        );
+        j.wrong(at.place, format!("no pre-shared key in {kept}: {why}"), None);
         unknown()
     })
 }
@@ -290,14 +178,8 @@ fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
 /// 32 letters and digits, as AWS makes them when none is given.
 fn drawn_psk(seed: u64, tunnel: &str) -> Psk {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut rng = Rng::stream(
-        seed,
-        &format!("pre-shared key of {tunnel}"),
-        Purpose::IkeSecrets,
-    );
+    let mut rng = Rng::stream(seed, &format!("pre-shared key of {tunnel}"), Purpose::IkeSecrets);
     // The first is a letter: a key does not start with 0.
-    let key: String = (0..32)
-        .map(|i| char::from(ALPHABET[rng.below(if i == 0 { 52 } else { 62 }) as usize]))
-        .collect();
+    let key: String = (0..32).map(|i| char::from(ALPHABET[rng.below(if i == 0 { 52 } else { 62 }) as usize])).collect();
     Psk::drawn(key)
 }

@@ -6,9 +6,7 @@ use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Name, Percent};
 use crate::place::At;
-use crate::plan::{
-    Cause, Control, Detector, Expectation, ExpectationKind, Judged, Plan, SessionKind, SessionRef,
-};
+use crate::plan::{Cause, Control, Detector, Expectation, ExpectationKind, Judged, Plan, SessionKind, SessionRef};
 use crate::schema;
 
 use super::Names;
@@ -20,20 +18,14 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     for (name, (_, schema)) in names.expectations.iter().zip(&scenario.expect.0) {
         let mut maker = Maker { names, plan, j };
         let (kind, text) = maker.expectation(schema);
-        plan.expectations.push(Expectation {
-            name: name.clone(),
-            text,
-            kind,
-        });
+        plan.expectations.push(Expectation { name: name.clone(), text, kind });
     }
     for control in &scenario.control {
         let change: Vec<String> = control.change.iter().filter_map(|at| j.read(at)).collect();
         if control.change.is_empty() {
             j.wrong(control.fails.place, "this control changes nothing", None);
         }
-        let fails = j
-            .find(&control.fails, "expectation", &names.expectations)
-            .unwrap_or(0);
+        let fails = j.find(&control.fails, "expectation", &names.expectations).unwrap_or(0);
         plan.controls.push(Control { change, fails });
     }
 }
@@ -68,155 +60,68 @@ impl Maker<'_, '_> {
         let min = self.j.need(&it.min, Duration::ZERO);
         let max = self.at_least(&it.max, min);
         let because = it.fault.as_ref().and_then(|at| at.value.as_ref().ok());
-        let because =
-            because.map_or_else(String::new, |Name(fault)| format!(" because of {fault}"));
-        let text = format!(
-            "{name} is dark for {min} to {max}, {}{because}",
-            way(direction)
-        );
-        (
-            ExpectationKind::OutageBetween {
-                probe,
-                direction,
-                fault,
-                min,
-                max,
-            },
-            text,
-        )
+        let because = because.map_or_else(String::new, |Name(fault)| format!(" because of {fault}"));
+        let text = format!("{name} is dark for {min} to {max}, {}{because}", way(direction));
+        (ExpectationKind::OutageBetween { probe, direction, fault, min, max }, text)
     }
 
     fn no_outage(&mut self, it: &schema::NoOutage) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
         let direction = self.j.or(&it.direction, Judged::RoundTrip);
-        let from = self
-            .j
-            .lawful_or(&it.from, Duration::ZERO, |t| before_end(*t, self.plan));
+        let from = self.j.lawful_or(&it.from, Duration::ZERO, |t| before_end(*t, self.plan));
         let until = self.j.lawful_or(&it.until, self.plan.duration, |until| {
             before_end(*until, self.plan)?;
-            if *until > from {
-                Ok(())
-            } else {
-                Err(format!("this is not after {from}"))
-            }
+            if *until > from { Ok(()) } else { Err(format!("this is not after {from}")) }
         });
-        let text = format!(
-            "{name} has no outage from {from} to {until}, {}",
-            way(direction)
-        );
-        (
-            ExpectationKind::NoOutage {
-                probe,
-                direction,
-                from: moment(from),
-                until: moment(until),
-            },
-            text,
-        )
+        let text = format!("{name} has no outage from {from} to {until}, {}", way(direction));
+        (ExpectationKind::NoOutage { probe, direction, from: moment(from), until: moment(until) }, text)
     }
 
     fn detected_by(&mut self, it: &schema::DetectedBy) -> (ExpectationKind, String) {
         let fault = self.fault(&it.fault);
         let node = it.node.as_ref().and_then(|at| self.node(at));
         let detector = self.j.read(&it.detector);
-        let within = it
-            .within
-            .as_ref()
-            .and_then(|at| self.j.lawful(at, |t| positive(*t, "this time")));
+        let within = it.within.as_ref().and_then(|at| self.j.lawful(at, |t| positive(*t, "this time")));
         let code = match detector {
             Some(Detector::Timer(timer)) => timer.code(),
             Some(Detector::Reason(reason)) => reason.code(),
             None => "",
         };
-        let place = node
-            .as_ref()
-            .map_or_else(String::new, |(_, name)| format!(" at {name}"));
+        let place = node.as_ref().map_or_else(String::new, |(_, name)| format!(" at {name}"));
         let time = within.map_or_else(String::new, |within| format!(" within {within}"));
-        let text = format!(
-            "{} is first noticed by {code}{place}{time}",
-            named(&it.fault)
-        );
+        let text = format!("{} is first noticed by {code}{place}{time}", named(&it.fault));
         let detector = detector.unwrap_or(Detector::Reason(sim_core::reason::Reason::Configured));
-        (
-            ExpectationKind::DetectedBy {
-                fault,
-                node: node.map(|(id, _)| id),
-                detector,
-                within,
-            },
-            text,
-        )
+        (ExpectationKind::DetectedBy { fault, node: node.map(|(id, _)| id), detector, within }, text)
     }
 
     fn drops_between(&mut self, it: &schema::DropsBetween) -> (ExpectationKind, String) {
-        let reason = self
-            .j
-            .read(&it.reason)
-            .unwrap_or(sim_core::reason::DropReason::Loss);
+        let reason = self.j.read(&it.reason).unwrap_or(sim_core::reason::DropReason::Loss);
         let node = it.node.as_ref().and_then(|at| self.node(at));
         let on = it.link.as_ref().map(|at| link(at, self.names, self.j));
         let min = self.j.or(&it.min, 0);
         let max = self.j.lawful_or(&it.max, u64::MAX, |max| {
-            if *max >= min {
-                Ok(())
-            } else {
-                Err(format!("the most is less than the fewest, {min}"))
-            }
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
         });
         if it.min.is_none() && it.max.is_none() {
-            self.j.wrong(
-                it.reason.place,
-                "this always holds: give `min`, `max` or both",
-                None,
-            );
+            self.j.wrong(it.reason.place, "this always holds: give `min`, `max` or both", None);
         }
-        let at = node
-            .as_ref()
-            .map_or_else(String::new, |(_, name)| format!(" at {name}"));
-        let along = it
-            .link
-            .as_ref()
-            .map_or_else(String::new, |at| format!(" on {}", named(at)));
-        let most = if max == u64::MAX {
-            "any number of".to_owned()
-        } else {
-            max.to_string()
-        };
+        let at = node.as_ref().map_or_else(String::new, |(_, name)| format!(" at {name}"));
+        let along = it.link.as_ref().map_or_else(String::new, |at| format!(" on {}", named(at)));
+        let most = if max == u64::MAX { "any number of".to_owned() } else { max.to_string() };
         let text = format!("{min} to {most} packets are dropped{at}{along} for {reason}");
-        (
-            ExpectationKind::DropsBetween {
-                reason,
-                node: node.map(|(id, _)| id),
-                link: on,
-                min,
-                max,
-            },
-            text,
-        )
+        (ExpectationKind::DropsBetween { reason, node: node.map(|(id, _)| id), link: on, min, max }, text)
     }
 
     fn established_within(&mut self, it: &schema::EstablishedWithin) -> (ExpectationKind, String) {
         let session = self.session(&it.session);
-        let after = self
-            .j
-            .lawful_or(&it.after, Duration::ZERO, |t| before_end(*t, self.plan));
+        let after = self.j.lawful_or(&it.after, Duration::ZERO, |t| before_end(*t, self.plan));
         let within = self.j.lawful(&it.within, |within| {
             positive(*within, "this time")?;
             before_end(after + *within, self.plan)
         });
         let within = within.unwrap_or_default();
-        let text = format!(
-            "{} is established within {within} after {after}",
-            named(&it.session)
-        );
-        (
-            ExpectationKind::EstablishedWithin {
-                session,
-                after: moment(after),
-                within,
-            },
-            text,
-        )
+        let text = format!("{} is established within {within} after {after}", named(&it.session));
+        (ExpectationKind::EstablishedWithin { session, after: moment(after), within }, text)
     }
 
     fn suite_at_least(&mut self, it: &schema::SuiteAtLeast) -> (ExpectationKind, String) {
@@ -230,64 +135,27 @@ impl Maker<'_, '_> {
                 Err(format!("AWS has no Diffie-Hellman group {group}"))
             }
         });
-        let dh_group = dh_group
-            .and_then(|group| u16::try_from(group).ok())
-            .unwrap_or(2);
-        let text = format!(
-            "{} negotiates at least {encryption}, {integrity} and group {dh_group}",
-            named(&it.tunnel)
-        );
-        (
-            ExpectationKind::SuiteAtLeast {
-                tunnel,
-                encryption,
-                integrity,
-                dh_group,
-            },
-            text,
-        )
+        let dh_group = dh_group.and_then(|group| u16::try_from(group).ok()).unwrap_or(2);
+        let text = format!("{} negotiates at least {encryption}, {integrity} and group {dh_group}", named(&it.tunnel));
+        (ExpectationKind::SuiteAtLeast { tunnel, encryption, integrity, dh_group }, text)
     }
 
     fn route(&mut self, it: &schema::Route, present: bool) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
         let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
         let via = it.via.as_ref().map(|at| tunnel(at, self.names, self.j));
-        let at = self
-            .j
-            .lawful(&it.at, |t| before_end(*t, self.plan))
-            .unwrap_or_default();
-        let through = it
-            .via
-            .as_ref()
-            .map_or_else(String::new, |at| format!(" through {}", named(at)));
+        let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
+        let through = it.via.as_ref().map_or_else(String::new, |at| format!(" through {}", named(at)));
         let verb = if present { "uses" } else { "does not use" };
-        let text = format!(
-            "{} {verb} a route to {prefix}{through} at {at}",
-            named(&it.node)
-        );
+        let text = format!("{} {verb} a route to {prefix}{through} at {at}", named(&it.node));
         let node = node.map(|(id, _)| id).unwrap_or_default();
-        (
-            ExpectationKind::RoutePresent {
-                node,
-                prefix,
-                via,
-                at: moment(at),
-                present,
-            },
-            text,
-        )
+        (ExpectationKind::RoutePresent { node, prefix, via, at: moment(at), present }, text)
     }
 
     fn converged_within(&mut self, it: &schema::ConvergedWithin) -> (ExpectationKind, String) {
         let fault = self.cause(&it.fault).unwrap_or(Cause::Fault(FaultId(0)));
-        let within = self
-            .j
-            .lawful(&it.within, |t| positive(*t, "this time"))
-            .unwrap_or_default();
-        let text = format!(
-            "routes have settled within {within} of {}",
-            named(&it.fault)
-        );
+        let within = self.j.lawful(&it.within, |t| positive(*t, "this time")).unwrap_or_default();
+        let text = format!("routes have settled within {within} of {}", named(&it.fault));
         (ExpectationKind::ConvergedWithin { fault, within }, text)
     }
 
@@ -296,54 +164,28 @@ impl Maker<'_, '_> {
         let direction = self.j.or(&it.direction, Judged::RoundTrip);
         let low = self.j.or(&it.min, Percent(0));
         let high = self.j.lawful(&it.max, |high| {
-            if *high >= low {
-                Ok(())
-            } else {
-                Err(format!("the largest is less than the smallest, {low}"))
-            }
+            if *high >= low { Ok(()) } else { Err(format!("the largest is less than the smallest, {low}")) }
         });
         let high = high.unwrap_or(Percent(0));
-        let text = format!(
-            "{name} loses {low} to {high} of its packets, {}",
-            way(direction)
-        );
+        let text = format!("{name} loses {low} to {high} of its packets, {}", way(direction));
         let (min, max): (Chance, Chance) = (low.chance(), high.chance());
-        (
-            ExpectationKind::LossBetween {
-                probe,
-                direction,
-                min,
-                max,
-            },
-            text,
-        )
+        (ExpectationKind::LossBetween { probe, direction, min, max }, text)
     }
 
     fn rekeys_between(&mut self, it: &schema::RekeysBetween) -> (ExpectationKind, String) {
         let tunnel = tunnel(&it.tunnel, self.names, self.j);
         let min = self.j.need(&it.min, 0);
         let max = self.j.lawful(&it.max, |max| {
-            if *max >= min {
-                Ok(())
-            } else {
-                Err(format!("the most is less than the fewest, {min}"))
-            }
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
         });
         let max = max.unwrap_or(min);
-        let text = format!(
-            "{} replaces its CHILD_SA {min} to {max} times",
-            named(&it.tunnel)
-        );
+        let text = format!("{} replaces its CHILD_SA {min} to {max} times", named(&it.tunnel));
         (ExpectationKind::RekeysBetween { tunnel, min, max }, text)
     }
 
     fn at_least(&mut self, at: &At<Duration>, min: Duration) -> Duration {
         let max = self.j.lawful(at, |max| {
-            if *max >= min {
-                Ok(())
-            } else {
-                Err(format!("the longest is less than the shortest, {min}"))
-            }
+            if *max >= min { Ok(()) } else { Err(format!("the longest is less than the shortest, {min}")) }
         });
         max.unwrap_or(min)
     }
@@ -371,19 +213,12 @@ impl Maker<'_, '_> {
         match self.names.faults.iter().position(|fault| fault == stem) {
             None => {
                 let help = did_you_mean(stem, self.names.faults.iter().map(String::as_str));
-                self.j
-                    .wrong(at.place, format!("no fault is called `{stem}`"), help);
+                self.j.wrong(at.place, format!("no fault is called `{stem}`"), help);
                 None
             }
             Some(fault) => {
-                if self
-                    .plan
-                    .faults
-                    .get(fault)
-                    .is_some_and(|fault| fault.heal.is_none())
-                {
-                    self.j
-                        .wrong(at.place, format!("fault `{stem}` does not heal"), None);
+                if self.plan.faults.get(fault).is_some_and(|fault| fault.heal.is_none()) {
+                    self.j.wrong(at.place, format!("fault `{stem}` does not heal"), None);
                 }
                 Some(Cause::Healing(FaultId(fault as u16)))
             }
@@ -392,43 +227,24 @@ impl Maker<'_, '_> {
 
     /// `CONNECTION.TUNNEL.ike`, `.child` or `.bgp`.
     fn session(&mut self, at: &At<Name>) -> SessionRef {
-        let kinds = [
-            ("ike", SessionKind::Ike),
-            ("child", SessionKind::Child),
-            ("bgp", SessionKind::Bgp),
-        ];
-        let all = self
-            .names
-            .tunnels
-            .iter()
-            .zip(&self.names.tunnel_ids)
-            .flat_map(|(name, id)| {
-                kinds.map(|(end, kind)| (format!("{name}.{end}"), SessionRef { tunnel: *id, kind }))
-            });
+        let kinds = [("ike", SessionKind::Ike), ("child", SessionKind::Child), ("bgp", SessionKind::Bgp)];
+        let all = self.names.tunnels.iter().zip(&self.names.tunnel_ids).flat_map(|(name, id)| {
+            kinds.map(|(end, kind)| (format!("{name}.{end}"), SessionRef { tunnel: *id, kind }))
+        });
         let (names, sessions): (Vec<_>, Vec<_>) = all.unzip();
         let session = self.j.find(at, "session", &names).map(|i| sessions[i]);
-        if let Some(SessionRef {
-            tunnel,
-            kind: SessionKind::Bgp,
-        }) = session
-        {
+        if let Some(SessionRef { tunnel, kind: SessionKind::Bgp }) = session {
             speaks_bgp(tunnel, at, self.plan, self.j);
         }
         session.unwrap_or(SessionRef {
-            tunnel: crate::plan::TunnelId {
-                connection: usize::MAX,
-                tunnel: 0,
-            },
+            tunnel: crate::plan::TunnelId { connection: usize::MAX, tunnel: 0 },
             kind: SessionKind::Ike,
         })
     }
 }
 
 fn named(at: &At<Name>) -> String {
-    at.value
-        .as_ref()
-        .map(|Name(name)| name.clone())
-        .unwrap_or_default()
+    at.value.as_ref().map(|Name(name)| name.clone()).unwrap_or_default()
 }
 
 fn way(direction: Judged) -> &'static str {

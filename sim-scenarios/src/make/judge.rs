@@ -22,18 +22,13 @@ pub(crate) type Verdict = Result<(), String>;
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(source: &'a Source, secrets: &'a dyn Secrets) -> Self {
-        Self {
-            source,
-            secrets,
-            mistakes: Vec::new(),
-        }
+        Self { source, secrets, mistakes: Vec::new() }
     }
 
     /// Notes a mistake.
     pub(crate) fn wrong(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
         let range = place.range_in(self.source.text());
-        self.mistakes
-            .push(self.source.diagnostic(range, message.into(), help));
+        self.mistakes.push(self.source.diagnostic(range, message.into(), help));
     }
 
     /// `Ok` if there was no mistake.
@@ -56,8 +51,7 @@ impl<'a> Judge<'a> {
         let help = if words.is_empty() {
             bad.because
         } else {
-            bad.because
-                .or_else(|| proposal(bad.found.trim_matches('"'), &words))
+            bad.because.or_else(|| proposal(bad.found.trim_matches('"'), &words))
         };
         self.wrong(at.place, message, help);
         None
@@ -74,11 +68,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The leaf's value if it keeps a rule.
-    pub(crate) fn lawful<T: Leaf + Clone>(
-        &mut self,
-        at: &At<T>,
-        rule: impl FnOnce(&T) -> Verdict,
-    ) -> Option<T> {
+    pub(crate) fn lawful<T: Leaf + Clone>(&mut self, at: &At<T>, rule: impl FnOnce(&T) -> Verdict) -> Option<T> {
         let value = self.read(at)?;
         if let Err(message) = rule(&value) {
             self.wrong(at.place, message, None);
@@ -93,24 +83,14 @@ impl<'a> Judge<'a> {
         default: T,
         rule: impl FnOnce(&T) -> Verdict,
     ) -> T {
-        at.as_ref()
-            .and_then(|at| self.lawful(at, rule))
-            .unwrap_or(default)
+        at.as_ref().and_then(|at| self.lawful(at, rule)).unwrap_or(default)
     }
 
     /// The items of a list that keep a rule; at least one must stand there.
-    pub(crate) fn items<T: Leaf + Clone>(
-        &mut self,
-        list: &List<T>,
-        mut rule: impl FnMut(&T) -> Verdict,
-    ) -> Vec<T> {
+    pub(crate) fn items<T: Leaf + Clone>(&mut self, list: &List<T>, mut rule: impl FnMut(&T) -> Verdict) -> Vec<T> {
         match &list.items {
             Err(bad) => {
-                let message = format!(
-                    "expected a list in brackets, each item {}, found {}",
-                    T::EXPECTED,
-                    bad.found
-                );
+                let message = format!("expected a list in brackets, each item {}, found {}", T::EXPECTED, bad.found);
                 self.wrong(list.place, message, None);
                 Vec::new()
             }
@@ -119,22 +99,12 @@ impl<'a> Judge<'a> {
                 self.wrong(list.place, "this list is empty", Some(help.into()));
                 Vec::new()
             }
-            Ok(items) => items
-                .iter()
-                .filter_map(|at| self.lawful(at, &mut rule))
-                .collect(),
+            Ok(items) => items.iter().filter_map(|at| self.lawful(at, &mut rule)).collect(),
         }
     }
 
     /// A whole number that fits its type and a range.
-    pub(crate) fn number<N>(
-        &mut self,
-        at: &Option<At<u64>>,
-        default: N,
-        low: u64,
-        high: u64,
-        what: &str,
-    ) -> N
+    pub(crate) fn number<N>(&mut self, at: &Option<At<u64>>, default: N, low: u64, high: u64, what: &str) -> N
     where
         N: TryFrom<u64> + Copy,
     {
@@ -162,13 +132,7 @@ impl<'a> Judge<'a> {
         for (at, _) in &named.0 {
             let Some(Name(name)) = self.read(at) else {
                 // What was probably meant, so that references to it are not mistakes too.
-                names.push(
-                    at.value
-                        .as_ref()
-                        .err()
-                        .map(|bad| bad.found.clone())
-                        .unwrap_or_default(),
-                );
+                names.push(at.value.as_ref().err().map(|bad| bad.found.clone()).unwrap_or_default());
                 continue;
             };
             let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -177,11 +141,7 @@ impl<'a> Judge<'a> {
                 let help = "a name consists of letters, digits, `-` and `_`";
                 self.wrong(at.place, message, Some(help.into()));
             } else if !seen.insert(name.clone()) {
-                self.wrong(
-                    at.place,
-                    format!("there is already a {what} called `{name}`"),
-                    None,
-                );
+                self.wrong(at.place, format!("there is already a {what} called `{name}`"), None);
             }
             names.push(name);
         }
@@ -190,32 +150,16 @@ impl<'a> Judge<'a> {
 }
 
 /// `low <= value <= high`.
-pub(crate) fn between<T: PartialOrd + core::fmt::Display>(
-    value: T,
-    low: T,
-    high: T,
-    what: &str,
-) -> Verdict {
-    if value < low || value > high {
-        Err(format!("{what} is {low} to {high}, not {value}"))
-    } else {
-        Ok(())
-    }
+pub(crate) fn between<T: PartialOrd + core::fmt::Display>(value: T, low: T, high: T, what: &str) -> Verdict {
+    if value < low || value > high { Err(format!("{what} is {low} to {high}, not {value}")) } else { Ok(()) }
 }
 
 /// More than no time.
 pub(crate) fn positive(span: Duration, what: &str) -> Verdict {
-    if span.is_zero() {
-        Err(format!("{what} must be more than zero"))
-    } else {
-        Ok(())
-    }
+    if span.is_zero() { Err(format!("{what} must be more than zero")) } else { Ok(()) }
 }
 
 /// The name that was probably meant, for a message of its own.
-pub(crate) fn did_you_mean<'n>(
-    name: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<String> {
+pub(crate) fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(name, names).map(|near| format!("did you mean `{near}`?"))
 }

@@ -12,12 +12,7 @@ use crate::schema;
 use super::Names;
 use super::judge::{Judge, between, did_you_mean};
 
-pub(super) fn make(
-    scenario: &schema::Scenario,
-    names: &Names,
-    nodes: &[Node],
-    j: &mut Judge,
-) -> Vec<Link> {
+pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j: &mut Judge) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     for (name, (_, schema)) in names.links.iter().zip(&scenario.links.0) {
         let (carrier, line) = match schema {
@@ -34,19 +29,12 @@ pub(super) fn make(
         }
         let both = common(line, if carrier { LINK } else { PATH }, j);
         let apart = |direction: &Option<schema::Conditions>, j: &mut Judge| {
-            direction
-                .as_ref()
-                .map_or(both, |differing| conditions(differing, both, j))
+            direction.as_ref().map_or(both, |differing| conditions(differing, both, j))
         };
         links.push(Link {
             name: name.clone(),
             carrier,
-            ends: ends.map(|end| {
-                end.unwrap_or(End {
-                    node: NOWHERE,
-                    interface: None,
-                })
-            }),
+            ends: ends.map(|end| end.unwrap_or(End { node: NOWHERE, interface: None })),
             forward: apart(&line.forward, j),
             reverse: apart(&line.reverse, j),
         });
@@ -72,10 +60,7 @@ const LINK: Conditions = Conditions {
 };
 
 /// A stretch of internet, if nothing else is said.
-const PATH: Conditions = Conditions {
-    delay: Duration::from_millis(10),
-    ..LINK
-};
+const PATH: Conditions = Conditions { delay: Duration::from_millis(10), ..LINK };
 
 /// The device and interface that an end names.
 fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<End> {
@@ -89,11 +74,7 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
                 let all = plugs(nodes);
                 let help = did_you_mean(&name, all.iter().map(String::as_str));
                 let help = help.unwrap_or_else(|| format!("a link can end at {}", all.join(", ")));
-                j.wrong(
-                    at.place,
-                    format!("a link cannot end at `{name}`: there is no such thing"),
-                    Some(help),
-                );
+                j.wrong(at.place, format!("a link cannot end at `{name}`: there is no such thing"), Some(help));
                 return None;
             }
         },
@@ -101,41 +82,23 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
     let refused = match (&nodes[node].kind, interface) {
         (NodeKind::CustomerGateway(gateway), None) => Some((
             format!("`{name}` has several interfaces"),
-            Some(format!(
-                "name one: {}",
-                interfaces(&name, gateway).join(", ")
-            )),
+            Some(format!("name one: {}", interfaces(&name, gateway).join(", "))),
         )),
-        (NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_), _) => {
-            Some((
-                format!("no link ends at `{name}`: AWS joins what is inside of it"),
-                Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
-            ))
-        }
+        (NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_), _) => Some((
+            format!("no link ends at `{name}`: AWS joins what is inside of it"),
+            Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
+        )),
         (NodeKind::Router(_), _) => None,
         (NodeKind::CustomerGateway(_) | NodeKind::Host(_) | NodeKind::VpnEndpoint(_), _) => links
             .iter()
-            .find(|link| {
-                link.ends.contains(&End {
-                    node: NodeId(node as u32),
-                    interface,
-                })
-            })
-            .map(|link| {
-                (
-                    format!("link `{}` already ends at `{name}`", link.name),
-                    None,
-                )
-            }),
+            .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
+            .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
     };
     if let Some((message, help)) = refused {
         j.wrong(at.place, message, help);
         return None;
     }
-    Some(End {
-        node: NodeId(node as u32),
-        interface,
-    })
+    Some(End { node: NodeId(node as u32), interface })
 }
 
 /// `NODE.INTERFACE`.
@@ -145,19 +108,12 @@ fn interface(name: &str, nodes: &[Node]) -> Option<(usize, Option<usize>)> {
     let NodeKind::CustomerGateway(gateway) = &nodes[node].kind else {
         return None;
     };
-    let interface = gateway
-        .interfaces
-        .iter()
-        .position(|interface| interface.name == wanted)?;
+    let interface = gateway.interfaces.iter().position(|interface| interface.name == wanted)?;
     Some((node, Some(interface)))
 }
 
 fn interfaces(name: &str, gateway: &CustomerGateway) -> Vec<String> {
-    gateway
-        .interfaces
-        .iter()
-        .map(|interface| format!("{name}.{}", interface.name))
-        .collect()
+    gateway.interfaces.iter().map(|interface| format!("{name}.{}", interface.name)).collect()
 }
 
 /// Everything that a link can end at.
@@ -169,9 +125,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
                 vec![node.name.clone()]
             }
             NodeKind::CustomerGateway(gateway) => interfaces(&node.name, gateway),
-            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) => {
-                Vec::new()
-            }
+            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) => Vec::new(),
         })
         .collect()
 }
@@ -194,11 +148,7 @@ fn common(line: &schema::Line, default: Conditions, j: &mut Judge) -> Conditions
 }
 
 /// Conditions that differ from others in what is given.
-pub(super) fn conditions(
-    schema: &schema::Conditions,
-    others: Conditions,
-    j: &mut Judge,
-) -> Conditions {
+pub(super) fn conditions(schema: &schema::Conditions, others: Conditions, j: &mut Judge) -> Conditions {
     let fields = Fields {
         rate: &schema.rate,
         queue: &schema.queue,
@@ -231,28 +181,19 @@ struct Fields<'s> {
 impl Fields<'_> {
     fn over(&self, others: Conditions, j: &mut Judge) -> Conditions {
         let chance = |at: &Option<At<crate::leaf::Percent>>, default: Chance, j: &mut Judge| {
-            at.as_ref()
-                .and_then(|at| j.read(at))
-                .map_or(default, |share| share.chance())
+            at.as_ref().and_then(|at| j.read(at)).map_or(default, |share| share.chance())
         };
         let (reorder, reorder_by) = match self.reorder {
             None => (others.reorder, others.reorder_by),
-            Some(it) => (
-                j.read(&it.chance)
-                    .map_or(Chance::NEVER, |share| share.chance()),
-                j.need(&it.by, Duration::ZERO),
-            ),
+            Some(it) => {
+                (j.read(&it.chance).map_or(Chance::NEVER, |share| share.chance()), j.need(&it.by, Duration::ZERO))
+            }
         };
         // An hour is longer than any packet lives.
         let hour = Duration::from_secs(3600);
         let short = |d: &Duration| between(*d, Duration::ZERO, hour, "the delay of a packet");
         Conditions {
-            rate: self
-                .rate
-                .as_ref()
-                .and_then(|at| j.read(at))
-                .map(|Rate(bits)| bits)
-                .or(others.rate),
+            rate: self.rate.as_ref().and_then(|at| j.read(at)).map(|Rate(bits)| bits).or(others.rate),
             queue: j.or(self.queue, Size(others.queue)).0,
             delay: j.lawful_or(self.delay, others.delay, short),
             jitter: j.lawful_or(self.jitter, others.jitter, short),
@@ -268,21 +209,14 @@ impl Fields<'_> {
     fn loss(&self, others: Loss, j: &mut Judge) -> Loss {
         match (self.loss, self.bursts) {
             (None, None) => others,
-            (Some(at), None) => j
-                .read(at)
-                .map_or(others, |share| Loss::Independent(share.chance())),
+            (Some(at), None) => j.read(at).map_or(others, |share| Loss::Independent(share.chance())),
             (loss, Some(bursts)) => {
                 if let Some(at) = loss {
                     let help = "loss outside bursts is `bursts: (good: ...)`";
-                    j.wrong(
-                        at.place,
-                        "`loss` and `bursts` exclude each other",
-                        Some(help.into()),
-                    );
+                    j.wrong(at.place, "`loss` and `bursts` exclude each other", Some(help.into()));
                 }
                 let mut share = |at: Option<&At<crate::leaf::Percent>>, default: Chance| {
-                    at.and_then(|at| j.read(at))
-                        .map_or(default, |share| share.chance())
+                    at.and_then(|at| j.read(at)).map_or(default, |share| share.chance())
                 };
                 Loss::GilbertElliott {
                     enter: share(Some(&bursts.enter), Chance::NEVER),
@@ -298,11 +232,7 @@ impl Fields<'_> {
 /// Fills in hosts' gateways, and sees that nothing is left unplugged and every tunnel has a way.
 pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
     // What follows from a mistaken end is no mistake of its own.
-    if plan
-        .links
-        .iter()
-        .any(|link| link.ends.iter().any(|end| end.node == NOWHERE))
-    {
+    if plan.links.iter().any(|link| link.ends.iter().any(|end| end.node == NOWHERE)) {
         return;
     }
     for (i, (at, schema)) in scenario.nodes.0.iter().enumerate() {
@@ -312,24 +242,15 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     }
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
-        let wan = End {
-            node: connection.customer_gateway,
-            interface: Some(connection.customer_interface),
-        };
+        let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
-            let endpoint = End {
-                node: tunnel.endpoint,
-                interface: None,
-            };
+            let endpoint = End { node: tunnel.endpoint, interface: None };
             if known(connection.customer_gateway, plan) && !joined(plan, endpoint, wan) {
                 let message = format!(
                     "no link or path leads from endpoint `{}` to the customer gateway's interface",
                     tunnel.name
                 );
-                let help = format!(
-                    "for example: \"path\": Path(between: (\"isp\", \"{}\"))",
-                    tunnel.name
-                );
+                let help = format!("for example: \"path\": Path(between: (\"isp\", \"{}\"))", tunnel.name);
                 j.wrong(at.place, message, Some(help));
             }
         }
@@ -342,15 +263,8 @@ fn known(node: NodeId, plan: &Plan) -> bool {
 
 /// A host has one link. Its gateway is what is at the other end, unless it is given.
 fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &mut Judge) {
-    let here = End {
-        node: id,
-        interface: None,
-    };
-    let others: Vec<End> = plan
-        .links
-        .iter()
-        .filter_map(|link| other_end(link, here))
-        .collect();
+    let here = End { node: id, interface: None };
+    let others: Vec<End> = plan.links.iter().filter_map(|link| other_end(link, here)).collect();
     let [other] = others[..] else {
         // Two links at one host are reported where the second one ends.
         if others.is_empty() {
@@ -358,39 +272,24 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
         }
         return;
     };
-    let peer = match (
-        plan.nodes.get(other.node.index()).map(|node| &node.kind),
-        other.interface,
-    ) {
-        (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => {
-            gateway.interfaces.get(i).map(|i| i.address)
-        }
+    let peer = match (plan.nodes.get(other.node.index()).map(|node| &node.kind), other.interface) {
+        (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => gateway.interfaces.get(i).map(|i| i.address),
+        // Two hosts on one wire need no gateway; each is the other's.
+        (Some(NodeKind::Host(neighbour)), _) => Some(neighbour.address),
         _ => None,
     };
-    let Some(Node {
-        kind: NodeKind::Host(host),
-        ..
-    }) = plan.nodes.get_mut(id.index())
-    else {
+    let Some(Node { kind: NodeKind::Host(host), .. }) = plan.nodes.get_mut(id.index()) else {
         return;
     };
     match (peer, &schema.gateway) {
         (Some(peer), _) if !peer.contains(&host.address.addr()) && schema.address.value.is_ok() => {
-            let message = format!(
-                "{} is not in the subnet {} of its link's other end",
-                host.address,
-                peer.trunc()
-            );
+            let message = format!("{} is not in the subnet {} of its link's other end", host.address, peer.trunc());
             j.wrong(schema.address.place, message, None);
         }
         (Some(peer), None) => host.gateway = peer.addr(),
         (None, None) => {
             let help = Some("give it `gateway:`".to_owned());
-            j.wrong(
-                at.place,
-                "the default gateway of this host is not known",
-                help,
-            );
+            j.wrong(at.place, "the default gateway of this host is not known", help);
         }
         (_, Some(_)) => {}
     }
@@ -409,18 +308,9 @@ fn joined(plan: &Plan, from: End, to: End) -> bool {
     let mut crossed = vec![false; plan.links.len()];
     let mut reached = vec![from];
     while let Some(here) = reached.pop() {
-        let router = matches!(
-            plan.nodes.get(here.node.index()),
-            Some(Node {
-                kind: NodeKind::Router(_),
-                ..
-            })
-        );
+        let router = matches!(plan.nodes.get(here.node.index()), Some(Node { kind: NodeKind::Router(_), .. }));
         for (i, link) in plan.links.iter().enumerate() {
-            let leads = link
-                .ends
-                .iter()
-                .position(|end| *end == here || (router && end.node == here.node));
+            let leads = link.ends.iter().position(|end| *end == here || (router && end.node == here.node));
             let Some(this) = leads.filter(|_| !crossed[LinkId(i as u32).index()]) else {
                 continue;
             };

@@ -40,9 +40,7 @@ impl Names {
         let mut nodes = judge.names(&scenario.nodes, "node");
         let connections = judge.names(&scenario.connections, "connection");
         let (mut tunnels, mut tunnel_ids) = (Vec::new(), Vec::new());
-        for (connection, (name, (_, vpn))) in
-            connections.iter().zip(&scenario.connections.0).enumerate()
-        {
+        for (connection, (name, (_, vpn))) in connections.iter().zip(&scenario.connections.0).enumerate() {
             let Connection::Vpn(vpn) = vpn;
             for (tunnel, end) in judge.names(&vpn.tunnels, "tunnel").iter().enumerate() {
                 tunnels.push(format!("{name}.{end}"));
@@ -73,18 +71,12 @@ impl Names {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn make(
-    scenario: &Scenario,
-    source: &Source,
-    secrets: &dyn Secrets,
-) -> Result<Plan, Diagnostics> {
+pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
     let mut judge = Judge::new(source, secrets);
     let j = &mut judge;
     j.lawful(&scenario.version, |version| match version {
         1 => Ok(()),
-        other => Err(format!(
-            "this program reads version 1 of the language, not {other}"
-        )),
+        other => Err(format!("this program reads version 1 of the language, not {other}")),
     });
     let names = Names::of(scenario, j);
     let duration = j.lawful(&scenario.duration, |d| positive(*d, "the duration"));

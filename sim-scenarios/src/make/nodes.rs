@@ -9,8 +9,8 @@ use sim_core::id::NodeId;
 use crate::leaf::{Asn, Name};
 use crate::place::{At, Named, Place};
 use crate::plan::{
-    Assumed, Assumption, CustomerGateway, Host, Instance, Interface, Node, NodeKind, Plan,
-    RouteTable, Router, StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
+    Assumed, Assumption, CustomerGateway, Host, Instance, Interface, Node, NodeKind, Plan, RouteTable, Router,
+    StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
 };
 use crate::schema;
 
@@ -31,12 +31,10 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
             name: name.clone(),
             kind: match node {
                 schema::Node::Host(it) => NodeKind::Host(host(it, j)),
-                schema::Node::Router(it) => NodeKind::Router(Router {
-                    address: it.address.as_ref().and_then(|at| j.read(at)),
-                }),
-                schema::Node::CustomerGateway(it) => {
-                    NodeKind::CustomerGateway(customer_gateway(it, names, j))
+                schema::Node::Router(it) => {
+                    NodeKind::Router(Router { address: it.address.as_ref().and_then(|at| j.read(at)) })
                 }
+                schema::Node::CustomerGateway(it) => NodeKind::CustomerGateway(customer_gateway(it, names, j)),
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
@@ -48,16 +46,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
 }
 
 fn host(schema: &schema::Host, j: &mut Judge) -> Host {
-    let address = j
-        .lawful(&schema.address, |net| usable(*net))
-        .unwrap_or_default();
+    let address = j.lawful(&schema.address, |net| usable(*net)).unwrap_or_default();
     let gateway = schema.gateway.as_ref().and_then(|at| {
         j.lawful(at, |gateway| {
             if !address.contains(gateway) {
-                Err(format!(
-                    "the gateway is not in the host's subnet {}",
-                    address.trunc()
-                ))
+                Err(format!("the gateway is not in the host's subnet {}", address.trunc()))
             } else if *gateway == address.addr() {
                 Err("the gateway is the host itself".into())
             } else {
@@ -66,21 +59,14 @@ fn host(schema: &schema::Host, j: &mut Judge) -> Host {
         })
     });
     // A gateway that is not given is known when links are.
-    Host {
-        address,
-        gateway: gateway.unwrap_or(ANY),
-    }
+    Host { address, gateway: gateway.unwrap_or(ANY) }
 }
 
 /// An address that a device may have in its subnet.
 fn usable(net: Ipv4Net) -> judge::Verdict {
-    let special =
-        net.prefix_len() < 31 && (net.addr() == net.network() || net.addr() == net.broadcast());
+    let special = net.prefix_len() < 31 && (net.addr() == net.network() || net.addr() == net.broadcast());
     if special {
-        Err(format!(
-            "{} is no device's address: it names the subnet or its broadcast",
-            net.addr()
-        ))
+        Err(format!("{} is no device's address: it names the subnet or its broadcast", net.addr()))
     } else if net.addr().is_loopback() || net.addr().is_multicast() || net.addr().is_unspecified() {
         Err(format!("{} is no device's address", net.addr()))
     } else {
@@ -93,35 +79,22 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
     if net.addr() == net.network() {
         Ok(())
     } else {
-        Err(format!(
-            "{net} has bits beyond its prefix length: it would be {}",
-            net.trunc()
-        ))
+        Err(format!("{net} has bits beyond its prefix length: it would be {}", net.trunc()))
     }
 }
 
-fn customer_gateway(
-    schema: &schema::CustomerGateway,
-    names: &Names,
-    j: &mut Judge,
-) -> CustomerGateway {
+fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Judge) -> CustomerGateway {
     let interface_names = j.names(&schema.interfaces, "interface");
     let mut interfaces: Vec<Interface> = Vec::new();
     for (name, (_, interface)) in interface_names.iter().zip(&schema.interfaces.0) {
         let address = j.lawful(&interface.address, |net| {
             usable(*net)?;
             match interfaces.iter().find(|other| overlap(&other.address, net)) {
-                Some(other) => Err(format!(
-                    "{net} overlaps the subnet of interface `{}`",
-                    other.name
-                )),
+                Some(other) => Err(format!("{net} overlaps the subnet of interface `{}`", other.name)),
                 None => Ok(()),
             }
         });
-        interfaces.push(Interface {
-            name: name.clone(),
-            address: address.unwrap_or_default(),
-        });
+        interfaces.push(Interface { name: name.clone(), address: address.unwrap_or_default() });
     }
     // AWS refuses 7224, its own public autonomous system, in every Region.
     let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
@@ -140,11 +113,7 @@ fn customer_gateway(
     CustomerGateway {
         asn: asn.0,
         interfaces,
-        advertise: schema
-            .advertise
-            .iter()
-            .filter_map(|at| j.lawful(at, whole))
-            .collect(),
+        advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, true),
         tcp: j.or(&schema.tcp, TcpProfile::Linux),
@@ -168,11 +137,7 @@ fn via(at: &At<Name>, interfaces: &[String], names: &Names, j: &mut Judge) -> Vi
     } else {
         let all = names.tunnels.iter().chain(interfaces).map(String::as_str);
         let help = did_you_mean(&name, all.chain(["blackhole"]));
-        j.wrong(
-            at.place,
-            format!("`{name}` is no tunnel, no interface of this gateway, and not \"blackhole\""),
-            help,
-        );
+        j.wrong(at.place, format!("`{name}` is no tunnel, no interface of this gateway, and not \"blackhole\""), help);
         Via::Blackhole
     }
 }
@@ -188,12 +153,7 @@ struct Vpcs {
 
 impl Vpcs {
     fn of(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Self {
-        let mut all = Self {
-            names: vec![],
-            nodes: vec![],
-            subnets: vec![],
-            places: vec![],
-        };
+        let mut all = Self { names: vec![], nodes: vec![], subnets: vec![], places: vec![] };
         for (i, (name, (_, node))) in names.nodes.iter().zip(&scenario.nodes.0).enumerate() {
             if let schema::Node::Vpc(vpc) = node {
                 let id = NodeId(i as u32);
@@ -217,42 +177,21 @@ fn virtual_private_gateway(
     // Private, or one of those that AWS gave to gateways made before 2018-06-30.
     let asn = j.lawful_or(&schema.asn, Asn(64_512), |Asn(asn)| match asn {
         64_512..=65_534 | 4_200_000_000..=4_294_967_294 | 7224 | 9059 | 10_124 | 17_493 => Ok(()),
-        _ => Err(
-            "the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into(),
-        ),
+        _ => Err("the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into()),
     });
-    let vpc = j
-        .find(&schema.vpc, "VPC", &vpcs.names)
-        .map(|i| vpcs.nodes[i]);
-    VirtualPrivateGateway {
-        asn: asn.0,
-        vpc: vpc.unwrap_or_default(),
-        preferred_tunnel: None,
-    }
+    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
+    VirtualPrivateGateway { asn: asn.0, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
 }
 
-fn vpc(
-    schema: &schema::Vpc,
-    at: &At<Name>,
-    scenario: &schema::Scenario,
-    names: &Names,
-    j: &mut Judge,
-) -> Vpc {
+fn vpc(schema: &schema::Vpc, at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vpc {
     let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
     let attached = attached_gateways(at, scenario, names);
     let route_tables = if schema.route_tables.0.is_empty() {
-        vec![RouteTable {
-            name: "main".into(),
-            propagation: attached.clone(),
-            routes: Vec::new(),
-        }]
+        vec![RouteTable { name: "main".into(), propagation: attached.clone(), routes: Vec::new() }]
     } else {
         route_tables(&schema.route_tables, &attached, names, j)
     };
-    let tables: Vec<String> = route_tables
-        .iter()
-        .map(|table| table.name.clone())
-        .collect();
+    let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
     let mut subnets: Vec<Subnet> = Vec::new();
     if schema.subnets.0.is_empty() {
         j.wrong(at.place, "this VPC has no subnet", None);
@@ -269,11 +208,7 @@ fn vpc(
             }
         });
         subnets.push(Subnet {
-            name: at
-                .value
-                .as_ref()
-                .map(|Name(name)| name.clone())
-                .unwrap_or_default(),
+            name: at.value.as_ref().map(|Name(name)| name.clone()).unwrap_or_default(),
             cidr: block.unwrap_or_default(),
             availability_zone: j.need(&subnet.availability_zone, Name(String::new())).0,
             route_table: match &subnet.route_table {
@@ -282,33 +217,21 @@ fn vpc(
             },
         });
     }
-    Vpc {
-        cidr,
-        subnets,
-        route_tables,
-    }
+    Vpc { cidr, subnets, route_tables }
 }
 
 /// VPC and subnet blocks are /16 to /28.
 fn vpc_sized(net: &Ipv4Net) -> judge::Verdict {
     whole(net)?;
-    judge::between(
-        net.prefix_len(),
-        16,
-        28,
-        "the prefix length of a VPC or subnet",
-    )
+    judge::between(net.prefix_len(), 16, 28, "the prefix length of a VPC or subnet")
 }
 
 fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
-    tables
-        .iter()
-        .position(|table| table == "main")
-        .unwrap_or_else(|| {
-            let help = "give it `route_table:`, or call one of the VPC's tables \"main\"";
-            j.wrong(place, "this subnet has no route table", Some(help.into()));
-            0
-        })
+    tables.iter().position(|table| table == "main").unwrap_or_else(|| {
+        let help = "give it `route_table:`, or call one of the VPC's tables \"main\"";
+        j.wrong(place, "this subnet has no route table", Some(help.into()));
+        0
+    })
 }
 
 /// The gateways attached to the VPC of this name.
@@ -318,10 +241,7 @@ fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names)
         _ => false,
     };
     let nodes = scenario.nodes.0.iter().take(names.nodes.len()).enumerate();
-    nodes
-        .filter(|(_, (_, node))| attached(node))
-        .map(|(i, _)| NodeId(i as u32))
-        .collect()
+    nodes.filter(|(_, (_, node))| attached(node)).map(|(i, _)| NodeId(i as u32)).collect()
 }
 
 fn route_tables(
@@ -330,17 +250,11 @@ fn route_tables(
     names: &Names,
     j: &mut Judge,
 ) -> Vec<RouteTable> {
-    let gateways: Vec<String> = attached
-        .iter()
-        .map(|id| names.nodes[id.index()].clone())
-        .collect();
+    let gateways: Vec<String> = attached.iter().map(|id| names.nodes[id.index()].clone()).collect();
     let table_names = j.names(tables, "route table");
     let mut made = Vec::new();
     for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
-        let mut gateway = |at: &At<Name>| {
-            j.find(at, "gateway attached to this VPC", &gateways)
-                .map(|i| attached[i])
-        };
+        let mut gateway = |at: &At<Name>| j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]);
         let propagation = table.propagation.iter().filter_map(&mut gateway).collect();
         let mut routes = Vec::new();
         for route in &table.routes {
@@ -349,30 +263,17 @@ fn route_tables(
             };
             let target = match &route.target.value {
                 Ok(Name(target)) if target == "blackhole" => None,
-                Ok(_) | Err(_) => j
-                    .find(&route.target, "gateway attached to this VPC", &gateways)
-                    .map(|i| attached[i]),
+                Ok(_) | Err(_) => j.find(&route.target, "gateway attached to this VPC", &gateways).map(|i| attached[i]),
             };
             routes.push((destination, target));
         }
-        made.push(RouteTable {
-            name,
-            propagation,
-            routes,
-        });
+        made.push(RouteTable { name, propagation, routes });
     }
     made
 }
 
-fn instance(
-    schema: &schema::Instance,
-    vpcs: &Vpcs,
-    scenario: &schema::Scenario,
-    j: &mut Judge,
-) -> Instance {
-    let place = j
-        .find(&schema.subnet, "subnet", &vpcs.subnets)
-        .map(|i| vpcs.places[i]);
+fn instance(schema: &schema::Instance, vpcs: &Vpcs, scenario: &schema::Scenario, j: &mut Judge) -> Instance {
+    let place = j.find(&schema.subnet, "subnet", &vpcs.subnets).map(|i| vpcs.places[i]);
     let (vpc, subnet) = place.unwrap_or_default();
     let block = place.and_then(|_| match &scenario.nodes.0.get(vpc.index())?.1 {
         schema::Node::Vpc(it) => it.subnets.0.get(subnet)?.1.cidr.value.clone().ok(),
@@ -380,16 +281,10 @@ fn instance(
     });
     let address = j.lawful(&schema.address, |address| match block {
         None => Ok(()),
-        Some(block) if !block.contains(address) => {
-            Err(format!("{address} is not in subnet {block}"))
-        }
+        Some(block) if !block.contains(address) => Err(format!("{address} is not in subnet {block}")),
         Some(block) => not_reserved(block, *address),
     });
-    Instance {
-        vpc,
-        subnet,
-        address: address.unwrap_or(ANY),
-    }
+    Instance { vpc, subnet, address: address.unwrap_or(ANY) }
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.
@@ -397,9 +292,7 @@ fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
     let first = u32::from(block.network());
     let offset = u32::from(address) - first;
     if offset < 4 || address == block.broadcast() {
-        Err(format!(
-            "AWS keeps the first four addresses of {block} and its last for itself"
-        ))
+        Err(format!("AWS keeps the first four addresses of {block} and its last for itself"))
     } else {
         Ok(())
     }
@@ -413,32 +306,21 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         let schema::Node::VirtualPrivateGateway(schema) = schema else {
             continue;
         };
-        let Some(Node {
-            name,
-            kind: NodeKind::VirtualPrivateGateway(gateway),
-        }) = plan.nodes.get(i)
-        else {
+        let Some(Node { name, kind: NodeKind::VirtualPrivateGateway(gateway) }) = plan.nodes.get(i) else {
             continue;
         };
         let name = name.clone();
         if schema.vpc.value.is_ok() && !vpcs.insert(gateway.vpc) {
-            j.wrong(
-                schema.vpc.place,
-                "another gateway is attached to this VPC: AWS attaches one",
-                None,
-            );
+            j.wrong(schema.vpc.place, "another gateway is attached to this VPC: AWS attaches one", None);
         }
         let id = NodeId(i as u32);
-        let mine = plan
-            .connections
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.gateway == id);
+        let mine = plan.connections.iter().enumerate().filter(|(_, c)| c.gateway == id);
         let tunnels: Vec<(String, _)> = mine
             .flat_map(|(connection, c)| {
-                c.tunnels.iter().enumerate().map(move |(tunnel, t)| {
-                    (t.name.clone(), crate::plan::TunnelId { connection, tunnel })
-                })
+                c.tunnels
+                    .iter()
+                    .enumerate()
+                    .map(move |(tunnel, t)| (t.name.clone(), crate::plan::TunnelId { connection, tunnel }))
             })
             .collect();
         if tunnels.is_empty() {
@@ -454,16 +336,10 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             what: Assumed::PreferredTunnel,
             owner: Some(name.clone()),
             parameter: format!("nodes.{name}.preferred_tunnel"),
-            value: preferred.map_or("drawn from the seed".into(), |id| {
-                plan.tunnel(id).name.clone()
-            }),
+            value: preferred.map_or("drawn from the seed".into(), |id| plan.tunnel(id).name.clone()),
             source: "UNVERIFIED: AWS chooses one tunnel by a rule that it does not publish".into(),
         });
-        if let Some(Node {
-            kind: NodeKind::VirtualPrivateGateway(gateway),
-            ..
-        }) = plan.nodes.get_mut(i)
-        {
+        if let Some(Node { kind: NodeKind::VirtualPrivateGateway(gateway), .. }) = plan.nodes.get_mut(i) {
             gateway.preferred_tunnel = preferred;
         }
     }
@@ -479,11 +355,7 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             return;
         }
         if let Some(other) = owners.get(&address) {
-            j.wrong(
-                place,
-                format!("{address} is already the address of `{other}`"),
-                None,
-            );
+            j.wrong(place, format!("{address} is already the address of `{other}`"), None);
         } else {
             owners.insert(address, owner);
         }
@@ -514,12 +386,7 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
         for ((_, schema), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
-            claim(
-                tunnel.aws_outside,
-                tunnel.name.clone(),
-                schema.outside_address.place,
-                j,
-            );
+            claim(tunnel.aws_outside, tunnel.name.clone(), schema.outside_address.place, j);
         }
     }
 }

@@ -8,9 +8,7 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Name, Size, When};
 use crate::place::At;
-use crate::plan::{
-    Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId,
-};
+use crate::plan::{Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId};
 use crate::schema;
 
 use super::Names;
@@ -51,66 +49,30 @@ pub(super) fn before_end(moment: Duration, plan: &Plan) -> Verdict {
     if moment <= plan.duration {
         Ok(())
     } else {
-        Err(format!(
-            "the scenario ends at {}, before {moment}",
-            plan.duration
-        ))
+        Err(format!("the scenario ends at {}, before {moment}", plan.duration))
     }
 }
 
-fn probe(
-    name: &str,
-    kind: ProbeKind,
-    schema: &schema::Stream,
-    plan: &Plan,
-    j: &mut Judge,
-) -> Probe {
+fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &mut Judge) -> Probe {
     let hosts = plan.nodes.iter().enumerate();
-    let hosts =
-        hosts.filter(|(_, node)| matches!(node.kind, NodeKind::Host(_) | NodeKind::Instance(_)));
-    let (ids, hosts): (Vec<_>, Vec<_>) = hosts
-        .map(|(i, node)| (NodeId(i as u32), node.name.clone()))
-        .unzip();
-    let from = j
-        .find(&schema.from, "host or instance", &hosts)
-        .map(|i| ids[i]);
-    let to = j
-        .find(&schema.to, "host or instance", &hosts)
-        .map(|i| ids[i]);
+    let hosts = hosts.filter(|(_, node)| matches!(node.kind, NodeKind::Host(_) | NodeKind::Instance(_)));
+    let (ids, hosts): (Vec<_>, Vec<_>) = hosts.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
+    let from = j.find(&schema.from, "host or instance", &hosts).map(|i| ids[i]);
+    let to = j.find(&schema.to, "host or instance", &hosts).map(|i| ids[i]);
     if from.is_some() && from == to {
-        j.wrong(
-            schema.to.place,
-            "a probe goes from one host to another, not to itself",
-            None,
-        );
+        j.wrong(schema.to.place, "a probe goes from one host to another, not to itself", None);
     }
-    let start = j.lawful_or(&schema.start, PROBES_START.min(plan.duration / 10), |t| {
-        before_end(*t, plan)
-    });
+    let start = j.lawful_or(&schema.start, PROBES_START.min(plan.duration / 10), |t| before_end(*t, plan));
     let stop = j.lawful_or(&schema.stop, plan.duration, |stop| {
         before_end(*stop, plan)?;
-        if *stop > start {
-            Ok(())
-        } else {
-            Err(format!("the probe stops before it starts at {start}"))
-        }
+        if *stop > start { Ok(()) } else { Err(format!("the probe stops before it starts at {start}")) }
     });
     let every = j.lawful(&schema.every, |t| {
-        between(
-            *t,
-            Duration::from_micros(1),
-            Duration::from_secs(3600),
-            "the interval of a probe",
-        )
+        between(*t, Duration::from_micros(1), Duration::from_secs(3600), "the interval of a probe")
     });
     // The smallest holds IPv4 and UDP headers and the probe's own stamp.
     let Size(size) = j.lawful_or(&schema.size, Size(100), |Size(octets)| {
-        between(
-            *octets,
-            48,
-            65_535,
-            "the length of a probe's IP packet in octets",
-        )
+        between(*octets, 48, 65_535, "the length of a probe's IP packet in octets")
     });
     Probe {
         name: name.to_owned(),
@@ -125,19 +87,8 @@ fn probe(
     }
 }
 
-fn group(
-    name: &str,
-    at: &At<Name>,
-    schema: &schema::Group,
-    names: &Names,
-    plan: &Plan,
-    j: &mut Judge,
-) -> Group {
-    let mut group = Group {
-        name: name.to_owned(),
-        nodes: Vec::new(),
-        links: Vec::new(),
-    };
+fn group(name: &str, at: &At<Name>, schema: &schema::Group, names: &Names, plan: &Plan, j: &mut Judge) -> Group {
+    let mut group = Group { name: name.to_owned(), nodes: Vec::new(), links: Vec::new() };
     if schema.members.is_empty() {
         j.wrong(at.place, "this group has no members", None);
     }
@@ -160,11 +111,7 @@ fn group(
             (None, None) => {
                 let all = names.nodes.iter().chain(&names.links).map(String::as_str);
                 let help = did_you_mean(&member, all);
-                j.wrong(
-                    at.place,
-                    format!("no node, link or path is called `{member}`"),
-                    help,
-                );
+                j.wrong(at.place, format!("no node, link or path is called `{member}`"), help);
             }
         }
     }
@@ -177,24 +124,18 @@ fn zones(plan: &Plan) -> Vec<Group> {
     for (i, node) in plan.nodes.iter().enumerate() {
         let zone = match &node.kind {
             NodeKind::VpnEndpoint(endpoint) => endpoint.availability_zone.as_str(),
-            NodeKind::Instance(instance) => {
-                match plan.nodes.get(instance.vpc.index()).map(|n| &n.kind) {
-                    Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(instance.subnet) {
-                        Some(subnet) => subnet.availability_zone.as_str(),
-                        None => continue,
-                    },
-                    _ => continue,
-                }
-            }
+            NodeKind::Instance(instance) => match plan.nodes.get(instance.vpc.index()).map(|n| &n.kind) {
+                Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(instance.subnet) {
+                    Some(subnet) => subnet.availability_zone.as_str(),
+                    None => continue,
+                },
+                _ => continue,
+            },
             _ => continue,
         };
         zones.entry(zone).or_default().push(NodeId(i as u32));
     }
-    let group = |(zone, nodes)| Group {
-        name: format!("az:{zone}"),
-        nodes,
-        links: Vec::new(),
-    };
+    let group = |(zone, nodes)| Group { name: format!("az:{zone}"), nodes, links: Vec::new() };
     zones.into_iter().map(group).collect()
 }
 
@@ -202,29 +143,18 @@ fn zones(plan: &Plan) -> Vec<Group> {
 fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
     if let Some(NodeKind::Vpc(_)) = plan.nodes.get(id.index()).map(|node| &node.kind) {
         let help = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
-        j.wrong(
-            at.place,
-            "a VPC is no device that could lose power",
-            Some(help.into()),
-        );
+        j.wrong(at.place, "a VPC is no device that could lose power", Some(help.into()));
     }
 }
 
 fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut Judge) -> Fault {
     let when = j.lawful(&schema.at, |when| before_end(when.latest, plan));
-    let When { earliest, latest } = when.unwrap_or(When {
-        earliest: Duration::ZERO,
-        latest: Duration::ZERO,
-    });
+    let When { earliest, latest } = when.unwrap_or(When { earliest: Duration::ZERO, latest: Duration::ZERO });
     let mut rng = Rng::stream(plan.seed, &format!("fault {name}"), Purpose::Fault);
     let at = moment(rng.between(earliest, latest));
     let heal = j.lawful_or(&schema.heal, Duration::ZERO, |heal| {
         before_end(*heal, plan)?;
-        if *heal > latest {
-            Ok(())
-        } else {
-            Err(format!("it heals before it happens, at {latest}"))
-        }
+        if *heal > latest { Ok(()) } else { Err(format!("it heals before it happens, at {latest}")) }
     });
     let after = j.lawful_or(&schema.heal_after, Duration::ZERO, |after| {
         positive(*after, "the time to heal")?;
@@ -232,11 +162,7 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     });
     let healing = schema.heal.as_ref().or(schema.heal_after.as_ref());
     if let (Some(heal), Some(_)) = (&schema.heal, &schema.heal_after) {
-        j.wrong(
-            heal.place,
-            "`heal` and `heal_after` exclude each other",
-            None,
-        );
+        j.wrong(heal.place, "`heal` and `heal_after` exclude each other", None);
     }
     if let (schema::What::Flap(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flap heals by itself: `times` says when", None);
@@ -254,28 +180,15 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     }
 }
 
-fn what(
-    schema: &schema::What,
-    at: Duration,
-    names: &Names,
-    plan: &Plan,
-    j: &mut Judge,
-) -> FaultKind {
+fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut Judge) -> FaultKind {
     match schema {
-        schema::What::Blackhole(it) => FaultKind::Blackhole {
-            link: link(&it.link, names, j),
-            direction: j.or(&it.direction, Directions::Both),
-        },
+        schema::What::Blackhole(it) => {
+            FaultKind::Blackhole { link: link(&it.link, names, j), direction: j.or(&it.direction, Directions::Both) }
+        }
         schema::What::LinkDown(it) => {
             let link = link(&it.link, names, j);
-            if let Some(Link {
-                carrier: false,
-                name,
-                ..
-            }) = plan.links.get(link.index())
-            {
-                let message =
-                    format!("`{name}` is a path: it has no carrier whose loss anybody could see");
+            if let Some(Link { carrier: false, name, .. }) = plan.links.get(link.index()) {
+                let message = format!("`{name}` is a path: it has no carrier whose loss anybody could see");
                 let help = Some(format!("use Blackhole(link: \"{name}\")"));
                 j.wrong(it.link.place, message, help);
             }
@@ -283,54 +196,35 @@ fn what(
         }
         schema::What::Impair(it) => impair(it, names, plan, j),
         schema::What::PowerLoss(it) => {
-            let node = j
-                .find(&it.node, "node", &names.nodes)
-                .map(|i| NodeId(i as u32));
+            let node = j.find(&it.node, "node", &names.nodes).map(|i| NodeId(i as u32));
             if let Some(node) = node {
                 powered(node, &it.node, plan, j);
             }
-            FaultKind::PowerLoss {
-                node: node.unwrap_or_default(),
-            }
+            FaultKind::PowerLoss { node: node.unwrap_or_default() }
         }
-        schema::What::IkeDelete(it) => FaultKind::IkeDelete {
-            tunnel: tunnel(&it.tunnel, names, j),
-            by: j.need(&it.by, Side::Aws),
-        },
+        schema::What::IkeDelete(it) => {
+            FaultKind::IkeDelete { tunnel: tunnel(&it.tunnel, names, j), by: j.need(&it.by, Side::Aws) }
+        }
         schema::What::BgpShutdown(it) => {
             let tunnel = tunnel(&it.tunnel, names, j);
             speaks_bgp(tunnel, &it.tunnel, plan, j);
-            FaultKind::BgpShutdown {
-                tunnel,
-                by: j.need(&it.by, Side::Aws),
-            }
+            FaultKind::BgpShutdown { tunnel, by: j.need(&it.by, Side::Aws) }
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::GroupFailure(it) => {
             let groups: Vec<String> = plan.groups.iter().map(|group| group.name.clone()).collect();
-            FaultKind::GroupFailure {
-                group: j.find(&it.group, "group", &groups).unwrap_or(0),
-            }
+            FaultKind::GroupFailure { group: j.find(&it.group, "group", &groups).unwrap_or(0) }
         }
     }
 }
 
 pub(super) fn link(at: &At<Name>, names: &Names, j: &mut Judge) -> LinkId {
-    LinkId(
-        j.find(at, "link or path", &names.links)
-            .unwrap_or(usize::MAX) as u32,
-    )
+    LinkId(j.find(at, "link or path", &names.links).unwrap_or(usize::MAX) as u32)
 }
 
 pub(super) fn tunnel(at: &At<Name>, names: &Names, j: &mut Judge) -> TunnelId {
     let found = j.find(at, "tunnel", &names.tunnels);
-    found.map_or(
-        TunnelId {
-            connection: usize::MAX,
-            tunnel: 0,
-        },
-        |i| names.tunnel_ids[i],
-    )
+    found.map_or(TunnelId { connection: usize::MAX, tunnel: 0 }, |i| names.tunnel_ids[i])
 }
 
 /// Notes it if a tunnel has no BGP session.
@@ -339,14 +233,7 @@ pub(super) fn speaks_bgp(id: TunnelId, at: &At<Name>, plan: &Plan, j: &mut Judge
     if let Some(tunnel) = connection.and_then(|connection| connection.tunnels.get(id.tunnel))
         && tunnel.bgp.is_none()
     {
-        j.wrong(
-            at.place,
-            format!(
-                "`{}` has no BGP session: its connection's routing is static",
-                tunnel.name
-            ),
-            None,
-        );
+        j.wrong(at.place, format!("`{}` has no BGP session: its connection's routing is static", tunnel.name), None);
     }
 }
 
@@ -364,26 +251,12 @@ fn impair(schema: &schema::Impair, names: &Names, plan: &Plan, j: &mut Judge) ->
         Directions::Both => (forward, reverse),
     };
     if (forward, reverse) == (before.forward, before.reverse) {
-        j.wrong(
-            schema.link.place,
-            format!("this changes nothing about `{}`", before.name),
-            None,
-        );
+        j.wrong(schema.link.place, format!("this changes nothing about `{}`", before.name), None);
     }
-    FaultKind::Impair {
-        link,
-        forward: Box::new(forward),
-        reverse: Box::new(reverse),
-    }
+    FaultKind::Impair { link, forward: Box::new(forward), reverse: Box::new(reverse) }
 }
 
-fn flap(
-    schema: &schema::Flap,
-    at: Duration,
-    names: &Names,
-    plan: &Plan,
-    j: &mut Judge,
-) -> FaultKind {
+fn flap(schema: &schema::Flap, at: Duration, names: &Names, plan: &Plan, j: &mut Judge) -> FaultKind {
     let span = |t: &Duration| positive(*t, "a flap's time");
     let down = j.lawful(&schema.down, span).unwrap_or_default();
     let up = j.lawful(&schema.up, span).unwrap_or_default();
@@ -392,13 +265,6 @@ fn flap(
         let end = at + (down + up) * (*times - 1) + down;
         before_end(end, plan).map_err(|message| format!("the last flap ends too late: {message}"))
     });
-    let times = times
-        .and_then(|times| u32::try_from(times).ok())
-        .unwrap_or(1);
-    FaultKind::Flap {
-        link: link(&schema.link, names, j),
-        down,
-        up,
-        times,
-    }
+    let times = times.and_then(|times| u32::try_from(times).ok()).unwrap_or(1);
+    FaultKind::Flap { link: link(&schema.link, names, j), down, up, times }
 }

@@ -38,7 +38,7 @@ pub fn outage(observed: &Observed, causes: &dyn Causes, number: usize) -> Option
     let mut sections = vec![Section { title: String::new(), blocks: vec![Block::Say(sentence)] }];
     if let Some(fault) = fault {
         let heals = fault.heals.and_then(|index| observed.faults.get(index.0)).map(|healed| healed.id.clone());
-        let entry = Fault { heals, ..fault_entry(fault, &recovery_path(log, &outage, causes)) };
+        let entry = Fault { heals, ..fault_entry(fault, &recovery_path(log, &outage, observed, causes)) };
         sections.extend(story::waterfall(&entry));
     }
     Some(sections)

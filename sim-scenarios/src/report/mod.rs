@@ -73,7 +73,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
     let found: Vec<(&StreamLog, Vec<outage::Outage>)> =
         observed.streams.iter().map(|log| (log, stream_outages(log, causes))).collect();
     let paths: Vec<Vec<measure::Step>> =
-        (0..observed.faults.len()).map(|i| decisive_path(FaultIndex(i), &found, causes)).collect();
+        (0..observed.faults.len()).map(|i| decisive_path(FaultIndex(i), &found, observed, causes)).collect();
     let fault_id = |index: FaultIndex| observed.faults.get(index.0).map(|f| f.id.clone());
 
     let report = Report {
@@ -134,20 +134,37 @@ fn stream_outages(log: &StreamLog, causes: &dyn Causes) -> Vec<outage::Outage> {
 fn decisive_path(
     fault: FaultIndex,
     found: &[(&StreamLog, Vec<outage::Outage>)],
+    observed: &Observed,
     causes: &dyn Causes,
 ) -> Vec<measure::Step> {
     let all = found.iter().flat_map(|(_, outages)| outages);
     let Some(decisive) = outage::decisive(all, fault) else { return Vec::new() };
     let stream = found.iter().find(|(_, outages)| outages.contains(decisive));
-    stream.map_or(Vec::new(), |(log, _)| recovery_path(log, decisive, causes))
+    stream.map_or(Vec::new(), |(log, _)| recovery_path(log, decisive, observed, causes))
 }
 
-/// The critical path of an outage, from the fault that owns it up to the arrival that ended it.
-fn recovery_path(log: &StreamLog, outage: &outage::Outage, causes: &dyn Causes) -> Vec<measure::Step> {
+/// The critical path of an outage, from the fault that owns it up to the arrival that ended it. If nothing that the fault
+/// set off ended it, what did (the healing, as a rule) follows the fault.
+fn recovery_path(
+    log: &StreamLog,
+    outage: &outage::Outage,
+    observed: &Observed,
+    causes: &dyn Causes,
+) -> Vec<measure::Step> {
     let (Some(fault), Some(record), Some(at)) = (outage.fault, outage.recovered_by, outage.recovered_at) else {
         return Vec::new();
     };
     let mut path = causes.critical_path(fault, record);
+    if path.is_empty()
+        && let Some(ended_by) = causes.fault_behind(record)
+        && let Some(struck) = observed.faults.get(fault.0)
+    {
+        path = causes.critical_path(ended_by, record);
+        if let Some(ended) = path.first_mut() {
+            ended.waited = ended.at.since(struck.at);
+        }
+        path.insert(0, strike(struck));
+    }
     if let Some(last) = path.last() {
         let [prober, responder] = &log.ends;
         path.push(measure::Step {
@@ -161,6 +178,18 @@ fn recovery_path(log: &StreamLog, outage: &outage::Outage, causes: &dyn Causes) 
         });
     }
     path
+}
+
+fn strike(fault: &FaultLog) -> measure::Step {
+    measure::Step {
+        at: fault.at,
+        node: fault.target.clone(),
+        event: measure::StepKind::Fault,
+        subject: format!("{} on {}", fault.what, fault.target),
+        reason: "strike",
+        waited: sim_core::time::Duration::ZERO,
+        assumption: None,
+    }
 }
 
 fn probes(log: &StreamLog) -> impl Iterator<Item = model::Probe> {
@@ -295,6 +324,8 @@ fn losses(log: &StreamLog, end: Instant) -> impl Iterator<Item = Losses> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sim_core::id::RecordId;
+    use sim_core::time::Duration;
 
     /// The numbers of the fixture by hand: forward dark from the first request lost (59.985 s rounds up to the probe
     /// at 60.000 s, since the one at 59.980 s arrived) to the first sent after the gateway moved its route at 86.300 s;
@@ -323,6 +354,48 @@ mod tests {
         assert!(report.faults[1].critical_path.is_empty(), "healing lost nothing");
         assert_eq!(report.assumptions.len(), 1);
         assert_eq!(fixture::failover().detail.taken, [1_446, 0], "the one lost at 120 s is chance");
+    }
+
+    /// A path that comes back before anybody noticed: the healing ends the outage, and the path says so.
+    #[test]
+    fn an_outage_that_only_the_healing_ends_says_so() {
+        struct Healed;
+        impl Causes for Healed {
+            fn fault_behind(&self, record: RecordId) -> Option<FaultIndex> {
+                Some(FaultIndex(usize::from(record >= RecordId(20))))
+            }
+            fn critical_path(&self, fault: FaultIndex, to: RecordId) -> Vec<measure::Step> {
+                let heal = measure::Step { at: Instant::from_secs(9), ..strike(&fault_log(9)) };
+                if fault == FaultIndex(1) && to == RecordId(20) { vec![heal] } else { Vec::new() }
+            }
+        }
+        fn fault_log(at: u64) -> FaultLog {
+            let (what, target) = ("blackhole".into(), "wire".into());
+            FaultLog { id: format!("cut@{at}"), at: Instant::from_secs(at), what, target, heals: None }
+        }
+        let mut log = StreamLog::new("ping", ["a".into(), "b".into()], Duration::from_secs(1), false);
+        for second in 0..12 {
+            log.sent(Instant::from_secs(second));
+            match second {
+                5..9 => log.lost(second as u32, false, RecordId(10)),
+                _ => log.arrived(second as u32, false, Instant::from_secs(second), RecordId(20)),
+            }
+        }
+        let faults = vec![fault_log(5), fault_log(9)];
+        let observed = Observed { streams: vec![log], faults, end: Instant::from_secs(12), ..Observed::default() };
+        let identity = Identity { version: "0".into(), scenario: "s".into(), seed: 1, digest: 0 };
+        let outcome = build(identity, &observed, &Healed);
+        let path: Vec<_> = outcome.report.faults[0]
+            .critical_path
+            .iter()
+            .map(|step| (step.event.as_str(), step.node.as_str(), step.waited_s.to_string()))
+            .collect();
+        let step = |event, node, waited: &str| (event, node, waited.to_string());
+        let expected =
+            [step("fault", "wire", "0.000 s"), step("fault", "wire", "4.000 s"), step("probe_arrived", "b", "0.000 s")];
+        assert_eq!(path, expected);
+        let answer = text::render_answer(&outcome, text::Layout::default());
+        assert!(answer.contains("Only a healing ended it."), "{answer}");
     }
 
     #[test]

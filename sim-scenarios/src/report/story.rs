@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::iter::repeat;
 
-use sim_core::reason::TimerKind;
 use sim_core::time::Duration;
 
 use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
@@ -135,11 +134,14 @@ fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
         let _ = write!(
             text,
             " The {} of {} ({}) cost {} of it.",
-            timer_name(&step.reason),
+            words(&step.reason),
             step.node,
             step.subject,
             step.waited_s
         );
+    }
+    if fault.critical_path.iter().filter(|step| step.event == StepKind::Fault.code()).count() > 1 {
+        text.push_str(" Only a healing ended it.");
     }
     if let Some(settled) = settled(report, fault) {
         let _ = write!(text, " Routes settled after {settled}.");
@@ -202,10 +204,6 @@ fn what(fault: &Fault) -> String {
 
 fn words(code: &str) -> String {
     code.replace('_', " ")
-}
-
-fn timer_name(code: &str) -> &str {
-    TimerKind::ALL.iter().find(|kind| kind.code() == code).map_or(code, |kind| kind.text())
 }
 
 /// The timer that made the path wait longest.

@@ -4,9 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::reason::DropReason;
 
-use crate::leaf::{
-    Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When,
-};
+use crate::leaf::{Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When};
 use crate::place::At;
 use crate::plan::{Detector, Directions, Judged, Side};
 

@@ -3,9 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{
-    Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span,
-};
+use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
 use crate::place::{At, List, Named};
 use crate::plan::{DpdTimeoutAction, StartupAction};
 

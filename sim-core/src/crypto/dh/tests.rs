@@ -98,18 +98,8 @@ fn modp_2048_against_another_implementation() {
 #[test]
 fn modp_secrets_keep_leading_zeros() {
     for (group, exponent, head, tail) in [
-        (
-            DhGroup::Modp1024,
-            120_u16,
-            "00cafdc4ab52d6c8",
-            "77435acf98984414",
-        ),
-        (
-            DhGroup::Modp2048,
-            766,
-            "000f12a08f6a8c73",
-            "75e0eeaf763a9867",
-        ),
+        (DhGroup::Modp1024, 120_u16, "00cafdc4ab52d6c8", "77435acf98984414"),
+        (DhGroup::Modp2048, 766, "000f12a08f6a8c73", "75e0eeaf763a9867"),
     ] {
         let r = DhPrivate::from_bytes(group, &hex(R256)).unwrap();
         let mut bytes = [0; 32];
@@ -127,10 +117,7 @@ fn drawn_keys_agree_and_depend_on_the_stream_only() {
     let mut rng = Rng::stream(1, "dh", Purpose::Test);
     for group in DhGroup::ALL {
         let again = DhPrivate::generate(group, &mut rng.clone());
-        let (a, b) = (
-            DhPrivate::generate(group, &mut rng),
-            DhPrivate::generate(group, &mut rng),
-        );
+        let (a, b) = (DhPrivate::generate(group, &mut rng), DhPrivate::generate(group, &mut rng));
         assert_eq!(a.public(), again.public());
         assert_ne!(a.public(), b.public());
         assert_eq!(a.public().len(), group.public_len());
@@ -144,10 +131,7 @@ fn public_values_of_another_length_are_refused() {
         let own = DhPrivate::from_bytes(group, &vec![7; group.private_len()]).unwrap();
         for actual in [0, 1, group.public_len() - 1, group.public_len() + 1, 4096] {
             let expected = group.public_len();
-            assert_eq!(
-                own.agree(&vec![2; actual]),
-                Err(DhError::Length { expected, actual })
-            );
+            assert_eq!(own.agree(&vec![2; actual]), Err(DhError::Length { expected, actual }));
         }
     }
 }
@@ -199,9 +183,7 @@ fn ecp_values_off_the_curve_are_refused() {
 #[test]
 fn private_values_outside_the_group_are_refused() {
     let n256 = hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
-    let n384 = hex(
-        "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
-    );
+    let n384 = hex("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973");
     for (group, order) in [(DhGroup::Ecp256, n256), (DhGroup::Ecp384, n384)] {
         assert!(DhPrivate::from_bytes(group, &order).is_none());
         let mut last = order;

@@ -4,11 +4,7 @@ use crate::crypto::testing::hex;
 use proptest::prelude::*;
 
 fn suites() -> impl Iterator<Item = Suite> {
-    Encryption::ALL.into_iter().flat_map(|e| {
-        Integrity::ALL
-            .into_iter()
-            .filter_map(move |i| Suite::new(e, i))
-    })
+    Encryption::ALL.into_iter().flat_map(|e| Integrity::ALL.into_iter().filter_map(move |i| Suite::new(e, i)))
 }
 
 /// A context with keys that count up, and those keys.

@@ -41,11 +41,7 @@ impl AsPath {
     /// A path of one sequence; empty if there are no ASes.
     pub fn sequence(asns: impl IntoIterator<Item = u32>) -> Self {
         let asns: Vec<u32> = asns.into_iter().collect();
-        Self(
-            asns.chunks(SEGMENT)
-                .map(|chunk| Segment::Sequence(chunk.to_vec()))
-                .collect(),
-        )
+        Self(asns.chunks(SEGMENT).map(|chunk| Segment::Sequence(chunk.to_vec())).collect())
     }
 
     /// Its segments, nearest first.
@@ -93,10 +89,7 @@ impl AsPath {
     pub(super) fn to_wire(&self, four_octets: bool) -> (wire::AsPath, bool) {
         let long = self.wire_length(if four_octets { 4 } else { 2 }) > 255;
         if four_octets {
-            return (
-                wire::AsPath::As4PathSegments(self.wide_segments().into()),
-                long,
-            );
+            return (wire::AsPath::As4PathSegments(self.wide_segments().into()), long);
         }
         let segments: Vec<_> = self
             .0
@@ -134,12 +127,7 @@ impl AsPath {
 
     /// Reads segments of four octets, as of AS4_PATH.
     pub(super) fn from_segments(segments: &[As4PathSegment]) -> Self {
-        Self(
-            segments
-                .iter()
-                .map(|segment| from_kind(segment.segment_type(), segment.as_numbers().to_vec()))
-                .collect(),
-        )
+        Self(segments.iter().map(|segment| from_kind(segment.segment_type(), segment.as_numbers().to_vec())).collect())
     }
 
     fn wire_length(&self, octets: usize) -> usize {
@@ -148,10 +136,7 @@ impl AsPath {
     }
 
     fn wide_segments(&self) -> Vec<As4PathSegment> {
-        self.0
-            .iter()
-            .map(|segment| As4PathSegment::new(kind(segment), segment.asns()))
-            .collect()
+        self.0.iter().map(|segment| As4PathSegment::new(kind(segment), segment.asns())).collect()
     }
 }
 
@@ -182,8 +167,7 @@ pub(super) fn merge_as4(narrow: AsPath, wide: Option<AsPath>) -> AsPath {
         }
     }
     let mut tail = wide.0.into_iter().peekable();
-    if let (Some(Segment::Sequence(front)), Some(Segment::Sequence(next))) =
-        (merged.last_mut(), tail.peek())
+    if let (Some(Segment::Sequence(front)), Some(Segment::Sequence(next))) = (merged.last_mut(), tail.peek())
         && front.len() + next.len() <= SEGMENT
     {
         front.extend(next);

@@ -111,17 +111,13 @@ impl Attributes {
     ///
     /// # Errors
     /// The NOTIFICATION that section 6.3 prescribes, with the attribute as it came where it asks for it.
-    pub(super) fn parse(
-        bytes: &[u8],
-        session: &Dialect,
-        reachable: bool,
-    ) -> Result<Option<Self>, Notification> {
+    pub(super) fn parse(bytes: &[u8], session: &Dialect, reachable: bool) -> Result<Option<Self>, Notification> {
         let mut found = Found::default();
         let mut rest = bytes;
         let mut seen = [false; 256];
         while !rest.is_empty() {
-            let (attribute, after) = Raw::split(rest)
-                .ok_or_else(|| Notification::new(Notification::MALFORMED_ATTRIBUTES, []))?;
+            let (attribute, after) =
+                Raw::split(rest).ok_or_else(|| Notification::new(Notification::MALFORMED_ATTRIBUTES, []))?;
             if core::mem::replace(&mut seen[usize::from(attribute.code)], true) {
                 return Err(Notification::new(Notification::MALFORMED_ATTRIBUTES, []));
             }
@@ -166,11 +162,7 @@ impl Attributes {
                 )),
                 false => wire::Aggregator::As4Aggregator(wire::As4Aggregator::new(asn, router)),
             };
-            out.push(attribute(
-                OPTIONAL | TRANSITIVE,
-                false,
-                Value::Aggregator(value),
-            ));
+            out.push(attribute(OPTIONAL | TRANSITIVE, false, Value::Aggregator(value)));
         }
         for carried in &self.carried {
             let partial = if carried.partial { PARTIAL } else { 0 };
@@ -192,11 +184,7 @@ impl Attributes {
             // The library has no writer of AS4_AGGREGATOR apart from AGGREGATOR; its value is AS and router.
             let value = [asn.to_be_bytes(), router.octets()].concat();
             let value = wire::UnknownAttribute::new(code::AS4_AGGREGATOR, value);
-            out.push(attribute(
-                OPTIONAL | TRANSITIVE,
-                false,
-                Value::UnknownAttribute(value),
-            ));
+            out.push(attribute(OPTIONAL | TRANSITIVE, false, Value::UnknownAttribute(value)));
         }
         out.sort_by_key(|attribute| match attribute.path_attribute_type() {
             Ok(known) => u8::from(known),
@@ -249,19 +237,12 @@ impl<'a> Raw<'a> {
             return None;
         };
         let (length, rest) = match rest {
-            [high, low, rest @ ..] if flags & EXTENDED != 0 => {
-                (usize::from(u16::from_be_bytes([*high, *low])), rest)
-            }
+            [high, low, rest @ ..] if flags & EXTENDED != 0 => (usize::from(u16::from_be_bytes([*high, *low])), rest),
             [length, rest @ ..] if flags & EXTENDED == 0 => (usize::from(*length), rest),
             _ => return None,
         };
         let (value, after) = rest.split_at_checked(length)?;
-        let raw = Self {
-            flags: *flags,
-            code: *code,
-            value,
-            whole: &bytes[..bytes.len() - after.len()],
-        };
+        let raw = Self { flags: *flags, code: *code, value, whole: &bytes[..bytes.len() - after.len()] };
         Some((raw, after))
     }
 
@@ -274,9 +255,7 @@ impl<'a> Raw<'a> {
         let expected = match self.code {
             code::ORIGIN..=code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => TRANSITIVE,
             code::MED => OPTIONAL,
-            code::AGGREGATOR | code::COMMUNITIES | code::AS4_PATH | code::AS4_AGGREGATOR => {
-                OPTIONAL | TRANSITIVE
-            }
+            code::AGGREGATOR | code::COMMUNITIES | code::AS4_PATH | code::AS4_AGGREGATOR => OPTIONAL | TRANSITIVE,
             _ if self.flags & OPTIONAL == 0 => {
                 return Err(self.error(Notification::UNKNOWN_WELL_KNOWN));
             }
@@ -406,11 +385,7 @@ struct Found {
 }
 
 impl Found {
-    fn finish(
-        mut self,
-        session: &Dialect,
-        reachable: bool,
-    ) -> Result<Option<Attributes>, Notification> {
+    fn finish(mut self, session: &Dialect, reachable: bool) -> Result<Option<Attributes>, Notification> {
         let missing = |code| Notification::new(Notification::MISSING_ATTRIBUTE, [code]);
         let (origin, as_path, next_hop) = match (self.origin, self.as_path.take(), self.next_hop) {
             (Some(origin), Some(as_path), Some(next_hop)) => (origin, as_path, next_hop),

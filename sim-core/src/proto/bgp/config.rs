@@ -43,14 +43,7 @@ pub struct SpeakerConfig {
 impl SpeakerConfig {
     /// A speaker without networks and with the RFC's rule for missing MEDs.
     pub fn new(local_as: u32, router_id: Ipv4Addr, peers: Vec<PeerConfig>) -> Self {
-        Self {
-            local_as,
-            router_id,
-            peers,
-            networks: Vec::new(),
-            min_as_origination: Duration::ZERO,
-            missing_med: 0,
-        }
+        Self { local_as, router_id, peers, networks: Vec::new(), min_as_origination: Duration::ZERO, missing_med: 0 }
     }
 }
 

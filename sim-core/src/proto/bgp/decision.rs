@@ -104,28 +104,15 @@ pub fn decide(candidates: &[Candidate<'_>], missing_med: u32) -> Option<(usize, 
     if candidates.len() < 2 {
         return candidates.first().map(|_| (0, DecidedBy::OnlyRoute));
     }
-    let mut alive = Alive {
-        candidates,
-        places: (0..candidates.len()).collect(),
-    };
+    let mut alive = Alive { candidates, places: (0..candidates.len()).collect() };
     let preference = |c: &Candidate<'_>| c.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF);
     let steps: [Step<'_>; 8] = [
-        (DecidedBy::LocalPref, &|a| {
-            a.keep_least(|c| Reverse(preference(c)))
-        }),
-        (DecidedBy::LocalOrigin, &|a| {
-            a.keep_least(|c| c.source != Source::Local)
-        }),
-        (DecidedBy::AsPathLength, &|a| {
-            a.keep_least(|c| c.attributes.as_path.length())
-        }),
-        (DecidedBy::Origin, &|a| {
-            a.keep_least(|c| c.attributes.origin)
-        }),
+        (DecidedBy::LocalPref, &|a| a.keep_least(|c| Reverse(preference(c)))),
+        (DecidedBy::LocalOrigin, &|a| a.keep_least(|c| c.source != Source::Local)),
+        (DecidedBy::AsPathLength, &|a| a.keep_least(|c| c.attributes.as_path.length())),
+        (DecidedBy::Origin, &|a| a.keep_least(|c| c.attributes.origin)),
         (DecidedBy::Med, &|a| a.keep_least_med(missing_med)),
-        (DecidedBy::ExternalPeer, &|a| {
-            a.keep_least(|c| c.is_internal())
-        }),
+        (DecidedBy::ExternalPeer, &|a| a.keep_least(|c| c.is_internal())),
         (DecidedBy::Identifier, &|a| a.keep_least(|c| c.identifier())),
         (DecidedBy::PeerAddress, &|a| a.keep_least(|c| c.address())),
     ];
@@ -150,14 +137,8 @@ struct Alive<'a> {
 impl Alive<'_> {
     fn keep_least<K: Ord>(&mut self, key: impl Fn(&Candidate<'_>) -> K) {
         let candidates = self.candidates;
-        if let Some(least) = self
-            .places
-            .iter()
-            .map(|&place| key(&candidates[place]))
-            .min()
-        {
-            self.places
-                .retain(|&place| key(&candidates[place]) == least);
+        if let Some(least) = self.places.iter().map(|&place| key(&candidates[place])).min() {
+            self.places.retain(|&place| key(&candidates[place]) == least);
         }
     }
 

@@ -71,21 +71,11 @@ impl Speaker {
     }
 
     fn refuse(&mut self, peer: PeerId, prefix: Ipv4Net, reason: Reason) {
-        self.out.push_back(Output::Refused {
-            peer,
-            prefix,
-            reason,
-        });
+        self.out.push_back(Output::Refused { peer, prefix, reason });
     }
 
     /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
-    fn place(
-        &mut self,
-        prefix: Ipv4Net,
-        from: Option<PeerId>,
-        attributes: Option<Arc<Attributes>>,
-        reason: Reason,
-    ) {
+    fn place(&mut self, prefix: Ipv4Net, from: Option<PeerId>, attributes: Option<Arc<Attributes>>, reason: Reason) {
         let (peers, local_as) = (&self.peers, self.local_as);
         let source = |peer: Option<PeerId>| match peer {
             None => Source::Local,
@@ -99,12 +89,7 @@ impl Speaker {
             true => Reason::BetterRoute,
             false => reason,
         };
-        self.out.push_back(Output::Route(super::RouteChange {
-            prefix,
-            from: changed.from,
-            to: changed.to,
-            reason,
-        }));
+        self.out.push_back(Output::Route(super::RouteChange { prefix, from: changed.from, to: changed.to, reason }));
         for peer in &mut self.peers {
             if peer.session().is_some() {
                 peer.adj_out.touch(prefix);
@@ -215,21 +200,15 @@ impl Speaker {
     /// Sends the peer what it does not know yet about these prefixes.
     fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = Ipv4Net>) {
         let peer = &mut self.peers[id.index()];
-        let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied())
-        else {
+        let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
             return;
         };
         let mut news = News::default();
         let mut exporter = Exporter::default();
         for prefix in prefixes {
-            let best = self
-                .loc
-                .entries()
-                .get(&prefix)
-                .map(|entry| entry.best_route());
-            let route = best
-                .filter(|route| may_hear(id, route, &session, &self.peers, self.local_as))
-                .and_then(|route| {
+            let best = self.loc.entries().get(&prefix).map(|entry| entry.best_route());
+            let route =
+                best.filter(|route| may_hear(id, route, &session, &self.peers, self.local_as)).and_then(|route| {
                     let config = &self.peers[id.index()].config;
                     exporter.route(self.local_as, config, &session, prefix, route)
                 });
@@ -238,15 +217,7 @@ impl Speaker {
         self.publish(now, id, slot, conn, &session, &news);
     }
 
-    fn publish(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        slot: Slot,
-        conn: ConnId,
-        session: &Session,
-        news: &News,
-    ) {
+    fn publish(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, session: &Session, news: &News) {
         let mut messages = Vec::new();
         update::withdraw(&news.withdrawn, |bytes| messages.push(bytes));
         for (attributes, prefixes) in &news.announced {
@@ -274,12 +245,8 @@ impl Speaker {
 
 /// What the decision process knows of a peer.
 fn source(peer: &Peer, local_as: u32) -> Source {
-    let fsms = [Some(&peer.main), peer.rival.as_ref()]
-        .into_iter()
-        .flatten();
-    let session = peer
-        .session()
-        .or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
+    let session = peer.session().or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
     Source::Peer {
         external: peer.config.remote_as != local_as,
         identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
@@ -320,10 +287,7 @@ impl Importer {
         if let Some((_, outcome)) = self.last.as_ref().filter(|(known, _)| *known == key) {
             return outcome.clone();
         }
-        let external = peer
-            .fsm(slot)
-            .and_then(|fsm| fsm.session)
-            .is_none_or(|session| session.dialect.is_external());
+        let external = peer.fsm(slot).and_then(|fsm| fsm.session).is_none_or(|session| session.dialect.is_external());
         let outcome = match unusable(local_as, &peer.config, external, attributes) {
             Some(reason) => Err(reason),
             None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
@@ -342,18 +306,12 @@ impl Importer {
 
 /// Why a route cannot be used: an AS loop (section 9.1.2), or a NEXT_HOP that is ours or that an external peer cannot
 /// know from the shared subnet (section 6.3).
-fn unusable(
-    local_as: u32,
-    config: &PeerConfig,
-    external: bool,
-    attributes: &Attributes,
-) -> Option<Reason> {
+fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
     let next_hop = attributes.next_hop;
     if attributes.as_path.contains(local_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable =
-        !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 

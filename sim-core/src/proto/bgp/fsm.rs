@@ -43,14 +43,8 @@ pub enum FsmState {
 
 impl FsmState {
     /// All states, in the order of progress.
-    pub const ALL: [Self; 6] = [
-        Self::Idle,
-        Self::Active,
-        Self::Connect,
-        Self::OpenSent,
-        Self::OpenConfirm,
-        Self::Established,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Active, Self::Connect, Self::OpenSent, Self::OpenConfirm, Self::Established];
 
     /// As the trace names it.
     pub const fn state(self) -> State {
@@ -257,26 +251,16 @@ const fn idle(event: Event) -> Transition {
 
 const fn active(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
-            go(S::Active, &[])
-        }
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::Active, &[]),
         E::ManualStop => go(S::Idle, &[Drop, ResetCounter]),
         E::ConnectRetryTimerExpires => go(S::Connect, &[StartConnectRetry, Connect]),
-        E::DelayOpenTimerExpires | E::TcpConnected => go(
-            S::OpenSent,
-            &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold],
-        ),
+        E::DelayOpenTimerExpires | E::TcpConnected => {
+            go(S::OpenSent, &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold])
+        }
         E::TcpConnectedDelayOpen => go(S::Active, &[StopConnectRetry, StartDelayOpen]),
-        E::OpenDelayOpen => go(
-            S::OpenConfirm,
-            &[
-                StopConnectRetry,
-                StopDelayOpen,
-                SendOpen,
-                SendKeepalive,
-                StartNegotiated,
-            ],
-        ),
+        E::OpenDelayOpen => {
+            go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
+        }
         E::AutomaticStop
         | E::HoldTimerExpires
         | E::KeepaliveTimerExpires
@@ -297,31 +281,18 @@ const fn active(event: Event) -> Transition {
 
 const fn connect(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
-            go(S::Connect, &[])
-        }
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::Connect, &[]),
         E::ManualStop => go(S::Idle, &[Drop, ResetCounter]),
-        E::ConnectRetryTimerExpires => go(
-            S::Connect,
-            &[Drop, StartConnectRetry, StopDelayOpen, Connect],
-        ),
-        E::DelayOpenTimerExpires | E::TcpConnected => go(
-            S::OpenSent,
-            &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold],
-        ),
+        E::ConnectRetryTimerExpires => go(S::Connect, &[Drop, StartConnectRetry, StopDelayOpen, Connect]),
+        E::DelayOpenTimerExpires | E::TcpConnected => {
+            go(S::OpenSent, &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold])
+        }
         E::TcpConnectedDelayOpen => go(S::Connect, &[StopConnectRetry, StartDelayOpen]),
         E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry, StopDelayOpen]),
         E::TcpFails => go(S::Idle, &[Drop]),
-        E::OpenDelayOpen => go(
-            S::OpenConfirm,
-            &[
-                StopConnectRetry,
-                StopDelayOpen,
-                SendOpen,
-                SendKeepalive,
-                StartNegotiated,
-            ],
-        ),
+        E::OpenDelayOpen => {
+            go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
+        }
         E::AutomaticStop
         | E::HoldTimerExpires
         | E::KeepaliveTimerExpires
@@ -340,26 +311,14 @@ const fn connect(event: Event) -> Transition {
 
 const fn open_sent(event: Event) -> Transition {
     match event {
-        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => {
-            go(S::OpenSent, &[])
-        }
+        E::ManualStart | E::ManualStartPassive | E::AutomaticStart | E::AutomaticStartPassive => go(S::OpenSent, &[]),
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenSent, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
-        E::AutomaticStop
-        | E::HoldTimerExpires
-        | E::HeaderError
-        | E::OpenError
-        | E::CollisionDump => go(S::Idle, &[Notify, Drop, CountRetry]),
+        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump => {
+            go(S::Idle, &[Notify, Drop, CountRetry])
+        }
         E::TcpFails | E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry]),
-        E::Open => go(
-            S::OpenConfirm,
-            &[
-                StopDelayOpen,
-                StopConnectRetry,
-                SendKeepalive,
-                StartNegotiated,
-            ],
-        ),
+        E::Open => go(S::OpenConfirm, &[StopDelayOpen, StopConnectRetry, SendKeepalive, StartNegotiated]),
         E::NotificationVersionError => go(S::Idle, &[Drop]),
         E::Notification => go(S::Idle, &[Drop, CountRetry]),
         E::ConnectRetryTimerExpires
@@ -380,11 +339,9 @@ const fn open_confirm(event: Event) -> Transition {
         }
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::OpenConfirm, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, ResetCounter]),
-        E::AutomaticStop
-        | E::HoldTimerExpires
-        | E::HeaderError
-        | E::OpenError
-        | E::CollisionDump => go(S::Idle, &[Notify, Drop, CountRetry]),
+        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump => {
+            go(S::Idle, &[Notify, Drop, CountRetry])
+        }
         E::KeepaliveTimerExpires => go(S::OpenConfirm, &[SendKeepalive]),
         E::TcpFails | E::TcpFailsListening | E::Notification => go(S::Idle, &[Drop, CountRetry]),
         E::NotificationVersionError => go(S::Idle, &[Drop]),
@@ -406,12 +363,9 @@ const fn established(event: Event) -> Transition {
         }
         E::TcpConnected | E::TcpConnectedDelayOpen => go(S::Established, &[]),
         E::ManualStop => go(S::Idle, &[Notify, Drop, EndRoutes, ResetCounter]),
-        E::AutomaticStop
-        | E::HoldTimerExpires
-        | E::HeaderError
-        | E::OpenError
-        | E::CollisionDump
-        | E::UpdateError => go(S::Idle, &[Notify, Drop, EndRoutes, CountRetry]),
+        E::AutomaticStop | E::HoldTimerExpires | E::HeaderError | E::OpenError | E::CollisionDump | E::UpdateError => {
+            go(S::Idle, &[Notify, Drop, EndRoutes, CountRetry])
+        }
         E::KeepaliveTimerExpires => go(S::Established, &[SendKeepalive]),
         E::TcpFails | E::TcpFailsListening | E::NotificationVersionError | E::Notification => {
             go(S::Idle, &[Drop, EndRoutes, CountRetry])

@@ -98,10 +98,7 @@ impl Framer {
         };
         let message = rest.get(..length)?;
         self.read += length;
-        Some(Ok(Frame {
-            kind,
-            body: &message[HEADER..],
-        }))
+        Some(Ok(Frame { kind, body: &message[HEADER..] }))
     }
 }
 
@@ -133,10 +130,7 @@ pub(super) fn emit(kind: MessageType, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u
     let mut message = vec![0xff; 16];
     message.extend_from_slice(&[0, 0, kind as u8]);
     write(&mut message);
-    assert!(
-        message.len() <= MAX_MESSAGE,
-        "a BGP message that is too long"
-    );
+    assert!(message.len() <= MAX_MESSAGE, "a BGP message that is too long");
     let length = message.len() as u16;
     message[16..18].copy_from_slice(&length.to_be_bytes());
     message

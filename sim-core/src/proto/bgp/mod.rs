@@ -271,9 +271,7 @@ impl Speaker {
             missing_med: config.missing_med,
             networks: config.networks,
             booted: false,
-            origination_jitter: peers
-                .first()
-                .map_or(Jitter::None, |peer| peer.config.jitter),
+            origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
             loc: LocRib::default(),
             withheld: Vec::new(),
@@ -297,10 +295,7 @@ impl Speaker {
             | Input::SetExport { peer, .. }
             | Input::LowerLayerDown { peer }
             | Input::LowerLayerUp { peer } => Some(*peer),
-            Input::Received { .. }
-            | Input::Originate { .. }
-            | Input::WithdrawOriginated { .. }
-            | Input::Reset => None,
+            Input::Received { .. } | Input::Originate { .. } | Input::WithdrawOriginated { .. } | Input::Reset => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
@@ -363,9 +358,7 @@ impl Speaker {
                 }
                 continue;
             }
-            let Some((id, (slot, kind, timer))) =
-                self.next_timer().filter(|(_, next)| next.2.is_due(now))
-            else {
+            let Some((id, (slot, kind, timer))) = self.next_timer().filter(|(_, next)| next.2.is_due(now)) else {
                 break;
             };
             self.report_expiry(Some(id), kind.kind(), timer);
@@ -382,10 +375,9 @@ impl Speaker {
     /// When [`Speaker::handle_timeout`] must be called next, and for which timer.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let own = (self.origination.at(), TimerKind::MinAsOrigination);
-        let peers = self.next_timer().map_or(
-            (Instant::NEVER, TimerKind::HoldTimer),
-            |(_, (_, kind, timer))| (timer.at(), kind.kind()),
-        );
+        let peers = self
+            .next_timer()
+            .map_or((Instant::NEVER, TimerKind::HoldTimer), |(_, (_, kind, timer))| (timer.at(), kind.kind()));
         let first = if own.0 <= peers.0 { own } else { peers };
         (first.0 < Instant::NEVER).then_some(first)
     }
@@ -472,17 +464,10 @@ impl Speaker {
     }
 
     fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {
-        (0..)
-            .map(PeerId)
-            .zip(self.peers.iter().map(Peer::next_timer))
-            .min_by_key(|(_, (_, _, timer))| timer.at())
+        (0..).map(PeerId).zip(self.peers.iter().map(Peer::next_timer)).min_by_key(|(_, (_, _, timer))| timer.at())
     }
 
     fn report_expiry(&mut self, peer: Option<PeerId>, timer: TimerKind, expired: Timer) {
-        self.out.push_back(Output::Expired {
-            peer,
-            timer,
-            armed_at: expired.armed_at(),
-        });
+        self.out.push_back(Output::Expired { peer, timer, armed_at: expired.armed_at() });
     }
 }

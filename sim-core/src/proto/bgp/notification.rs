@@ -88,11 +88,7 @@ codes! {
 impl Notification {
     /// A NOTIFICATION with one of the codes above and its data field.
     pub fn new((code, subcode): (u8, u8), data: impl Into<Vec<u8>>) -> Self {
-        Self {
-            code,
-            subcode,
-            data: data.into(),
-        }
+        Self { code, subcode, data: data.into() }
     }
 
     /// Code and subcode.

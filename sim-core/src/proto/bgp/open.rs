@@ -24,9 +24,7 @@
 use std::net::Ipv4Addr;
 
 use netgauze_bgp_pkt::BgpMessage;
-use netgauze_bgp_pkt::capabilities::{
-    BgpCapability, FourOctetAsCapability, MultiProtocolExtensionsCapability,
-};
+use netgauze_bgp_pkt::capabilities::{BgpCapability, FourOctetAsCapability, MultiProtocolExtensionsCapability};
 use netgauze_bgp_pkt::open::{BgpOpenMessage, BgpOpenMessageParameter};
 use netgauze_iana::address_family::AddressType;
 use netgauze_parse_utils::WritablePdu as _;
@@ -70,11 +68,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Everything that this speaker implements.
-    pub const ALL: Self = Self {
-        ipv4_unicast: true,
-        route_refresh: true,
-        four_octet_as: true,
-    };
+    pub const ALL: Self = Self { ipv4_unicast: true, route_refresh: true, four_octet_as: true };
 }
 
 /// What an OPEN is judged against.
@@ -95,9 +89,9 @@ impl Open {
     pub fn emit(&self) -> Vec<u8> {
         let mut capabilities = Vec::with_capacity(3);
         if self.capabilities.ipv4_unicast {
-            capabilities.push(BgpCapability::MultiProtocolExtensions(
-                MultiProtocolExtensionsCapability::new(AddressType::Ipv4Unicast),
-            ));
+            capabilities.push(BgpCapability::MultiProtocolExtensions(MultiProtocolExtensionsCapability::new(
+                AddressType::Ipv4Unicast,
+            )));
         }
         if self.capabilities.route_refresh {
             capabilities.push(BgpCapability::RouteRefresh);
@@ -113,9 +107,7 @@ impl Open {
         let two_octets = u16::try_from(self.asn).unwrap_or(AS_TRANS);
         let open = BgpOpenMessage::new(two_octets, self.hold_time, self.identifier, parameters);
         let mut message = Vec::with_capacity(64);
-        BgpMessage::Open(open)
-            .write(&mut message)
-            .expect("an OPEN of three capabilities fits in a message");
+        BgpMessage::Open(open).write(&mut message).expect("an OPEN of three capabilities fits in a message");
         message
     }
 
@@ -152,10 +144,7 @@ impl Open {
             return Err(error(Notification::BAD_HOLD_TIME));
         }
         if parameters.other_families && !parameters.ipv4_unicast {
-            return Err(Notification::new(
-                Notification::MISSING_CAPABILITY,
-                IPV4_UNICAST,
-            ));
+            return Err(Notification::new(Notification::MISSING_CAPABILITY, IPV4_UNICAST));
         }
         Ok(Self {
             asn,

@@ -75,9 +75,7 @@ pub(super) struct Session {
 impl Session {
     /// Section 4.2: the smaller hold time counts; section 4.4: a KEEPALIVE at least every third of it.
     pub fn negotiate(local_as: u32, config: &PeerConfig, open: &Open) -> Self {
-        let hold = config
-            .hold_time
-            .min(Duration::from_secs(u64::from(open.hold_time)));
+        let hold = config.hold_time.min(Duration::from_secs(u64::from(open.hold_time)));
         Self {
             hold,
             keepalive: config.keepalive.map_or(hold / 3, |own| own.min(hold / 3)),
@@ -124,11 +122,7 @@ impl Fsm {
     }
 
     pub fn accept(&mut self, id: ConnId) {
-        self.conn = Some(Conn {
-            id,
-            up: true,
-            framer: Framer::default(),
-        });
+        self.conn = Some(Conn { id, up: true, framer: Framer::default() });
     }
 
     pub fn holds(&self, conn: ConnId) -> bool {
@@ -136,12 +130,7 @@ impl Fsm {
     }
 
     pub fn stop_timers(&mut self) {
-        for timer in [
-            &mut self.hold,
-            &mut self.keepalive,
-            &mut self.connect_retry,
-            &mut self.delay_open,
-        ] {
+        for timer in [&mut self.hold, &mut self.keepalive, &mut self.connect_retry, &mut self.delay_open] {
             timer.stop();
         }
     }
@@ -230,9 +219,7 @@ impl Peer {
 
     /// The machine that holds this connection.
     pub fn slot_of(&self, conn: ConnId) -> Option<Slot> {
-        [Slot::Main, Slot::Rival]
-            .into_iter()
-            .find(|&slot| self.fsm(slot).is_some_and(|fsm| fsm.holds(conn)))
+        [Slot::Main, Slot::Rival].into_iter().find(|&slot| self.fsm(slot).is_some_and(|fsm| fsm.holds(conn)))
     }
 
     /// The state that a session's observer sees: that of the machine which is farthest.
@@ -244,12 +231,7 @@ impl Peer {
     /// The agreement of the established connection.
     pub fn session(&self) -> Option<&Session> {
         let established = |fsm: &&Fsm| fsm.state == FsmState::Established;
-        [Some(&self.main), self.rival.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(established)?
-            .session
-            .as_ref()
+        [Some(&self.main), self.rival.as_ref()].into_iter().flatten().find(established)?.session.as_ref()
     }
 
     /// The established connection.
@@ -274,11 +256,7 @@ impl Peer {
                 consider(slot, kind, timer);
             }
         }
-        consider(
-            Slot::Main,
-            PeerTimer::RouteAdvertisement,
-            self.route_advertisement,
-        );
+        consider(Slot::Main, PeerTimer::RouteAdvertisement, self.route_advertisement);
         first
     }
 

@@ -58,37 +58,25 @@ pub enum Verdict {
 impl PrefixMatch {
     /// This prefix alone.
     pub fn exact(prefix: Ipv4Net) -> Self {
-        Self {
-            within: prefix,
-            at_least: prefix.prefix_len(),
-            at_most: prefix.prefix_len(),
-        }
+        Self { within: prefix, at_least: prefix.prefix_len(), at_most: prefix.prefix_len() }
     }
 
     /// True if `prefix` is in the set.
     pub fn matches(&self, prefix: Ipv4Net) -> bool {
-        self.within.contains(&prefix)
-            && (self.at_least..=self.at_most).contains(&prefix.prefix_len())
+        self.within.contains(&prefix) && (self.at_least..=self.at_most).contains(&prefix.prefix_len())
     }
 }
 
 impl Policy {
     /// Lets every route pass unchanged.
     pub fn accept_all() -> Self {
-        Self {
-            rules: Vec::new(),
-            otherwise: Verdict::Accept,
-        }
+        Self { rules: Vec::new(), otherwise: Verdict::Accept }
     }
 
     /// Lets every route pass with these changes.
     pub fn change_all(changes: Vec<Change>) -> Self {
         Self {
-            rules: vec![Rule {
-                prefixes: Vec::new(),
-                changes,
-                verdict: Verdict::Accept,
-            }],
+            rules: vec![Rule { prefixes: Vec::new(), changes, verdict: Verdict::Accept }],
             otherwise: Verdict::Accept,
         }
     }
@@ -96,9 +84,9 @@ impl Policy {
     /// The place of the rule that decides about `prefix`, which is all that its outcome depends on besides the
     /// attributes; `None` if no rule matches.
     pub(super) fn rule(&self, prefix: Ipv4Net) -> Option<usize> {
-        self.rules.iter().position(|rule| {
-            rule.prefixes.is_empty() || rule.prefixes.iter().any(|set| set.matches(prefix))
-        })
+        self.rules
+            .iter()
+            .position(|rule| rule.prefixes.is_empty() || rule.prefixes.iter().any(|set| set.matches(prefix)))
     }
 
     /// Applies the rule that [`Policy::rule`] found. False if the route is rejected.

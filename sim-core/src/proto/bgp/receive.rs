@@ -22,9 +22,7 @@ impl Speaker {
         let Some((id, slot)) = holder(self) else {
             return;
         };
-        let held = self.peers[id.index()]
-            .fsm_mut(slot)
-            .and_then(|fsm| fsm.conn.as_mut());
+        let held = self.peers[id.index()].fsm_mut(slot).and_then(|fsm| fsm.conn.as_mut());
         let Some(held) = held else { return };
         let mut framer = core::mem::take(&mut held.framer);
         framer.push(bytes);
@@ -47,15 +45,7 @@ impl Speaker {
         }
     }
 
-    fn message(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        slot: Slot,
-        conn: ConnId,
-        kind: MessageType,
-        body: &[u8],
-    ) {
+    fn message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, kind: MessageType, body: &[u8]) {
         match kind {
             MessageType::Open => self.open_message(now, id, slot, conn, body),
             MessageType::Update => self.update_message(now, id, slot, conn, body),
@@ -103,8 +93,7 @@ impl Speaker {
 
     fn update_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
         let fsm = self.peers[id.index()].fsm(slot);
-        let session =
-            fsm.and_then(|fsm| fsm.session.filter(|_| fsm.state == FsmState::Established));
+        let session = fsm.and_then(|fsm| fsm.session.filter(|_| fsm.state == FsmState::Established));
         let Some(session) = session else {
             self.step(id, conn, Step::UpdateReceived, None);
             let cause = self.unexpected(id, slot, MessageType::Update);
@@ -116,10 +105,7 @@ impl Speaker {
                     true => Step::EndOfRibReceived,
                     false => Step::UpdateReceived,
                 };
-                let cause = Cause {
-                    update: Some(update),
-                    ..Cause::default()
-                };
+                let cause = Cause { update: Some(update), ..Cause::default() };
                 (step, Event::Update, cause)
             }
             Err(error) => {

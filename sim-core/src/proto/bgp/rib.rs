@@ -109,30 +109,19 @@ impl LocRib {
     ) -> Option<Changed> {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             let entry = Entry {
-                routes: vec![Route {
-                    peer,
-                    attributes: attributes?,
-                }],
+                routes: vec![Route { peer, attributes: attributes? }],
                 best: 0,
                 decided_by: DecidedBy::OnlyRoute,
             };
             let to = Some(entry.best());
             self.entries.insert(prefix, entry);
-            return Some(Changed {
-                from: None,
-                to,
-                outdone: false,
-            });
+            return Some(Changed { from: None, to, outdone: false });
         };
         let (from, former) = (entry.best(), entry.best_route().clone());
         entry.replace(peer, attributes)?;
         if entry.routes.is_empty() {
             self.entries.remove(&prefix);
-            return Some(Changed {
-                from: Some(from),
-                to: None,
-                outdone: false,
-            });
+            return Some(Changed { from: Some(from), to: None, outdone: false });
         }
         entry.decide(missing_med, source);
         if *entry.best_route() == former {
@@ -176,10 +165,7 @@ impl Entry {
         let candidates: Vec<_> = self
             .routes
             .iter()
-            .map(|route| Candidate {
-                attributes: &route.attributes,
-                source: source(route.peer),
-            })
+            .map(|route| Candidate { attributes: &route.attributes, source: source(route.peer) })
             .collect();
         if let Some(decision) = decide(&candidates, missing_med) {
             (self.best, self.decided_by) = decision;

@@ -24,10 +24,7 @@ pub(super) struct Cause {
 
 impl Cause {
     pub fn because(reason: Reason) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::default()
-        }
+        Self { reason: Some(reason), ..Self::default() }
     }
 
     pub fn notify(codes: (u8, u8), data: impl Into<Vec<u8>>) -> Self {
@@ -35,23 +32,13 @@ impl Cause {
     }
 
     pub fn notification(notification: Notification) -> Self {
-        Self {
-            notification: Some(notification),
-            ..Self::default()
-        }
+        Self { notification: Some(notification), ..Self::default() }
     }
 }
 
 impl Speaker {
     /// Raises an event in one machine of a peer: the only way that a state changes.
-    pub(super) fn raise(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        slot: Slot,
-        event: Event,
-        mut cause: Cause,
-    ) {
+    pub(super) fn raise(&mut self, now: Instant, peer: PeerId, slot: Slot, event: Event, mut cause: Cause) {
         let Some(fsm) = self.peers[peer.index()].fsm_mut(slot) else {
             return;
         };
@@ -73,24 +60,11 @@ impl Speaker {
         let (from, to) = (peer.reported, peer.state());
         if from != to {
             peer.reported = to;
-            self.out.push_back(Output::State {
-                peer: id,
-                from: from.state(),
-                to: to.state(),
-                reason,
-            });
+            self.out.push_back(Output::State { peer: id, from: from.state(), to: to.state(), reason });
         }
     }
 
-    fn act(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        slot: Slot,
-        before: FsmState,
-        action: Action,
-        cause: &mut Cause,
-    ) {
+    fn act(&mut self, now: Instant, id: PeerId, slot: Slot, before: FsmState, action: Action, cause: &mut Cause) {
         match action {
             Action::Connect => return self.connect(id, slot),
             Action::Drop => return self.drop_connection(id, slot),
@@ -199,11 +173,7 @@ impl Speaker {
         let conn = ConnId::Initiated(self.next_conn);
         self.next_conn += 1;
         if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
-            fsm.conn = Some(Conn {
-                id: conn,
-                up: false,
-                framer: Framer::default(),
-            });
+            fsm.conn = Some(Conn { id: conn, up: false, framer: Framer::default() });
             self.step(id, conn, Step::TcpConnecting, None);
             self.out.push_back(Output::Connect { peer: id, conn });
         }
@@ -215,10 +185,7 @@ impl Speaker {
         };
         fsm.session = None;
         if let Some(conn) = fsm.conn.take() {
-            self.out.push_back(Output::Close {
-                conn: conn.id,
-                abortive: !conn.up,
-            });
+            self.out.push_back(Output::Close { conn: conn.id, abortive: !conn.up });
         }
     }
 
@@ -235,9 +202,7 @@ impl Speaker {
     }
 
     fn notify(&mut self, id: PeerId, slot: Slot, notification: &Notification) {
-        let conn = self.peers[id.index()]
-            .fsm(slot)
-            .and_then(|fsm| fsm.conn.as_ref());
+        let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
         if let Some(conn) = conn.map(|conn| conn.id) {
             let codes = Some(notification.codes());
             self.step(id, conn, Step::NotificationMessageSent, codes);
@@ -248,9 +213,7 @@ impl Speaker {
 
     /// Sends a message on a machine's connection, if it still has one.
     pub(super) fn send(&mut self, id: PeerId, slot: Slot, step: Step, bytes: Vec<u8>) {
-        let conn = self.peers[id.index()]
-            .fsm(slot)
-            .and_then(|fsm| fsm.conn.as_ref());
+        let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
         if let Some(conn) = conn.map(|conn| conn.id) {
             self.step(id, conn, step, None);
             self.out.push_back(Output::Send { conn, bytes });
@@ -258,12 +221,7 @@ impl Speaker {
     }
 
     pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
-        self.out.push_back(Output::Step {
-            peer,
-            conn,
-            step,
-            codes,
-        });
+        self.out.push_back(Output::Step { peer, conn, step, codes });
     }
 
     /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the
@@ -302,29 +260,15 @@ impl Speaker {
             (false, false) => Event::AutomaticStart,
             (false, true) => Event::AutomaticStartPassive,
         };
-        let cause = Cause {
-            reason,
-            ..Cause::default()
-        };
+        let cause = Cause { reason, ..Cause::default() };
         self.raise(now, id, Slot::Main, event, cause);
     }
 
     /// Stops both machines of a peer; each that has sent an OPEN says why.
-    pub(super) fn stop(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        event: Event,
-        reason: Reason,
-        notification: &Notification,
-    ) {
+    pub(super) fn stop(&mut self, now: Instant, id: PeerId, event: Event, reason: Reason, notification: &Notification) {
         self.peers[id.index()].idle_hold.stop();
         for slot in [Slot::Rival, Slot::Main] {
-            let cause = Cause {
-                reason: Some(reason),
-                notification: Some(notification.clone()),
-                update: None,
-            };
+            let cause = Cause { reason: Some(reason), notification: Some(notification.clone()), update: None };
             self.raise(now, id, slot, event, cause);
         }
     }
@@ -363,20 +307,10 @@ impl Speaker {
     }
 
     /// A connection is over. `gone` says that there is nothing left to close.
-    pub(super) fn tcp_over(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        conn: ConnId,
-        gone: bool,
-        reason: Reason,
-    ) {
+    pub(super) fn tcp_over(&mut self, now: Instant, id: PeerId, conn: ConnId, gone: bool, reason: Reason) {
         let peer = &mut self.peers[id.index()];
         let listen = peer.config.listen_after_failure;
-        let Some((slot, fsm)) = peer
-            .slot_of(conn)
-            .and_then(|slot| Some((slot, peer.fsm_mut(slot)?)))
-        else {
+        let Some((slot, fsm)) = peer.slot_of(conn).and_then(|slot| Some((slot, peer.fsm_mut(slot)?))) else {
             return;
         };
         let listening = fsm.delay_open.is_running() || (fsm.state == FsmState::Connect && listen);

@@ -12,17 +12,11 @@ pub(super) struct Timer {
 
 impl Timer {
     /// Not running.
-    pub const STOPPED: Self = Self {
-        at: Instant::NEVER,
-        armed_at: Instant::START,
-    };
+    pub const STOPPED: Self = Self { at: Instant::NEVER, armed_at: Instant::START };
 
     /// Runs from `now` for `time`, whatever it did before.
     pub fn start(&mut self, now: Instant, time: Duration) {
-        *self = Self {
-            at: now + time,
-            armed_at: now,
-        };
+        *self = Self { at: now + time, armed_at: now };
     }
 
     pub fn stop(&mut self) {

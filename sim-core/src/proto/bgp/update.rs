@@ -126,11 +126,7 @@ pub(super) fn announce(
         return;
     };
     for part in parts(prefixes, room) {
-        send(emit_update(&BgpUpdateMessage::new(
-            [],
-            attributes.clone(),
-            nlri(part),
-        )));
+        send(emit_update(&BgpUpdateMessage::new([], attributes.clone(), nlri(part))));
     }
 }
 

@@ -38,19 +38,8 @@ impl InboundSa {
     ///
     /// # Panics
     /// If the keys do not have the lengths of the suite.
-    pub fn new(
-        spi: u32,
-        suite: Suite,
-        keys: &SaKeys,
-        window: ReplayWindow,
-        selectors: Option<Selectors>,
-    ) -> Self {
-        Self {
-            spi,
-            protection: Protection::new(suite, &keys.encryption, &keys.integrity),
-            window,
-            selectors,
-        }
+    pub fn new(spi: u32, suite: Suite, keys: &SaKeys, window: ReplayWindow, selectors: Option<Selectors>) -> Self {
+        Self { spi, protection: Protection::new(suite, &keys.encryption, &keys.integrity), window, selectors }
     }
 
     /// The Security Parameters Index.
@@ -79,18 +68,16 @@ impl InboundSa {
         if !self.window.check(opened.sequence) {
             return Err(DropReason::Replayed);
         }
-        let text = self
-            .protection
-            .open(&mut packet.bytes_mut()[message.clone()], esp::HEADER_LEN)
-            .map_err(|error| match error {
+        let text = self.protection.open(&mut packet.bytes_mut()[message.clone()], esp::HEADER_LEN).map_err(
+            |error| match error {
                 OpenError::Length => DropReason::Malformed,
                 OpenError::BadIcv => DropReason::BadIcv,
-            })?;
+            },
+        )?;
         self.window.commit(opened.sequence);
 
         let text = message.start + text.start..message.start + text.end;
-        let trailer =
-            Trailer::parse(&packet.bytes()[text.clone()]).map_err(|_| DropReason::BadPadding)?;
+        let trailer = Trailer::parse(&packet.bytes()[text.clone()]).map_err(|_| DropReason::BadPadding)?;
         if trailer.next_header != NEXT_HEADER_IPV4 {
             return Err(DropReason::BadPadding);
         }
@@ -112,31 +99,24 @@ impl InboundSa {
         match outer.protocol() {
             protocol::ESP => {}
             protocol::UDP => {
-                let udp =
-                    UdpDatagram::new_checked(outer.payload()).map_err(|_| DropReason::Malformed)?;
+                let udp = UdpDatagram::new_checked(outer.payload()).map_err(|_| DropReason::Malformed)?;
                 src_port = Some(udp.src_port());
                 place.end = place.start + usize::from(udp.length());
                 place.start += udp::HEADER_LEN;
             }
             _ => return Err(DropReason::Malformed),
         }
-        let esp =
-            EspPacket::new_checked(&bytes[place.clone()]).map_err(|_| DropReason::Malformed)?;
+        let esp = EspPacket::new_checked(&bytes[place.clone()]).map_err(|_| DropReason::Malformed)?;
         if esp.spi() != self.spi {
             return Err(DropReason::UnknownSpi);
         }
-        let opened = Opened {
-            sequence: esp.sequence_number(),
-            src: outer.src(),
-            src_port,
-        };
+        let opened = Opened { sequence: esp.sequence_number(), src: outer.src(), src_port };
         Ok((opened, outer.tos(), place))
     }
 
     /// Checks the inner packet and carries the outer header's congestion mark over to it.
     fn accept_inner(&self, packet: &mut Packet, outer_tos: u8) -> Result<(), DropReason> {
-        let mut inner =
-            Ipv4Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
+        let mut inner = Ipv4Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
         if let Some(selectors) = &self.selectors
             && !selectors.contain(inner.src(), inner.dst())
         {

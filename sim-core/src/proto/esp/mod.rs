@@ -66,16 +66,10 @@ impl ChildKeys {
         assert_eq!(keymat.len(), Self::keymat_len(suite));
         let direction = |keymat: &[u8]| {
             let (encryption, integrity) = keymat.split_at(suite.encryption().keymat_len());
-            SaKeys {
-                encryption: encryption.into(),
-                integrity: integrity.into(),
-            }
+            SaKeys { encryption: encryption.into(), integrity: integrity.into() }
         };
         let (initiator, responder) = keymat.split_at(keymat.len() / 2);
-        Self {
-            initiator_to_responder: direction(initiator),
-            responder_to_initiator: direction(responder),
-        }
+        Self { initiator_to_responder: direction(initiator), responder_to_initiator: direction(responder) }
     }
 }
 

@@ -141,8 +141,7 @@ impl OutboundSa {
             }
             None => protocol::ESP,
         };
-        self.ip_header(protocol, tos, inner_df)
-            .emit(outer, total_len);
+        self.ip_header(protocol, tos, inner_df).emit(outer, total_len);
         Ok(())
     }
 

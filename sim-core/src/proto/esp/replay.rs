@@ -28,11 +28,7 @@ impl ReplayWindow {
     pub fn new(size: u16) -> Self {
         assert!((Self::MIN_SIZE..=Self::MAX_SIZE).contains(&size));
         let words = usize::from(size).div_ceil(64) + 1;
-        Self {
-            size: size.into(),
-            highest: 0,
-            seen: vec![0; words.next_power_of_two()].into(),
-        }
+        Self { size: size.into(), highest: 0, seen: vec![0; words.next_power_of_two()].into() }
     }
 
     /// The highest sequence number received; 0 before the first.

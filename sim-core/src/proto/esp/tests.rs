@@ -10,11 +10,7 @@ use proptest::prelude::*;
 const SPI: u32 = 0xc0ff_ee01;
 
 fn suites() -> impl Iterator<Item = Suite> {
-    Encryption::ALL.into_iter().flat_map(|e| {
-        Integrity::ALL
-            .into_iter()
-            .filter_map(move |i| Suite::new(e, i))
-    })
+    Encryption::ALL.into_iter().flat_map(|e| Integrity::ALL.into_iter().filter_map(move |i| Suite::new(e, i)))
 }
 
 fn gcm() -> Suite {
@@ -23,24 +19,14 @@ fn gcm() -> Suite {
 
 /// Keys that count up from 0 (encryption), from f0 (salt) and from 40 (integrity), in hexadecimal.
 fn keys(suite: Suite) -> SaKeys {
-    let encryption: Vec<u8> = (0..suite.encryption().key_len() as u8)
-        .chain(0xf0..0xf0 + suite.encryption().salt_len() as u8)
-        .collect();
+    let encryption: Vec<u8> =
+        (0..suite.encryption().key_len() as u8).chain(0xf0..0xf0 + suite.encryption().salt_len() as u8).collect();
     let integrity: Vec<u8> = (0x40..0x40 + suite.integrity().key_len() as u8).collect();
-    SaKeys {
-        encryption: encryption.into(),
-        integrity: integrity.into(),
-    }
+    SaKeys { encryption: encryption.into(), integrity: integrity.into() }
 }
 
 fn outer(udp: Option<(u16, u16)>, df: DfBit) -> Outer {
-    Outer {
-        src: Ipv4Addr::new(203, 0, 113, 1),
-        dst: Ipv4Addr::new(198, 51, 100, 2),
-        udp,
-        ttl: 64,
-        df,
-    }
+    Outer { src: Ipv4Addr::new(203, 0, 113, 1), dst: Ipv4Addr::new(198, 51, 100, 2), udp, ttl: 64, df }
 }
 
 fn outbound(suite: Suite, outer: Outer) -> OutboundSa {
@@ -88,11 +74,9 @@ fn seals_what_another_implementation_seals() {
     let packet = sealed(&mut plain);
     assert_eq!(
         packet.bytes(),
-        hex(
-            "45ba0058000040004032d382cb007101c6336402c0ffee010000000100000000
+        hex("45ba0058000040004032d382cb007101c6336402c0ffee010000000100000000
              000000018b5550eeb387f8a2f122ffda3504d658649cae223df32432fefa0c47
-             e698d271864ed29253144c5c6515f9e60df956757686dd07"
-        )
+             e698d271864ed29253144c5c6515f9e60df956757686dd07")
     );
     assert_eq!(plain.icv(&packet), hex("53144c5c6515f9e60df956757686dd07"));
 
@@ -100,11 +84,9 @@ fn seals_what_another_implementation_seals() {
     behind_nat.first_ident = u16::MAX; // and 1, the sequence number, makes Identification 0
     assert_eq!(
         sealed(&mut behind_nat).bytes(),
-        hex(
-            "45ba0060000000004011139ccb007101c633640211941195004c0000c0ffee01
+        hex("45ba0060000000004011139ccb007101c633640211941195004c0000c0ffee01
              0000000100000000000000018b5550eeb387f8a2f122ffda3504d658649cae22
-             3df32432fefa0c47e698d271864ed29253144c5c6515f9e60df956757686dd07"
-        )
+             3df32432fefa0c47e698d271864ed29253144c5c6515f9e60df956757686dd07")
     );
 }
 
@@ -112,20 +94,14 @@ fn seals_what_another_implementation_seals() {
 #[test]
 fn opens_what_another_implementation_seals() {
     let suite = Suite::new(Encryption::AesCbc128, Integrity::HmacSha1_96).unwrap();
-    let bytes = hex(
-        "450000700005000040111441cb007101c6336402ef321194005c0000c0ffee01
+    let bytes = hex("450000700005000040111441cb007101c6336402ef321194005c0000c0ffee01
          00000007808182838485868788898a8b8c8d8e8fc401a4dd93189e9d581a109d
          ce97ca05a0383c4773e0a28805a2e5acabba11492338aeeec04d5a2d1329f7f9
-         9f5ac3832682e7e5f3b4825a5fa988ce",
-    );
+         9f5ac3832682e7e5f3b4825a5fa988ce");
     let mut packet = Packet::from_bytes(&bytes, Meta::default());
     assert_eq!(
         inbound(suite).open(&mut packet),
-        Ok(Opened {
-            sequence: 7,
-            src: Ipv4Addr::new(203, 0, 113, 1),
-            src_port: Some(61234),
-        })
+        Ok(Opened { sequence: 7, src: Ipv4Addr::new(203, 0, 113, 1), src_port: Some(61234) })
     );
     assert_eq!(packet.bytes(), inner().bytes());
 }
@@ -205,12 +181,9 @@ fn two_levels_of_nesting_do_not_reallocate() {
 /// RFC 4301 section 8.1 (DF) and section 5.1.2.1 (DSCP, ECN, TTL), RFC 6864 section 4 (Identification).
 #[test]
 fn the_outer_header_follows_the_policy() {
-    for (df, inner_df, expected) in [
-        (DfBit::Copy, true, true),
-        (DfBit::Copy, false, false),
-        (DfBit::Clear, true, false),
-        (DfBit::Set, false, true),
-    ] {
+    for (df, inner_df, expected) in
+        [(DfBit::Copy, true, true), (DfBit::Copy, false, false), (DfBit::Clear, true, false), (DfBit::Set, false, true)]
+    {
         let mut sa = outbound(gcm(), outer(Some((4500, 4500)), df));
         sa.outer_mut().ttl = 17;
         let mut idents = Vec::new();
@@ -237,9 +210,7 @@ fn the_outer_header_follows_the_policy() {
 fn initialisation_vectors() {
     let cbc = Suite::new(Encryption::AesCbc128, Integrity::HmacSha1_96).unwrap();
     let mut sa = pair(cbc).0;
-    let ivs: Vec<Vec<u8>> = (0..3)
-        .map(|_| sealed(&mut sa).bytes()[28..44].to_vec())
-        .collect();
+    let ivs: Vec<Vec<u8>> = (0..3).map(|_| sealed(&mut sa).bytes()[28..44].to_vec()).collect();
     for pair in ivs.windows(2) {
         let same = pair[0].iter().zip(&pair[1]).filter(|(a, b)| a == b).count();
         assert!(same < 8, "two random IVs share {same} of 16 octets");
@@ -380,33 +351,17 @@ fn packets_outside_the_selectors_are_refused() {
     let any = Ipv4Addr::UNSPECIFIED..=Ipv4Addr::BROADCAST;
     let own = Ipv4Addr::new(192, 168, 0, 0)..=Ipv4Addr::new(192, 168, 0, 255);
     let last_but_one = Ipv4Addr::new(10, 0, 0, 0)..=Ipv4Addr::new(10, 0, 0, 19);
-    let fits = Selectors {
-        src: own.clone(),
-        dst: any.clone(),
-    };
-    let misses = Selectors {
-        src: own,
-        dst: last_but_one,
-    };
+    let fits = Selectors { src: own.clone(), dst: any.clone() };
+    let misses = Selectors { src: own, dst: last_but_one };
 
     let suite = gcm();
     let rng = Rng::stream(1, "esp", Purpose::Test);
     let make = |selectors| {
         let outer = outer(None, DfBit::Copy);
-        OutboundSa::new(
-            SPI,
-            suite,
-            &keys(suite),
-            outer,
-            Some(selectors),
-            rng.clone(),
-        )
+        OutboundSa::new(SPI, suite, &keys(suite), outer, Some(selectors), rng.clone())
     };
     let mut packet = inner(); // to 10.0.0.20
-    assert_eq!(
-        make(misses.clone()).seal(&mut packet),
-        Err(DropReason::SelectorMismatch)
-    );
+    assert_eq!(make(misses.clone()).seal(&mut packet), Err(DropReason::SelectorMismatch));
     make(fits.clone()).seal(&mut packet).unwrap();
 
     let open = |selectors| {
@@ -431,14 +386,8 @@ fn what_is_not_esp_for_this_sa_is_refused() {
     assert_eq!(refused(|p| p.truncate(60)), malformed);
     assert_eq!(refused(|p| on_path(p, |ip| ip.set_protocol(47))), malformed);
     // First and later fragments (RFC 4303 section 3.4.1).
-    assert_eq!(
-        refused(|p| on_path(p, |ip| ip.set_fragment(false, true, 0))),
-        malformed
-    );
-    assert_eq!(
-        refused(|p| on_path(p, |ip| ip.set_fragment(false, false, 8))),
-        malformed
-    );
+    assert_eq!(refused(|p| on_path(p, |ip| ip.set_fragment(false, true, 0))), malformed);
+    assert_eq!(refused(|p| on_path(p, |ip| ip.set_fragment(false, false, 8))), malformed);
     // Too short for header, IV and ICV.
     for total in 20..20 + 8 + 8 + 16 {
         let mut packet = good.clone();

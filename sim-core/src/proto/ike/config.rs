@@ -94,62 +94,29 @@ pub struct EspOffer {
 
 /// AWS's default outcome: AES-128-CBC, HMAC-SHA1-96, PRF-HMAC-SHA1, group 2 (guide: sample configurations).
 pub fn suite_aes128_sha1_group2() -> (IkeOffer, EspOffer) {
-    offers(
-        Encryption::AesCbc128,
-        Some(Integrity::HmacSha1_96),
-        Prf::HmacSha1,
-        DhGroup::Modp1024,
-    )
+    offers(Encryption::AesCbc128, Some(Integrity::HmacSha1_96), Prf::HmacSha1, DhGroup::Modp1024)
 }
 
 /// AES-256-CBC, HMAC-SHA2-256-128, PRF-HMAC-SHA2-256, group 14.
 pub fn suite_aes256_sha256_group14() -> (IkeOffer, EspOffer) {
-    offers(
-        Encryption::AesCbc256,
-        Some(Integrity::HmacSha2_256_128),
-        Prf::HmacSha2_256,
-        DhGroup::Modp2048,
-    )
+    offers(Encryption::AesCbc256, Some(Integrity::HmacSha2_256_128), Prf::HmacSha2_256, DhGroup::Modp2048)
 }
 
 /// AES-128-GCM-16, PRF-HMAC-SHA2-256, group 19.
 pub fn suite_aes128gcm_group19() -> (IkeOffer, EspOffer) {
-    offers(
-        Encryption::AesGcm16_128,
-        None,
-        Prf::HmacSha2_256,
-        DhGroup::Ecp256,
-    )
+    offers(Encryption::AesGcm16_128, None, Prf::HmacSha2_256, DhGroup::Ecp256)
 }
 
 /// AES-256-GCM-16, PRF-HMAC-SHA2-384, group 20.
 pub fn suite_aes256gcm_group20() -> (IkeOffer, EspOffer) {
-    offers(
-        Encryption::AesGcm16_256,
-        None,
-        Prf::HmacSha2_384,
-        DhGroup::Ecp384,
-    )
+    offers(Encryption::AesGcm16_256, None, Prf::HmacSha2_384, DhGroup::Ecp384)
 }
 
-fn offers(
-    encryption: Encryption,
-    integrity: Option<Integrity>,
-    prf: Prf,
-    group: DhGroup,
-) -> (IkeOffer, EspOffer) {
+fn offers(encryption: Encryption, integrity: Option<Integrity>, prf: Prf, group: DhGroup) -> (IkeOffer, EspOffer) {
     let integrity: Vec<_> = integrity.into_iter().collect();
-    let ike = IkeOffer {
-        encryption: vec![encryption],
-        integrity: integrity.clone(),
-        prf: vec![prf],
-        groups: vec![group],
-    };
-    let esp = EspOffer {
-        encryption: vec![encryption],
-        integrity,
-        groups: vec![group],
-    };
+    let ike =
+        IkeOffer { encryption: vec![encryption], integrity: integrity.clone(), prf: vec![prf], groups: vec![group] };
+    let esp = EspOffer { encryption: vec![encryption], integrity, groups: vec![group] };
     (ike, esp)
 }
 
@@ -388,10 +355,7 @@ impl Config {
                 jitter_percent: 0,
             },
             half_open: HALF_OPEN_TIMEOUT,
-            retry: Retry {
-                first: RETRY_FIRST,
-                cap: RETRY_CAP,
-            },
+            retry: Retry { first: RETRY_FIRST, cap: RETRY_CAP },
             nat: NatTraversal::Detect,
         }
     }

@@ -29,24 +29,12 @@ pub struct IkeKeys {
 
 impl IkeKeys {
     /// Derives all keys from both nonces, the shared secret and both SPIs.
-    pub fn derive(
-        suite: IkeSuite,
-        nonces: (&[u8], &[u8]),
-        shared: &[u8],
-        spis: (u64, u64),
-    ) -> Self {
+    pub fn derive(suite: IkeSuite, nonces: (&[u8], &[u8]), shared: &[u8], spis: (u64, u64)) -> Self {
         let seed = skeyseed(suite, nonces, shared);
-        let (e, a) = (
-            SkKeys::encryption_key_len(suite.protection),
-            SkKeys::integrity_key_len(suite.protection),
-        );
+        let (e, a) = (SkKeys::encryption_key_len(suite.protection), SkKeys::integrity_key_len(suite.protection));
         let p = suite.prf.key_len();
         let (spi_i, spi_r) = (spis.0.to_be_bytes(), spis.1.to_be_bytes());
-        let material = suite.prf.prf_plus(
-            &seed,
-            &[nonces.0, nonces.1, &spi_i, &spi_r],
-            3 * p + 2 * a + 2 * e,
-        );
+        let material = suite.prf.prf_plus(&seed, &[nonces.0, nonces.1, &spi_i, &spi_r], 3 * p + 2 * a + 2 * e);
         let mut rest = &material[..];
         let mut cut = |n| {
             let (head, tail) = rest.split_at(n);
@@ -68,17 +56,9 @@ impl IkeKeys {
     }
 
     /// Derives the keys of a CHILD_SA; `shared` is the secret of its own key exchange, if it had one.
-    pub fn child(
-        &self,
-        suite: EspSuite,
-        nonces: (&[u8], &[u8]),
-        shared: Option<&[u8]>,
-    ) -> ChildKeys {
+    pub fn child(&self, suite: EspSuite, nonces: (&[u8], &[u8]), shared: Option<&[u8]>) -> ChildKeys {
         let protection = suite.protection;
-        let (e, a) = (
-            SkKeys::encryption_key_len(protection),
-            SkKeys::integrity_key_len(protection),
-        );
+        let (e, a) = (SkKeys::encryption_key_len(protection), SkKeys::integrity_key_len(protection));
         let seed = [shared.unwrap_or_default(), nonces.0, nonces.1];
         let material = self.suite.prf.prf_plus(&self.sk_d, &seed, 2 * (e + a));
         // RFC 7296 section 2.17: initiator to responder first, encryption before integrity.
@@ -86,11 +66,7 @@ impl IkeKeys {
             encryption: material[from..from + e].into(),
             integrity: material[from + e..from + e + a].into(),
         };
-        ChildKeys {
-            suite: protection,
-            from_initiator: direction(0),
-            from_responder: direction(e + a),
-        }
+        ChildKeys { suite: protection, from_initiator: direction(0), from_responder: direction(e + a) }
     }
 
     /// The AUTH data of one end: over the first message it sent, the other's nonce and its own identity.
@@ -194,13 +170,11 @@ mod tests {
         .concat();
         assert_eq!(
             dkm,
-            hex(
-                "a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002
+            hex("a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002
                  a2a63080e514a062768b76606f9fa5e992204fc5a670bde3f10d6b027113936a
                  5c55b648a194ae587b0088d52204b702c979fa280870d2ed41efa9c549fd1119
                  8af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435
-                 a7a56cc4"
-            )
+                 a7a56cc4")
         );
     }
 
@@ -209,32 +183,23 @@ mod tests {
     fn child_keying_material_of_nist() {
         let (ni, nr) = (hex(NI), hex(NR));
         let keys = cavp_keys();
-        let esp = EspSuite {
-            protection: suite(Prf::HmacSha1).protection,
-            group: None,
-        };
+        let esp = EspSuite { protection: suite(Prf::HmacSha1).protection, group: None };
         let material = |shared: Option<&[u8]>| {
             let child = keys.child(esp, (&ni, &nr), shared);
             let (i, r) = (child.from_initiator, child.from_responder);
-            [i.encryption, i.integrity, r.encryption, r.integrity]
-                .map(|secret| secret.to_vec())
-                .concat()
+            [i.encryption, i.integrity, r.encryption, r.integrity].map(|secret| secret.to_vec()).concat()
         };
         assert_eq!(
             material(None),
-            hex(
-                "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
+            hex("8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c581
                  1a8e7b5d1cdabd9560b2d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee7181
-                 4ca6dbc8bb51b630"
-            )
+                 4ca6dbc8bb51b630")
         );
         assert_eq!(
             material(Some(&hex(GIR_NEW))),
-            hex(
-                "bb43244c1860ad65ee1e211ffe8bb3661750c8f89cb9f547df7f4fa61d373016
+            hex("bb43244c1860ad65ee1e211ffe8bb3661750c8f89cb9f547df7f4fa61d373016
                  28190e38c66232eab4b3ab14c400a5197dd3730ed4820a8a10394d51e1c04000
-                 52f63ebd36b0e7ef"
-            )
+                 52f63ebd36b0e7ef")
         );
     }
 

@@ -50,45 +50,24 @@ impl Offer {
         Self(types)
     }
 
-    fn protection(
-        encryption: &[Encryption],
-        integrity: &[Integrity],
-    ) -> Vec<(TransformType, Vec<Algorithm>)> {
+    fn protection(encryption: &[Encryption], integrity: &[Integrity]) -> Vec<(TransformType, Vec<Algorithm>)> {
         let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits())));
         let hashes = integrity.iter().map(|i| (i.id(), None));
-        vec![
-            (TransformType::Encryption, ciphers.collect()),
-            (TransformType::Integrity, hashes.collect()),
-        ]
+        vec![(TransformType::Encryption, ciphers.collect()), (TransformType::Integrity, hashes.collect())]
     }
 
     fn proposal(&self, number: u8, protocol: Protocol, spi: Spi) -> Proposal {
-        let transforms = self
-            .0
-            .iter()
-            .flat_map(|(kind, algorithms)| algorithms.iter().map(|a| transform(*kind, *a)))
-            .collect();
-        Proposal {
-            number,
-            protocol,
-            spi,
-            transforms,
-        }
+        let transforms =
+            self.0.iter().flat_map(|(kind, algorithms)| algorithms.iter().map(|a| transform(*kind, *a))).collect();
+        Proposal { number, protocol, spi, transforms }
     }
 
     /// One transform of each type that both have, by `rule`; with the rank of each in this end's order.
     fn choose(&self, received: &Proposal, rule: Selection) -> Option<(Vec<usize>, Vec<Transform>)> {
-        let known = |t: &&Transform| {
-            is_none(t) || (t.unknown.is_empty() && self.0.iter().any(|(kind, _)| *kind == t.kind))
-        };
+        let known =
+            |t: &&Transform| is_none(t) || (t.unknown.is_empty() && self.0.iter().any(|(kind, _)| *kind == t.kind));
         // A transform type that this end does not know, or does not want, cannot be agreed on, unless "none" is on offer.
-        let foreign = |t: &&Transform| {
-            received
-                .transforms
-                .iter()
-                .filter(|o| o.kind == t.kind)
-                .all(|o| !known(&o))
-        };
+        let foreign = |t: &&Transform| received.transforms.iter().filter(|o| o.kind == t.kind).all(|o| !known(&o));
         if received.transforms.iter().any(|t| foreign(&t)) {
             return None;
         }
@@ -110,9 +89,9 @@ impl Offer {
             }
             let found = match rule {
                 Selection::FirstOfInitiator => offered().find_map(|t| Some((rank(t)?, t))),
-                Selection::LowestConfigured => offered()
-                    .filter_map(|t| Some((rank(t)?, t)))
-                    .min_by_key(|(rank, _)| *rank),
+                Selection::LowestConfigured => {
+                    offered().filter_map(|t| Some((rank(t)?, t))).min_by_key(|(rank, _)| *rank)
+                }
             };
             let (rank, t) = found?;
             ranks.push(rank);
@@ -126,11 +105,7 @@ const NO_ESN: u16 = 0;
 
 /// The explicit "none" of the types that have one (RFC 7296 section 3.3.2).
 fn is_none(t: &Transform) -> bool {
-    t.id == 0
-        && matches!(
-            t.kind,
-            TransformType::Integrity | TransformType::DhGroup | TransformType::Esn
-        )
+    t.id == 0 && matches!(t.kind, TransformType::Integrity | TransformType::DhGroup | TransformType::Esn)
 }
 
 fn groups(groups: &[DhGroup]) -> Vec<Algorithm> {
@@ -138,28 +113,19 @@ fn groups(groups: &[DhGroup]) -> Vec<Algorithm> {
 }
 
 fn transform(kind: TransformType, (id, key_length): Algorithm) -> Transform {
-    Transform {
-        key_length,
-        ..Transform::new(kind, id)
-    }
+    Transform { key_length, ..Transform::new(kind, id) }
 }
 
 /// The SA payload of an IKE_SA_INIT request.
 pub fn offer_ike(config: &Config) -> Vec<Proposal> {
     let offers = config.ike_offers.iter().zip(1..);
-    offers
-        .map(|(offer, number)| Offer::ike(offer).proposal(number, Protocol::Ike, Spi::EMPTY))
-        .collect()
+    offers.map(|(offer, number)| Offer::ike(offer).proposal(number, Protocol::Ike, Spi::EMPTY)).collect()
 }
 
 /// The SA payload of a CHILD_SA request; `pfs` is false in IKE_AUTH, where no key exchange is possible.
 pub fn offer_esp(config: &Config, spi_in: u32, pfs: bool) -> Vec<Proposal> {
     let offers = config.esp_offers.iter().zip(1..);
-    offers
-        .map(|(offer, number)| {
-            Offer::esp(offer, pfs).proposal(number, Protocol::Esp, spi_in.into())
-        })
-        .collect()
+    offers.map(|(offer, number)| Offer::esp(offer, pfs).proposal(number, Protocol::Esp, spi_in.into())).collect()
 }
 
 /// Picks a suite for an IKE_SA from the peer's proposals: the suite, and the proposal to answer with.
@@ -170,16 +136,8 @@ pub fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(IkeSuite, P
 }
 
 /// Picks a suite for a CHILD_SA: the suite, the peer's SPI, and the proposal to answer with (its SPI still the peer's).
-pub fn choose_esp(
-    config: &Config,
-    received: &[Proposal],
-    pfs: bool,
-) -> Option<(EspSuite, u32, Proposal)> {
-    let offers: Vec<_> = config
-        .esp_offers
-        .iter()
-        .map(|o| Offer::esp(o, pfs))
-        .collect();
+pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(EspSuite, u32, Proposal)> {
+    let offers: Vec<_> = config.esp_offers.iter().map(|o| Offer::esp(o, pfs)).collect();
     let mut received = received.to_vec();
     if !pfs {
         // Groups have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
@@ -192,20 +150,12 @@ pub fn choose_esp(
     Some((read_esp(&proposal)?, proposal.spi.child()?, proposal))
 }
 
-fn choose(
-    offers: &[Offer],
-    received: &[Proposal],
-    protocol: Protocol,
-    rule: Selection,
-) -> Option<Proposal> {
+fn choose(offers: &[Offer], received: &[Proposal], protocol: Protocol, rule: Selection) -> Option<Proposal> {
     let fitting = received.iter().filter(|p| p.protocol == protocol);
     let mut candidates = fitting.flat_map(|proposal| {
         offers.iter().enumerate().filter_map(move |(i, offer)| {
             let (ranks, transforms) = offer.choose(proposal, rule)?;
-            let accepted = Proposal {
-                transforms,
-                ..proposal.clone()
-            };
+            let accepted = Proposal { transforms, ..proposal.clone() };
             Some(((i, ranks), accepted))
         })
     });
@@ -240,19 +190,13 @@ fn read_ike(proposal: &Proposal) -> Option<IkeSuite> {
 
 fn read_esp(proposal: &Proposal) -> Option<EspSuite> {
     let group = find(proposal, TransformType::DhGroup).and_then(|t| DhGroup::from_id(t.id));
-    Some(EspSuite {
-        protection: read_protection(proposal)?,
-        group,
-    })
+    Some(EspSuite { protection: read_protection(proposal)?, group })
 }
 
 fn read_protection(proposal: &Proposal) -> Option<Suite> {
     let cipher = find(proposal, TransformType::Encryption)?;
     let integrity = find(proposal, TransformType::Integrity).map_or(0, |t| t.id);
-    Suite::new(
-        Encryption::from_id(cipher.id, cipher.key_length?)?,
-        Integrity::from_id(integrity)?,
-    )
+    Suite::new(Encryption::from_id(cipher.id, cipher.key_length?)?, Integrity::from_id(integrity)?)
 }
 
 fn find(proposal: &Proposal, kind: TransformType) -> Option<&Transform> {
@@ -263,9 +207,7 @@ fn find(proposal: &Proposal, kind: TransformType) -> Option<&Transform> {
 mod tests {
     use core::net::Ipv4Addr;
 
-    use super::super::config::{
-        Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19, suite_aes256gcm_group20,
-    };
+    use super::super::config::{Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19, suite_aes256gcm_group20};
     use super::*;
 
     fn aws() -> Config {
@@ -296,10 +238,7 @@ mod tests {
         assert_eq!((suite, answer.number), (lowest, 2));
         assert_eq!(accept_ike(&eager, &[answer]), Some(lowest));
         // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 20.
-        let polite = Config {
-            selection: Selection::FirstOfInitiator,
-            ..aws
-        };
+        let polite = Config { selection: Selection::FirstOfInitiator, ..aws };
         let first = IkeSuite {
             protection: Suite::new(Encryption::AesGcm16_256, Integrity::None).unwrap(),
             prf: Prf::HmacSha2_512,
@@ -333,9 +272,7 @@ mod tests {
         let offered = offer_esp(&config, 0x1234, true);
         assert_eq!(choose_esp(&config, &offered, true).unwrap().1, 0x1234);
         let mut odd = offered.clone();
-        odd[0].transforms[0]
-            .unknown
-            .push(crate::wire::ike::Attribute::Short(99, 1));
+        odd[0].transforms[0].unknown.push(crate::wire::ike::Attribute::Short(99, 1));
         assert_eq!(choose_esp(&config, &odd, true), None);
         let mut odd = offered.clone();
         let unknown = Transform::new(TransformType::Other(6), 35);

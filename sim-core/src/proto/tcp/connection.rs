@@ -82,13 +82,7 @@ impl Connection {
     ///
     /// # Panics
     /// If an address is not unicast or a port is zero: the caller chose them.
-    pub fn connect(
-        config: TcpConfig,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        rng: &mut Rng,
-        now: Instant,
-    ) -> Self {
+    pub fn connect(config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
         let mut this = Self::new(config, local, remote, rng, now);
         let socket = this.sockets.get_mut::<Socket>(this.socket);
         let (from, to) = (IpEndpoint::from(local), IpEndpoint::from(remote));
@@ -103,12 +97,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why the packet opens no connection.
-    pub fn accept(
-        config: TcpConfig,
-        syn: &[u8],
-        rng: &mut Rng,
-        now: Instant,
-    ) -> Result<Self, DropReason> {
+    pub fn accept(config: TcpConfig, syn: &[u8], rng: &mut Rng, now: Instant) -> Result<Self, DropReason> {
         let syn = Segment::parse(syn)?;
         if !syn.opens() || syn.ttl < config.min_ttl {
             return Err(DropReason::PortUnreachable);
@@ -116,12 +105,7 @@ impl Connection {
         Ok(Self::accept_segment(config, &syn, rng, now))
     }
 
-    pub(super) fn accept_segment(
-        config: TcpConfig,
-        syn: &Segment<'_>,
-        rng: &mut Rng,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn accept_segment(config: TcpConfig, syn: &Segment<'_>, rng: &mut Rng, now: Instant) -> Self {
         let mut this = Self::new(config, syn.dst, syn.src, rng, now);
         this.sockets
             .get_mut::<Socket>(this.socket)
@@ -131,23 +115,13 @@ impl Connection {
         this
     }
 
-    fn new(
-        mut config: TcpConfig,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        rng: &mut Rng,
-        now: Instant,
-    ) -> Self {
+    fn new(mut config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
         config.mtu = config.mtu.max(MIN_MTU);
         let buffer = |octets| SocketBuffer::new(vec![0; octets]);
         let mut socket = Socket::new(buffer(config.receive_buffer), buffer(TRANSMIT_BUFFER));
         socket.set_nagle_enabled(false);
         socket.set_congestion_control(CongestionControl::Reno);
-        socket.set_ack_delay(
-            config
-                .ack_delay
-                .map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)),
-        );
+        socket.set_ack_delay(config.ack_delay.map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)));
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let socket = sockets.add(socket);
         let mut device = Device::new(config.mtu);
@@ -219,8 +193,7 @@ impl Connection {
         let copy = self.device.deliver(segment.packet);
         segment.clamp_mss(copy, local_mss);
         let now = self.clock(now);
-        self.iface
-            .poll_ingress_single(now, &mut self.device, &mut self.sockets);
+        self.iface.poll_ingress_single(now, &mut self.device, &mut self.sockets);
         if segment.control == TcpControl::Rst && self.state() == State::Closed && !self.ended {
             self.end(Event::Reset);
         }
@@ -266,10 +239,7 @@ impl Connection {
             return;
         }
         self.ended = true;
-        if matches!(
-            self.state(),
-            State::SynSent | State::Listen | State::TimeWait
-        ) {
+        if matches!(self.state(), State::SynSent | State::Listen | State::TimeWait) {
             return self.forget();
         }
         self.sockets.get_mut::<Socket>(self.socket).abort();
@@ -362,8 +332,7 @@ impl Connection {
         let before = self.flight.expiry();
         if let Some(at) = self.smoltcp_wake() {
             let beyond = smol(at.max(now) + MAX_RTO);
-            self.iface
-                .poll_egress(beyond, &mut self.device, &mut self.sockets);
+            self.iface.poll_egress(beyond, &mut self.device, &mut self.sockets);
             self.clock(now);
             self.collect(true);
         }
@@ -380,10 +349,8 @@ impl Connection {
     /// the FIN.
     fn idle_duplicate(&self, segment: &Segment<'_>) -> bool {
         let socket = self.sockets.get::<Socket>(self.socket);
-        matches!(
-            socket.state(),
-            State::FinWait1 | State::Closing | State::LastAck
-        ) && socket.send_queue() == 0
+        matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
+            && socket.send_queue() == 0
             && segment.len == 0
             && segment.control == TcpControl::None
             && segment.ack == Some(self.fed)
@@ -391,9 +358,7 @@ impl Connection {
 
     fn overdue(&self) -> bool {
         let timeout = self.config.user_timeout;
-        self.flight
-            .oldest()
-            .is_some_and(|oldest| floor(self.now).since(oldest) >= timeout)
+        self.flight.oldest().is_some_and(|oldest| floor(self.now).since(oldest) >= timeout)
     }
 
     fn give_up(&mut self) {
@@ -420,8 +385,7 @@ impl Connection {
         loop {
             self.receive();
             self.acknowledged();
-            self.iface
-                .poll_egress(now, &mut self.device, &mut self.sockets);
+            self.iface.poll_egress(now, &mut self.device, &mut self.sockets);
             let sent = self.collect(timer);
             self.progress();
             if self.dead || (!sent && !self.feed()) {
@@ -480,9 +444,7 @@ impl Connection {
             self.event(Event::Connected);
         }
         self.fin_wait_until = match state {
-            State::FinWait2 => self
-                .fin_wait_until
-                .or(Some(self.now + self.config.fin_timeout)),
+            State::FinWait2 => self.fin_wait_until.or(Some(self.now + self.config.fin_timeout)),
             _ => None,
         };
         if self.peer_closed && matches!(state, State::TimeWait | State::Closed) {
@@ -496,13 +458,8 @@ impl Connection {
             return;
         }
         let socket = self.sockets.get::<Socket>(self.socket);
-        let fin = self.fin_given
-            && matches!(
-                socket.state(),
-                State::FinWait2 | State::TimeWait | State::Closed
-            );
-        let una =
-            TcpSeqNumber(self.fed.0.wrapping_sub(socket.send_queue() as i32)) + usize::from(fin);
+        let fin = self.fin_given && matches!(socket.state(), State::FinWait2 | State::TimeWait | State::Closed);
+        let una = TcpSeqNumber(self.fed.0.wrapping_sub(socket.send_queue() as i32)) + usize::from(fin);
         self.flight.acked(floor(self.now), una);
         if self.recovering.is_some_and(|all| all <= una) {
             self.recovering = None;
@@ -637,9 +594,7 @@ fn interface(device: &mut Device, local: SocketAddrV4, seed: u64, now: Instant) 
     config.random_seed = seed;
     let mut iface = Interface::new(config, device, smol(now));
     iface.update_ip_addrs(|addrs| {
-        addrs
-            .push(IpCidr::new((*local.ip()).into(), 32))
-            .expect("invariant: a new interface has room for an address");
+        addrs.push(IpCidr::new((*local.ip()).into(), 32)).expect("invariant: a new interface has room for an address");
     });
     iface
 }

@@ -16,11 +16,7 @@ pub(super) struct Device {
 
 impl Device {
     pub(super) fn new(mtu: u16) -> Self {
-        Self {
-            mtu,
-            rx: Vec::new(),
-            tx: VecDeque::new(),
-        }
+        Self { mtu, rx: Vec::new(), tx: VecDeque::new() }
     }
 
     /// Lays a packet out for smoltcp to receive, and returns it to be changed before that.

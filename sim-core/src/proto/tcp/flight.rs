@@ -36,11 +36,7 @@ pub(super) struct Flight {
 impl Flight {
     /// A segment that ends before `end` was sent for the first time.
     pub(super) fn sent(&mut self, now: Instant, end: TcpSeqNumber) {
-        self.sent.push_back(Sent {
-            end,
-            at: now,
-            again: false,
-        });
+        self.sent.push_back(Sent { end, at: now, again: false });
         if self.expiry.is_none() {
             self.expiry = Some(now + self.rto());
         }
@@ -56,8 +52,7 @@ impl Flight {
     /// The timer expired and a segment was sent again. Returns true if that was only a tail loss probe.
     pub(super) fn expired(&mut self, now: Instant) -> bool {
         // A sample exists from the handshake on: a SYN is never a probe.
-        let probe =
-            !self.probed && self.backoff == 0 && self.sent.len() == 1 && self.srtt.is_some();
+        let probe = !self.probed && self.backoff == 0 && self.sent.len() == 1 && self.srtt.is_some();
         self.probed = true;
         if !probe {
             self.backoff += 1;

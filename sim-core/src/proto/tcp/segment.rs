@@ -4,8 +4,8 @@ use core::net::SocketAddrV4;
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    IPV4_HEADER_LEN, IpProtocol, Ipv4Packet, Ipv4Repr, TCP_HEADER_LEN, TcpControl, TcpOption,
-    TcpPacket, TcpRepr, TcpSeqNumber,
+    IPV4_HEADER_LEN, IpProtocol, Ipv4Packet, Ipv4Repr, TCP_HEADER_LEN, TcpControl, TcpOption, TcpPacket, TcpRepr,
+    TcpSeqNumber,
 };
 
 use crate::packet::{Meta, Packet};
@@ -53,25 +53,18 @@ impl<'a> Segment<'a> {
         }
         let (src, dst) = (ip.src_addr(), ip.dst_addr());
         // RFC 9293 section 3.9.2.3 (MUST-63): an invalid source is ignored, as is a destination that is not one host.
-        let unicast =
-            |a: core::net::Ipv4Addr| !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast();
+        let unicast = |a: core::net::Ipv4Addr| !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast();
         if !unicast(src) || !unicast(dst) {
             return Err(DropReason::Malformed);
         }
         let header_len = usize::from(ip.header_len());
         let packet = &bytes[..usize::from(ip.total_len())];
-        let tcp =
-            TcpPacket::new_checked(&packet[header_len..]).map_err(|_| DropReason::Malformed)?;
+        let tcp = TcpPacket::new_checked(&packet[header_len..]).map_err(|_| DropReason::Malformed)?;
         if !tcp.verify_checksum(&src.into(), &dst.into()) {
             return Err(DropReason::BadChecksum);
         }
-        let repr = TcpRepr::parse(
-            &tcp,
-            &src.into(),
-            &dst.into(),
-            &ChecksumCapabilities::ignored(),
-        )
-        .map_err(|_| DropReason::Malformed)?;
+        let repr = TcpRepr::parse(&tcp, &src.into(), &dst.into(), &ChecksumCapabilities::ignored())
+            .map_err(|_| DropReason::Malformed)?;
         Ok(Self {
             packet,
             src: SocketAddrV4::new(src, repr.src_port),
@@ -136,12 +129,7 @@ impl<'a> Segment<'a> {
         let caps = ChecksumCapabilities::default();
         let mut out = Ipv4Packet::new_unchecked(packet.bytes_mut());
         ip.emit(&mut out, &caps);
-        tcp.emit(
-            &mut TcpPacket::new_unchecked(out.payload_mut()),
-            &ip.src_addr.into(),
-            &ip.dst_addr.into(),
-            &caps,
-        );
+        tcp.emit(&mut TcpPacket::new_unchecked(out.payload_mut()), &ip.src_addr.into(), &ip.dst_addr.into(), &caps);
         // An atomic datagram may carry any identification (RFC 6864 section 4.1).
         finish(&mut packet, ttl, dscp, 0);
         Some(packet)
@@ -160,11 +148,7 @@ impl Sent {
     /// Reads a packet made by smoltcp, whose headers need no distrust.
     pub(super) fn read(packet: &Packet) -> Self {
         let tcp = TcpPacket::new_unchecked(&packet.bytes()[IPV4_HEADER_LEN..]);
-        Self {
-            seq: tcp.seq_number(),
-            len: tcp.segment_len(),
-            syn: tcp.syn(),
-        }
+        Self { seq: tcp.seq_number(), len: tcp.segment_len(), syn: tcp.syn() }
     }
 }
 

@@ -108,17 +108,8 @@ impl Stack {
     ///
     /// # Panics
     /// If `local` is not an address of this host, or all ports to `remote` are in use.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        config: TcpConfig,
-        local: Ipv4Addr,
-        remote: SocketAddrV4,
-    ) -> ConnId {
-        assert!(
-            self.addresses.contains(&local),
-            "invariant: a host connects from an address of its own"
-        );
+    pub fn connect(&mut self, now: Instant, config: TcpConfig, local: Ipv4Addr, remote: SocketAddrV4) -> ConnId {
+        assert!(self.addresses.contains(&local), "invariant: a host connects from an address of its own");
         let local = SocketAddrV4::new(local, self.ephemeral_port(local, remote));
         let connection = Connection::connect(config, local, remote, &mut self.rng, now);
         let id = self.insert(connection);
@@ -133,9 +124,7 @@ impl Stack {
             Err(reason) => return self.out.push_back(StackOutput::Ignored(reason)),
         };
         if !self.addresses.contains(segment.dst.ip()) {
-            return self
-                .out
-                .push_back(StackOutput::Ignored(DropReason::NotForMe));
+            return self.out.push_back(StackOutput::Ignored(DropReason::NotForMe));
         }
         match self.by_ends.get(&(segment.dst, segment.src)) {
             Some(&id) => self.touch(id, |c| c.handle_segment(now, &segment)),
@@ -206,41 +195,29 @@ impl Stack {
     /// A segment that belongs to no connection: RFC 9293 section 3.10.7.2 if the port listens, else 3.10.7.1.
     fn stranger(&mut self, now: Instant, segment: &Segment<'_>) {
         let port = segment.dst.port();
-        let listener = [Some(*segment.src.ip()), None]
-            .into_iter()
-            .find_map(|peer| self.listeners.get(&(port, peer)));
+        let listener = [Some(*segment.src.ip()), None].into_iter().find_map(|peer| self.listeners.get(&(port, peer)));
         let Some(config) = listener else {
             return self.refuse(segment);
         };
         if segment.ttl < config.min_ttl {
-            return self
-                .out
-                .push_back(StackOutput::Ignored(DropReason::TtlTooLow));
+            return self.out.push_back(StackOutput::Ignored(DropReason::TtlTooLow));
         }
         if segment.opens() {
-            let connection =
-                Connection::accept_segment(config.clone(), segment, &mut self.rng, now);
+            let connection = Connection::accept_segment(config.clone(), segment, &mut self.rng, now);
             let id = self.insert(connection);
-            self.out.push_back(StackOutput::Accepted {
-                conn: id,
-                local: segment.dst,
-                remote: segment.src,
-            });
+            self.out.push_back(StackOutput::Accepted { conn: id, local: segment.dst, remote: segment.src });
             return self.settle(id);
         }
         if segment.ack.is_some() {
             return self.refuse(segment);
         }
-        self.out
-            .push_back(StackOutput::Ignored(DropReason::PortUnreachable));
+        self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
     }
 
     fn refuse(&mut self, segment: &Segment<'_>) {
-        self.out
-            .push_back(StackOutput::Ignored(DropReason::PortUnreachable));
+        self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
         if let Some(packet) = segment.reset(RESET_TTL, RESET_DSCP) {
-            self.out
-                .push_back(StackOutput::Transmit { conn: None, packet });
+            self.out.push_back(StackOutput::Transmit { conn: None, packet });
         }
     }
 
@@ -249,28 +226,15 @@ impl Stack {
         let first = self.rng.below(u64::from(n)) as u16;
         (0..n)
             .map(|i| EPHEMERAL.start + (first + i) % n)
-            .find(|&port| {
-                !self
-                    .by_ends
-                    .contains_key(&(SocketAddrV4::new(local, port), remote))
-            })
-            .expect(
-                "invariant: a host has fewer connections to one peer's port than ephemeral ports",
-            )
+            .find(|&port| !self.by_ends.contains_key(&(SocketAddrV4::new(local, port), remote)))
+            .expect("invariant: a host has fewer connections to one peer's port than ephemeral ports")
     }
 
     fn insert(&mut self, connection: Connection) -> ConnId {
         let id = ConnId(self.next_id);
         self.next_id += 1;
-        self.by_ends
-            .insert((connection.local(), connection.remote()), id);
-        self.entries.insert(
-            id,
-            Entry {
-                connection,
-                armed: None,
-            },
-        );
+        self.by_ends.insert((connection.local(), connection.remote()), id);
+        self.entries.insert(id, Entry { connection, armed: None });
         id
     }
 
@@ -288,10 +252,7 @@ impl Stack {
         };
         while let Some(output) = entry.connection.poll() {
             self.out.push_back(match output {
-                Output::Transmit(packet) => StackOutput::Transmit {
-                    conn: Some(id),
-                    packet,
-                },
+                Output::Transmit(packet) => StackOutput::Transmit { conn: Some(id), packet },
                 Output::Event(Event::Ignored(reason)) => StackOutput::Ignored(reason),
                 Output::Event(event) => StackOutput::Event { conn: id, event },
             });

@@ -89,13 +89,7 @@ pub struct Header {
 
 impl Header {
     /// An IKEv2 header; Next Payload and Length are filled when the message is built.
-    pub fn v2(
-        spi_i: u64,
-        spi_r: u64,
-        exchange: ExchangeType,
-        flags: Flags,
-        message_id: u32,
-    ) -> Self {
+    pub fn v2(spi_i: u64, spi_r: u64, exchange: ExchangeType, flags: Flags, message_id: u32) -> Self {
         Self {
             spi_i,
             spi_r,

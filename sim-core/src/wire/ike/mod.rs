@@ -114,10 +114,7 @@ impl<'a> Message<'a> {
             return Err(Error::HeaderVersion(header.major));
         }
         if header.length as usize != bytes.len() {
-            return Err(Error::HeaderLength {
-                says: header.length,
-                got: bytes.len(),
-            });
+            return Err(Error::HeaderLength { says: header.length, got: bytes.len() });
         }
         let payloads = parse_chain(header.next_payload, &bytes[HEADER_LEN..])?;
         Ok(Self { header, payloads })
@@ -173,19 +170,13 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], Error> {
-        let (head, rest) = self.rest.split_at_checked(n).ok_or(Error::Truncated {
-            payload: self.payload,
-            field,
-        })?;
+        let (head, rest) = self.rest.split_at_checked(n).ok_or(Error::Truncated { payload: self.payload, field })?;
         self.rest = rest;
         Ok(head)
     }
 
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
-        let (head, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated {
-            payload: self.payload,
-            field,
-        })?;
+        let (head, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated { payload: self.payload, field })?;
         self.rest = rest;
         Ok(*head)
     }
@@ -203,11 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value<T>(&self, field: &'static str, value: u32) -> Result<T, Error> {
-        Err(Error::Value {
-            payload: self.payload,
-            field,
-            value,
-        })
+        Err(Error::Value { payload: self.payload, field, value })
     }
 }
 

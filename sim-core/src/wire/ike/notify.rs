@@ -123,22 +123,12 @@ pub struct Notify<'a> {
 impl<'a> Notify<'a> {
     /// A notification about no particular SA.
     pub const fn new(kind: NotifyType, data: &'a [u8]) -> Self {
-        Self {
-            protocol: Protocol::None,
-            spi: Spi::EMPTY,
-            kind,
-            data,
-        }
+        Self { protocol: Protocol::None, spi: Spi::EMPTY, kind, data }
     }
 
     /// A notification about the ESP SA with this SPI.
     pub fn about_esp(kind: NotifyType, spi: u32) -> Self {
-        Self {
-            protocol: Protocol::Esp,
-            spi: spi.into(),
-            kind,
-            data: &[],
-        }
+        Self { protocol: Protocol::Esp, spi: spi.into(), kind, data: &[] }
     }
 
     pub(super) fn emit(&self, out: &mut Vec<u8>) {
@@ -157,10 +147,5 @@ pub(super) fn parse<'a>(r: &mut Reader<'a>) -> Result<Notify<'a>, Error> {
         return r.value("SPI Size", u32::from(spi_size));
     };
     let data = r.rest();
-    Ok(Notify {
-        protocol,
-        spi,
-        kind,
-        data,
-    })
+    Ok(Notify { protocol, spi, kind, data })
 }

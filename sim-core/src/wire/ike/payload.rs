@@ -12,8 +12,7 @@
 //! section 3.2 demands.
 
 use super::{
-    Error, HEADER_LEN, Header, Notify, Proposal, Protocol, Reader, TrafficSelector, notify,
-    proposal, ts, wire_enum,
+    Error, HEADER_LEN, Header, Notify, Proposal, Protocol, Reader, TrafficSelector, notify, proposal, ts, wire_enum,
 };
 
 wire_enum! {
@@ -99,11 +98,7 @@ impl Delete<'_> {
     /// The SPIs of ESP or AH SAs.
     pub fn child_spis(&self) -> impl Iterator<Item = u32> {
         let words = if self.spi_size == 4 { self.spis } else { &[] };
-        words
-            .as_chunks()
-            .0
-            .iter()
-            .map(|octets| u32::from_be_bytes(*octets))
+        words.as_chunks().0.iter().map(|octets| u32::from_be_bytes(*octets))
     }
 }
 
@@ -171,27 +166,13 @@ pub fn parse_chain(first: PayloadType, bytes: &[u8]) -> Result<Vec<Payload<'_>>,
             return Err(Error::PayloadHeader { payload: kind });
         };
         let length = u16::from_be_bytes([head[2], head[3]]);
-        let Some((body, behind)) = usize::from(length)
-            .checked_sub(4)
-            .and_then(|n| behind.split_at_checked(n))
-        else {
-            return Err(Error::PayloadLength {
-                payload: kind,
-                says: length,
-                left: rest.len(),
-            });
+        let Some((body, behind)) = usize::from(length).checked_sub(4).and_then(|n| behind.split_at_checked(n)) else {
+            return Err(Error::PayloadLength { payload: kind, says: length, left: rest.len() });
         };
         let next = PayloadType::from_wire(head[0]);
-        if matches!(
-            kind,
-            PayloadType::Encrypted | PayloadType::EncryptedFragment
-        ) {
+        if matches!(kind, PayloadType::Encrypted | PayloadType::EncryptedFragment) {
             // Its Next Payload names what is inside, so it ends the chain (RFC 7296 section 3.14).
-            payloads.push(Payload::Sealed {
-                kind,
-                first: next,
-                body,
-            });
+            payloads.push(Payload::Sealed { kind, first: next, body });
             kind = PayloadType::None;
         } else {
             payloads.push(parse_body(kind, head[1] & CRITICAL != 0, body)?);
@@ -199,20 +180,13 @@ pub fn parse_chain(first: PayloadType, bytes: &[u8]) -> Result<Vec<Payload<'_>>,
         }
         rest = behind;
     }
-    if rest.is_empty() {
-        Ok(payloads)
-    } else {
-        Err(Error::Trailing(rest.len()))
-    }
+    if rest.is_empty() { Ok(payloads) } else { Err(Error::Trailing(rest.len())) }
 }
 
 const CRITICAL: u8 = 0x80;
 
 fn parse_body(kind: PayloadType, critical: bool, body: &[u8]) -> Result<Payload<'_>, Error> {
-    let mut r = Reader {
-        rest: body,
-        payload: kind,
-    };
+    let mut r = Reader { rest: body, payload: kind };
     Ok(match kind {
         PayloadType::SecurityAssociation => Payload::Sa(proposal::parse(&mut r)?),
         PayloadType::KeyExchange => {
@@ -239,22 +213,12 @@ fn parse_body(kind: PayloadType, critical: bool, body: &[u8]) -> Result<Payload<
         PayloadType::VendorId => Payload::VendorId(body),
         PayloadType::TsInitiator => Payload::TsI(ts::parse(&mut r)?),
         PayloadType::TsResponder => Payload::TsR(ts::parse(&mut r)?),
-        PayloadType::Certificate
-        | PayloadType::CertificateRequest
-        | PayloadType::Configuration
-        | PayloadType::Eap => Payload::Opaque {
-            kind,
-            critical: false,
-            body,
-        },
-        PayloadType::None
-        | PayloadType::Encrypted
-        | PayloadType::EncryptedFragment
-        | PayloadType::Other(_) => Payload::Opaque {
-            kind,
-            critical,
-            body,
-        },
+        PayloadType::Certificate | PayloadType::CertificateRequest | PayloadType::Configuration | PayloadType::Eap => {
+            Payload::Opaque { kind, critical: false, body }
+        }
+        PayloadType::None | PayloadType::Encrypted | PayloadType::EncryptedFragment | PayloadType::Other(_) => {
+            Payload::Opaque { kind, critical, body }
+        }
     })
 }
 
@@ -269,18 +233,11 @@ fn parse_delete<'a>(r: &mut Reader<'a>) -> Result<Delete<'a>, Error> {
     let protocol = Protocol::from_wire(r.u8("Protocol ID")?);
     let spi_size = r.u8("SPI Size")?;
     let count = r.u16("Num of SPIs")?;
-    let spis = r.take(
-        usize::from(spi_size) * usize::from(count),
-        "Security Parameter Index(es)",
-    )?;
+    let spis = r.take(usize::from(spi_size) * usize::from(count), "Security Parameter Index(es)")?;
     if !r.rest.is_empty() || (spi_size == 0 && count != 0) {
         return r.value("Num of SPIs", u32::from(count));
     }
-    Ok(Delete {
-        protocol,
-        spi_size,
-        spis,
-    })
+    Ok(Delete { protocol, spi_size, spis })
 }
 
 /// Builds a message from front to back in one buffer, keeping chain and lengths.
@@ -299,11 +256,7 @@ impl Builder {
         let mut bytes = Vec::with_capacity(512);
         header.emit(&mut bytes);
         bytes[NEXT_PAYLOAD_AT] = PayloadType::None.to_wire();
-        Self {
-            bytes,
-            next_payload_at: NEXT_PAYLOAD_AT,
-            sk_at: None,
-        }
+        Self { bytes, next_payload_at: NEXT_PAYLOAD_AT, sk_at: None }
     }
 
     /// Appends a payload.
@@ -368,8 +321,7 @@ impl Builder {
     }
 
     pub(super) fn write_payload_length(&mut self, at: usize, length: usize) {
-        let length = u16::try_from(length)
-            .expect("an IKE payload is shorter than 64 KiB, as its length field demands");
+        let length = u16::try_from(length).expect("an IKE payload is shorter than 64 KiB, as its length field demands");
         self.bytes[at + 2..at + 4].copy_from_slice(&length.to_be_bytes());
     }
 

@@ -46,10 +46,7 @@ pub struct Spi {
 
 impl Spi {
     /// No SPI, as in an initial IKE proposal.
-    pub const EMPTY: Self = Self {
-        octets: [0; 8],
-        len: 0,
-    };
+    pub const EMPTY: Self = Self { octets: [0; 8], len: 0 };
 
     /// The SPI with these octets; `None` if there are more than 8.
     pub fn new(octets: &[u8]) -> Option<Self> {
@@ -103,12 +100,7 @@ pub struct Transform {
 impl Transform {
     /// A transform without attributes.
     pub const fn new(kind: TransformType, id: u16) -> Self {
-        Self {
-            kind,
-            id,
-            key_length: None,
-            unknown: Vec::new(),
-        }
+        Self { kind, id, key_length: None, unknown: Vec::new() }
     }
 }
 
@@ -171,12 +163,7 @@ fn parse_proposal(r: &mut Reader<'_>) -> Result<Proposal, Error> {
     if !r.rest.is_empty() {
         return r.value("Num of Transforms", u32::from(count));
     }
-    Ok(Proposal {
-        number,
-        protocol,
-        spi,
-        transforms,
-    })
+    Ok(Proposal { number, protocol, spi, transforms })
 }
 
 fn parse_transform(r: &mut Reader<'_>) -> Result<Transform, Error> {
@@ -189,15 +176,10 @@ fn parse_transform(r: &mut Reader<'_>) -> Result<Transform, Error> {
         let attribute = if kind & FORMAT_TV != 0 {
             Attribute::Short(kind & !FORMAT_TV, value)
         } else {
-            Attribute::Long(
-                kind,
-                r.take(usize::from(value), "Attribute Value")?.to_vec(),
-            )
+            Attribute::Long(kind, r.take(usize::from(value), "Attribute Value")?.to_vec())
         };
         match attribute {
-            Attribute::Short(KEY_LENGTH, bits)
-                if transform.key_length.is_none() && transform.unknown.is_empty() =>
-            {
+            Attribute::Short(KEY_LENGTH, bits) if transform.key_length.is_none() && transform.unknown.is_empty() => {
                 transform.key_length = Some(bits);
             }
             other => transform.unknown.push(other),

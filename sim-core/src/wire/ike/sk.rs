@@ -32,29 +32,21 @@ impl Builder {
     /// # Panics
     /// If no SK payload was opened, or if it is longer than 65,535 octets.
     pub fn finish_sk(mut self, sealed_len: impl FnOnce(usize) -> usize) -> Unsealed {
-        let at = self
-            .sk_at
-            .take()
-            .expect("an SK payload is opened before it is closed");
+        let at = self.sk_at.take().expect("an SK payload is opened before it is closed");
         let inner = self.bytes.split_off(at + 4);
         let sealed = sealed_len(inner.len());
         self.write_payload_length(at, 4 + sealed);
         self.write_message_length(at + 4 + sealed);
-        Unsealed {
-            message: self.bytes,
-            inner,
-        }
+        Unsealed { message: self.bytes, inner }
     }
 }
 
 /// Octets in front of the IV, if the message of `len` octets ends with an Encrypted payload (not a fragment).
 pub fn header_len(len: usize, payloads: &[Payload<'_>]) -> Option<(usize, PayloadType)> {
     match payloads.last() {
-        Some(Payload::Sealed {
-            kind: PayloadType::Encrypted,
-            first,
-            body,
-        }) => Some((len.checked_sub(body.len())?, *first)),
+        Some(Payload::Sealed { kind: PayloadType::Encrypted, first, body }) => {
+            Some((len.checked_sub(body.len())?, *first))
+        }
         _ => None,
     }
 }

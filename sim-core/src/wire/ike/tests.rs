@@ -30,23 +30,12 @@ fn init_by_hand() -> Vec<u8> {
 }
 
 fn init_parsed(nonce: &[u8]) -> Message<'_> {
-    let mut header = Header::v2(
-        0x1122_3344_5566_7788,
-        0,
-        ExchangeType::IkeSaInit,
-        Flags {
-            initiator: true,
-            ..Flags::default()
-        },
-        0,
-    );
+    let mut header =
+        Header::v2(0x1122_3344_5566_7788, 0, ExchangeType::IkeSaInit, Flags { initiator: true, ..Flags::default() }, 0);
     header.next_payload = PayloadType::SecurityAssociation;
     header.length = 124;
     let transforms = vec![
-        Transform {
-            key_length: Some(128),
-            ..Transform::new(TransformType::Encryption, 12)
-        },
+        Transform { key_length: Some(128), ..Transform::new(TransformType::Encryption, 12) },
         Transform::new(TransformType::Prf, 2),
         Transform::new(TransformType::Integrity, 2),
         Transform::new(TransformType::DhGroup, 2),
@@ -54,21 +43,10 @@ fn init_parsed(nonce: &[u8]) -> Message<'_> {
     Message {
         header,
         payloads: vec![
-            Payload::Sa(vec![Proposal {
-                number: 1,
-                protocol: Protocol::Ike,
-                spi: Spi::EMPTY,
-                transforms,
-            }]),
-            Payload::Ke {
-                group: 2,
-                data: &[0xde, 0xad, 0xbe, 0xef],
-            },
+            Payload::Sa(vec![Proposal { number: 1, protocol: Protocol::Ike, spi: Spi::EMPTY, transforms }]),
+            Payload::Ke { group: 2, data: &[0xde, 0xad, 0xbe, 0xef] },
             Payload::Nonce(nonce),
-            Payload::Notify(Notify::new(
-                NotifyType::NatDetectionSourceIp,
-                &[1, 2, 3, 4, 5, 6, 7, 8],
-            )),
+            Payload::Notify(Notify::new(NotifyType::NatDetectionSourceIp, &[1, 2, 3, 4, 5, 6, 7, 8])),
         ],
     }
 }
@@ -91,39 +69,23 @@ fn errors_name_layer_and_field() {
         bytes
     };
     assert_eq!(text(&good[..27]), "IKE header: 27 octets, need 28");
-    assert_eq!(
-        text(&good[..60]),
-        "IKE header: Length says 124, the datagram has 60"
-    );
+    assert_eq!(text(&good[..60]), "IKE header: Length says 124, the datagram has 60");
     assert_eq!(text(&with(17, 0x30)), "IKE header: major version 3");
     assert_eq!(text(&[0; 28]), "IKE header: initiator's SPI is zero");
     // SA payload length 3 cannot hold its own header.
-    assert_eq!(
-        text(&with(31, 3)),
-        "IKE SecurityAssociation payload: Payload Length 3 where 96 octets are left"
-    );
+    assert_eq!(text(&with(31, 3)), "IKE SecurityAssociation payload: Payload Length 3 where 96 octets are left");
     // The proposal claims five transforms and has four.
-    assert_eq!(
-        text(&with(39, 5)),
-        "IKE SecurityAssociation payload: Last Substruc is 0"
-    );
+    assert_eq!(text(&with(39, 5)), "IKE SecurityAssociation payload: Last Substruc is 0");
     // A Notify SPI of nine octets.
     assert_eq!(text(&with(113, 9)), "IKE Notify payload: SPI cut short");
     // The Nonce payload names another payload behind the last one.
-    assert_eq!(
-        text(&with(108, 43)),
-        "IKE VendorId payload: header cut short"
-    );
+    assert_eq!(text(&with(108, 43)), "IKE VendorId payload: header cut short");
 }
 
 #[test]
 fn an_unknown_payload_keeps_its_critical_bit_and_a_known_one_drops_it() {
     let header = Header::v2(1, 2, ExchangeType::Informational, Flags::default(), 9);
-    let unknown = Payload::Opaque {
-        kind: PayloadType::Other(200),
-        critical: true,
-        body: b"future",
-    };
+    let unknown = Payload::Opaque { kind: PayloadType::Other(200), critical: true, body: b"future" };
     let mut builder = Builder::new(&header);
     builder.push(&unknown).push(&Payload::VendorId(b"v"));
     let mut bytes = builder.finish();
@@ -151,10 +113,7 @@ fn an_encrypted_payload_has_final_lengths_before_it_is_sealed() {
     let parsed = Message::parse(&message).unwrap();
     let (at, first) = sk::header_len(message.len(), &parsed.payloads).unwrap();
     assert_eq!((at, first), (prefix, PayloadType::VendorId));
-    assert_eq!(
-        parse_chain(first, &inner),
-        Ok(vec![Payload::VendorId(b"abc")])
-    );
+    assert_eq!(parse_chain(first, &inner), Ok(vec![Payload::VendorId(b"abc")]));
 }
 
 #[test]
@@ -164,16 +123,9 @@ fn selectors_intersect_by_address_protocol_and_port() {
     assert_eq!(both, Some(net("10.1.0.0/16")));
     assert_eq!(net("10.0.0.0/8").intersection(&net("11.0.0.0/8")), None);
     assert_eq!(net("10.0.0.0/8").intersection(&net("fd00::/8")), None);
-    let tcp = TrafficSelector {
-        protocol: 6,
-        ports: (100, 200),
-        ..net("10.0.0.0/8")
-    };
+    let tcp = TrafficSelector { protocol: 6, ports: (100, 200), ..net("10.0.0.0/8") };
     assert_eq!(tcp.intersection(&TrafficSelector::ANY_V4), Some(tcp));
-    let udp = TrafficSelector {
-        protocol: 17,
-        ..tcp
-    };
+    let udp = TrafficSelector { protocol: 17, ..tcp };
     assert_eq!(tcp.intersection(&udp), None);
 }
 
@@ -194,22 +146,13 @@ impl Parts {
     fn payloads(&self) -> Vec<Payload<'_>> {
         let data = &self.octets[..];
         let whole_spis = &data[..data.len() / 4 * 4];
-        let id = Id {
-            kind: IdType::from_wire(self.kind),
-            data,
-        };
+        let id = Id { kind: IdType::from_wire(self.kind), data };
         let mut payloads = vec![
             Payload::Sa(self.proposals.clone()),
-            Payload::Ke {
-                group: self.word,
-                data,
-            },
+            Payload::Ke { group: self.word, data },
             Payload::IdI(id),
             Payload::IdR(id),
-            Payload::Auth {
-                method: AuthMethod::from_wire(self.kind),
-                data,
-            },
+            Payload::Auth { method: AuthMethod::from_wire(self.kind), data },
             Payload::Nonce(&self.nonce),
             Payload::Notify(Notify {
                 protocol: Protocol::from_wire(self.kind),
@@ -217,24 +160,12 @@ impl Parts {
                 kind: NotifyType::from_wire(self.word),
                 data,
             }),
-            Payload::Delete(Delete {
-                protocol: Protocol::Esp,
-                spi_size: 4,
-                spis: whole_spis,
-            }),
+            Payload::Delete(Delete { protocol: Protocol::Esp, spi_size: 4, spis: whole_spis }),
             Payload::VendorId(data),
             Payload::TsI(self.selectors.clone()),
             Payload::TsR(self.selectors.clone()),
-            Payload::Opaque {
-                kind: PayloadType::Eap,
-                critical: false,
-                body: data,
-            },
-            Payload::Opaque {
-                kind: PayloadType::Other(200),
-                critical: self.sealed,
-                body: data,
-            },
+            Payload::Opaque { kind: PayloadType::Eap, critical: false, body: data },
+            Payload::Opaque { kind: PayloadType::Other(200), critical: self.sealed, body: data },
         ];
         if self.sealed {
             payloads.push(Payload::Sealed {
@@ -250,30 +181,15 @@ impl Parts {
 fn transform() -> impl Strategy<Value = Transform> {
     let attribute = prop_oneof![
         (0u16..14, any::<u16>()).prop_map(|(t, v)| Attribute::Short(t, v)),
-        (0u16..0x8000, prop::collection::vec(any::<u8>(), 0..6))
-            .prop_map(|(t, v)| Attribute::Long(t, v)),
+        (0u16..0x8000, prop::collection::vec(any::<u8>(), 0..6)).prop_map(|(t, v)| Attribute::Long(t, v)),
     ];
-    (
-        any::<u8>(),
-        any::<u16>(),
-        any::<Option<u16>>(),
-        prop::collection::vec(attribute, 0..3),
+    (any::<u8>(), any::<u16>(), any::<Option<u16>>(), prop::collection::vec(attribute, 0..3)).prop_map(
+        |(kind, id, key_length, unknown)| Transform { kind: TransformType::from_wire(kind), id, key_length, unknown },
     )
-        .prop_map(|(kind, id, key_length, unknown)| Transform {
-            kind: TransformType::from_wire(kind),
-            id,
-            key_length,
-            unknown,
-        })
 }
 
 fn proposal() -> impl Strategy<Value = Proposal> {
-    (
-        any::<u8>(),
-        any::<u8>(),
-        prop::collection::vec(any::<u8>(), 0..=8),
-        prop::collection::vec(transform(), 0..5),
-    )
+    (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), 0..=8), prop::collection::vec(transform(), 0..5))
         .prop_map(|(number, protocol, spi, transforms)| Proposal {
             number,
             protocol: Protocol::from_wire(protocol),
@@ -284,28 +200,18 @@ fn proposal() -> impl Strategy<Value = Proposal> {
 
 fn selector() -> impl Strategy<Value = TrafficSelector> {
     let range = prop_oneof![
-        any::<[u32; 2]>()
-            .prop_map(|[a, b]| AddressRange::V4(Ipv4Addr::from_bits(a), Ipv4Addr::from_bits(b))),
-        any::<[u128; 2]>()
-            .prop_map(|[a, b]| AddressRange::V6(Ipv6Addr::from_bits(a), Ipv6Addr::from_bits(b))),
+        any::<[u32; 2]>().prop_map(|[a, b]| AddressRange::V4(Ipv4Addr::from_bits(a), Ipv4Addr::from_bits(b))),
+        any::<[u128; 2]>().prop_map(|[a, b]| AddressRange::V6(Ipv6Addr::from_bits(a), Ipv6Addr::from_bits(b))),
     ];
-    (any::<u8>(), any::<(u16, u16)>(), range).prop_map(|(protocol, ports, addresses)| {
-        TrafficSelector {
-            protocol,
-            ports,
-            addresses,
-        }
+    (any::<u8>(), any::<(u16, u16)>(), range).prop_map(|(protocol, ports, addresses)| TrafficSelector {
+        protocol,
+        ports,
+        addresses,
     })
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
-    let header = (
-        1u64..,
-        any::<u64>(),
-        any::<u8>(),
-        any::<[bool; 3]>(),
-        any::<u32>(),
-    );
+    let header = (1u64.., any::<u64>(), any::<u8>(), any::<[bool; 3]>(), any::<u32>());
     (
         header,
         prop::collection::vec(proposal(), 1..4),
@@ -316,11 +222,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     )
         .prop_map(|(h, proposals, selectors, octets, nonce, rest)| {
             let [initiator, version, response] = h.3;
-            let flags = Flags {
-                initiator,
-                version,
-                response,
-            };
+            let flags = Flags { initiator, version, response };
             Parts {
                 header: Header::v2(h.0, h.1, ExchangeType::from_wire(h.2), flags, h.4),
                 proposals,
@@ -350,9 +252,7 @@ fn same(ours: &Payload<'_>, theirs: &Theirs<'_>) -> bool {
                         })
                 })
         }
-        (Payload::Ke { group, data }, Theirs::KE(t)) => {
-            (*group, *data) == (t.dh_group.0, t.kex_data)
-        }
+        (Payload::Ke { group, data }, Theirs::KE(t)) => (*group, *data) == (t.dh_group.0, t.kex_data),
         (Payload::IdI(id), Theirs::IDi(t)) | (Payload::IdR(id), Theirs::IDr(t)) => {
             (id.kind.to_wire(), id.data) == (t.id_type.0, t.ident_data)
         }

@@ -48,11 +48,7 @@ impl TrafficSelector {
             IpNet::V4(net) => AddressRange::V4(net.network(), net.broadcast()),
             IpNet::V6(net) => AddressRange::V6(net.network(), net.broadcast()),
         };
-        Self {
-            protocol: 0,
-            ports: (0, u16::MAX),
-            addresses,
-        }
+        Self { protocol: 0, ports: (0, u16::MAX), addresses }
     }
 
     /// Any IPv4 packet: 0.0.0.0/0.
@@ -78,10 +74,7 @@ impl TrafficSelector {
             (0, p) | (p, 0) => p,
             _ => return None,
         };
-        let ports = (
-            self.ports.0.max(other.ports.0),
-            self.ports.1.min(other.ports.1),
-        );
+        let ports = (self.ports.0.max(other.ports.0), self.ports.1.min(other.ports.1));
         let (addresses, some) = match (self.addresses, other.addresses) {
             (AddressRange::V4(a, b), AddressRange::V4(c, d)) => {
                 let (low, high) = (a.max(c), b.min(d));
@@ -91,14 +84,9 @@ impl TrafficSelector {
                 let (low, high) = (a.max(c), b.min(d));
                 (AddressRange::V6(low, high), low <= high)
             }
-            (AddressRange::V4(..), AddressRange::V6(..))
-            | (AddressRange::V6(..), AddressRange::V4(..)) => return None,
+            (AddressRange::V4(..), AddressRange::V6(..)) | (AddressRange::V6(..), AddressRange::V4(..)) => return None,
         };
-        (some && ports.0 <= ports.1).then_some(Self {
-            protocol,
-            ports,
-            addresses,
-        })
+        (some && ports.0 <= ports.1).then_some(Self { protocol, ports, addresses })
     }
 }
 
@@ -136,30 +124,16 @@ pub(super) fn parse(r: &mut Reader<'_>) -> Result<Vec<TrafficSelector>, Error> {
         }
         let ports = (inner.u16("Start Port")?, inner.u16("End Port")?);
         let addresses = if kind == TS_IPV4_ADDR_RANGE {
-            AddressRange::V4(
-                inner.array::<4>("Starting Address")?.into(),
-                inner.array::<4>("Ending Address")?.into(),
-            )
+            AddressRange::V4(inner.array::<4>("Starting Address")?.into(), inner.array::<4>("Ending Address")?.into())
         } else {
-            AddressRange::V6(
-                inner.array::<16>("Starting Address")?.into(),
-                inner.array::<16>("Ending Address")?.into(),
-            )
+            AddressRange::V6(inner.array::<16>("Starting Address")?.into(), inner.array::<16>("Ending Address")?.into())
         };
         if !inner.rest.is_empty() {
             return r.value("Selector Length", u32::from(length));
         }
-        selectors.push(TrafficSelector {
-            protocol,
-            ports,
-            addresses,
-        });
+        selectors.push(TrafficSelector { protocol, ports, addresses });
     }
-    if r.rest.is_empty() {
-        Ok(selectors)
-    } else {
-        r.value("Number of TSs", u32::from(count))
-    }
+    if r.rest.is_empty() { Ok(selectors) } else { r.value("Number of TSs", u32::from(count)) }
 }
 
 pub(super) fn emit(selectors: &[TrafficSelector], out: &mut Vec<u8>) {

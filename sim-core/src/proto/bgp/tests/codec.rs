@@ -16,15 +16,8 @@ fn with_header(kind: u8, body: &[u8]) -> Vec<u8> {
     [&MARKER[..], &length.to_be_bytes(), &[kind], body].concat()
 }
 
-const WIDE: Dialect = Dialect {
-    four_octet_as: true,
-    remote_as: 65000,
-    local_as: 64512,
-};
-const NARROW: Dialect = Dialect {
-    four_octet_as: false,
-    ..WIDE
-};
+const WIDE: Dialect = Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512 };
+const NARROW: Dialect = Dialect { four_octet_as: false, ..WIDE };
 
 /// OPEN, RFC 4271 section 4.2: version 4; AS 65000 = 0xfde8; hold time 30; identifier 10.0.0.1; 16 octets of
 /// parameters: one capabilities parameter (RFC 5492: type 2) of 14 octets holding multiprotocol (RFC 4760: code 1,
@@ -39,21 +32,11 @@ const OPEN: [u8; 26] = [
 ];
 
 fn open() -> Open {
-    Open {
-        asn: 65000,
-        hold_time: 30,
-        identifier: Ipv4Addr::new(10, 0, 0, 1),
-        capabilities: Capabilities::ALL,
-    }
+    Open { asn: 65000, hold_time: 30, identifier: Ipv4Addr::new(10, 0, 0, 1), capabilities: Capabilities::ALL }
 }
 
 fn expecting(remote_as: u32) -> Expected {
-    Expected {
-        local_as: 64512,
-        router_id: Ipv4Addr::new(10, 0, 0, 2),
-        remote_as,
-        four_octet_as: true,
-    }
+    Expected { local_as: 64512, router_id: Ipv4Addr::new(10, 0, 0, 2), remote_as, four_octet_as: true }
 }
 
 #[test]
@@ -66,17 +49,11 @@ fn open_both_ways() {
 /// 4200000000 = 0xfa56ea00.
 #[test]
 fn open_of_a_wide_as() {
-    let open = Open {
-        asn: 4_200_000_000,
-        ..open()
-    };
+    let open = Open { asn: 4_200_000_000, ..open() };
     let bytes = open.emit();
     assert_eq!(bytes[20..22], [0x5b, 0xa0]);
     assert_eq!(bytes[bytes.len() - 6..], [65, 4, 0xfa, 0x56, 0xea, 0]);
-    assert_eq!(
-        Open::parse(&bytes[19..], expecting(4_200_000_000)),
-        Ok(open)
-    );
+    assert_eq!(Open::parse(&bytes[19..], expecting(4_200_000_000)), Ok(open));
 }
 
 /// RFC 5492 section 4 allows one parameter per capability, and section 3 wants unknown ones ignored. Here: graceful
@@ -92,31 +69,16 @@ fn capabilities_may_come_apart_and_unknown() {
     ];
     let open = Open::parse(&body, expecting(65000)).unwrap();
     assert_eq!(open.hold_time, 90);
-    let capabilities = Capabilities {
-        ipv4_unicast: true,
-        route_refresh: false,
-        four_octet_as: true,
-    };
+    let capabilities = Capabilities { ipv4_unicast: true, route_refresh: false, four_octet_as: true };
     assert_eq!(open.capabilities, capabilities);
 }
 
 /// An OPEN without parameters, as RFC 4271 alone has it: 29 octets.
 #[test]
 fn open_without_capabilities() {
-    let none = Capabilities {
-        ipv4_unicast: false,
-        route_refresh: false,
-        four_octet_as: false,
-    };
-    let bytes = Open {
-        capabilities: none,
-        ..open()
-    }
-    .emit();
-    assert_eq!(
-        bytes,
-        with_header(1, &[4, 0xfd, 0xe8, 0, 30, 10, 0, 0, 1, 0])
-    );
+    let none = Capabilities { ipv4_unicast: false, route_refresh: false, four_octet_as: false };
+    let bytes = Open { capabilities: none, ..open() }.emit();
+    assert_eq!(bytes, with_header(1, &[4, 0xfd, 0xe8, 0, 30, 10, 0, 0, 1, 0]));
     let parsed = Open::parse(&bytes[19..], expecting(65000)).unwrap();
     assert!(parsed.capabilities.ipv4_unicast && !parsed.capabilities.four_octet_as);
 }
@@ -169,9 +131,7 @@ fn update_is_read() {
 fn update_is_written() {
     let mut messages = Vec::new();
     let prefixes = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
-    announce(&attributes(), &WIDE, &prefixes, |bytes| {
-        messages.push(bytes)
-    });
+    announce(&attributes(), &WIDE, &prefixes, |bytes| messages.push(bytes));
     let body = [&[0, 0], &UPDATE[6..]].concat();
     assert_eq!(messages, [with_header(2, &body)]);
     messages.clear();
@@ -206,16 +166,8 @@ fn attributes_survive_a_round_trip() {
     given.atomic_aggregate = true;
     given.aggregator = Some((70_000, Ipv4Addr::new(10, 9, 8, 7)));
     given.carried = vec![
-        Carried {
-            code: 8,
-            partial: false,
-            value: vec![0xfd, 0xe8, 0, 1],
-        },
-        Carried {
-            code: 99,
-            partial: true,
-            value: vec![5; 300],
-        },
+        Carried { code: 8, partial: false, value: vec![0xfd, 0xe8, 0, 1] },
+        Carried { code: 99, partial: true, value: vec![5; 300] },
     ];
     for dialect in [WIDE, NARROW] {
         let mut messages = Vec::new();
@@ -257,10 +209,7 @@ fn an_old_speaker_gets_as4_path() {
 /// front of AS4_PATH. If AS4_PATH is longer than AS_PATH it is ignored.
 #[test]
 fn as4_path_is_merged() {
-    let old = Dialect {
-        remote_as: 65010,
-        ..NARROW
-    };
+    let old = Dialect { remote_as: 65010, ..NARROW };
     #[rustfmt::skip]
     let body = |as4_count: u8, as4: &[u8]| {
         let attributes = [
@@ -271,23 +220,11 @@ fn as4_path_is_merged() {
         ].concat();
         [&[0, 0, 0, attributes.len() as u8], &attributes[..], &[8, 10]].concat()
     };
-    let path = |body: &[u8]| {
-        Update::parse(body, &old)
-            .unwrap()
-            .attributes
-            .unwrap()
-            .as_path
-    };
+    let path = |body: &[u8]| Update::parse(body, &old).unwrap().attributes.unwrap().as_path;
     let as4 = [0, 0, 0xfd, 0xe8, 0, 1, 0x11, 0x70];
-    assert_eq!(
-        path(&body(2, &as4)),
-        AsPath::sequence([65010, 65000, 70_000])
-    );
+    assert_eq!(path(&body(2, &as4)), AsPath::sequence([65010, 65000, 70_000]));
     let longer = [as4, as4].concat();
-    assert_eq!(
-        path(&body(4, &longer)),
-        AsPath::sequence([65010, 65000, 23456])
-    );
+    assert_eq!(path(&body(4, &longer)), AsPath::sequence([65010, 65000, 23456]));
 }
 
 /// Section 9.1.2.2 a: a set counts one. Section 5.1.2 b: a full segment (255) is left alone and a new one begins.

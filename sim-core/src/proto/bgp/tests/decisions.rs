@@ -9,10 +9,7 @@ use super::super::attributes::{Attributes, Origin};
 use super::super::decision::{Candidate, DecidedBy, Source, decide};
 
 fn attributes(asns: &[u32]) -> Attributes {
-    Attributes {
-        as_path: AsPath::sequence(asns.iter().copied()),
-        ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1))
-    }
+    Attributes { as_path: AsPath::sequence(asns.iter().copied()), ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1)) }
 }
 
 fn peer(external: bool, identifier: u8, address: u8) -> Source {
@@ -24,13 +21,8 @@ fn peer(external: bool, identifier: u8, address: u8) -> Source {
 }
 
 fn winner(routes: &[(Attributes, Source)]) -> (usize, DecidedBy) {
-    let candidates: Vec<_> = routes
-        .iter()
-        .map(|(attributes, source)| Candidate {
-            attributes,
-            source: *source,
-        })
-        .collect();
+    let candidates: Vec<_> =
+        routes.iter().map(|(attributes, source)| Candidate { attributes, source: *source }).collect();
     decide(&candidates, 0).unwrap()
 }
 
@@ -59,46 +51,18 @@ fn each_step_outranks_the_later_ones() {
     let weak = peer(true, 9, 9);
     let inside = peer(false, 1, 1);
     let cases = [
-        (
-            (better_later(base(), 1), strong),
-            (worse(|r| r.local_pref = Some(101)), weak),
-            DecidedBy::LocalPref,
-        ),
-        (
-            (better_later(base(), 2), strong),
-            (worse(|_| {}), Source::Local),
-            DecidedBy::LocalOrigin,
-        ),
+        ((better_later(base(), 1), strong), (worse(|r| r.local_pref = Some(101)), weak), DecidedBy::LocalPref),
+        ((better_later(base(), 2), strong), (worse(|_| {}), Source::Local), DecidedBy::LocalOrigin),
         (
             (better_later(base(), 3), strong),
             (worse(|r| r.as_path = AsPath::sequence([65001])), weak),
             DecidedBy::AsPathLength,
         ),
-        (
-            (worse(|r| r.origin = Origin::Incomplete), strong),
-            (worse(|_| {}), weak),
-            DecidedBy::Origin,
-        ),
-        (
-            (worse(|r| r.med = Some(6)), strong),
-            (worse(|_| {}), weak),
-            DecidedBy::Med,
-        ),
-        (
-            (worse(|_| {}), inside),
-            (worse(|_| {}), weak),
-            DecidedBy::ExternalPeer,
-        ),
-        (
-            (base(), peer(true, 2, 1)),
-            (base(), peer(true, 1, 9)),
-            DecidedBy::Identifier,
-        ),
-        (
-            (base(), peer(true, 1, 2)),
-            (base(), peer(true, 1, 1)),
-            DecidedBy::PeerAddress,
-        ),
+        ((worse(|r| r.origin = Origin::Incomplete), strong), (worse(|_| {}), weak), DecidedBy::Origin),
+        ((worse(|r| r.med = Some(6)), strong), (worse(|_| {}), weak), DecidedBy::Med),
+        ((worse(|_| {}), inside), (worse(|_| {}), weak), DecidedBy::ExternalPeer),
+        ((base(), peer(true, 2, 1)), (base(), peer(true, 1, 9)), DecidedBy::Identifier),
+        ((base(), peer(true, 1, 2)), (base(), peer(true, 1, 1)), DecidedBy::PeerAddress),
     ];
     for (loser, winning, step) in cases {
         assert_eq!(winner(&[loser.clone(), winning.clone()]), (1, step));
@@ -109,20 +73,11 @@ fn each_step_outranks_the_later_ones() {
 /// Section 9.1.2.2 c: MEDs of different neighbouring ASes are not compared, and a missing one is zero.
 #[test]
 fn med_within_one_neighbour_only() {
-    let with = |asns: &[u32], med| Attributes {
-        med,
-        ..attributes(asns)
-    };
+    let with = |asns: &[u32], med| Attributes { med, ..attributes(asns) };
     let (first, second) = (peer(true, 1, 1), peer(true, 2, 2));
-    let different = [
-        (with(&[65001], Some(50)), first),
-        (with(&[65002], Some(10)), second),
-    ];
+    let different = [(with(&[65001], Some(50)), first), (with(&[65002], Some(10)), second)];
     assert_eq!(winner(&different), (0, DecidedBy::Identifier));
-    let missing = [
-        (with(&[65001], Some(1)), first),
-        (with(&[65001], None), second),
-    ];
+    let missing = [(with(&[65001], Some(1)), first), (with(&[65001], None), second)];
     assert_eq!(winner(&missing), (1, DecidedBy::Med));
 }
 
@@ -130,32 +85,13 @@ fn med_within_one_neighbour_only() {
 /// a first, and then b wins by identifier, whatever the order of arrival.
 #[test]
 fn med_is_not_transitive_but_the_group_is_deterministic() {
-    let a = (
-        Attributes {
-            med: Some(10),
-            ..attributes(&[65001])
-        },
-        peer(true, 1, 1),
-    );
+    let a = (Attributes { med: Some(10), ..attributes(&[65001]) }, peer(true, 1, 1));
     let b = (attributes(&[65002]), peer(true, 2, 2));
-    let c = (
-        Attributes {
-            med: Some(5),
-            ..attributes(&[65001])
-        },
-        peer(true, 3, 3),
-    );
+    let c = (Attributes { med: Some(5), ..attributes(&[65001]) }, peer(true, 3, 3));
     assert_eq!(winner(&[a.clone(), b.clone()]).0, 0);
     assert_eq!(winner(&[b.clone(), c.clone()]).0, 0);
     assert_eq!(winner(&[c.clone(), a.clone()]), (0, DecidedBy::Med));
-    let orders = [
-        [&a, &b, &c],
-        [&a, &c, &b],
-        [&b, &a, &c],
-        [&b, &c, &a],
-        [&c, &a, &b],
-        [&c, &b, &a],
-    ];
+    let orders = [[&a, &b, &c], [&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]];
     for order in orders {
         let routes = order.map(Clone::clone);
         let (place, step) = winner(&routes);
@@ -165,25 +101,17 @@ fn med_is_not_transitive_but_the_group_is_deterministic() {
 
 fn any_route(neighbours: u32) -> impl Strategy<Value = (Attributes, Source)> {
     let path = (1..=neighbours, prop::collection::vec(1..5_u32, 0..3));
-    (
-        prop::option::of(99..102_u32),
-        path,
-        0..3_usize,
-        prop::option::of(0..3_u32),
-        (any::<bool>(), 1..4_u8, 1..=255_u8),
-    )
-        .prop_map(
-            |(local_pref, (first, rest), origin, med, (external, identifier, address))| {
-                let path: Vec<_> = core::iter::once(first).chain(rest).collect();
-                let route = Attributes {
-                    local_pref,
-                    med,
-                    origin: [Origin::Igp, Origin::Egp, Origin::Incomplete][origin],
-                    ..attributes(&path)
-                };
-                (route, peer(external, identifier, address))
-            },
-        )
+    (prop::option::of(99..102_u32), path, 0..3_usize, prop::option::of(0..3_u32), (any::<bool>(), 1..4_u8, 1..=255_u8))
+        .prop_map(|(local_pref, (first, rest), origin, med, (external, identifier, address))| {
+            let path: Vec<_> = core::iter::once(first).chain(rest).collect();
+            let route = Attributes {
+                local_pref,
+                med,
+                origin: [Origin::Igp, Origin::Egp, Origin::Incomplete][origin],
+                ..attributes(&path)
+            };
+            (route, peer(external, identifier, address))
+        })
 }
 
 fn beats(a: &(Attributes, Source), b: &(Attributes, Source)) -> bool {

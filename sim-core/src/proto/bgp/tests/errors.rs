@@ -56,33 +56,17 @@ fn open_errors() {
         ("version 3", with(0, &[3]), (2, 1, vec![0, 4])),
         ("AS 64513", with(1, &[0xfc, 0x01]), (2, 2, vec![])),
         ("identifier 0.0.0.0", with(5, &[0; 4]), (2, 3, vec![])),
-        (
-            "identifier 224.0.0.1",
-            with(5, &[224, 0, 0, 1]),
-            (2, 3, vec![]),
-        ),
+        ("identifier 224.0.0.1", with(5, &[224, 0, 0, 1]), (2, 3, vec![])),
         ("hold time 1", with(3, &[0, 1]), (2, 6, vec![])),
         ("hold time 2", with(3, &[0, 2]), (2, 6, vec![])),
         ("parameter 1", and(&[1, 2, 0, 0]), (2, 4, vec![])),
         ("parameter too long", and(&[2, 9, 2, 0]), (2, 0, vec![])),
         ("capability too long", and(&[2, 2, 2, 1]), (2, 0, vec![])),
-        (
-            "AS of 3 octets",
-            and(&[2, 5, 65, 3, 0, 0, 0]),
-            (2, 0, vec![]),
-        ),
+        ("AS of 3 octets", and(&[2, 5, 65, 3, 0, 0, 0]), (2, 0, vec![])),
         ("length of parameters", with(9, &[1]), (2, 0, vec![])),
-        (
-            "AS 0 of 4 octets",
-            and(&[2, 6, 65, 4, 0, 0, 0, 0]),
-            (2, 2, vec![]),
-        ),
+        ("AS 0 of 4 octets", and(&[2, 6, 65, 4, 0, 0, 0, 0]), (2, 2, vec![])),
         // RFC 5492 section 5: the data is the capability we miss, here IPv4 unicast.
-        (
-            "IPv6 only",
-            and(&[2, 6, 1, 4, 0, 2, 0, 1]),
-            (2, 7, vec![1, 4, 0, 1, 0, 1]),
-        ),
+        ("IPv6 only", and(&[2, 6, 1, 4, 0, 2, 0, 1]), (2, 7, vec![1, 4, 0, 1, 0, 1])),
     ];
     for (what, body, expected) in cases {
         let mut solo = Solo::open_sent(config(65000, 64512, 2));
@@ -137,90 +121,26 @@ fn update_errors() {
     let hop_multicast: &[u8] = &[0x40, 3, 4, 224, 0, 0, 1];
     let communities: &[u8] = &[0xc0, 8, 3, 0, 0, 0];
     let cases = vec![
-        (
-            "withdrawn too long",
-            message(2, &[0, 9, 0, 0]),
-            (3, 1, vec![]),
-        ),
-        (
-            "attributes too long",
-            message(2, &[0, 0, 0, 9]),
-            (3, 1, vec![]),
-        ),
-        (
-            "attribute cut",
-            update(&[&[0x40, 1, 9, 0]], &[]),
-            (3, 1, vec![]),
-        ),
+        ("withdrawn too long", message(2, &[0, 9, 0, 0]), (3, 1, vec![])),
+        ("attributes too long", message(2, &[0, 0, 0, 9]), (3, 1, vec![])),
+        ("attribute cut", update(&[&[0x40, 1, 9, 0]], &[]), (3, 1, vec![])),
         ("twice", update(&[ORIGIN, ORIGIN], &[]), (3, 1, vec![])),
-        (
-            "unknown well-known",
-            update(&[unknown], &[]),
-            whole(unknown, 2),
-        ),
-        (
-            "no ORIGIN",
-            update(&[AS_PATH, NEXT_HOP], net10),
-            (3, 3, vec![1]),
-        ),
-        (
-            "no AS_PATH",
-            update(&[ORIGIN, NEXT_HOP], net10),
-            (3, 3, vec![2]),
-        ),
-        (
-            "no NEXT_HOP",
-            update(&[ORIGIN, AS_PATH], net10),
-            (3, 3, vec![3]),
-        ),
+        ("unknown well-known", update(&[unknown], &[]), whole(unknown, 2)),
+        ("no ORIGIN", update(&[AS_PATH, NEXT_HOP], net10), (3, 3, vec![1])),
+        ("no AS_PATH", update(&[ORIGIN, NEXT_HOP], net10), (3, 3, vec![2])),
+        ("no NEXT_HOP", update(&[ORIGIN, AS_PATH], net10), (3, 3, vec![3])),
         ("optional ORIGIN", update(&[flags], &[]), whole(flags, 4)),
-        (
-            "partial NEXT_HOP",
-            update(&[partial], &[]),
-            whole(partial, 4),
-        ),
-        (
-            "ORIGIN of 2",
-            update(&[long_origin], &[]),
-            whole(long_origin, 5),
-        ),
-        (
-            "NEXT_HOP of 3",
-            update(&[short_hop], &[]),
-            whole(short_hop, 5),
-        ),
-        (
-            "MED of 3, extended",
-            update(&[extended_med], &[]),
-            whole(extended_med, 5),
-        ),
+        ("partial NEXT_HOP", update(&[partial], &[]), whole(partial, 4)),
+        ("ORIGIN of 2", update(&[long_origin], &[]), whole(long_origin, 5)),
+        ("NEXT_HOP of 3", update(&[short_hop], &[]), whole(short_hop, 5)),
+        ("MED of 3, extended", update(&[extended_med], &[]), whole(extended_med, 5)),
         ("ORIGIN 3", update(&[origin_3], &[]), whole(origin_3, 6)),
         ("NEXT_HOP 0.0.0.0", update(&[hop_0], &[]), whole(hop_0, 8)),
-        (
-            "NEXT_HOP multicast",
-            update(&[hop_multicast], &[]),
-            whole(hop_multicast, 8),
-        ),
-        (
-            "COMMUNITIES of 3",
-            update(&[communities], &[]),
-            whole(communities, 9),
-        ),
-        (
-            "prefix of 33",
-            update(&[ORIGIN, AS_PATH, NEXT_HOP], &[33, 1, 2, 3, 4, 5]),
-            (3, 10, vec![]),
-        ),
-        (
-            "prefix cut",
-            update(&[ORIGIN, AS_PATH, NEXT_HOP], &[24, 1, 2]),
-            (3, 10, vec![]),
-        ),
-        (
-            "withdrawn prefix of 40",
-            message(2, &[0, 6, 40, 1, 2, 3, 4, 5, 0, 0]),
-            (3, 10, vec![]),
-        ),
+        ("NEXT_HOP multicast", update(&[hop_multicast], &[]), whole(hop_multicast, 8)),
+        ("COMMUNITIES of 3", update(&[communities], &[]), whole(communities, 9)),
+        ("prefix of 33", update(&[ORIGIN, AS_PATH, NEXT_HOP], &[33, 1, 2, 3, 4, 5]), (3, 10, vec![])),
+        ("prefix cut", update(&[ORIGIN, AS_PATH, NEXT_HOP], &[24, 1, 2]), (3, 10, vec![])),
+        ("withdrawn prefix of 40", message(2, &[0, 6, 40, 1, 2, 3, 4, 5, 0, 0]), (3, 10, vec![])),
     ];
     for (what, bytes, expected) in cases {
         let mut solo = Solo::established();
@@ -239,10 +159,7 @@ fn as_path_errors() {
         ("segment cut", &[0x40, 2, 6, 2, 2, 0, 0, 0xfc, 0]),
         ("one octet left", &[0x40, 2, 7, 2, 1, 0, 0, 0xfc, 0, 2]),
         ("another AS first", &[0x40, 2, 6, 2, 1, 0, 0, 0xfc, 1]),
-        (
-            "AS 0 (RFC 7607)",
-            &[0x40, 2, 10, 2, 2, 0, 0, 0xfc, 0, 0, 0, 0, 0],
-        ),
+        ("AS 0 (RFC 7607)", &[0x40, 2, 10, 2, 2, 0, 0, 0xfc, 0, 0, 0, 0, 0]),
     ];
     for (what, as_path) in cases {
         let mut solo = Solo::established();
@@ -257,14 +174,8 @@ fn internal_peers_have_their_own_rules() {
     let local_pref: &[u8] = &[0x40, 5, 4, 0, 0, 0, 200];
     let empty: &[u8] = &[0x40, 2, 0];
     let cases = [
-        (
-            update(&[ORIGIN, empty, NEXT_HOP, local_pref], &[8, 10]),
-            None,
-        ),
-        (
-            update(&[ORIGIN, empty, NEXT_HOP], &[8, 10]),
-            Some((3, 3, vec![5])),
-        ),
+        (update(&[ORIGIN, empty, NEXT_HOP, local_pref], &[8, 10]), None),
+        (update(&[ORIGIN, empty, NEXT_HOP], &[8, 10]), Some((3, 3, vec![5]))),
     ];
     for (bytes, expected) in cases {
         let mut solo = Solo::open_sent(config(64512, 64512, 2));
@@ -292,37 +203,12 @@ fn unexpected_messages() {
     let end_of_rib = message(2, &[0, 0, 0, 0]);
     let refresh = message(5, &[0, 1, 0, 1]);
     let cases = [
-        (
-            "KEEPALIVE for OPEN",
-            open_sent(),
-            keepalive(),
-            (5, 1, vec![4]),
-        ),
-        (
-            "UPDATE for OPEN",
-            open_sent(),
-            end_of_rib.clone(),
-            (5, 1, vec![2]),
-        ),
-        (
-            "UPDATE for KEEPALIVE",
-            open_confirm(),
-            end_of_rib,
-            (5, 2, vec![2]),
-        ),
-        (
-            "REFRESH for KEEPALIVE",
-            open_confirm(),
-            refresh,
-            (5, 2, vec![5]),
-        ),
+        ("KEEPALIVE for OPEN", open_sent(), keepalive(), (5, 1, vec![4])),
+        ("UPDATE for OPEN", open_sent(), end_of_rib.clone(), (5, 1, vec![2])),
+        ("UPDATE for KEEPALIVE", open_confirm(), end_of_rib, (5, 2, vec![2])),
+        ("REFRESH for KEEPALIVE", open_confirm(), refresh, (5, 2, vec![5])),
         ("second OPEN", open_confirm(), usual_open(), (5, 2, vec![1])),
-        (
-            "late OPEN",
-            Solo::established(),
-            usual_open(),
-            (5, 3, vec![1]),
-        ),
+        ("late OPEN", Solo::established(), usual_open(), (5, 3, vec![1])),
     ];
     for (what, mut solo, bytes, expected) in cases {
         solo.receive(&bytes);
@@ -333,17 +219,11 @@ fn unexpected_messages() {
 /// Section 6.4: a NOTIFICATION is not answered, whatever the state, and ends the connection.
 #[test]
 fn a_notification_is_not_answered() {
-    for mut solo in [
-        Solo::open_sent(config(65000, 64512, 2)),
-        Solo::established(),
-    ] {
+    for mut solo in [Solo::open_sent(config(65000, 64512, 2)), Solo::established()] {
         solo.receive(&notification(&Notification::new((6, 99), [1, 2, 3])));
         let outputs = solo.drain();
         assert!(!outputs.iter().any(|o| matches!(o, Output::Send { .. })));
-        let close = Output::Close {
-            conn: solo.conn,
-            abortive: false,
-        };
+        let close = Output::Close { conn: solo.conn, abortive: false };
         assert!(outputs.contains(&close));
         assert_eq!(solo.speaker.state(PEER), State::Idle);
     }

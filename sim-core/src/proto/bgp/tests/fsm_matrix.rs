@@ -40,14 +40,8 @@ fn every_cell_keeps_the_invariants() {
                 }
             }
             // Routes live exactly as long as Established.
-            assert_eq!(
-                has(Action::BeginRoutes),
-                next > state && next == FsmState::Established
-            );
-            assert_eq!(
-                has(Action::EndRoutes),
-                next < state && state == FsmState::Established
-            );
+            assert_eq!(has(Action::BeginRoutes), next > state && next == FsmState::Established);
+            assert_eq!(has(Action::EndRoutes), next < state && state == FsmState::Established);
             // Only KEEPALIVE and UPDATE re-arm a HoldTimer that runs (section 8.2.2, events 26 and 27).
             if has(Action::RestartHold) {
                 assert!(matches!(event, Event::Keepalive | Event::Update), "{cell}");

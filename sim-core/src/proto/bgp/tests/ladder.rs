@@ -5,30 +5,15 @@ use crate::proto::bgp::policy::{Change, Policy};
 
 /// When something that `matches` happened at an end first.
 fn first(pair: &Pair, end: usize, matches: impl Fn(&Output) -> bool) -> Option<Instant> {
-    pair.log
-        .iter()
-        .find(|(_, who, output)| *who == end && matches(output))
-        .map(|(at, _, _)| *at)
+    pair.log.iter().find(|(_, who, output)| *who == end && matches(output)).map(|(at, _, _)| *at)
 }
 
 fn is_established(output: &Output) -> bool {
-    matches!(
-        output,
-        Output::State {
-            to: State::Established,
-            ..
-        }
-    )
+    matches!(output, Output::State { to: State::Established, .. })
 }
 
 fn is_down(output: &Output) -> bool {
-    matches!(
-        output,
-        Output::State {
-            to: State::Idle,
-            ..
-        }
-    )
+    matches!(output, Output::State { to: State::Idle, .. })
 }
 
 /// One connects, the other waits: SYN, accept, both OPENs, both KEEPALIVEs, both End-of-RIBs. At 10 ms one way B
@@ -55,10 +40,7 @@ fn setting_up() {
 #[test]
 fn collision_both_ways() {
     for (a_host, winner) in [(2, A), (1, B)] {
-        let mut pair = Pair::new(
-            config(65000, 64512, a_host),
-            config(64512, 65000, 3 - a_host),
-        );
+        let mut pair = Pair::new(config(65000, 64512, a_host), config(64512, 65000, 3 - a_host));
         pair.start();
         pair.run(secs(1));
         assert_eq!(pair.states(), [State::Established; 2]);
@@ -71,10 +53,7 @@ fn collision_both_ways() {
         // Cease 6/7 goes out on the connection that loses, and the session never falls back to Idle.
         let ceased: Vec<_> = [A, B].map(|end| pair.notifications(end)).concat();
         assert!(!ceased.is_empty());
-        assert!(
-            ceased.iter().all(|said| *said == (6, 7, vec![])),
-            "{ceased:?}"
-        );
+        assert!(ceased.iter().all(|said| *said == (6, 7, vec![])), "{ceased:?}");
         for end in [A, B] {
             assert_eq!(first(&pair, end, is_down), None, "{}", pair.ladder());
         }
@@ -110,11 +89,7 @@ fn an_established_connection_wins() {
     let said: Vec<_> = pair.log[before..]
         .iter()
         .filter_map(|(_, end, output)| match output {
-            Output::Step {
-                codes,
-                step: Step::NotificationMessageSent,
-                ..
-            } => Some((*end, *codes)),
+            Output::Step { codes, step: Step::NotificationMessageSent, .. } => Some((*end, *codes)),
             _ => None,
         })
         .collect();
@@ -135,29 +110,15 @@ fn hold_timers_expire_to_the_nanosecond() {
     pair.dark = true;
     let last = |end: usize| {
         let heard = |output: &Output| {
-            matches!(
-                output,
-                Output::Step {
-                    step: Step::KeepaliveMessageReceived | Step::EndOfRibReceived,
-                    ..
-                }
-            )
+            matches!(output, Output::Step { step: Step::KeepaliveMessageReceived | Step::EndOfRibReceived, .. })
         };
         let all = pair.log.iter().rev();
-        all.clone()
-            .find(|(_, who, output)| *who == end && heard(output))
-            .map(|(at, _, _)| *at)
-            .unwrap()
+        all.clone().find(|(_, who, output)| *who == end && heard(output)).map(|(at, _, _)| *at).unwrap()
     };
     let expected = [last(A), last(B)].map(|at| at + Duration::from_secs(30));
     pair.run(secs(70));
     for end in [A, B] {
-        assert_eq!(
-            first(&pair, end, is_down),
-            Some(expected[end]),
-            "{}",
-            pair.ladder()
-        );
+        assert_eq!(first(&pair, end, is_down), Some(expected[end]), "{}", pair.ladder());
         let told = Output::Expired {
             peer: Some(PEER),
             timer: TimerKind::HoldTimer,
@@ -177,11 +138,7 @@ fn the_smaller_hold_time_counts() {
     pair.establish();
     pair.run(secs(65));
     for end in [A, B] {
-        let times: Vec<_> = pair
-            .sent(end)
-            .filter(|(_, bytes)| bytes.len() == 19)
-            .map(|(at, _)| at)
-            .collect();
+        let times: Vec<_> = pair.sent(end).filter(|(_, bytes)| bytes.len() == 19).map(|(at, _)| at).collect();
         let late = times.windows(2).map(|w| w[1].since(w[0]));
         let late: Vec<_> = late.filter(|gap| *gap > Duration::from_secs(1)).collect();
         assert!(late.len() >= 4 && late.iter().all(|gap| *gap == Duration::from_secs(10)));
@@ -212,9 +169,8 @@ fn a_wrong_as_keeps_the_session_down() {
         assert_eq!(first(&pair, end, is_established), None);
     }
     let attempts = |pair: &Pair| {
-        let connects = |(_, end, output): &&(Instant, usize, Output)| {
-            *end == A && matches!(output, Output::Connect { .. })
-        };
+        let connects =
+            |(_, end, output): &&(Instant, usize, Output)| *end == A && matches!(output, Output::Connect { .. });
         pair.log.iter().filter(connects).count()
     };
     assert!(attempts(&pair) > 10, "{}", attempts(&pair));
@@ -276,25 +232,12 @@ fn the_lower_layer_rules() {
     let peer = PEER;
     pair.input(A, Input::LowerLayerDown { peer });
     pair.run(secs(100));
-    let down = Output::State {
-        peer,
-        from: State::Established,
-        to: State::Idle,
-        reason: Reason::TunnelDown,
-    };
+    let down = Output::State { peer, from: State::Established, to: State::Idle, reason: Reason::TunnelDown };
     assert_eq!(first(&pair, A, |output| *output == down), Some(secs(1)));
     assert_eq!(pair.ends[A].state(PEER), State::Idle);
     pair.input(A, Input::LowerLayerUp { peer });
-    let up = first(&pair, A, |output| {
-        matches!(
-            output,
-            Output::State {
-                reason: Reason::TunnelUp,
-                to: State::Connect,
-                ..
-            }
-        )
-    });
+    let up =
+        first(&pair, A, |output| matches!(output, Output::State { reason: Reason::TunnelUp, to: State::Connect, .. }));
     assert_eq!(up, Some(secs(100)));
     pair.run(secs(101));
     assert_eq!(pair.states(), [State::Established; 2], "{}", pair.ladder());
@@ -310,11 +253,7 @@ fn delayed_open() {
     let mut pair = Pair::new(a.clone(), b.clone());
     pair.start();
     pair.run(secs(4));
-    assert_eq!(
-        pair.states(),
-        [State::Established; 2],
-        "B's OPEN ended the wait"
-    );
+    assert_eq!(pair.states(), [State::Established; 2], "B's OPEN ended the wait");
 
     b.peers[0].delay_open = Some(Duration::from_secs(7));
     let mut pair = Pair::new(a, b);

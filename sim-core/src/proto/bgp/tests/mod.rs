@@ -143,10 +143,7 @@ impl Pair {
     }
 
     fn pair(&self, end: usize, conn: ConnId) -> usize {
-        self.conns
-            .iter()
-            .rposition(|ids| ids[end] == Some(conn))
-            .expect("an output on a connection that is open")
+        self.conns.iter().rposition(|ids| ids[end] == Some(conn)).expect("an output on a connection that is open")
     }
 
     fn arrive(&mut self, flight: Flight) {
@@ -231,24 +228,16 @@ impl Pair {
                     let how = if *abortive { "reset" } else { "close" };
                     format!("{how} {conn:?}")
                 }
-                Output::Expired {
-                    timer, armed_at, ..
-                } => {
+                Output::Expired { timer, armed_at, .. } => {
                     format!("{timer} expired, armed at {armed_at}")
                 }
-                Output::State {
-                    from, to, reason, ..
-                } => format!("{from} -> {to}: {reason}"),
-                Output::Step {
-                    conn, step, codes, ..
-                } => match codes {
+                Output::State { from, to, reason, .. } => format!("{from} -> {to}: {reason}"),
+                Output::Step { conn, step, codes, .. } => match codes {
                     Some((code, subcode)) => format!("{step} {code}/{subcode} on {conn:?}"),
                     None => format!("{step} on {conn:?}"),
                 },
                 Output::Route(change) => {
-                    let best = |best: Option<Best>| {
-                        best.map_or("none".to_owned(), |b| format!("{}", b.next_hop))
-                    };
+                    let best = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{}", b.next_hop));
                     let (from, to) = (best(change.from), best(change.to));
                     format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
                 }
@@ -261,12 +250,10 @@ impl Pair {
 
     /// The messages that an end sent so far.
     pub fn sent(&self, end: usize) -> impl Iterator<Item = (Instant, &[u8])> {
-        self.log
-            .iter()
-            .filter_map(move |(at, who, output)| match output {
-                Output::Send { bytes, .. } if *who == end => Some((*at, bytes.as_slice())),
-                _ => None,
-            })
+        self.log.iter().filter_map(move |(at, who, output)| match output {
+            Output::Send { bytes, .. } if *who == end => Some((*at, bytes.as_slice())),
+            _ => None,
+        })
     }
 
     /// Code, subcode and data of the NOTIFICATIONs that an end sent.
@@ -299,16 +286,10 @@ pub(super) fn usual_open() -> Vec<u8> {
 impl Solo {
     /// A speaker in OpenSent.
     pub fn open_sent(config: SpeakerConfig) -> Self {
-        let mut solo = Self {
-            speaker: speaker(config),
-            conn: ConnId::Accepted(0),
-            now: secs(1),
-        };
+        let mut solo = Self { speaker: speaker(config), conn: ConnId::Accepted(0), now: secs(1) };
         solo.give(Input::Start { peer: PEER });
-        let Some(Output::Connect { conn, .. }) = solo
-            .drain()
-            .into_iter()
-            .find(|output| matches!(output, Output::Connect { .. }))
+        let Some(Output::Connect { conn, .. }) =
+            solo.drain().into_iter().find(|output| matches!(output, Output::Connect { .. }))
         else {
             panic!("a started peer connects");
         };
@@ -343,16 +324,9 @@ impl Solo {
     /// The NOTIFICATION that was sent and followed by an orderly close, as code, subcode and data.
     pub fn notification(&mut self) -> Option<(u8, u8, Vec<u8>)> {
         let outputs = self.drain();
-        let at = outputs
-            .iter()
-            .position(|output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 3))?;
-        let Output::Send { bytes, .. } = &outputs[at] else {
-            unreachable!()
-        };
-        let closed = Output::Close {
-            conn: self.conn,
-            abortive: false,
-        };
+        let at = outputs.iter().position(|output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 3))?;
+        let Output::Send { bytes, .. } = &outputs[at] else { unreachable!() };
+        let closed = Output::Close { conn: self.conn, abortive: false };
         assert!(outputs[at..].contains(&closed), "{outputs:?}");
         Some((bytes[19], bytes[20], bytes[21..].to_vec()))
     }

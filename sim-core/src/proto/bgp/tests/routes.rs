@@ -25,11 +25,8 @@ fn gateway(adjust: impl FnOnce(&mut SpeakerConfig)) -> Gateway {
     let router_id = Ipv4Addr::new(10, 0, 0, 1);
     let mut config = SpeakerConfig::new(65000, router_id, vec![peer(1), peer(2)]);
     adjust(&mut config);
-    let mut gateway = Gateway {
-        speaker: speaker(config),
-        conns: [ConnId::Initiated(0), ConnId::Initiated(1)],
-        now: secs(1),
-    };
+    let mut gateway =
+        Gateway { speaker: speaker(config), conns: [ConnId::Initiated(0), ConnId::Initiated(1)], now: secs(1) };
     for peer in [PeerId(0), PeerId(1)] {
         gateway.speaker.handle(gateway.now, Input::Start { peer });
         gateway.up(peer);
@@ -45,8 +42,7 @@ impl Gateway {
             }
         }
         let conn = self.conns[peer.index()];
-        self.speaker
-            .handle(self.now, Input::TcpConnected { peer, conn });
+        self.speaker.handle(self.now, Input::TcpConnected { peer, conn });
         let open = Open {
             asn: 64512,
             hold_time: 30,
@@ -60,8 +56,7 @@ impl Gateway {
 
     fn receive(&mut self, peer: PeerId, bytes: &[u8]) {
         let conn = self.conns[peer.index()];
-        self.speaker
-            .handle(self.now, Input::Received { conn, bytes });
+        self.speaker.handle(self.now, Input::Received { conn, bytes });
     }
 
     /// An announcement from the far end of a tunnel.
@@ -70,14 +65,7 @@ impl Gateway {
         self.announce_via(peer, prefix, asns, med, next_hop);
     }
 
-    fn announce_via(
-        &mut self,
-        peer: PeerId,
-        prefix: &str,
-        asns: &[u32],
-        med: Option<u32>,
-        next_hop: Ipv4Addr,
-    ) {
+    fn announce_via(&mut self, peer: PeerId, prefix: &str, asns: &[u32], med: Option<u32>, next_hop: Ipv4Addr) {
         let mut route = Attributes::new(next_hop);
         route.as_path = AsPath::sequence(asns.iter().copied());
         route.med = med;
@@ -94,11 +82,7 @@ impl Gateway {
 
     /// As the far ends see us.
     fn dialect(&self) -> attributes::Dialect {
-        attributes::Dialect {
-            four_octet_as: true,
-            remote_as: 65000,
-            local_as: 64512,
-        }
+        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512 }
     }
 
     fn drain(&mut self) -> Vec<Output> {
@@ -150,40 +134,18 @@ fn failover_and_failback_by_med() {
     gateway.announce(T2, VPC, &[64512], Some(200));
     assert_eq!(gateway.changes(), [(None, Some(T2), Reason::Learned)]);
     gateway.announce(T1, VPC, &[64512], Some(100));
-    assert_eq!(
-        gateway.changes(),
-        [(Some(T2), Some(T1), Reason::BetterRoute)]
-    );
-    assert_eq!(
-        gateway.best(VPC).unwrap().decided_by,
-        decision::DecidedBy::Med
-    );
+    assert_eq!(gateway.changes(), [(Some(T2), Some(T1), Reason::BetterRoute)]);
+    assert_eq!(gateway.best(VPC).unwrap().decided_by, decision::DecidedBy::Med);
     let (peer, conn) = (T1, gateway.conns[0]);
-    gateway.speaker.handle(
-        gateway.now,
-        Input::TcpClosed {
-            peer,
-            conn,
-            reset: true,
-        },
-    );
-    assert_eq!(
-        gateway.changes(),
-        [(Some(T1), Some(T2), Reason::SessionDown)]
-    );
-    assert_eq!(
-        gateway.best(VPC).unwrap().decided_by,
-        decision::DecidedBy::OnlyRoute
-    );
+    gateway.speaker.handle(gateway.now, Input::TcpClosed { peer, conn, reset: true });
+    assert_eq!(gateway.changes(), [(Some(T1), Some(T2), Reason::SessionDown)]);
+    assert_eq!(gateway.best(VPC).unwrap().decided_by, decision::DecidedBy::OnlyRoute);
     gateway.now = secs(3);
     gateway.speaker.handle_timeout(gateway.now);
     gateway.up(T1);
     gateway.drain();
     gateway.announce(T1, VPC, &[64512], Some(100));
-    assert_eq!(
-        gateway.changes(),
-        [(Some(T2), Some(T1), Reason::BetterRoute)]
-    );
+    assert_eq!(gateway.changes(), [(Some(T2), Some(T1), Reason::BetterRoute)]);
     gateway.withdraw(T1, VPC);
     assert_eq!(gateway.changes(), [(Some(T1), Some(T2), Reason::Withdrawn)]);
     gateway.withdraw(T2, VPC);
@@ -223,11 +185,7 @@ fn learned_routes_are_passed_on() {
     gateway.announce(T1, VPC, &[64512, 65099], Some(100));
     let conn = gateway.conns[0];
     let outputs = gateway.drain();
-    assert!(
-        !outputs
-            .iter()
-            .any(|o| matches!(o, Output::Send { conn: on, .. } if *on == conn))
-    );
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Send { conn: on, .. } if *on == conn)));
     let told = gateway.speaker.adj_rib_out(T2).get(&net(VPC)).unwrap();
     assert_eq!(told.as_path, AsPath::sequence([65000, 64512, 65099]));
     assert_eq!(told.med, None);
@@ -246,11 +204,7 @@ fn nothing_is_said_twice() {
     gateway.announce(T1, VPC, &[64512], Some(100));
     gateway.drain();
     gateway.announce(T1, VPC, &[64512], Some(100));
-    assert_eq!(
-        gateway.drain().len(),
-        1,
-        "nothing but the step UPDATE received"
-    );
+    assert_eq!(gateway.drain().len(), 1, "nothing but the step UPDATE received");
     // The MED is not passed on, so its change is no news to the other peer.
     gateway.announce(T1, VPC, &[64512], Some(50));
     assert_eq!(gateway.updates(T2), []);
@@ -266,23 +220,14 @@ fn unusable_routes_are_refused() {
     let cases = [
         (&[64512, 65000][..], peer, "10.0.0.0/16", Reason::AsPathLoop),
         (&[64512][..], us, "10.0.0.0/16", Reason::NextHopUnusable),
-        (
-            &[64512][..],
-            stranger,
-            "10.0.0.0/16",
-            Reason::NextHopUnusable,
-        ),
+        (&[64512][..], stranger, "10.0.0.0/16", Reason::NextHopUnusable),
         (&[64512][..], peer, "10.0.7.0/24", Reason::PolicyRejected),
     ];
     for (asns, next_hop, prefix, reason) in cases {
         let mut gateway = gateway(|config| {
             config.peers[0].import = Policy {
                 rules: vec![Rule {
-                    prefixes: vec![PrefixMatch {
-                        within: net("10.0.0.0/8"),
-                        at_least: 24,
-                        at_most: 32,
-                    }],
+                    prefixes: vec![PrefixMatch { within: net("10.0.0.0/8"), at_least: 24, at_most: 32 }],
                     changes: vec![],
                     verdict: Verdict::Reject,
                 }],
@@ -292,11 +237,7 @@ fn unusable_routes_are_refused() {
         gateway.announce(T1, "10.0.0.0/16", &[64512], None);
         gateway.drain();
         gateway.announce_via(T1, prefix, asns, None, next_hop);
-        let refused = Output::Refused {
-            peer: T1,
-            prefix: net(prefix),
-            reason,
-        };
+        let refused = Output::Refused { peer: T1, prefix: net(prefix), reason };
         assert!(gateway.drain().contains(&refused), "{reason}");
         assert_eq!(gateway.best(prefix), None);
         assert!(gateway.speaker.adj_rib_in(T1).contains_key(&net(prefix)));
@@ -312,35 +253,20 @@ fn policies_can_change() {
     gateway.announce(T1, VPC, &[64512], None);
     gateway.announce(T2, VPC, &[64512, 64999], None);
     let best = gateway.best(VPC).unwrap();
-    assert_eq!(
-        (best.peer, best.local_pref, best.as_path_length),
-        (Some(T2), 200, 2)
-    );
+    assert_eq!((best.peer, best.local_pref, best.as_path_length), (Some(T2), 200, 2));
     let policy = Policy::accept_all();
     gateway.drain();
-    gateway
-        .speaker
-        .handle(gateway.now, Input::SetImport { peer: T2, policy });
-    assert_eq!(
-        gateway.changes(),
-        [(Some(T2), Some(T1), Reason::BetterRoute)]
-    );
+    gateway.speaker.handle(gateway.now, Input::SetImport { peer: T2, policy });
+    assert_eq!(gateway.changes(), [(Some(T2), Some(T1), Reason::BetterRoute)]);
     // And on the way out: AWS's tunnel endpoint update lowers the MED of the other tunnel.
     let route = Originated::default();
     let prefix = net("192.168.0.0/16");
-    gateway
-        .speaker
-        .handle(gateway.now, Input::Originate { prefix, route });
+    gateway.speaker.handle(gateway.now, Input::Originate { prefix, route });
     gateway.drain();
     let policy = Policy::change_all(vec![Change::Med(50)]);
-    gateway
-        .speaker
-        .handle(gateway.now, Input::SetExport { peer: T1, policy });
+    gateway.speaker.handle(gateway.now, Input::SetExport { peer: T1, policy });
     let updates = gateway.updates(T1);
-    let meds: Vec<_> = updates
-        .iter()
-        .map(|u| u.attributes.as_ref().unwrap().med)
-        .collect();
+    let meds: Vec<_> = updates.iter().map(|u| u.attributes.as_ref().unwrap().med).collect();
     assert_eq!(meds, [Some(50)]);
 }
 
@@ -349,27 +275,16 @@ fn policies_can_change() {
 fn own_routes() {
     let mut gateway = gateway(|_| {});
     gateway.announce(T1, VPC, &[64512], None);
-    let route = Originated {
-        as_path: AsPath::sequence([65100, 65101]),
-        med: Some(9),
-        ..Originated::default()
-    };
+    let route = Originated { as_path: AsPath::sequence([65100, 65101]), med: Some(9), ..Originated::default() };
     let prefix = net(VPC);
-    gateway
-        .speaker
-        .handle(gateway.now, Input::Originate { prefix, route });
+    gateway.speaker.handle(gateway.now, Input::Originate { prefix, route });
     let best = gateway.best(VPC).unwrap();
-    assert_eq!(
-        (best.peer, best.decided_by),
-        (None, decision::DecidedBy::LocalOrigin)
-    );
+    assert_eq!((best.peer, best.decided_by), (None, decision::DecidedBy::LocalOrigin));
     let told = gateway.speaker.adj_rib_out(T1).get(&prefix).unwrap();
     assert_eq!(told.as_path, AsPath::sequence([65000, 65100, 65101]));
     assert_eq!(told.med, Some(9));
     gateway.drain();
-    gateway
-        .speaker
-        .handle(gateway.now, Input::WithdrawOriginated { prefix });
+    gateway.speaker.handle(gateway.now, Input::WithdrawOriginated { prefix });
     assert_eq!(gateway.changes(), [(None, Some(T1), Reason::Withdrawn)]);
 }
 
@@ -378,10 +293,7 @@ fn own_routes() {
 fn a_large_table_is_sent_whole() {
     let mut gateway = gateway(|config| {
         let prefix = |n: u32| net(&format!("10.{}.{}.0/24", n >> 8, n & 255));
-        let route = |n: u32| Originated {
-            med: Some(n % 2),
-            ..Originated::default()
-        };
+        let route = |n: u32| Originated { med: Some(n % 2), ..Originated::default() };
         config.networks = (0..20_000).map(|n| (prefix(n), route(n))).collect();
     });
     gateway.drain();
@@ -390,10 +302,7 @@ fn a_large_table_is_sent_whole() {
     let updates = gateway.updates(T1);
     // 4,096 - 23 - 27 octets of attributes (20 and 7 of MED) hold 1,011 prefixes; 10,000 of each set need ten messages.
     assert_eq!(updates.len(), 20);
-    let mut all: Vec<_> = updates
-        .into_iter()
-        .flat_map(|update| update.reachable)
-        .collect();
+    let mut all: Vec<_> = updates.into_iter().flat_map(|update| update.reachable).collect();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 20_000);
@@ -406,33 +315,18 @@ fn internal_peers() {
         config.local_as = 64512;
         config.router_id = Ipv4Addr::new(10, 0, 0, 9);
     });
-    gateway.speaker.handle(
-        gateway.now,
-        Input::Originate {
-            prefix: net("192.168.0.0/16"),
-            route: Originated::default(),
-        },
-    );
-    let told = gateway
+    gateway
         .speaker
-        .adj_rib_out(T1)
-        .get(&net("192.168.0.0/16"))
-        .unwrap();
+        .handle(gateway.now, Input::Originate { prefix: net("192.168.0.0/16"), route: Originated::default() });
+    let told = gateway.speaker.adj_rib_out(T1).get(&net("192.168.0.0/16")).unwrap();
     assert_eq!((told.local_pref, told.as_path.length()), (Some(100), 0));
     let mut route = Attributes::new(Ipv4Addr::new(172, 16, 0, 1));
     route.local_pref = Some(150);
     let mut bytes = Vec::new();
-    let dialect = attributes::Dialect {
-        four_octet_as: true,
-        remote_as: 64512,
-        local_as: 64512,
-    };
+    let dialect = attributes::Dialect { four_octet_as: true, remote_as: 64512, local_as: 64512 };
     update::announce(&route, &dialect, &[net(VPC)], |b| bytes.extend(b));
     gateway.receive(T1, &bytes);
     let best = gateway.best(VPC).unwrap();
-    assert_eq!(
-        (best.local_pref, best.next_hop),
-        (150, Ipv4Addr::new(172, 16, 0, 1))
-    );
+    assert_eq!((best.local_pref, best.next_hop), (150, Ipv4Addr::new(172, 16, 0, 1)));
     assert!(gateway.speaker.adj_rib_out(T2).get(&net(VPC)).is_none());
 }

@@ -16,14 +16,7 @@ fn conversation() -> Vec<u8> {
     ].concat();
     #[rustfmt::skip]
     let withdrawal = [&[0xff; 16][..], &[0, 27, 2, 0, 4, 24, 10, 0, 1, 0, 0]].concat();
-    let parts = [
-        usual_open(),
-        keepalive(),
-        update,
-        withdrawal,
-        end_of_rib(),
-        keepalive(),
-    ];
+    let parts = [usual_open(), keepalive(), update, withdrawal, end_of_rib(), keepalive()];
     parts.concat()
 }
 
@@ -43,11 +36,7 @@ fn outputs(stream: &[u8], cuts: &[usize]) -> Vec<Output> {
 fn byte_by_byte_is_the_same() {
     let stream = conversation();
     let whole = outputs(&stream, &[]);
-    assert!(
-        whole
-            .iter()
-            .any(|output| matches!(output, Output::Route(_)))
-    );
+    assert!(whole.iter().any(|output| matches!(output, Output::Route(_))));
     let cuts: Vec<usize> = (1..stream.len()).collect();
     assert_eq!(outputs(&stream, &cuts), whole);
 }

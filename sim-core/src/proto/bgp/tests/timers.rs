@@ -18,11 +18,7 @@ fn keepalives_are_jittered_uniformly() {
     let mut last = solo.now;
     while gaps.len() < 4_000 {
         let (at, timer) = solo.speaker.wake().unwrap();
-        assert_eq!(
-            timer,
-            TimerKind::KeepaliveTimer,
-            "the peer's KEEPALIVEs keep the rest quiet"
-        );
+        assert_eq!(timer, TimerKind::KeepaliveTimer, "the peer's KEEPALIVEs keep the rest quiet");
         solo.now = at;
         solo.speaker.handle_timeout(at);
         gaps.push(at.since(last).as_nanos());
@@ -66,10 +62,7 @@ fn hold_timer_is_exact_unless_bird_is_played() {
     let exact = Duration::from_secs(30);
     assert!(lengths(Jitter::Rfc4271).iter().all(|&hold| hold == exact));
     let bird = lengths(Jitter::Bird);
-    assert!(
-        bird.iter()
-            .all(|&hold| hold <= exact && hold >= Duration::from_millis(22_500))
-    );
+    assert!(bird.iter().all(|&hold| hold <= exact && hold >= Duration::from_millis(22_500)));
     assert!(bird.iter().any(|&hold| hold < Duration::from_secs(25)));
 }
 
@@ -79,21 +72,14 @@ fn what_rearms_the_hold_timer() {
     let refresh = message::emit(message::MessageType::RouteRefresh, |out| {
         out.extend_from_slice(&[0, 1, 0, 1]);
     });
-    let cases = [
-        (keepalive(), true),
-        (update::end_of_rib(), true),
-        (refresh, false),
-    ];
+    let cases = [(keepalive(), true), (update::end_of_rib(), true), (refresh, false)];
     for (bytes, rearms) in cases {
         let mut solo = Solo::established();
         let before = solo.speaker.peers[0].main.hold.at();
         solo.now += Duration::from_secs(3);
         solo.receive(&bytes);
         let after = solo.speaker.peers[0].main.hold.at();
-        assert_eq!(
-            after.since(before),
-            Duration::from_secs(if rearms { 3 } else { 0 })
-        );
+        assert_eq!(after.since(before), Duration::from_secs(if rearms { 3 } else { 0 }));
     }
 }
 
@@ -116,14 +102,8 @@ fn connect_retry() {
     assert_eq!(solo.wake(), Some((secs(120), TimerKind::ConnectRetryTimer)));
     solo.handle_timeout(secs(120));
     let outputs: Vec<_> = core::iter::from_fn(|| solo.poll()).collect();
-    let abandoned = Output::Close {
-        conn: ConnId::Initiated(0),
-        abortive: true,
-    };
-    let again = Output::Connect {
-        peer: PEER,
-        conn: ConnId::Initiated(1),
-    };
+    let abandoned = Output::Close { conn: ConnId::Initiated(0), abortive: true };
+    let again = Output::Connect { peer: PEER, conn: ConnId::Initiated(1) };
     let place = |wanted: &Output| outputs.iter().position(|output| output == wanted);
     assert!(place(&abandoned).unwrap() < place(&again).unwrap());
 
@@ -142,10 +122,7 @@ fn connect_retry() {
 #[test]
 fn oscillations_are_damped() {
     let mut ours = config(65000, 64512, 2);
-    ours.peers[0].damping = Some(Damping {
-        limit: Duration::from_secs(8),
-        forget_after: Duration::from_secs(300),
-    });
+    ours.peers[0].damping = Some(Damping { limit: Duration::from_secs(8), forget_after: Duration::from_secs(300) });
     let mut solo = speaker(ours);
     let mut now = secs(0);
     solo.handle(now, Input::Start { peer: PEER });
@@ -180,10 +157,7 @@ fn route_advertisements_are_spaced() {
     let route = Originated::default();
     let originate = |solo: &mut Solo, prefix| {
         let route = route.clone();
-        solo.give(Input::Originate {
-            prefix: net(prefix),
-            route,
-        });
+        solo.give(Input::Originate { prefix: net(prefix), route });
         updates(&solo.drain())
     };
     assert_eq!(originate(&mut solo, "10.0.0.0/16"), 1, "at once");
@@ -191,10 +165,7 @@ fn route_advertisements_are_spaced() {
     assert_eq!(originate(&mut solo, "10.2.0.0/16"), 0);
     let prefix = net("10.2.0.0/16");
     solo.give(Input::WithdrawOriginated { prefix });
-    assert_eq!(
-        solo.speaker.wake(),
-        Some((secs(6), TimerKind::MinRouteAdvertisement))
-    );
+    assert_eq!(solo.speaker.wake(), Some((secs(6), TimerKind::MinRouteAdvertisement)));
     solo.now = secs(6);
     solo.speaker.handle_timeout(solo.now);
     assert_eq!(updates(&solo.drain()), 1);
@@ -209,13 +180,7 @@ fn originations_are_spaced() {
     let mut solo = speaker(ours);
     for prefix in ["10.0.0.0/16", "10.1.0.0/16"] {
         let route = Originated::default();
-        solo.handle(
-            secs(1),
-            Input::Originate {
-                prefix: net(prefix),
-                route,
-            },
-        );
+        solo.handle(secs(1), Input::Originate { prefix: net(prefix), route });
     }
     assert_eq!(solo.routes().len(), 1);
     assert_eq!(solo.wake(), Some((secs(16), TimerKind::MinAsOrigination)));
@@ -233,7 +198,6 @@ fn spurious_timeouts_are_harmless() {
 }
 
 fn updates(outputs: &[Output]) -> usize {
-    let is_update =
-        |output: &&Output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 2);
+    let is_update = |output: &&Output| matches!(output, Output::Send { bytes, .. } if bytes[18] == 2);
     outputs.iter().filter(is_update).count()
 }

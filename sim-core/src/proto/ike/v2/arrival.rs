@@ -31,11 +31,7 @@ impl Peer {
         match found {
             Some(i) => self.deliver(i, &header, datagram),
             None if header.flags.response => self.env.ignored(DropReason::UnknownSpi),
-            None if init
-                && header.spi_r == 0
-                && header.flags.initiator
-                && header.message_id == 0 =>
-            {
+            None if init && header.spi_r == 0 && header.flags.initiator && header.message_id == 0 => {
                 self.admit(&header, datagram);
             }
             None => {
@@ -56,12 +52,8 @@ impl Peer {
 
     /// Answers a request outside of any IKE_SA, without protection.
     fn stray(&mut self, header: &Header, datagram: &Datagram, kind: NotifyType) {
-        let path = sa::Path {
-            local_port: datagram.local.1,
-            remote: datagram.remote,
-            local_nat: false,
-            remote_nat: false,
-        };
+        let path =
+            sa::Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false };
         init::refuse(&mut self.env, &init::stray_header(header), &path, kind, &[]);
     }
 
@@ -87,9 +79,7 @@ impl Peer {
         let action = transition(sa.state(), event(sa, header));
         let verdict = match action {
             Action::ReadInitResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
-                Phase::ExpectInitResponse(expect) => {
-                    expect.read(sa, &mut self.env, header, datagram)
-                }
+                Phase::ExpectInitResponse(expect) => expect.read(sa, &mut self.env, header, datagram),
                 other => Self::keep(sa, other),
             },
             Action::ReadAuthResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
@@ -104,12 +94,7 @@ impl Peer {
             Action::ReadResponse => self.read_response(i, id, exchange, datagram),
             Action::RepeatInit => self.repeat_init(i, &datagram),
             Action::Repeat => self.repeat(i, id, exchange, datagram),
-            Action::Ignore
-            | Action::SendAgain
-            | Action::Fail
-            | Action::PeerDead
-            | Action::Remove
-            | Action::Delete => {
+            Action::Ignore | Action::SendAgain | Action::Fail | Action::PeerDead | Action::Remove | Action::Delete => {
                 self.env.ignored(DropReason::UnexpectedMessage);
                 Verdict::Alive
             }
@@ -137,8 +122,7 @@ impl Peer {
     /// IKE_AUTH as responder, in two steps: what INITIAL_CONTACT says is done before the new SAs are made.
     fn authenticate(&mut self, i: usize, id: u32, datagram: Datagram) {
         let sa = &mut self.sas[i];
-        let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over)
-        else {
+        let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over) else {
             return;
         };
         // The initiator may have floated (RFC 7296 section 2.23). If the message is not its own, the path stays.
@@ -177,22 +161,13 @@ impl Peer {
             }
         }
         self.env.because = Reason::InitialContact;
-        self.sas
-            .retain(|sa| !(sa.up && matches!(sa.phase, Phase::Over)));
+        self.sas.retain(|sa| !(sa.up && matches!(sa.phase, Phase::Over)));
         self.settle();
     }
 
-    fn read_request(
-        &mut self,
-        i: usize,
-        id: u32,
-        exchange: ExchangeType,
-        datagram: Datagram,
-    ) -> Verdict {
+    fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram {
-            remote, mut bytes, ..
-        } = datagram;
+        let Datagram { remote, mut bytes, .. } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
             Ok(opened) => opened,
             Err(reason) => {
@@ -223,17 +198,9 @@ impl Peer {
         }
     }
 
-    fn read_response(
-        &mut self,
-        i: usize,
-        id: u32,
-        exchange: ExchangeType,
-        datagram: Datagram,
-    ) -> Verdict {
+    fn read_response(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram {
-            remote, mut bytes, ..
-        } = datagram;
+        let Datagram { remote, mut bytes, .. } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
             Ok(opened) => opened,
             Err(reason) => {
@@ -277,13 +244,7 @@ impl Peer {
         Verdict::Alive
     }
 
-    fn repeat(
-        &mut self,
-        i: usize,
-        id: u32,
-        exchange: ExchangeType,
-        mut datagram: Datagram,
-    ) -> Verdict {
+    fn repeat(&mut self, i: usize, id: u32, exchange: ExchangeType, mut datagram: Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match (sa.open(&mut datagram.bytes), sa.window.stored().cloned()) {
             (Ok(_), Some(response)) => {

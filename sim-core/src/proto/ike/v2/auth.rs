@@ -20,8 +20,7 @@ use crate::proto::ike::keys::{IkeKeys, id_body};
 use crate::proto::ike::{SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::wire::ike::{
-    AuthMethod, ExchangeType, Id, Notify, NotifyType, Payload, Proposal, TrafficSelector,
-    parse_chain,
+    AuthMethod, ExchangeType, Id, Notify, NotifyType, Payload, Proposal, TrafficSelector, parse_chain,
 };
 
 /// The initiator has sent IKE_AUTH.
@@ -126,13 +125,7 @@ pub(super) fn send_request(
     nonces: (Vec<u8>, Vec<u8>),
 ) {
     let config = env.config.clone();
-    let auth = keys.auth(
-        true,
-        &config.psk,
-        init_request,
-        &nonces.1,
-        &id_body(&config.local_id),
-    );
+    let auth = keys.auth(true, &config.psk, init_request, &nonces.1, &id_body(&config.local_id));
     let spi_in = env.esp_spi();
     let message_id = sa.window.next_id();
     let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
@@ -144,10 +137,7 @@ pub(super) fn send_request(
             payloads.push(Payload::Notify(contact));
         }
         payloads.extend([
-            Payload::Auth {
-                method: AuthMethod::SharedKey,
-                data: &auth,
-            },
+            Payload::Auth { method: AuthMethod::SharedKey, data: &auth },
             Payload::Sa(proposal::offer_esp(&config, spi_in, false)),
             Payload::TsI(config.local_ts.clone()),
             Payload::TsR(config.remote_ts.clone()),
@@ -155,12 +145,7 @@ pub(super) fn send_request(
         sa::seal(sa.ids, &mut keys, &mut env.secrets, &header, &payloads)
     });
     sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, bytes);
-    sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse {
-        keys,
-        init_response,
-        nonces,
-        spi_in,
-    }));
+    sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse { keys, init_response, nonces, spi_in }));
 }
 
 impl ExpectAuthResponse {
@@ -190,8 +175,7 @@ impl ExpectAuthResponse {
         if unknown_critical(&payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let authentic =
-            parts.authentic(env, &self.keys, false, &self.init_response, &self.nonces.0);
+        let authentic = parts.authentic(env, &self.keys, false, &self.init_response, &self.nonces.0);
         let (spi_in, nonces) = (self.spi_in, self.nonces);
         establish(sa, env, self.keys);
         if !authentic {
@@ -231,13 +215,7 @@ impl<'a> Parts<'a> {
 
 impl ExpectAuthRequest {
     /// Reads the request: an authentic one of the right peer goes on to [`Authenticated::finish`].
-    pub fn read(
-        self,
-        sa: &mut Sa,
-        env: &mut Env,
-        message_id: u32,
-        bytes: &mut [u8],
-    ) -> Result<Authenticated, Verdict> {
+    pub fn read(self, sa: &mut Sa, env: &mut Env, message_id: u32, bytes: &mut [u8]) -> Result<Authenticated, Verdict> {
         let opened = sa::open(sa.ids, &self.keys, bytes);
         let inner = match opened {
             Ok((first, range)) => parse_chain(first, &bytes[range]),
@@ -263,9 +241,7 @@ impl ExpectAuthRequest {
         env.last_inbound = env.now;
         let id = id_body(&env.config.local_id);
         let psk = &env.config.psk;
-        let auth = self
-            .keys
-            .auth(false, psk, &init_response, &self.nonces.0, &id);
+        let auth = self.keys.auth(false, psk, &init_response, &self.nonces.0, &id);
         Ok(Authenticated {
             auth,
             message_id,
@@ -279,14 +255,7 @@ impl ExpectAuthRequest {
     }
 
     /// Refuses under protection. The SA is over, but its response may be asked for again.
-    fn fail(
-        self,
-        sa: &mut Sa,
-        env: &mut Env,
-        message_id: u32,
-        kind: NotifyType,
-        data: &[u8],
-    ) -> Verdict {
+    fn fail(self, sa: &mut Sa, env: &mut Env, message_id: u32, kind: NotifyType, data: &[u8]) -> Verdict {
         establish(sa, env, self.keys);
         sa.refuse(env, ExchangeType::IkeAuth, message_id, kind, data);
         Verdict::Linger(sa::reason_of(kind))
@@ -300,21 +269,12 @@ impl Authenticated {
         establish(sa, env, self.keys);
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
-        let parts = child::Parts {
-            proposals: &self.proposals,
-            ts_i: &self.ts_i,
-            ts_r: &self.ts_r,
-            ..child::Parts::default()
-        };
+        let parts =
+            child::Parts { proposals: &self.proposals, ts_i: &self.ts_i, ts_r: &self.ts_r, ..child::Parts::default() };
         let answer = child::answer_first(sa, env, &self.nonces, &parts);
         config.local_id.with_id(|id| {
-            let mut payloads = vec![
-                Payload::IdR(id),
-                Payload::Auth {
-                    method: AuthMethod::SharedKey,
-                    data: &self.auth,
-                },
-            ];
+            let mut payloads =
+                vec![Payload::IdR(id), Payload::Auth { method: AuthMethod::SharedKey, data: &self.auth }];
             match answer {
                 Ok(answer) => payloads.extend([
                     Payload::Sa(vec![answer.proposal]),

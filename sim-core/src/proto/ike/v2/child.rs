@@ -167,15 +167,8 @@ pub(super) fn answer_first(
         reason: Reason::Authenticated,
     };
     install(sa, env, agreed);
-    let proposal = Proposal {
-        spi: spi_in.into(),
-        ..proposal
-    };
-    Ok(Answer {
-        proposal,
-        ts_i,
-        ts_r,
-    })
+    let proposal = Proposal { spi: spi_in.into(), ..proposal };
+    Ok(Answer { proposal, ts_i, ts_r })
 }
 
 /// Initiator of IKE_AUTH: the first CHILD_SA as the responder has answered it.
@@ -186,8 +179,7 @@ pub(super) fn read_first(
     nonces: &(Vec<u8>, Vec<u8>),
     parts: &Parts<'_>,
 ) -> Result<(), Reason> {
-    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, false)
-        .ok_or(Reason::NoProposalChosen)?;
+    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, false).ok_or(Reason::NoProposalChosen)?;
     let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
     let agreed = Agreed {
         initiator: true,
@@ -206,10 +198,7 @@ pub(super) fn read_first(
 }
 
 /// The responder's narrowing (RFC 7296 section 2.9): what both ends' selectors have in common.
-pub(super) fn narrow(
-    config: &Config,
-    parts: &Parts<'_>,
-) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+pub(super) fn narrow(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
     let common = |offered: &[TrafficSelector], own: &[TrafficSelector]| {
         let mut both: Vec<TrafficSelector> = Vec::new();
         for selector in offered {
@@ -221,25 +210,16 @@ pub(super) fn narrow(
         }
         (!both.is_empty()).then_some(both)
     };
-    Some((
-        common(parts.ts_i, &config.remote_ts)?,
-        common(parts.ts_r, &config.local_ts)?,
-    ))
+    Some((common(parts.ts_i, &config.remote_ts)?, common(parts.ts_r, &config.local_ts)?))
 }
 
 /// The initiator's check: the answer may narrow its selectors, not widen them.
-pub(super) fn within(
-    config: &Config,
-    parts: &Parts<'_>,
-) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+pub(super) fn within(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
     let inside = |answer: &[TrafficSelector], own: &[TrafficSelector]| {
         let fits = |ts: &TrafficSelector| own.iter().any(|o| o.intersection(ts) == Some(*ts));
         (!answer.is_empty() && answer.iter().all(fits)).then(|| answer.to_vec())
     };
-    Some((
-        inside(parts.ts_i, &config.local_ts)?,
-        inside(parts.ts_r, &config.remote_ts)?,
-    ))
+    Some((inside(parts.ts_i, &config.local_ts)?, inside(parts.ts_r, &config.remote_ts)?))
 }
 
 pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
@@ -247,19 +227,14 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let Some(established) = sa.established_mut() else {
         return;
     };
-    let keys = established
-        .keys
-        .child(agreed.suite, agreed.nonces, agreed.shared);
+    let keys = established.keys.child(agreed.suite, agreed.nonces, agreed.shared);
     let (inbound, outbound) = if agreed.initiator {
         (keys.from_responder, keys.from_initiator)
     } else {
         (keys.from_initiator, keys.from_responder)
     };
-    let (local_ts, remote_ts) = if agreed.initiator {
-        agreed.selectors
-    } else {
-        (agreed.selectors.1, agreed.selectors.0)
-    };
+    let (local_ts, remote_ts) =
+        if agreed.initiator { agreed.selectors } else { (agreed.selectors.1, agreed.selectors.0) };
     let (rekey, lifetime) = (env.config.rekey, env.config.child_lifetime);
     let after = rekey.after(lifetime, &mut env.timers);
     established.children.push(Child {
@@ -292,10 +267,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
 pub(super) fn switch(sa: &mut Sa, env: &mut Env, old_spi_in: u32, new_spi_in: u32) {
     if let Some(new) = find(sa, new_spi_in).filter(|new| !new.sending) {
         new.sending = true;
-        env.out.push_back(Output::ChildRekeyed {
-            old_spi_in,
-            new_spi_in,
-        });
+        env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in });
     }
 }
 
@@ -319,9 +291,7 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     children.remove(at);
     // What waited to be deleted need not be any more.
     let job = Job::DeleteChild { spi_in };
-    let heir = children
-        .iter()
-        .find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
+    let heir = children.iter().find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
     let heir = heir.map(|c| c.spi_in);
     sa.window.queue.retain(|queued| *queued != job);
     if let Some(heir) = heir {
@@ -339,10 +309,7 @@ pub(super) fn find(sa: &mut Sa, spi_in: u32) -> Option<&mut Child> {
 /// There is no CHILD_SA on an IKE_SA that stands: another attempt follows, if this end is to keep the tunnel up.
 pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
     env.because = reason;
-    let (wanted, again) = (
-        env.config.startup == Startup::Start,
-        env.now + env.config.retry.cap,
-    );
+    let (wanted, again) = (env.config.startup == Startup::Start, env.now + env.config.retry.cap);
     if let Some(established) = sa.established_mut() {
         established.retry_child = (wanted && established.children.is_empty()).then_some(again);
     }
@@ -351,9 +318,7 @@ pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
 /// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
 pub(super) fn recreate(sa: &mut Sa, env: &Env) {
     let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
-    let none_left = sa
-        .established()
-        .is_some_and(|e| !e.children.iter().any(usable));
+    let none_left = sa.established().is_some_and(|e| !e.children.iter().any(usable));
     let job = Job::CreateChild { rekeys: None };
     if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
         sa.window.queue.push_back(job);

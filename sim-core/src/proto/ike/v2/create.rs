@@ -1,8 +1,7 @@
 //! CREATE_CHILD_SA (RFC 7296 sections 1.3.1 and 1.3.3), both sides, with collisions (2.8.1) and INVALID_KE_PAYLOAD (1.3).
 
 use super::child::{
-    self, Agreed, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate,
-    recreate_later, switch, within,
+    self, Agreed, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch, within,
 };
 use super::env::{Env, NONCE_LEN};
 use super::sa::{Sa, Verdict, error_in};
@@ -11,9 +10,7 @@ use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::{EspSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
-use crate::wire::ike::{
-    ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector,
-};
+use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector};
 
 /// This end's CREATE_CHILD_SA under way.
 #[derive(Clone, Debug)]
@@ -36,12 +33,7 @@ struct Rival {
 }
 
 /// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
-pub(super) fn build(
-    sa: &mut Sa,
-    env: &mut Env,
-    rekeys: Option<u32>,
-    again: Option<Box<CreateChild>>,
-) {
+pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
     if let Some(spi) = rekeys {
         match find(sa, spi) {
             Some(child) if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) => {
@@ -73,10 +65,7 @@ pub(super) fn build(
     let nonce = task.nonce;
     payloads.push(Payload::Nonce(&nonce));
     let dh = task.dh.clone();
-    payloads.extend(dh.iter().map(|dh| Payload::Ke {
-        group: dh.group().id(),
-        data: dh.public(),
-    }));
+    payloads.extend(dh.iter().map(|dh| Payload::Ke { group: dh.group().id(), data: dh.public() }));
     payloads.push(Payload::TsI(config.local_ts.clone()));
     payloads.push(Payload::TsR(config.remote_ts.clone()));
     let exchange = ExchangeType::CreateChildSa;
@@ -84,12 +73,7 @@ pub(super) fn build(
 }
 
 /// Reads the response to [`build`].
-pub(super) fn process(
-    sa: &mut Sa,
-    env: &mut Env,
-    task: Box<CreateChild>,
-    payloads: &[Payload<'_>],
-) -> Verdict {
+pub(super) fn process(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, payloads: &[Payload<'_>]) -> Verdict {
     if let Some((notify, reason)) = error_in(payloads) {
         failed(sa, env, task, &notify, reason);
         return Verdict::Alive;
@@ -101,10 +85,7 @@ pub(super) fn process(
             let old = task.rekeys.filter(|spi| find(sa, *spi).is_some());
             let low = nonce.min(&task.nonce[..]);
             // RFC 7296 section 2.8.1: the SA with the lowest nonce goes, closed by the end that made it.
-            let lost = task
-                .rival
-                .as_ref()
-                .is_some_and(|rival| low < &rival.low[..]);
+            let lost = task.rival.as_ref().is_some_and(|rival| low < &rival.low[..]);
             let agreed = Agreed {
                 initiator: true,
                 spi_in: task.spi_in,
@@ -143,25 +124,16 @@ pub(super) fn process(
     Verdict::Alive
 }
 
-type Accepted = (
-    EspSuite,
-    u32,
-    Option<Secret>,
-    (Vec<TrafficSelector>, Vec<TrafficSelector>),
-);
+type Accepted = (EspSuite, u32, Option<Secret>, (Vec<TrafficSelector>, Vec<TrafficSelector>));
 
 fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, Reason> {
-    let (suite, spi_out) =
-        proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
+    let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
     let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
     parts.nonce.ok_or(Reason::InvalidSyntax)?;
     let shared = match suite.group {
         Some(group) => {
             let dh = task.dh.as_ref().filter(|dh| dh.group() == group);
-            let (_, public) = parts
-                .ke
-                .filter(|(id, _)| *id == group.id())
-                .ok_or(Reason::InvalidKe)?;
+            let (_, public) = parts.ke.filter(|(id, _)| *id == group.id()).ok_or(Reason::InvalidKe)?;
             let shared = dh.ok_or(Reason::InvalidKe)?.agree(public);
             Some(shared.map_err(|_| Reason::InvalidSyntax)?)
         }
@@ -170,13 +142,7 @@ fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, R
     Ok((suite, spi_out, shared, selectors))
 }
 
-fn failed(
-    sa: &mut Sa,
-    env: &mut Env,
-    mut task: Box<CreateChild>,
-    notify: &Notify<'_>,
-    reason: Reason,
-) {
+fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notify<'_>, reason: Reason) {
     if let (NotifyType::InvalidKePayload, Some(dh)) = (notify.kind, &task.dh) {
         task.refused.push(dh.group());
         let mut offered = env.config.esp_offers.iter().flat_map(|o| o.groups.iter());
@@ -271,17 +237,8 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         let low = nonce_i.min(&nonce_r[..]).to_vec();
         collide(sa, old, Rival { low, spi_in });
     }
-    let mut payloads = vec![
-        Payload::Sa(vec![Proposal {
-            spi: spi_in.into(),
-            ..proposal
-        }]),
-        Payload::Nonce(&nonce_r),
-    ];
-    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke {
-        group: dh.group().id(),
-        data: dh.public(),
-    }));
+    let mut payloads = vec![Payload::Sa(vec![Proposal { spi: spi_in.into(), ..proposal }]), Payload::Nonce(&nonce_r)];
+    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke { group: dh.group().id(), data: dh.public() }));
     payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
     sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
     Ok(())
@@ -299,11 +256,7 @@ fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
         // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
         let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
         let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
-        return if own && sa.ids.initiator {
-            Err(Refusal::Temporary)
-        } else {
-            Ok(None)
-        };
+        return if own && sa.ids.initiator { Err(Refusal::Temporary) } else { Ok(None) };
     };
     let children = sa.established_mut().map(|e| &mut e.children);
     let mut children = children.into_iter().flatten();

@@ -74,12 +74,7 @@ impl Env {
         };
         let from = core::mem::replace(state, to);
         if from != to {
-            self.out.push_back(Output::State {
-                sa,
-                from,
-                to,
-                reason,
-            });
+            self.out.push_back(Output::State { sa, from, to, reason });
         }
     }
 
@@ -109,34 +104,15 @@ impl Env {
         self.out.push_back(Output::Ignored { reason });
     }
 
-    pub fn sent(
-        &mut self,
-        exchange: ExchangeType,
-        message_id: u32,
-        response: bool,
-        notice: Option<Reason>,
-    ) {
+    pub fn sent(&mut self, exchange: ExchangeType, message_id: u32, response: bool, notice: Option<Reason>) {
         self.noticed(exchange, message_id, response, true, notice);
     }
 
-    pub fn received(
-        &mut self,
-        exchange: ExchangeType,
-        message_id: u32,
-        response: bool,
-        notice: Option<Reason>,
-    ) {
+    pub fn received(&mut self, exchange: ExchangeType, message_id: u32, response: bool, notice: Option<Reason>) {
         self.noticed(exchange, message_id, response, false, notice);
     }
 
-    fn noticed(
-        &mut self,
-        exchange: ExchangeType,
-        message_id: u32,
-        response: bool,
-        sent: bool,
-        notice: Option<Reason>,
-    ) {
+    fn noticed(&mut self, exchange: ExchangeType, message_id: u32, response: bool, sent: bool, notice: Option<Reason>) {
         let step = match (exchange, sent) {
             (ExchangeType::IkeSaInit, true) => Step::IkeSaInitSent,
             (ExchangeType::IkeSaInit, false) => Step::IkeSaInitReceived,
@@ -145,20 +121,13 @@ impl Env {
             (ExchangeType::CreateChildSa, true) => Step::CreateChildSaSent,
             (ExchangeType::CreateChildSa, false) => Step::CreateChildSaReceived,
             (ExchangeType::Informational | ExchangeType::Other(_), true) => Step::InformationalSent,
-            (ExchangeType::Informational | ExchangeType::Other(_), false) => {
-                Step::InformationalReceived
-            }
+            (ExchangeType::Informational | ExchangeType::Other(_), false) => Step::InformationalReceived,
         };
         self.step(step, message_id, response, notice);
     }
 
     pub fn step(&mut self, step: Step, message_id: u32, response: bool, notice: Option<Reason>) {
-        self.out.push_back(Output::Step {
-            step,
-            message_id,
-            response,
-            notice,
-        });
+        self.out.push_back(Output::Step { step, message_id, response, notice });
     }
 
     /// A fresh SPI for an IKE_SA; never zero (RFC 7296 section 2.6).

@@ -22,12 +22,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             }
             Payload::Delete(delete) if delete.protocol == Protocol::Esp => {
                 for spi_out in delete.child_spis() {
-                    gone.extend(
-                        deleted(sa, env, spi_out)
-                            .map(u32::to_be_bytes)
-                            .into_iter()
-                            .flatten(),
-                    );
+                    gone.extend(deleted(sa, env, spi_out).map(u32::to_be_bytes).into_iter().flatten());
                 }
             }
             Payload::Notify(n) if n.kind == NotifyType::AuthenticationFailed => {
@@ -63,11 +58,7 @@ fn deleted(sa: &mut Sa, env: &mut Env, spi_out: u32) -> Option<u32> {
     };
     let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
     let crossing = matches!(outstanding, Some(Task::DeleteChild { spi_in: own }) if *own == spi_in);
-    let reason = if children.iter().any(|c| c.replaces == Some(spi_in)) {
-        Reason::Rekeyed
-    } else {
-        reason
-    };
+    let reason = if children.iter().any(|c| c.replaces == Some(spi_in)) { Reason::Rekeyed } else { reason };
     child::down(sa, env, spi_in, reason);
     (!crossing).then_some(spi_in)
 }
@@ -78,10 +69,7 @@ fn lost(sa: &mut Sa, env: &mut Env, data: &[u8]) {
         return;
     };
     let children = sa.established().map(|e| &e.children).into_iter().flatten();
-    let known = children
-        .filter(|c| c.spi_out == spi_out && c.phase == ChildPhase::Up)
-        .map(|c| c.spi_in)
-        .next();
+    let known = children.filter(|c| c.spi_out == spi_out && c.phase == ChildPhase::Up).map(|c| c.spi_in).next();
     if let Some(spi_in) = known {
         close(sa, env, spi_in, Reason::InvalidSpi);
     }
@@ -99,10 +87,7 @@ pub(super) fn close(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
 
 /// Sends DELETE of a CHILD_SA.
 pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
-    let children = sa
-        .established()
-        .map(|e| &e.children[..])
-        .unwrap_or_default();
+    let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
     let this = children.iter().find(|c| c.spi_in == spi_in);
     let usable = |c: &Child| matches!(c.phase, ChildPhase::Up | ChildPhase::Rekeying);
     if let Some(ChildPhase::Deleting(reason)) = this.map(|c| c.phase)
@@ -123,11 +108,7 @@ pub(super) fn delete_ike(sa: &mut Sa, env: &mut Env, reason: Reason) {
     };
     sa.window.queue.clear();
     env.enter(SaKind::Ike, State::Deleting, reason);
-    let delete = Delete {
-        protocol: Protocol::Ike,
-        spi_size: 0,
-        spis: &[],
-    };
+    let delete = Delete { protocol: Protocol::Ike, spi_size: 0, spis: &[] };
     let task = Task::DeleteIke(reason);
     sa.request(env, EXCHANGE, task, &[Payload::Delete(delete)]);
 }
@@ -146,9 +127,7 @@ pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'
         Task::DeleteChild { spi_in } => {
             let reason = match child::find(sa, spi_in).map(|c| c.phase) {
                 Some(ChildPhase::Deleting(reason)) => reason,
-                Some(ChildPhase::Replaced | ChildPhase::Up | ChildPhase::Rekeying) | None => {
-                    Reason::Rekeyed
-                }
+                Some(ChildPhase::Replaced | ChildPhase::Up | ChildPhase::Rekeying) | None => Reason::Rekeyed,
             };
             child::down(sa, env, spi_in, reason);
             Verdict::Alive
@@ -159,9 +138,5 @@ pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'
 }
 
 fn esp(spis: &[u8]) -> Delete<'_> {
-    Delete {
-        protocol: Protocol::Esp,
-        spi_size: 4,
-        spis,
-    }
+    Delete { protocol: Protocol::Esp, spi_size: 4, spis }
 }

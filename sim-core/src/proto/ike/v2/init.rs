@@ -18,9 +18,7 @@ use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::keys::IkeKeys;
 use crate::proto::ike::{Datagram, IkeKeyLog, IkeSuite, Output, PORT, proposal};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{
-    Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal,
-};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal};
 
 /// The initiator has sent IKE_SA_INIT.
 #[derive(Clone, Debug)]
@@ -34,32 +32,15 @@ pub(super) struct ExpectInitResponse {
 /// Begins an IKE_SA. `None` if the configuration offers no group.
 pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
     let group = *env.config.ike_offers.first()?.groups.first()?;
-    let ids = Ids {
-        initiator: true,
-        spi_i: env.ike_spi(),
-        spi_r: 0,
-    };
+    let ids = Ids { initiator: true, spi_i: env.ike_spi(), spi_r: 0 };
     env.connecting(purpose);
-    let path = Path {
-        local_port: PORT,
-        remote: (env.remote, PORT),
-        local_nat: false,
-        remote_nat: false,
-    };
+    let path = Path { local_port: PORT, remote: (env.remote, PORT), local_nat: false, remote_nat: false };
     let expect = ExpectInitResponse {
         nonce: env.nonce(),
         dh: DhPrivate::generate(group, &mut env.secrets),
         refused: Vec::new(),
     };
-    let mut sa = Sa {
-        ids,
-        path,
-        window: Window::default(),
-        phase: Phase::Over,
-        purpose,
-        begun: env.now,
-        up: false,
-    };
+    let mut sa = Sa { ids, path, window: Window::default(), phase: Phase::Over, purpose, begun: env.now, up: false };
     send_request(&mut sa, env, expect);
     Some(sa)
 }
@@ -70,21 +51,13 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
     let mut builder = Builder::new(&header);
     builder
         .push(&Payload::Sa(proposal::offer_ike(&env.config)))
-        .push(&Payload::Ke {
-            group: expect.dh.group().id(),
-            data: expect.dh.public(),
-        })
+        .push(&Payload::Ke { group: expect.dh.group().id(), data: expect.dh.public() })
         .push(&Payload::Nonce(&expect.nonce));
     for payload in nat::payloads(&hashes) {
         builder.push(&payload);
     }
     sa.window = Window::default();
-    sa.send_request(
-        env,
-        ExchangeType::IkeSaInit,
-        Task::Handshake,
-        builder.finish(),
-    );
+    sa.send_request(env, ExchangeType::IkeSaInit, Task::Handshake, builder.finish());
     sa.phase = Phase::ExpectInitResponse(Box::new(expect));
 }
 
@@ -108,12 +81,7 @@ impl<'a> Parts<'a> {
             }
         }
         let (group, public) = ke?;
-        Some(Self {
-            proposals: sa?,
-            group,
-            public,
-            nonce: nonce?,
-        })
+        Some(Self { proposals: sa?, group, public, nonce: nonce? })
     }
 }
 
@@ -132,9 +100,7 @@ impl ExpectInitResponse {
         }
         let Some(parts) = Parts::of(&message.payloads).filter(|_| header.spi_r != 0) else {
             return match message.payloads.first() {
-                Some(Payload::Notify(n)) if n.kind == NotifyType::Cookie => {
-                    Verdict::Over(Reason::PeerRefused)
-                }
+                Some(Payload::Notify(n)) if n.kind == NotifyType::Cookie => Verdict::Over(Reason::PeerRefused),
                 _ => self.stay(sa, env, DropReason::Malformed),
             };
         };
@@ -161,14 +127,7 @@ impl ExpectInitResponse {
         }
         let request = sa.window.outstanding.take().map(|r| r.bytes);
         let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
-        auth::send_request(
-            sa,
-            env,
-            keys,
-            &request.unwrap_or_default(),
-            datagram.bytes,
-            nonces,
-        );
+        auth::send_request(sa, env, keys, &request.unwrap_or_default(), datagram.bytes, nonces);
         Verdict::Alive
     }
 
@@ -180,11 +139,8 @@ impl ExpectInitResponse {
 
     /// RFC 7296 section 1.2: the same full list of suites again, with a value of the group that the responder asks for.
     fn retry(mut self, sa: &mut Sa, env: &mut Env, data: &[u8]) -> Verdict {
-        let wanted = data
-            .try_into()
-            .ok()
-            .and_then(|octets| DhGroup::from_id(u16::from_be_bytes(octets)))
-            .filter(|group| {
+        let wanted =
+            data.try_into().ok().and_then(|octets| DhGroup::from_id(u16::from_be_bytes(octets))).filter(|group| {
                 let mut offers = env.config.ike_offers.iter();
                 offers.any(|offer| offer.groups.contains(group))
             });
@@ -201,17 +157,8 @@ impl ExpectInitResponse {
 /// Answers an IKE_SA_INIT request: a new IKE_SA, or a refusal that leaves no state behind.
 pub(super) fn respond(env: &mut Env, header: &Header, datagram: Datagram) -> Option<Sa> {
     let mut sa = Sa {
-        ids: Ids {
-            initiator: false,
-            spi_i: header.spi_i,
-            spi_r: 0,
-        },
-        path: Path {
-            local_port: datagram.local.1,
-            remote: datagram.remote,
-            local_nat: false,
-            remote_nat: false,
-        },
+        ids: Ids { initiator: false, spi_i: header.spi_i, spi_r: 0 },
+        path: Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false },
         window: Window::default(),
         phase: Phase::Over,
         purpose: Reason::PeerInitiated,
@@ -237,16 +184,14 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         return Err((NotifyType::UnsupportedCriticalPayload, vec![kind]));
     }
     let parts = Parts::of(&message.payloads).ok_or(refusal(NotifyType::InvalidSyntax))?;
-    let (suite, accepted) = proposal::choose_ike(&env.config, parts.proposals)
-        .ok_or(refusal(NotifyType::NoProposalChosen))?;
+    let (suite, accepted) =
+        proposal::choose_ike(&env.config, parts.proposals).ok_or(refusal(NotifyType::NoProposalChosen))?;
     if parts.group != suite.group.id() {
         let wanted = suite.group.id().to_be_bytes().to_vec();
         return Err((NotifyType::InvalidKePayload, wanted));
     }
     let dh = DhPrivate::generate(suite.group, &mut env.secrets);
-    let shared = dh
-        .agree(parts.public)
-        .map_err(|_| refusal(NotifyType::InvalidSyntax))?;
+    let shared = dh.agree(parts.public).map_err(|_| refusal(NotifyType::InvalidSyntax))?;
     if nat::detect(env, (sa.ids.spi_i, 0), &mut sa.path, &message.payloads) {
         env.step(Step::NatDetected, 0, false, None);
     }
@@ -260,10 +205,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     let mut builder = Builder::new(&header);
     builder
         .push(&Payload::Sa(vec![accepted]))
-        .push(&Payload::Ke {
-            group: suite.group.id(),
-            data: dh.public(),
-        })
+        .push(&Payload::Ke { group: suite.group.id(), data: dh.public() })
         .push(&Payload::Nonce(&nonce));
     for payload in nat::payloads(&hashes) {
         builder.push(&payload);
@@ -292,11 +234,7 @@ pub(super) fn refuse(env: &mut Env, header: &Header, path: &Path, kind: NotifyTy
 
 /// The header of an unprotected answer to `request` outside of any IKE_SA (RFC 7296 sections 1.5 and 2.5).
 pub(super) fn stray_header(request: &Header) -> Header {
-    let flags = Flags {
-        initiator: !request.flags.initiator,
-        response: true,
-        ..Flags::default()
-    };
+    let flags = Flags { initiator: !request.flags.initiator, response: true, ..Flags::default() };
     let (spi_i, spi_r) = (request.spi_i, request.spi_r);
     Header::v2(spi_i, spi_r, request.exchange, flags, request.message_id)
 }

@@ -111,10 +111,7 @@ impl Peer {
         let (begun, spi_i) = (self.sas[i].begun, self.sas[i].ids.spi_i);
         for j in 0..self.sas.len() {
             let other = &self.sas[j];
-            let Some(established) = other
-                .established()
-                .filter(|_| j != i && !other.is_deleting())
-            else {
+            let Some(established) = other.established().filter(|_| j != i && !other.is_deleting()) else {
                 continue;
             };
             if established.since <= begun {
@@ -166,11 +163,9 @@ impl Peer {
         match (&sa.phase, &sa.window.outstanding) {
             (Phase::Deleting(_), Some(request)) => match request.task {
                 Task::DeleteIke(reason) => Some(reason),
-                Task::Handshake
-                | Task::CreateChild(_)
-                | Task::DeleteChild { .. }
-                | Task::Liveness
-                | Task::Notice => None,
+                Task::Handshake | Task::CreateChild(_) | Task::DeleteChild { .. } | Task::Liveness | Task::Notice => {
+                    None
+                }
             },
             _ => None,
         }
@@ -179,10 +174,7 @@ impl Peer {
     /// The tunnel has lost an established IKE_SA: bring it up again, if that is wanted.
     fn after_loss(&mut self, reason: Reason, lived: Duration) {
         let busy = |sa: &Sa| sa.state() == SaState::Established || (sa.ids.initiator && !sa.up);
-        let busy = self
-            .sas
-            .iter()
-            .any(|sa| sa.state() != SaState::Lingering && busy(sa));
+        let busy = self.sas.iter().any(|sa| sa.state() != SaState::Lingering && busy(sa));
         if busy || reason == Reason::AdminDown {
             return;
         }
@@ -205,17 +197,11 @@ impl Peer {
         let retry = self.env.config.retry;
         let wait = retry.first * (1 << self.failures.min(16));
         self.failures += 1;
-        self.retry = Some(Attempt {
-            armed_at: self.env.now,
-            due: self.env.now + wait.min(retry.cap),
-            purpose,
-        });
+        self.retry = Some(Attempt { armed_at: self.env.now, due: self.env.now + wait.min(retry.cap), purpose });
     }
 
     pub(super) fn children_down(&mut self, i: usize, reason: Reason) {
-        let children = self.sas[i]
-            .established_mut()
-            .map(|e| e.children.split_off(0));
+        let children = self.sas[i].established_mut().map(|e| e.children.split_off(0));
         for child in children.into_iter().flatten() {
             let spi_in = child.spi_in;
             self.env.out.push_back(Output::ChildDown { spi_in, reason });
@@ -227,9 +213,7 @@ impl Peer {
         let because = self.env.because;
         let rank = |sa: &Sa| match &sa.phase {
             Phase::Established(_) => 3,
-            Phase::ExpectInitResponse(_)
-            | Phase::ExpectAuthResponse(_)
-            | Phase::ExpectAuthRequest(_) => 2,
+            Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) | Phase::ExpectAuthRequest(_) => 2,
             // Between two steps of the handshake.
             Phase::Over => 2,
             Phase::Deleting(_) => 1,
@@ -241,12 +225,7 @@ impl Peer {
             Some(1) => State::Deleting,
             Some(_) | None => State::Down,
         };
-        let children = || {
-            self.sas
-                .iter()
-                .filter_map(Sa::established)
-                .flat_map(|e| &e.children)
-        };
+        let children = || self.sas.iter().filter_map(Sa::established).flat_map(|e| &e.children);
         let child = if children().any(|c| c.phase == ChildPhase::Up) {
             State::Up
         } else if children().any(|c| c.phase == ChildPhase::Rekeying) {
@@ -256,9 +235,7 @@ impl Peer {
         } else {
             State::Down
         };
-        self.awaited = children()
-            .find(|c| !c.sending && c.phase == ChildPhase::Up)
-            .map(|c| c.spi_in);
+        self.awaited = children().find(|c| !c.sending && c.phase == ChildPhase::Up).map(|c| c.spi_in);
         if ike == State::Down {
             self.env.enter(SaKind::Child, child, because);
             self.env.enter(SaKind::Ike, ike, because);

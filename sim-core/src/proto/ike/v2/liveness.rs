@@ -84,11 +84,7 @@ impl Sa {
     }
 
     fn timers(&self, env: &Env, with: &mut impl FnMut(Timer)) {
-        let timer = |what, armed_at, due| Timer {
-            due,
-            what,
-            armed_at,
-        };
+        let timer = |what, armed_at, due| Timer { due, what, armed_at };
         match &self.phase {
             Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) => {}
             Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
@@ -140,21 +136,16 @@ impl Sa {
         let life = env.last_inbound.max(since);
         let dpd = &env.config.dpd;
         match (&self.window.outstanding, dpd.model) {
-            (Some(request), DpdModel::Timeout { timeout, base, .. })
-                if dpd.action != DpdAction::None =>
-            {
+            (Some(request), DpdModel::Timeout { timeout, base, .. }) if dpd.action != DpdAction::None => {
                 let from = match base {
                     DpdBase::LastPacket => life,
                     DpdBase::FirstFailedProbe => life.max(request.first_sent),
                 };
                 // A request that was sent after a long silence gets a chance.
-                let due =
-                    (from + timeout).max(request.first_sent + env.config.retransmission.first);
+                let due = (from + timeout).max(request.first_sent + env.config.retransmission.first);
                 (from, Some(due))
             }
-            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => {
-                (life, None)
-            }
+            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => (life, None),
         }
     }
 }

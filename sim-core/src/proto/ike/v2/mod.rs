@@ -90,14 +90,7 @@ struct Attempt {
 impl Peer {
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and jitter.
     /// Nothing happens until an input comes, not even with startup action *start*.
-    pub fn new(
-        config: Arc<Config>,
-        local: IpAddr,
-        remote: IpAddr,
-        secrets: Rng,
-        timers: Rng,
-        now: Instant,
-    ) -> Self {
+    pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
         Self {
             env: Env::new(config, (local, remote), (secrets, timers), now),
             sas: Vec::new(),
@@ -136,10 +129,7 @@ impl Peer {
         while let Some((at, timer)) = self.due(now) {
             self.expire(at, timer);
         }
-        if let Some(Attempt {
-            armed_at, purpose, ..
-        }) = self.retry.filter(|attempt| attempt.due <= now)
-        {
+        if let Some(Attempt { armed_at, purpose, .. }) = self.retry.filter(|attempt| attempt.due <= now) {
             let timer = TimerKind::IkeRetry;
             self.env.out.push_back(Output::Expired { timer, armed_at });
             self.begin(purpose);
@@ -178,11 +168,7 @@ impl Peer {
         } else {
             self.wanted = true;
         }
-        if let Some(sa) = self
-            .sas
-            .iter_mut()
-            .find(|sa| sa.state() == SaState::Established)
-        {
+        if let Some(sa) = self.sas.iter_mut().find(|sa| sa.state() == SaState::Established) {
             let idle = self.env.state(SaKind::Child) == State::Down;
             let job = Job::CreateChild { rekeys: None };
             if idle && sa.window.outstanding.is_none() && sa.window.queue.is_empty() {
@@ -211,10 +197,7 @@ impl Peer {
 
     fn unknown_spi(&mut self, spi: u32) {
         let now = self.env.now;
-        if self
-            .told
-            .is_some_and(|at| now.since(at) < INVALID_SPI_INTERVAL)
-        {
+        if self.told.is_some_and(|at| now.since(at) < INVALID_SPI_INTERVAL) {
             return;
         }
         let established = |sa: &&mut Sa| sa.state() == SaState::Established;

@@ -41,22 +41,14 @@ pub(super) fn payloads(hashes: &Option<[Hash; 2]>) -> impl Iterator<Item = Paylo
     hashes.iter().flat_map(|[source, destination]| {
         [
             Payload::Notify(Notify::new(NotifyType::NatDetectionSourceIp, source)),
-            Payload::Notify(Notify::new(
-                NotifyType::NatDetectionDestinationIp,
-                destination,
-            )),
+            Payload::Notify(Notify::new(NotifyType::NatDetectionDestinationIp, destination)),
         ]
     })
 }
 
 /// Compares the peer's hashes with the addresses of the datagram that brought them, and notes in `path` who is behind a NAT.
 /// True if there is one. Without both notifications the peer cannot float.
-pub(super) fn detect(
-    env: &Env,
-    spis: (u64, u64),
-    path: &mut Path,
-    payloads: &[Payload<'_>],
-) -> bool {
+pub(super) fn detect(env: &Env, spis: (u64, u64), path: &mut Path, payloads: &[Payload<'_>]) -> bool {
     let data = |kind: NotifyType| {
         payloads.iter().filter_map(move |payload| match payload {
             Payload::Notify(n) if n.kind == kind => Some(n.data),
@@ -65,10 +57,7 @@ pub(super) fn detect(
     };
     let mut sources = data(NotifyType::NatDetectionSourceIp).peekable();
     let mut destinations = data(NotifyType::NatDetectionDestinationIp).peekable();
-    if env.config.nat == NatTraversal::Off
-        || sources.peek().is_none()
-        || destinations.peek().is_none()
-    {
+    if env.config.nat == NatTraversal::Off || sources.peek().is_none() || destinations.peek().is_none() {
         return false;
     }
     // A host with several addresses sends several source hashes; one that fits is enough.

@@ -15,9 +15,7 @@ use crate::proto::ike::{Encapsulation, NAT_PORT};
 use crate::reason::{DropReason, Reason};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::ike::{
-    Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk,
-};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
 
 #[derive(Clone, Debug)]
 pub(super) struct Sa {
@@ -146,25 +144,13 @@ impl Sa {
     }
 
     /// Answers the peer's request with these payloads, and keeps the response.
-    pub fn respond(
-        &mut self,
-        env: &mut Env,
-        exchange: ExchangeType,
-        id: u32,
-        payloads: &[Payload<'_>],
-    ) {
+    pub fn respond(&mut self, env: &mut Env, exchange: ExchangeType, id: u32, payloads: &[Payload<'_>]) {
         let ids = self.ids;
         let Some(established) = self.established_mut() else {
             return;
         };
         let head = ids.header(exchange, true, id);
-        let bytes = seal(
-            ids,
-            &mut established.keys,
-            &mut env.secrets,
-            &head,
-            payloads,
-        );
+        let bytes = seal(ids, &mut established.keys, &mut env.secrets, &head, payloads);
         let notice = error_in(payloads).map(|(_, reason)| reason);
         env.sent(exchange, id, true, notice);
         env.transmit(&self.path, bytes.clone());
@@ -172,62 +158,29 @@ impl Sa {
     }
 
     /// Answers the peer's request with one error notification.
-    pub fn refuse(
-        &mut self,
-        env: &mut Env,
-        exchange: ExchangeType,
-        id: u32,
-        kind: NotifyType,
-        data: &[u8],
-    ) {
+    pub fn refuse(&mut self, env: &mut Env, exchange: ExchangeType, id: u32, kind: NotifyType, data: &[u8]) {
         let notify = Payload::Notify(Notify::new(kind, data));
         self.respond(env, exchange, id, &[notify]);
     }
 
     /// Sends a protected request of this end.
-    pub fn request(
-        &mut self,
-        env: &mut Env,
-        exchange: ExchangeType,
-        task: Task,
-        payloads: &[Payload<'_>],
-    ) {
+    pub fn request(&mut self, env: &mut Env, exchange: ExchangeType, task: Task, payloads: &[Payload<'_>]) {
         let (ids, id) = (self.ids, self.window.next_id());
         let Some(established) = self.established_mut() else {
             return;
         };
         let head = ids.header(exchange, false, id);
-        let bytes = seal(
-            ids,
-            &mut established.keys,
-            &mut env.secrets,
-            &head,
-            payloads,
-        );
+        let bytes = seal(ids, &mut established.keys, &mut env.secrets, &head, payloads);
         self.send_request(env, exchange, task, bytes);
     }
 
     /// Sends a request that is ready, and arms its retransmission.
-    pub fn send_request(
-        &mut self,
-        env: &mut Env,
-        exchange: ExchangeType,
-        task: Task,
-        bytes: Vec<u8>,
-    ) {
+    pub fn send_request(&mut self, env: &mut Env, exchange: ExchangeType, task: Task, bytes: Vec<u8>) {
         let id = self.window.next_id();
         env.sent(exchange, id, false, None);
         env.transmit(&self.path, bytes.clone());
         let schedule = super::liveness::schedule(&env.config, &task);
-        let request = Request::new(
-            id,
-            exchange,
-            bytes,
-            task,
-            env.now,
-            &schedule,
-            &mut env.timers,
-        );
+        let request = Request::new(id, exchange, bytes, task, env.now, &schedule, &mut env.timers);
         self.window.sent(request);
     }
 
@@ -239,9 +192,7 @@ impl Sa {
             };
             match job {
                 Job::CreateChild { rekeys } => super::create::build(self, env, rekeys, None),
-                Job::DeleteChild { spi_in } => {
-                    super::informational::delete_child(self, env, spi_in)
-                }
+                Job::DeleteChild { spi_in } => super::informational::delete_child(self, env, spi_in),
                 Job::DeleteIke(reason) => super::informational::delete_ike(self, env, reason),
                 Job::Liveness => {
                     self.request(env, ExchangeType::Informational, Task::Liveness, &[]);
@@ -263,20 +214,14 @@ impl Sa {
 
     /// How ESP of this IKE_SA travels.
     pub fn encapsulation(&self) -> Option<Encapsulation> {
-        (self.path.local_nat || self.path.remote_nat).then_some(Encapsulation {
-            local_port: self.path.local_port,
-            remote: self.path.remote,
-        })
+        (self.path.local_nat || self.path.remote_nat)
+            .then_some(Encapsulation { local_port: self.path.local_port, remote: self.path.remote })
     }
 }
 
 impl Ids {
     pub fn header(self, exchange: ExchangeType, response: bool, id: u32) -> Header {
-        let flags = Flags {
-            initiator: self.initiator,
-            response,
-            ..Flags::default()
-        };
+        let flags = Flags { initiator: self.initiator, response, ..Flags::default() };
         Header::v2(self.spi_i, self.spi_r, exchange, flags, id)
     }
 }
@@ -290,23 +235,13 @@ impl Path {
 }
 
 /// Builds and seals a message of this end.
-pub(super) fn seal(
-    ids: Ids,
-    keys: &mut IkeKeys,
-    rng: &mut Rng,
-    header: &Header,
-    payloads: &[Payload<'_>],
-) -> Vec<u8> {
+pub(super) fn seal(ids: Ids, keys: &mut IkeKeys, rng: &mut Rng, header: &Header, payloads: &[Payload<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(header);
     builder.begin_sk();
     for payload in payloads {
         builder.push(payload);
     }
-    let keys = if ids.initiator {
-        &mut keys.initiator
-    } else {
-        &mut keys.responder
-    };
+    let keys = if ids.initiator { &mut keys.initiator } else { &mut keys.responder };
     let unsealed = builder.finish_sk(|inner| keys.sealed_len(inner));
     let mut message = unsealed.message;
     keys.seal(&mut message, &unsealed.inner, rng);
@@ -316,16 +251,9 @@ pub(super) fn seal(
 /// Verifies and deciphers a message of the peer, in place.
 pub(super) fn open(ids: Ids, keys: &IkeKeys, bytes: &mut [u8]) -> Result<Opened, DropReason> {
     let message = Message::parse(bytes).map_err(|_| DropReason::Malformed)?;
-    let (header_len, first) =
-        sk::header_len(bytes.len(), &message.payloads).ok_or(DropReason::Malformed)?;
-    let keys = if ids.initiator {
-        &keys.responder
-    } else {
-        &keys.initiator
-    };
-    let inner = keys
-        .open(bytes, header_len)
-        .map_err(|_| DropReason::BadIcv)?;
+    let (header_len, first) = sk::header_len(bytes.len(), &message.payloads).ok_or(DropReason::Malformed)?;
+    let keys = if ids.initiator { &keys.responder } else { &keys.initiator };
+    let inner = keys.open(bytes, header_len).map_err(|_| DropReason::BadIcv)?;
     Ok((first, inner))
 }
 
@@ -340,11 +268,7 @@ pub(super) fn error_in<'a>(payloads: &[Payload<'a>]) -> Option<(Notify<'a>, Reas
 /// The type of an unknown payload whose critical bit is set (RFC 7296 section 2.5).
 pub(super) fn unknown_critical(payloads: &[Payload<'_>]) -> Option<u8> {
     payloads.iter().find_map(|payload| match payload {
-        Payload::Opaque {
-            kind,
-            critical: true,
-            ..
-        } => Some(kind.to_wire()),
+        Payload::Opaque { kind, critical: true, .. } => Some(kind.to_wire()),
         _ => None,
     })
 }

@@ -97,26 +97,28 @@ pub fn transition(state: SaState, event: Event) -> Action {
             RetransmitDue => SendAgain,
             RetransmitExhausted => Fail,
             Close => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest
-            | RepeatedRequest | AuthResponse | ChildResponse | InfoResponse | Stray
-            | PeerSilent | HalfOpenExpired | LifetimeExpired => Ignore,
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest
+            | AuthResponse | ChildResponse | InfoResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => {
+                Ignore
+            }
         },
         SaState::ExpectAuthResponse => match event {
             AuthResponse => ReadAuthResponse,
             RetransmitDue => SendAgain,
             RetransmitExhausted => Fail,
             Close => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest
-            | RepeatedRequest | InitResponse | ChildResponse | InfoResponse | Stray
-            | PeerSilent | HalfOpenExpired | LifetimeExpired => Ignore,
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest
+            | InitResponse | ChildResponse | InfoResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => {
+                Ignore
+            }
         },
         SaState::ExpectAuthRequest => match event {
             InitRequest => RepeatInit,
             AuthRequest => ReadAuthRequest,
             HalfOpenExpired | Close => Remove,
-            ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest | InitResponse
-            | AuthResponse | ChildResponse | InfoResponse | Stray | RetransmitDue
-            | RetransmitExhausted | PeerSilent | LifetimeExpired => Ignore,
+            ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest | InitResponse | AuthResponse
+            | ChildResponse | InfoResponse | Stray | RetransmitDue | RetransmitExhausted | PeerSilent
+            | LifetimeExpired => Ignore,
         },
         SaState::Established => match event {
             AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
@@ -134,15 +136,14 @@ pub fn transition(state: SaState, event: Event) -> Action {
             RetransmitDue => SendAgain,
             // The peer did not confirm the DELETE, but this end has made up its mind.
             RetransmitExhausted | PeerSilent => Remove,
-            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired
-            | LifetimeExpired | Close => Ignore,
+            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired | LifetimeExpired | Close => Ignore,
         },
         SaState::Lingering => match event {
             RepeatedRequest => Repeat,
             HalfOpenExpired => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest
-            | InitResponse | AuthResponse | ChildResponse | InfoResponse | Stray
-            | RetransmitDue | RetransmitExhausted | PeerSilent | LifetimeExpired | Close => Ignore,
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | InitResponse | AuthResponse
+            | ChildResponse | InfoResponse | Stray | RetransmitDue | RetransmitExhausted | PeerSilent
+            | LifetimeExpired | Close => Ignore,
         },
     }
 }

@@ -63,11 +63,7 @@ pub(super) enum Due {
 impl Window {
     /// The window of a responder that has answered the IKE_SA_INIT request.
     pub fn after_init(response: Vec<u8>) -> Self {
-        Self {
-            expected_id: 1,
-            stored: Some(response),
-            ..Self::default()
-        }
+        Self { expected_id: 1, stored: Some(response), ..Self::default() }
     }
 
     pub fn next_id(&self) -> u32 {
@@ -168,12 +164,7 @@ mod tests {
     /// 165 s (rounded to seconds there).
     #[test]
     fn the_default_series_is_strongswans() {
-        let schedule = Retransmission {
-            first: Duration::from_secs(4),
-            factor: (9, 5),
-            tries: 5,
-            jitter_percent: 0,
-        };
+        let schedule = Retransmission { first: Duration::from_secs(4), factor: (9, 5), tries: 5, jitter_percent: 0 };
         let mut rng = Rng::stream(1, "window", Purpose::Test);
         let mut request = Request::new(
             0,

@@ -43,12 +43,8 @@ fn settle(now: Instant, a: &mut Stack, b: &mut Stack) -> (Vec<StackOutput>, Vec<
         if from_a.is_empty() && from_b.is_empty() {
             return (all_a, all_b);
         }
-        packets(&from_a)
-            .iter()
-            .for_each(|p| b.handle(now, p.bytes()));
-        packets(&from_b)
-            .iter()
-            .for_each(|p| a.handle(now, p.bytes()));
+        packets(&from_a).iter().for_each(|p| b.handle(now, p.bytes()));
+        packets(&from_b).iter().for_each(|p| a.handle(now, p.bytes()));
         all_a.extend(from_a);
         all_b.extend(from_b);
     }
@@ -100,41 +96,21 @@ fn answers(listening: bool) -> Vec<(&'static str, Vec<u8>, Answer)> {
         ("RST", segment(Rst, 100, None, b""), None),
         ("RST,ACK", segment(Rst, 100, Some(7), b""), None),
         ("ACK", segment(Plain, 100, Some(7), b""), reset(7, 0)),
-        (
-            "ACK with data",
-            segment(Plain, 100, Some(7), b"abc"),
-            reset(7, 0),
-        ),
+        ("ACK with data", segment(Plain, 100, Some(7), b"abc"), reset(7, 0)),
         ("FIN,ACK", segment(Fin, 100, Some(7), b""), reset(7, 0)),
         ("SYN,ACK", segment(Syn, 100, Some(7), b""), reset(7, 0)),
-        (
-            "ACK of zero",
-            segment(Plain, 100, Some(0), b""),
-            reset(0, 0),
-        ),
+        ("ACK of zero", segment(Plain, 100, Some(0), b""), reset(0, 0)),
     ];
     let unacknowledged = [
-        (
-            "data without ACK",
-            segment(Plain, 100, None, b"abc"),
-            reset(0, 103),
-        ),
-        (
-            "FIN without ACK",
-            segment(Fin, 100, None, b"abc"),
-            reset(0, 104),
-        ),
+        ("data without ACK", segment(Plain, 100, None, b"abc"), reset(0, 103)),
+        ("FIN without ACK", segment(Fin, 100, None, b"abc"), reset(0, 104)),
     ];
     if listening {
         all.extend(unacknowledged.map(|(name, bytes, _)| (name, bytes, None)));
     } else {
         all.extend(unacknowledged);
         all.push(("SYN", segment(Syn, 100, None, b""), reset(0, 101)));
-        all.push((
-            "SYN at the end",
-            segment(Syn, u32::MAX, None, b"a"),
-            Some(("R.", 0, 1)),
-        ));
+        all.push(("SYN at the end", segment(Syn, u32::MAX, None, b"a"), Some(("R.", 0, 1))));
     }
     all
 }
@@ -150,15 +126,8 @@ fn resets_are_those_of_rfc_9293() {
             s.handle(Instant::START, &bytes);
             let out = drain(&mut s);
             let sent: Vec<_> = packets(&out).iter().map(|p| see(p.bytes())).collect();
-            let expected: Vec<_> = answer
-                .map(|(flags, seq, ack)| Seen {
-                    flags: flags.into(),
-                    seq,
-                    ack,
-                    len: 0,
-                })
-                .into_iter()
-                .collect();
+            let expected: Vec<_> =
+                answer.map(|(flags, seq, ack)| Seen { flags: flags.into(), seq, ack, len: 0 }).into_iter().collect();
             assert_eq!(sent, expected, "{name}, listening: {listening}");
         }
     }
@@ -167,27 +136,15 @@ fn resets_are_those_of_rfc_9293() {
 #[test]
 fn only_the_named_peer_may_connect() {
     let now = Instant::START;
-    for (peer, welcome) in [
-        (Some(*A.ip()), true),
-        (None, true),
-        (Some(Ipv4Addr::new(9, 9, 9, 9)), false),
-    ] {
+    for (peer, welcome) in [(Some(*A.ip()), true), (None, true), (Some(Ipv4Addr::new(9, 9, 9, 9)), false)] {
         let (mut a, mut b) = (stack(A, "a"), stack(B, "b"));
         b.listen(179, peer, TcpConfig::default());
         let id = a.connect(now, TcpConfig::default(), *A.ip(), B);
         let (at_a, at_b) = settle(now, &mut a, &mut b);
-        let expected = if welcome {
-            Event::Connected
-        } else {
-            Event::Reset
-        };
+        let expected = if welcome { Event::Connected } else { Event::Reset };
         assert_eq!(happened(&at_a), [(id, expected)]);
         assert_eq!(matches!(at_b[0], StackOutput::Accepted { .. }), welcome);
-        assert_eq!(
-            a.connection(id).is_some(),
-            welcome,
-            "a refused connection is reaped"
-        );
+        assert_eq!(a.connection(id).is_some(), welcome, "a refused connection is reaped");
     }
 }
 
@@ -198,30 +155,16 @@ fn a_listener_and_a_connector_live_side_by_side() {
     let (mut a, mut b) = (stack(A, "a"), stack(B, "b"));
     a.listen(179, Some(*B.ip()), TcpConfig::default());
     b.listen(179, Some(*A.ip()), TcpConfig::default());
-    let of_a = a.connect(
-        now,
-        TcpConfig::default(),
-        *A.ip(),
-        SocketAddrV4::new(*B.ip(), 179),
-    );
-    let of_b = b.connect(
-        now,
-        TcpConfig::default(),
-        *B.ip(),
-        SocketAddrV4::new(*A.ip(), 179),
-    );
+    let of_a = a.connect(now, TcpConfig::default(), *A.ip(), SocketAddrV4::new(*B.ip(), 179));
+    let of_b = b.connect(now, TcpConfig::default(), *B.ip(), SocketAddrV4::new(*A.ip(), 179));
     let (at_a, at_b) = settle(now, &mut a, &mut b);
     assert_eq!(happened(&at_a).len(), 2);
     assert_eq!(happened(&at_b).len(), 2);
     a.send(now, of_a, b"mine").expect("connected");
     b.send(now, of_b, b"yours").expect("connected");
     let (at_a, at_b) = settle(now, &mut a, &mut b);
-    assert!(
-        matches!(&happened(&at_a)[..], [(id, Event::Received(d))] if *id != of_a && d == b"yours")
-    );
-    assert!(
-        matches!(&happened(&at_b)[..], [(id, Event::Received(d))] if *id != of_b && d == b"mine")
-    );
+    assert!(matches!(&happened(&at_a)[..], [(id, Event::Received(d))] if *id != of_a && d == b"yours"));
+    assert!(matches!(&happened(&at_b)[..], [(id, Event::Received(d))] if *id != of_b && d == b"mine"));
 }
 
 #[test]
@@ -263,28 +206,14 @@ fn damaged_and_foreign_packets_are_ignored_with_a_reason() {
     }
     let mut elsewhere = stack(A, "a");
     elsewhere.handle(Instant::START, &good);
-    assert!(matches!(
-        &drain(&mut elsewhere)[..],
-        [StackOutput::Ignored(DropReason::NotForMe)]
-    ));
+    assert!(matches!(&drain(&mut elsewhere)[..], [StackOutput::Ignored(DropReason::NotForMe)]));
 }
 
 /// RFC 5082 section 3: a packet that has crossed a router is not from the neighbour.
 #[test]
 fn gtsm_ignores_low_ttls() {
     let mut s = stack(B, "b");
-    s.listen(
-        179,
-        None,
-        TcpConfig {
-            ttl: 255,
-            min_ttl: 255,
-            ..TcpConfig::default()
-        },
-    );
+    s.listen(179, None, TcpConfig { ttl: 255, min_ttl: 255, ..TcpConfig::default() });
     s.handle(Instant::START, &segment(TcpControl::Syn, 1, None, b""));
-    assert!(matches!(
-        &drain(&mut s)[..],
-        [StackOutput::Ignored(DropReason::TtlTooLow)]
-    ));
+    assert!(matches!(&drain(&mut s)[..], [StackOutput::Ignored(DropReason::TtlTooLow)]));
 }

@@ -8,10 +8,7 @@ const KEEPALIVE: [u8; 19] = [b'K'; 19];
 const NOTIFICATION: [u8; 21] = [b'N'; 21];
 
 fn rfc() -> TcpConfig {
-    TcpConfig {
-        profile: Profile::Rfc,
-        ..TcpConfig::default()
-    }
+    TcpConfig { profile: Profile::Rfc, ..TcpConfig::default() }
 }
 
 fn millis(sent: &[(Instant, Seen)]) -> Vec<u64> {
@@ -24,8 +21,7 @@ fn three_segments_open_and_four_close() {
     let mut a = Connection::connect(TcpConfig::default(), A, B, &mut rng("a"), now);
     let (syn, events) = drain(&mut a);
     assert_eq!((see(syn[0].bytes()).flags.as_str(), events), ("S", vec![]));
-    let mut b = Connection::accept(TcpConfig::default(), syn[0].bytes(), &mut rng("b"), now)
-        .expect("a SYN");
+    let mut b = Connection::accept(TcpConfig::default(), syn[0].bytes(), &mut rng("b"), now).expect("a SYN");
     let (syn_ack, events) = drain(&mut b);
     assert_eq!(see(syn_ack[0].bytes()).flags, "S.");
     assert_eq!(events, []);
@@ -50,10 +46,7 @@ fn three_segments_open_and_four_close() {
     assert_eq!(events, [Event::PeerClosed, Event::Closed]);
     b.handle(now, ack[0].bytes());
     assert_eq!(drain(&mut b).1, [Event::Closed]);
-    assert!(
-        b.is_closed() && !a.is_closed(),
-        "the first to close waits in TIME-WAIT"
-    );
+    assert!(b.is_closed() && !a.is_closed(), "the first to close waits in TIME-WAIT");
     let end = a.wake().expect("TIME-WAIT ends");
     assert_eq!(end, Instant::from_secs(10));
     a.handle_timeout(end);
@@ -68,10 +61,7 @@ fn a_half_closed_connection_still_carries_the_other_half() {
     p.a.close(p.now);
     assert_eq!(p.a.send(p.now, b"x"), Err(SendRefused::Closed));
     p.settle();
-    assert_eq!(
-        p.events_b,
-        [Event::Received(b"last words".to_vec()), Event::PeerClosed]
-    );
+    assert_eq!(p.events_b, [Event::Received(b"last words".to_vec()), Event::PeerClosed]);
     p.b.send(p.now, b"answer").expect("this half is open");
     p.settle();
     assert_eq!(received(&p.events_a), b"answer");
@@ -107,15 +97,9 @@ fn both_ends_may_open_at_once() {
         from_a.iter().for_each(|p| b.handle(now, p.bytes()));
         from_b.iter().for_each(|p| a.handle(now, p.bytes()));
     }
-    assert_eq!(
-        (events_a, events_b),
-        (vec![Event::Connected], vec![Event::Connected])
-    );
+    assert_eq!((events_a, events_b), (vec![Event::Connected], vec![Event::Connected]));
     a.send(now, b"hello").expect("open");
-    drain(&mut a)
-        .0
-        .iter()
-        .for_each(|p| b.handle(now, p.bytes()));
+    drain(&mut a).0.iter().for_each(|p| b.handle(now, p.bytes()));
     assert_eq!(received(&drain(&mut b).1), b"hello");
 }
 
@@ -133,31 +117,16 @@ fn linux_keeps_a_notification_behind_a_lost_ack() {
     p.run_until(at_ms(6_300));
     assert_eq!(millis(&p.from_a), [0, 200, 400, 800, 1_600, 3_200]);
     let first = p.from_a[0].1.clone();
-    assert!(
-        p.from_a
-            .iter()
-            .all(|(_, s)| *s == first && s.len == KEEPALIVE.len())
-    );
-    assert_eq!(
-        p.received_by_b(),
-        KEEPALIVE,
-        "delivered once, and nothing behind it"
-    );
+    assert!(p.from_a.iter().all(|(_, s)| *s == first && s.len == KEEPALIVE.len()));
+    assert_eq!(p.received_by_b(), KEEPALIVE, "delivered once, and nothing behind it");
 
     p.cut_ba = false;
     p.clear();
     p.run_until(at_ms(6_500));
     assert_eq!(millis(&p.from_a), [6_400, 6_400]);
-    let lens: Vec<_> = p
-        .from_a
-        .iter()
-        .map(|(_, s)| (s.flags.as_str(), s.len))
-        .collect();
+    let lens: Vec<_> = p.from_a.iter().map(|(_, s)| (s.flags.as_str(), s.len)).collect();
     assert_eq!(lens, [("P.", KEEPALIVE.len()), ("F.", NOTIFICATION.len())]);
-    assert_eq!(
-        p.events_b,
-        [Event::Received(NOTIFICATION.to_vec()), Event::PeerClosed]
-    );
+    assert_eq!(p.events_b, [Event::Received(NOTIFICATION.to_vec()), Event::PeerClosed]);
 }
 
 #[test]
@@ -170,10 +139,7 @@ fn the_rfc_profile_sends_the_notification() {
     p.run_until(at_ms(2_000));
     // RFC 6298 section 2.4: the first RTO is a second.
     assert_eq!(millis(&p.from_a), [0, 1_000, 1_500]);
-    assert_eq!(
-        p.received_by_b(),
-        [&KEEPALIVE[..], &NOTIFICATION[..]].concat()
-    );
+    assert_eq!(p.received_by_b(), [&KEEPALIVE[..], &NOTIFICATION[..]].concat());
 }
 
 /// Measured on Linux 6.18: two short segments in flight are repeated as one (79 octets for 19 and 60), and what is written after
@@ -218,10 +184,7 @@ fn an_unanswered_syn_is_given_up_after_127_seconds() {
 
 #[test]
 fn the_user_timeout_ends_a_silent_connection_without_a_reset() {
-    let mut p = Pair::established(TcpConfig {
-        user_timeout: Duration::from_secs(20),
-        ..TcpConfig::default()
-    });
+    let mut p = Pair::established(TcpConfig { user_timeout: Duration::from_secs(20), ..TcpConfig::default() });
     p.cut_ba = true;
     p.a.send(p.now, &KEEPALIVE).expect("open");
     p.run_until(at_ms(25_599));
@@ -269,10 +232,7 @@ fn data_from_the_peer_is_acknowledged_during_recovery() {
 fn duplicate_acks_do_not_lose_a_fin() {
     let mut p = Pair::established(TcpConfig::default());
     p.a.send(p.now, &KEEPALIVE).expect("open");
-    drain(&mut p.a)
-        .0
-        .iter()
-        .for_each(|data| p.b.handle(p.now, data.bytes()));
+    drain(&mut p.a).0.iter().for_each(|data| p.b.handle(p.now, data.bytes()));
     let (ack, _) = drain(&mut p.b);
     p.a.handle(p.now, ack[0].bytes());
     p.cut_ab = true;
@@ -288,10 +248,7 @@ fn duplicate_acks_do_not_lose_a_fin() {
 
 #[test]
 fn segments_respect_the_smaller_mss_and_a_lowered_mtu() {
-    let mut p = Pair::established(TcpConfig {
-        mtu: 1_400,
-        ..TcpConfig::default()
-    });
+    let mut p = Pair::established(TcpConfig { mtu: 1_400, ..TcpConfig::default() });
     p.a.send(p.now, &[1; 20_000]).expect("open");
     p.run_until(at_ms(100));
     // RFC 9293 section 3.7.1: MTU less 40 octets.
@@ -307,14 +264,10 @@ fn segments_respect_the_smaller_mss_and_a_lowered_mtu() {
 #[test]
 fn after_an_rto_one_segment_goes_out_even_if_the_peer_would_take_longer_ones() {
     let now = Instant::START;
-    let short = TcpConfig {
-        mtu: 600,
-        ..TcpConfig::default()
-    };
+    let short = TcpConfig { mtu: 600, ..TcpConfig::default() };
     let mut a = Connection::connect(short, A, B, &mut rng("a"), now);
     let (syn, _) = drain(&mut a);
-    let mut b = Connection::accept(TcpConfig::default(), syn[0].bytes(), &mut rng("b"), now)
-        .expect("a SYN");
+    let mut b = Connection::accept(TcpConfig::default(), syn[0].bytes(), &mut rng("b"), now).expect("a SYN");
     a.handle(now, drain(&mut b).0[0].bytes());
     drain(&mut a);
     a.send(now, &[1; 3_000]).expect("open");
@@ -332,10 +285,7 @@ fn the_ip_header_is_what_the_configuration_says() {
     let (syn, _) = drain(&mut a);
     let bytes = syn[0].bytes();
     let ip = Ipv4Packet::new_checked(bytes).expect("IPv4");
-    assert_eq!(
-        (ip.dscp(), ip.ecn(), ip.hop_limit(), ip.dont_frag()),
-        (48, 0, 1, true)
-    );
+    assert_eq!((ip.dscp(), ip.ecn(), ip.hop_limit(), ip.dont_frag()), (48, 0, 1, true));
     assert_eq!((ip.src_addr(), ip.dst_addr()), (*A.ip(), *B.ip()));
     // MSS 1460 (kind 2, length 4), window scale 0 (3, 3), SACK permitted (4, 2): RFC 9293 section 3.2, RFC 7323, RFC 2018.
     assert_eq!(bytes[40..49], [2, 4, 0x05, 0xb4, 3, 3, 0, 4, 2]);

@@ -27,10 +27,7 @@ impl Wire {
         for _ in 0..=u8::from(self.rng.chance(self.duplicate)) {
             let late = if self.rng.chance(self.reorder) { 10 } else { 0 };
             self.serial += 1;
-            self.flying.insert(
-                (now + Duration::from_millis(15 + late), self.serial),
-                (to_b, packet.clone()),
-            );
+            self.flying.insert((now + Duration::from_millis(15 + late), self.serial), (to_b, packet.clone()));
         }
     }
 }
@@ -43,10 +40,7 @@ struct Run {
 
 /// A sends `writes` over a bad wire and closes; B answers the FIN by closing.
 fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Run {
-    let config = TcpConfig {
-        profile,
-        ..TcpConfig::default()
-    };
+    let config = TcpConfig { profile, ..TcpConfig::default() };
     let dice = |owner| Rng::stream(seed, owner, Purpose::Test);
     let mut wire = Wire {
         rng: dice("wire"),
@@ -83,9 +77,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
                         end.close(now);
                     }
                     // The ACK of B's FIN may be lost, and A's TIME-WAIT over before B repeats it.
-                    Output::Event(
-                        Event::Closed | Event::TimedOut | Event::Reset | Event::Connected,
-                    ) => {}
+                    Output::Event(Event::Closed | Event::TimedOut | Event::Reset | Event::Connected) => {}
                     Output::Event(Event::Ignored(reason)) => panic!("ignored: {reason}"),
                 }
             }
@@ -96,10 +88,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
             break;
         };
         assert!(next >= now);
-        assert!(
-            next < Instant::from_secs(3_600),
-            "neither done nor given up: {a:?} {b:?}"
-        );
+        assert!(next < Instant::from_secs(3_600), "neither done nor given up: {a:?} {b:?}");
         now = next;
         if wake_a == Some(now) {
             a.handle_timeout(now);
@@ -114,18 +103,13 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
             match &mut b {
                 Some(b) if to_b => b.handle(now, packet.bytes()),
                 None if to_b => {
-                    b = Connection::accept(config.clone(), packet.bytes(), &mut dice("b"), now)
-                        .ok();
+                    b = Connection::accept(config.clone(), packet.bytes(), &mut dice("b"), now).ok();
                 }
                 Some(_) | None => a.handle(now, packet.bytes()),
             }
         }
     }
-    Run {
-        received,
-        digest: hash.digest128(),
-        ended,
-    }
+    Run { received, digest: hash.digest128(), ended }
 }
 
 fn stream(len: usize) -> Vec<u8> {
@@ -218,26 +202,16 @@ fn equal_seeds_send_equal_octets() {
 fn wakes_are_whole_microseconds_and_never_now() {
     let start = Instant::from_nanos(1_234_567_891);
     for ack_delay in [None, Some(Duration::from_millis(40))] {
-        let config = TcpConfig {
-            ack_delay,
-            ..TcpConfig::default()
-        };
+        let config = TcpConfig { ack_delay, ..TcpConfig::default() };
         let mut a = Connection::connect(config.clone(), A, B, &mut rng("a"), start);
         let (syn, _) = drain(&mut a);
-        let mut b =
-            Connection::accept(config, syn[0].bytes(), &mut rng("b"), start).expect("a SYN");
+        let mut b = Connection::accept(config, syn[0].bytes(), &mut rng("b"), start).expect("a SYN");
         let (syn_ack, _) = drain(&mut b);
         let later = start + Duration::from_nanos(999);
         a.handle(later, syn_ack[0].bytes());
-        drain(&mut a)
-            .0
-            .iter()
-            .for_each(|p| b.handle(later, p.bytes()));
+        drain(&mut a).0.iter().for_each(|p| b.handle(later, p.bytes()));
         a.send(later, b"x").expect("open");
-        drain(&mut a)
-            .0
-            .iter()
-            .for_each(|p| b.handle(later, p.bytes()));
+        drain(&mut a).0.iter().for_each(|p| b.handle(later, p.bytes()));
         for end in [&mut a, &mut b] {
             let mut now = later;
             for _ in 0..30 {

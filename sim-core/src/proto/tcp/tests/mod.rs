@@ -50,13 +50,7 @@ pub(super) fn see(packet: &[u8]) -> Seen {
     assert!(ip.verify_checksum());
     let tcp = TcpPacket::new_checked(ip.payload()).expect("a well-formed segment");
     assert!(tcp.verify_checksum(&ip.src_addr().into(), &ip.dst_addr().into()));
-    let flags = [
-        (tcp.syn(), 'S'),
-        (tcp.fin(), 'F'),
-        (tcp.rst(), 'R'),
-        (tcp.psh(), 'P'),
-        (tcp.ack(), '.'),
-    ];
+    let flags = [(tcp.syn(), 'S'), (tcp.fin(), 'F'), (tcp.rst(), 'R'), (tcp.psh(), 'P'), (tcp.ack(), '.')];
     Seen {
         flags: flags.iter().filter(|f| f.0).map(|f| f.1).collect(),
         seq: tcp.seq_number().0 as u32,
@@ -140,12 +134,7 @@ impl Pair {
     /// Lets time pass until `end`, serving every wake at its instant.
     pub(super) fn run_until(&mut self, end: Instant) {
         self.settle();
-        while let Some(t) = [self.a.wake(), self.b.wake()]
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|&t| t <= end)
-        {
+        while let Some(t) = [self.a.wake(), self.b.wake()].into_iter().flatten().min().filter(|&t| t <= end) {
             assert!(t > self.now, "a wake must be later than the present");
             self.now = t;
             if self.a.wake() == Some(t) {

@@ -23,15 +23,8 @@ fn a_silent_peer_is_dead_forty_seconds_after_its_last_packet() {
     assert_eq!(pair.ends[B].peer.state(SaKind::Ike), State::Up);
     pair.run_until(Instant::from_secs(60));
     let at = |s| Instant::from_secs(s);
-    assert_eq!(
-        pair.entered(B, SaKind::Ike, State::Down),
-        Some((at(45), Reason::PeerDead))
-    );
-    let expired: Vec<_> = pair.ends[B]
-        .expired
-        .iter()
-        .map(|(now, timer, armed_at)| (*now, *timer, *armed_at))
-        .collect();
+    assert_eq!(pair.entered(B, SaKind::Ike, State::Down), Some((at(45), Reason::PeerDead)));
+    let expired: Vec<_> = pair.ends[B].expired.iter().map(|(now, timer, armed_at)| (*now, *timer, *armed_at)).collect();
     assert_eq!(
         expired,
         [
@@ -49,11 +42,7 @@ fn a_silent_peer_is_dead_forty_seconds_after_its_last_packet() {
 #[test]
 fn the_dpd_timeout_may_count_from_the_first_probe() {
     let mut configs = configs();
-    configs[B].dpd.model = DpdModel::Timeout {
-        interval: secs(10),
-        timeout: secs(30),
-        base: DpdBase::FirstFailedProbe,
-    };
+    configs[B].dpd.model = DpdModel::Timeout { interval: secs(10), timeout: secs(30), base: DpdBase::FirstFailedProbe };
     let mut pair = Pair::up(configs);
     pair.dark = [true, true];
     let last = pair.ends[B].states.last().unwrap().0;
@@ -72,14 +61,9 @@ fn a_retransmission_series_may_decide() {
     let last = pair.ends[B].states.last().unwrap().0;
     pair.run_for(secs(200));
     let (dead, reason) = pair.entered(B, SaKind::Ike, State::Down).unwrap();
-    let series: u64 = (0..6)
-        .map(|n| 4_000_000_000 * 9u64.pow(n) / 5u64.pow(n))
-        .sum();
+    let series: u64 = (0..6).map(|n| 4_000_000_000 * 9u64.pow(n) / 5u64.pow(n)).sum();
     let exact = last + secs(10) + Duration::from_nanos(series);
-    assert!(
-        exact.since(dead) < Duration::from_nanos(100),
-        "rounded down each time"
-    );
+    assert!(exact.since(dead) < Duration::from_nanos(100), "rounded down each time");
     assert_eq!(reason, Reason::PeerDead);
 }
 
@@ -184,10 +168,7 @@ fn a_lost_response_to_delete_is_repeated() {
     pair.input(A, Input::Close);
     pair.run_for(secs(10));
     insta::assert_snapshot!(pair.ladder);
-    assert_eq!(
-        pair.entered(A, SaKind::Ike, State::Down).unwrap().1,
-        Reason::AdminDown
-    );
+    assert_eq!(pair.entered(A, SaKind::Ike, State::Down).unwrap().1, Reason::AdminDown);
 }
 
 /// Without IKE rekeying the IKE_SA ends with its lifetime, and the end that is to keep the tunnel up makes a new one.
@@ -199,9 +180,7 @@ fn an_ike_sa_at_the_end_of_its_life_is_made_anew() {
     pair.traffic(secs(1), Instant::from_secs(902));
     assert!(pair.is_up(), "{}", pair.ladder);
     let downs = pair.ends[B].states.iter();
-    let down: Vec<_> = downs
-        .filter(|(_, sa, to, _)| (*sa, *to) == (SaKind::Ike, State::Down))
-        .collect();
+    let down: Vec<_> = downs.filter(|(_, sa, to, _)| (*sa, *to) == (SaKind::Ike, State::Down)).collect();
     assert_eq!(down.len(), 1, "{}", pair.ladder);
     assert_eq!(down[0].3, Reason::LifetimeExpired);
 }

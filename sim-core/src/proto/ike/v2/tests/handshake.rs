@@ -47,10 +47,7 @@ fn every_suite_comes_up() {
 fn invalid_ke_is_answered_with_the_right_group_and_the_full_list() {
     let mut configs = configs();
     let (ike, esp) = suite_aes256gcm_group20();
-    configs[A].ike_offers[0].groups = vec![
-        crate::crypto::dh::DhGroup::Ecp256,
-        crate::crypto::dh::DhGroup::Ecp384,
-    ];
+    configs[A].ike_offers[0].groups = vec![crate::crypto::dh::DhGroup::Ecp256, crate::crypto::dh::DhGroup::Ecp384];
     configs[A].ike_offers[0].encryption.extend(&ike.encryption);
     configs[A].ike_offers[0].prf.extend(&ike.prf);
     configs[A].esp_offers.push(esp.clone());
@@ -119,10 +116,7 @@ fn a_wrong_pre_shared_key_is_refused() {
     let mut pair = start(configs);
     pair.run_for(Duration::from_millis(900));
     insta::assert_snapshot!(pair.ladder);
-    assert_eq!(
-        pair.entered(A, SaKind::Ike, State::Down).unwrap().1,
-        Reason::AuthenticationFailed
-    );
+    assert_eq!(pair.entered(A, SaKind::Ike, State::Down).unwrap().1, Reason::AuthenticationFailed);
 }
 
 #[test]
@@ -136,11 +130,7 @@ fn a_responder_with_another_identity_is_refused() {
 
 #[test]
 fn identities_of_every_type_are_compared_whole() {
-    for id in [
-        Identity::Ipv4(address(B)),
-        Identity::Fqdn("vpn.example".into()),
-        Identity::KeyId(vec![0, 1, 2]),
-    ] {
+    for id in [Identity::Ipv4(address(B)), Identity::Fqdn("vpn.example".into()), Identity::KeyId(vec![0, 1, 2])] {
         let mut configs = configs();
         configs[B].local_id = id.clone();
         configs[A].remote_id = id;
@@ -220,10 +210,7 @@ fn traffic_initiates_only_where_it_may_and_only_one_attempt() {
     let traffic = || Input::Initiate(Reason::TrafficNeedsSa);
     let mut pair = Pair::new(configs());
     pair.input(B, traffic());
-    assert_eq!(
-        pair.datagrams, 0,
-        "an AWS endpoint does not initiate on traffic"
-    );
+    assert_eq!(pair.datagrams, 0, "an AWS endpoint does not initiate on traffic");
     pair.input(A, traffic());
     pair.input(A, traffic());
     assert_eq!(pair.datagrams, 1);
@@ -236,10 +223,7 @@ fn traffic_initiates_only_where_it_may_and_only_one_attempt() {
     pair.run_for(Duration::from_secs(1_000));
     assert_eq!(pair.ends[A].sent.len(), 6);
     assert_eq!(pair.ends[A].peer.wake(), None);
-    assert_eq!(
-        pair.entered(A, SaKind::Ike, State::Down).unwrap().1,
-        Reason::RetransmitExhausted
-    );
+    assert_eq!(pair.entered(A, SaKind::Ike, State::Down).unwrap().1, Reason::RetransmitExhausted);
 }
 
 #[test]
@@ -266,25 +250,14 @@ fn behind_a_nat_both_float_to_port_4500() {
     pair.run_for(Duration::from_secs(1));
     insta::assert_snapshot!(pair.ladder);
     assert!(pair.is_up());
-    let there = |end: usize| {
-        pair.ends[end]
-            .installed
-            .values()
-            .next()
-            .unwrap()
-            .encapsulation
-    };
+    let there = |end: usize| pair.ends[end].installed.values().next().unwrap().encapsulation;
     let (a, b) = (there(A).unwrap(), there(B).unwrap());
     assert_eq!((a.local_port, a.remote.1), (4500, 4500));
     assert_eq!((b.local_port, b.remote), (4500, (outside, 40_000)));
     // RFC 7296 section 2.23: the mapping moves, and the responder follows the next authentic message.
     pair.nat = Some((outside, 50_000));
     pair.run_for(Duration::from_secs(12));
-    assert!(
-        pair.ladder.contains("peer moved to 192.0.2.77:50000"),
-        "{}",
-        pair.ladder
-    );
+    assert!(pair.ladder.contains("peer moved to 192.0.2.77:50000"), "{}", pair.ladder);
     assert!(pair.is_up());
 }
 
@@ -321,14 +294,8 @@ fn strangers_are_told_and_not_believed() {
     bytes[17] = 0x30;
     let remote = (pair.ends[A].address, 500);
     let local = (pair.ends[B].address, 500);
-    let datagram = crate::proto::ike::Datagram {
-        local,
-        remote,
-        bytes,
-    };
-    pair.ends[B]
-        .peer
-        .handle(pair.now, Input::Datagram(datagram));
+    let datagram = crate::proto::ike::Datagram { local, remote, bytes };
+    pair.ends[B].peer.handle(pair.now, Input::Datagram(datagram));
     let answer = core::iter::from_fn(|| pair.ends[B].peer.poll()).find_map(|output| match output {
         crate::proto::ike::Output::Transmit { bytes, .. } => Some(bytes),
         _ => None,

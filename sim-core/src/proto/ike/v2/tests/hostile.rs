@@ -3,19 +3,13 @@
 use super::pair::{A, B, Pair, configs};
 use crate::proto::ike::{Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
-use crate::wire::ike::{
-    ExchangeType, Notify, NotifyType, Payload, PayloadType, Proposal, Protocol, Spi,
-};
+use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, PayloadType, Proposal, Protocol, Spi};
 
 const INFO: ExchangeType = ExchangeType::Informational;
 const CHILD: ExchangeType = ExchangeType::CreateChildSa;
 
 fn unknown(critical: bool) -> Payload<'static> {
-    Payload::Opaque {
-        kind: PayloadType::Other(200),
-        critical,
-        body: b"?",
-    }
+    Payload::Opaque { kind: PayloadType::Other(200), critical, body: b"?" }
 }
 
 /// RFC 7296 section 2.5: refused if critical, skipped if not.
@@ -25,10 +19,7 @@ fn an_unknown_payload_is_refused_only_if_it_is_critical() {
     let (_, answer) = pair.forge(B, INFO, 2, &[unknown(false)]);
     assert_eq!(answer, "Informational response 2 SK {}");
     let (_, answer) = pair.forge(B, INFO, 3, &[unknown(true)]);
-    assert_eq!(
-        answer,
-        "Informational response 3 SK {N(UnsupportedCriticalPayload)}"
-    );
+    assert_eq!(answer, "Informational response 3 SK {N(UnsupportedCriticalPayload)}");
     assert!(pair.is_up());
 }
 
@@ -36,21 +27,12 @@ fn an_unknown_payload_is_refused_only_if_it_is_critical() {
 #[test]
 fn an_authentic_message_without_sense_ends_the_ike_sa() {
     let mut pair = Pair::up(configs());
-    let nonsense = Payload::Opaque {
-        kind: PayloadType::Nonce,
-        critical: false,
-        body: b"short",
-    };
+    let nonsense = Payload::Opaque { kind: PayloadType::Nonce, critical: false, body: b"short" };
     let (outputs, answer) = pair.forge(B, INFO, 2, &[nonsense]);
     assert_eq!(answer, "Informational response 2 SK {N(InvalidSyntax)}");
     assert!(outputs.iter().any(|output| matches!(
         output,
-        Output::State {
-            sa: SaKind::Ike,
-            to: State::Down,
-            reason: Reason::InvalidSyntax,
-            ..
-        }
+        Output::State { sa: SaKind::Ike, to: State::Down, reason: Reason::InvalidSyntax, .. }
     )));
 }
 
@@ -125,11 +107,8 @@ fn a_repeated_request_gets_the_stored_response() {
 fn a_reflected_message_is_ignored() {
     let mut pair = Pair::up(configs());
     let bytes = pair.ends[B].sent.last().unwrap().clone();
-    let datagram = crate::proto::ike::Datagram {
-        local: (pair.ends[B].address, 500),
-        remote: (pair.ends[A].address, 500),
-        bytes,
-    };
+    let datagram =
+        crate::proto::ike::Datagram { local: (pair.ends[B].address, 500), remote: (pair.ends[A].address, 500), bytes };
     let input = crate::proto::ike::Input::Datagram(datagram);
     pair.ends[B].peer.handle(pair.now, input);
     let output = pair.ends[B].peer.poll();

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
-use crate::proto::ike::config::{
-    Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19,
-};
+use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
 use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Output, Peer, SaKind};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
@@ -70,10 +68,7 @@ pub struct Pair {
 pub const PSK: &[u8] = b"an.example_key";
 
 pub fn address(end: usize) -> Ipv4Addr {
-    [
-        Ipv4Addr::new(198, 51, 100, 1),
-        Ipv4Addr::new(203, 0, 113, 1),
-    ][end]
+    [Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(203, 0, 113, 1)][end]
 }
 
 /// A customer gateway (A) and an AWS endpoint (B) with the fast suite.
@@ -251,22 +246,14 @@ impl Pair {
         let now = self.now;
         let this = &mut self.ends[end];
         match output {
-            Output::Transmit {
-                local_port,
-                remote_port,
-                remote,
-                bytes,
-            } => self.transmit(end, (local_port, remote_port, remote), bytes),
+            Output::Transmit { local_port, remote_port, remote, bytes } => {
+                self.transmit(end, (local_port, remote_port, remote), bytes)
+            }
             Output::Expired { timer, armed_at } => {
                 this.expired.push((now, timer, armed_at));
                 self.line(end, &format!("{timer} expired, armed at {armed_at}"));
             }
-            Output::State {
-                sa,
-                from,
-                to,
-                reason,
-            } => {
+            Output::State { sa, from, to, reason } => {
                 this.states.push((now, sa, to, reason));
                 self.line(end, &format!("{sa:?} {from} -> {to} ({reason})"));
             }
@@ -334,11 +321,7 @@ impl Pair {
             _ => (remote, to),
         };
         assert_eq!(expected.0, self.ends[1 - end].address);
-        let datagram = Datagram {
-            local: expected,
-            remote: source,
-            bytes,
-        };
+        let datagram = Datagram { local: expected, remote: source, bytes };
         let copies = match fate {
             Fate::Drop => [None, None],
             Fate::Deliver => [Some(self.delay), None],
@@ -354,11 +337,7 @@ impl Pair {
     fn describe(&self, bytes: &[u8]) -> String {
         let message = Message::parse(bytes).expect("a peer sends well-formed messages");
         let header = message.header;
-        let kind = if header.flags.response {
-            "response"
-        } else {
-            "request"
-        };
+        let kind = if header.flags.response { "response" } else { "request" };
         let mut text = format!("{:?} {kind} {}", header.exchange, header.message_id);
         let Some((header_len, first)) = sk::header_len(bytes.len(), &message.payloads) else {
             let _ = write!(text, " {}", names(&message.payloads));
@@ -369,16 +348,10 @@ impl Pair {
             .iter()
             .find(|k| (k.spi_i, k.spi_r) == (header.spi_i, header.spi_r))
             .expect("the keys of every protected message are logged");
-        let (e, a) = if header.flags.initiator {
-            (&keys.sk_ei, &keys.sk_ai)
-        } else {
-            (&keys.sk_er, &keys.sk_ar)
-        };
+        let (e, a) = if header.flags.initiator { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
         let keys = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
         let mut bytes = bytes.to_vec();
-        let inner = keys
-            .open(&mut bytes, header_len)
-            .expect("logged keys open it");
+        let inner = keys.open(&mut bytes, header_len).expect("logged keys open it");
         let inner = parse_chain(first, &bytes[inner]).expect("a peer sends well-formed payloads");
         let _ = write!(text, " SK {}", names(&inner));
         text
@@ -392,9 +365,7 @@ impl Pair {
 
     /// Both ends have an IKE_SA and each sends on an SA that the other has, with the same keys.
     pub fn is_up(&self) -> bool {
-        let up = |end: &End| {
-            end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up
-        };
+        let up = |end: &End| end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up;
         self.ends.iter().all(up) && self.heard(A) && self.heard(B)
     }
 
@@ -411,10 +382,7 @@ impl Pair {
     /// When and why an end entered a state for the last time.
     pub fn entered(&self, end: usize, sa: SaKind, state: State) -> Option<(Instant, Reason)> {
         let states = self.ends[end].states.iter();
-        states
-            .filter(|(_, s, to, _)| (*s, *to) == (sa, state))
-            .map(|(at, _, _, reason)| (*at, *reason))
-            .next_back()
+        states.filter(|(_, s, to, _)| (*s, *to) == (sa, state)).map(|(at, _, _, reason)| (*at, *reason)).next_back()
     }
 }
 
@@ -455,31 +423,21 @@ impl Pair {
     ) -> (Vec<Output>, String) {
         let keys = self.keys.last().expect("an IKE_SA").clone();
         let initiator = to == B;
-        let flags = Flags {
-            initiator,
-            ..Flags::default()
-        };
+        let flags = Flags { initiator, ..Flags::default() };
         let header = Header::v2(keys.spi_i, keys.spi_r, exchange, flags, message_id);
         let mut builder = Builder::new(&header);
         builder.begin_sk();
         for payload in payloads {
             builder.push(payload);
         }
-        let (e, a) = if initiator {
-            (&keys.sk_ei, &keys.sk_ai)
-        } else {
-            (&keys.sk_er, &keys.sk_ar)
-        };
+        let (e, a) = if initiator { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
         let mut sk = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
         let unsealed = builder.finish_sk(|inner| sk.sealed_len(inner));
         let mut bytes = unsealed.message;
         let mut rng = Rng::stream(1, "forger", Purpose::Test);
         sk.seal(&mut bytes, &unsealed.inner, &mut rng);
-        let datagram = Datagram {
-            local: (self.ends[to].address, 500),
-            remote: (self.ends[1 - to].address, 500),
-            bytes,
-        };
+        let datagram =
+            Datagram { local: (self.ends[to].address, 500), remote: (self.ends[1 - to].address, 500), bytes };
         let peer = &mut self.ends[to].peer;
         peer.handle(self.now, Input::Datagram(datagram));
         let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();

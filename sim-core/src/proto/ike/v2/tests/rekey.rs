@@ -81,11 +81,7 @@ fn both_ends_at_once_end_with_one_sa() {
         over_rekey(&mut pair);
         assert!(pair.is_up(), "{}", pair.ladder);
         assert_eq!(pair.esp_lost, 0, "{}", pair.ladder);
-        assert!(
-            pair.ends.iter().all(|end| end.installed.len() == 1),
-            "{}",
-            pair.ladder
-        );
+        assert!(pair.ends.iter().all(|end| end.installed.len() == 1), "{}", pair.ladder);
         if seed == 1 {
             ladder = pair.ladder;
         }
@@ -110,11 +106,7 @@ fn both_ends_at_once_on_a_bad_path() {
             pair.traffic(Duration::from_millis(10), Instant::from_secs(3_400));
             assert!(pair.is_up(), "{fate:?} {hit}\n{}", pair.ladder);
             assert_eq!(pair.esp_lost, 0, "{fate:?} {hit}\n{}", pair.ladder);
-            assert!(
-                pair.ends.iter().all(|end| end.installed.len() == 1),
-                "{fate:?} {hit}\n{}",
-                pair.ladder
-            );
+            assert!(pair.ends.iter().all(|end| end.installed.len() == 1), "{fate:?} {hit}\n{}", pair.ladder);
         }
     }
 }
@@ -159,9 +151,7 @@ fn rekey_times_follow_margin_and_fuzz() {
     let mut rekey = super::pair::configs()[B].rekey;
     let mut rng = Rng::stream(1, "rekey", Purpose::Test);
     let mut range = |rekey: crate::proto::ike::config::Rekey| {
-        let draws: Vec<_> = (0..2_000)
-            .map(|_| rekey.after(AWS_CHILD_LIFETIME, &mut rng))
-            .collect();
+        let draws: Vec<_> = (0..2_000).map(|_| rekey.after(AWS_CHILD_LIFETIME, &mut rng)).collect();
         (*draws.iter().min().unwrap(), *draws.iter().max().unwrap())
     };
     let (low, high) = range(rekey);

@@ -2,15 +2,16 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
+mod faults;
+pub(crate) mod ike;
+
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
-use sim_core::crypto::dh::DhGroup;
-use sim_core::crypto::prf::Prf;
-use sim_core::crypto::suite;
-use sim_core::id::{LinkId, NodeId, Port, SessionId, StreamId};
+use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
+use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
@@ -21,21 +22,17 @@ use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vgw::{self, Vgw, VgwConfig};
 use sim_core::node::vpc::{self, Vpc};
-use sim_core::node::{Command, Node};
 use sim_core::proto::bgp::policy::{Change, Policy};
 use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
-use sim_core::proto::ike;
-use sim_core::proto::ike::config as ike_config;
 use sim_core::proto::tcp::{Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
-use sim_core::world::{Action, Fault, Impairment, Occasion, World};
+use sim_core::world::World;
 
-use crate::leaf;
 use crate::plan::{
-    Conditions, Connection, CustomerGateway, Directions, FaultKind, IkeEnd, NodeKind, Plan, ProbeKind, Routing as How,
-    Side, StartupAction, TcpProfile, Tunnel as PlannedTunnel, TunnelId, Via,
+    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
+    Tunnel as PlannedTunnel, TunnelId, Via,
 };
 use crate::underlay;
 
@@ -236,6 +233,7 @@ impl Builder<'_> {
         let tunnel = self.plan.tunnel(id);
         let connection = &self.plan.connections[id.connection];
         let mut ip = Ip::new(vec![tunnel.aws_outside, tunnel.aws_inside]);
+        ip.mute();
         let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         ip.add_port(endpoint::OUTSIDE_PORT, outer_mtu);
         ip.add_port(endpoint::INSIDE_PORT, AWS_MTU);
@@ -276,7 +274,7 @@ impl Builder<'_> {
             local,
             remote,
             outer_mtu: outer_mtu as u16,
-            ike: Arc::new(ike_end(end, local, remote, side)),
+            ike: Arc::new(ike::ike_end(end, local, remote, side)),
             replay_window: end.replay_window as u16,
             ike_session: sessions.ike[index],
             child_session: sessions.child[index],
@@ -451,85 +449,6 @@ impl Builder<'_> {
             }
         }
     }
-
-    fn add_faults(&mut self) {
-        for fault in &self.plan.faults {
-            let (what, target, actions) = self.actions(&fault.what);
-            let mut occasions = vec![Occasion { strike: fault.at, heal: fault.heal }];
-            if let FaultKind::Flap { down, up, times, .. } = fault.what {
-                let start = |n: u32| fault.at + (down + up) * u64::from(n);
-                occasions = (0..times).map(|n| Occasion { strike: start(n), heal: Some(start(n) + down) }).collect();
-            }
-            if !fault.enabled {
-                occasions.clear();
-            }
-            let (name, what) = (fault.name.clone(), what.to_owned());
-            self.world.add_fault(Fault { name, what, target, actions, occasions });
-        }
-    }
-
-    fn actions(&self, what: &FaultKind) -> (&'static str, String, Vec<Action>) {
-        let link_name = |link: LinkId| self.plan.links[link.index()].name.clone();
-        let tunnel_name = |id: TunnelId| self.plan.tunnel(id).name.clone();
-        match what {
-            FaultKind::Blackhole { link, direction } => {
-                let (ways, suffix) = match direction {
-                    Directions::Forward => ([true, false], " forward"),
-                    Directions::Reverse => ([false, true], " reverse"),
-                    Directions::Both => ([true; 2], ""),
-                };
-                let target = format!("{}{suffix}", link_name(*link));
-                ("blackhole", target, vec![Action::Blackhole { link: *link, ways }])
-            }
-            FaultKind::LinkDown { link } => ("link_down", link_name(*link), vec![Action::LinkDown { link: *link }]),
-            FaultKind::Flap { link, .. } => {
-                // A path has no carrier to lose: it only discards.
-                let ways = [true; 2];
-                let carrier = self.plan.links[link.index()].carrier;
-                let action = if carrier { Action::LinkDown { link: *link } } else { Action::Blackhole { link: *link, ways } };
-                ("link_flap", link_name(*link), vec![action])
-            }
-            FaultKind::Impair { link, forward, reverse } => {
-                let impair = |ways, conditions| Action::Impair { link: *link, ways, change: impairment(conditions) };
-                let actions = vec![impair([true, false], forward), impair([false, true], reverse)];
-                ("impair", link_name(*link), actions)
-            }
-            FaultKind::PowerLoss { node } => {
-                let name = self.plan.nodes[node.index()].name.clone();
-                ("power_loss", name, vec![Action::PowerLoss { node: *node }])
-            }
-            FaultKind::IkeDelete { tunnel, by } => {
-                let (node, number) = self.operator(*tunnel, *by);
-                let strike = Command::IkeDelete { tunnel: number };
-                let heal = Some(Command::IkeInitiate { tunnel: number });
-                ("ike_delete", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
-            }
-            FaultKind::BgpShutdown { tunnel, by } => {
-                let (node, number) = self.operator(*tunnel, *by);
-                let strike = Command::BgpShutdown { tunnel: number };
-                let heal = Some(Command::BgpStart { tunnel: number });
-                ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
-            }
-            FaultKind::GroupFailure { group } => {
-                let group = &self.plan.groups[*group];
-                let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });
-                let links = group.links.iter().map(|link| Action::LinkDown { link: *link });
-                ("group_failure", group.name.clone(), nodes.chain(links).collect())
-            }
-        }
-    }
-
-    /// At which device, and to which tunnel number there, a command about a tunnel is typed.
-    fn operator(&self, id: TunnelId, by: Side) -> (NodeId, u16) {
-        match by {
-            Side::Aws => (self.plan.tunnel(id).endpoint, 0),
-            Side::Customer => {
-                let cgw = self.plan.connections[id.connection].customer_gateway;
-                let number = tunnels(self.plan, |c| c.customer_gateway == cgw).position(|t| t == id);
-                (cgw, number.unwrap_or(0) as u16)
-            }
-        }
-    }
 }
 
 fn side_index(side: Side) -> usize {
@@ -584,118 +503,6 @@ fn direction(conditions: &Conditions) -> DirectionConfig {
         corrupt: conditions.corrupt,
         mtu: conditions.mtu.into(),
         ..DirectionConfig::default()
-    }
-}
-
-fn impairment(conditions: &Conditions) -> Impairment {
-    Impairment {
-        loss: Some(loss(conditions.loss)),
-        delay: Some(conditions.delay),
-        jitter: Some(jitter(conditions.jitter)),
-        rate: conditions.rate,
-    }
-}
-
-/// What IKE is told at one end.
-fn ike_end(end: &IkeEnd, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr, side: Side) -> ike::Config {
-    let (local_id, remote_id) = (ike_config::Identity::Ipv4(local), ike_config::Identity::Ipv4(remote));
-    let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
-    (config.ike_offers, config.esp_offers) = offers(end);
-    config.selection = match side {
-        Side::Aws => ike_config::Selection::LowestConfigured,
-        Side::Customer => ike_config::Selection::FirstOfInitiator,
-    };
-    config.ike_lifetime = end.phase1.lifetime;
-    config.child_lifetime = end.phase2.lifetime;
-    config.rekey.margin = end.rekey_margin;
-    config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
-    config.dpd.idle = end.dpd.delay;
-    config.dpd.model = match end.dpd.timeout {
-        Some(timeout) => ike_config::DpdModel::Timeout {
-            interval: ike_config::AWS_DPD_INTERVAL,
-            timeout,
-            base: ike_config::DpdBase::LastPacket,
-        },
-        None => ike_config::DpdModel::RetransmissionSeries,
-    };
-    config.dpd.action = match end.dpd.action {
-        crate::plan::DpdTimeoutAction::Clear => ike_config::DpdAction::Clear,
-        crate::plan::DpdTimeoutAction::None => ike_config::DpdAction::None,
-        crate::plan::DpdTimeoutAction::Restart => ike_config::DpdAction::Restart,
-    };
-    config.startup = match end.startup {
-        StartupAction::Add => ike_config::Startup::Add,
-        StartupAction::Start => ike_config::Startup::Start,
-    };
-    config.initiate_on_traffic = side == Side::Customer && end.startup == StartupAction::Start;
-    config.retransmission = retransmission(&end.retransmission);
-    config.half_open = end.half_open_timeout;
-    config.retry.first = end.retry;
-    config.retry.cap = config.retry.cap.max(end.retry);
-    config
-}
-
-/// The series of waits as IKE takes it: a first wait, a ratio, a number of repetitions.
-fn retransmission(waits: &[Duration]) -> ike_config::Retransmission {
-    let first = waits.first().copied().unwrap_or(ike_config::RETRANSMIT_FIRST);
-    let second = waits.get(1).copied().unwrap_or(first);
-    ike_config::Retransmission {
-        first,
-        factor: (second.as_nanos().max(1), first.as_nanos().max(1)),
-        tries: waits.len().saturating_sub(1) as u32,
-        jitter_percent: 0,
-    }
-}
-
-/// Proposals from AWS's lists: ciphers with an HMAC and AEADs apart, because an AEAD has no integrity algorithm.
-fn offers(end: &IkeEnd) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
-    let split = |phase: &crate::plan::Phase| {
-        let all: Vec<suite::Encryption> = phase.encryption.iter().map(|e| encryption(*e)).collect();
-        let (aead, cbc): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.is_aead());
-        let hashes: Vec<suite::Integrity> = phase.integrity.iter().map(|i| integrity(*i)).collect();
-        let groups: Vec<DhGroup> = phase.dh_groups.iter().filter_map(|g| DhGroup::from_id(*g)).collect();
-        let kinds = [(cbc, hashes), (aead, Vec::new())];
-        (kinds.into_iter().filter(|(e, _)| !e.is_empty()), groups)
-    };
-    let prf = end.phase1.integrity.iter().map(|i| prf(*i)).collect::<Vec<_>>();
-    let (kinds, groups) = split(&end.phase1);
-    let ike = kinds.map(|(encryption, integrity)| ike_config::IkeOffer {
-        encryption,
-        integrity,
-        prf: prf.clone(),
-        groups: groups.clone(),
-    });
-    let ike = ike.collect();
-    let (kinds, groups) = split(&end.phase2);
-    let esp = kinds.map(|(encryption, integrity)| ike_config::EspOffer { encryption, integrity, groups: groups.clone() });
-    (ike, esp.collect())
-}
-
-pub(crate) const fn encryption(name: leaf::Encryption) -> suite::Encryption {
-    match name {
-        leaf::Encryption::Aes128 => suite::Encryption::AesCbc128,
-        leaf::Encryption::Aes256 => suite::Encryption::AesCbc256,
-        leaf::Encryption::Aes128Gcm16 => suite::Encryption::AesGcm16_128,
-        leaf::Encryption::Aes256Gcm16 => suite::Encryption::AesGcm16_256,
-    }
-}
-
-pub(crate) const fn integrity(name: leaf::Integrity) -> suite::Integrity {
-    match name {
-        leaf::Integrity::Sha1 => suite::Integrity::HmacSha1_96,
-        leaf::Integrity::Sha2_256 => suite::Integrity::HmacSha2_256_128,
-        leaf::Integrity::Sha2_384 => suite::Integrity::HmacSha2_384_192,
-        leaf::Integrity::Sha2_512 => suite::Integrity::HmacSha2_512_256,
-    }
-}
-
-/// AWS's integrity option of phase 1 also names the PRF.
-const fn prf(name: leaf::Integrity) -> Prf {
-    match name {
-        leaf::Integrity::Sha1 => Prf::HmacSha1,
-        leaf::Integrity::Sha2_256 => Prf::HmacSha2_256,
-        leaf::Integrity::Sha2_384 => Prf::HmacSha2_384,
-        leaf::Integrity::Sha2_512 => Prf::HmacSha2_512,
     }
 }
 

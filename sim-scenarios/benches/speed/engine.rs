@@ -1,0 +1,154 @@
+//! The engine by itself: the agenda against a bare heap, then the world's loop with devices.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::Ipv4Addr;
+
+use sim_core::id::{NodeId, Port};
+use sim_core::net::link::DirectionConfig;
+use sim_core::node::Node;
+use sim_core::node::host::{self, Host, ProbeConfig, ProbeKind};
+use sim_core::node::router::Router;
+use sim_core::rng::{Purpose, Rng};
+use sim_core::time::{Duration, Instant};
+use sim_core::trace::StreamInfo;
+use sim_core::world::World;
+use sim_core::world::agenda::Flights;
+
+use crate::meter::{Limit, Report};
+
+/// Operations of a round.
+const HOLDS: u64 = 100_000;
+/// Devices of a world.
+const NODES: u32 = 20_000;
+/// A second.
+const SECOND: u64 = 1_000_000_000;
+
+/// The hold model: take the next one out, put one in that much later. Increments are exponential, with mean 1 s.
+pub fn hold_model(report: &mut Report) {
+    for (pending, least) in [(1_000, 1.0), (100_000, 1.3), (1_000_000, 1.1)] {
+        let line = format!("hold model, {pending} pending");
+        if report.wants(&line) {
+            let rounds = report.samples(201, 31);
+            let (mut flights, mut heap) = (flights(pending), bare_heap(pending));
+            report.compare(&line, Limit::Rate(least), rounds, &mut flights, &mut heap);
+        }
+    }
+}
+
+/// 20,000 hosts with wakes, in pairs; between the two of a pair, four routers at each of which a packet lands and departs
+/// again, and one long path that holds 1e5 packets. Per event, as in the hold model, one thing is taken out of time and one
+/// put in.
+///
+/// The limit is for traffic as VPNs have it: one host in 500 is busy, every other wakes each 60 s as a BGP keepalive
+/// does. With all equally busy, every event meets devices that no cache remembers; that is printed beside.
+pub fn world_loop(report: &mut Report) {
+    let rounds = report.samples(61, 15);
+    let line = "world's loop, 20000 nodes, 100000 packets in flight";
+    if report.wants(line) {
+        let mut world = pairs_of_hosts(NODES / 500);
+        report.compare(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
+    }
+    let line = "world's loop, all nodes equally busy";
+    if report.wants(line) {
+        let mut world = pairs_of_hosts(NODES);
+        report.beside(line, rounds, &mut || run(&mut world), &mut bare_heap(100_000));
+    }
+}
+
+fn run(world: &mut World) -> u64 {
+    let before = world.events();
+    world.run_until(world.now() + Duration::from_secs(2));
+    world.events() - before
+}
+
+fn flights(pending: u64) -> impl FnMut() -> u64 {
+    let mut later = increments();
+    let mut flights = Flights::default();
+    (0..pending as u32).for_each(|n| flights.push(Instant::from_nanos(later()), n));
+    move || {
+        for _ in 0..HOLDS {
+            let (at, n) = flights.pop().expect("never empty");
+            flights.push(at + Duration::from_nanos(later()), n);
+        }
+        HOLDS
+    }
+}
+
+fn bare_heap(pending: u64) -> impl FnMut() -> u64 {
+    let mut later = increments();
+    let mut heap: BinaryHeap<_> = (0..pending).map(|n| Reverse((later(), n))).collect();
+    move || {
+        for _ in 0..HOLDS {
+            let Reverse((at, n)) = heap.pop().expect("never empty");
+            heap.push(Reverse((at + later(), n)));
+        }
+        HOLDS
+    }
+}
+
+/// Exponential increments in nanoseconds from a small table in random order: cheap beside the heap.
+fn increments() -> impl FnMut() -> u64 {
+    const TABLE: usize = 1024;
+    let quantile = |i: usize| -((i as f64 + 0.5) / TABLE as f64).ln() * SECOND as f64;
+    let table: Vec<u64> = (0..TABLE).map(|i| quantile(i) as u64).collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // The low bits keep equal quantiles apart.
+        table[(state >> 54) as usize] + (state & 0xfff)
+    }
+}
+
+fn pairs_of_hosts(busy: u32) -> World {
+    let mut world = World::new(1);
+    let mut rng = Rng::stream(1, "bench", Purpose::Test);
+    let address = |node: u32| Ipv4Addr::from(0x0a00_0000 + node);
+    for node in 0..NODES {
+        // All busy hosts together send 20,000 packets a second.
+        let every = if node < busy { SECOND * u64::from(busy) / 20_000 } else { 60 * SECOND };
+        let phase = Instant::from_nanos(rng.below(every));
+        let every = Duration::from_nanos(every * 9 / 10 + rng.below(every / 5));
+        let (from, to) = (NodeId(node), NodeId(node ^ 1));
+        let stream =
+            world.trace.add_stream(StreamInfo { name: String::new(), from, to, interval: every, round_trip: false });
+        let probe = ProbeConfig {
+            stream,
+            kind: ProbeKind::UdpOneWay,
+            to: address(node ^ 1),
+            every,
+            size: 100,
+            start: phase,
+            stop: Instant::NEVER,
+        };
+        world.add_node("", Node::Host(Box::new(Host::new(address(node), 1500, vec![probe]))));
+    }
+    let (left, right) = (Port(0), Port(1));
+    let wire = [DirectionConfig::default(); 2];
+    for node in (0..NODES).step_by(2) {
+        let mut direction = || {
+            let delay = Duration::from_nanos(4 * SECOND + rng.below(2 * SECOND));
+            DirectionConfig { delay, ..DirectionConfig::default() }
+        };
+        let path = [direction(), direction()];
+        let routers = [0; 4].map(|_: u32| {
+            let mut router = Router::new(Vec::new());
+            [left, right].into_iter().for_each(|port| router.add_port(port, 1500));
+            router.add_route(address(node).into(), left);
+            router.add_route(address(node + 1).into(), right);
+            world.add_node("", Node::Router(Box::new(router)))
+        });
+        let mut from = (NodeId(node), host::PORT);
+        for (number, router) in routers.into_iter().enumerate() {
+            let config = if number == 2 { path } else { wire };
+            world.add_link(&format!("{node}-{number}"), [from, (router, left)], config, false);
+            from = (router, right);
+        }
+        world.add_link(&format!("{node}-4"), [from, (NodeId(node + 1), host::PORT)], wire, false);
+    }
+    world.start();
+    world.run_until(Instant::from_secs(8));
+    world
+}

@@ -1,0 +1,132 @@
+//! Measuring: CPU time, alternating rounds, and the lines that are printed.
+//!
+//! What else a machine does only ever adds to a cost, so the cost that counts is the lower decile of the rounds: what
+//! the work takes when it is left alone, without trusting a single lucky round.
+
+use std::process::ExitCode;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What a ratio must keep.
+#[derive(Clone, Copy)]
+pub enum Limit {
+    /// Our rate is at least so many times the reference's.
+    Rate(f64),
+    /// Our cost is at most so many times the reference's.
+    Cost(f64),
+}
+
+/// One thing to measure: does some work and answers how many operations that was.
+pub type Work<'a> = &'a mut dyn FnMut() -> u64;
+
+/// Collects and prints lines.
+pub struct Report {
+    /// True if few samples must do.
+    pub short: bool,
+    chosen: Vec<String>,
+    missed: Vec<String>,
+}
+
+impl Report {
+    /// A report that prints its head. Reads the environment and the command line.
+    pub fn new() -> Self {
+        let short = std::env::var_os("VPNSIM_BENCH_SHORT").is_some_and(|v| !v.is_empty());
+        let chosen = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+        println!("{:<52} {:>12} {:>12} {:>7}  {:<10}", "CPU time", "ours", "reference", "ratio", "limit");
+        Self { short, chosen, missed: Vec::new() }
+    }
+
+    /// Whether a line is wanted.
+    pub fn wants(&self, line: &str) -> bool {
+        self.chosen.is_empty() || self.chosen.iter().any(|word| line.contains(word.as_str()))
+    }
+
+    /// One of two numbers of samples.
+    pub fn samples(&self, long: usize, short: usize) -> usize {
+        if self.short { short } else { long }
+    }
+
+    /// Measures our work and the reference's in alternating rounds, and prints both costs and their ratio.
+    pub fn compare(&mut self, line: &str, limit: Limit, rounds: usize, ours: Work, reference: Work) {
+        let [ours, reference] = alternate(rounds, [ours, reference]);
+        let [ours, reference] = [ours, reference].map(undisturbed);
+        let ratio = match limit {
+            Limit::Rate(_) => reference / ours,
+            Limit::Cost(_) => ours / reference,
+        };
+        let (limit, kept) = match limit {
+            Limit::Rate(least) => (format!(">= {least:.2}"), ratio >= least),
+            Limit::Cost(most) => (format!("<= {most:.2}"), ratio <= most),
+        };
+        let (ours, reference) = (duration(ours), duration(reference));
+        let verdict = if kept { "ok" } else { "TOO SLOW" };
+        println!("{line:<52} {ours:>12} {reference:>12} {ratio:>7.2}  {limit:<10} {verdict}");
+        if !kept {
+            self.missed.push(line.into());
+        }
+    }
+
+    /// Prints a figure that stands for itself.
+    pub fn note(&self, line: &str, figure: &str) {
+        println!("{line:<52} {figure:>12}");
+    }
+
+    /// Prints our cost and the reference's without a limit.
+    pub fn beside(&self, line: &str, rounds: usize, ours: Work, reference: Work) {
+        let [ours, reference] = alternate(rounds, [ours, reference]).map(undisturbed);
+        let ratio = reference / ours;
+        println!("{line:<52} {:>12} {:>12} {ratio:>7.2}", duration(ours), duration(reference));
+    }
+
+    /// Prints a rate in simulated seconds per CPU second beside its floor.
+    pub fn floor(&self, line: &str, rate: f64, floor: f64) {
+        let verdict = if rate >= floor { "ok" } else { "below the floor: is the machine as fast as CI's?" };
+        let (rate, floor) = (format!("{rate:.0} x"), format!(">= {floor:.0}"));
+        println!("{line:<52} {rate:>12} {:>12} {:>7}  {floor:<10} {verdict}", "", "");
+    }
+
+    /// Says what was missed.
+    pub fn finish(self) -> ExitCode {
+        for line in &self.missed {
+            println!("too slow: {line}");
+        }
+        if self.missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Nanoseconds per operation of each work in each round. A first round warms up and does not count.
+pub fn alternate<const N: usize>(rounds: usize, mut works: [Work; N]) -> [Vec<f64>; N] {
+    let mut costs = [const { Vec::new() }; N];
+    for round in 0..=rounds {
+        for (work, costs) in works.iter_mut().zip(&mut costs) {
+            let began = cpu_ns();
+            let operations = work();
+            let cost = (cpu_ns() - began) as f64 / operations as f64;
+            if round > 0 {
+                costs.push(cost);
+            }
+        }
+    }
+    costs
+}
+
+/// CPU time that this thread has used, in nanoseconds.
+pub fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The lower decile.
+pub fn undisturbed(mut costs: Vec<f64>) -> f64 {
+    costs.sort_by(f64::total_cmp);
+    costs[costs.len() / 10]
+}
+
+/// A cost with a readable unit.
+pub fn duration(ns: f64) -> String {
+    match ns {
+        ..1e3 => format!("{ns:.1} ns"),
+        1e3..1e6 => format!("{:.2} us", ns / 1e3),
+        _ => format!("{:.2} ms", ns / 1e6),
+    }
+}

@@ -1,0 +1,99 @@
+//! The timeline: what each fault of a plan does to the world.
+
+use sim_core::id::{LinkId, NodeId};
+use sim_core::node::Command;
+use sim_core::world::{Action, Fault, Impairment, Occasion};
+
+use super::{Builder, jitter, loss, tunnels};
+use crate::plan::{Conditions, Directions, FaultKind, Side, TunnelId};
+
+impl Builder<'_> {
+    pub(super) fn add_faults(&mut self) {
+        for fault in &self.plan.faults {
+            let (what, target, actions) = self.actions(&fault.what);
+            let mut occasions = vec![Occasion { strike: fault.at, heal: fault.heal }];
+            if let FaultKind::Flap { down, up, times, .. } = fault.what {
+                let start = |n: u32| fault.at + (down + up) * u64::from(n);
+                occasions = (0..times).map(|n| Occasion { strike: start(n), heal: Some(start(n) + down) }).collect();
+            }
+            if !fault.enabled {
+                occasions.clear();
+            }
+            let (name, what) = (fault.name.clone(), what.to_owned());
+            self.world.add_fault(Fault { name, what, target, actions, occasions });
+        }
+    }
+
+    fn actions(&self, what: &FaultKind) -> (&'static str, String, Vec<Action>) {
+        let link_name = |link: LinkId| self.plan.links[link.index()].name.clone();
+        let tunnel_name = |id: TunnelId| self.plan.tunnel(id).name.clone();
+        match what {
+            FaultKind::Blackhole { link, direction } => {
+                let (ways, suffix) = match direction {
+                    Directions::Forward => ([true, false], " forward"),
+                    Directions::Reverse => ([false, true], " reverse"),
+                    Directions::Both => ([true; 2], ""),
+                };
+                let target = format!("{}{suffix}", link_name(*link));
+                ("blackhole", target, vec![Action::Blackhole { link: *link, ways }])
+            }
+            FaultKind::LinkDown { link } => ("link_down", link_name(*link), vec![Action::LinkDown { link: *link }]),
+            FaultKind::Flap { link, .. } => {
+                // A path has no carrier to lose: it only discards.
+                let ways = [true; 2];
+                let carrier = self.plan.links[link.index()].carrier;
+                let action =
+                    if carrier { Action::LinkDown { link: *link } } else { Action::Blackhole { link: *link, ways } };
+                ("link_flap", link_name(*link), vec![action])
+            }
+            FaultKind::Impair { link, forward, reverse } => {
+                let impair = |ways, conditions| Action::Impair { link: *link, ways, change: impairment(conditions) };
+                let actions = vec![impair([true, false], forward), impair([false, true], reverse)];
+                ("impair", link_name(*link), actions)
+            }
+            FaultKind::PowerLoss { node } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                ("power_loss", name, vec![Action::PowerLoss { node: *node }])
+            }
+            FaultKind::IkeDelete { tunnel, by } => {
+                let (node, number) = self.operator(*tunnel, *by);
+                let strike = Command::IkeDelete { tunnel: number };
+                let heal = Some(Command::IkeInitiate { tunnel: number });
+                ("ike_delete", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
+            }
+            FaultKind::BgpShutdown { tunnel, by } => {
+                let (node, number) = self.operator(*tunnel, *by);
+                let strike = Command::BgpShutdown { tunnel: number };
+                let heal = Some(Command::BgpStart { tunnel: number });
+                ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
+            }
+            FaultKind::GroupFailure { group } => {
+                let group = &self.plan.groups[*group];
+                let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });
+                let links = group.links.iter().map(|link| Action::LinkDown { link: *link });
+                ("group_failure", group.name.clone(), nodes.chain(links).collect())
+            }
+        }
+    }
+
+    /// At which device, and to which tunnel number there, a command about a tunnel is typed.
+    fn operator(&self, id: TunnelId, by: Side) -> (NodeId, u16) {
+        match by {
+            Side::Aws => (self.plan.tunnel(id).endpoint, 0),
+            Side::Customer => {
+                let cgw = self.plan.connections[id.connection].customer_gateway;
+                let number = tunnels(self.plan, |c| c.customer_gateway == cgw).position(|t| t == id);
+                (cgw, number.unwrap_or(0) as u16)
+            }
+        }
+    }
+}
+
+fn impairment(conditions: &Conditions) -> Impairment {
+    Impairment {
+        loss: Some(loss(conditions.loss)),
+        delay: Some(conditions.delay),
+        jitter: Some(jitter(conditions.jitter)),
+        rate: conditions.rate,
+    }
+}
