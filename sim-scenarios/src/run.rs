@@ -14,7 +14,7 @@
 //!         "b": Host(address: "10.0.0.2/24"),
 //!     },
 //!     links: { "wire": Link(between: ("a", "b"), delay: "5ms") },
-//!     probes: { "ping": IcmpEcho(from: "a", to: "b", every: "1s") },
+//!     probes: { "ping": IcmpEcho(from: "a", to: "b", start: "0s", every: "1s") },
 //! )"#;
 //! let scenario = Scenario::parse("two_hosts.ron", text, &NoSecrets)?;
 //! let mut simulation = Simulation::new(&scenario);
