@@ -18,6 +18,7 @@ use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
+use crate::wire::esp::UdpEncapsulated;
 use crate::wire::ipv4::Ipv4Packet;
 use crate::wire::udp::{self, UdpDatagram};
 
@@ -352,9 +353,12 @@ pub(super) fn classify(packet: &Packet) -> Option<Outside> {
             let Ok(udp) = UdpDatagram::new_checked(ip.payload()) else { return Some(Outside::Malformed) };
             let outside = match (udp.dst_port(), udp.payload()) {
                 (IKE_PORT, _) => Outside::Ike(0),
-                (NATT_PORT, [0, 0, 0, 0, ..]) => Outside::Ike(NON_ESP_MARKER.len()),
-                (NATT_PORT, [0xff]) => Outside::Keepalive,
-                (NATT_PORT, octets) => spi(octets),
+                (NATT_PORT, octets) => match UdpEncapsulated::parse(octets) {
+                    Ok(UdpEncapsulated::Ike(_)) => Outside::Ike(NON_ESP_MARKER.len()),
+                    Ok(UdpEncapsulated::Keepalive) => Outside::Keepalive,
+                    Ok(UdpEncapsulated::Esp(esp)) => spi(esp),
+                    Err(_) => Outside::Malformed,
+                },
                 _ => return None,
             };
             let whole = matches!(outside, Outside::Esp(_)) || udp.verify_checksum(ip.src(), ip.dst());

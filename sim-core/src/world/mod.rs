@@ -18,8 +18,7 @@ use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
 use crate::trace::{Hop, HopStep, Phase, Place, Record, Trace, Way, What};
 
-/// How many events a world may handle before it is called a storm, unless set otherwise: a thousand times what an hour
-/// of the library's busiest scenario takes.
+/// How many events a world may handle before it is called a storm, unless set otherwise. A choice, not a measurement.
 pub const DEFAULT_EVENT_LIMIT: u64 = 2_000_000_000;
 /// How many events may happen at one instant before time is held to stand still.
 pub const INSTANT_LIMIT: u64 = 1_000_000;
