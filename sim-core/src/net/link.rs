@@ -95,47 +95,66 @@ pub enum Fate {
     Drop(DropReason),
 }
 
-/// One direction. See the module header.
+/// One direction. See the module header. What every packet needs fits one cache line; the rest is looked at only if it is
+/// configured.
 #[derive(Clone, Debug)]
 pub struct Direction {
-    config: DirectionConfig,
     up: bool,
     blackhole: bool,
     /// True if any impairment needs a die or a second look.
     impaired: bool,
-    /// True in the bad state of a Gilbert-Elliott loss.
-    in_burst: bool,
+    /// True if the transmitter has a rate.
+    limited: bool,
+    /// True if a packet may overtake the one in front.
+    overtaking: bool,
+    mtu: u32,
     epoch: u32,
+    delay: Duration,
     changed_by: RecordId,
     /// Number of packets offered so far: the next packet's number.
     offered: u64,
-    /// When the transmitter is done, rounded down; `busy_carry / rate` nanoseconds are missing.
-    busy_until: Instant,
-    busy_carry: u64,
     /// The latest arrival of a packet that was not held back.
     last_arrival: Instant,
+    rest: Box<Rest>,
+}
+
+/// What only some packets need.
+#[derive(Clone, Debug)]
+struct Rest {
+    config: DirectionConfig,
+    transmitter: Transmitter,
+    /// True in the bad state of a Gilbert-Elliott loss.
+    in_burst: bool,
+    dice: Dice,
+}
+
+/// The transmitter and its queue.
+#[derive(Clone, Debug, Default)]
+struct Transmitter {
+    /// When it is done, rounded down; `busy_carry / rate` nanoseconds are missing.
+    busy_until: Instant,
+    busy_carry: u64,
     /// Departures of what is queued; kept only if the queue limits packets.
     departures: VecDeque<Instant>,
-    dice: Box<Dice>,
 }
 
 impl Direction {
     /// A direction that is up. Its dice are those of `name` in the world with this `seed`; `name` must be stable.
     pub fn new(config: DirectionConfig, seed: u64, name: &str) -> Self {
+        let rest = Rest { config, transmitter: Transmitter::default(), in_burst: false, dice: Dice::new(seed, name) };
         let mut direction = Self {
-            config,
             up: true,
             blackhole: false,
             impaired: false,
-            in_burst: false,
+            limited: false,
+            overtaking: false,
+            mtu: 0,
             epoch: 0,
+            delay: Duration::ZERO,
             changed_by: RecordId::GENESIS,
             offered: 0,
-            busy_until: Instant::START,
-            busy_carry: 0,
             last_arrival: Instant::START,
-            departures: VecDeque::new(),
-            dice: Box::new(Dice::new(seed, name)),
+            rest: Box::new(rest),
         };
         direction.configured();
         direction
@@ -146,14 +165,15 @@ impl Direction {
         let number = self.offered;
         self.offered += 1;
         // A chain steps for every packet, also for those that do not reach it, so that its bursts do not depend on load.
-        let lost = self.impaired && self.loses(number);
+        let lost = self.impaired && self.rest.loses(number);
         if !self.up {
             return Fate::Drop(DropReason::LinkDown);
         }
-        if packet.len() > self.config.mtu as usize {
+        if packet.len() > self.mtu as usize {
             return Fate::Drop(DropReason::TooBigForLink);
         }
-        let Some(departure) = self.transmit(now, packet.len() as u64) else {
+        let departure = if self.limited { self.rest.transmit(now, packet.len() as u64) } else { Some(now) };
+        let Some(departure) = departure else {
             return Fate::Drop(DropReason::QueueFull);
         };
         if self.blackhole {
@@ -163,19 +183,19 @@ impl Direction {
             return Fate::Drop(DropReason::Loss);
         }
         if !self.impaired {
-            return Fate::Deliver(self.in_order(departure + self.config.delay));
+            return Fate::Deliver(self.in_order(departure + self.delay));
         }
         self.harm(number, departure, packet)
     }
 
     /// The configuration in force.
     pub fn config(&self) -> &DirectionConfig {
-        &self.config
+        &self.rest.config
     }
 
     /// The longest IP packet it carries, in octets.
     pub fn mtu(&self) -> u32 {
-        self.config.mtu
+        self.mtu
     }
 
     /// True unless it was taken down.
@@ -201,18 +221,18 @@ impl Direction {
 
     /// Octets that are queued or being transmitted, rounded up.
     pub fn backlog(&self, now: Instant) -> u64 {
-        let Some(rate) = self.config.rate else {
+        let Some(rate) = self.rest.config.rate else {
             return 0;
         };
-        self.backlog_units(now, rate).div_ceil(u128::from(UNITS_PER_OCTET)) as u64
+        self.rest.transmitter.backlog_units(now, rate).div_ceil(u128::from(UNITS_PER_OCTET)) as u64
     }
 
     /// Puts another configuration in force, all at once.
     pub fn set_config(&mut self, config: DirectionConfig, by: RecordId) {
-        if config.rate != self.config.rate {
-            self.busy_carry = 0;
+        if config.rate != self.rest.config.rate {
+            self.rest.transmitter.busy_carry = 0;
         }
-        self.config = config;
+        self.rest.config = config;
         self.changed_by = by;
         self.configured();
     }
@@ -232,112 +252,60 @@ impl Direction {
         self.changed_by = by;
         if !up {
             self.epoch += 1;
-            self.busy_until = Instant::START;
-            self.busy_carry = 0;
             self.last_arrival = Instant::START;
-            self.departures.clear();
+            self.rest.transmitter = Transmitter::default();
         }
     }
 
     /// Changes the loss.
     pub fn set_loss(&mut self, loss: Loss, by: RecordId) {
-        self.set_config(DirectionConfig { loss, ..self.config }, by);
+        self.set_config(DirectionConfig { loss, ..self.rest.config }, by);
     }
 
     /// Changes the delay of later packets; they do not overtake those under way.
     pub fn set_delay(&mut self, delay: Duration, by: RecordId) {
-        self.set_config(DirectionConfig { delay, ..self.config }, by);
+        self.set_config(DirectionConfig { delay, ..self.rest.config }, by);
     }
 
     /// Changes the variation of the delay.
     pub fn set_jitter(&mut self, jitter: Jitter, by: RecordId) {
-        self.set_config(DirectionConfig { jitter, ..self.config }, by);
+        self.set_config(DirectionConfig { jitter, ..self.rest.config }, by);
     }
 
     /// Changes the rate for later packets.
     pub fn set_rate(&mut self, rate: Option<u64>, by: RecordId) {
-        self.set_config(DirectionConfig { rate, ..self.config }, by);
+        self.set_config(DirectionConfig { rate, ..self.rest.config }, by);
     }
 
     /// Changes the MTU.
     pub fn set_mtu(&mut self, mtu: u32, by: RecordId) {
-        self.set_config(DirectionConfig { mtu, ..self.config }, by);
+        self.set_config(DirectionConfig { mtu, ..self.rest.config }, by);
     }
 
     /// What follows from the configuration.
     fn configured(&mut self) {
-        let c = &mut self.config;
+        let c = &mut self.rest.config;
         c.rate = c.rate.map(|rate| rate.max(1));
         self.impaired = c.loss != Loss::None
             || c.jitter != Jitter::None
             || !c.reorder.chance.is_never()
             || !c.duplicate.chance.is_never()
             || !c.corrupt.is_never();
+        self.limited = c.rate.is_some();
+        self.overtaking = c.jitter_reorders;
+        self.mtu = c.mtu;
+        self.delay = c.delay;
         if !matches!(c.loss, Loss::GilbertElliott { .. }) {
-            self.in_burst = false;
+            self.rest.in_burst = false;
         }
         if c.queue.packets.is_none() {
-            self.departures.clear();
+            self.rest.transmitter.departures.clear();
         }
-    }
-
-    /// Whether the path loses packet `number`.
-    fn loses(&mut self, number: u64) -> bool {
-        match self.config.loss {
-            Loss::None => false,
-            Loss::Independent(chance) => chance.holds(halves(self.dice.loss.roll(number)).0),
-            Loss::GilbertElliott { good_to_bad, bad_to_good, loss_good, loss_bad } => {
-                let (loss, step) = halves(self.dice.loss.roll(number));
-                let leave = if self.in_burst { bad_to_good } else { good_to_bad };
-                self.in_burst ^= leave.holds(step);
-                if self.in_burst { loss_bad.holds(loss) } else { loss_good.holds(loss) }
-            }
-        }
-    }
-
-    /// Queues a packet of `octets` and answers its departure, rounded down to the nanosecond; `None` if it has no room.
-    fn transmit(&mut self, now: Instant, octets: u64) -> Option<Instant> {
-        let Some(rate) = self.config.rate else {
-            return Some(now);
-        };
-        let units = octets * UNITS_PER_OCTET;
-        if now > self.busy_until || (now == self.busy_until && self.busy_carry == 0) {
-            self.busy_until = now;
-            self.busy_carry = 0;
-        } else if let Some(limit) = self.config.queue.bytes {
-            let after = self.backlog_units(now, rate) + u128::from(units);
-            if after > u128::from(limit) * u128::from(UNITS_PER_OCTET) {
-                return None;
-            }
-        }
-        if let Some(limit) = self.config.queue.packets {
-            while self.departures.front().is_some_and(|&d| d <= now) {
-                self.departures.pop_front();
-            }
-            if self.departures.len() >= limit.max(1) as usize {
-                return None;
-            }
-        }
-        let units = units + self.busy_carry;
-        self.busy_until += Duration::from_nanos(units / rate);
-        self.busy_carry = units % rate;
-        if self.config.queue.packets.is_some() {
-            self.departures.push_back(self.busy_until);
-        }
-        Some(self.busy_until)
-    }
-
-    /// What the transmitter still has to send, in units of which an octet has [`UNITS_PER_OCTET`].
-    fn backlog_units(&self, now: Instant, rate: u64) -> u128 {
-        if now > self.busy_until {
-            return 0;
-        }
-        u128::from(self.busy_until.since(now).as_nanos()) * u128::from(rate) + u128::from(self.busy_carry)
     }
 
     /// The random part of a delivery.
     fn harm(&mut self, number: u64, departure: Instant, packet: &mut Packet) -> Fate {
-        let Self { config, dice, .. } = self;
+        let Rest { config, dice, .. } = &mut *self.rest;
         let delay = jittered(config.delay, config.jitter, || dice.jitter.roll(number));
         let mut arrival = departure + delay;
         let held =
@@ -361,11 +329,68 @@ impl Direction {
 
     /// Not before the packet in front, unless jitter may do that.
     fn in_order(&mut self, arrival: Instant) -> Instant {
-        if self.config.jitter_reorders {
+        if self.overtaking {
             return arrival;
         }
         self.last_arrival = self.last_arrival.max(arrival);
         self.last_arrival
+    }
+}
+
+impl Rest {
+    /// Whether the path loses packet `number`.
+    fn loses(&mut self, number: u64) -> bool {
+        match self.config.loss {
+            Loss::None => false,
+            Loss::Independent(chance) => chance.holds(halves(self.dice.loss.roll(number)).0),
+            Loss::GilbertElliott { good_to_bad, bad_to_good, loss_good, loss_bad } => {
+                let (loss, step) = halves(self.dice.loss.roll(number));
+                let leave = if self.in_burst { bad_to_good } else { good_to_bad };
+                self.in_burst ^= leave.holds(step);
+                if self.in_burst { loss_bad.holds(loss) } else { loss_good.holds(loss) }
+            }
+        }
+    }
+
+    /// Queues a packet of `octets` and answers its departure, rounded down to the nanosecond; `None` if it has no room.
+    fn transmit(&mut self, now: Instant, octets: u64) -> Option<Instant> {
+        let Some(rate) = self.config.rate else {
+            return Some(now);
+        };
+        let transmitter = &mut self.transmitter;
+        let units = octets * UNITS_PER_OCTET;
+        if now > transmitter.busy_until || (now == transmitter.busy_until && transmitter.busy_carry == 0) {
+            transmitter.busy_until = now;
+            transmitter.busy_carry = 0;
+        } else if let Some(limit) = self.config.queue.bytes {
+            let after = transmitter.backlog_units(now, rate) + u128::from(units);
+            if after > u128::from(limit) * u128::from(UNITS_PER_OCTET) {
+                return None;
+            }
+        }
+        if let Some(limit) = self.config.queue.packets {
+            while transmitter.departures.pop_front_if(|departure| *departure <= now).is_some() {}
+            if transmitter.departures.len() >= limit.max(1) as usize {
+                return None;
+            }
+        }
+        let units = units + transmitter.busy_carry;
+        transmitter.busy_until += Duration::from_nanos(units / rate);
+        transmitter.busy_carry = units % rate;
+        if self.config.queue.packets.is_some() {
+            transmitter.departures.push_back(transmitter.busy_until);
+        }
+        Some(transmitter.busy_until)
+    }
+}
+
+impl Transmitter {
+    /// What is still to be sent, in units of which an octet has [`UNITS_PER_OCTET`].
+    fn backlog_units(&self, now: Instant, rate: u64) -> u128 {
+        if now > self.busy_until {
+            return 0;
+        }
+        u128::from(self.busy_until.since(now).as_nanos()) * u128::from(rate) + u128::from(self.busy_carry)
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) enum Emit {
     /// Put this packet on the link behind the port.
     Packet(Port, Packet),
     /// Tell another device, after the delay. Only AWS's own devices do so.
-    Notice(NodeId, Duration, Notice),
+    Notice(NodeId, Duration, Box<Notice>),
 }
 
 /// The world as a device sees it during one touch.
@@ -62,7 +62,7 @@ impl Cx<'_> {
 
     /// Tells another device of AWS something after `delay`.
     pub fn notify(&mut self, to: NodeId, delay: Duration, notice: Notice) {
-        self.out.push(Emit::Notice(to, delay, notice));
+        self.out.push(Emit::Notice(to, delay, Box::new(notice)));
     }
 
     /// Drops a packet here. `blame` is the record that made this device drop it, if one did.

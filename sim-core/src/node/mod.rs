@@ -18,11 +18,13 @@ pub mod vpc;
 pub use cx::Cx;
 pub(crate) use cx::Emit;
 use ipnet::IpNet;
+use prefetch_index::prefetch_index;
 
 use crate::id::Port;
 use crate::packet::Packet;
 use crate::reason::{Reason, TimerKind};
 use crate::time::Instant;
+use crate::trace::Trace;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +115,11 @@ pub trait Device {
     fn command(&mut self, _cx: &mut Cx, _command: Command) {}
 }
 
+/// Fetches the first cache line of a value.
+pub(crate) fn fetch<T>(value: &T) {
+    prefetch_index(core::slice::from_ref(value), 0);
+}
+
 /// A device of the world.
 pub enum Node {
     /// A computer that sends and answers probes.
@@ -138,6 +145,25 @@ impl Node {
             Self::VpnEndpoint(d) => &mut **d,
             Self::Vgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
+        }
+    }
+
+    /// Fetches what an event at the device will touch first.
+    pub(crate) fn foresee(&self) {
+        match self {
+            Self::Host(d) => d.foresee(),
+            Self::Router(d) => fetch(&**d),
+            Self::Cgw(d) => fetch(&**d),
+            Self::VpnEndpoint(d) => fetch(&**d),
+            Self::Vgw(d) => fetch(&**d),
+            Self::Vpc(d) => fetch(&**d),
+        }
+    }
+
+    /// Fetches what a wake of the device will touch beyond it.
+    pub(crate) fn foresee_wake(&self, trace: &Trace) {
+        if let Self::Host(host) = self {
+            host.foresee_probes(trace);
         }
     }
 }

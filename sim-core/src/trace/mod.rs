@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
 pub use path::{CriticalPath, Wait, critical_path};
-pub use probes::{Fate, ProbeLog, StreamInfo};
+use prefetch_index::prefetch_index;
+pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Hop, HopStep, Phase, Record, Table, What};
 
 use crate::id::{FaultId, LinkId, NodeId, RecordId, SessionId, StreamId};
@@ -318,6 +319,22 @@ impl Trace {
     /// The log of a stream of probes, to write into.
     pub fn probe(&mut self, stream: StreamId) -> &mut ProbeLog {
         &mut self.probes[stream.index()]
+    }
+
+    /// Fetches the head of a stream's log.
+    pub(crate) fn foresee_log(&self, stream: StreamId) {
+        prefetch_index(&self.probes, stream.index());
+    }
+
+    /// Fetches what is known of a probe.
+    pub(crate) fn foresee_probe(&self, stream: StreamId, seq: u32) {
+        self.probes[stream.index()].foresee(seq as usize);
+    }
+
+    /// Fetches where the next probe of a stream will be noted.
+    pub(crate) fn foresee_sending(&self, stream: StreamId) {
+        let log = &self.probes[stream.index()];
+        log.foresee(log.sent());
     }
 
     /// All streams of probes, by id.

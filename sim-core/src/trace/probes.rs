@@ -1,5 +1,7 @@
 //! What became of every probe of a stream.
 
+use prefetch_index::prefetch_index;
+
 use crate::id::{NodeId, RecordId};
 use crate::packet::ProbeTag;
 use crate::time::{Duration, Instant};
@@ -30,30 +32,61 @@ pub enum Fate {
     Lost(RecordId),
 }
 
-/// The log of a stream: three vectors indexed by the probe's number.
+/// One probe: what became of each direction of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// When the request was sent.
+    pub sent: Instant,
+    /// What became of the request.
+    pub forward: Fate,
+    /// What became of the reply; [`Fate::Pending`] where there was none.
+    pub reverse: Fate,
+}
+
+/// The log of a stream. It is written for each probe sent and each that arrives, so it is kept small.
 #[derive(Clone, Debug)]
 pub struct ProbeLog {
     /// What the stream is.
-    pub info: StreamInfo,
-    /// When each request was sent.
-    pub sent: Vec<Instant>,
-    /// What became of each request.
-    pub forward: Vec<Fate>,
-    /// What became of each reply; [`Fate::Pending`] where there was no reply.
-    pub reverse: Vec<Fate>,
+    pub info: Box<StreamInfo>,
+    /// When each request was sent, and what became of it.
+    requests: Vec<(Instant, Fate)>,
+    /// What became of each reply; empty if nobody answers.
+    replies: Vec<Fate>,
 }
 
 impl ProbeLog {
-    pub(super) const fn new(info: StreamInfo) -> Self {
-        Self { info, sent: Vec::new(), forward: Vec::new(), reverse: Vec::new() }
+    pub(super) fn new(info: StreamInfo) -> Self {
+        Self { info: Box::new(info), requests: Vec::new(), replies: Vec::new() }
+    }
+
+    /// The probe with this number, if it was sent.
+    pub fn get(&self, seq: usize) -> Option<Probe> {
+        let &(sent, forward) = self.requests.get(seq)?;
+        Some(Probe { sent, forward, reverse: self.replies.get(seq).copied().unwrap_or(Fate::Pending) })
+    }
+
+    /// All probes, in the order in which they were sent.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Probe> + ExactSizeIterator {
+        (0..self.requests.len()).map(|seq| self.get(seq).expect("it was sent"))
+    }
+
+    /// How many were sent.
+    pub fn sent(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Fetches the entry of a probe.
+    pub(super) fn foresee(&self, seq: usize) {
+        prefetch_index(&self.requests, seq);
     }
 
     /// Notes that the next request is sent, and returns its number.
     pub fn send(&mut self, now: Instant) -> u32 {
-        let seq = self.sent.len() as u32;
-        self.sent.push(now);
-        self.forward.push(Fate::Pending);
-        self.reverse.push(Fate::Pending);
+        let seq = self.requests.len() as u32;
+        self.requests.push((now, Fate::Pending));
+        if self.info.round_trip {
+            self.replies.push(Fate::Pending);
+        }
         seq
     }
 
@@ -76,7 +109,7 @@ impl ProbeLog {
     }
 
     fn fate(&mut self, tag: ProbeTag) -> Option<&mut Fate> {
-        let side = if tag.reply { &mut self.reverse } else { &mut self.forward };
-        side.get_mut(tag.seq as usize)
+        let seq = tag.seq as usize;
+        if tag.reply { self.replies.get_mut(seq) } else { self.requests.get_mut(seq).map(|(_, fate)| fate) }
     }
 }

@@ -252,16 +252,16 @@ pub struct Echo {
 
 /// An IPv4 packet with an echo request: default TTL, DF clear.
 pub fn echo_request(src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, data: &[u8], meta: Meta) -> Packet {
-    echo_packet(IcmpKind::EchoRequest, src, dst, echo, data, meta)
+    echo_around(IcmpKind::EchoRequest, src, dst, echo, Packet::from_bytes(data, meta))
 }
 
 /// An IPv4 packet with an echo reply: default TTL, DF clear.
 pub fn echo_reply(src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, data: &[u8], meta: Meta) -> Packet {
-    echo_packet(IcmpKind::EchoReply, src, dst, echo, data, meta)
+    echo_around(IcmpKind::EchoReply, src, dst, echo, Packet::from_bytes(data, meta))
 }
 
-fn echo_packet(kind: IcmpKind, src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, data: &[u8], meta: Meta) -> Packet {
-    let mut packet = Packet::from_bytes(data, meta);
+/// An IPv4 packet with an echo message around data that is in its packet already: default TTL, DF clear.
+pub fn echo_around(kind: IcmpKind, src: Ipv4Addr, dst: Ipv4Addr, echo: Echo, mut packet: Packet) -> Packet {
     let mut icmp = IcmpMessage::new_unchecked(packet.push_front(HEADER_LEN));
     icmp.set_kind(kind);
     icmp.set_echo_ident(echo.ident);

@@ -173,7 +173,11 @@ pub fn push(packet: &mut Packet, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), che
 
 /// An IPv4 packet with a UDP datagram: default TTL, DF clear, checksums computed.
 pub fn packet(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), payload: &[u8], meta: Meta) -> Packet {
-    let mut packet = Packet::from_bytes(payload, meta);
+    around(Packet::from_bytes(payload, meta), from, to)
+}
+
+/// The same around a payload that is in its packet already.
+pub fn around(mut packet: Packet, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Packet {
     push(&mut packet, from, to, UdpChecksum::Computed);
     Ipv4Header::new(from.0, to.0, protocol::UDP).push(&mut packet);
     packet

@@ -5,26 +5,31 @@
 //! then wakes by ascending node. So an arrival at the very instant of a hold timer's expiry saves the session, as it
 //! does in a daemon that reads its sockets before its timers.
 //!
-//! A flight is `(instant, sequence number, slot)` packed into 16 octets, its payload waits in a slab. Most flights over
-//! short links land before anything else does; they stand in a queue in front of the heap and never enter it. A wake is
+//! A flight is `(instant, sequence number, slot)` packed into 16 octets, its payload waits in a slab. The next few of
+//! both stand in queues in front of their heaps, so that the world can see ahead. Most flights over short links land before
+//! anything else does; they go to the end of that queue and never enter the heap. A wake is
 //! unique per node: re-arming replaces it, so no entry is ever stale and peeking is always legal.
 
-use core::cmp::Reverse;
 use std::collections::VecDeque;
 
-use dary_heap::QuaternaryHeap;
+use prefetch_index::prefetch_index;
 
+use super::heap::Heap;
 use crate::id::NodeId;
 use crate::time::Instant;
 
 /// Bits of a flight's slot: 16.7 million flights at once.
 const SLOT_BITS: u32 = 24;
+/// How many stand in front of a heap, if there are as many: far enough ahead to fetch what each will touch.
+const AHEAD: usize = 8;
+/// How far a flight may push in among those in front.
+const NUDGES: usize = 16;
 
 /// The heap of flights. `T` is what flies.
 #[derive(Clone, Debug)]
 pub struct Flights<T> {
-    heap: QuaternaryHeap<Reverse<u128>>,
-    /// In order. Each was before everything in the heap when it was put in flight; what came later may be before it.
+    heap: Heap,
+    /// The next ones in order, all before everything in the heap. Empty only if the heap is.
     front: VecDeque<u128>,
     slab: Vec<Option<T>>,
     free: Vec<u32>,
@@ -33,7 +38,7 @@ pub struct Flights<T> {
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
-        Self { heap: QuaternaryHeap::new(), front: VecDeque::new(), slab: Vec::new(), free: Vec::new(), seq: 0 }
+        Self { heap: Heap::default(), front: VecDeque::new(), slab: Vec::new(), free: Vec::new(), seq: 0 }
     }
 }
 
@@ -51,38 +56,57 @@ impl<T> Flights<T> {
             self.slab.len() as u32 - 1
         };
         assert!(slot < 1 << SLOT_BITS && self.seq < 1 << 40, "more in flight than an entry can number");
-        let low = self.seq << SLOT_BITS | u64::from(slot);
+        let key = key(at, self.seq << SLOT_BITS | u64::from(slot));
         self.seq += 1;
-        let key = u128::from(at.as_nanos()) << 64 | u128::from(low);
-        let is_next = self.heap.peek().is_none_or(|&Reverse(first)| key < first);
-        if is_next && self.front.back().is_none_or(|&last| last < key) {
-            self.front.push_back(key);
-        } else {
-            self.heap.push(Reverse(key));
+        match self.heap.first() {
+            Some(first) if first < key && self.front.len() < AHEAD => {
+                let next = self.heap.replace(key, |_, _| ());
+                self.draw_near(next);
+            }
+            Some(first) if first < key => self.heap.push(key, |_, _| ()),
+            _ => self.push_in(key),
         }
+    }
+
+    /// Puts a flight in its place among those in front. Those that it would overtake by far make room in the heap.
+    fn push_in(&mut self, key: u128) {
+        let later = self.front.iter().rev().take(NUDGES + 1).take_while(|&&other| other > key).count();
+        if later <= NUDGES {
+            return self.front.insert(self.front.len() - later, key);
+        }
+        while let Some(later) = self.front.pop_back_if(|other| *other > key) {
+            self.heap.push(later, |_, _| ());
+        }
+        self.front.push_back(key);
+    }
+
+    fn draw_near(&mut self, key: u128) {
+        prefetch_index(&self.slab, slot(key));
+        self.front.push_back(key);
     }
 
     /// When the next one lands.
     pub fn next(&self) -> Option<Instant> {
-        let heap = self.heap.peek().map_or(u128::MAX, |&Reverse(key)| key);
-        let next = self.front.front().map_or(heap, |&key| key.min(heap));
-        (next != u128::MAX).then(|| Instant::from_nanos((next >> 64) as u64))
+        self.front.front().map(|&key| instant(key))
+    }
+
+    /// What lands as number `place` from the next, 0, on, if it stands in front already.
+    pub(super) fn ahead(&self, place: usize) -> Option<&T> {
+        self.slab[slot(*self.front.get(place)?)].as_ref()
     }
 
     /// Takes the next one out.
     pub fn pop(&mut self) -> Option<(Instant, T)> {
-        let heap = self.heap.peek().map(|&Reverse(key)| key);
-        let key = match self.front.front() {
-            Some(&key) if heap.is_none_or(|heap| key < heap) => {
-                self.front.pop_front();
-                key
-            }
-            _ => self.heap.pop()?.0,
-        };
-        let slot = key as u32 & ((1 << SLOT_BITS) - 1);
-        self.free.push(slot);
-        let flying = self.slab[slot as usize].take().expect("a slot in the heap is full");
-        Some((Instant::from_nanos((key >> 64) as u64), flying))
+        let key = self.front.pop_front()?;
+        // The last place waits for what departs next: filling both at once is one way through the heap instead of two.
+        while self.front.len() < AHEAD - 1
+            && let Some(next) = self.heap.pop(|_, _| ())
+        {
+            self.draw_near(next);
+        }
+        self.free.push(slot(key) as u32);
+        let flying = self.slab[slot(key)].take().expect("a slot in the heap is full");
+        Some((instant(key), flying))
     }
 
     /// How many are in flight.
@@ -92,17 +116,36 @@ impl<T> Flights<T> {
 
     /// True if nothing is in flight.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty() && self.front.is_empty()
+        self.front.is_empty()
     }
 }
 
-/// Not in the heap.
-const ABSENT: u32 = u32::MAX;
+const fn key(at: Instant, low: u64) -> u128 {
+    (at.as_nanos() as u128) << 64 | low as u128
+}
 
-/// The heap of wakes: at most one per node, ordered by `(instant, node)`.
+/// When a key is due.
+const fn instant(key: u128) -> Instant {
+    Instant::from_nanos((key >> 64) as u64)
+}
+
+/// Where a flight's payload is in the slab.
+const fn slot(key: u128) -> usize {
+    key as usize & ((1 << SLOT_BITS) - 1)
+}
+
+/// Not armed.
+const ABSENT: u32 = u32::MAX;
+/// In front of the heap.
+const IN_FRONT: u32 = u32::MAX - 1;
+
+/// The wakes: at most one per node, ordered by `(instant, node)`.
 #[derive(Clone, Debug, Default)]
 pub struct Wakes {
-    heap: Vec<(Instant, u32)>,
+    heap: Heap,
+    /// The next ones in order, all before everything in the heap. Empty only if the heap is.
+    front: VecDeque<u128>,
+    /// Where each node's is in the heap.
     place: Vec<u32>,
 }
 
@@ -114,72 +157,61 @@ impl Wakes {
 
     /// Arms, re-arms or disarms the wake of a node.
     pub fn set(&mut self, node: NodeId, at: Option<Instant>) {
-        let place = self.place[node.index()];
-        match (place, at) {
-            (ABSENT, None) => {}
-            (ABSENT, Some(at)) => {
-                self.heap.push((at, node.0));
-                self.up(self.heap.len() - 1);
+        match self.place[node.index()] {
+            ABSENT => {}
+            IN_FRONT => self.front.retain(|&key| key as u32 != node.0),
+            place => self.heap.remove(place as usize, moved(&mut self.place)),
+        }
+        self.place[node.index()] = ABSENT;
+        if let Some(at) = at {
+            self.arm(key(at, u64::from(node.0)));
+        }
+        while self.front.len() < AHEAD - 1
+            && let Some(next) = self.heap.pop(moved(&mut self.place))
+        {
+            self.draw_near(next);
+        }
+    }
+
+    fn arm(&mut self, key: u128) {
+        match self.heap.first() {
+            Some(first) if first < key && self.front.len() < AHEAD => {
+                let next = self.heap.replace(key, moved(&mut self.place));
+                self.draw_near(next);
             }
-            (place, Some(at)) => {
-                let place = place as usize;
-                let before = core::mem::replace(&mut self.heap[place].0, at);
-                if at < before {
-                    self.up(place);
-                } else if at > before {
-                    self.down(place);
+            Some(first) if first < key => self.heap.push(key, moved(&mut self.place)),
+            _ => {
+                let place = self.front.partition_point(|&other| other < key);
+                self.front.insert(place, key);
+                self.place[key as u32 as usize] = IN_FRONT;
+                if self.front.len() > 2 * AHEAD
+                    && let Some(last) = self.front.pop_back()
+                {
+                    self.heap.push(last, moved(&mut self.place));
                 }
             }
-            (place, None) => self.remove(place as usize),
         }
+    }
+
+    fn draw_near(&mut self, key: u128) {
+        self.place[key as u32 as usize] = IN_FRONT;
+        self.front.push_back(key);
     }
 
     /// The next wake.
     pub fn next(&self) -> Option<(Instant, NodeId)> {
-        self.heap.first().map(|&(at, node)| (at, NodeId(node)))
+        self.front.front().map(|&key| (instant(key), NodeId(key as u32)))
     }
 
-    fn remove(&mut self, place: usize) {
-        let (_, node) = self.heap.swap_remove(place);
-        self.place[node as usize] = ABSENT;
-        if place < self.heap.len() {
-            self.place[self.heap[place].1 as usize] = place as u32;
-            self.up(place);
-            self.down(place);
-        }
+    /// Whose wake is number `place` from the next, 0, on, if it stands in front already.
+    pub(super) fn ahead(&self, place: usize) -> Option<NodeId> {
+        self.front.get(place).map(|&key| NodeId(key as u32))
     }
+}
 
-    fn up(&mut self, mut place: usize) {
-        let entry = self.heap[place];
-        while place > 0 {
-            let parent = (place - 1) / 4;
-            if self.heap[parent] <= entry {
-                break;
-            }
-            self.heap[place] = self.heap[parent];
-            self.place[self.heap[place].1 as usize] = place as u32;
-            place = parent;
-        }
-        self.heap[place] = entry;
-        self.place[entry.1 as usize] = place as u32;
-    }
-
-    fn down(&mut self, mut place: usize) {
-        let entry = self.heap[place];
-        loop {
-            let first = place * 4 + 1;
-            let last = (first + 4).min(self.heap.len());
-            let Some(least) = (first..last).min_by_key(|&child| self.heap[child]) else { break };
-            if self.heap[least] >= entry {
-                break;
-            }
-            self.heap[place] = self.heap[least];
-            self.place[self.heap[place].1 as usize] = place as u32;
-            place = least;
-        }
-        self.heap[place] = entry;
-        self.place[entry.1 as usize] = place as u32;
-    }
+/// Notes where a node's wake moved to.
+fn moved(place: &mut [u32]) -> impl FnMut(u128, usize) {
+    |key, to| place[key as u32 as usize] = to as u32
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Faults: they act on the world, never on a protocol's state; machines notice by themselves.
 
-use super::World;
+use super::{World, lane};
 use crate::id::{FaultId, LinkId, NodeId, RecordId};
 use crate::net::link::{DirectionConfig, Jitter, Loss};
 use crate::node::Command;
@@ -133,7 +133,7 @@ impl World {
 
     /// Recomputes a link from its configuration and the faults active now, the later ones winning.
     fn settle_link(&mut self, link: LinkId, by: RecordId) {
-        let mut config = *self.links[link.index()].base;
+        let mut config = self.links[link.index()].base;
         let mut blackhole = [false; 2];
         let mut up = true;
         for action in self.active_actions() {
@@ -157,7 +157,7 @@ impl World {
         let was_up = line.up;
         line.up = up;
         for (way, config) in Way::BOTH.into_iter().zip(config) {
-            let direction = &mut line.directions[way.index()];
+            let direction = &mut self.lanes[lane(link, way)].direction;
             if *direction.config() != config {
                 direction.set_config(config, by);
             }
@@ -166,8 +166,8 @@ impl World {
             }
             direction.set_up(up, by);
         }
-        if was_up != up && line.carrier {
-            for (node, port) in line.ends {
+        if was_up != up && self.links[link.index()].carrier {
+            for (node, port) in self.ends(link) {
                 self.tell_carrier(node, port, up, by);
             }
         }
@@ -187,10 +187,9 @@ impl World {
             if on { device.start(cx) } else { device.stop() }
         });
         let neighbours: Vec<_> = self
-            .links
-            .iter()
-            .filter(|link| link.carrier && link.up)
-            .flat_map(|link| [(link.ends[0].0, link.ends[1]), (link.ends[1].0, link.ends[0])])
+            .link_ends()
+            .filter(|(link, _)| self.links[link.index()].carrier && self.links[link.index()].up)
+            .flat_map(|(_, [one, other])| [(one.0, other), (other.0, one)])
             .filter_map(|(this, other)| (this == node).then_some(other))
             .collect();
         for (neighbour, port) in neighbours {

@@ -5,10 +5,14 @@
 
 pub mod agenda;
 mod fault;
+mod foresight;
+mod heap;
 
 pub use fault::{Action, Fault, Impairment, Occasion};
 
 use agenda::{Flights, Wakes};
+
+use smallvec::SmallVec;
 
 use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId};
 use crate::net::link::{Direction, DirectionConfig, Fate};
@@ -40,30 +44,42 @@ pub enum Verdict {
 /// What is on its way through the world.
 enum Flight {
     Arrival { link: LinkId, way: Way, epoch: u32, packet: Packet },
-    Notice { to: NodeId, cause: RecordId, notice: Notice },
+    Notice { to: NodeId, cause: RecordId, notice: Box<Notice> },
     Fault { fault: FaultId, phase: Phase },
 }
 
+/// A device in its place. What every packet needs of it fits one cache line.
+#[repr(align(64))]
 struct Slot {
-    name: String,
     node: Node,
-    up: bool,
     /// The record that last switched its power.
     power_by: RecordId,
-    wiring: Vec<Option<(LinkId, Way)>>,
+    up: bool,
+    /// The link behind each port.
+    wiring: SmallVec<[Option<(LinkId, Way)>; 2]>,
+}
+
+/// What a device is called, and its ports.
+struct Label {
+    name: String,
     ports: Vec<String>,
 }
 
 /// A link or internet path between two ports.
 struct Link {
     name: String,
-    ends: [(NodeId, Port); 2],
-    /// Without faults. Apart, because no packet needs it.
-    base: Box<[DirectionConfig; 2]>,
-    directions: [Direction; 2],
+    /// Without faults.
+    base: [DirectionConfig; 2],
     /// True if its ends see when it is cut or the other end has no power.
     carrier: bool,
     up: bool,
+}
+
+/// One way of a link, and where it leads. What every packet needs of it fits one cache line.
+#[repr(align(64))]
+struct Lane {
+    direction: Direction,
+    to: (NodeId, Port),
 }
 
 /// A world in motion. Built empty with a seed, filled with devices and links, started, then run.
@@ -73,7 +89,10 @@ pub struct World {
     flights: Flights<Flight>,
     wakes: Wakes,
     slots: Vec<Slot>,
+    labels: Vec<Label>,
     links: Vec<Link>,
+    /// Two for each link, in the order of [`Way::BOTH`].
+    lanes: Vec<Lane>,
     faults: Vec<Fault>,
     active: Vec<FaultId>,
     /// What happened so far.
@@ -95,7 +114,9 @@ impl World {
             flights: Flights::default(),
             wakes: Wakes::default(),
             slots: Vec::new(),
+            labels: Vec::new(),
             links: Vec::new(),
+            lanes: Vec::new(),
             faults: Vec::new(),
             active: Vec::new(),
             trace: Trace::default(),
@@ -125,15 +146,8 @@ impl World {
     /// Adds a device.
     pub fn add_node(&mut self, name: &str, node: Node) -> NodeId {
         let id = self.next_node();
-        let up = true;
-        self.slots.push(Slot {
-            name: name.into(),
-            node,
-            up,
-            power_by: RecordId::GENESIS,
-            wiring: Vec::new(),
-            ports: Vec::new(),
-        });
+        self.slots.push(Slot { node, power_by: RecordId::GENESIS, up: true, wiring: SmallVec::new() });
+        self.labels.push(Label { name: name.into(), ports: Vec::new() });
         self.wakes.add();
         id
     }
@@ -151,8 +165,10 @@ impl World {
         carrier: bool,
     ) -> LinkId {
         let id = LinkId(self.links.len() as u32);
-        let directions =
-            Way::BOTH.map(|way| Direction::new(config[way.index()], self.seed, &format!("{name}/{}", way.code())));
+        for way in Way::BOTH {
+            let direction = Direction::new(config[way.index()], self.seed, &format!("{name}/{}", way.code()));
+            self.lanes.push(Lane { direction, to: ends[1 - way.index()] });
+        }
         for (way, (node, port)) in Way::BOTH.into_iter().zip(ends) {
             let wiring = &mut self.slots[node.index()].wiring;
             if wiring.len() <= port.index() {
@@ -160,13 +176,13 @@ impl World {
             }
             assert!(wiring[port.index()].replace((id, way)).is_none(), "a port has one link");
         }
-        self.links.push(Link { name: name.into(), ends, base: Box::new(config), directions, carrier, up: true });
+        self.links.push(Link { name: name.into(), base: config, carrier, up: true });
         id
     }
 
     /// Names a port for reports.
     pub fn name_port(&mut self, node: NodeId, port: Port, name: &str) {
-        let ports = &mut self.slots[node.index()].ports;
+        let ports = &mut self.labels[node.index()].ports;
         if ports.len() <= port.index() {
             ports.resize(port.index() + 1, String::new());
         }
@@ -223,6 +239,7 @@ impl World {
         }
         self.now = next;
         self.events += 1;
+        self.look_ahead();
         if flight <= wake {
             let (_, flight) = self.flights.pop().expect("peeked");
             self.land(flight);
@@ -261,7 +278,7 @@ impl World {
                 if self.slots[to.index()].up {
                     self.touch(to, cause, |device, cx| {
                         cx.rearm();
-                        device.notice(cx, notice);
+                        device.notice(cx, *notice);
                     });
                 }
             }
@@ -270,16 +287,13 @@ impl World {
     }
 
     fn arrive(&mut self, link: LinkId, way: Way, epoch: u32, mut packet: Packet) {
-        let line = &self.links[link.index()];
-        let direction = &line.directions[way.index()];
+        let &Lane { ref direction, to: (node, port) } = self.lane(link, way);
         let changed_by = direction.changed_by();
         if direction.epoch() != epoch {
             return self.trace.dropped(self.now, Place::Link(link, way), DropReason::LinkDown, changed_by, &packet);
         }
-        let (node, port) = line.ends[1 - way.index()];
-        packet.meta.enabler = packet.meta.enabler.max(changed_by);
         let slot = &self.slots[node.index()];
-        packet.meta.enabler = packet.meta.enabler.max(slot.power_by);
+        packet.meta.enabler = packet.meta.enabler.max(changed_by).max(slot.power_by);
         if !slot.up {
             let blame = slot.power_by;
             return self.trace.dropped(self.now, Place::Node(node), DropReason::NodeDown, blame, &packet);
@@ -329,9 +343,8 @@ impl World {
             return self.trace.dropped(self.now, Place::Node(node), DropReason::LinkDown, blame, &packet);
         };
         self.trace.wire(self.now, link, way, &packet);
-        let line = &mut self.links[link.index()];
         self.trace.hop(Hop { at: self.now, node, packet: packet.meta.id, step: HopStep::Sent(link, way) });
-        let direction = &mut line.directions[way.index()];
+        let direction = &mut self.lanes[lane(link, way)].direction;
         let epoch = direction.epoch();
         match direction.offer(self.now, &mut packet) {
             Fate::Deliver(at) => self.flights.push(at, Flight::Arrival { link, way, epoch, packet }),
@@ -353,12 +366,12 @@ impl World {
 
     /// Names of the devices, by id.
     pub fn node_name(&self, node: NodeId) -> &str {
-        self.slots.get(node.index()).map_or("", |slot| &slot.name)
+        self.labels.get(node.index()).map_or("", |label| &label.name)
     }
 
     /// Name of a port; empty if it was given none.
     pub fn port_name(&self, node: NodeId, port: Port) -> &str {
-        self.slots.get(node.index()).and_then(|slot| slot.ports.get(port.index())).map_or("", String::as_str)
+        self.labels.get(node.index()).and_then(|label| label.ports.get(port.index())).map_or("", String::as_str)
     }
 
     /// Name of a link.
@@ -378,7 +391,15 @@ impl World {
 
     /// All links with their ends, by id.
     pub fn link_ends(&self) -> impl Iterator<Item = (LinkId, [(NodeId, Port); 2])> {
-        self.links.iter().enumerate().map(|(i, link)| (LinkId(i as u32), link.ends))
+        (0..self.links.len() as u32).map(|link| (LinkId(link), self.ends(LinkId(link))))
+    }
+
+    fn ends(&self, link: LinkId) -> [(NodeId, Port); 2] {
+        [Way::Reverse, Way::Forward].map(|way| self.lane(link, way).to)
+    }
+
+    fn lane(&self, link: LinkId, way: Way) -> &Lane {
+        &self.lanes[lane(link, way)]
     }
 
     /// A device, to look at.
@@ -394,4 +415,9 @@ impl World {
     pub fn elapsed(&self) -> Duration {
         self.now.since_start()
     }
+}
+
+/// The place of a way of a link among all lanes.
+const fn lane(link: LinkId, way: Way) -> usize {
+    2 * link.index() + way.index()
 }
