@@ -4,6 +4,7 @@
 //! [`TAILROOM`] behind, enough for ESP padding, trailer and ICV, a UDP header, an outer IP header and one level of
 //! nesting, so that a hop never reallocates. The [`Meta`] travels beside the bytes and is never on the wire.
 
+use core::cell::RefCell;
 use core::ops::{Deref, DerefMut};
 
 use prefetch_index::prefetch_index;
@@ -48,7 +49,23 @@ pub struct ProbeTag {
 /// An owned packet: one block of memory that holds what is known about it and its bytes, so that handing it on moves two
 /// words and looking at it touches neighbouring cache lines. See the module header for its layout.
 #[derive(Debug)]
-pub struct Packet(Box<Block<[u8]>>);
+pub struct Packet {
+    /// Always there, except while the packet is dropped.
+    block: Option<Box<Block<[u8]>>>,
+    /// Which of [`SIZES`] it has.
+    size: u8,
+}
+
+/// Sizes of buffers: for a small message, an Ethernet packet, a jumbo frame, and the largest packet that IP allows with
+/// room for a nested one.
+const SIZES: [usize; 4] = [320, 1_792, 9_216, 0x1_0400];
+/// How many blocks of a size wait to be used again.
+const SPARE: usize = 1_024;
+
+thread_local! {
+    /// Blocks of dropped packets, by size, the last one first: it is still in the caches. What is in them is never seen.
+    static SPARES: RefCell<[Vec<Box<Block<[u8]>>>; SIZES.len()]> = const { RefCell::new([const { Vec::new() }; SIZES.len()]) };
+}
 
 /// What a [`Packet`] points at. `B` is `[u8; N]` where one is made and `[u8]` ever after.
 #[derive(Debug)]
@@ -66,13 +83,26 @@ impl Deref for Packet {
     type Target = Block<[u8]>;
 
     fn deref(&self) -> &Block<[u8]> {
-        &self.0
+        self.block.as_ref().expect("only a dropped packet has none")
     }
 }
 
 impl DerefMut for Packet {
     fn deref_mut(&mut self) -> &mut Block<[u8]> {
-        &mut self.0
+        self.block.as_mut().expect("only a dropped packet has none")
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        let Some(block) = self.block.take() else { return };
+        // A thread that ends may have dropped its spares before its packets.
+        let _ = SPARES.try_with(|spares| {
+            let spares = &mut spares.borrow_mut()[usize::from(self.size)];
+            if spares.len() < SPARE {
+                spares.push(block);
+            }
+        });
     }
 }
 
@@ -85,39 +115,43 @@ impl Clone for Packet {
 impl Packet {
     /// A packet of `len` zero octets with full headroom and room behind.
     pub fn zeroed(len: usize, meta: Meta) -> Self {
-        Self::with_room(HEADROOM, len, meta)
+        let mut packet = Self::with_room(HEADROOM, len, meta);
+        packet.bytes_mut().fill(0);
+        packet
     }
 
     /// A packet with these bytes, full headroom and room behind.
     pub fn from_bytes(bytes: &[u8], meta: Meta) -> Self {
-        let mut packet = Self::zeroed(bytes.len(), meta);
+        let mut packet = Self::with_room(HEADROOM, bytes.len(), meta);
         packet.bytes_mut().copy_from_slice(bytes);
         packet
     }
 
-    /// A packet of `len` zero octets behind at least `headroom`, in the smallest of the sizes that blocks come in: of a
-    /// small message, an Ethernet packet, a jumbo frame, and the largest packet that IP allows with room for a nested one.
+    /// A packet of `len` octets of unspecified content behind so much headroom, with room behind.
     fn with_room(headroom: usize, len: usize, meta: Meta) -> Self {
-        const SIZES: [usize; 4] = [320, 1_792, 9_216, 0x1_0400];
         let (start, end) = (headroom as u32, (headroom + len) as u32);
-        fn block<const N: usize>(meta: Meta, start: u32, end: u32) -> Box<Block<[u8]>> {
-            Box::new(Block { meta, start, end, buffer: [0; N] })
+        fn block<const N: usize>(meta: Meta) -> Box<Block<[u8]>> {
+            Box::new(Block { meta, start: 0, end: 0, buffer: [0; N] })
         }
         let needed = headroom + len + TAILROOM;
-        Self(match SIZES.partition_point(|&size| size < needed) {
-            0 => block::<{ SIZES[0] }>(meta, start, end),
-            1 => block::<{ SIZES[1] }>(meta, start, end),
-            2 => block::<{ SIZES[2] }>(meta, start, end),
-            3 => block::<{ SIZES[3] }>(meta, start, end),
+        let size = SIZES.partition_point(|&size| size < needed);
+        let spare = SPARES.try_with(|spares| spares.borrow_mut().get_mut(size).and_then(Vec::pop)).ok().flatten();
+        let mut block = spare.unwrap_or_else(|| match size {
+            0 => block::<{ SIZES[0] }>(meta),
+            1 => block::<{ SIZES[1] }>(meta),
+            2 => block::<{ SIZES[2] }>(meta),
+            3 => block::<{ SIZES[3] }>(meta),
             _ => panic!("a packet of {len} octets is longer than IP allows"),
-        })
+        });
+        (block.meta, block.start, block.end) = (meta, start, end);
+        Self { block: Some(block), size: size as u8 }
     }
 
     /// Fetches what a device looks at first: what is known beside the bytes, and the headers.
     pub(crate) fn foresee(&self) {
-        prefetch_index(core::slice::from_ref(&self.0.meta), 0);
-        prefetch_index(core::slice::from_ref(&self.0.end), 0);
-        (0..3).for_each(|line| prefetch_index(&self.0.buffer, HEADROOM - 28 + 64 * line));
+        prefetch_index(core::slice::from_ref(&self.meta), 0);
+        prefetch_index(core::slice::from_ref(&self.end), 0);
+        (0..3).for_each(|line| prefetch_index(&self.buffer, HEADROOM - 28 + 64 * line));
     }
 
     /// Adds `n` octets of unspecified content in front and returns the whole.

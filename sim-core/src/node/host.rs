@@ -85,9 +85,9 @@ impl Host {
     }
 
     /// Fetches the ends of the logs that its next probes are written to.
-    pub(super) fn foresee_probes(&self, trace: &Trace) {
+    pub(super) fn foresee_probes(&self, trace: &Trace, deep: bool) {
         for (probe, _) in &self.probes {
-            trace.foresee_sending(probe.stream);
+            if deep { trace.foresee_sending(probe.stream) } else { trace.foresee_log(probe.stream) }
         }
     }
 

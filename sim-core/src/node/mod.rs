@@ -161,9 +161,9 @@ impl Node {
     }
 
     /// Fetches what a wake of the device will touch beyond it.
-    pub(crate) fn foresee_wake(&self, trace: &Trace) {
+    pub(crate) fn foresee_wake(&self, trace: &Trace, deep: bool) {
         if let Self::Host(host) = self {
-            host.foresee_probes(trace);
+            host.foresee_probes(trace, deep);
         }
     }
 }

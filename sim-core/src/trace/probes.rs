@@ -43,8 +43,9 @@ pub struct Probe {
     pub reverse: Fate,
 }
 
-/// The log of a stream. It is written for each probe sent and each that arrives, so it is kept small.
+/// The log of a stream. It is written for each probe sent and each that arrives, so its head fits one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct ProbeLog {
     /// What the stream is.
     pub info: Box<StreamInfo>,
@@ -52,11 +53,13 @@ pub struct ProbeLog {
     requests: Vec<(Instant, Fate)>,
     /// What became of each reply; empty if nobody answers.
     replies: Vec<Fate>,
+    answered: bool,
 }
 
 impl ProbeLog {
     pub(super) fn new(info: StreamInfo) -> Self {
-        Self { info: Box::new(info), requests: Vec::new(), replies: Vec::new() }
+        let answered = info.round_trip;
+        Self { info: Box::new(info), requests: Vec::new(), replies: Vec::new(), answered }
     }
 
     /// The probe with this number, if it was sent.
@@ -84,7 +87,7 @@ impl ProbeLog {
     pub fn send(&mut self, now: Instant) -> u32 {
         let seq = self.requests.len() as u32;
         self.requests.push((now, Fate::Pending));
-        if self.info.round_trip {
+        if self.answered {
             self.replies.push(Fate::Pending);
         }
         seq

@@ -31,14 +31,20 @@ impl World {
         {
             self.trace.foresee_probe(tag.stream, tag.seq);
         }
-        if let Some(node) = self.wakes.ahead(4) {
+        if let Some(node) = self.wakes.ahead(5) {
             prefetch_index(&self.slots, node.index());
         }
-        if let Some(node) = self.wakes.ahead(3) {
+        if let Some(node) = self.wakes.ahead(4) {
             self.foresee(node);
+            for &(link, way) in self.slots[node.index()].wiring.iter().flatten() {
+                prefetch_index(&self.lanes, lane(link, way));
+            }
+        }
+        if let Some(node) = self.wakes.ahead(2) {
+            self.slots[node.index()].node.foresee_wake(&self.trace, false);
         }
         if let Some(node) = self.wakes.ahead(1) {
-            self.slots[node.index()].node.foresee_wake(&self.trace);
+            self.slots[node.index()].node.foresee_wake(&self.trace, true);
         }
     }
 
