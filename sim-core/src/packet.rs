@@ -52,8 +52,6 @@ pub struct ProbeTag {
 pub struct Packet {
     /// Always there, except while the packet is dropped.
     block: Option<Box<Block<[u8]>>>,
-    /// Which of [`SIZES`] it has.
-    size: u8,
 }
 
 /// Sizes of buffers: for a small message, an Ethernet packet, a jumbo frame, and the largest packet that IP allows with
@@ -98,7 +96,7 @@ impl Drop for Packet {
         let Some(block) = self.block.take() else { return };
         // A thread that ends may have dropped its spares before its packets.
         let _ = SPARES.try_with(|spares| {
-            let spares = &mut spares.borrow_mut()[usize::from(self.size)];
+            let spares = &mut spares.borrow_mut()[size_for(block.buffer.len())];
             if spares.len() < SPARE {
                 spares.push(block);
             }
@@ -133,8 +131,7 @@ impl Packet {
         fn block<const N: usize>(meta: Meta) -> Box<Block<[u8]>> {
             Box::new(Block { meta, start: 0, end: 0, buffer: [0; N] })
         }
-        let needed = headroom + len + TAILROOM;
-        let size = SIZES.partition_point(|&size| size < needed);
+        let size = size_for(headroom + len + TAILROOM);
         let spare = SPARES.try_with(|spares| spares.borrow_mut().get_mut(size).and_then(Vec::pop)).ok().flatten();
         let mut block = spare.unwrap_or_else(|| match size {
             0 => block::<{ SIZES[0] }>(meta),
@@ -144,13 +141,12 @@ impl Packet {
             _ => panic!("a packet of {len} octets is longer than IP allows"),
         });
         (block.meta, block.start, block.end) = (meta, start, end);
-        Self { block: Some(block), size: size as u8 }
+        Self { block: Some(block) }
     }
 
     /// Fetches what a device looks at first: what is known beside the bytes, and the headers.
     pub(crate) fn foresee(&self) {
         prefetch_index(core::slice::from_ref(&self.meta), 0);
-        prefetch_index(core::slice::from_ref(&self.end), 0);
         (0..3).for_each(|line| prefetch_index(&self.buffer, HEADROOM - 28 + 64 * line));
     }
 
@@ -192,6 +188,15 @@ impl Packet {
         roomy.bytes_mut().copy_from_slice(self.bytes());
         *self = roomy;
     }
+}
+
+/// The number of the smallest size that holds so many octets.
+const fn size_for(octets: usize) -> usize {
+    let mut size = 0;
+    while size < SIZES.len() && SIZES[size] < octets {
+        size += 1;
+    }
+    size
 }
 
 impl Block<[u8]> {

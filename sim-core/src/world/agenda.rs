@@ -21,7 +21,7 @@ use crate::time::Instant;
 /// Bits of a flight's slot: 16.7 million flights at once.
 const SLOT_BITS: u32 = 24;
 /// How many stand in front of a heap, if there are as many: far enough ahead to fetch what each will touch.
-const AHEAD: usize = 8;
+const AHEAD: usize = 12;
 /// How far a flight may push in among those in front.
 const NUDGES: usize = 16;
 
@@ -159,7 +159,10 @@ impl Wakes {
     pub fn set(&mut self, node: NodeId, at: Option<Instant>) {
         match self.place[node.index()] {
             ABSENT => {}
-            IN_FRONT => self.front.retain(|&key| key as u32 != node.0),
+            IN_FRONT => {
+                let place = self.front.iter().position(|&key| key as u32 == node.0);
+                self.front.remove(place.expect("it stands in front"));
+            }
             place => self.heap.remove(place as usize, moved(&mut self.place)),
         }
         self.place[node.index()] = ABSENT;

@@ -13,37 +13,37 @@ impl World {
     /// Looks at what is about to happen.
     #[inline]
     pub(super) fn look_ahead(&self) {
-        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(5) {
+        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(8) {
             prefetch_index(&self.lanes, lane(*link, *way));
             packet.foresee();
         }
-        if let Some(Flight::Arrival { link, way, .. }) = self.flights.ahead(3) {
+        if let Some(Flight::Arrival { link, way, .. }) = self.flights.ahead(6) {
             prefetch_index(&self.slots, self.lanes[lane(*link, *way)].to.0.index());
         }
-        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(2) {
+        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(4) {
             self.foresee(self.lanes[lane(*link, *way)].to.0);
             if let Some(tag) = packet.meta.probe {
                 self.trace.foresee_log(tag.stream);
             }
         }
-        if let Some(Flight::Arrival { packet, .. }) = self.flights.ahead(1)
+        if let Some(Flight::Arrival { packet, .. }) = self.flights.ahead(2)
             && let Some(tag) = packet.meta.probe
         {
             self.trace.foresee_probe(tag.stream, tag.seq);
         }
-        if let Some(node) = self.wakes.ahead(5) {
+        if let Some(node) = self.wakes.ahead(9) {
             prefetch_index(&self.slots, node.index());
         }
-        if let Some(node) = self.wakes.ahead(4) {
+        if let Some(node) = self.wakes.ahead(7) {
             self.foresee(node);
             for &(link, way) in self.slots[node.index()].wiring.iter().flatten() {
                 prefetch_index(&self.lanes, lane(link, way));
             }
         }
-        if let Some(node) = self.wakes.ahead(2) {
+        if let Some(node) = self.wakes.ahead(4) {
             self.slots[node.index()].node.foresee_wake(&self.trace, false);
         }
-        if let Some(node) = self.wakes.ahead(1) {
+        if let Some(node) = self.wakes.ahead(2) {
             self.slots[node.index()].node.foresee_wake(&self.trace, true);
         }
     }
