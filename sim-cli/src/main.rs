@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Worlds of many devices allocate small blocks all over; this allocator keeps them on few pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the program has to say to its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {

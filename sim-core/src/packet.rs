@@ -57,12 +57,15 @@ pub struct Packet {
 /// Sizes of buffers: for a small message, an Ethernet packet, a jumbo frame, and the largest packet that IP allows with
 /// room for a nested one.
 const SIZES: [usize; 4] = [320, 1_792, 9_216, 0x1_0400];
-/// How many blocks of a size wait to be used again.
-const SPARE: usize = 1_024;
+/// How many octets of each size wait to be used again.
+const SPARE: usize = 1 << 20;
+
+/// Blocks of dropped packets, by size.
+type Spares = [Vec<Box<Block<[u8]>>>; SIZES.len()];
 
 thread_local! {
-    /// Blocks of dropped packets, by size, the last one first: it is still in the caches. What is in them is never seen.
-    static SPARES: RefCell<[Vec<Box<Block<[u8]>>>; SIZES.len()]> = const { RefCell::new([const { Vec::new() }; SIZES.len()]) };
+    /// The block that was dropped last is used again first: it is still in the caches. What it held is never seen.
+    static SPARES: RefCell<Spares> = const { RefCell::new([const { Vec::new() }; SIZES.len()]) };
 }
 
 /// What a [`Packet`] points at. `B` is `[u8; N]` where one is made and `[u8]` ever after.
@@ -97,7 +100,7 @@ impl Drop for Packet {
         // A thread that ends may have dropped its spares before its packets.
         let _ = SPARES.try_with(|spares| {
             let spares = &mut spares.borrow_mut()[size_for(block.buffer.len())];
-            if spares.len() < SPARE {
+            if spares.len() < SPARE / block.buffer.len() {
                 spares.push(block);
             }
         });
@@ -232,6 +235,15 @@ mod tests {
         p.pop_front(20);
         p.truncate(6);
         assert_eq!(p.bytes(), b"inside");
+    }
+
+    #[test]
+    fn nothing_of_a_dropped_packet_is_seen_again() {
+        drop(Packet::from_bytes(&[0xaa; 200], Meta::default()));
+        let mut p = Packet::zeroed(10, Meta::default());
+        assert_eq!(p.push_back(100), [0; 110]);
+        p.truncate(5);
+        assert_eq!(p.push_back(5), [0; 10]);
     }
 
     #[test]

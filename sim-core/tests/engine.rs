@@ -10,7 +10,7 @@ use sim_core::node::router::Router;
 use sim_core::reason::DropReason;
 use sim_core::rng::Chance;
 use sim_core::time::{Duration, Instant};
-use sim_core::trace::{Fate, Phase, StreamInfo};
+use sim_core::trace::{Fate, Phase, Probe, StreamInfo};
 use sim_core::world::{Action, Fault, Impairment, Occasion, Verdict, World};
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -53,11 +53,11 @@ fn run(mut world: World, seconds: u64) -> World {
 #[test]
 fn a_probe_takes_four_delays() {
     let world = run(two_hosts(1, Loss::None).0, 2);
-    let log = &world.trace.probes()[0];
-    assert_eq!(log.sent.len(), 11, "at 1.0, 1.1 ... 2.0 s");
-    assert_eq!(log.forward[0], Fate::Arrived(Instant::from_nanos(1_020_000_000), RecordId::GENESIS));
-    assert_eq!(log.reverse[0], Fate::Arrived(Instant::from_nanos(1_040_000_000), RecordId::GENESIS));
-    assert_eq!(log.forward[10], Fate::Pending, "still on its way when the world ends");
+    let log: Vec<Probe> = world.trace.probes()[0].iter().collect();
+    assert_eq!(log.len(), 11, "at 1.0, 1.1 ... 2.0 s");
+    assert_eq!(log[0].forward, Fate::Arrived(Instant::from_nanos(1_020_000_000), RecordId::GENESIS));
+    assert_eq!(log[0].reverse, Fate::Arrived(Instant::from_nanos(1_040_000_000), RecordId::GENESIS));
+    assert_eq!(log[10].forward, Fate::Pending, "still on its way when the world ends");
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn what_a_blackhole_took_leads_back_to_it_and_what_came_after_to_its_healing() {
     let action = Action::Blackhole { link: right, ways: [false, true] };
     let f = world.add_fault(fault(action, Instant::from_secs(2), Instant::from_secs(3)));
     let world = run(world, 5);
-    let log = &world.trace.probes()[0];
+    let log: Vec<Probe> = world.trace.probes()[0].iter().collect();
     // The reply to the probe of 1.9 s enters the right link at 1.92 s, that of 2.0 s at 2.02 s.
-    assert!(matches!(log.reverse[9], Fate::Arrived(..)));
-    let Fate::Lost(blame) = log.reverse[10] else { panic!("{:?}", log.reverse[10]) };
+    assert!(matches!(log[9].reverse, Fate::Arrived(..)));
+    let Fate::Lost(blame) = log[10].reverse else { panic!("{:?}", log[10].reverse) };
     assert_eq!(world.trace.fault_behind(blame), Some((f, Phase::Strike)));
-    assert!(matches!(log.forward[10], Fate::Arrived(..)), "the other direction is whole");
-    let Fate::Arrived(_, enabler) = log.reverse[20] else { panic!("{:?}", log.reverse[20]) };
+    assert!(matches!(log[10].forward, Fate::Arrived(..)), "the other direction is whole");
+    let Fate::Arrived(_, enabler) = log[20].reverse else { panic!("{:?}", log[20].reverse) };
     assert_eq!(world.trace.fault_behind(enabler), Some((f, Phase::Heal)));
     let (_, count) = world.trace.drops().iter().next().expect("drops");
     assert_eq!(count.packets, 10, "replies of the probes of 2.0 to 2.9 s");
@@ -84,8 +84,8 @@ fn a_host_without_power_is_dark_and_starts_afresh() {
     let power = Action::PowerLoss { node: NodeId(2) };
     world.add_fault(fault(power, Instant::from_secs(2), Instant::from_secs(3)));
     let world = run(world, 5);
-    let log = &world.trace.probes()[0];
-    let lost = log.forward.iter().filter(|f| matches!(f, Fate::Lost(_))).count();
+    let log: Vec<Probe> = world.trace.probes()[0].iter().collect();
+    let lost = log.iter().filter(|probe| matches!(probe.forward, Fate::Lost(_))).count();
     assert_eq!(lost, 10, "the probes of 2.0 to 2.9 s; that of 1.9 s arrives at 1.92 s");
     assert!(world.trace.drops().keys().all(|k| k.reason == DropReason::NoRoute), "the router lost its carrier");
 }
@@ -97,9 +97,9 @@ fn what_is_on_a_link_when_it_is_cut_is_lost() {
     // The request of 2.0 s is on the left link from 2.000 to 2.010 s.
     world.add_fault(fault(cut, Instant::from_nanos(2_005_000_000), Instant::from_nanos(2_006_000_000)));
     let world = run(world, 5);
-    let log = &world.trace.probes()[0];
-    assert!(matches!(log.forward[10], Fate::Lost(_)));
-    assert!(matches!(log.forward[11], Fate::Arrived(..)));
+    let log: Vec<Probe> = world.trace.probes()[0].iter().collect();
+    assert!(matches!(log[10].forward, Fate::Lost(_)));
+    assert!(matches!(log[11].forward, Fate::Arrived(..)));
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn faults_on_one_link_overlap_without_healing_each_other() {
         world.add_fault(fault(action, Instant::from_secs(from), Instant::from_secs(to)));
     }
     let world = run(world, 7);
-    let log = &world.trace.probes()[0];
-    let delay = |seq: usize| match log.forward[seq] {
-        Fate::Arrived(at, _) => at.since(log.sent[seq]).as_nanos() / 1_000_000,
+    let log: Vec<Probe> = world.trace.probes()[0].iter().collect();
+    let delay = |seq: usize| match log[seq].forward {
+        Fate::Arrived(at, _) => at.since(log[seq].sent).as_nanos() / 1_000_000,
         other => panic!("{other:?}"),
     };
     // Sent at 1.5, 2.5, 3.5, 4.5 and 5.5 s; the right link adds 10 ms. The later fault wins while both last.

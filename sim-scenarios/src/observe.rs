@@ -171,16 +171,15 @@ fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
         trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
         trace::Fate::Lost(cause) => Fate::Lost { cause },
     };
-    let probes = log.sent.iter().zip(log.forward.iter().zip(&log.reverse));
+    let probe =
+        |probe: trace::Probe| Probe { sent_at: probe.sent, request: fate(probe.forward), reply: fate(probe.reverse) };
     StreamLog {
         name: log.info.name.clone(),
         ends: [log.info.from, log.info.to].map(|node| world.node_name(node).to_owned()),
         interval: log.info.interval,
         echo: log.info.round_trip,
         min_lost,
-        probes: probes
-            .map(|(&sent_at, (&request, &reply))| Probe { sent_at, request: fate(request), reply: fate(reply) })
-            .collect(),
+        probes: log.iter().map(probe).collect(),
     }
 }
 

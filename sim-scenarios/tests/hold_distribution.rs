@@ -155,12 +155,11 @@ fn measure(seeds: u64) -> Sample {
             });
             after(expiry.unwrap_or_else(|| panic!("seed {seed}: no HoldTimer expired")).1.at)
         });
-        let log = &trace.probes()[0];
-        let mut answered = log.sent.iter().zip(&log.reverse).filter(|(_, fate)| matches!(fate, Fate::Arrived(..)));
-        let (sent, _) = answered.next().unwrap_or_else(|| panic!("seed {seed}: nothing was answered"));
+        let mut answered = trace.probes()[0].iter().filter(|probe| matches!(probe.reverse, Fate::Arrived(..)));
+        let sent = answered.next().unwrap_or_else(|| panic!("seed {seed}: nothing was answered")).sent;
         sample.aws.push(aws);
         sample.customer.push(customer);
-        sample.round_trip.push(after(*sent));
+        sample.round_trip.push(after(sent));
     }
     sample
 }

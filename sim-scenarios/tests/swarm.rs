@@ -120,9 +120,8 @@ fn live(drawn: &Drawn, dropped: &mut BTreeSet<DropReason>) -> Vec<String> {
             None => wrong.push(format!("{} {} never did anything", session.kind.code(), session.name)),
         }
     }
-    let log = &trace.probes()[0];
-    let late: Vec<&Fate> =
-        log.sent.iter().zip(&log.reverse).filter(|(at, _)| **at >= ALIVE_AT).map(|(_, fate)| fate).collect();
+    let late: Vec<Fate> =
+        trace.probes()[0].iter().filter(|probe| probe.sent >= ALIVE_AT).map(|probe| probe.reverse).collect();
     let answered = late.iter().filter(|fate| matches!(fate, Fate::Arrived(..))).count();
     // Up to 1.9 % loss and 0.5 % damage on each of two links, both ways: 9.3 %, and a margin for luck.
     if late.len() < 500 || answered * 100 < late.len() * 82 {

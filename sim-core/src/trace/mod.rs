@@ -32,7 +32,7 @@ use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
 
 /// How many hops the ring remembers.
-const RING: usize = 4096;
+const RING: usize = 1024;
 /// For how many drops of one place and reason the packet's hops are pinned.
 const PINNED: usize = 2;
 

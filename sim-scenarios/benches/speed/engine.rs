@@ -36,14 +36,14 @@ pub fn hold_model(report: &mut Report) {
 }
 
 /// 20,000 hosts with wakes, all equally busy, in pairs joined by long paths that hold 1e5 packets together. Per event, as
-/// in the hold model, one thing is taken out of time and one put in. Every event meets devices and packets that no cache
-/// remembers, which is what the bare heap is spared; the promise is open until those are laid out closer together.
+/// in the hold model, one thing is taken out of time and one put in. Every event meets a device, a path and a packet that no
+/// cache remembers, all of which the bare heap is spared.
 pub fn world_loop(report: &mut Report) {
     let rounds = report.samples(61, 15);
     let line = "world's loop, 20000 nodes, 100000 packets in flight";
     if report.wants(line) {
         let mut world = pairs_of_hosts();
-        report.open(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
+        report.compare(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
     }
 }
 

@@ -75,8 +75,8 @@ pub fn plain(report: &mut Report) {
 /// Lets packets travel and answers how many arrived.
 fn run(world: &mut World) -> u64 {
     let arrived = |world: &World| {
-        let fates = &world.trace.probes()[0].forward;
-        fates.iter().rev().take(JOURNEYS as usize * 2).filter(|f| matches!(f, Fate::Arrived(..))).count()
+        let latest = world.trace.probes()[0].iter().rev().take(JOURNEYS as usize * 2);
+        latest.filter(|probe| matches!(probe.forward, Fate::Arrived(..))).count()
     };
     world.run_until(world.now() + EVERY * JOURNEYS);
     debug_assert!(arrived(world) as u64 > JOURNEYS);

@@ -22,6 +22,10 @@ mod scenario;
 
 use std::process::ExitCode;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut report = meter::Report::new();
     journey::bare(&mut report);
