@@ -70,6 +70,12 @@ impl<T> Flights<T> {
 
     /// Puts a flight in its place among those in front. Those that it would overtake by far make room in the heap.
     fn push_in(&mut self, key: u128) {
+        if self.front.back().is_none_or(|&last| last < key) {
+            return self.front.push_back(key);
+        }
+        if self.front.front().is_some_and(|&next| key < next) {
+            return self.front.push_front(key);
+        }
         let later = self.front.iter().rev().take(NUDGES + 1).take_while(|&&other| other > key).count();
         if later <= NUDGES {
             return self.front.insert(self.front.len() - later, key);

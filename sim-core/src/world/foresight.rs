@@ -9,10 +9,19 @@ use prefetch_index::prefetch_index;
 use super::{Flight, World, lane};
 use crate::id::NodeId;
 
+/// Up to so many devices and flights together are held by a core's own caches.
+const SMALL: usize = 1_000;
+
 impl World {
-    /// Looks at what is about to happen.
+    /// Looks at what is about to happen, unless the world is so small that the caches hold it.
     #[inline]
     pub(super) fn look_ahead(&self) {
+        if self.slots.len() + self.flights.len() > SMALL {
+            self.fetch_ahead();
+        }
+    }
+
+    fn fetch_ahead(&self) {
         if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(8) {
             prefetch_index(&self.lanes, lane(*link, *way));
             packet.foresee();
