@@ -23,7 +23,7 @@ pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
 pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, ProbeLog, StreamInfo};
-pub use record::{Hop, HopStep, Phase, Record, Table, What};
+pub use record::{Hop, HopStep, Phase, Prefixes, Record, Table, What};
 
 use crate::id::{FaultId, LinkId, NodeId, RecordId, SessionId, StreamId};
 use crate::packet::Packet;

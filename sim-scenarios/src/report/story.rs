@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::iter::repeat;
 
+use sim_core::reason::Reason;
 use sim_core::time::Duration;
 
 use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
@@ -15,7 +16,7 @@ use crate::measure::{RouteChange, StepKind};
 /// Characters in the bar of a waterfall.
 const BAR: usize = 24;
 /// Longest list that is shown whole; `report.json` has the rest.
-const LONGEST: usize = 40;
+const LONGEST: usize = 60;
 
 /// A titled part of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,11 +231,13 @@ fn timeline(outcome: &Outcome) -> Section {
         // Before the first fault the way up is routine: being established says it all.
         rows.extend(session.transitions.iter().filter_map(|t| {
             let routine = first_fault.is_none_or(|at| t.at_s < at);
-            let shown = if routine {
-                is_established(&t.to) && session.established_s == Some(t.at_s)
-            } else {
-                is_established(&t.to) != is_established(&t.from)
-            };
+            let rekeyed = is_established(&t.to) && t.reason == Reason::Rekeyed.code();
+            let shown = rekeyed
+                || if routine {
+                    is_established(&t.to) && session.established_s == Some(t.at_s)
+                } else {
+                    is_established(&t.to) != is_established(&t.from)
+                };
             shown.then(|| {
                 let text = format!("{}: {} ({})", title(session), t.to, t.reason);
                 (t.at_s, text)
