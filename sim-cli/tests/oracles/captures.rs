@@ -31,6 +31,9 @@ struct Told {
 
 type IkeMessage = (u64, Option<u32>, u32);
 
+/// UPDATEs in order, each with its time in nanoseconds.
+type Updates = Vec<(u64, Update)>;
+
 /// Who made a packet, and the digest of its bytes then.
 #[derive(Clone)]
 struct Created {
@@ -49,7 +52,7 @@ struct BgpEnd {
 /// What an end of a session sent while the session was Established.
 #[derive(Clone, Default)]
 struct Run {
-    updates: Vec<(u64, Update)>,
+    updates: Updates,
     over: bool,
 }
 
@@ -82,7 +85,7 @@ struct Seen {
     ike: BTreeMap<u64, IkeMessage>,
     /// Who sends from an inner address.
     makers: BTreeMap<Ipv4Addr, String>,
-    streams: BTreeMap<StreamKey, Vec<(u64, Update)>>,
+    streams: BTreeMap<StreamKey, Updates>,
 }
 
 /// One direction of a TCP connection in one capture: the link, tshark's number, source and destination.
@@ -243,14 +246,14 @@ impl Told {
         Some(())
     }
 
-    /// What the end of the session at one device sent that has its other end at another.
-    fn runs(&self, from: &str, to: &str) -> Option<&[Run]> {
+    /// The one end of a session at a device that has its other end at another, with its name.
+    fn bgp_end(&self, from: &str, to: &str) -> Option<(&str, &BgpEnd)> {
         let tunnel = |name: &str| name.split('@').next().map(str::to_owned);
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
         let theirs: Vec<_> = ends(to).iter().filter_map(|(name, _)| tunnel(name)).collect();
         let mut ours = ends(from).into_iter().filter(|(name, _)| tunnel(name).is_some_and(|t| theirs.contains(&t)));
         match (ours.next(), ours.next()) {
-            (Some((_, end)), None) => Some(&end.runs),
+            (Some((name, end)), None) => Some((name, end)),
             _ => None,
         }
     }
@@ -343,13 +346,14 @@ impl Seen {
     /// session, in order and none before it was sent; and on some link all of them, unless the session ended, because
     /// then TCP may have died with octets that it never sent.
     fn updates_agree(&self, told: &Told) -> Outcome {
-        let mut whole: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        let mut whole: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for ((link, stream, ends), seen) in &self.streams {
             let Some(&(first, _)) = seen.first() else { continue };
             let what = format!("UPDATEs from {} to {} in TCP stream {stream} on {link}", ends.0, ends.1);
             let maker = |address| self.makers.get(address).ok_or_else(|| format!("{what}: nobody is {address}"));
             let (from, to) = (maker(&ends.0)?, maker(&ends.1)?);
-            let runs = told.runs(from, to).ok_or_else(|| format!("{what}: no session or several"))?;
+            let (name, BgpEnd { runs, .. }) =
+                told.bgp_end(from, to).ok_or_else(|| format!("{what}: no session or several"))?;
             let begun = |run: &Run| run.updates.first().is_some_and(|(at, _)| *at <= first);
             let place = runs.iter().rposition(begun).ok_or_else(|| format!("{what}: none was sent by then"))?;
             let sent = &runs[place].updates;
@@ -358,13 +362,13 @@ impl Seen {
                 equal(&what, seen, sent)?;
                 equal(&format!("{what}: seen before it was sent"), &(seen_at < sent_at), &false)?;
             }
-            let counts = whole.entry((from, to)).or_insert_with(|| vec![0; runs.len()]);
+            let counts = whole.entry(name).or_insert_with(|| vec![0; runs.len()]);
             counts[place] = counts[place].max(seen.len());
         }
-        for ((from, to), counts) in whole {
-            let runs = told.runs(from, to).unwrap_or_default();
-            for (run, seen) in runs.iter().zip(counts).filter(|(run, _)| !run.over) {
-                equal(&format!("the number of UPDATEs from {from} to {to}"), &seen, &run.updates.len())?;
+        for (name, end) in &told.bgp {
+            for (place, run) in end.runs.iter().enumerate().filter(|(_, run)| !run.over) {
+                let seen = whole.get(name.as_str()).map_or(0, |counts| counts[place]);
+                equal(&format!("the number of UPDATEs of {name}"), &seen, &run.updates.len())?;
             }
         }
         Ok(())
@@ -428,7 +432,7 @@ fn wrong_keys_are_noticed(out: &Path) -> Outcome {
 
 /// With one UPDATE of the trace missing, changed, out of order or too many, the captures must not agree any more.
 fn wrong_updates_are_noticed(seen: &Seen, told: &Told) -> Outcome {
-    let doubts: [(&str, fn(&mut Vec<(u64, Update)>)); 4] = [
+    let doubts: [(&str, fn(&mut Updates)); 4] = [
         ("missing", |updates| drop(updates.remove(0))),
         ("changed", |updates| updates[0].1.announced = vec!["192.0.2.0/24".to_owned()]),
         ("out of order", |updates| updates.swap(0, 1)),
@@ -442,7 +446,10 @@ fn wrong_updates_are_noticed(seen: &Seen, told: &Told) -> Outcome {
             return Err(format!("an UPDATE {what} is not noticed"));
         }
     }
-    Ok(())
+    match Seen::default().updates_agree(told) {
+        Ok(()) => Err("captures without UPDATEs are not noticed".into()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// With another digest of every packet's creation, no capture with plain packets may agree.

@@ -152,17 +152,6 @@ pub fn reportable<'a>(packet: &'a [u8], networks: &[Ipv4Net]) -> Result<Ipv4Pack
     Ok(ip)
 }
 
-/// True if the packet is a whole ICMP error with a good checksum.
-pub fn is_error(packet: &Packet) -> bool {
-    let Ok(ip) = Ipv4Packet::new_checked(packet.bytes()) else {
-        return false;
-    };
-    let message = IcmpMessage::new_checked(ip.payload());
-    ip.protocol() == protocol::ICMP
-        && !ip.is_fragment()
-        && message.is_ok_and(|message| message.kind().is_error() && message.verify_checksum())
-}
-
 /// Turns an echo request into its reply in place, as the host with that address does (RFC 1122 section 3.2.2.6).
 /// False, and no change, if the packet is not a whole echo request with a good checksum.
 pub fn answer_echo(packet: &mut Packet) -> bool {

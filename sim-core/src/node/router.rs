@@ -8,10 +8,12 @@ use super::ip::{Inbound, Ip};
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, distance};
-use crate::net::icmp::{answer_echo, is_error};
+use crate::net::icmp::answer_echo;
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
+use crate::wire::icmp::IcmpMessage;
+use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// A router. Its routes come from the scenario; it speaks no routing protocol.
 #[derive(Clone, Debug)]
@@ -54,9 +56,15 @@ pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
 
 /// Why a device has no use for a packet that is addressed to it.
 pub(super) fn useless(packet: &Packet) -> DropReason {
-    match is_error(packet) {
-        true => DropReason::IcmpIgnored,
-        false => DropReason::NotForMe,
+    let ip = Ipv4Packet::new_unchecked(packet.bytes());
+    if ip.protocol() != protocol::ICMP {
+        return DropReason::NotForMe;
+    }
+    match IcmpMessage::new_checked(ip.payload()) {
+        Err(_) => DropReason::Malformed,
+        Ok(message) if !message.verify_checksum() => DropReason::BadChecksum,
+        Ok(message) if message.kind().is_error() => DropReason::IcmpIgnored,
+        Ok(_) => DropReason::NotForMe,
     }
 }
 
