@@ -432,7 +432,8 @@ fn wrong_keys_are_noticed(out: &Path) -> Outcome {
 
 /// With one UPDATE of the trace missing, changed, out of order or too many, the captures must not agree any more.
 fn wrong_updates_are_noticed(seen: &Seen, told: &Told) -> Outcome {
-    let doubts: [(&str, fn(&mut Updates)); 4] = [
+    type Doubt = fn(&mut Updates);
+    let doubts: [(&str, Doubt); 4] = [
         ("missing", |updates| drop(updates.remove(0))),
         ("changed", |updates| updates[0].1.announced = vec!["192.0.2.0/24".to_owned()]),
         ("out of order", |updates| updates.swap(0, 1)),
