@@ -1,7 +1,7 @@
 //! What devices make of trouble that no scenario of the library has.
 
 use sim_core::time::{Duration, Instant};
-use sim_scenarios::report::Outcome;
+use sim_scenarios::report::{Outcome, markdown, text};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
 /// A scenario of the library with changes, until that second.
@@ -45,4 +45,19 @@ fn a_short_loss_of_power_is_no_secret() {
     let again = after.iter().find(|change| change.via.as_deref() == Some("vpn.a")).expect("it comes back");
     assert_eq!(again.reason, "learned");
     assert!(again.at.since_start() > healed + Duration::from_secs(1), "after IKE and BGP");
+}
+
+/// A tunnel that never came up explains all that does not work afterwards, so the answer says why it did not; and no
+/// report shows the pre-shared keys that differ.
+#[test]
+fn a_tunnel_that_never_came_up_is_part_of_the_answer() {
+    let scenario = include_str!("../../scenarios/active_passive.ron");
+    let key = "abcdefgh12345";
+    let outcome = until(60, scenario, &[&format!("connections.vpn.tunnels.a.customer.pre_shared_key={key}")]);
+    let wide = text::Layout { width: 200, ..text::Layout::default() };
+    let answer = text::render_answer(&outcome, wide);
+    let why = "ike vpn.a@aws (authentication_failed) and ike vpn.a@cgw (authentication_failed)";
+    assert!(answer.contains(&format!("Never established: {why}.")), "{answer}");
+    let reports = [answer, text::render(&outcome, wide), markdown::render(&outcome), outcome.report.to_json()];
+    assert!(reports.iter().all(|report| !report.contains(key)));
 }
