@@ -42,6 +42,10 @@ pub struct Question {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Change a value of the scenario, for example connections.vpn.tunnels.a.dpd_timeout=60s; may be repeated
+    ///
+    /// PATH leads from the outside in, with dots between its steps: settings, names of things, and the numbers of a
+    /// list's items from 0. The kind of a thing is passed over (faults.cut.what.link). VALUE is written as in the file,
+    /// and its quotes may be left out: 60s, [14, 19], Bgp().
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub changes: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sim_core::id::{LinkId, NodeId, Port, RecordId};
-use sim_core::net::link::{DirectionConfig, Loss};
+use sim_core::net::link::{DirectionConfig, Duplicate, Loss};
 use sim_core::node::Node;
 use sim_core::node::host::{self, Host, ProbeConfig, ProbeKind};
 use sim_core::node::router::Router;
@@ -127,6 +127,55 @@ fn a_storm_is_a_verdict() {
     world.start();
     let verdict = world.run_until(Instant::from_secs(1000));
     assert!(matches!(verdict, Verdict::Storm { events: 100, .. }), "{verdict:?}");
+}
+
+/// Two routers that hold each other to be the way to everywhere, and a host that sends one probe into that loop. No
+/// link takes any time; that between the routers lets every packet arrive twice if `doubling`.
+fn loop_of_routers(doubling: bool) -> World {
+    let mut world = World::new(1);
+    let every = Duration::from_secs(1);
+    let (from, to) = (NodeId(0), NodeId(0));
+    let info = StreamInfo { name: "lost".into(), from, to, interval: every, round_trip: false };
+    let stream = world.trace.add_stream(info);
+    let (start, stop) = (Instant::from_secs(1), Instant::from_secs(2));
+    let probe = ProbeConfig { stream, kind: ProbeKind::UdpOneWay, to: B, every, size: 100, start, stop };
+    let a = world.add_node("a", Node::Host(Box::new(Host::new(A, 1500, vec![probe]))));
+    let routers = [(254, true), (253, false)].map(|(last, beside_a)| {
+        let mut router = Router::new(vec![Ipv4Addr::new(10, 0, 0, last)]);
+        router.add_port(Port(0), 1500);
+        router.add_port(Port(1), 1500);
+        router.add_route("0.0.0.0/0".parse().expect("a prefix"), Port(1));
+        if beside_a {
+            router.add_route(A.into(), Port(0));
+        }
+        world.add_node("r", Node::Router(Box::new(router)))
+    });
+    let chance = if doubling { Chance::ALWAYS } else { Chance::NEVER };
+    let duplicate = Duplicate { chance, gap: Duration::ZERO };
+    let plain = DirectionConfig::default();
+    let between = DirectionConfig { duplicate, ..plain };
+    world.add_link("lan", [(a, host::PORT), (routers[0], Port(0))], [plain; 2], true);
+    world.add_link("loop", [(routers[0], Port(1)), (routers[1], Port(1))], [between; 2], true);
+    world
+}
+
+#[test]
+fn time_that_stands_still_is_a_storm() {
+    // A packet passes each of 64 hops once: its TTL ends the loop, and within the instant in which it began.
+    let mut world = loop_of_routers(false);
+    world.limit_instant(1000);
+    world.start();
+    assert_eq!(world.run_until(Instant::from_secs(10)), Verdict::Reached);
+    let expired = world.trace.drops().iter().find(|(key, _)| key.reason == DropReason::TtlExceeded);
+    assert_eq!(expired.map(|(_, count)| (count.packets, count.last)), Some((1, Instant::from_secs(1))));
+    // One that is doubled at each hop would become 2^63 packets before that.
+    let mut world = loop_of_routers(true);
+    world.limit_instant(1000);
+    world.start();
+    let verdict = world.run_until(Instant::from_secs(10));
+    let Verdict::Storm { events, at } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(at, Instant::from_secs(1), "time did not pass");
+    assert!((1000..1100).contains(&events), "{events}: the limit, and what had happened before that instant");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::build::Built;
 use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
-use crate::report::model::{Expectation, Outage, Report};
+use crate::report::model::{Expectation, Outage, Report, Seconds};
 
 /// Judges every expectation of a plan.
 pub fn judge(plan: &Plan, built: &Built, observation: &Observation<'_>, report: &Report) -> Vec<Expectation> {
@@ -83,7 +83,7 @@ impl Judge<'_> {
                 let both = self.ends(*session).map(|id| self.first_up(id, *after));
                 let latest = both[0].zip(both[1]).map(|(a, b)| a.max(b));
                 match latest {
-                    Some(at) => finding(at <= *after + *within, format!("at both ends at {at}")),
+                    Some(at) => finding(at <= *after + *within, format!("at both ends at {}", Seconds::from(at))),
                     None => Err("never established at both ends".into()),
                 }
             }
@@ -118,7 +118,7 @@ impl Judge<'_> {
                 let held = by.contains(detector) && within.is_none_or(|within| after <= within);
                 let at = self.built.world.node_name(record.node);
                 let by: Vec<&str> = by.iter().map(|d| detector_code(*d)).collect();
-                finding(held, format!("at {at} after {after} by {}", by.join(", ")))
+                finding(held, format!("at {at} after {} by {}", Seconds::from(after), by.join(", ")))
             }
         }
     }

@@ -65,9 +65,10 @@ impl<'w> Observation<'w> {
             TimerKind::Retransmission => Assumed::Retransmission,
             TimerKind::HalfOpen => Assumed::HalfOpen,
             TimerKind::ChildRekey | TimerKind::IkeRekey => Assumed::RekeyFormula,
-            TimerKind::ConnectRetryTimer | TimerKind::IdleHoldTimer | TimerKind::MinRouteAdvertisement => {
-                Assumed::BgpTimers
-            }
+            TimerKind::IkeRetry => Assumed::IkeRetry,
+            TimerKind::KeepaliveTimer => Assumed::Keepalive,
+            TimerKind::ConnectRetryTimer => Assumed::ConnectRetry,
+            TimerKind::IdleHoldTimer => Assumed::IdleHold,
             _ => return None,
         };
         self.assumption(what, node)

@@ -139,9 +139,10 @@ fn impossible(drawn: &Drawn, trace: &Trace) -> Vec<String> {
             // A flipped bit of the sequence number is judged before the ICV (RFC 4303 section 3.4.3).
             D::Replayed => drawn.duplicates || drawn.corrupts,
             D::BadIcv | D::BadChecksum | D::Malformed | D::BadPadding => drawn.corrupts,
-            D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow | D::PortUnreachable => false,
-            // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for ICMP.
-            D::NotForMe => ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\""]
+            D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow => false,
+            D::NotForMe | D::PortUnreachable => false,
+            // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for that.
+            D::IcmpIgnored => ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\""]
                 .iter()
                 .any(|word| drawn.text.contains(word)),
             D::FragmentOverlap | D::ReassemblyFull | D::FragmentationNeeded | D::TooBigForLink => false,

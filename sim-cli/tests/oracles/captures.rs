@@ -1,6 +1,6 @@
 //! tshark over every capture of the library: it must read and decrypt all of it, and agree with our trace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::Ipv4Addr;
@@ -8,27 +8,52 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use pcap_file::pcapng::{Block, PcapNgReader};
 use serde_json::Value;
 use sim_core::wire::ipv4::Ipv4Packet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::process::{Outcome, asked_for};
-use crate::tshark::{Frame, dissect};
+use crate::tshark::{Frame, Tcp, Update, dissect};
 
 /// What our trace says about the captures.
 #[derive(Default)]
 struct Told {
     /// What entered each link, in order.
     sent: BTreeMap<String, Vec<Sent>>,
-    /// By packet, the digest of its bytes when it was made.
-    created: BTreeMap<u64, u64>,
+    /// How each packet came into being; fragments are cut from others and have no such event.
+    created: BTreeMap<u64, Created>,
     /// Sent IKE messages: when, the exchange (`None` for a repeated request) and the Message ID.
     ike: Vec<IkeMessage>,
-    /// Every prefix to which a router learned a route.
-    prefixes: BTreeSet<String>,
+    /// The ends of BGP sessions, by name: that of the tunnel, `@`, and the side.
+    bgp: BTreeMap<String, BgpEnd>,
 }
 
 type IkeMessage = (u64, Option<u32>, u32);
+
+/// UPDATEs in order, each with its time in nanoseconds.
+type Updates = Vec<(u64, Update)>;
+
+/// Who made a packet, and the digest of its bytes then.
+struct Created {
+    node: String,
+    digest: u64,
+}
+
+/// One end of a BGP session.
+#[derive(Clone, Default)]
+struct BgpEnd {
+    node: String,
+    /// One for each time that it was Established.
+    runs: Vec<Run>,
+}
+
+/// What an end of a session sent while the session was Established.
+#[derive(Clone, Default)]
+struct Run {
+    updates: Updates,
+    over: bool,
+}
 
 /// A packet that enters a link.
 struct Sent {
@@ -53,10 +78,16 @@ const BESIDE_THE_POINT: [&str; 3] = ["\"event\":\"arrived\"", "\"event\":\"forwa
 struct Seen {
     frames: usize,
     sealed: usize,
+    plain: usize,
     /// IKE messages by packet: one crosses several links, and is sent when it enters its first.
     ike: BTreeMap<u64, IkeMessage>,
-    prefixes: BTreeSet<String>,
+    /// Who sends from an inner address.
+    makers: BTreeMap<Ipv4Addr, String>,
+    streams: BTreeMap<StreamKey, Updates>,
 }
+
+/// One direction of a TCP connection in one capture: the link, tshark's number, source and destination.
+type StreamKey = (String, u32, (Ipv4Addr, Ipv4Addr));
 
 #[test]
 fn tshark_agrees_with_the_trace() {
@@ -110,10 +141,12 @@ fn judge(scenario: &Path, doubt: bool) -> Outcome {
         seen.capture(&told, &capture, out)?;
     }
     seen.agrees(&told)?;
-    match doubt {
-        true => wrong_keys_are_noticed(out),
-        false => Ok(()),
+    if doubt {
+        wrong_keys_are_noticed(out)?;
+        wrong_updates_are_noticed(&seen, &told)?;
+        wrong_bytes_are_noticed(told, out)?;
     }
+    Ok(())
 }
 
 /// The captures in a directory.
@@ -150,7 +183,7 @@ impl Told {
         match event["event"].as_str()? {
             "created" => {
                 let digest = u64::from_str_radix(event["xxh3"].as_str()?, 16).ok()?;
-                self.created.insert(number("packet")?, digest);
+                self.created.insert(number("packet")?, Created { node: text("node")?, digest });
             }
             "sealed" => {
                 let sequence = number("sequence")? as u32;
@@ -167,6 +200,7 @@ impl Told {
                 let sent = Sent { packet, at_ns, sealed: sealed.get(&packet).cloned() };
                 self.sent.entry(text("link")?).or_default().push(sent);
             }
+            "message" if text("session")?.starts_with(BGP) => self.bgp_message(event, at_ns)?,
             "message" => {
                 let exchange = match event["message"].as_str()? {
                     "ike_sa_init_sent" => Some(34),
@@ -178,26 +212,67 @@ impl Told {
                 };
                 self.ike.push((at_ns, exchange, number("detail")? as u32));
             }
-            "route_changed" if event["reason"] == "learned" => {
-                self.prefixes.insert(text("prefix")?);
+            "session_changed" => {
+                let session = text("session")?;
+                let Some(name) = session.strip_prefix(BGP) else { return Some(()) };
+                let end = self.bgp.entry(name.to_owned()).or_default();
+                end.node = text("node")?;
+                if event["to"] == "established" {
+                    end.runs.push(Run::default());
+                } else if event["from"] == "established" {
+                    end.runs.last_mut()?.over = true;
+                }
             }
             _ => {}
         }
         Some(())
     }
+
+    /// An UPDATE that was sent, which is possible in Established only (RFC 4271 section 8.2.2).
+    fn bgp_message(&mut self, event: &Value, at_ns: u64) -> Option<()> {
+        let prefixes = |key: &str| {
+            let all = event[key].as_array()?;
+            all.iter().map(|prefix| prefix.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        let update = match event["message"].as_str()? {
+            "update_sent" => Update { withdrawn: prefixes("withdrawn")?, announced: prefixes("announced")? },
+            "end_of_rib_sent" => Update { withdrawn: Vec::new(), announced: Vec::new() },
+            _ => return Some(()),
+        };
+        let end = self.bgp.get_mut(event["session"].as_str()?.strip_prefix(BGP)?)?;
+        end.runs.last_mut().filter(|run| !run.over)?.updates.push((at_ns, update));
+        Some(())
+    }
+
+    /// The one end of a session at a device that has its other end at another, with its name.
+    fn bgp_end(&self, from: &str, to: &str) -> Option<(&str, &BgpEnd)> {
+        let tunnel = |name: &str| name.split('@').next().map(str::to_owned);
+        let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
+        let theirs: Vec<_> = ends(to).iter().filter_map(|(name, _)| tunnel(name)).collect();
+        let mut ours = ends(from).into_iter().filter(|(name, _)| tunnel(name).is_some_and(|t| theirs.contains(&t)));
+        match (ours.next(), ours.next()) {
+            (Some((name, end)), None) => Some((name, end)),
+            _ => None,
+        }
+    }
 }
+
+/// What precedes the name of a BGP session's end.
+const BGP: &str = "bgp ";
 
 impl Seen {
     /// Holds the capture of one link against what the trace says went into that link.
     fn capture(&mut self, told: &Told, capture: &Path, keys: &Path) -> Outcome {
         let mut next = 0;
         let mut interface = None;
+        let mut bytes = packets(capture)?;
         dissect(capture, keys, |frame| {
             let link = interface.get_or_insert_with(|| frame.interface.clone());
             let sent = told.sent.get(link).and_then(|sent| sent.get(next));
             let sent = sent.ok_or_else(|| format!("more packets than the trace has on {link}"))?;
             next += 1;
-            self.frame(told, sent, &frame).map_err(|e| format!("packet {next}, {}: {e}", frame.comment))
+            let bytes = bytes.next().ok_or("tshark has more packets than the capture")??;
+            self.frame(told, sent, &frame, &bytes).map_err(|e| format!("packet {next}, {}: {e}", frame.comment))
         })?;
         let link = interface.unwrap_or_default();
         let all = told.sent.get(&link).map_or(0, Vec::len);
@@ -207,19 +282,26 @@ impl Seen {
         }
     }
 
-    fn frame(&mut self, told: &Told, sent: &Sent, frame: &Frame) -> Outcome {
+    /// Holds one packet against the trace. That its addresses are right, the inner ones too, needs no words of its own:
+    /// its bytes are those of the packet that the trace saw made.
+    fn frame(&mut self, told: &Told, sent: &Sent, frame: &Frame, bytes: &[u8]) -> Outcome {
         self.frames += 1;
         equal("the packet's name", &frame.comment, &format!("#{}", sent.packet))?;
         equal("its time", &frame.at_ns, &sent.at_ns)?;
         match (&frame.esp, &sent.sealed) {
-            (None, None) => {}
+            (None, None) => {
+                if let Some(created) = told.created.get(&sent.packet) {
+                    self.plain += 1;
+                    equal("the packet", &was(bytes, created.digest), &true)?;
+                }
+            }
             (Some(esp), Some(sealed)) => {
                 self.sealed += 1;
                 equal("the SPI", &esp.spi, &sealed.spi)?;
                 equal("the sequence number", &esp.sequence, &sealed.sequence)?;
                 equal("the end of the ICV", &esp.icv.ends_with(&sealed.icv_end), &true)?;
                 let created = told.created.get(&sent.packet).ok_or("the inner packet was never made")?;
-                equal("the inner packet", &was(&esp.inner, *created), &true)?;
+                equal("the inner packet", &was(&esp.inner, created.digest), &true)?;
             }
             (esp, sealed) => return Err(format!("ESP: {} seen, {} told", esp.is_some(), sealed.is_some())),
         }
@@ -228,18 +310,26 @@ impl Seen {
             let first = self.ike.entry(sent.packet).or_insert(message);
             first.0 = first.0.min(sent.at_ns);
         }
-        let prefix = |(address, length): (&Ipv4Addr, &u8)| format!("{address}/{length}");
-        let announced = frame.lengths.iter().skip(frame.withdrawn.len());
-        self.prefixes.extend(frame.announced.iter().zip(announced).map(prefix));
+        if let (Some(tcp), Some(created)) = (&frame.tcp, told.created.get(&sent.packet)) {
+            self.segment(frame, tcp, &created.node);
+        }
         Ok(())
     }
 
+    fn segment(&mut self, frame: &Frame, tcp: &Tcp, maker: &str) {
+        self.makers.entry(tcp.ends.0).or_insert_with(|| maker.to_owned());
+        let key = (frame.interface.clone(), tcp.stream, tcp.ends);
+        let updates = tcp.updates.iter().map(|update| (frame.at_ns, update.clone()));
+        self.streams.entry(key).or_default().extend(updates);
+    }
+
     /// What is true of all captures of a run together.
-    fn agrees(self, told: &Told) -> Outcome {
-        if self.sealed == 0 || self.ike.is_empty() {
-            return Err(format!("{} ESP packets, {} IKE messages", self.sealed, self.ike.len()));
+    fn agrees(&self, told: &Told) -> Outcome {
+        if self.sealed == 0 || self.plain == 0 || self.ike.is_empty() {
+            let Self { sealed, plain, ike, .. } = self;
+            return Err(format!("{sealed} ESP packets, {plain} plain ones, {} IKE messages", ike.len()));
         }
-        let mut seen: Vec<_> = self.ike.into_values().collect();
+        let mut seen: Vec<_> = self.ike.values().copied().collect();
         for &(at_ns, exchange, id) in &told.ike {
             let same = |m: &IkeMessage| m.0 == at_ns && m.2 == id && (exchange.is_none() || m.1 == exchange);
             let place = seen.iter().position(same);
@@ -247,8 +337,56 @@ impl Seen {
             seen.swap_remove(place);
         }
         equal("IKE messages that the trace does not have", &seen, &Vec::new())?;
-        equal("prefixes in UPDATEs", &self.prefixes, &told.prefixes)
+        self.updates_agree(told)
     }
+
+    /// On every link, the UPDATEs of a connection are the first of those that the trace says were sent in that run of the
+    /// session, in order and none before it was sent; and on some link all of them, unless the session ended, because
+    /// then TCP may have died with octets that it never sent.
+    fn updates_agree(&self, told: &Told) -> Outcome {
+        let mut whole: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for ((link, stream, ends), seen) in &self.streams {
+            let Some(&(first, _)) = seen.first() else { continue };
+            let what = format!("UPDATEs from {} to {} in TCP stream {stream} on {link}", ends.0, ends.1);
+            let maker = |address| self.makers.get(address).ok_or_else(|| format!("{what}: nobody is {address}"));
+            let (from, to) = (maker(&ends.0)?, maker(&ends.1)?);
+            let (name, BgpEnd { runs, .. }) =
+                told.bgp_end(from, to).ok_or_else(|| format!("{what}: no session or several"))?;
+            let begun = |run: &Run| run.updates.first().is_some_and(|(at, _)| *at <= first);
+            let place = runs.iter().rposition(begun).ok_or_else(|| format!("{what}: none was sent by then"))?;
+            let sent = &runs[place].updates;
+            let first_sent = sent.get(..seen.len()).ok_or_else(|| format!("{what}: more than were sent"))?;
+            for ((seen_at, seen), (sent_at, sent)) in seen.iter().zip(first_sent) {
+                equal(&what, seen, sent)?;
+                equal(&format!("{what}: seen before it was sent"), &(seen_at < sent_at), &false)?;
+            }
+            let counts = whole.entry(name).or_insert_with(|| vec![0; runs.len()]);
+            counts[place] = counts[place].max(seen.len());
+        }
+        for (name, end) in &told.bgp {
+            for (place, run) in end.runs.iter().enumerate().filter(|(_, run)| !run.over) {
+                let seen = whole.get(name.as_str()).map_or(0, |counts| counts[place]);
+                equal(&format!("the number of UPDATEs of {name}"), &seen, &run.updates.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The packets of a capture, as a reader of pcapng gives them.
+fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", capture.display());
+    let file = fs::File::open(capture).map_err(|e| failed(&e))?;
+    let mut reader = PcapNgReader::new(BufReader::new(file)).map_err(|e| failed(&e))?;
+    Ok(std::iter::from_fn(move || {
+        loop {
+            return match reader.next_block()? {
+                Ok(Block::EnhancedPacket(packet)) => Some(Ok(packet.data.into_owned())),
+                Ok(_) => continue,
+                Err(e) => Some(Err(e.to_string())),
+            };
+        }
+    }))
 }
 
 /// True if these bytes are those of a packet with this digest, apart from what forwarding changes: each hop takes one
@@ -288,6 +426,40 @@ fn wrong_keys_are_noticed(out: &Path) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// With one UPDATE of the trace missing, changed, out of order or too many, the captures must not agree any more.
+fn wrong_updates_are_noticed(seen: &Seen, told: &Told) -> Outcome {
+    type Doubt = fn(&mut Updates);
+    let doubts: [(&str, Doubt); 4] = [
+        ("missing", |updates| drop(updates.remove(0))),
+        ("changed", |updates| updates[0].1.announced = vec!["192.0.2.0/24".to_owned()]),
+        ("out of order", |updates| updates.swap(0, 1)),
+        ("too many", |updates| updates.push(updates[0].clone())),
+    ];
+    for (what, doubt) in doubts {
+        let mut wrong = Told { bgp: told.bgp.clone(), ..Told::default() };
+        let lasting = wrong.bgp.values_mut().flat_map(|end| &mut end.runs).find(|run| !run.over);
+        doubt(&mut lasting.ok_or("no session lasts to the end")?.updates);
+        if seen.updates_agree(&wrong).is_ok() {
+            return Err(format!("an UPDATE {what} is not noticed"));
+        }
+    }
+    match Seen::default().updates_agree(told) {
+        Ok(()) => Err("captures without UPDATEs are not noticed".into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// With another digest of every packet's creation, the shortest capture must not agree any more.
+fn wrong_bytes_are_noticed(mut told: Told, out: &Path) -> Outcome {
+    told.created.values_mut().for_each(|created| created.digest ^= 1);
+    let length = |capture: &PathBuf| fs::metadata(capture).map_or(u64::MAX, |file| file.len());
+    let capture = captures(out)?.into_iter().min_by_key(length).ok_or("no captures")?;
+    match Seen::default().capture(&told, &capture, out) {
+        Ok(()) => Err(format!("{}: wrong bytes are not noticed", capture.display())),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A row of a key table with the last octet of its last key changed: that of the integrity algorithm or the AEAD.

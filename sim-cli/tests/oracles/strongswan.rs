@@ -30,7 +30,9 @@ const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 /// The host behind strongSwan's end.
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
+const ADDRESSES: Addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
 const PSK: &str = "correct horse battery staple";
+const OTHER_PSK: &str = "another secret altogether";
 
 const PINGS: u16 = 100;
 /// Far more than anything here takes, on a machine that has other things to do.
@@ -75,7 +77,7 @@ fn aes256_gcm_ecp256() -> Suite {
 }
 
 /// Who begins.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 enum Initiator {
     We,
     StrongSwan,
@@ -105,15 +107,115 @@ fn strongswan_initiates_with_aes_gcm() {
     tunnel(test, &aes256_gcm_ecp256(), Initiator::StrongSwan);
 }
 
+#[test]
+fn a_wrong_psk_is_refused_by_strongswan() {
+    let test = "strongswan::a_wrong_psk_is_refused_by_strongswan";
+    let ours = "to: Down, reason: AuthenticationFailed";
+    let theirs = ["MAC mismatched", "generating IKE_AUTH response 1 [ N(AUTH_FAILED) ]"];
+    refused(test, Initiator::We, &Quarrel { ours, theirs: &theirs, ..wrong_psk() });
+}
+
+#[test]
+fn a_wrong_psk_is_refused_by_us() {
+    let test = "strongswan::a_wrong_psk_is_refused_by_us";
+    let ours = "to: Down, reason: AuthenticationFailed";
+    let theirs = ["received AUTHENTICATION_FAILED notify error"];
+    refused(test, Initiator::StrongSwan, &Quarrel { ours, theirs: &theirs, ..wrong_psk() });
+}
+
+#[test]
+fn a_foreign_suite_is_refused_by_strongswan() {
+    let test = "strongswan::a_foreign_suite_is_refused_by_strongswan";
+    let ours = "to: Down, reason: NoProposalChosen";
+    let theirs = ["received proposals unacceptable", "generating IKE_SA_INIT response 0 [ N(NO_PROP) ]"];
+    refused(test, Initiator::We, &Quarrel { ours, theirs: &theirs, ..foreign_suite() });
+}
+
+/// Here our end has no session that could go down: it refuses the first message and keeps nothing of it.
+#[test]
+fn a_foreign_suite_is_refused_by_us() {
+    let test = "strongswan::a_foreign_suite_is_refused_by_us";
+    let ours = "step: IkeSaInitSent, message_id: 0, response: true, notice: Some(NoProposalChosen)";
+    let theirs = ["received NO_PROPOSAL_CHOSEN notify error"];
+    refused(test, Initiator::StrongSwan, &Quarrel { ours, theirs: &theirs, ..foreign_suite() });
+}
+
+/// Ends that cannot agree, and what their logs say of it.
+struct Quarrel<'a> {
+    /// What our end offers, and what strongSwan wants.
+    suites: [Suite; 2],
+    /// strongSwan's pre-shared key; ours is [`PSK`].
+    psk: &'static str,
+    ours: &'a str,
+    theirs: &'a [&'a str],
+}
+
+fn wrong_psk<'a>() -> Quarrel<'a> {
+    Quarrel { suites: [aws_default(), aws_default()], psk: OTHER_PSK, ours: "", theirs: &[] }
+}
+
+fn foreign_suite<'a>() -> Quarrel<'a> {
+    Quarrel { suites: [aes256_gcm_ecp256(), aws_default()], psk: PSK, ours: "", theirs: &[] }
+}
+
+/// Both ends give the reason, nothing comes up, and no log has a pre-shared key in it (RFC 7296 sections 2.7 and 2.21).
+fn refused(test: &str, initiator: Initiator, quarrel: &Quarrel) {
+    isolated(test, || {
+        let strongswan = StrongSwan::start()?;
+        let clock = Clock::start();
+        let config = config(&quarrel.suites[0]);
+        let shown = format!("{config:?}");
+        let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
+        strongswan.load(&quarrel.suites[1], quarrel.psk, initiator == Initiator::StrongSwan)?;
+        if initiator == Initiator::We {
+            gateway.handle(clock.now(), INITIATE)?;
+        }
+        let outcome = clock.run("our refusal", LIMIT, &mut gateway, &inbox, |g| g.log().contains(quarrel.ours));
+        let outcome = outcome.and_then(|()| {
+            clock.ask("strongSwan's refusal", LIMIT, &mut gateway, &inbox, || {
+                expect(&strongswan.log(), quarrel.theirs)?;
+                match strongswan.sas()?.trim() {
+                    "" => Ok(()),
+                    left => Err(format!("strongSwan has\n{left}")),
+                }
+            })
+        });
+        let (ours, theirs) = (gateway.log(), strongswan.log());
+        let outcome = outcome.and_then(|()| {
+            let up = ["to: Up", "is removed"].iter().find(|up| ours.contains(**up));
+            let up = up.or(theirs.contains("ESTABLISHED").then_some(&"ESTABLISHED"));
+            match up {
+                _ if gateway.carries() => Err("our end has a CHILD_SA".to_owned()),
+                Some(up) => Err(format!("{up:?} where nothing comes up")),
+                None => Ok(()),
+            }
+        });
+        outcome.map_err(|e| format!("{e}\n--- our gateway\n{ours}\n--- strongSwan\n{theirs}"))?;
+        let leaks = |text: &String| [PSK, OTHER_PSK].iter().any(|psk| reveals(text, psk));
+        match [ours, shown, theirs].iter().position(leaks) {
+            None => Ok(()),
+            Some(place) => {
+                Err(format!("{} shows a pre-shared key", ["our log", "our configuration", "strongSwan's log"][place]))
+            }
+        }
+    });
+}
+
+/// True if the text has the key in it, as it is or as a list of octets.
+fn reveals(text: &str, psk: &str) -> bool {
+    let octets = format!("{:?}", psk.as_bytes());
+    let hex: String = psk.bytes().map(|octet| format!("{octet:02x}")).collect();
+    [psk, &octets, &hex].iter().any(|secret| text.contains(*secret))
+}
+
 /// The life of a tunnel: both ends agree that it is up with this suite, pings cross, strongSwan rekeys the CHILD_SA with
 /// perfect forward secrecy, pings cross again, and our DELETE leaves strongSwan without an SA.
 fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
         let clock = Clock::start();
-        let addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
-        let (mut gateway, inbox) = Gateway::new(config(suite), addresses, clock.now())?;
-        strongswan.load(suite, initiator == Initiator::StrongSwan)?;
+        let (mut gateway, inbox) = Gateway::new(config(suite), ADDRESSES, clock.now())?;
+        strongswan.load(suite, PSK, initiator == Initiator::StrongSwan)?;
         if initiator == Initiator::We {
             gateway.handle(clock.now(), INITIATE)?;
         }
@@ -269,13 +371,13 @@ impl StrongSwan {
     }
 
     /// Gives strongSwan its connection; it begins at once if `initiate`.
-    fn load(&self, suite: &Suite, initiate: bool) -> Outcome {
+    fn load(&self, suite: &Suite, psk: &str, initiate: bool) -> Outcome {
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
             .replace("@IKE@", suite.ike)
             .replace("@ESP@", suite.esp)
-            .replace("@PSK@", PSK)
+            .replace("@PSK@", psk)
             .replace("@START@", if initiate { "start" } else { "none" });
         let file = self.dir.path().join("swanctl.conf");
         write(&file, &text)?;

@@ -21,12 +21,28 @@ pub struct Frame {
     pub ike: Option<Ike>,
     /// The ESP packet it is.
     pub esp: Option<Esp>,
-    /// Prefixes that BGP UPDATEs in it announce, their lengths apart, because tshark tells no more.
-    pub announced: Vec<Ipv4Addr>,
-    /// Prefixes that BGP UPDATEs in it withdraw.
-    pub withdrawn: Vec<Ipv4Addr>,
-    /// Lengths of both, the withdrawn ones of an UPDATE first.
-    pub lengths: Vec<u8>,
+    /// The TCP segment it is or carries, and what that completes.
+    pub tcp: Option<Tcp>,
+}
+
+/// A TCP segment, as part of the octet stream that tshark puts together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// The number of its connection in this capture.
+    pub stream: u32,
+    /// Where it comes from and goes to: the inner addresses, if it is in a tunnel.
+    pub ends: (Ipv4Addr, Ipv4Addr),
+    /// The BGP UPDATEs that end in it, each told once however often its segments were sent.
+    pub updates: Vec<Update>,
+}
+
+/// A BGP UPDATE (RFC 4271 section 4.3); one without prefixes is an End-of-RIB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// Withdrawn Routes.
+    pub withdrawn: Vec<String>,
+    /// Network Layer Reachability Information.
+    pub announced: Vec<String>,
 }
 
 /// An IKE header (RFC 7296 section 3.1).
@@ -71,6 +87,13 @@ const FIELDS: &[&str] = &[
     "esp.icv_good",
     "esp.icv_bad",
     "esp.contained_data",
+    "ip.src",
+    "ip.dst",
+    "tcp.stream",
+    "bgp.type",
+    "bgp.length",
+    "bgp.update.withdrawn_routes.length",
+    "bgp.update.path_attributes.length",
     "bgp.nlri_prefix",
     "bgp.withdrawn_prefix",
     "bgp.prefix_length",
@@ -191,9 +214,7 @@ impl<'a> Row<'a> {
             at_ns: self.time_ns()?,
             ike: self.ike()?,
             esp: self.esp()?,
-            announced: self.list("bgp.nlri_prefix")?,
-            withdrawn: self.list("bgp.withdrawn_prefix")?,
-            lengths: self.list("bgp.prefix_length")?,
+            tcp: self.tcp()?,
         })
     }
 
@@ -226,4 +247,61 @@ impl<'a> Row<'a> {
             inner: inner.chunks(2).map(octet).collect::<Outcome<_>>()?,
         }))
     }
+
+    fn tcp(&self) -> Outcome<Option<Tcp>> {
+        if !self.has("tcp.stream") {
+            return Ok(None);
+        }
+        let address = |field| self.list(field)?.pop().ok_or_else(|| format!("no {field}"));
+        let (stream, ends) = (self.number("tcp.stream")?, (address("ip.src")?, address("ip.dst")?));
+        Ok(Some(Tcp { stream, ends, updates: self.updates()? }))
+    }
+
+    /// tshark lists the lengths of messages, of their parts and of prefixes each for itself; the layout of an UPDATE says
+    /// which belong together.
+    fn updates(&self) -> Outcome<Vec<Update>> {
+        /// The header, and the length fields of Withdrawn Routes and of Path Attributes.
+        const FIXED: usize = 23;
+        const UPDATE: u8 = 2;
+        let (kinds, lengths) = (self.list("bgp.type")?, self.list("bgp.length")?);
+        let withdrawn_lengths: Vec<usize> = self.list("bgp.update.withdrawn_routes.length")?;
+        let attribute_lengths: Vec<usize> = self.list("bgp.update.path_attributes.length")?;
+        let of_updates = kinds.into_iter().zip(lengths).filter(|(kind, _): &(u8, usize)| *kind == UPDATE);
+        let of_updates: Vec<usize> = of_updates.map(|(_, length)| length).collect();
+        if of_updates.len() != withdrawn_lengths.len() || of_updates.len() != attribute_lengths.len() {
+            return Err("the parts of UPDATEs are not as many as the UPDATEs".into());
+        }
+        let mut withdrawn = self.list("bgp.withdrawn_prefix")?.into_iter();
+        let mut announced = self.list("bgp.nlri_prefix")?.into_iter();
+        let mut bits = self.list("bgp.prefix_length")?.into_iter();
+        let mut updates = Vec::new();
+        for (length, (routes, attributes)) in
+            of_updates.into_iter().zip(withdrawn_lengths.into_iter().zip(attribute_lengths))
+        {
+            let nlri = length.checked_sub(FIXED + routes + attributes).ok_or("an UPDATE shorter than its parts")?;
+            updates.push(Update {
+                withdrawn: prefixes(routes, &mut withdrawn, &mut bits)?,
+                announced: prefixes(nlri, &mut announced, &mut bits)?,
+            });
+        }
+        match (withdrawn.next(), announced.next(), bits.next()) {
+            (None, None, None) => Ok(updates),
+            left => Err(format!("prefixes outside of UPDATEs: {left:?}")),
+        }
+    }
+}
+
+/// The prefixes that fill a field of this many octets: each takes one for its length and as many as the length needs.
+fn prefixes(
+    mut octets: usize,
+    addresses: &mut impl Iterator<Item = Ipv4Addr>,
+    bits: &mut impl Iterator<Item = usize>,
+) -> Outcome<Vec<String>> {
+    let mut prefixes = Vec::new();
+    while octets > 0 {
+        let (address, bits) = addresses.next().zip(bits.next()).ok_or("fewer prefixes than a field is long")?;
+        octets = octets.checked_sub(1 + bits.div_ceil(8)).ok_or("a prefix longer than its field")?;
+        prefixes.push(format!("{address}/{bits}"));
+    }
+    Ok(prefixes)
 }

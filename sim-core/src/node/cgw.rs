@@ -42,7 +42,7 @@ impl Cgw {
                     cx.cause = cause;
                     self.route(cx, &change);
                 }
-                Upcall::Tunnel | Upcall::Session => {}
+                Upcall::Tunnel(_) | Upcall::Session(_) => {}
             }
         }
     }

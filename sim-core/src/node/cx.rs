@@ -4,7 +4,7 @@ use crate::id::{NodeId, PacketId, Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::time::{Duration, Instant};
-use crate::trace::{Hop, HopStep, Place, Record, Trace, What};
+use crate::trace::{Hop, HopStep, Place, Prefixes, Record, Trace, What};
 
 use super::Notice;
 
@@ -13,8 +13,8 @@ use super::Notice;
 pub(crate) enum Emit {
     /// Put this packet on the link behind the port.
     Packet(Port, Packet),
-    /// Tell another device, after the delay. Only AWS's own devices do so.
-    Notice(NodeId, Duration, Box<Notice>),
+    /// Tell another device, after the delay, because of that record. Only AWS's own devices do so.
+    Notice(NodeId, Duration, RecordId, Box<Notice>),
 }
 
 /// The world as a device sees it during one touch.
@@ -60,9 +60,9 @@ impl Cx<'_> {
         self.out.push(Emit::Packet(port, packet));
     }
 
-    /// Tells another device of AWS something after `delay`.
+    /// Tells another device of AWS something after `delay`, because of the latest record.
     pub fn notify(&mut self, to: NodeId, delay: Duration, notice: Notice) {
-        self.out.push(Emit::Notice(to, delay, Box::new(notice)));
+        self.out.push(Emit::Notice(to, delay, self.cause, Box::new(notice)));
     }
 
     /// Drops a packet here. `blame` is the record that made this device drop it, if one did.
@@ -91,7 +91,13 @@ impl Cx<'_> {
 
     /// Keeps the record of a protocol step.
     pub fn step(&mut self, session: SessionId, step: Step, detail: u32) -> RecordId {
-        self.record(What::Step { session, step, detail })
+        self.record(What::Step { session, step, detail, prefixes: None })
+    }
+
+    /// Keeps the record of an UPDATE that was sent or arrived, and of the prefixes in it.
+    pub fn update(&mut self, session: SessionId, step: Step, prefixes: Prefixes) -> RecordId {
+        let detail = (prefixes.withdrawn.len() + prefixes.announced.len()) as u32;
+        self.record(What::Step { session, step, detail, prefixes: Some(Box::new(prefixes)) })
     }
 
     /// Keeps the record that a delay of this length has passed, which the latest record began.

@@ -53,7 +53,10 @@ impl VpnEndpoint {
                     cx.cause = cause;
                     self.route(cx, &change);
                 }
-                Upcall::Tunnel | Upcall::Session => self.health(cx),
+                Upcall::Tunnel(cause) | Upcall::Session(cause) => {
+                    cx.cause = cause;
+                    self.health(cx);
+                }
             }
         }
     }

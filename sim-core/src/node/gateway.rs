@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::Cx;
 use super::ip::{Inbound, Ip};
-use super::router::pong;
+use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
 use super::tunnel::{Outside, Tunnel, TunnelEvent, classify};
 use crate::id::{Port, RecordId};
@@ -22,12 +22,12 @@ use crate::wire::ipv4::{Ipv4Packet, protocol};
 pub(super) enum Upcall {
     /// A packet for somebody else arrived: at a port, or out of a tunnel if that is named.
     Transit(Packet, Option<usize>),
-    /// A tunnel can, or can no longer, carry packets.
-    Tunnel,
+    /// A tunnel can, or can no longer, carry packets because of that record.
+    Tunnel(RecordId),
     /// The best BGP route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
-    /// A BGP session was established or is no longer.
-    Session,
+    /// A BGP session was established, or is no longer, because of that record.
+    Session(RecordId),
 }
 
 /// IPv4, tunnels and routing of one device.
@@ -158,7 +158,7 @@ impl Gateway {
                     self.output(cx, port, reply);
                 }
             }
-            None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+            None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
         }
     }
 
@@ -232,6 +232,7 @@ impl Gateway {
             match event {
                 TunnelEvent::Send(mut packet) => {
                     self.ip.identify(&mut packet);
+                    cx.created(&packet);
                     if let Some((port, packet)) = self.ip.route(cx, packet) {
                         self.ip.output(cx, port, packet);
                     }
@@ -251,7 +252,7 @@ impl Gateway {
 
     /// The state of a tunnel interface follows its CHILD_SA, if the device is one that does so.
     fn interface(&mut self, cx: &mut Cx, tunnel: usize, up: bool) {
-        self.upcalls.push_back(Upcall::Tunnel);
+        self.upcalls.push_back(Upcall::Tunnel(cx.cause));
         if !self.follow_sa {
             return;
         }
@@ -283,7 +284,7 @@ impl Gateway {
                     cx.cause = cause;
                 }
                 RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
-                RoutingEvent::Session => self.upcalls.push_back(Upcall::Session),
+                RoutingEvent::Session(cause) => self.upcalls.push_back(Upcall::Session(cause)),
             }
         }
         self.routing_events = events;

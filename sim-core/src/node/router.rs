@@ -8,10 +8,11 @@ use super::ip::{Inbound, Ip};
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, distance};
+use crate::net::icmp::answer_echo;
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
-use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_reply};
+use crate::wire::icmp::IcmpMessage;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// A router. Its routes come from the scenario; it speaks no routing protocol.
@@ -44,18 +45,27 @@ impl Router {
 
 /// The answer to an ICMP echo request for a device itself; `None` if the packet is not one.
 pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
-    let ip = Ipv4Packet::new_unchecked(packet.bytes());
-    if ip.protocol() != protocol::ICMP {
+    let mut reply = packet.clone();
+    if !answer_echo(&mut reply) {
         return None;
     }
-    let icmp = IcmpMessage::new_checked(ip.payload()).ok()?;
-    if icmp.kind() != IcmpKind::EchoRequest || !icmp.verify_checksum() {
-        return None;
-    }
-    let echo = Echo { ident: icmp.echo_ident(), seq: icmp.echo_seq() };
-    let reply = echo_reply(ip.dst(), ip.src(), echo, icmp.payload(), cx.meta());
+    reply.meta = cx.meta();
     cx.created(&reply);
     Some(reply)
+}
+
+/// Why a device has no use for a packet that is addressed to it.
+pub(super) fn useless(packet: &Packet) -> DropReason {
+    let ip = Ipv4Packet::new_unchecked(packet.bytes());
+    if ip.protocol() != protocol::ICMP {
+        return DropReason::NotForMe;
+    }
+    match IcmpMessage::new_checked(ip.payload()) {
+        Err(_) => DropReason::Malformed,
+        Ok(message) if !message.verify_checksum() => DropReason::BadChecksum,
+        Ok(message) if message.kind().is_error() => DropReason::IcmpIgnored,
+        Ok(_) => DropReason::NotForMe,
+    }
 }
 
 impl Device for Router {
@@ -80,7 +90,7 @@ impl Device for Router {
                         self.ip.output(cx, port, reply);
                     }
                 }
-                None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+                None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
             },
             Inbound::Nothing => {}
         }

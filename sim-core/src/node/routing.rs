@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use ipnet::{IpNet, Ipv4Net};
+
 use super::Cx;
 use crate::id::{RecordId, SessionId};
 use crate::packet::Packet;
@@ -10,6 +12,7 @@ use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use crate::reason::{State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
+use crate::trace::Prefixes;
 
 /// TCP port of BGP (RFC 4271 section 8).
 const BGP_PORT: u16 = 179;
@@ -36,8 +39,8 @@ pub(super) enum RoutingEvent {
     Send(Packet, Option<PeerId>),
     /// The best route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
-    /// A session was established or is no longer.
-    Session,
+    /// A session was established, or is no longer, because of that record.
+    Session(RecordId),
 }
 
 /// A connection as both machines name it.
@@ -173,12 +176,15 @@ impl Routing {
             bgp::Output::State { peer, from, to, reason } => {
                 self.anchor = cx.state(session(peer), from, to, reason);
                 if (from == State::Established) != (to == State::Established) {
-                    events.push(RoutingEvent::Session);
+                    events.push(RoutingEvent::Session(self.anchor));
                 }
             }
-            bgp::Output::Step { peer, step, codes, .. } => {
+            bgp::Output::Step { peer, step, codes, prefixes, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
-                let record = cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode));
+                let record = match prefixes {
+                    Some(prefixes) => cx.update(session(peer), step, for_the_trace(&prefixes)),
+                    None => cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode)),
+                };
                 if !step.is_sent() {
                     self.anchor = record;
                 }
@@ -240,4 +246,9 @@ impl Routing {
         };
         self.speaker.handle(cx.now, input);
     }
+}
+
+fn for_the_trace(prefixes: &bgp::Prefixes) -> Prefixes {
+    let all = |prefixes: &[Ipv4Net]| prefixes.iter().copied().map(IpNet::V4).collect();
+    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced) }
 }

@@ -59,7 +59,7 @@ pub struct TunnelConfig {
 /// What a tunnel wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum TunnelEvent {
-    /// Route and send this packet, which is between outside addresses.
+    /// Finish, route and send this packet, which is between outside addresses and has no Identification yet.
     Send(Packet),
     /// The tunnel can carry packets of up to this many octets.
     Up(u16),
@@ -276,13 +276,11 @@ impl Tunnel {
     fn datagram(&mut self, cx: &mut Cx, local_port: u16, remote_port: u16, bytes: &[u8]) -> Packet {
         let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
         let (from, to) = ((self.config.local, local_port), (self.config.remote, remote_port));
-        let packet = if local_port == NATT_PORT {
+        if local_port == NATT_PORT {
             udp::packet(from, to, &[&NON_ESP_MARKER, bytes].concat(), meta)
         } else {
             udp::packet(from, to, bytes, meta)
-        };
-        cx.created(&packet);
-        packet
+        }
     }
 
     fn install(&mut self, cx: &mut Cx, child: &ChildSa, events: &mut Vec<TunnelEvent>) {

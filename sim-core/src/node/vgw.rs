@@ -264,8 +264,14 @@ impl Device for Vgw {
         if port == VPC_PORT {
             return self.ip.carrier(cx, port, up, link_reason(up));
         }
-        let tunnel = &mut self.tunnels[port.index() - 1];
-        tunnel.doubt = (!up).then(|| (cx.now + self.config.health_delay, cx.cause));
+        let number = port.0 - 1;
+        if up {
+            // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
+            self.set_health(cx, number, false);
+            self.tunnels[usize::from(number)].routes.clear();
+        } else {
+            self.tunnels[usize::from(number)].doubt = Some((cx.now + self.config.health_delay, cx.cause));
+        }
     }
 }
 

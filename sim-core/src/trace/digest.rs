@@ -66,7 +66,8 @@ impl Digest {
             What::Expired { session, timer, armed_at, .. } => {
                 (36, session.map_or(0, |s| u64::from(s.0) + 1), *timer as u64, armed_at.as_nanos())
             }
-            What::Step { session, step, detail } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
+            // The prefixes of an UPDATE enter with the bytes of the packet that carries them; here their number does.
+            What::Step { session, step, detail, .. } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
             What::Route { table, prefix, from, to, reason } => {
                 let port = |p: &Option<crate::id::Port>| p.map_or(0, |p| u64::from(p.0) + 1);
                 let ways = port(from) << 32 | port(to) << 8 | *table as u64;

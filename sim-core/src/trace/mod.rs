@@ -22,9 +22,10 @@ use std::collections::BTreeMap;
 pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
 pub use path::{CriticalPath, Wait, critical_path};
-use prefetch_index::prefetch_index;
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
-pub use record::{Hop, HopStep, Phase, Record, Table, What};
+pub use record::{Hop, HopStep, Phase, Prefixes, Record, Table, What};
+
+use prefetch_index::prefetch_index;
 
 use crate::id::{FaultId, LinkId, NodeId, RecordId, SessionId, StreamId};
 use crate::packet::Packet;

@@ -56,6 +56,15 @@ impl Table {
     }
 }
 
+/// The prefixes of one BGP UPDATE, in its order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prefixes {
+    /// Routes that are no more.
+    pub withdrawn: Box<[IpNet]>,
+    /// Routes that the message offers.
+    pub announced: Box<[IpNet]>,
+}
+
 /// What a kept record says.
 #[derive(Clone, Debug)]
 pub enum What {
@@ -103,6 +112,8 @@ pub enum What {
         step: Step,
         /// Its message id, prefix count or code, as the step defines.
         detail: u32,
+        /// What an UPDATE is about.
+        prefixes: Option<Box<Prefixes>>,
     },
     /// The best route to a prefix changed.
     Route {

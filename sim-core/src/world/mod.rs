@@ -24,15 +24,15 @@ use crate::trace::{Hop, HopStep, Phase, Place, Record, Trace, Way, What};
 
 /// How many events a world may handle before it is called a storm, unless set otherwise. A choice, not a measurement.
 pub const DEFAULT_EVENT_LIMIT: u64 = 2_000_000_000;
-/// How many events may happen at one instant before time is held to stand still.
-pub const INSTANT_LIMIT: u64 = 1_000_000;
+/// How many events may happen at one instant before time is held to stand still, unless set otherwise. A choice too.
+pub const DEFAULT_INSTANT_LIMIT: u64 = 1_000_000;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The asked instant was reached.
     Reached,
-    /// The event limit was reached first: some devices keep each other busy for ever.
+    /// The event limit, or that of one instant, was reached first: some devices keep each other busy for ever.
     Storm {
         /// How many events had been handled.
         events: u64,
@@ -101,6 +101,7 @@ pub struct World {
     packets: u64,
     events: u64,
     limit: u64,
+    instant_limit: u64,
     /// The number of the first event of the present instant.
     instant_began: u64,
 }
@@ -124,6 +125,7 @@ impl World {
             packets: 0,
             events: 0,
             limit: DEFAULT_EVENT_LIMIT,
+            instant_limit: DEFAULT_INSTANT_LIMIT,
             instant_began: 0,
         }
     }
@@ -136,6 +138,11 @@ impl World {
     /// Sets after how many events a run is called a storm.
     pub fn limit_events(&mut self, limit: u64) {
         self.limit = limit;
+    }
+
+    /// Sets how many events may happen at one instant before a run is called a storm.
+    pub fn limit_instant(&mut self, limit: u64) {
+        self.instant_limit = limit;
     }
 
     /// The id that the next device will get, for configurations that must name it.
@@ -254,7 +261,7 @@ impl World {
 
     /// Handles everything due up to and including `end`; then the present is `end`.
     pub fn run_until(&mut self, end: Instant) -> Verdict {
-        while self.events < self.limit && self.events - self.instant_began < INSTANT_LIMIT {
+        while self.events < self.limit && self.events - self.instant_began < self.instant_limit {
             if !self.step(end) {
                 self.now = self.now.max(end);
                 return Verdict::Reached;
@@ -321,15 +328,14 @@ impl World {
             rearm: false,
         };
         input(slot.node.device(), &mut cx);
-        let (rearm, cause) = (cx.rearm, cx.cause);
-        if rearm {
+        if cx.rearm {
             let wake = if slot.up { slot.node.device().wake() } else { None };
             self.wakes.set(id, wake.map(|(at, _)| at));
         }
         for emit in out.drain(..) {
             match emit {
                 Emit::Packet(port, packet) => self.transmit(id, port, packet),
-                Emit::Notice(to, delay, notice) => {
+                Emit::Notice(to, delay, cause, notice) => {
                     self.flights.push(self.now + delay, Flight::Notice { to, cause, notice });
                 }
             }

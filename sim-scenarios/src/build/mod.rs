@@ -174,11 +174,7 @@ impl Builder<'_> {
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| probe.from == id);
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
-            kind: match probe.kind {
-                ProbeKind::UdpEcho => host::ProbeKind::UdpEcho,
-                ProbeKind::IcmpEcho => host::ProbeKind::IcmpEcho,
-                ProbeKind::UdpOneWay => host::ProbeKind::UdpOneWay,
-            },
+            kind: probe.kind,
             to: match &self.plan.nodes[probe.to.index()].kind {
                 NodeKind::Host(h) => h.address.addr(),
                 NodeKind::Instance(i) => i.address,

@@ -235,11 +235,12 @@ fn tunnel(
 
 /// A /30 of 169.254.0.0/16 that AWS does not keep for itself.
 fn inside_rules(net: &Ipv4Net) -> Verdict {
-    whole(net)?;
     let link_local = net.network().octets()[..2] == [169, 254];
     if net.prefix_len() != 30 || !link_local {
-        Err(format!("an inside CIDR is a /30 of 169.254.0.0/16, not {net}"))
-    } else if RESERVED_INSIDE.contains(&net.to_string().as_str()) {
+        return Err(format!("an inside CIDR is a /30 of 169.254.0.0/16, not {net}"));
+    }
+    whole(net)?;
+    if RESERVED_INSIDE.contains(&net.to_string().as_str()) {
         Err(format!("AWS reserves {net}: also reserved are {}", RESERVED_INSIDE.join(", ")))
     } else {
         Ok(())
@@ -296,7 +297,7 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
         );
         if aws.startup == StartupAction::Start {
             assume(
-                Assumed::Retransmission,
+                Assumed::IkeRetry,
                 "TUNNEL.retry",
                 aws.retry.to_string(),
                 "AWS retries until it succeeds, but does not publish how soon",
@@ -316,9 +317,9 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
         );
         if let Some((aws, _)) = &tunnel.bgp {
             let why = "AWS documents hold time 30 s on VPN tunnels, and the keepalive interval only for TGW Connect; the rest is RFC 4271 section 10";
-            assume(Assumed::BgpTimers, "routing.aws.keepalive", aws.keepalive.to_string(), why);
-            assume(Assumed::BgpTimers, "routing.aws.connect_retry", aws.connect_retry.to_string(), why);
-            assume(Assumed::BgpTimers, "routing.aws.idle_hold", aws.idle_hold.to_string(), why);
+            assume(Assumed::Keepalive, "routing.aws.keepalive", aws.keepalive.to_string(), why);
+            assume(Assumed::ConnectRetry, "routing.aws.connect_retry", aws.connect_retry.to_string(), why);
+            assume(Assumed::IdleHold, "routing.aws.idle_hold", aws.idle_hold.to_string(), why);
         }
     }
     all

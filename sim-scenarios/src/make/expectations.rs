@@ -201,6 +201,14 @@ impl Maker<'_, '_> {
     }
 
     fn fault(&mut self, at: &At<Name>) -> FaultId {
+        let name = named(at);
+        if let Some(stem) =
+            name.strip_suffix(".heal").filter(|stem| self.names.faults.iter().any(|fault| fault == stem))
+        {
+            let help = format!("did you mean `{stem}`?");
+            self.j.wrong(at.place, format!("`{name}` is a healing, and nothing has to detect it"), Some(help));
+            return FaultId(0);
+        }
         FaultId(self.j.find(at, "fault", &self.names.faults).unwrap_or(0) as u16)
     }
 

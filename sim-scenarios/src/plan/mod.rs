@@ -155,6 +155,12 @@ pub enum Assumed {
     HalfOpen,
     /// How AWS draws the moment of rekeying.
     RekeyFormula,
-    /// BGP timers of AWS's end that are not documented.
-    BgpTimers,
+    /// How soon AWS tries again to initiate an IKE_SA.
+    IkeRetry,
+    /// AWS's KEEPALIVE interval.
+    Keepalive,
+    /// AWS's ConnectRetryTimer.
+    ConnectRetry,
+    /// AWS's IdleHoldTimer.
+    IdleHold,
 }

@@ -2,6 +2,7 @@
 
 use ipnet::Ipv4Net;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
+pub use sim_core::node::host::ProbeKind;
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::{Duration, Instant};
@@ -31,17 +32,6 @@ pub struct Probe {
     pub stop: Instant,
     /// An outage is a run of at least so many unanswered probes.
     pub min_lost: u32,
-}
-
-/// What a probe is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProbeKind {
-    /// UDP, answered by the receiver.
-    UdpEcho,
-    /// ICMP Echo.
-    IcmpEcho,
-    /// UDP, judged at the receiver.
-    UdpOneWay,
 }
 
 /// Which direction of a link, or of a probe's path from its sender.

@@ -2,12 +2,14 @@
 //!
 //! Every line has `at_s`, `event` and `node` (null on a link). A kept record has `record`, its number; `cause`, the number
 //! of the record that triggered it (0 is the world as the scenario describes it); and `enabler`, the latest record that
-//! the triggering packet's journey depended on. A hop has `packet`, its number. Names and codes are those of the report.
+//! the triggering packet's journey depended on. A BGP UPDATE that was sent or arrived has `withdrawn` and `announced`, its
+//! prefixes in their order. A hop has `packet`, its number. Names and codes are those of the report.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sim_core::id::{LinkId, NodeId, Port, RecordId, SessionId};
@@ -144,8 +146,15 @@ impl Names {
                     "starver": starver.map(|r| r.0),
                 }),
             ),
-            What::Step { session, step, detail } => {
-                ("message", json!({ "session": self.session(*session), "message": step.code(), "detail": detail }))
+            What::Step { session, step, detail, prefixes } => {
+                let message = json!({ "session": self.session(*session), "message": step.code(), "detail": detail });
+                extend(&mut line, "message", message);
+                if let Some(prefixes) = prefixes {
+                    let texts = |all: &[IpNet]| all.iter().map(IpNet::to_string).collect::<Vec<_>>();
+                    line["withdrawn"] = texts(&prefixes.withdrawn).into();
+                    line["announced"] = texts(&prefixes.announced).into();
+                }
+                return line;
             }
             What::Route { table, prefix, from, to, reason } => {
                 let port = |port: &Option<Port>| port.map(|p| self.port(record.node, p));
@@ -205,7 +214,7 @@ mod tests {
     use sim_core::id::{FaultId, PacketId};
     use sim_core::reason::{DropReason, Reason, State, Step, TimerKind};
     use sim_core::time::Instant;
-    use sim_core::trace::{Table, Way};
+    use sim_core::trace::{Prefixes, Table, Way};
 
     fn log<W: Write>(out: W, hops: bool) -> EventLog<W> {
         let names = Names {
@@ -238,7 +247,16 @@ mod tests {
                 starver: Some(RecordId(1)),
             },
             What::State { session, from, to, reason },
-            What::Step { session, step: Step::UpdateSent, detail: 2 },
+            What::Step { session, step: Step::KeepaliveMessageSent, detail: 0, prefixes: None },
+            What::Step {
+                session,
+                step: Step::UpdateSent,
+                detail: 2,
+                prefixes: Some(Box::new(Prefixes {
+                    withdrawn: ["10.2.0.0/16".parse().unwrap()].into(),
+                    announced: ["10.1.0.0/16".parse().unwrap()].into(),
+                })),
+            },
             What::Route {
                 table: Table::Fib,
                 prefix: "10.0.0.0/16".parse().unwrap(),

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::iter::repeat;
 
+use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
 use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
@@ -15,7 +16,7 @@ use crate::measure::{RouteChange, StepKind};
 /// Characters in the bar of a waterfall.
 const BAR: usize = 24;
 /// Longest list that is shown whole; `report.json` has the rest.
-const LONGEST: usize = 40;
+const LONGEST: usize = 60;
 
 /// A titled part of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,9 +103,27 @@ pub fn answer(outcome: &Outcome) -> Section {
     } else if report.faults.is_empty() && !report.probes.is_empty() {
         sentences.push("No probe stream went dark.".into());
     }
+    sentences.push(never_up(report));
     sentences.push(verdict(report));
     sentences.retain(|s| !s.is_empty());
     section("", sentences.into_iter().map(Block::Say).collect())
+}
+
+/// "Never established: ike vpn.a@cgw (authentication_failed).", of the lowest session of each tunnel end, because those
+/// above it had no chance.
+fn never_up(report: &Report) -> String {
+    let mut ends: Vec<&str> = Vec::new();
+    let mut parts = Vec::new();
+    for session in report.sessions.iter().filter(|session| session.established_s.is_none()) {
+        if !ends.contains(&session.name.as_str()) {
+            ends.push(&session.name);
+            let fell = |to: &str| [State::Down, State::Idle].iter().any(|state| state.code() == to);
+            let last = session.transitions.iter().rev().find(|t| fell(&t.to));
+            let why = last.map(|t| format!(" ({})", t.reason)).unwrap_or_default();
+            parts.push(format!("{}{why}", title(session)));
+        }
+    }
+    if parts.is_empty() { String::new() } else { format!("Never established: {}.", listed(&parts)) }
 }
 
 fn verdict(report: &Report) -> String {
@@ -230,11 +249,13 @@ fn timeline(outcome: &Outcome) -> Section {
         // Before the first fault the way up is routine: being established says it all.
         rows.extend(session.transitions.iter().filter_map(|t| {
             let routine = first_fault.is_none_or(|at| t.at_s < at);
-            let shown = if routine {
-                is_established(&t.to) && session.established_s == Some(t.at_s)
-            } else {
-                is_established(&t.to) != is_established(&t.from)
-            };
+            let rekeyed = is_established(&t.to) && t.reason == Reason::Rekeyed.code();
+            let shown = rekeyed
+                || if routine {
+                    is_established(&t.to) && session.established_s == Some(t.at_s)
+                } else {
+                    is_established(&t.to) != is_established(&t.from)
+                };
             shown.then(|| {
                 let text = format!("{}: {} ({})", title(session), t.to, t.reason);
                 (t.at_s, text)

@@ -219,18 +219,17 @@ impl Speaker {
 
     fn publish(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, session: &Session, news: &News) {
         let mut messages = Vec::new();
-        update::withdraw(&news.withdrawn, |bytes| messages.push(bytes));
+        let mut keep = |bytes, prefixes| messages.push((bytes, prefixes));
+        update::withdraw(&news.withdrawn, &mut keep);
         for (attributes, prefixes) in &news.announced {
-            update::announce(attributes, &session.dialect, prefixes, |bytes| {
-                messages.push(bytes);
-            });
+            update::announce(attributes, &session.dialect, prefixes, &mut keep);
         }
         if messages.is_empty() {
             return;
         }
-        for bytes in messages {
+        for (bytes, prefixes) in messages {
             debug_assert!(bytes.len() <= MAX_MESSAGE);
-            self.step(id, conn, Step::UpdateSent, None);
+            self.update_step(id, conn, Step::UpdateSent, prefixes);
             self.out.push_back(Output::Send { conn, bytes });
         }
         self.restart_keepalive(now, id, slot);

@@ -61,6 +61,7 @@ pub use self::rib::{Best, Entry, Route};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
+pub use self::update::Prefixes;
 use crate::reason::{Reason, State, Step, TimerKind};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -205,6 +206,8 @@ pub enum Output {
         step: Step,
         /// Code and subcode of a NOTIFICATION.
         codes: Option<(u8, u8)>,
+        /// What an UPDATE is about.
+        prefixes: Option<Box<Prefixes>>,
     },
     /// The best route to a prefix changed.
     Route(RouteChange),

@@ -99,21 +99,19 @@ impl Speaker {
             let cause = self.unexpected(id, slot, MessageType::Update);
             return self.raise(now, id, slot, Event::Update, cause);
         };
-        let (step, event, cause) = match Update::parse(body, &session.dialect) {
+        let (event, cause) = match Update::parse(body, &session.dialect) {
             Ok(update) => {
-                let step = match update.end_of_rib {
-                    true => Step::EndOfRibReceived,
-                    false => Step::UpdateReceived,
-                };
-                let cause = Cause { update: Some(update), ..Cause::default() };
-                (step, Event::Update, cause)
+                match update.end_of_rib {
+                    true => self.step(id, conn, Step::EndOfRibReceived, None),
+                    false => self.update_step(id, conn, Step::UpdateReceived, update.prefixes()),
+                }
+                (Event::Update, Cause { update: Some(update), ..Cause::default() })
             }
             Err(error) => {
-                let cause = Cause::notification(error);
-                (Step::UpdateReceived, Event::UpdateError, cause)
+                self.step(id, conn, Step::UpdateReceived, None);
+                (Event::UpdateError, Cause::notification(error))
             }
         };
-        self.step(id, conn, step, None);
         self.raise(now, id, slot, event, cause);
     }
 

@@ -6,7 +6,7 @@ use super::message::{self, Framer};
 use super::notification::Notification;
 use super::open::Open;
 use super::peer::{Conn, ConnId, Fsm, PeerTimer, Slot};
-use super::update::Update;
+use super::update::{Prefixes, Update};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
 use crate::time::{Duration, Instant};
@@ -221,7 +221,12 @@ impl Speaker {
     }
 
     pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
-        self.out.push_back(Output::Step { peer, conn, step, codes });
+        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None });
+    }
+
+    /// The step of an UPDATE that says something.
+    pub(super) fn update_step(&mut self, peer: PeerId, conn: ConnId, step: Step, prefixes: Prefixes) {
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: Some(Box::new(prefixes)) });
     }
 
     /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the

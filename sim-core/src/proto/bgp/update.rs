@@ -43,7 +43,21 @@ pub struct Update {
     pub end_of_rib: bool,
 }
 
+/// The prefixes of one UPDATE message, in its order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Prefixes {
+    /// Those in Withdrawn Routes.
+    pub withdrawn: Vec<Ipv4Net>,
+    /// Those in Network Layer Reachability Information.
+    pub announced: Vec<Ipv4Net>,
+}
+
 impl Update {
+    /// The prefixes that it is about, but for those that are ignored.
+    pub fn prefixes(&self) -> Prefixes {
+        Prefixes { withdrawn: self.withdrawn.clone(), announced: self.reachable.clone() }
+    }
+
     /// Reads the body of an UPDATE.
     ///
     /// # Errors
@@ -118,7 +132,7 @@ pub(super) fn announce(
     attributes: &Attributes,
     dialect: &Dialect,
     prefixes: &[Ipv4Net],
-    mut send: impl FnMut(Vec<u8>),
+    mut send: impl FnMut(Vec<u8>, Prefixes),
 ) {
     let attributes = attributes.to_wire(dialect);
     let length: usize = attributes.iter().map(|attribute| attribute.len()).sum();
@@ -126,14 +140,16 @@ pub(super) fn announce(
         return;
     };
     for part in parts(prefixes, room) {
-        send(emit_update(&BgpUpdateMessage::new([], attributes.clone(), nlri(part))));
+        let bytes = emit_update(&BgpUpdateMessage::new([], attributes.clone(), nlri(part)));
+        send(bytes, Prefixes { announced: part.to_vec(), ..Prefixes::default() });
     }
 }
 
 /// The UPDATEs that withdraw `prefixes`, as few as fit.
-pub(super) fn withdraw(prefixes: &[Ipv4Net], mut send: impl FnMut(Vec<u8>)) {
+pub(super) fn withdraw(prefixes: &[Ipv4Net], mut send: impl FnMut(Vec<u8>, Prefixes)) {
     for part in parts(prefixes, ROOM) {
-        send(emit_update(&BgpUpdateMessage::new(nlri(part), [], [])));
+        let bytes = emit_update(&BgpUpdateMessage::new(nlri(part), [], []));
+        send(bytes, Prefixes { withdrawn: part.to_vec(), ..Prefixes::default() });
     }
 }
 

@@ -131,11 +131,11 @@ fn update_is_read() {
 fn update_is_written() {
     let mut messages = Vec::new();
     let prefixes = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
-    announce(&attributes(), &WIDE, &prefixes, |bytes| messages.push(bytes));
+    announce(&attributes(), &WIDE, &prefixes, |bytes, _| messages.push(bytes));
     let body = [&[0, 0], &UPDATE[6..]].concat();
     assert_eq!(messages, [with_header(2, &body)]);
     messages.clear();
-    withdraw(&[net("192.0.2.0/24")], |bytes| messages.push(bytes));
+    withdraw(&[net("192.0.2.0/24")], |bytes, _| messages.push(bytes));
     assert_eq!(messages, [with_header(2, &[0, 4, 24, 192, 0, 2, 0, 0])]);
 }
 
@@ -171,7 +171,7 @@ fn attributes_survive_a_round_trip() {
     ];
     for dialect in [WIDE, NARROW] {
         let mut messages = Vec::new();
-        announce(&given, &dialect, &[net("10.0.0.0/8")], |b| messages.push(b));
+        announce(&given, &dialect, &[net("10.0.0.0/8")], |b, _| messages.push(b));
         let update = Update::parse(&messages[0][19..], &dialect).unwrap();
         assert_eq!(update.attributes.as_ref(), Some(&given));
     }
@@ -184,7 +184,7 @@ fn an_old_speaker_gets_as4_path() {
     let mut route = Attributes::new(Ipv4Addr::new(169, 254, 10, 2));
     route.as_path = AsPath::sequence([65000, 70_000]);
     let mut messages = Vec::new();
-    announce(&route, &NARROW, &[net("10.0.0.0/8")], |b| messages.push(b));
+    announce(&route, &NARROW, &[net("10.0.0.0/8")], |b, _| messages.push(b));
     #[rustfmt::skip]
     let body = [
         0, 0, 0, 33,
@@ -201,7 +201,7 @@ fn an_old_speaker_gets_as4_path() {
     // Everything fits: no AS4_PATH ("SHOULD NOT" in section 4.2.2).
     route.as_path = AsPath::sequence([65000, 65001]);
     messages.clear();
-    announce(&route, &NARROW, &[net("10.0.0.0/8")], |b| messages.push(b));
+    announce(&route, &NARROW, &[net("10.0.0.0/8")], |b, _| messages.push(b));
     assert!(!messages[0].contains(&17));
 }
 
@@ -247,9 +247,10 @@ fn prefixes_with_equal_attributes_are_packed() {
     let prefixes: Vec<_> = (0..2_500).map(|n| net(&prefix(n))).collect();
     let mut counts = Vec::new();
     let mut again = Vec::new();
-    announce(&route, &WIDE, &prefixes, |bytes| {
+    announce(&route, &WIDE, &prefixes, |bytes, told| {
         assert!(bytes.len() <= 4096);
         let update = Update::parse(&bytes[19..], &WIDE).unwrap();
+        assert_eq!(update.prefixes(), told);
         counts.push(update.reachable.len());
         again.extend(update.reachable);
     });

@@ -70,13 +70,13 @@ impl Gateway {
         route.as_path = AsPath::sequence(asns.iter().copied());
         route.med = med;
         let mut bytes = Vec::new();
-        update::announce(&route, &self.dialect(), &[net(prefix)], |b| bytes.extend(b));
+        update::announce(&route, &self.dialect(), &[net(prefix)], |b, _| bytes.extend(b));
         self.receive(peer, &bytes);
     }
 
     fn withdraw(&mut self, peer: PeerId, prefix: &str) {
         let mut bytes = Vec::new();
-        update::withdraw(&[net(prefix)], |b| bytes.extend(b));
+        update::withdraw(&[net(prefix)], |b, _| bytes.extend(b));
         self.receive(peer, &bytes);
     }
 
@@ -324,7 +324,7 @@ fn internal_peers() {
     route.local_pref = Some(150);
     let mut bytes = Vec::new();
     let dialect = attributes::Dialect { four_octet_as: true, remote_as: 64512, local_as: 64512 };
-    update::announce(&route, &dialect, &[net(VPC)], |b| bytes.extend(b));
+    update::announce(&route, &dialect, &[net(VPC)], |b, _| bytes.extend(b));
     gateway.receive(T1, &bytes);
     let best = gateway.best(VPC).unwrap();
     assert_eq!((best.local_pref, best.next_hop), (150, Ipv4Addr::new(172, 16, 0, 1)));

@@ -138,9 +138,10 @@ proptest! {
             .filter(|&prefix| update::is_unicast(prefix))
             .collect();
         let mut read = Vec::new();
-        update::announce(&route, &dialect, &prefixes, |bytes| {
+        update::announce(&route, &dialect, &prefixes, |bytes, told| {
             let update = update::Update::parse(&bytes[19..], &dialect).unwrap();
             assert_eq!(update.attributes.as_ref(), Some(&route));
+            assert_eq!(update.prefixes(), told);
             read.extend(update.reachable);
         });
         prop_assert_eq!(read, prefixes);
