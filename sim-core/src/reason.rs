@@ -69,6 +69,8 @@ codes! {
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
         VpcNoRoute "vpc_no_route" "the VPC route table has no route to the destination",
+        // Live
+        NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

@@ -69,6 +69,46 @@ pub struct CustomerGateway {
     pub routes_follow_sa: bool,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// How a real device takes its place, if one may.
+    pub external: Option<External>,
+}
+
+/// Where a real device meets the simulated AWS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct External {
+    /// Addresses of this machine for the gateway's tunnels in order; at least one.
+    pub listen: Vec<Ipv4Addr>,
+    /// UDP port for IKE.
+    pub ike_port: u16,
+    /// UDP port for IKE and ESP behind a NAT.
+    pub nat_port: u16,
+    /// The device's address, if it is known before it speaks.
+    pub peer: Option<Ipv4Addr>,
+}
+
+/// Where one tunnel of an external gateway is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// The address of this machine.
+    pub address: Ipv4Addr,
+    /// UDP port for IKE.
+    pub ike_port: u16,
+    /// UDP port for IKE and ESP behind a NAT.
+    pub nat_port: u16,
+}
+
+impl External {
+    /// The doors of so many tunnels, in order; `None` if a shared address runs out of ports.
+    pub fn doors(&self, tunnels: usize) -> Option<Vec<Door>> {
+        let last = self.listen.len().saturating_sub(1);
+        let door = |tunnel: usize| {
+            let shift = u16::try_from(tunnel.saturating_sub(last)).ok()?;
+            let port = |first: u16| first.checked_add(shift);
+            let address = *self.listen.get(tunnel.min(last))?;
+            Some(Door { address, ike_port: port(self.ike_port)?, nat_port: port(self.nat_port)? })
+        };
+        (0..tunnels).map(door).collect()
+    }
 }
 
 /// An interface of a customer gateway.
