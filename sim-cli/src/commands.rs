@@ -35,6 +35,11 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
         journal.recall(&mut job.question);
     }
     let scenario = engine::understand(&job.question)?;
+    if journal.is_none() && !job.answer.answer_only {
+        for name in live::externals(scenario.plan()) {
+            screen::remark(format_args!("{name} is simulated: `vpnsim live` puts a real device in its place"));
+        }
+    }
     let place = Place::prepare(&job.answer)?;
     let mut taps = Taps::default();
     let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);

@@ -63,6 +63,12 @@ pub struct Live<'a> {
     pub remarks: bool,
 }
 
+/// The names of the gateways in whose place a real device may be.
+pub fn externals(plan: &Plan) -> Vec<&str> {
+    let external = |kind: &NodeKind| matches!(kind, NodeKind::CustomerGateway(gateway) if gateway.external.is_some());
+    plan.nodes.iter().filter(|node| external(&node.kind)).map(|node| node.name.as_str()).collect()
+}
+
 /// Runs a scenario with its external gateways real, until it ends or somebody ends it by SIGINT or SIGTERM.
 ///
 /// # Errors

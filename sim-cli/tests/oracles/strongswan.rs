@@ -17,7 +17,7 @@ use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
 
-use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
+use crate::gateway::{Addresses, Arrival, Gateway, INITIATE, STANDARD_PORTS};
 use crate::network::{Namespace, isolated};
 use crate::pace::Clock;
 use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
@@ -30,7 +30,14 @@ const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 /// The host behind strongSwan's end.
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
-const ADDRESSES: Addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
+const ADDRESSES: Addresses = Addresses {
+    local: OURS,
+    remote: THEIRS,
+    our_host: OUR_HOST,
+    their_host: THEIR_HOST,
+    our_ports: STANDARD_PORTS,
+    their_ports: STANDARD_PORTS,
+};
 const PSK: &str = "correct horse battery staple";
 const OTHER_PSK: &str = "another secret altogether";
 

@@ -1,0 +1,259 @@
+//! `vpnsim live` as a process, opposite our own machine on loopback and opposite strongSwan in a namespace.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use sim_core::proto::ike::config::{Config, Identity};
+use sim_core::rng::{Purpose, Rng};
+use sim_core::time::Duration;
+use tempfile::TempDir;
+
+use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
+use crate::pace::Clock;
+use crate::process::{Outcome, expect, run_line};
+
+/// The outside addresses of the gateway and of tunnel a in the scenario, and the host in its VPC.
+pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+pub const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
+/// The host at the gateway's site.
+pub const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
+pub const PSK: &str = "correct.horse.battery";
+
+/// Far more than anything here takes, on a machine that has other things to do.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The program in live mode, and the directory in which it works.
+pub struct Program {
+    child: Child,
+    /// What it says on standard error from now on.
+    remarks: Option<JoinHandle<String>>,
+    pub dir: TempDir,
+}
+
+impl Program {
+    /// Starts it and waits until its sockets are open.
+    pub fn start(arguments: &str) -> Outcome<Self> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let scenario = include_str!("live.ron");
+        std::fs::write(dir.path().join("live.ron"), scenario).map_err(|e| e.to_string())?;
+        let mut child = program(dir.path())
+            .args("live live.ron --journal journal.jsonl --out answer --pcap".split_whitespace())
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        let mut said = BufReader::new(child.stderr.take().ok_or("no standard error")?);
+        let mut line = String::new();
+        said.read_line(&mut line).map_err(|e| e.to_string())?;
+        let remarks = std::thread::spawn(move || {
+            let mut rest = String::new();
+            let _ = said.read_to_string(&mut rest);
+            rest
+        });
+        let program = Self { child, remarks: Some(remarks), dir };
+        if line.contains("listens on") { Ok(program) } else { Err(program.last_words(&line)) }
+    }
+
+    /// Resident memory, in KiB.
+    fn memory(&self) -> Outcome<u64> {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| format!("no VmRSS in\n{status}"))
+    }
+
+    /// Ends it by a signal and gives its report, after the same program has repeated it from the journal.
+    pub fn end(mut self, signal: &str) -> Outcome<Value> {
+        run_line(&format!("kill -s {signal} {}", self.child.id()))?;
+        let status = self.child.wait().map_err(|e| e.to_string())?;
+        if status.code() != Some(0) {
+            return Err(self.last_words(&format!("{status}\n")));
+        }
+        let home = self.dir.path().to_path_buf();
+        let read = |name: &str| std::fs::read_to_string(home.join(name)).map_err(|e| format!("{name}: {e}"));
+        let report = read("answer/report.json")?;
+        for file in ["uplink.pcapng", "path-a.pcapng", "esp_sa", "ikev2_decryption_table"] {
+            if std::fs::metadata(home.join("answer").join(file)).map_err(|e| format!("{file}: {e}"))?.len() == 0 {
+                return Err(format!("{file} is empty"));
+            }
+        }
+        let replay = program(&home).args("run live.ron -q --format json --replay journal.jsonl".split(' ')).output();
+        let replay = replay.map_err(|e| e.to_string())?;
+        let (again, said) = (String::from_utf8_lossy(&replay.stdout), String::from_utf8_lossy(&replay.stderr));
+        if again != report {
+            return Err(format!("the replay differs:\n{said}\n{again}\n--- live\n{report}"));
+        }
+        serde_json::from_str(&report).map_err(|e| e.to_string())
+    }
+
+    fn last_words(mut self, before: &str) -> String {
+        let _ = self.child.kill();
+        let rest = self.remarks.take().and_then(|remarks| remarks.join().ok()).unwrap_or_default();
+        format!("vpnsim live: {before}{rest}")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program(home: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("vpnsim"));
+    command.current_dir(home);
+    command
+}
+
+/// Two UDP ports that nobody has.
+fn free_ports() -> Outcome<[u16; 2]> {
+    let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string());
+    let (one, other) = (socket()?, socket()?);
+    let port = |socket: &UdpSocket| Ok::<_, String>(socket.local_addr().map_err(|e| e.to_string())?.port());
+    Ok([port(&one)?, port(&other)?])
+}
+
+/// Our own machine as the customer gateway, on loopback.
+struct Peer {
+    clock: Clock,
+    gateway: Gateway,
+    inbox: Receiver<Arrival>,
+}
+
+impl Peer {
+    fn of(ports: [u16; 2]) -> Outcome<Self> {
+        let clock = Clock::start();
+        let addresses = Addresses {
+            local: Ipv4Addr::LOCALHOST,
+            remote: Ipv4Addr::LOCALHOST,
+            our_host: OFFICE,
+            their_host: APP,
+            our_ports: [0, 0],
+            their_ports: ports,
+        };
+        let ids = [OUTSIDE, ENDPOINT].map(Identity::Ipv4);
+        let [local, remote] = ids;
+        let config = Config::customer_gateway(local, remote, PSK.as_bytes());
+        let (mut gateway, inbox) = Gateway::new(config, addresses, clock.now())?;
+        gateway.handle(clock.now(), INITIATE)?;
+        Ok(Self { clock, gateway, inbox })
+    }
+
+    fn come_up(&mut self) -> Outcome {
+        self.clock.run("the CHILD_SA", LIMIT, &mut self.gateway, &self.inbox, Gateway::carries)
+    }
+
+    /// Sends a ping again and again until it is answered, as it may be lost on the silent path or in a flood.
+    fn ping(&mut self) -> Outcome {
+        let answered = self.gateway.replies();
+        let deadline = self.clock.now() + LIMIT;
+        while self.gateway.replies() == answered {
+            if self.clock.now() > deadline {
+                return Err(format!("ping {answered} is not answered:\n{}", self.gateway.log()));
+            }
+            self.gateway.ping(answered)?;
+            self.clock.serve(Duration::from_millis(50), &mut self.gateway, &self.inbox)?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of the report's drops.
+fn drops(report: &Value, node: &str, reason: &str) -> u64 {
+    let all = report["drops"].as_array().into_iter().flatten();
+    let here = all.filter(|drop| drop["node"] == node && drop["reason"] == reason);
+    here.filter_map(|drop| drop["packets"].as_u64()).sum()
+}
+
+/// The whole way: handshake, floating to port 4500, pings across the fault, SIGTERM, report, captures, replay.
+#[test]
+fn a_tunnel_and_its_replay() {
+    let tunnel = || -> Outcome {
+        let ports = free_ports()?;
+        let program = Program::start(&format!("--ike-port {} --nat-port {}", ports[0], ports[1]))?;
+        let mut peer = Peer::of(ports)?;
+        peer.come_up()?;
+        // The path is silent from 5 s to 7 s after the program began; the peer began later.
+        let later = peer.clock.now() + Duration::from_secs(8);
+        while peer.clock.now() < later {
+            peer.ping()?;
+        }
+        let report = program.end("TERM")?;
+        expect(&report["expectations"].to_string(), &["at AWS's end at", "\"held\":true"])?;
+        expect(&report["faults"].to_string(), &["\"cut\""])
+    };
+    tunnel().unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// 100,000 datagrams of nonsense while a peer is served: nothing ends, nothing is kept, and the peer goes on.
+#[test]
+fn a_flood_of_nonsense_is_counted_and_forgotten() {
+    const DATAGRAMS: u32 = 100_000;
+    let flooded = || -> Outcome {
+        let ports = free_ports()?;
+        let program = Program::start(&format!("--ike-port {} --nat-port {}", ports[0], ports[1]))?;
+        let mut peer = Peer::of(ports)?;
+        peer.come_up()?;
+        let flood = |datagrams: u32| std::thread::spawn(move || nonsense(ports, datagrams));
+        // What is allocated once, like the list of spare blocks, is there after a part of the flood.
+        let warm = flood(DATAGRAMS / 10);
+        while !warm.is_finished() {
+            peer.ping()?;
+        }
+        let before = program.memory()?;
+        let rest = flood(DATAGRAMS - DATAGRAMS / 10);
+        let mut pings = 0;
+        while !rest.is_finished() {
+            peer.ping()?;
+            pings += 1;
+        }
+        let after = program.memory()?;
+        [warm, rest].into_iter().try_for_each(|flood| flood.join().map_err(|_| "the flood panicked")?)?;
+        peer.ping()?;
+        let report = program.end("INT")?;
+        // A record of each would be more than 100 octets: 9 MiB.
+        if after > before + 4_096 {
+            return Err(format!("memory grew from {before} to {after} KiB"));
+        }
+        let counted = drops(&report, "cgw", "malformed");
+        // The kernel throws away what does not fit a socket's buffer; the rest must have come.
+        if counted < u64::from(DATAGRAMS) / 100 || pings == 0 {
+            return Err(format!("{counted} malformed datagrams came in, {pings} pings were answered meanwhile"));
+        }
+        Ok(())
+    };
+    flooded().unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// Random octets, half of them behind what could be the beginning of an IKE message.
+#[allow(clippy::disallowed_methods, reason = "a flood faster than the kernel's buffer would not arrive")]
+fn nonsense(ports: [u16; 2], datagrams: u32) -> Outcome {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
+    let mut rng = Rng::stream(1, "flood", Purpose::Probe);
+    let mut bytes = vec![0; 1_400];
+    for n in 0..datagrams {
+        let length = rng.below(bytes.len() as u64) as usize;
+        rng.fill(&mut bytes[..length]);
+        if n % 2 == 0 && length > 32 {
+            bytes[..4].fill(0);
+            bytes[21] = 0x20;
+        }
+        let to = (Ipv4Addr::LOCALHOST, ports[(n / 2 % 2) as usize]);
+        // A full buffer is no failure of the flood.
+        let _ = socket.send_to(&bytes[..length], to);
+        if n % 100 == 99 {
+            std::thread::sleep(std::time::Duration::from_millis(4));
+        }
+    }
+    Ok(())
+}
