@@ -14,31 +14,33 @@ use sim_core::time::Duration;
 use tempfile::TempDir;
 
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
+use crate::network::isolated;
 use crate::pace::Clock;
-use crate::process::{Outcome, expect, run_line};
+use crate::process::{Outcome, expect, run_line, wait_for};
+use crate::strongswan::{OURS, StrongSwan, Suite, aes256_gcm_ecp256, aws_default};
 
 /// The outside addresses of the gateway and of tunnel a in the scenario, and the host in its VPC.
-pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
-pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
-pub const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
 /// The host at the gateway's site.
-pub const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
-pub const PSK: &str = "correct.horse.battery";
+const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
+const PSK: &str = "correct.horse.battery";
 
 /// Far more than anything here takes, on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program in live mode, and the directory in which it works.
-pub struct Program {
+struct Program {
     child: Child,
     /// What it says on standard error from now on.
     remarks: Option<JoinHandle<String>>,
-    pub dir: TempDir,
+    dir: TempDir,
 }
 
 impl Program {
     /// Starts it and waits until its sockets are open.
-    pub fn start(arguments: &str) -> Outcome<Self> {
+    fn start(arguments: &str) -> Outcome<Self> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let scenario = include_str!("live.ron");
         std::fs::write(dir.path().join("live.ron"), scenario).map_err(|e| e.to_string())?;
@@ -72,7 +74,7 @@ impl Program {
     }
 
     /// Ends it by a signal and gives its report, after the same program has repeated it from the journal.
-    pub fn end(mut self, signal: &str) -> Outcome<Value> {
+    fn end(mut self, signal: &str) -> Outcome<Value> {
         run_line(&format!("kill -s {signal} {}", self.child.id()))?;
         let status = self.child.wait().map_err(|e| e.to_string())?;
         if status.code() != Some(0) {
@@ -201,7 +203,8 @@ fn a_flood_of_nonsense_is_counted_and_forgotten() {
     const DATAGRAMS: u32 = 100_000;
     let flooded = || -> Outcome {
         let ports = free_ports()?;
-        let program = Program::start(&format!("--ike-port {} --nat-port {}", ports[0], ports[1]))?;
+        let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
+        let program = Program::start(&format!("--ike-port {} --nat-port {} {quiet}", ports[0], ports[1]))?;
         let mut peer = Peer::of(ports)?;
         peer.come_up()?;
         let flood = |datagrams: u32| std::thread::spawn(move || nonsense(ports, datagrams));
@@ -233,6 +236,49 @@ fn a_flood_of_nonsense_is_counted_and_forgotten() {
         Ok(())
     };
     flooded().unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn strongswan_is_a_site_with_the_aws_default() {
+    site("live::strongswan_is_a_site_with_the_aws_default", &aws_default());
+}
+
+#[test]
+fn strongswan_is_a_site_with_aes_gcm() {
+    site("live::strongswan_is_a_site_with_aes_gcm", &aes256_gcm_ecp256());
+}
+
+/// strongSwan as the customer gateway of a scenario: it initiates, floats, carries datagrams to a simulated host and back,
+/// rekeys its CHILD_SA with perfect forward secrecy, and sends DELETE; SIGINT ends with a report that holds, and the replay
+/// needs no strongSwan.
+fn site(test: &str, suite: &Suite) {
+    isolated(test, || {
+        let strongswan = StrongSwan::start([APP, OFFICE])?;
+        let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
+        let program = Program::start(&format!("--listen {OURS} {quiet}"))?;
+        let report = up_and_down(&strongswan, suite).and_then(|()| program.end("INT"));
+        let report = report.map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))?;
+        let sessions = report["sessions"].to_string();
+        expect(&sessions, &["vpn.a@aws", "authenticated", "peer_deleted"])?;
+        if sessions.contains("vpn.a@cgw") { Err(format!("a session of the real device in {sessions}")) } else { Ok(()) }
+    });
+}
+
+fn up_and_down(strongswan: &StrongSwan, suite: &Suite) -> Outcome {
+    strongswan.load_as([ENDPOINT, OUTSIDE], suite, PSK, true)?;
+    wait_for("strongSwan's SAs", || {
+        expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report])
+    })?;
+    strongswan.echoes(100)?;
+    expect(&strongswan.sas()?, &[" 100 packets"])?;
+    strongswan.swanctl("--rekey --child net")?;
+    wait_for("strongSwan's second and only CHILD_SA", || {
+        let report = strongswan.sas()?;
+        expect(&report, &["net: #2"])?;
+        if report.matches("ESP:").count() == 1 { Ok(()) } else { Err(report) }
+    })?;
+    strongswan.echoes(10)?;
+    strongswan.swanctl("--terminate --ike vpnsim").map(drop)
 }
 
 /// Random octets, half of them behind what could be the beginning of an IKE message.
