@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use sim_core::time::Duration;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -118,9 +119,9 @@ pub struct Live {
     /// The real device's address, if AWS's end shall speak first
     #[arg(long, value_name = "ADDRESS")]
     pub peer: Option<Ipv4Addr>,
-    /// End after this time instead of the scenario's duration, for example 10m
-    #[arg(long, value_name = "TIME")]
-    pub duration: Option<String>,
+    /// End after this time, if the scenario does not end before, for example 10min
+    #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
+    pub duration: Option<Duration>,
     /// Write down what comes in, so that `vpnsim run --replay` can do it all again
     ///
     /// Who has the journal and the scenario can read the traffic.

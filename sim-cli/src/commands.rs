@@ -57,8 +57,12 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
     let scenario = engine::understand(&job.question)?;
     let place = Place::prepare(&job.answer)?;
     let mut taps = Taps::default();
-    let told =
-        live::Live { listening: &job.listening, journal: job.journal.as_deref(), remarks: !job.answer.answer_only };
+    let told = live::Live {
+        listening: &job.listening,
+        duration: job.duration,
+        journal: job.journal.as_deref(),
+        remarks: !job.answer.answer_only,
+    };
     let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world))?;
     let pace = format!("{} in real time", outcome.report.simulated_s.0);
     place.answer(taps, &outcome, &pace)

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use sim_core::time::Duration;
 use sim_scenarios::report::text::Layout;
 
 use crate::args;
@@ -24,6 +25,8 @@ pub struct RunJob {
 pub struct LiveJob {
     pub question: Question,
     pub listening: Listening,
+    /// When to end, if the scenario does not end before.
+    pub duration: Option<Duration>,
     pub journal: Option<PathBuf>,
     pub answer: AnswerJob,
 }
@@ -59,12 +62,11 @@ impl RunJob {
 }
 
 impl LiveJob {
-    /// Reads the scenario's file and looks at the terminal. `--duration` is a change like any other.
+    /// Reads the scenario's file and looks at the terminal.
     pub fn new(typed: args::Live) -> Result<Self, Failure> {
-        let mut question = question(&typed.question)?;
-        question.changes.extend(typed.duration.map(|duration| format!("duration={duration}")));
         Ok(Self {
-            question,
+            question: question(&typed.question)?,
+            duration: typed.duration,
             listening: Listening {
                 addresses: typed.listen,
                 ike_port: typed.ike_port,

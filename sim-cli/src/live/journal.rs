@@ -268,3 +268,69 @@ impl Journal {
         Err(Failure::unusable_journal(&self.path, problem, help))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        let text = |text: &str| text.to_owned();
+        Head {
+            journal: FORMAT,
+            vpnsim: text("1.2.3"),
+            scenario: text("box"),
+            changes: Vec::new(),
+            seed: 7,
+            question: text("00"),
+        }
+    }
+
+    fn entry(at: u64) -> Entry {
+        let (tunnel, from) = ("vpn.a".to_owned(), "192.0.2.1:4500".to_owned());
+        Entry { at, tunnel, port: 4500, source: 4500, from, bytes: vec![0x00, 0xff] }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut writer = Writer::create(&path, &head()).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.close(6, "0123").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(r#""bytes":"00ff""#), "{text}");
+        let journal = Journal::read(&path).unwrap();
+        assert_eq!(journal.head, head());
+        assert_eq!(journal.entries, [entry(5), entry(5)]);
+        assert_eq!((journal.tail.end, journal.tail.datagrams, journal.tail.digest.as_str()), (6, 2, "0123"));
+        assert!(journal.belongs_to(&head()).is_ok());
+        let newer = Head { vpnsim: "1.2.4".into(), ..head() };
+        let refused = journal.belongs_to(&newer).unwrap_err().to_string();
+        assert!(refused.ends_with("was written by vpnsim 1.2.3, and this is 1.2.4"), "{refused}");
+    }
+
+    /// Whatever is left of a journal, it is refused and not misread.
+    #[test]
+    fn no_part_of_a_journal_passes_for_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut writer = Writer::create(&path, &head()).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.close(6, "0123").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Without its last line end it is still whole.
+        for length in 0..text.len() - 1 {
+            assert!(Journal::parse(&path, &text[..length]).is_err(), "{length}");
+        }
+        let mut octets = text.into_bytes();
+        for at in 0..octets.len() - 1 {
+            octets[at] ^= 1;
+            let refused = std::str::from_utf8(&octets).map_or(true, |text| Journal::parse(&path, text).is_err());
+            // The end and the digest in the tail are what a replay is held against.
+            let tail = String::from_utf8_lossy(&octets[..at]).contains("\"end\"");
+            assert!(refused || tail, "octet {at}");
+            octets[at] ^= 1;
+        }
+    }
+}

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::{Verdict, World};
 use sim_scenarios::build::Sites;
@@ -58,6 +58,8 @@ impl Listening {
 #[derive(Debug)]
 pub struct Live<'a> {
     pub listening: &'a Listening,
+    /// When to end, if the scenario does not end before.
+    pub duration: Option<Duration>,
     pub journal: Option<&'a Path>,
     /// Whether to say where the sockets are.
     pub remarks: bool,
@@ -94,7 +96,7 @@ pub fn run(
     let journal = live.journal.map(|path| Writer::create(path, &Head::of(question, scenario))).transpose()?;
 
     let simulation = engine::prepare(scenario, Sites::External, listeners)?;
-    let end = simulation.end();
+    let end = live.duration.map_or(simulation.end(), |duration| simulation.end().min(Instant::START + duration));
     if live.remarks {
         for (gate, door) in gates.iter().zip(&addresses) {
             let Door { address, ike_port, nat_port } = door;

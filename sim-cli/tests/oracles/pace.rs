@@ -63,7 +63,12 @@ impl Clock {
     }
 
     /// Runs `site` for as long as `time`.
-    pub fn serve<S: Site<Error = String>>(&self, time: Duration, site: &mut S, inbox: &Receiver<S::Arrival>) -> Outcome {
+    pub fn serve<S: Site<Error = String>>(
+        &self,
+        time: Duration,
+        site: &mut S,
+        inbox: &Receiver<S::Arrival>,
+    ) -> Outcome {
         let deadline = self.now() + time;
         while self.now() < deadline {
             self.step(site, &mut &*inbox, deadline)?;

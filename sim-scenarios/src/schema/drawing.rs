@@ -61,7 +61,7 @@ pub struct CustomerGateway {
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
-    pub external: Option<External>,
+    pub external: Option<Box<External>>,
 }
 
 /// Where a real device meets the simulated AWS: UDP sockets of this machine stand for the outside addresses of the
