@@ -13,6 +13,7 @@ use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 use tempfile::TempDir;
 
+use crate::bird::Bird;
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
@@ -240,23 +241,25 @@ fn a_flood_of_nonsense_is_counted_and_forgotten() {
 
 #[test]
 fn strongswan_is_a_site_with_the_aws_default() {
-    site("live::strongswan_is_a_site_with_the_aws_default", &aws_default());
+    site("live::strongswan_is_a_site_with_the_aws_default", &aws_default(), "", 500);
 }
 
+/// Ports that need no privileges: strongSwan begins on that of NAT traversal.
 #[test]
 fn strongswan_is_a_site_with_aes_gcm() {
-    site("live::strongswan_is_a_site_with_aes_gcm", &aes256_gcm_ecp256());
+    let ports = "--ike-port 10500 --nat-port 14500";
+    site("live::strongswan_is_a_site_with_aes_gcm", &aes256_gcm_ecp256(), ports, 14_500);
 }
 
 /// strongSwan as the customer gateway of a scenario: it initiates, floats, carries datagrams to a simulated host and back,
 /// rekeys its CHILD_SA with perfect forward secrecy, and sends DELETE; SIGINT ends with a report that holds, and the replay
 /// needs no strongSwan.
-fn site(test: &str, suite: &Suite) {
+fn site(test: &str, suite: &Suite, ports: &str, port: u16) {
     isolated(test, || {
         let strongswan = StrongSwan::start([APP, OFFICE])?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
-        let program = Program::start(&format!("--listen {OURS} {quiet}"))?;
-        let report = up_and_down(&strongswan, suite).and_then(|()| program.end("INT"));
+        let program = Program::start(&format!("--listen {OURS} {ports} {quiet}"))?;
+        let report = up_and_down(&strongswan, suite, port).and_then(|()| program.end("INT"));
         let report = report.map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))?;
         let sessions = report["sessions"].to_string();
         expect(&sessions, &["vpn.a@aws", "authenticated", "peer_deleted"])?;
@@ -264,8 +267,8 @@ fn site(test: &str, suite: &Suite) {
     });
 }
 
-fn up_and_down(strongswan: &StrongSwan, suite: &Suite) -> Outcome {
-    strongswan.load_as([ENDPOINT, OUTSIDE], suite, PSK, true)?;
+fn up_and_down(strongswan: &StrongSwan, suite: &Suite, port: u16) -> Outcome {
+    strongswan.load_as([ENDPOINT, OUTSIDE], port, suite, PSK, true)?;
     wait_for("strongSwan's SAs", || {
         expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report])
     })?;
@@ -280,6 +283,58 @@ fn up_and_down(strongswan: &StrongSwan, suite: &Suite) -> Outcome {
     strongswan.echoes(10)?;
     strongswan.swanctl("--terminate --ike vpnsim").map(drop)
 }
+
+/// A site with BIRD behind strongSwan: AWS's end learns the site's prefix by BGP through the tunnel, BIRD learns the VPC's,
+/// and only by that route do datagrams reach the simulated host.
+#[test]
+fn bird_is_the_router_of_a_site() {
+    isolated("live::bird_is_the_router_of_a_site", || {
+        let strongswan = StrongSwan::start([APP, OFFICE])?;
+        let ip = |line: &str| run_line(&strongswan.line(&format!("ip {line}")));
+        ip(&format!("route del {APP}/32"))?;
+        ip("address add 169.254.10.2/30 dev ipsec0")?;
+        let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
+        let program = Program::start(&format!("--listen {OURS} --set connections.vpn.routing=Bgp() {quiet}"))?;
+        strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), PSK, true)?;
+        let bird = Bird::with(SITE_CONF, |line| strongswan.line(line))?;
+        let routed = || {
+            wait_for("BIRD's session", || bird.established(30))?;
+            wait_for("the VPC's prefix in the site's table", || {
+                expect(&ip("route")?, &["10.0.0.0/16 via 169.254.10.1"])
+            })?;
+            strongswan.echoes(20)
+        };
+        let report = routed().and_then(|()| program.end("INT"));
+        let report =
+            report.map_err(|e| format!("{e}\n--- strongSwan\n{}\n--- BIRD\n{}", strongswan.log(), bird.log()))?;
+        let routes = report["routes"].to_string();
+        expect(&routes, &["10.1.0.0/16"])
+    });
+}
+
+/// The customer side of AWS's tunnel: hold time 30 s, the first address of the inside CIDR is AWS's.
+const SITE_CONF: &str = "
+log \"@DIR@/log\" all;
+router id 10.1.0.10;
+protocol device { }
+protocol static { ipv4; route 10.1.0.0/16 unreachable; }
+protocol kernel {
+    ipv4 {
+        import none;
+        export filter {
+            if proto = \"vpnsim\" then { krt_prefsrc = 10.1.0.10; accept; }
+            reject;
+        };
+    };
+}
+protocol bgp vpnsim {
+    local 169.254.10.2 as 65000;
+    neighbor 169.254.10.1 as 64512;
+    hold time 30;
+    connect delay time 1;
+    ipv4 { import all; export where source = RTS_STATIC; };
+}
+";
 
 /// Random octets, half of them behind what could be the beginning of an IKE message.
 #[allow(clippy::disallowed_methods, reason = "a flood faster than the kernel's buffer would not arrive")]

@@ -10,9 +10,9 @@ use std::sync::mpsc::Receiver;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::Encryption;
-use sim_core::proto::ike::Input;
 use sim_core::proto::ike::config::suite_aes128_sha1_group2;
 use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
+use sim_core::proto::ike::{Input, PORT};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -318,6 +318,7 @@ connections {
         version = 2
         local_addrs = @THEIRS@
         remote_addrs = @OURS@
+        remote_port = @PORT@
         proposals = @IKE@
         mobike = no
         local { auth = psk
@@ -382,14 +383,23 @@ impl StrongSwan {
 
     /// Gives strongSwan its connection; it begins at once if `initiate`.
     fn load(&self, suite: &Suite, psk: &str, initiate: bool) -> Outcome {
-        self.load_as([OURS, THEIRS], suite, psk, initiate)
+        self.load_as([OURS, THEIRS], PORT, suite, psk, initiate)
     }
 
-    /// The same with identities, ours and strongSwan's, that are not the addresses.
-    pub fn load_as(&self, [ours, theirs]: [Ipv4Addr; 2], suite: &Suite, psk: &str, initiate: bool) -> Outcome {
+    /// The same with identities, ours and strongSwan's, that are not the addresses, and with our port. Any but 500 makes it
+    /// put the non-ESP marker in front of the first message already.
+    pub fn load_as(
+        &self,
+        [ours, theirs]: [Ipv4Addr; 2],
+        port: u16,
+        suite: &Suite,
+        psk: &str,
+        initiate: bool,
+    ) -> Outcome {
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
+            .replace("@PORT@", &port.to_string())
             .replace("@OUR_ID@", &ours.to_string())
             .replace("@THEIR_ID@", &theirs.to_string())
             .replace("@IKE@", suite.ike)
@@ -400,6 +410,11 @@ impl StrongSwan {
         write(&file, &text)?;
         self.swanctl(&format!("--load-all --file {}", file.display()))?;
         Ok(())
+    }
+
+    /// A command that runs where strongSwan is.
+    pub fn line(&self, line: &str) -> String {
+        self.namespace.line(line)
     }
 
     /// Sends so many datagrams to the echo service (RFC 862) of the host behind our end, each when the one before has come

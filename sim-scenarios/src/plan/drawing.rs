@@ -287,3 +287,24 @@ pub enum Loss {
         bad: Chance,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_without_an_address_of_their_own_share_the_last_one() {
+        let address = |host| Ipv4Addr::new(192, 0, 2, host);
+        let external =
+            |listen: &[Ipv4Addr], nat_port| External { listen: listen.to_vec(), ike_port: 500, nat_port, peer: None };
+        let door = |host, ike_port, nat_port| Door { address: address(host), ike_port, nat_port };
+        let two = external(&[address(1), address(2)], 4500);
+        assert_eq!(two.doors(1), Some(vec![door(1, 500, 4500)]));
+        assert_eq!(
+            two.doors(4),
+            Some(vec![door(1, 500, 4500), door(2, 500, 4500), door(2, 501, 4501), door(2, 502, 4502)])
+        );
+        assert_eq!(external(&[address(1)], 65_535).doors(2), None, "there is no port 65536");
+        assert_eq!(external(&[], 4500).doors(1), None);
+    }
+}
