@@ -19,6 +19,10 @@ use sim_core::world::{Action, Fault, Occasion, World};
 const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const B: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
+fn ms(millis: u64) -> Instant {
+    Instant::START + Duration::from_millis(millis)
+}
+
 /// A and B, 10 ms apart, on a wire of this MTU; B has no power from 2 s to 3 s.
 fn wire(mtu: u32) -> (World, [NodeId; 2]) {
     let mut world = World::new(1);
@@ -58,11 +62,11 @@ fn drops(world: &World, node: NodeId, reason: DropReason) -> u64 {
 #[test]
 fn what_enters_at_one_place_leaves_at_the_other_a_delay_later() {
     let (mut world, [a, b]) = wire(1500);
-    world.run_until(Instant::from_millis(500));
+    world.run_until(ms(500));
     world.enter(a, datagram(100));
-    world.run_until(Instant::from_millis(509));
+    world.run_until(ms(509));
     assert_eq!(left(&mut world, b), None);
-    world.run_until(Instant::from_millis(510));
+    world.run_until(ms(510));
     assert_eq!(left(&mut world, b), Some(vec![0xab; 100]));
     assert_eq!((left(&mut world, b), left(&mut world, a)), (None, None));
 }
@@ -72,16 +76,16 @@ fn what_enters_at_one_place_leaves_at_the_other_a_delay_later() {
 fn what_is_too_big_for_a_link_is_cut_and_put_together() {
     let (mut world, [a, b]) = wire(1500);
     world.enter(a, datagram(65_507));
-    world.run_until(Instant::from_millis(10));
+    world.run_until(ms(10));
     assert_eq!(left(&mut world, b), Some(vec![0xab; 65_507]));
 }
 
 #[test]
 fn a_device_without_power_lets_nothing_in_or_out() {
     let (mut world, [a, b]) = wire(1500);
-    world.run_until(Instant::from_millis(1_995));
+    world.run_until(ms(1_995));
     world.enter(a, datagram(100));
-    world.run_until(Instant::from_millis(2_500));
+    world.run_until(ms(2_500));
     world.enter(b, datagram(100));
     world.run_until(Instant::from_secs(4));
     assert_eq!((left(&mut world, a), left(&mut world, b)), (None, None));
