@@ -12,7 +12,7 @@ use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::Encryption;
 use sim_core::proto::ike::config::suite_aes128_sha1_group2;
 use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
-use sim_core::proto::ike::{Input, PORT};
+use sim_core::proto::ike::{Input, NAT_PORT, PORT};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -318,7 +318,8 @@ connections {
         version = 2
         local_addrs = @THEIRS@
         remote_addrs = @OURS@
-        remote_port = @PORT@
+        local_port = @THEIR_PORT@
+        remote_port = @OUR_PORT@
         proposals = @IKE@
         mobike = no
         local { auth = psk
@@ -386,8 +387,8 @@ impl StrongSwan {
         self.load_as([OURS, THEIRS], PORT, suite, psk, initiate)
     }
 
-    /// The same with identities, ours and strongSwan's, that are not the addresses, and with our port. Any but 500 makes it
-    /// put the non-ESP marker in front of the first message already.
+    /// The same with identities, ours and strongSwan's, that are not the addresses, and with our port. With any but 500 it
+    /// begins on port 4500, with the non-ESP marker in front of the first message already.
     pub fn load_as(
         &self,
         [ours, theirs]: [Ipv4Addr; 2],
@@ -399,7 +400,8 @@ impl StrongSwan {
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
-            .replace("@PORT@", &port.to_string())
+            .replace("@OUR_PORT@", &port.to_string())
+            .replace("@THEIR_PORT@", &(if port == PORT { PORT } else { NAT_PORT }).to_string())
             .replace("@OUR_ID@", &ours.to_string())
             .replace("@THEIR_ID@", &theirs.to_string())
             .replace("@IKE@", suite.ike)
