@@ -68,6 +68,14 @@ codes! {
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
         VpcNoRoute "vpc_no_route" "the VPC route table has no route to the destination",
+        // NATs and filters
+        NatNoMapping "nat_no_mapping" "the NAT has no mapping for it",
+        NatFiltered "nat_filtered" "the NAT's filter does not admit this sender (RFC 4787 section 5)",
+        NatExhausted "nat_exhausted" "the NAT has no free port or table entry left",
+        NatUnsupported "nat_unsupported" "the NAT does not pass this protocol",
+        NatConflict "nat_conflict" "another inside host uses IPsec pass-through to the same peer",
+        NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
+        FilterRule "filter_rule" "a filter rule refuses it",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -198,6 +206,7 @@ codes! {
         InformationalReceived "informational_received" "INFORMATIONAL arrived",
         Retransmitted "retransmitted" "the last request was sent again",
         NatDetected "nat_detected" "a NAT is on the path: floating to UDP 4500",
+        PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
         TcpConnecting "tcp_connecting" "TCP connection attempt",
         OpenMessageSent "open_sent" "BGP OPEN sent",
         OpenMessageReceived "open_received" "BGP OPEN arrived",
@@ -234,6 +243,7 @@ impl Step {
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
             | Self::NatDetected
+            | Self::PeerMoved
             | Self::OpenMessageReceived
             | Self::KeepaliveMessageReceived
             | Self::UpdateReceived
