@@ -206,7 +206,6 @@ codes! {
         InformationalReceived "informational_received" "INFORMATIONAL arrived",
         Retransmitted "retransmitted" "the last request was sent again",
         NatDetected "nat_detected" "a NAT is on the path: floating to UDP 4500",
-        PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
         TcpConnecting "tcp_connecting" "TCP connection attempt",
         OpenMessageSent "open_sent" "BGP OPEN sent",
         OpenMessageReceived "open_received" "BGP OPEN arrived",
@@ -220,6 +219,7 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+        PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
     }
 }
 
