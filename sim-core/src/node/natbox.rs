@@ -4,6 +4,9 @@
 //! packet quotes it as its sender sent it, so the TTL and the next link's MTU are looked at before the translation
 //! (RFC 5508 section 7).
 
+#[cfg(test)]
+mod tests;
+
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
