@@ -174,10 +174,12 @@ fn impossible(drawn: &Drawn, trace: &Trace) -> Vec<String> {
             D::Replayed => drawn.duplicates || drawn.corrupts,
             D::BadIcv | D::BadChecksum | D::Malformed | D::BadPadding => drawn.corrupts,
             D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow | D::PortUnreachable => false,
-            // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for ICMP.
-            D::NotForMe => ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\"", "PowerLoss(node: \"home\""]
-                .iter()
-                .any(|word| drawn.text.contains(word)),
+            // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for ICMP. ESP in UDP has no
+            // UDP checksum (RFC 3948 section 2.1), so a flipped bit of its port is another port.
+            D::NotForMe => {
+                let down = ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\"", "PowerLoss(node: \"home\""];
+                down.iter().any(|word| drawn.text.contains(word)) || (drawn.corrupts && drawn.text.contains("Nat("))
+            }
             D::FragmentOverlap | D::ReassemblyFull | D::FragmentationNeeded | D::TooBigForLink => false,
             _ => true,
         };
