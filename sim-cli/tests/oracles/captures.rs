@@ -236,8 +236,10 @@ impl Seen {
 
     /// What is true of all captures of a run together.
     fn agrees(self, told: &Told) -> Outcome {
-        if self.sealed == 0 || self.ike.is_empty() {
-            return Err(format!("{} ESP packets, {} IKE messages", self.sealed, self.ike.len()));
+        let sealed = told.sent.values().flatten().filter(|sent| sent.sealed.is_some()).count();
+        equal("ESP packets", &self.sealed, &sealed)?;
+        if self.ike.is_empty() {
+            return Err("no IKE message".into());
         }
         let mut seen: Vec<_> = self.ike.into_values().collect();
         for &(at_ns, exchange, id) in &told.ike {

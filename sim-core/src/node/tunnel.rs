@@ -360,8 +360,7 @@ impl Tunnel {
         };
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
         let log = SessionKeys::Esp {
-            src,
-            dst,
+            ends: child.encapsulation.is_none().then_some((src, dst)),
             spi: child.spi_out,
             suite,
             encryption: keys_out.encryption.clone(),
