@@ -69,6 +69,14 @@ codes! {
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
         VpcNoRoute "vpc_no_route" "the VPC route table has no route to the destination",
+        // NATs and filters
+        NatNoMapping "nat_no_mapping" "the NAT has no mapping for it",
+        NatFiltered "nat_filtered" "the NAT's filter does not admit this sender (RFC 4787 section 5)",
+        NatExhausted "nat_exhausted" "the NAT has no free port or table entry left",
+        NatUnsupported "nat_unsupported" "the NAT does not pass this protocol",
+        NatConflict "nat_conflict" "another inside host uses IPsec pass-through to the same peer",
+        NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
+        FilterRule "filter_rule" "a filter rule refuses it",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -212,6 +220,7 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+        PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
     }
 }
 
@@ -235,6 +244,7 @@ impl Step {
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
             | Self::NatDetected
+            | Self::PeerMoved
             | Self::OpenMessageReceived
             | Self::KeepaliveMessageReceived
             | Self::UpdateReceived

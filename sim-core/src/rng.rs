@@ -38,6 +38,8 @@ pub enum Purpose {
     Probe,
     /// When a fault strikes, if the scenario draws it.
     Fault,
+    /// Outside ports that a NAT gives out.
+    NatPorts,
     /// Choices that AWS makes and does not publish.
     AwsChoice,
     /// A test's own dice.

@@ -325,9 +325,10 @@ impl Seen {
 
     /// What is true of all captures of a run together.
     fn agrees(&self, told: &Told) -> Outcome {
-        if self.sealed == 0 || self.plain == 0 || self.ike.is_empty() {
-            let Self { sealed, plain, ike, .. } = self;
-            return Err(format!("{sealed} ESP packets, {plain} plain ones, {} IKE messages", ike.len()));
+        let sealed = told.sent.values().flatten().filter(|sent| sent.sealed.is_some()).count();
+        equal("ESP packets", &self.sealed, &sealed)?;
+        if self.plain == 0 || self.ike.is_empty() {
+            return Err(format!("{} plain packets, {} IKE messages", self.plain, self.ike.len()));
         }
         let mut seen: Vec<_> = self.ike.values().copied().collect();
         for &(at_ns, exchange, id) in &told.ike {

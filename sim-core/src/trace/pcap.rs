@@ -43,10 +43,8 @@ pub enum SessionKeys {
     },
     /// One direction of a CHILD_SA.
     Esp {
-        /// Outer source.
-        src: Ipv4Addr,
-        /// Outer destination.
-        dst: Ipv4Addr,
+        /// Outer source and destination; `None` if a NAT rewrites them on the way.
+        ends: Option<(Ipv4Addr, Ipv4Addr)>,
         /// SPI.
         spi: u32,
         /// Encryption and integrity.
@@ -71,7 +69,10 @@ impl SessionKeys {
                 hex(&integrity[1]),
                 ike_integrity(suite.integrity()),
             ),
-            Self::Esp { src, dst, spi, suite, encryption, integrity } => {
+            Self::Esp { ends, spi, suite, encryption, integrity } => {
+                // Wireshark takes a star for any address.
+                let star = || ("*".to_owned(), "*".to_owned());
+                let (src, dst) = ends.map_or_else(star, |(src, dst)| (src.to_string(), dst.to_string()));
                 let key = |secret: &Secret| {
                     let digits = hex(secret);
                     if digits.is_empty() { digits } else { format!("0x{digits}") }

@@ -12,7 +12,8 @@ use sim_core::time::Duration;
 use crate::leaf;
 use crate::plan::{IkeEnd, Side, StartupAction};
 
-/// What IKE is told at one end.
+/// What IKE is told at one end. The identities of both ends are addresses: the customer gateway's is the one that AWS has
+/// registered, also behind a NAT, as AWS's own configuration files have it.
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (ike_config::Identity::Ipv4(local), ike_config::Identity::Ipv4(remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
@@ -26,6 +27,7 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.rekey.margin = end.rekey_margin;
     config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
     config.dpd.idle = end.dpd.delay;
+    config.dpd.periodic_for_nat = side == Side::Aws;
     config.dpd.model = match end.dpd.timeout {
         Some(timeout) => ike_config::DpdModel::Timeout {
             interval: ike_config::AWS_DPD_INTERVAL,

@@ -3,6 +3,7 @@
 //! Ranges and defaults are those of the EC2 API (`VpnTunnelOptionsSpecification`) and of the Site-to-Site VPN user guide,
 //! "Tunnel options for your Site-to-Site VPN connection".
 
+use sim_core::node::tunnel::NAT_KEEPALIVE;
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 
@@ -66,6 +67,8 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
         retransmission: retransmission(&schema.retransmission, j),
         half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        // AWS publishes none, and its endpoints are not behind a NAT.
+        nat_keepalive: Some(NAT_KEEPALIVE),
         phase1,
         phase2,
     }
@@ -108,6 +111,7 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         half_open_timeout: j
             .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         phase1,
         phase2,
     }

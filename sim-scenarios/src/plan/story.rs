@@ -100,6 +100,11 @@ pub enum FaultKind {
         /// The device.
         node: NodeId,
     },
+    /// A NAT forgets all its mappings.
+    NatFlush {
+        /// The NAT.
+        node: NodeId,
+    },
     /// One end deletes the tunnel's IKE_SA and stays quiet until healed.
     IkeDelete {
         /// The tunnel.

@@ -45,6 +45,8 @@ pub struct Tunnel {
     pub aws_outside: Ipv4Addr,
     /// The customer gateway's outside address.
     pub customer_outside: Ipv4Addr,
+    /// What AWS has registered as the customer gateway's address: another one, if it is behind a NAT.
+    pub customer_registered: Ipv4Addr,
     /// The inside /30.
     pub inside: Ipv4Net,
     /// AWS's inside address: the first host.
@@ -84,6 +86,8 @@ pub struct IkeEnd {
     pub half_open_timeout: Duration,
     /// Wait before an initiator whose attempt failed tries again.
     pub retry: Duration,
+    /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
+    pub nat_keepalive: Option<Duration>,
 }
 
 /// What one phase allows, in the scenario's order.

@@ -22,6 +22,9 @@ pub struct Vpn {
     pub customer_gateway: At<Name>,
     /// The interface of the customer gateway that the tunnels start from; "wan" if not given.
     pub customer_interface: Option<At<Name>>,
+    /// The customer gateway's address as AWS has it registered, and its IKE identity; if not given, its interface's, or the
+    /// outside address of the NAT in front of it.
+    pub customer_address: Option<At<Address>>,
     /// The virtual private gateway.
     pub gateway: At<Name>,
     /// How AWS learns the customer's routes.
@@ -164,6 +167,9 @@ pub struct CustomerEnd {
     pub half_open_timeout: Option<At<Span>>,
     /// Wait before it tries again; 10s if not given.
     pub retry: Option<At<Span>>,
+    /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
+    /// (RFC 3948 section 4).
+    pub nat_keepalive: Option<At<Span>>,
     /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises through this tunnel; none if not given.

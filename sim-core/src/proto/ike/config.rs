@@ -223,6 +223,7 @@ pub enum DpdAction {
 }
 
 /// Liveness checks (RFC 7296 section 2.4), on demand: none is sent while packets arrive.
+/// AWS checks peers behind a NAT periodically (AWS Knowledge Center).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dpd {
     /// Silence before the first probe.
@@ -231,6 +232,8 @@ pub struct Dpd {
     pub model: DpdModel,
     /// What then.
     pub action: DpdAction,
+    /// True if a peer behind a NAT is checked whether ESP arrives from it or not.
+    pub periodic_for_nat: bool,
 }
 
 /// Who brings the tunnel up (guide: startup action).
@@ -345,6 +348,7 @@ impl Config {
                     base: DpdBase::LastPacket,
                 },
                 action: DpdAction::Clear,
+                periodic_for_nat: true,
             },
             startup: Startup::Add,
             initiate_on_traffic: false,
@@ -368,6 +372,7 @@ impl Config {
         config.esp_offers = vec![esp];
         config.selection = Selection::FirstOfInitiator;
         config.dpd.action = DpdAction::Restart;
+        config.dpd.periodic_for_nat = false;
         config.startup = Startup::Start;
         config.initiate_on_traffic = true;
         config

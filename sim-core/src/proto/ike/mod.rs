@@ -51,6 +51,13 @@ pub enum Input {
         /// The SA.
         spi_in: u32,
     },
+    /// The ESP packet of that SA came in UDP, and from elsewhere than ESP is sent to: the peer's NAT has made another mapping.
+    TrafficFrom {
+        /// The SA.
+        spi_in: u32,
+        /// Address and port that it came from.
+        remote: (IpAddr, u16),
+    },
     /// An ESP packet from the peer has an SPI that no SA has: the peer is told by INVALID_SPI (RFC 7296 section 1.5).
     UnknownSpi {
         /// The SPI.
@@ -206,4 +213,6 @@ pub struct Encapsulation {
     pub local_port: u16,
     /// Where it is sent.
     pub remote: (IpAddr, u16),
+    /// True if this end is behind a NAT, whose mapping it must keep alive (RFC 3948 section 4).
+    pub behind_nat: bool,
 }

@@ -222,6 +222,16 @@ impl Peer {
         informational::read(sa, env, request.task, &payloads)
     }
 
+    /// ESP of one of the SAs came from there.
+    pub(super) fn traffic_from(&mut self, spi_in: u32, remote: (IpAddr, u16)) {
+        let owner = |sa: &&mut Sa| sa.established().is_some_and(|e| e.children.iter().any(|c| c.spi_in == spi_in));
+        if let Some(sa) = self.sas.iter_mut().find(owner) {
+            follow(&mut self.env, sa, remote);
+        }
+    }
+
+    /// A response goes to where its request came from (RFC 7296 section 2.11), also when the NAT in between has made another
+    /// mapping since. That the peer has moved is not believed of a message that could be a replay.
     fn repeat_init(&mut self, i: usize, datagram: &Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let same = match &sa.phase {
@@ -237,7 +247,7 @@ impl Peer {
             Some(response) => {
                 env.received(ExchangeType::IkeSaInit, 0, false, None);
                 env.step(Step::Retransmitted, 0, true, None);
-                env.transmit(&sa.path, response);
+                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
             }
             None => env.ignored(DropReason::UnexpectedMessage),
         }
@@ -251,7 +261,7 @@ impl Peer {
                 env.last_inbound = env.now;
                 env.received(exchange, id, false, None);
                 env.step(Step::Retransmitted, id, true, None);
-                env.transmit(&sa.path, response);
+                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
             }
             (Ok(_), None) => env.ignored(DropReason::UnexpectedMessage),
             (Err(reason), _) => env.ignored(reason),
@@ -260,9 +270,15 @@ impl Peer {
     }
 }
 
-/// An authentic message came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+/// An authentic message came from there.
 fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
     env.last_inbound = env.now;
+    env.last_message = env.now;
+    follow(env, sa, remote);
+}
+
+/// Something authentic came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+fn follow(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
     if sa.path.remote_nat && !sa.path.local_nat && sa.path.remote != remote {
         sa.path.remote = remote;
         env.out.push_back(Output::PeerMoved { remote });

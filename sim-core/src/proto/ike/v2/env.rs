@@ -27,6 +27,8 @@ pub(super) struct Env {
     pub now: Instant,
     /// When an authentic packet last came from the peer, IKE or ESP.
     pub last_inbound: Instant,
+    /// When an authentic IKE message last came from the peer.
+    pub last_message: Instant,
     /// True if no IKE_SA with the peer is established, which INITIAL_CONTACT tells it.
     pub alone: bool,
     /// Why the latest change of the set of SAs happened.
@@ -51,6 +53,7 @@ impl Env {
             out: VecDeque::new(),
             now,
             last_inbound: now,
+            last_message: now,
             alone: true,
             because: Reason::Configured,
             ike: State::Down,

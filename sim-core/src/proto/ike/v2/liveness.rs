@@ -1,6 +1,7 @@
 //! When an IKE_SA's timers are due: liveness (RFC 7296 section 2.4), retransmission, lifetimes.
 //!
-//! A probe is an empty INFORMATIONAL, sent after silence only. Since a window holds one request, "the next probe" is the same
+//! A probe is an empty INFORMATIONAL, sent after silence only, or, if so configured, to a peer behind a NAT whenever it has sent
+//! no IKE message for so long. Since a window holds one request, "the next probe" is the same
 //! request again. While any request is outstanding it is the probe.
 
 use super::child::ChildPhase;
@@ -121,7 +122,8 @@ impl Sa {
             if let Some(due) = e.retry_child {
                 with(timer(What::ChildRetry, e.since, due));
             }
-            let life = env.last_inbound.max(e.since);
+            let is_periodic = env.config.dpd.periodic_for_nat && self.path.remote_nat;
+            let life = if is_periodic { env.last_message } else { env.last_inbound }.max(e.since);
             if env.config.dpd.action != DpdAction::None && self.window.outstanding.is_none() {
                 with(timer(What::DpdIdle, life, life + env.config.dpd.idle));
             }

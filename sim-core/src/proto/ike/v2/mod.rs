@@ -116,6 +116,7 @@ impl Peer {
             }
             Input::Initiate(reason) => self.initiate(reason),
             Input::Datagram(datagram) => self.datagram(datagram),
+            Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
             Input::Close => self.close(),
             Input::Reset => self.reset(),

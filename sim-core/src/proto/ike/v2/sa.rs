@@ -214,8 +214,11 @@ impl Sa {
 
     /// How ESP of this IKE_SA travels.
     pub fn encapsulation(&self) -> Option<Encapsulation> {
-        (self.path.local_nat || self.path.remote_nat)
-            .then_some(Encapsulation { local_port: self.path.local_port, remote: self.path.remote })
+        (self.path.local_nat || self.path.remote_nat).then_some(Encapsulation {
+            local_port: self.path.local_port,
+            remote: self.path.remote,
+            behind_nat: self.path.local_nat,
+        })
     }
 }
 
