@@ -163,6 +163,7 @@ impl Node {
             Self::VpnEndpoint(d) => fetch(&**d),
             Self::Vgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
+            Self::NatBox(d) => fetch(&**d),
         }
     }
 

@@ -156,6 +156,12 @@ mod tests {
         ]
     }
 
+    fn note(places: &mut BTreeMap<u128, usize>) -> impl FnMut(u128, usize) {
+        |key, place| {
+            places.insert(key, place);
+        }
+    }
+
     proptest! {
         /// Against a sorted map from keys to the places that the heap tells.
         #[test]
@@ -165,20 +171,20 @@ mod tests {
             for (number, step) in steps.into_iter().enumerate() {
                 let key = |k: u32| u128::from(k) << 32 | number as u128;
                 match step {
-                    Step::Push(k) => heap.push(key(k), |key, place| drop(places.insert(key, place))),
+                    Step::Push(k) => heap.push(key(k), note(&mut places)),
                     Step::Pop => {
                         let first = places.first_key_value().map(|(&key, _)| key);
-                        prop_assert_eq!(heap.pop(|key, place| drop(places.insert(key, place))), first);
+                        prop_assert_eq!(heap.pop(note(&mut places)), first);
                         first.map(|key| places.remove(&key));
                     }
                     Step::Replace(k) if !places.is_empty() => {
-                        let first = heap.replace(key(k), |key, place| drop(places.insert(key, place)));
+                        let first = heap.replace(key(k), note(&mut places));
                         prop_assert_eq!(places.pop_first().map(|(key, _)| key), Some(first));
                     }
                     Step::Remove(share) if !places.is_empty() => {
                         let key = *places.keys().nth((share * places.len() as f64) as usize).expect("one of them");
                         let place = places.remove(&key).expect("its place");
-                        heap.remove(place, |key, place| drop(places.insert(key, place)));
+                        heap.remove(place, note(&mut places));
                     }
                     Step::Replace(_) | Step::Remove(_) => {}
                 }
