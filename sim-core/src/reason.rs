@@ -142,6 +142,10 @@ codes! {
         Originated "originated" "originated by this speaker",
         Propagated "propagated" "propagated from the gateway",
         EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
+        // IKEv1
+        PayloadMalformed "payload_malformed" "PAYLOAD-MALFORMED: what was decrypted makes no sense, as with a wrong pre-shared key",
+        InvalidIdInformation "invalid_id_information" "INVALID-ID-INFORMATION: an identity or the selectors are not acceptable",
+        InvalidHashInformation "invalid_hash_information" "INVALID-HASH-INFORMATION: a hash did not verify",
     }
 
     /// Which timer expired.
@@ -174,7 +178,7 @@ codes! {
     /// The state of a session.
     pub enum State {
         Down "down" "no security association",
-        Connecting "connecting" "IKE_SA_INIT or IKE_AUTH under way",
+        Connecting "connecting" "IKE_SA_INIT, IKE_AUTH or Main Mode under way",
         Up "up" "established",
         Rekeying "rekeying" "being replaced",
         Deleting "deleting" "DELETE under way",
@@ -211,6 +215,10 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+        MainModeSent "main_mode_sent" "IKEv1 Main Mode message sent",
+        MainModeReceived "main_mode_received" "IKEv1 Main Mode message arrived",
+        QuickModeSent "quick_mode_sent" "IKEv1 Quick Mode message sent",
+        QuickModeReceived "quick_mode_received" "IKEv1 Quick Mode message arrived",
     }
 }
 
@@ -228,7 +236,9 @@ impl Step {
             | Self::KeepaliveMessageSent
             | Self::UpdateSent
             | Self::EndOfRibSent
-            | Self::NotificationMessageSent => true,
+            | Self::NotificationMessageSent
+            | Self::MainModeSent
+            | Self::QuickModeSent => true,
             Self::IkeSaInitReceived
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
@@ -240,7 +250,9 @@ impl Step {
             | Self::EndOfRibReceived
             | Self::NotificationMessageReceived
             | Self::RouteRefreshReceived
-            | Self::MessageIgnored => false,
+            | Self::MessageIgnored
+            | Self::MainModeReceived
+            | Self::QuickModeReceived => false,
         }
     }
 }

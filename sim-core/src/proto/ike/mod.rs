@@ -22,9 +22,13 @@ use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::time::Instant;
 use crate::wire::ike::TrafficSelector;
 
+mod attempt;
 pub mod config;
+mod env;
 pub mod keys;
+mod path;
 pub mod proposal;
+mod series;
 pub mod v2;
 
 pub use config::Config;

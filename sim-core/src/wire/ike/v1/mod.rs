@@ -30,7 +30,7 @@ mod payload;
 mod sa;
 
 pub use payload::{Builder, Delete, Id, IdType, Notify, NotifyType, Payload, PayloadType, parse_chain};
-pub use sa::{Attribute, Proposal, Protocol, Transform};
+pub use sa::{Attribute, Proposal, Protocol, Spi, Transform, emit_attributes, parse_attributes};
 
 use super::{HEADER_LEN, wire_enum};
 

@@ -12,7 +12,7 @@
 //! proposals with the same number are to be taken together.
 
 pub use super::super::proposal::{Attribute, Spi};
-use super::{Error, Reader, wire_enum};
+use super::{Error, PayloadType, Reader, wire_enum};
 
 wire_enum! {
     /// What an SA is for (RFC 2407 section 4.4.1).
@@ -44,23 +44,29 @@ pub struct Transform {
     pub attributes: Vec<Attribute>,
 }
 
-impl Transform {
-    /// The value of the first attribute of this type, short or long, if it fits into 64 bits.
-    pub fn value(&self, kind: u16) -> Option<u64> {
-        self.attributes.iter().find_map(|attribute| match attribute {
-            Attribute::Short(k, value) if *k == kind => Some(u64::from(*value)),
-            Attribute::Long(k, octets) if *k == kind && octets.len() <= 8 => {
-                Some(octets.iter().fold(0, |value, octet| value << 8 | u64::from(*octet)))
-            }
-            Attribute::Short(..) | Attribute::Long(..) => None,
-        })
+impl Attribute {
+    /// Its type.
+    pub fn kind(&self) -> u16 {
+        match self {
+            Self::Short(kind, _) | Self::Long(kind, _) => *kind,
+        }
     }
 
-    /// The types of its attributes.
-    pub fn kinds(&self) -> impl Iterator<Item = u16> {
-        self.attributes.iter().map(|attribute| match attribute {
-            Attribute::Short(kind, _) | Attribute::Long(kind, _) => *kind,
-        })
+    /// Its value, whichever form it has; `None` if that does not fit into 64 bits.
+    pub fn value(&self) -> Option<u64> {
+        match self {
+            Self::Short(_, value) => Some(u64::from(*value)),
+            Self::Long(_, octets) => {
+                (octets.len() <= 8).then(|| octets.iter().fold(0, |value, octet| value << 8 | u64::from(*octet)))
+            }
+        }
+    }
+}
+
+impl Transform {
+    /// The value of the first attribute of this type.
+    pub fn value(&self, kind: u16) -> Option<u64> {
+        self.attributes.iter().find(|attribute| attribute.kind() == kind)?.value()
     }
 }
 
@@ -136,7 +142,23 @@ fn parse_proposal(r: &mut Reader<'_>) -> Result<Proposal, Error> {
 fn parse_transform(r: &mut Reader<'_>) -> Result<Transform, Error> {
     let (number, id) = (r.u8("Transform #")?, r.u8("Transform-Id")?);
     r.u16("RESERVED2")?;
-    let mut attributes = Vec::with_capacity(6);
+    Ok(Transform { number, id, attributes: attributes(r)? })
+}
+
+/// Reads what is a list of attributes to its end, such as the data of RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1).
+pub fn parse_attributes(bytes: &[u8]) -> Result<Vec<Attribute>, Error> {
+    attributes(&mut Reader { rest: bytes, payload: PayloadType::Notification })
+}
+
+/// Writes a list of attributes.
+pub fn emit_attributes(attributes: &[Attribute], out: &mut Vec<u8>) {
+    for attribute in attributes {
+        emit_attribute(attribute, out);
+    }
+}
+
+fn attributes(r: &mut Reader<'_>) -> Result<Vec<Attribute>, Error> {
+    let mut attributes = Vec::with_capacity(7);
     while !r.rest.is_empty() {
         let kind = r.u16("Attribute Type")?;
         let value = r.u16("Attribute Value")?;
@@ -146,7 +168,7 @@ fn parse_transform(r: &mut Reader<'_>) -> Result<Transform, Error> {
             Attribute::Long(kind, r.take(usize::from(value), "Attribute Value")?.to_vec())
         });
     }
-    Ok(Transform { number, id, attributes })
+    Ok(attributes)
 }
 
 pub(super) fn emit(proposals: &[Proposal], out: &mut Vec<u8>) {
@@ -165,9 +187,7 @@ pub(super) fn emit(proposals: &[Proposal], out: &mut Vec<u8>) {
         for (j, transform) in proposal.transforms.iter().enumerate() {
             let at = open(out, if j + 1 < proposal.transforms.len() { MORE_TRANSFORMS } else { 0 });
             out.extend_from_slice(&[transform.number, transform.id, 0, 0]);
-            for attribute in &transform.attributes {
-                emit_attribute(attribute, out);
-            }
+            emit_attributes(&transform.attributes, out);
             close(out, at);
         }
         close(out, at);

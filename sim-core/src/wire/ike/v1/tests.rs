@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::super::Spi;
 use super::*;
 
 /// The first message of Main Mode, assembled by hand from the drawings of RFC 2408 section 3 and the numbers of RFC 2409
