@@ -145,6 +145,11 @@ impl Peer {
         self.env.state(sa)
     }
 
+    /// What it works with.
+    pub(in crate::proto::ike) fn env(&self) -> &Env {
+        &self.env
+    }
+
     fn rearm(&mut self) {
         let timers = self.sas.iter().filter_map(|sa| sa.next_timer(&self.env));
         let timers = timers.map(|timer| (timer.due, timer.what.kind()));

@@ -1,0 +1,29 @@
+//! Two peers that speak IKEv1, one message at a time.
+
+mod handshake;
+
+use super::{Action, Event, SaState, transition};
+use crate::proto::ike::Config;
+use crate::proto::ike::config::IkeVersion;
+use crate::proto::ike::pair;
+
+/// The whole machine on one page: what every state does with every event.
+#[test]
+fn every_state_has_an_answer_to_every_event() {
+    let mut table = String::new();
+    for event in Event::ALL {
+        table.push_str(&format!("{event:?}\n"));
+        for state in SaState::ALL {
+            let action = transition(state, event);
+            if action != Action::Ignore {
+                table.push_str(&format!("    {:20} {action:?}\n", format!("{state:?}")));
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// A customer gateway (A) and an AWS endpoint (B) that speak IKEv1 only, with AWS's default outcome.
+fn configs() -> [Config; 2] {
+    pair::default_configs().map(|config| Config { versions: vec![IkeVersion::V1], ..config })
+}
