@@ -167,7 +167,7 @@ fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
 /// The same with IKEv1, where the DELETE comes from either end: ours if we began.
 fn ikev1(test: &str, suite: &Suite, initiator: Initiator) {
     opposite(test, suite, IkeVersion::V1, initiator, |clock, gateway, inbox, strongswan, suite| {
-        live_ikev1(clock, gateway, inbox, strongswan, suite)?;
+        live_ikev1(clock, gateway, inbox, strongswan, suite, initiator)?;
         match initiator {
             Initiator::We => close(clock, gateway, inbox, strongswan),
             Initiator::StrongSwan => {
@@ -208,9 +208,9 @@ fn config(suite: &Suite, version: IkeVersion, initiator: Initiator) -> Config {
     config.ike_offers = vec![suite.offers.0.clone()];
     config.esp_offers = vec![suite.offers.1.clone()];
     config.versions = vec![version];
-    config.dpd.idle = DPD_IDLE;
-    if initiator == Initiator::StrongSwan {
-        config.startup = Startup::Add;
+    match initiator {
+        Initiator::We => config.dpd.idle = DPD_IDLE,
+        Initiator::StrongSwan => config.startup = Startup::Add,
     }
     config
 }
@@ -258,8 +258,8 @@ fn close(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strong
     }
 }
 
-/// The life of a tunnel of IKEv1: both ends agree that it is up with this suite, pings cross, each end asks whether the other lives
-/// and is answered, strongSwan rekeys the CHILD_SA
+/// The life of a tunnel of IKEv1: both ends agree that it is up with this suite, pings cross, who began asks whether the other
+/// lives and is answered, strongSwan rekeys the CHILD_SA
 /// with perfect forward secrecy, and pings cross again.
 fn live_ikev1(
     clock: &Clock,
@@ -267,6 +267,7 @@ fn live_ikev1(
     inbox: &Receiver<Arrival>,
     strongswan: &StrongSwan,
     suite: &Suite,
+    initiator: Initiator,
 ) -> Outcome {
     clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
     clock.ask("strongSwan's SAs", LIMIT, gateway, inbox, || {
@@ -280,16 +281,16 @@ fn live_ikev1(
         return Err(format!("not {PINGS} packets each way:\n{report}"));
     }
 
-    clock.ask("liveness checks both ways", LIMIT, gateway, inbox, || {
+    // Who began asks first, so that the other never has to.
+    let (asks, answers) = match initiator {
+        Initiator::We => ("parsed INFORMATIONAL_V1", "generating INFORMATIONAL_V1"),
+        Initiator::StrongSwan => ("generating INFORMATIONAL_V1", "parsed INFORMATIONAL_V1"),
+    };
+    clock.ask("a liveness check and its answer", LIMIT, gateway, inbox, || {
         let log = strongswan.log();
-        let said = ["HASH N(DPD) ]", "HASH N(DPD_ACK) ]"];
-        let both =
-            |direction: &str| said.iter().all(|what| log.lines().any(|l| l.contains(direction) && l.contains(what)));
-        if both("parsed INFORMATIONAL_V1") && both("generating INFORMATIONAL_V1") {
-            Ok(())
-        } else {
-            Err("not yet".into())
-        }
+        let says = |direction: &str, what: &str| log.lines().any(|l| l.contains(direction) && l.contains(what));
+        let both = says(asks, "HASH N(DPD) ]") && says(answers, "HASH N(DPD_ACK) ]");
+        if both { Ok(()) } else { Err("not yet".into()) }
     })?;
 
     let before = gateway.spi();
@@ -334,7 +335,7 @@ const SWANCTL_CONF: &str = "
 connections {
     vpnsim {
         version = @VERSION@
-        dpd_delay = 3s
+        dpd_delay = @DPD@s
         local_addrs = @THEIRS@
         remote_addrs = @OURS@
         proposals = @IKE@
@@ -402,6 +403,7 @@ impl StrongSwan {
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
             .replace("@VERSION@", if version == IkeVersion::V1 { "1" } else { "2" })
+            .replace("@DPD@", if initiate { "2" } else { "60" })
             .replace("@IKE@", suite.ike)
             .replace("@ESP@", suite.esp)
             .replace("@PSK@", PSK)
