@@ -156,6 +156,22 @@ impl Pair {
         pair
     }
 
+    /// Power loss at an end, which comes back with another configuration.
+    pub fn reconfigure(&mut self, end: usize, config: Config) {
+        let this = &mut self.ends[end];
+        let stream = |purpose| Rng::stream(2, ["a", "b"][end], purpose);
+        this.peer = Peer::new(
+            Arc::new(config),
+            this.address,
+            IpAddr::V4(address(1 - end)),
+            stream(Purpose::IkeSecrets),
+            stream(Purpose::IkeTimers),
+            self.now,
+        );
+        this.installed.clear();
+        this.sending = None;
+    }
+
     pub fn with_fate(mut self, datagram: usize, fate: Fate) -> Self {
         self.fates.insert(datagram, fate);
         self

@@ -70,6 +70,11 @@ impl Children {
         self.all.iter_mut().find(|child| child.spi_in == spi_in)
     }
 
+    /// True if it waits to be confirmed.
+    pub fn awaits(&self, spi_in: u32) -> bool {
+        self.all.iter().any(|child| child.spi_in == spi_in && child.phase == ChildPhase::Unconfirmed)
+    }
+
     /// Installs one, to receive. It sends at once if `confirmed`.
     pub fn install(&mut self, env: &mut Env, agreed: &Agreed, confirmed: bool) {
         let reason = agreed.replaces.map_or(Reason::Authenticated, |_| Reason::Rekeyed);
@@ -106,18 +111,26 @@ impl Children {
 
     /// The initiator has installed it too: from now on it sends. Installs it, if it was not there.
     pub fn confirm(&mut self, env: &mut Env, agreed: &Agreed) {
-        if self.find(agreed.spi_in).is_none() {
-            return self.install(env, agreed, true);
+        match self.find(agreed.spi_in) {
+            None => self.install(env, agreed, true),
+            Some(_) => self.heard(env, agreed.spi_in),
+        }
+    }
+
+    /// The initiator sends on it, or says so: if it was not confirmed, it is.
+    pub fn heard(&mut self, env: &mut Env, spi_in: u32) {
+        if !self.awaits(spi_in) {
+            return;
         }
         let old = self.current().map(|child| child.spi_in);
         self.step_back();
-        if let Some(child) = self.find(agreed.spi_in) {
+        if let Some(child) = self.find(spi_in) {
             child.phase = ChildPhase::Up;
         }
         env.because = Reason::Rekeyed;
         env.enter(SaKind::Child, State::Up, Reason::Rekeyed);
-        if let Some(old_spi_in) = old.or(agreed.replaces) {
-            env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in: agreed.spi_in });
+        if let Some(old_spi_in) = old {
+            env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in: spi_in });
         }
     }
 
@@ -145,6 +158,7 @@ impl Children {
             && let Some(heir) = self.all.iter_mut().rev().find(|c| c.phase == ChildPhase::Replaced)
         {
             heir.phase = ChildPhase::Up;
+            heir.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.first);
             env.out.push_back(Output::ChildRekeyed { old_spi_in: spi_in, new_spi_in: heir.spi_in });
         }
     }
@@ -163,8 +177,8 @@ impl Children {
         if let Some(old) = replaces.and_then(|spi_in| self.find(spi_in))
             && old.phase == ChildPhase::Rekeying
         {
-            // Its lifetime, or the peer, decides what becomes of it.
             old.phase = ChildPhase::Up;
+            old.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.cap);
         }
         self.retry_later(&env.config, env.now);
     }

@@ -318,7 +318,8 @@ impl Peer {
         }
         self.env.because = Reason::Authenticated;
         self.settle();
-        if cookies.initiator {
+        // If it has just lost to another, that one's initiator makes the CHILD_SA.
+        if cookies.initiator && self.sas.iter().any(|sa| sa.cookies == cookies) {
             self.make_child();
         }
     }
@@ -326,7 +327,7 @@ impl Peer {
     /// Deletes an SA that has a successor, which goes on with its CHILD_SAs.
     fn retire(&mut self, i: usize) {
         informational::delete_isakmp(&self.sas[i], &mut self.env);
-        self.sas.remove(i);
+        self.bury(i, Reason::Rekeyed);
     }
 
     /// Sends DELETEs and removes an SA. If it is the last one, the CHILD_SAs go with it.
@@ -358,6 +359,14 @@ impl Peer {
         }
         if sa.up && !heir {
             self.children.all_down(&mut self.env, reason);
+        }
+        // Their third message cannot come any more.
+        let unconfirmed = sa.quick.iter().filter_map(|quick| quick.unconfirmed());
+        for spi_in in unconfirmed.filter(|spi_in| heir && self.children.awaits(*spi_in)).collect::<Vec<_>>() {
+            if let Some(current) = self.current() {
+                informational::delete_children(&self.sas[current], &mut self.env, &[spi_in]);
+            }
+            self.children.down(&mut self.env, spi_in, reason);
         }
         self.env.because = reason;
         self.settle();

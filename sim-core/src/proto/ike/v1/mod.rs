@@ -100,9 +100,12 @@ impl Peer {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.env.now = now;
         match input {
-            Input::InboundTraffic { .. } => {
+            Input::InboundTraffic { spi_in } => {
                 self.env.last_inbound = now;
-                return;
+                if !self.children.awaits(spi_in) {
+                    return;
+                }
+                self.children.heard(&mut self.env, spi_in);
             }
             Input::Initiate(reason) => self.initiate(reason),
             Input::Datagram(datagram) => self.datagram(datagram),

@@ -8,7 +8,7 @@
 //!
 //! After the third message the initiator expects nothing, so it is the responder who repeats the second one until the third
 //! comes. A responder that makes a successor receives on it from its second message on, because the initiator sends as soon
-//! as it has that.
+//! as it has that; what arrives on it is as good as the third message.
 //!
 //! Left out: several SA payloads in one Quick Mode (section 5.5), selectors that are lists, and the commit bit (RFC 2408 section
 //! 3.1), which is neither set nor looked at.
@@ -510,7 +510,7 @@ pub(super) fn wanted(config: &Config) -> bool {
 /// Gives up this end's answers, and what was installed for them.
 pub(super) fn abandon(sa: &mut Sa, env: &mut Env, children: &mut Children, i: usize) {
     let quick = sa.quick.remove(i);
-    if let Some(spi_in) = quick.unconfirmed() {
+    if let Some(spi_in) = quick.unconfirmed().filter(|spi_in| children.awaits(*spi_in)) {
         children.down(env, spi_in, Reason::RetransmitExhausted);
     }
 }
