@@ -7,6 +7,7 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
@@ -421,6 +422,10 @@ words! {
         "SHA2-256" => Self::Sha2_256,
         "SHA2-384" => Self::Sha2_384,
         "SHA2-512" => Self::Sha2_512,
+    }
+    IkeVersion: "a version of IKE" {
+        "ikev1" => Self::V1,
+        "ikev2" => Self::V2,
     }
     DpdTimeoutAction: "a DPD timeout action" {
         "clear" => Self::Clear,

@@ -24,6 +24,8 @@ struct Told {
     created: BTreeMap<u64, u64>,
     /// Sent IKE messages: when, the exchange (`None` for a repeated request) and the Message ID.
     ike: Vec<IkeMessage>,
+    /// True once a message of IKEv1 was sent: both versions have an Informational exchange, under different numbers.
+    ikev1: bool,
     /// Every prefix to which a router learned a route.
     prefixes: BTreeSet<String>,
 }
@@ -168,11 +170,15 @@ impl Told {
                 self.sent.entry(text("link")?).or_default().push(sent);
             }
             "message" => {
+                self.ikev1 |= event["message"] == "main_mode_sent";
                 let exchange = match event["message"].as_str()? {
                     "ike_sa_init_sent" => Some(34),
                     "ike_auth_sent" => Some(35),
                     "create_child_sa_sent" => Some(36),
+                    "informational_sent" if self.ikev1 => Some(5),
                     "informational_sent" => Some(37),
+                    "main_mode_sent" => Some(2),
+                    "quick_mode_sent" => Some(32),
                     "retransmitted" => None,
                     _ => return Some(()),
                 };
@@ -275,8 +281,9 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, tshark: &T, ours: &T) -> Ou
 
 /// An oracle must be able to say no: with one table's keys changed, tshark must complain of some capture.
 fn wrong_keys_are_noticed(out: &Path) -> Outcome {
-    const TABLES: [&str; 2] = ["ikev2_decryption_table", "esp_sa"];
-    for wrong in TABLES {
+    const TABLES: [&str; 3] = ["ikev2_decryption_table", "ikev1_decryption_table", "esp_sa"];
+    let used = |table: &str| fs::metadata(out.join(table)).is_ok_and(|file| file.len() > 0);
+    for wrong in TABLES.into_iter().filter(|table| used(table)) {
         let keys = tempfile::tempdir().map_err(|e| e.to_string())?;
         for table in TABLES {
             let rows = fs::read_to_string(out.join(table)).map_err(|e| format!("{table}: {e}"))?;

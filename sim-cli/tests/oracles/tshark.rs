@@ -51,7 +51,7 @@ pub struct Esp {
     pub inner: Vec<u8>,
 }
 
-/// IKE_SA_INIT, the only exchange that is not encrypted.
+/// IKE_SA_INIT, the only exchange of IKEv2 that is not encrypted.
 const IKE_SA_INIT: u32 = 34;
 
 /// What is asked of tshark: the columns of a [`Row`].
