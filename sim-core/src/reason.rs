@@ -219,6 +219,8 @@ codes! {
         MainModeReceived "main_mode_received" "IKEv1 Main Mode message arrived",
         QuickModeSent "quick_mode_sent" "IKEv1 Quick Mode message sent",
         QuickModeReceived "quick_mode_received" "IKEv1 Quick Mode message arrived",
+        IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
+        IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
     }
 }
 
@@ -238,7 +240,8 @@ impl Step {
             | Self::EndOfRibSent
             | Self::NotificationMessageSent
             | Self::MainModeSent
-            | Self::QuickModeSent => true,
+            | Self::QuickModeSent
+            | Self::IsakmpInformationalSent => true,
             Self::IkeSaInitReceived
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
@@ -252,7 +255,8 @@ impl Step {
             | Self::RouteRefreshReceived
             | Self::MessageIgnored
             | Self::MainModeReceived
-            | Self::QuickModeReceived => false,
+            | Self::QuickModeReceived
+            | Self::IsakmpInformationalReceived => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
-use sim_core::crypto::suite::Encryption;
+use sim_core::crypto::suite::{Encryption, Integrity};
 use sim_core::proto::ike::Input;
 use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer, IkeVersion, Startup};
 use sim_core::proto::ike::config::{suite_aes128_sha1_group2, suite_aes256_sha256_group14};
@@ -86,6 +86,21 @@ fn aes256_sha256_group14() -> Suite {
     }
 }
 
+/// A key longer than the hash, which IKEv1 has to draw out (RFC 2409 appendix B).
+fn aes256_sha1_group14() -> Suite {
+    let mut offers = aes256_sha256_group14().offers;
+    offers.0.integrity = vec![Integrity::HmacSha1_96];
+    offers.0.prf = vec![Prf::HmacSha1];
+    offers.1.integrity = vec![Integrity::HmacSha1_96];
+    Suite {
+        offers,
+        ike: "aes256-sha1-modp2048",
+        esp: "aes256-sha1-modp2048",
+        ike_report: "AES_CBC-256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048",
+        esp_report: "TUNNEL-in-UDP, ESP:AES_CBC-256/HMAC_SHA1_96",
+    }
+}
+
 /// IKEv1 knows AES-GCM in phase 2 only.
 fn ikev1_with_gcm() -> Suite {
     let gcm = aes256_gcm_ecp256();
@@ -150,6 +165,12 @@ fn strongswan_initiates_ikev1_with_the_aws_default() {
 fn strongswan_initiates_ikev1_with_aes256_and_group_14() {
     let test = "strongswan::strongswan_initiates_ikev1_with_aes256_and_group_14";
     ikev1(test, &aes256_sha256_group14(), Initiator::StrongSwan);
+}
+
+#[test]
+fn we_initiate_ikev1_with_a_key_longer_than_the_hash() {
+    let test = "strongswan::we_initiate_ikev1_with_a_key_longer_than_the_hash";
+    ikev1(test, &aes256_sha1_group14(), Initiator::We);
 }
 
 #[test]

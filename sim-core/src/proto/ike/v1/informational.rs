@@ -46,7 +46,7 @@ fn send(sa: &Sa, env: &mut Env, payloads: &[Payload<'_>]) {
     };
     let bytes = sa.protect(EXCHANGE, message_id, &mut iv, &[&message_id.to_be_bytes()], payloads);
     let notice = error_in(payloads).map(|(_, reason)| reason);
-    env.step(Step::InformationalSent, message_id, false, notice);
+    env.step(Step::IsakmpInformationalSent, message_id, false, notice);
     env.transmit(&sa.path, bytes);
 }
 
@@ -61,7 +61,7 @@ pub(super) fn refuse(env: &mut Env, cookies: Cookies, path: &Path, kind: NotifyT
     let header = Header::new(cookies.pair(), EXCHANGE, Flags::default(), message_id);
     let mut builder = Builder::new(&header);
     builder.push(&Payload::Notify(Notify { protocol: Protocol::Isakmp, spi: &cookies.octets(), kind, data: &[] }));
-    env.step(Step::InformationalSent, message_id, false, Some(reason_of(kind)));
+    env.step(Step::IsakmpInformationalSent, message_id, false, Some(reason_of(kind)));
     env.transmit(path, builder.finish());
 }
 
@@ -115,7 +115,7 @@ pub(super) fn read(
     let opened = open(&keys, header, bytes)?;
     env.last_inbound = env.now;
     let notice = error_in(&opened.payloads).map(|(_, reason)| reason);
-    env.step(Step::InformationalReceived, header.message_id, false, notice);
+    env.step(Step::IsakmpInformationalReceived, header.message_id, false, notice);
     let mut requests = Requests::default();
     for payload in &opened.payloads {
         match payload {

@@ -466,6 +466,6 @@ pub(super) fn read_refusal(sa: &Sa, env: &mut Env, header: &Header, datagram: Da
         env.ignored(DropReason::UnexpectedMessage);
         return Verdict::Alive;
     };
-    env.step(Step::InformationalReceived, header.message_id, false, Some(reason));
+    env.step(Step::IsakmpInformationalReceived, header.message_id, false, Some(reason));
     Verdict::Over(reason)
 }
