@@ -151,6 +151,10 @@ codes! {
         Originated "originated" "originated by this speaker",
         Propagated "propagated" "propagated from the gateway",
         EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
+        // IKEv1
+        PayloadMalformed "payload_malformed" "PAYLOAD-MALFORMED: what was decrypted makes no sense, as with a wrong pre-shared key",
+        InvalidIdInformation "invalid_id_information" "INVALID-ID-INFORMATION: an identity or the selectors are not acceptable",
+        InvalidHashInformation "invalid_hash_information" "INVALID-HASH-INFORMATION: a hash did not verify",
     }
 
     /// Which timer expired.
@@ -183,7 +187,7 @@ codes! {
     /// The state of a session.
     pub enum State {
         Down "down" "no security association",
-        Connecting "connecting" "IKE_SA_INIT or IKE_AUTH under way",
+        Connecting "connecting" "IKE_SA_INIT, IKE_AUTH or Main Mode under way",
         Up "up" "established",
         Rekeying "rekeying" "being replaced",
         Deleting "deleting" "DELETE under way",
@@ -221,6 +225,12 @@ codes! {
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
         PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
+        MainModeSent "main_mode_sent" "IKEv1 Main Mode message sent",
+        MainModeReceived "main_mode_received" "IKEv1 Main Mode message arrived",
+        QuickModeSent "quick_mode_sent" "IKEv1 Quick Mode message sent",
+        QuickModeReceived "quick_mode_received" "IKEv1 Quick Mode message arrived",
+        IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
+        IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
     }
 }
 
@@ -238,7 +248,10 @@ impl Step {
             | Self::KeepaliveMessageSent
             | Self::UpdateSent
             | Self::EndOfRibSent
-            | Self::NotificationMessageSent => true,
+            | Self::NotificationMessageSent
+            | Self::MainModeSent
+            | Self::QuickModeSent
+            | Self::IsakmpInformationalSent => true,
             Self::IkeSaInitReceived
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
@@ -251,7 +264,10 @@ impl Step {
             | Self::EndOfRibReceived
             | Self::NotificationMessageReceived
             | Self::RouteRefreshReceived
-            | Self::MessageIgnored => false,
+            | Self::MessageIgnored
+            | Self::MainModeReceived
+            | Self::QuickModeReceived
+            | Self::IsakmpInformationalReceived => false,
         }
     }
 }

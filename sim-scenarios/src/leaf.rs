@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
 use sim_core::node::natbox::{RuleAction, RuleDirection};
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
@@ -423,6 +424,10 @@ words! {
         "SHA2-256" => Self::Sha2_256,
         "SHA2-384" => Self::Sha2_384,
         "SHA2-512" => Self::Sha2_512,
+    }
+    IkeVersion: "a version of IKE" {
+        "ikev1" => Self::V1,
+        "ikev2" => Self::V2,
     }
     DpdTimeoutAction: "a DPD timeout action" {
         "clear" => Self::Clear,

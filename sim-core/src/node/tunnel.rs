@@ -308,6 +308,11 @@ impl Tunnel {
                     self.ike_suite = Some(keys.suite);
                     cx.trace.keys(cx.now, cx.node, &ike_keys(&keys));
                 }
+                Output::IsakmpKeys(keys) => {
+                    self.ike_suite = Some(keys.suite);
+                    let keys = SessionKeys::Isakmp { cookie_i: keys.cookie_i, encryption: keys.encryption.clone() };
+                    cx.trace.keys(cx.now, cx.node, &keys);
+                }
                 Output::ChildUp(child) => self.install(cx, &child, events),
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
                 Output::ChildDown { spi_in, .. } => self.remove(cx, spi_in, events),

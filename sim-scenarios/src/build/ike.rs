@@ -17,6 +17,7 @@ use crate::plan::{IkeEnd, Side, StartupAction};
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (ike_config::Identity::Ipv4(local), ike_config::Identity::Ipv4(remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
+    config.versions = end.ike_versions.clone();
     (config.ike_offers, config.esp_offers) = offers(end);
     config.selection = match side {
         Side::Aws => ike_config::Selection::LowestConfigured,

@@ -4,6 +4,7 @@
 //! "Tunnel options for your Site-to-Site VPN connection".
 
 use sim_core::node::tunnel::NAT_KEEPALIVE;
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 
@@ -51,6 +52,7 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
+        ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
         rekey_margin: j.lawful_or(&schema.rekey_margin, s(270), |t| {
             between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
         }),
@@ -96,6 +98,7 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
     });
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
+        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
             between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
         }),
@@ -145,6 +148,25 @@ fn phase(schema: &schema::Phase, default: &Phase, groups: &[u16], number: u8, j:
 
 fn words<T: Leaf + Clone>(list: &Option<List<T>>, default: &[T], j: &mut Judge) -> Vec<T> {
     list.as_ref().map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
+}
+
+/// The versions of an end. One that speaks IKEv1 alone needs a cipher for it.
+fn ike_versions(
+    list: &Option<List<IkeVersion>>,
+    default: &[IkeVersion],
+    phase1: &Phase,
+    j: &mut Judge,
+) -> Vec<IkeVersion> {
+    let versions = words(list, default, j);
+    let cbc = phase1.encryption.iter().any(|e| matches!(e, Encryption::Aes128 | Encryption::Aes256));
+    if let Some(list) = list
+        && versions == [IkeVersion::V1]
+        && !cbc
+    {
+        let help = "allow AES128 or AES256 in phase 1, or \"ikev2\"";
+        j.wrong(list.place, "IKEv1 has no AES-GCM in phase 1", Some(help.into()));
+    }
+    versions
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {

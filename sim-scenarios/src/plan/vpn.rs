@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -66,6 +67,8 @@ pub struct Tunnel {
 pub struct IkeEnd {
     /// The pre-shared key.
     pub psk: Psk,
+    /// Versions of IKE; it begins with the highest.
+    pub ike_versions: Vec<IkeVersion>,
     /// The IKE_SA: what is allowed, and its lifetime.
     pub phase1: Phase,
     /// The CHILD_SA: what is allowed, and its lifetime.

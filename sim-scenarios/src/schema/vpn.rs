@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sim_core::proto::ike::config::IkeVersion;
 
 use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
 use crate::place::{At, List, Named};
@@ -90,6 +91,8 @@ pub struct Tunnel {
     pub availability_zone: Option<At<Name>>,
     /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
+    pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
     pub phase1: Phase,
@@ -141,6 +144,8 @@ pub struct Phase {
 pub struct CustomerEnd {
     /// Pre-shared key, if it differs from AWS's.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// Versions of IKE that it speaks: it begins with the highest.
+    pub ike_versions: Option<List<IkeVersion>>,
     /// What it proposes for the IKE_SA.
     #[serde(default)]
     pub phase1: Phase,

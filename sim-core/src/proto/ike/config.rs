@@ -40,6 +40,15 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The wait doubles up to this (assumed).
 pub const RETRY_CAP: Duration = Duration::from_secs(60);
 
+/// A version of IKE (guide: IKE versions; both by default).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum IkeVersion {
+    /// RFC 2407, 2408 and 2409.
+    V1,
+    /// RFC 7296.
+    V2,
+}
+
 /// Who an end claims to be (RFC 7296 section 3.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -281,6 +290,8 @@ pub enum NatTraversal {
 /// All that one end of a tunnel is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
+    /// Versions that this end speaks. It initiates with the highest, and answers in the initiator's if it is one of them.
+    pub versions: Vec<IkeVersion>,
     /// Who this end is.
     pub local_id: Identity,
     /// Who the peer must be.
@@ -320,10 +331,25 @@ pub struct Config {
 }
 
 impl Config {
+    /// When a liveness check is repeated.
+    pub(super) fn probes(&self) -> Retransmission {
+        match self.dpd.model {
+            DpdModel::Timeout { interval, .. } => Retransmission {
+                first: interval,
+                factor: (1, 1),
+                // The DPD timeout ends it.
+                tries: u32::MAX,
+                jitter_percent: 0,
+            },
+            DpdModel::RetransmissionSeries => self.retransmission,
+        }
+    }
+
     /// The AWS end of a tunnel with all options at their defaults.
     pub fn aws(local_id: Identity, remote_id: Identity, psk: &[u8]) -> Self {
         let (ike_offers, esp_offers) = aws_default_offers();
         Self {
+            versions: vec![IkeVersion::V1, IkeVersion::V2],
             local_id,
             remote_id,
             psk: psk.into(),

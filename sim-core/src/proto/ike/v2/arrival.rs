@@ -279,8 +279,7 @@ fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
 
 /// Something authentic came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
 fn follow(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
-    if sa.path.remote_nat && !sa.path.local_nat && sa.path.remote != remote {
-        sa.path.remote = remote;
+    if sa.path.follow(remote) {
         env.out.push_back(Output::PeerMoved { remote });
     }
 }

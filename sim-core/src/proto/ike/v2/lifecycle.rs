@@ -79,7 +79,7 @@ impl Peer {
         let request = sa.window.outstanding.as_mut();
         request.map_or(Due::Exhausted, |request| {
             let schedule = liveness::schedule(&env.config, &request.task);
-            request.expire(env.now, &schedule, &mut env.timers)
+            request.series.expire(env.now, &schedule, &mut env.timers)
         })
     }
 
@@ -194,10 +194,8 @@ impl Peer {
 
     /// Another attempt, later and later.
     fn put_off(&mut self, purpose: Reason) {
-        let retry = self.env.config.retry;
-        let wait = retry.first * (1 << self.failures.min(16));
+        self.retry = Some(Attempt::after(self.failures, self.env.config.retry, self.env.now, purpose));
         self.failures += 1;
-        self.retry = Some(Attempt { armed_at: self.env.now, due: self.env.now + wait.min(retry.cap), purpose });
     }
 
     pub(super) fn children_down(&mut self, i: usize, reason: Reason) {

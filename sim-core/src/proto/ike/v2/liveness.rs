@@ -53,13 +53,7 @@ impl What {
 /// How the request of a task is retransmitted.
 pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
     match (task, config.dpd.model) {
-        (Task::Liveness, DpdModel::Timeout { interval, .. }) => Retransmission {
-            first: interval,
-            factor: (1, 1),
-            // The DPD timeout ends it.
-            tries: u32::MAX,
-            jitter_percent: 0,
-        },
+        (Task::Liveness, DpdModel::Timeout { .. }) => config.probes(),
         (
             Task::Handshake
             | Task::CreateChild(_)
@@ -129,7 +123,7 @@ impl Sa {
             }
         }
         if let Some(request) = &self.window.outstanding {
-            with(timer(What::Retransmission, request.sent, request.due));
+            with(timer(What::Retransmission, request.series.sent, request.series.due));
         }
     }
 
@@ -141,10 +135,10 @@ impl Sa {
             (Some(request), DpdModel::Timeout { timeout, base, .. }) if dpd.action != DpdAction::None => {
                 let from = match base {
                     DpdBase::LastPacket => life,
-                    DpdBase::FirstFailedProbe => life.max(request.first_sent),
+                    DpdBase::FirstFailedProbe => life.max(request.series.first_sent),
                 };
                 // A request that was sent after a long silence gets a chance.
-                let due = (from + timeout).max(request.first_sent + env.config.retransmission.first);
+                let due = (from + timeout).max(request.series.first_sent + env.config.retransmission.first);
                 (from, Some(due))
             }
             (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => (life, None),

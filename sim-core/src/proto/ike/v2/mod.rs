@@ -32,7 +32,8 @@ use self::env::Env;
 use self::sa::Sa;
 use self::task::Job;
 pub use self::transition::{Action, Event, SaState, transition};
-use super::{Config, Input, Output, SaKind};
+use super::attempt::Attempt;
+use super::{Config, Input, Output, SaKind, env};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -41,7 +42,6 @@ mod arrival;
 mod auth;
 mod child;
 mod create;
-mod env;
 mod informational;
 mod init;
 mod lifecycle;
@@ -77,14 +77,6 @@ pub struct Peer {
     /// When the peer was last told INVALID_SPI.
     told: Option<Instant>,
     wake: Option<(Instant, TimerKind)>,
-}
-
-/// An attempt at an IKE_SA that waits.
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    armed_at: Instant,
-    due: Instant,
-    purpose: Reason,
 }
 
 impl Peer {
@@ -152,6 +144,11 @@ impl Peer {
     /// The state of the IKE session or of the CHILD_SA lineage.
     pub fn state(&self, sa: SaKind) -> State {
         self.env.state(sa)
+    }
+
+    /// What it works with.
+    pub(in crate::proto::ike) fn env(&self) -> &Env {
+        &self.env
     }
 
     fn rearm(&mut self) {

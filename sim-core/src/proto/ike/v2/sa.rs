@@ -1,6 +1,5 @@
 //! One IKE_SA: its SPIs, its path, its window, and the phase it is in.
 
-use core::net::IpAddr;
 use core::ops::Range;
 
 use super::auth::{ExpectAuthRequest, ExpectAuthResponse};
@@ -10,8 +9,9 @@ use super::init::ExpectInitResponse;
 use super::task::{Job, Task};
 use super::transition::SaState;
 use super::window::{Request, Window};
+use crate::proto::ike::Encapsulation;
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{Encapsulation, NAT_PORT};
+pub(super) use crate::proto::ike::path::Path;
 use crate::reason::{DropReason, Reason};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -39,17 +39,6 @@ pub(super) struct Ids {
     pub spi_i: u64,
     /// Zero until the responder has chosen it.
     pub spi_r: u64,
-}
-
-/// Where an IKE_SA's messages go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Path {
-    pub local_port: u16,
-    pub remote: (IpAddr, u16),
-    /// This end is behind a NAT (or says so).
-    pub local_nat: bool,
-    /// The peer is behind a NAT (or says so).
-    pub remote_nat: bool,
 }
 
 /// What an IKE_SA waits for, with exactly the data that is legal there.
@@ -214,11 +203,7 @@ impl Sa {
 
     /// How ESP of this IKE_SA travels.
     pub fn encapsulation(&self) -> Option<Encapsulation> {
-        (self.path.local_nat || self.path.remote_nat).then_some(Encapsulation {
-            local_port: self.path.local_port,
-            remote: self.path.remote,
-            behind_nat: self.path.local_nat,
-        })
+        self.path.encapsulation()
     }
 }
 
@@ -226,14 +211,6 @@ impl Ids {
     pub fn header(self, exchange: ExchangeType, response: bool, id: u32) -> Header {
         let flags = Flags { initiator: self.initiator, response, ..Flags::default() };
         Header::v2(self.spi_i, self.spi_r, exchange, flags, id)
-    }
-}
-
-impl Path {
-    /// From IKE_AUTH on, a path with a NAT uses port 4500 (RFC 7296 section 2.23).
-    pub fn float(&mut self) {
-        self.local_port = NAT_PORT;
-        self.remote.1 = NAT_PORT;
     }
 }
 

@@ -4,10 +4,10 @@ mod dpd;
 mod handshake;
 mod hostile;
 mod laws;
-mod pair;
 mod rekey;
 
 use super::{Action, Event, SaState, transition};
+use crate::proto::ike::pair;
 
 /// The whole machine on one page: what every state does with every event.
 #[test]

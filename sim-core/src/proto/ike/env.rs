@@ -1,11 +1,11 @@
-//! What every part of a [`super::Peer`] needs: configuration, addresses, randomness, the present, and the way out.
+//! What every part of a machine needs, of either version: configuration, addresses, randomness, the present, and the way out.
 
 use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::sa::Path;
-use crate::proto::ike::{Config, Output, SaKind};
+use super::path::Path;
+use super::{Config, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
 use crate::rng::Rng;
 use crate::time::Instant;

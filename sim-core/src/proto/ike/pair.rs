@@ -1,5 +1,7 @@
 //! Two peers and the path between them, with a ladder of what happens.
 
+mod isakmp;
+
 use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
@@ -63,6 +65,7 @@ pub struct Pair {
     flights: BTreeMap<(Instant, u64), (usize, Flight)>,
     serial: u64,
     keys: Vec<IkeKeyLog>,
+    isakmp: isakmp::Observer,
 }
 
 pub const PSK: &[u8] = b"an.example_key";
@@ -138,6 +141,7 @@ impl Pair {
             flights: BTreeMap::new(),
             serial: 0,
             keys: Vec::new(),
+            isakmp: isakmp::Observer::default(),
         }
     }
 
@@ -150,6 +154,22 @@ impl Pair {
         pair.ladder.clear();
         pair.datagrams = 0;
         pair
+    }
+
+    /// Power loss at an end, which comes back with another configuration.
+    pub fn reconfigure(&mut self, end: usize, config: Config) {
+        let this = &mut self.ends[end];
+        let stream = |purpose| Rng::stream(2, ["a", "b"][end], purpose);
+        this.peer = Peer::new(
+            Arc::new(config),
+            this.address,
+            IpAddr::V4(address(1 - end)),
+            stream(Purpose::IkeSecrets),
+            stream(Purpose::IkeTimers),
+            self.now,
+        );
+        this.installed.clear();
+        this.sending = None;
     }
 
     pub fn with_fate(mut self, datagram: usize, fate: Fate) -> Self {
@@ -258,6 +278,7 @@ impl Pair {
                 self.line(end, &format!("{sa:?} {from} -> {to} ({reason})"));
             }
             Output::IkeKeys(keys) => self.keys.push(*keys),
+            Output::IsakmpKeys(keys) => self.isakmp.learn(*keys),
             Output::ChildUp(sa) => {
                 let what = match sa.rekeys {
                     Some(_) => "child up, replaces one",
@@ -334,7 +355,10 @@ impl Pair {
     }
 
     /// The message as an observer with the key log sees it.
-    fn describe(&self, bytes: &[u8]) -> String {
+    fn describe(&mut self, bytes: &[u8]) -> String {
+        if bytes[17] >> 4 == 1 {
+            return self.isakmp.describe(bytes);
+        }
         let message = Message::parse(bytes).expect("a peer sends well-formed messages");
         let header = message.header;
         let kind = if header.flags.response { "response" } else { "request" };
@@ -442,9 +466,10 @@ impl Pair {
         peer.handle(self.now, Input::Datagram(datagram));
         let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();
         let answer = outputs.iter().find_map(|output| match output {
-            Output::Transmit { bytes, .. } => Some(self.describe(bytes)),
+            Output::Transmit { bytes, .. } => Some(bytes.clone()),
             _ => None,
         });
+        let answer = answer.map(|bytes| self.describe(&bytes));
         (outputs, answer.unwrap_or_default())
     }
 }
