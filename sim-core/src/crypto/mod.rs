@@ -2,7 +2,7 @@
 //!
 //! | what | where | from |
 //! |---|---|---|
-//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP) |
+//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
 //! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |

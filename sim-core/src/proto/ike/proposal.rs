@@ -237,12 +237,12 @@ mod tests {
         let (suite, answer) = choose_ike(&aws, &offered).unwrap();
         assert_eq!((suite, answer.number), (lowest, 2));
         assert_eq!(accept_ike(&eager, &[answer]), Some(lowest));
-        // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 20.
+        // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 24.
         let polite = Config { selection: Selection::FirstOfInitiator, ..aws };
         let first = IkeSuite {
             protection: Suite::new(Encryption::AesGcm16_256, Integrity::None).unwrap(),
             prf: Prf::HmacSha2_512,
-            group: DhGroup::Ecp384,
+            group: DhGroup::Modp2048Sub256,
         };
         assert_eq!(choose_ike(&polite, &offered).unwrap().0, first);
     }

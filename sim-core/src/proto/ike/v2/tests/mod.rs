@@ -6,6 +6,7 @@ mod hostile;
 mod laws;
 mod pair;
 mod rekey;
+mod suites;
 
 use super::{Action, Event, SaState, transition};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
-use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Output, Peer, SaKind};
+use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
@@ -367,6 +367,11 @@ impl Pair {
     pub fn is_up(&self) -> bool {
         let up = |end: &End| end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up;
         self.ends.iter().all(up) && self.heard(A) && self.heard(B)
+    }
+
+    /// The suite of each IKE_SA, as each end logged it.
+    pub fn ike_suites(&self) -> Vec<IkeSuite> {
+        self.keys.iter().map(|keys| keys.suite).collect()
     }
 
     /// What this end sends can be read by the other.
