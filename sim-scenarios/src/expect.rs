@@ -167,7 +167,7 @@ impl Judge<'_> {
         ends.into_iter().map(count).sum()
     }
 
-    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: u16) -> Finding {
+    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: DhGroup) -> Finding {
         let endpoint = self.plan.tunnel(id).endpoint;
         let Node::VpnEndpoint(endpoint) = self.built.world.node(endpoint) else {
             return Err("not a tunnel endpoint".into());
@@ -181,8 +181,7 @@ impl Judge<'_> {
                 && (suite.encryption().is_aead()
                     || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
-        let group_ok =
-            DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
+        let group_ok = ike.group.strength_bits() >= group.strength_bits();
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
         let spell = |suite: sim_core::crypto::suite::Suite| format!("{:?}/{:?}", suite.encryption(), suite.integrity());
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))

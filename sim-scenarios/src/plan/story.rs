@@ -1,6 +1,7 @@
 //! The story: what is sent, what happens, what must hold.
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
@@ -234,7 +235,7 @@ pub enum ExpectationKind {
         /// Integrity (an AEAD satisfies any).
         integrity: Integrity,
         /// Diffie-Hellman group.
-        dh_group: u16,
+        dh_group: DhGroup,
     },
     /// At this moment the device's table has (or has not) this route as its best.
     RoutePresent {
