@@ -91,6 +91,16 @@ impl Rng {
         Self(rng)
     }
 
+    /// A stream of its own for another of the owner's dice. It is found by its name and by this one's identity; how far
+    /// this one has come does not matter.
+    pub fn sibling(&self, name: &str) -> Self {
+        let mut rng = self.0.clone();
+        let identity = format!("{:x}\0{name}", rng.get_stream());
+        rng.set_stream(xxhash_rust::xxh3::xxh3_64(identity.as_bytes()));
+        rng.set_word_pos(0);
+        Self(rng)
+    }
+
     /// The next 32 bits.
     pub fn u32(&mut self) -> u32 {
         self.0.next_u32()
@@ -148,6 +158,18 @@ mod tests {
         assert_eq!(draw("a", Purpose::Loss), draw("a", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("b", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("a", Purpose::Jitter));
+    }
+
+    #[test]
+    fn a_sibling_neither_moves_nor_is_moved() {
+        let mut rng = Rng::stream(7, "a", Purpose::IkeTimers);
+        let mut untouched = rng.clone();
+        let early = rng.sibling("other").u64();
+        assert_eq!(rng.u64(), untouched.u64());
+        assert_eq!(rng.sibling("other").u64(), early);
+        assert_ne!(rng.sibling("third").u64(), early);
+        assert_ne!(Rng::stream(7, "b", Purpose::IkeTimers).sibling("other").u64(), early);
+        assert_ne!(Rng::stream(7, "a", Purpose::IkeTimers).u64(), early);
     }
 
     #[test]

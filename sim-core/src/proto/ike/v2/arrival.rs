@@ -9,7 +9,7 @@ use super::window::Place;
 use super::{MAX_HALF_OPEN, Peer, create, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{ExchangeType, Header, NotifyType, parse_chain};
+use crate::wire::ike::{ExchangeType, Header, NotifyType, Payload, Protocol, parse_chain};
 
 impl Peer {
     pub(super) fn datagram(&mut self, datagram: Datagram) {
@@ -114,6 +114,8 @@ impl Peer {
                 self.settle();
             }
             Verdict::Up => self.established(i),
+            Verdict::Succeeded(heir, how) => self.succeed(i, *heir, how),
+            Verdict::Yielded => self.yield_to_heir(i),
             Verdict::Over(reason) => self.bury(i, reason, false),
             Verdict::Linger(reason) => self.bury(i, reason, true),
         }
@@ -166,6 +168,7 @@ impl Peer {
     }
 
     fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+        let contested = self.contested(i);
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let Datagram { remote, mut bytes, .. } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
@@ -188,6 +191,13 @@ impl Peer {
             sa.refuse(env, exchange, id, notify, &[kind]);
             return Verdict::Alive;
         }
+        let about_children = exchange == ExchangeType::CreateChildSa
+            || payloads.iter().any(|p| matches!(p, Payload::Delete(d) if d.protocol == Protocol::Esp));
+        if let Some(old) = contested.filter(|_| about_children) {
+            // The peer sees its CHILD_SAs here already, so it knows of no other heir.
+            self.yield_to_heir(old);
+        }
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match exchange {
             ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
             ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
@@ -229,6 +239,7 @@ impl Peer {
             Phase::ExpectInitResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::Established(_)
+            | Phase::Replaced(_)
             | Phase::Deleting(_)
             | Phase::Lingering(_)
             | Phase::Over => false,

@@ -1,11 +1,14 @@
 //! CREATE_CHILD_SA (RFC 7296 sections 1.3.1 and 1.3.3), both sides, with collisions (2.8.1) and INVALID_KE_PAYLOAD (1.3).
 
+use super::MAX_CHILDREN;
 use super::child::{
     self, Agreed, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch, within,
 };
 use super::env::{Env, NONCE_LEN};
+use super::rekey;
 use super::sa::{Sa, Verdict, error_in};
 use super::task::{Job, Task};
+use super::transition::SaState;
 use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::{EspSuite, SaKind, proposal};
@@ -170,7 +173,7 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
 
 /// A rekey did not work: the old SA goes on, and another attempt follows.
 fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
-    let again = env.now + env.config.retry.cap;
+    let again = env.retry_refused(sa.ids.initiator);
     if let Some(old) = rekeys.and_then(|spi| find(sa, spi)) {
         old.phase = ChildPhase::Up;
         old.rekey = Some(again);
@@ -182,7 +185,12 @@ fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
 pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_>]) -> Verdict {
     let parts = Parts::of(payloads);
     let exchange = ExchangeType::CreateChildSa;
-    if let Err(refusal) = accept(sa, env, id, &parts) {
+    let answered = if parts.proposals.iter().any(|p| p.protocol == Protocol::Ike) {
+        rekey::answer(sa, env, id, &parts)
+    } else {
+        accept(sa, env, id, &parts).map(|()| Verdict::Alive)
+    };
+    answered.unwrap_or_else(|refusal| {
         match refusal {
             Refusal::InvalidKe(group) => {
                 let data = group.id().to_be_bytes();
@@ -199,8 +207,8 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             | Refusal::NoAdditional
             | Refusal::Syntax => sa.refuse(env, exchange, id, refusal.kind(), &[]),
         }
-    }
-    Verdict::Alive
+        Verdict::Alive
+    })
 }
 
 fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), Refusal> {
@@ -246,16 +254,17 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
 
 /// Whether a request can be answered now, and which SA it replaces (RFC 7296 section 2.25).
 fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
-    if sa.is_deleting() {
+    let rekeying = matches!(sa.window.outstanding.as_ref().map(|r| &r.task), Some(Task::RekeyIke(_)));
+    if sa.state() != SaState::Established || rekeying {
         return Err(Refusal::Temporary);
-    }
-    if parts.proposals.iter().any(|p| p.protocol == Protocol::Ike) {
-        return Err(Refusal::NoAdditional);
     }
     let Some(rekeys) = parts.rekeys else {
         // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
         let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
         let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
+        if sa.established().is_some_and(|e| e.children.len() >= MAX_CHILDREN) {
+            return Err(Refusal::NoAdditional);
+        }
         return if own && sa.ids.initiator { Err(Refusal::Temporary) } else { Ok(None) };
     };
     let children = sa.established_mut().map(|e| &mut e.children);

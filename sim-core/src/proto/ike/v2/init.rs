@@ -16,9 +16,9 @@ use super::task::Task;
 use super::window::Window;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{Datagram, IkeKeyLog, IkeSuite, Output, PORT, proposal};
+use crate::proto::ike::{Datagram, IkeKeyLog, Output, PORT, proposal};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal, Spi};
 
 /// The initiator has sent IKE_SA_INIT.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
     let hashes = nat::hashes(env, (sa.ids.spi_i, 0), &sa.path);
     let mut builder = Builder::new(&header);
     builder
-        .push(&Payload::Sa(proposal::offer_ike(&env.config)))
+        .push(&Payload::Sa(proposal::offer_ike(&env.config, Spi::EMPTY)))
         .push(&Payload::Ke { group: expect.dh.group().id(), data: expect.dh.public() })
         .push(&Payload::Nonce(&expect.nonce));
     for payload in nat::payloads(&hashes) {
@@ -107,7 +107,7 @@ impl ExpectInitResponse {
         if unknown_critical(&message.payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let Some(suite) = proposal::accept_ike(&env.config, parts.proposals) else {
+        let Some((suite, _)) = proposal::accept_ike(&env.config, parts.proposals) else {
             return Verdict::Over(Reason::NoProposalChosen);
         };
         if parts.group != self.dh.group().id() || suite.group != self.dh.group() {
@@ -120,7 +120,7 @@ impl ExpectInitResponse {
         sa.ids.spi_r = header.spi_r;
         let spis = (sa.ids.spi_i, sa.ids.spi_r);
         let keys = IkeKeys::derive(suite, (&self.nonce, parts.nonce), &shared, spis);
-        log_keys(env, sa.ids, suite, &keys);
+        log_keys(env, sa.ids, &keys);
         if nat::detect(env, spis, &mut sa.path, &message.payloads) {
             env.step(Step::NatDetected, 0, true, None);
             sa.path.float();
@@ -199,7 +199,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     let spis = (sa.ids.spi_i, sa.ids.spi_r);
     let nonce = env.nonce();
     let keys = IkeKeys::derive(suite, (parts.nonce, &nonce), &shared, spis);
-    log_keys(env, sa.ids, suite, &keys);
+    log_keys(env, sa.ids, &keys);
     let header = sa.ids.header(ExchangeType::IkeSaInit, true, 0);
     let hashes = nat::hashes(env, spis, &sa.path);
     let mut builder = Builder::new(&header);
@@ -239,11 +239,12 @@ pub(super) fn stray_header(request: &Header) -> Header {
     Header::v2(spi_i, spi_r, request.exchange, flags, request.message_id)
 }
 
-fn log_keys(env: &mut Env, ids: Ids, suite: IkeSuite, keys: &IkeKeys) {
+/// Tells the owner of the keys of an IKE_SA.
+pub(super) fn log_keys(env: &mut Env, ids: Ids, keys: &IkeKeys) {
     env.out.push_back(Output::IkeKeys(Box::new(IkeKeyLog {
         spi_i: ids.spi_i,
         spi_r: ids.spi_r,
-        suite,
+        suite: keys.suite,
         sk_ei: keys.initiator.encryption_key().clone(),
         sk_er: keys.responder.encryption_key().clone(),
         sk_ai: keys.initiator.integrity_key().clone(),

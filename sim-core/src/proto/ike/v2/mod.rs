@@ -4,7 +4,7 @@
 //!  Peer -- sas: [ Sa { ids, path, window, phase } ]
 //!                              |        |
 //!        outstanding Task, queue of Jobs   ExpectInitResponse -> ExpectAuthResponse --+
-//!        stored response                   ExpectAuthRequest -> Authenticated --------+--> Established
+//!        stored response                   ExpectAuthRequest -> Authenticated --------+--> Established --> Replaced
 //! ```
 //!
 //! | file | what |
@@ -12,17 +12,17 @@
 //! | `transition` | the total function (state x event) -> action |
 //! | `init`, `auth` | the handshake; each step consumes its state |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
+//! | `rekey` | the IKE_SA that replaces an IKE_SA |
 //! | `arrival`, `lifecycle` | what a datagram and what time does to the IKE_SAs |
 //! | `window`, `task` | Message IDs, retransmission, stored responses; what waits and what is under way |
 //! | `liveness` | which timer is due when |
 //! | `nat` | NAT detection |
 //!
-//! Normally there is one IKE_SA. There are two while a rebooted peer comes back, or when both ends initiate at once; the tunnel
-//! ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
+//! Normally there is one IKE_SA. There are more while one is rekeyed, while a rebooted peer comes back, or when both ends
+//! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
 //! initiator's SPI is deleted by the end that began it.
 //!
-//! Left out: COOKIE (RFC 7296 section 2.6), rekeying of the IKE_SA (1.3.2; answered with NO_ADDITIONAL_SAS, and an
-//! IKE_SA that reaches its lifetime is deleted and made anew), certificates and EAP, configuration payloads, IPComp, transport
+//! Left out: COOKIE (RFC 7296 section 2.6), certificates and EAP, configuration payloads, IPComp, transport
 //! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
 
 use core::net::IpAddr;
@@ -47,6 +47,7 @@ mod init;
 mod lifecycle;
 mod liveness;
 mod nat;
+mod rekey;
 mod sa;
 mod task;
 mod transition;
@@ -57,6 +58,10 @@ mod tests;
 
 /// IKE_SAs that a responder holds before they are authenticated; the oldest gives way.
 const MAX_HALF_OPEN: usize = 4;
+
+/// CHILD_SAs of an IKE_SA beyond which the peer gets no more (RFC 7296 section 1.3 leaves the number open; assumed). A tunnel
+/// needs one, and two while it is replaced.
+const MAX_CHILDREN: usize = 8;
 
 /// INVALID_SPI is said at most so often (RFC 7296 section 1.5 wants a limit and names none; assumed).
 const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,8 +1,10 @@
 //! Two peers, one message at a time.
 
+mod collisions;
 mod dpd;
 mod handshake;
 mod hostile;
+mod ike_rekey;
 mod laws;
 mod pair;
 mod rekey;

@@ -5,6 +5,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::child::ChildPhase;
+use super::super::task::Job;
+use super::super::{SaState, informational};
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
 use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
@@ -26,6 +29,21 @@ pub enum Fate {
     Late(Duration),
 }
 
+/// What an end can begin on an IKE_SA.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Undertaking {
+    CreateChild,
+    RekeyChild,
+    RekeyIke,
+    DeleteChild,
+    DeleteIke,
+}
+
+impl Undertaking {
+    pub const ALL: [Self; 5] =
+        [Self::CreateChild, Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
+}
+
 /// One end, with what its owner would keep.
 pub struct End {
     pub peer: Peer,
@@ -43,6 +61,44 @@ enum Flight {
     Ike(Datagram),
     /// An ESP packet with this SPI and these keys.
     Esp(u32, DirectionKeys),
+}
+
+impl Peer {
+    /// SPIs of the IKE_SAs that are neither replaced nor being deleted.
+    pub fn established_spis(&self) -> Vec<(u64, u64)> {
+        let live = self.sas.iter().filter(|sa| sa.state() == SaState::Established);
+        live.map(|sa| (sa.ids.spi_i, sa.ids.spi_r)).collect()
+    }
+
+    /// True if this end began the IKE_SA that is established.
+    pub fn is_initiator(&self) -> bool {
+        self.sas.iter().any(|sa| sa.state() == SaState::Established && sa.ids.initiator)
+    }
+
+    /// Begins something at once, as if its timer had expired.
+    pub fn undertake(&mut self, now: Instant, what: Undertaking) {
+        self.env.now = now;
+        let Some(i) = self.sas.iter().rposition(|sa| sa.state() == SaState::Established) else { return };
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
+        let child = sa.established().and_then(|e| e.children.iter().find(|c| c.phase == ChildPhase::Up));
+        let child = child.map(|c| c.spi_in);
+        match (what, child) {
+            (Undertaking::CreateChild, _) => sa.window.queue.push_back(Job::CreateChild { rekeys: None }),
+            (Undertaking::RekeyChild, rekeys) => sa.window.queue.push_back(Job::CreateChild { rekeys }),
+            (Undertaking::RekeyIke, _) => sa.window.queue.push_back(Job::RekeyIke),
+            (Undertaking::DeleteChild, Some(spi)) => informational::close(sa, env, spi, Reason::LifetimeExpired),
+            (Undertaking::DeleteChild, None) => {}
+            (Undertaking::DeleteIke, _) => return self.delete(i, Reason::LifetimeExpired),
+        }
+        self.sas[i].pump(&mut self.env);
+        self.settle();
+        self.rearm();
+    }
+
+    /// An operator writes another configuration, which takes effect on what is negotiated from now on.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(Arc::make_mut(&mut self.env.config));
+    }
 }
 
 /// Two ends and a path.
@@ -159,6 +215,12 @@ impl Pair {
 
     pub fn input(&mut self, end: usize, input: Input) {
         self.ends[end].peer.handle(self.now, input);
+        self.drain(end);
+    }
+
+    pub fn undertake(&mut self, end: usize, what: Undertaking) {
+        self.line(end, &format!("begins {what:?}"));
+        self.ends[end].peer.undertake(self.now, what);
         self.drain(end);
     }
 
@@ -367,6 +429,18 @@ impl Pair {
     pub fn is_up(&self) -> bool {
         let up = |end: &End| end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up;
         self.ends.iter().all(up) && self.heard(A) && self.heard(B)
+    }
+
+    /// Both ends have the same IKE_SAs and the same CHILD_SAs, with the same keys.
+    pub fn is_symmetric(&self) -> bool {
+        let [a, b] = &self.ends;
+        let mirrored = |this: &End, other: &End| {
+            this.installed.values().all(|sa| {
+                let there = other.installed.get(&sa.spi_out);
+                there.is_some_and(|there| there.spi_out == sa.spi_in && there.inbound == sa.outbound)
+            })
+        };
+        a.peer.established_spis() == b.peer.established_spis() && mirrored(a, b) && mirrored(b, a)
     }
 
     /// The suite of each IKE_SA, as each end logged it.
