@@ -36,6 +36,18 @@ pub(super) struct Child {
     pub replaces: Option<u32>,
 }
 
+impl Child {
+    /// True if it is neither replaced nor being deleted.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.phase, ChildPhase::Up | ChildPhase::Rekeying)
+    }
+
+    /// True if what this end sends on it arrives, as far as this end knows.
+    pub fn carries(&self) -> bool {
+        self.sending && !matches!(self.phase, ChildPhase::Deleting(_))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ChildPhase {
     Up,
@@ -292,6 +304,9 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     // What waited to be deleted need not be any more.
     let job = Job::DeleteChild { spi_in };
     let heir = children.iter().find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
+    // One that was made beside it does as well.
+    let unheard = !children.iter().any(Child::carries);
+    let heir = heir.or_else(|| children.iter().find(|c| unheard && c.phase == ChildPhase::Up));
     let heir = heir.map(|c| c.spi_in);
     sa.window.queue.retain(|queued| *queued != job);
     if let Some(heir) = heir {
@@ -317,10 +332,14 @@ pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
 
 /// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
 pub(super) fn recreate(sa: &mut Sa, env: &Env) {
-    let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
-    let none_left = sa.established().is_some_and(|e| !e.children.iter().any(usable));
     let job = Job::CreateChild { rekeys: None };
-    if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
+    let under_way = sa.window.outstanding.as_ref().is_some_and(|request| request.task.creates_child());
+    if env.config.startup == Startup::Start && is_without(sa) && !under_way && !sa.window.queue.contains(&job) {
         sa.window.queue.push_back(job);
     }
+}
+
+/// True if the IKE_SA has no usable CHILD_SA.
+pub(super) fn is_without(sa: &Sa) -> bool {
+    sa.established().is_some_and(|e| !e.children.iter().any(Child::is_usable))
 }

@@ -2,7 +2,8 @@
 
 use super::MAX_CHILDREN;
 use super::child::{
-    self, Agreed, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch, within,
+    self, Agreed, Child, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch,
+    within,
 };
 use super::env::{Env, NONCE_LEN};
 use super::rekey;
@@ -19,7 +20,7 @@ use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Prot
 #[derive(Clone, Debug)]
 pub(super) struct CreateChild {
     /// Inbound SPI of the SA to replace.
-    rekeys: Option<u32>,
+    pub rekeys: Option<u32>,
     spi_in: u32,
     nonce: [u8; NONCE_LEN],
     dh: Option<DhPrivate>,
@@ -228,6 +229,8 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         None => None,
     };
     let (spi_in, nonce_r) = (env.esp_spi(), env.nonce());
+    // The initiator can read nothing before it has the response; while there is another SA, that one sends.
+    let only = !sa.established().is_some_and(|e| e.children.iter().any(Child::carries));
     let agreed = Agreed {
         initiator: false,
         spi_in,
@@ -237,7 +240,7 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         shared: exchanged.as_ref().map(|(_, shared)| &shared[..]),
         selectors: (ts_i.clone(), ts_r.clone()),
         replaces,
-        send_now: replaces.is_none(),
+        send_now: only,
         reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
     };
     install(sa, env, agreed);

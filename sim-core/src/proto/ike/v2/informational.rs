@@ -90,9 +90,8 @@ pub(super) fn close(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
 pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
     let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
     let this = children.iter().find(|c| c.spi_in == spi_in);
-    let usable = |c: &Child| matches!(c.phase, ChildPhase::Up | ChildPhase::Rekeying);
     if let Some(ChildPhase::Deleting(reason)) = this.map(|c| c.phase)
-        && !children.iter().any(usable)
+        && !children.iter().any(Child::is_usable)
     {
         env.enter(SaKind::Child, State::Deleting, reason);
     }

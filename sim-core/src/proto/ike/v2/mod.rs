@@ -247,7 +247,10 @@ impl Peer {
     /// Something has arrived on an SA that waited for it: the peer has installed it (RFC 7296 section 2.8).
     fn first_traffic(&mut self, spi_in: u32) {
         for sa in &mut self.sas {
-            if let Some(old) = child::find(sa, spi_in).and_then(|c| c.replaces) {
+            let Some(replaces) = child::find(sa, spi_in).map(|c| c.replaces) else { continue };
+            let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
+            let beside = children.iter().find(|c| c.sending).map(|c| c.spi_in);
+            if let Some(old) = replaces.or(beside) {
                 child::switch(sa, &mut self.env, old, spi_in);
             }
         }

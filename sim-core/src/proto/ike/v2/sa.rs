@@ -219,6 +219,8 @@ impl Sa {
                 return;
             };
             match job {
+                // The peer was faster. A tunnel is one pair of SAs.
+                Job::CreateChild { rekeys: None } if !super::child::is_without(self) => {}
                 Job::CreateChild { rekeys } => super::create::build(self, env, rekeys, None),
                 Job::RekeyIke => super::rekey::build(self, env, None),
                 Job::DeleteChild { spi_in } => super::informational::delete_child(self, env, spi_in),

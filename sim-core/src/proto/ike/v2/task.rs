@@ -21,6 +21,21 @@ pub(super) enum Job {
     InvalidSpi { spi: u32 },
 }
 
+impl Task {
+    /// True if it makes a CHILD_SA where there was none.
+    pub fn creates_child(&self) -> bool {
+        match self {
+            Self::CreateChild(task) => task.rekeys.is_none(),
+            Self::Handshake
+            | Self::RekeyIke(_)
+            | Self::DeleteChild { .. }
+            | Self::DeleteIke(_)
+            | Self::Liveness
+            | Self::Notice => false,
+        }
+    }
+}
+
 impl Job {
     /// True if an heir of the IKE_SA has to do it.
     pub fn is_about_a_child(&self) -> bool {

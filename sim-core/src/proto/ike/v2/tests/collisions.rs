@@ -95,5 +95,5 @@ fn every_pair_on_a_bad_path() {
             }
         }
     }
-    assert!(runs > 5_000, "{runs}");
+    assert_eq!(runs, 25 * 192);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::child::ChildPhase;
 use super::super::task::Job;
-use super::super::{SaState, informational};
+use super::super::{SaState, create, informational};
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
 use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
@@ -83,7 +83,8 @@ impl Peer {
         let child = sa.established().and_then(|e| e.children.iter().find(|c| c.phase == ChildPhase::Up));
         let child = child.map(|c| c.spi_in);
         match (what, child) {
-            (Undertaking::CreateChild, _) => sa.window.queue.push_back(Job::CreateChild { rekeys: None }),
+            (Undertaking::CreateChild, _) if sa.window.outstanding.is_none() => create::build(sa, env, None, None),
+            (Undertaking::CreateChild, _) => {}
             (Undertaking::RekeyChild, rekeys) => sa.window.queue.push_back(Job::CreateChild { rekeys }),
             (Undertaking::RekeyIke, _) => sa.window.queue.push_back(Job::RekeyIke),
             (Undertaking::DeleteChild, Some(spi)) => informational::close(sa, env, spi, Reason::LifetimeExpired),
