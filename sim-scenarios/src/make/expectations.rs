@@ -179,8 +179,10 @@ impl Maker<'_, '_> {
             if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
         });
         let max = max.unwrap_or(min);
-        let text = format!("{} replaces its CHILD_SA {min} to {max} times", named(&it.tunnel));
-        (ExpectationKind::RekeysBetween { tunnel, min, max }, text)
+        let phase = self.j.number(&it.phase, 2, 1, 2, "a phase");
+        let sa = if phase == 1 { "IKE_SA" } else { "CHILD_SA" };
+        let text = format!("{} replaces its {sa} {min} to {max} times", named(&it.tunnel));
+        (ExpectationKind::RekeysBetween { tunnel, phase, min, max }, text)
     }
 
     fn at_least(&mut self, at: &At<Duration>, min: Duration) -> Duration {

@@ -272,6 +272,8 @@ pub enum ExpectationKind {
     RekeysBetween {
         /// The tunnel.
         tunnel: TunnelId,
+        /// 1 for the IKE_SA, 2 for the CHILD_SA.
+        phase: u8,
         /// Fewest.
         min: u64,
         /// Most.

@@ -6,6 +6,7 @@ use crate::proto::ike::config::{Config, Startup};
 use crate::proto::ike::{Input, SaKind};
 use crate::reason::Reason;
 use crate::time::{Duration, Instant};
+use crate::wire::ike::TrafficSelector;
 use Undertaking::*;
 
 fn secs(s: u64) -> Duration {
@@ -69,6 +70,58 @@ fn every_pair_on_a_good_path() {
             assert!(pair.is_up() && pair.is_symmetric(), "{a:?} {b:?}\n{}", pair.ladder);
         }
     }
+}
+
+/// strongSwan #1896: A's request is lost, B's rekey comes through, and A's repetition is refused with TEMPORARY_FAILURE before
+/// B's DELETE comes. A must send on B's SA from the DELETE on; there the tunnel was dark until the next rekey.
+#[test]
+fn a_rekey_refused_after_the_peers_own() {
+    let mut pair = collide(2, RekeyChild, RekeyChild, &[(0, Fate::Drop), (3, Fate::Late(secs(5)))]);
+    pair.traffic(Duration::from_millis(10), pair.now + secs(12));
+    insta::assert_snapshot!(pair.ladder);
+    assert!(pair.ladder.contains("response 2 SK {N(TemporaryFailure)}"));
+    assert!(pair.is_up() && pair.is_symmetric());
+    assert_eq!(pair.esp_lost, 0);
+    assert!(pair.ends.iter().all(|end| end.installed.len() == 1));
+}
+
+/// strongSwan #2477: both rekey at once, and A's request is refused with TS_UNACCEPTABLE. B's SA must take over at A all the same.
+#[test]
+fn a_rekey_refused_for_its_selectors_beside_the_peers_own() {
+    let prefix = |text: &str| vec![TrafficSelector::prefix(text.parse().unwrap())];
+    let mut pair = up(1);
+    let any = vec![TrafficSelector::ANY_V4];
+    pair.ends[B].peer.reconfigure(|config| config.remote_ts = prefix("10.1.0.0/16"));
+    pair.ends[A].peer.reconfigure(|config| config.local_ts = prefix("10.2.0.0/16"));
+    pair.undertake(A, RekeyChild);
+    pair.ends[A].peer.reconfigure(|config| config.local_ts = any);
+    pair.undertake(B, RekeyChild);
+    pair.traffic(Duration::from_millis(10), pair.now + secs(2));
+    insta::assert_snapshot!(pair.ladder);
+    assert!(pair.ladder.contains("response 2 SK {N(TsUnacceptable)}"));
+    assert!(pair.is_up() && pair.is_symmetric());
+    assert_eq!(pair.esp_lost, 0);
+    assert!(pair.ends.iter().all(|end| end.installed.len() == 1));
+}
+
+/// strongSwan #3042: the path fails before an IKE_SA rekey and comes back while it is repeated; repetitions and their answers come
+/// twice. The old IKE_SA is deleted, the one just made is not.
+#[test]
+fn a_path_that_comes_back_during_an_ike_rekey() {
+    let mut pair = up(1);
+    pair.dark = [true; 2];
+    pair.undertake(A, RekeyIke);
+    pair.run_for(secs(10));
+    pair.dark = [false; 2];
+    for datagram in pair.datagrams..pair.datagrams + 4 {
+        pair.fates.insert(datagram, Fate::Duplicate);
+    }
+    pair.traffic(Duration::from_millis(10), pair.now + secs(10));
+    insta::assert_snapshot!(pair.ladder);
+    assert_eq!(pair.ladder.matches("{D(Ike)}").count(), 1);
+    assert!(pair.is_up() && pair.is_symmetric());
+    assert_eq!(pair.ends[A].peer.established_spis().len(), 1);
+    assert_eq!(pair.esp_lost, 0);
 }
 
 /// The same with one or two messages lost, repeated, overtaken or late, at both ends' initiative. Unless somebody deletes, no
