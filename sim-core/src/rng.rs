@@ -80,6 +80,15 @@ impl Chance {
 #[derive(Clone, Debug)]
 pub struct Rng(ChaCha8Rng);
 
+/// Two streams that hash alike, of one world, go on alike: which stream, and where in it.
+impl core::hash::Hash for Rng {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.get_seed().hash(state);
+        self.0.get_stream().hash(state);
+        self.0.get_word_pos().hash(state);
+    }
+}
+
 impl Rng {
     /// The stream of `owner` for `purpose` in the world with this `seed`.
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {

@@ -282,6 +282,14 @@ impl DhPrivate {
     }
 }
 
+/// A private value is known by its public one.
+impl core::hash::Hash for DhPrivate {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.group.hash(state);
+        self.public.hash(state);
+    }
+}
+
 impl core::fmt::Debug for DhPrivate {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("DhPrivate").field("group", &self.group).finish_non_exhaustive()

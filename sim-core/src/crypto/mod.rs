@@ -19,7 +19,7 @@ pub mod sk;
 pub mod suite;
 
 /// Key bytes. Reads as a byte slice; its `Debug` shows only the length.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct Secret(Vec<u8>);
 
 impl From<Vec<u8>> for Secret {

@@ -11,7 +11,7 @@ use crate::crypto::suite::Suite;
 const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
 
 /// The keys of an IKE_SA.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct IkeKeys {
     /// The suite they belong to.
     pub suite: IkeSuite,
@@ -109,7 +109,7 @@ pub fn id_body(identity: &Identity) -> Vec<u8> {
 }
 
 /// Keys of one direction of a CHILD_SA. For an AEAD the salt ends `encryption`, and `integrity` is empty.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DirectionKeys {
     /// Cipher key.
     pub encryption: Secret,

@@ -7,7 +7,7 @@ use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::wire::ike::{Proposal, Protocol, Spi, Transform, TransformType};
 
 /// A negotiated IKE_SA suite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct IkeSuite {
     /// Encryption and integrity.
     pub protection: Suite,
@@ -18,7 +18,7 @@ pub struct IkeSuite {
 }
 
 /// A negotiated CHILD_SA suite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EspSuite {
     /// Encryption and integrity.
     pub protection: Suite,

@@ -6,10 +6,10 @@ use super::env::Env;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{MAX_HALF_OPEN, Peer, create, informational, init};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{ExchangeType, Header, NotifyType, Payload, Protocol, parse_chain};
+use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, Protocol, parse_chain};
 
 impl Peer {
     pub(super) fn datagram(&mut self, datagram: Datagram) {
@@ -59,17 +59,38 @@ impl Peer {
 
     /// A new IKE_SA_INIT request.
     fn admit(&mut self, header: &Header, datagram: Datagram) {
+        if self.half_open() >= COOKIE_THRESHOLD {
+            let shown = match Message::parse(&datagram.bytes) {
+                Ok(message) if cookie::is_good(&self.env, &message, datagram.remote.0) => true,
+                Ok(message) => {
+                    if !init::ask_for_cookie(&mut self.env, header, &message, &datagram) {
+                        self.env.ignored(DropReason::Malformed);
+                    }
+                    false
+                }
+                Err(_) => {
+                    self.env.ignored(DropReason::Malformed);
+                    false
+                }
+            };
+            if !shown {
+                return;
+            }
+        }
         if let Some(sa) = init::respond(&mut self.env, header, datagram) {
             self.env.because = Reason::PeerInitiated;
-            let half_open = |sa: &Sa| sa.state() == SaState::ExpectAuthRequest;
-            if self.sas.iter().filter(|sa| half_open(sa)).count() == MAX_HALF_OPEN
-                && let Some(oldest) = self.sas.iter().position(half_open)
+            if self.half_open() == MAX_HALF_OPEN
+                && let Some(oldest) = self.sas.iter().position(|sa| sa.state() == SaState::ExpectAuthRequest)
             {
                 self.sas.remove(oldest);
             }
             self.sas.push(sa);
         }
         self.settle();
+    }
+
+    fn half_open(&self) -> usize {
+        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
     }
 
     fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
@@ -179,6 +200,9 @@ impl Peer {
             }
         };
         alive(env, sa, remote);
+        for child in sa.established_mut().into_iter().flat_map(|e| &mut e.children) {
+            child.taken_up = true;
+        }
         let Ok(payloads) = parse_chain(first, &bytes[range]) else {
             env.received(exchange, id, false, Some(Reason::InvalidSyntax));
             sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);

@@ -24,7 +24,7 @@ use crate::wire::ike::{
 };
 
 /// The initiator has sent IKE_AUTH.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectAuthResponse {
     pub keys: IkeKeys,
     /// What the responder's AUTH signs.
@@ -36,7 +36,7 @@ pub(super) struct ExpectAuthResponse {
 }
 
 /// The responder has answered IKE_SA_INIT.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectAuthRequest {
     pub keys: IkeKeys,
     /// What the initiator's AUTH signs; the response is the window's stored one.

@@ -21,7 +21,7 @@ use crate::time::Instant;
 use crate::wire::ike::{NotifyType, Payload, Proposal, TrafficSelector};
 
 /// What this end remembers of a CHILD_SA; its keys live with ESP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Child {
     pub spi_in: u32,
     pub spi_out: u32,
@@ -34,6 +34,9 @@ pub(super) struct Child {
     pub sending: bool,
     /// Inbound SPI of the SA that it replaces.
     pub replaces: Option<u32>,
+    /// True once the peer is known to have it. A responder knows by traffic on it, or by the peer's next request: with a window
+    /// of 1 the peer has read the response to the one before.
+    pub taken_up: bool,
 }
 
 impl Child {
@@ -48,7 +51,7 @@ impl Child {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ChildPhase {
     Up,
     /// This end's CREATE_CHILD_SA is queued or on its way.
@@ -258,6 +261,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         expires: env.now + lifetime,
         sending: agreed.send_now,
         replaces: agreed.replaces,
+        taken_up: agreed.initiator,
     });
     env.because = agreed.reason;
     env.enter(SaKind::Child, State::Up, agreed.reason);

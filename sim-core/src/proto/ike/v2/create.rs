@@ -14,10 +14,11 @@ use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::{EspSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
+use crate::time::Duration;
 use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector};
 
 /// This end's CREATE_CHILD_SA under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct CreateChild {
     /// Inbound SPI of the SA to replace.
     pub rekeys: Option<u32>,
@@ -29,18 +30,28 @@ pub(super) struct CreateChild {
 }
 
 /// The peer's replacement of the same SA, made at the same time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Rival {
     /// The lower of its two nonces.
     low: Vec<u8>,
     spi_in: u32,
 }
 
+/// Longer than the default series of retransmissions, 165 s.
+const TAKEN_UP: Duration = Duration::from_secs(180);
+
 /// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
 pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
+    let initiator = sa.ids.initiator;
     if let Some(spi) = rekeys {
         match find(sa, spi) {
-            Some(child) if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) => {
+            // The peer may not have it yet, and would deny knowing it; when it has, the two ends would come apart. A peer that
+            // has not read the response in this time has given up.
+            Some(child) if child.is_usable() && !child.taken_up && env.now.since(child.born) < TAKEN_UP => {
+                child.rekey = Some(env.retry_refused(initiator));
+                return;
+            }
+            Some(child) if child.is_usable() => {
                 child.phase = ChildPhase::Rekeying;
                 env.because = Reason::RekeyDue;
                 env.enter(SaKind::Child, State::Rekeying, Reason::RekeyDue);

@@ -349,7 +349,7 @@ impl Peer {
         } else {
             State::Down
         };
-        self.awaited = children().find(|c| !c.sending && c.phase == ChildPhase::Up).map(|c| c.spi_in);
+        self.awaited = children().find(|c| !(c.sending && c.taken_up) && c.phase == ChildPhase::Up).map(|c| c.spi_in);
         if ike == State::Down {
             self.env.enter(SaKind::Child, child, because);
             self.env.enter(SaKind::Ike, ike, because);

@@ -24,7 +24,7 @@ use crate::reason::{Reason, State};
 use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal};
 
 /// This end's IKE_SA rekey under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct RekeyIke {
     spi: u64,
     nonce: [u8; NONCE_LEN],
@@ -34,7 +34,7 @@ pub(super) struct RekeyIke {
 }
 
 /// The peer's heir of the same IKE_SA, made at the same time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Rival {
     /// The lower of its two nonces.
     low: Vec<u8>,

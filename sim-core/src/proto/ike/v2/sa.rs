@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Sa {
     pub ids: Ids,
     pub path: Path,
@@ -33,7 +33,7 @@ pub(super) struct Sa {
 }
 
 /// Who an IKE_SA is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Ids {
     /// True if this end is the original initiator.
     pub initiator: bool,
@@ -43,7 +43,7 @@ pub(super) struct Ids {
 }
 
 /// Where an IKE_SA's messages go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Path {
     pub local_port: u16,
     pub remote: (IpAddr, u16),
@@ -54,7 +54,7 @@ pub(super) struct Path {
 }
 
 /// What an IKE_SA waits for, with exactly the data that is legal there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) enum Phase {
     ExpectInitResponse(Box<ExpectInitResponse>),
     ExpectAuthResponse(Box<ExpectAuthResponse>),
@@ -69,7 +69,7 @@ pub(super) enum Phase {
 }
 
 /// An authenticated IKE_SA.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Established {
     pub keys: IkeKeys,
     pub children: Vec<Child>,

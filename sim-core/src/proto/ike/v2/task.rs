@@ -5,7 +5,7 @@ use super::rekey::RekeyIke;
 use crate::reason::Reason;
 
 /// Something to do as soon as the window allows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Job {
     /// CREATE_CHILD_SA: a new CHILD_SA, or a replacement for the one with this inbound SPI.
     CreateChild { rekeys: Option<u32> },
@@ -47,7 +47,7 @@ impl Job {
 }
 
 /// What the response to the outstanding request will be read by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) enum Task {
     /// IKE_SA_INIT or IKE_AUTH: the SA's phase knows.
     Handshake,

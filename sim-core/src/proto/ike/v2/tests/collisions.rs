@@ -29,7 +29,7 @@ fn up(seed: u64) -> Pair {
     pair.input(A, Input::Initiate(Reason::Startup));
     pair.run_for(secs(1));
     assert!(pair.is_up(), "{}", pair.ladder);
-    pair.run_until(Instant::from_secs(5));
+    pair.traffic(secs(1), Instant::from_secs(5));
     pair.ladder.clear();
     pair.datagrams = 0;
     pair

@@ -1,7 +1,9 @@
 //! Two peers, one message at a time.
 
 mod collisions;
+mod cookies;
 mod dpd;
+mod explore;
 mod handshake;
 mod hostile;
 mod ike_rekey;

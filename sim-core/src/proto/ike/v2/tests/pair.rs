@@ -30,7 +30,7 @@ pub enum Fate {
 }
 
 /// What an end can begin on an IKE_SA.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Undertaking {
     CreateChild,
     RekeyChild,
@@ -45,6 +45,7 @@ impl Undertaking {
 }
 
 /// One end, with what its owner would keep.
+#[derive(Clone)]
 pub struct End {
     pub peer: Peer,
     pub address: IpAddr,
@@ -57,6 +58,7 @@ pub struct End {
     pub sent: Vec<Vec<u8>>,
 }
 
+#[derive(Clone)]
 enum Flight {
     Ike(Datagram),
     /// An ESP packet with this SPI and these keys.
@@ -75,12 +77,12 @@ impl Peer {
         self.sas.iter().any(|sa| sa.state() == SaState::Established && sa.ids.initiator)
     }
 
-    /// Begins something at once, as if its timer had expired.
+    /// Begins something at once, as if its timer had expired. What an SA has timers for, the peer has taken up long ago.
     pub fn undertake(&mut self, now: Instant, what: Undertaking) {
         self.env.now = now;
         let Some(i) = self.sas.iter().rposition(|sa| sa.state() == SaState::Established) else { return };
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let child = sa.established().and_then(|e| e.children.iter().find(|c| c.phase == ChildPhase::Up));
+        let child = sa.established().and_then(|e| e.children.iter().find(|c| c.phase == ChildPhase::Up && c.taken_up));
         let child = child.map(|c| c.spi_in);
         match (what, child) {
             (Undertaking::CreateChild, _) if sa.window.outstanding.is_none() => create::build(sa, env, None, None),
@@ -96,6 +98,11 @@ impl Peer {
         self.rearm();
     }
 
+    /// IKE_SAs of a responder that are not authenticated.
+    pub fn half_open_sas(&self) -> usize {
+        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
+    }
+
     /// An operator writes another configuration, which takes effect on what is negotiated from now on.
     pub fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
         change(Arc::make_mut(&mut self.env.config));
@@ -103,6 +110,7 @@ impl Peer {
 }
 
 /// Two ends and a path.
+#[derive(Clone)]
 pub struct Pair {
     pub ends: [End; 2],
     pub now: Instant,
