@@ -105,8 +105,43 @@ fn strongswan_initiates_with_aes_gcm() {
     tunnel(test, &aes256_gcm_ecp256(), Initiator::StrongSwan);
 }
 
+/// Our end rekeys the IKE_SA after 5 s, with strongSwan as responder; then strongSwan rekeys the CHILD_SA under it, whose keys
+/// come from the new SK_d.
+#[test]
+fn we_rekey_the_ike_sa() {
+    let suite = aes256_gcm_ecp256();
+    isolated("strongswan::we_rekey_the_ike_sa", || {
+        let strongswan = StrongSwan::start()?;
+        let clock = Clock::start();
+        let addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
+        let mut config = config(&suite);
+        config.ike_lifetime = Duration::from_secs(50);
+        config.rekey.margin = Duration::from_secs(45);
+        config.rekey.fuzz_percent = 0;
+        let (mut gateway, inbox) = Gateway::new(config, addresses, clock.now())?;
+        strongswan.load(&suite, true)?;
+        let mut live = || {
+            clock.run("CHILD_SA", LIMIT, &mut gateway, &inbox, Gateway::carries)?;
+            let first = clock.ask("strongSwan's IKE_SA", LIMIT, &mut gateway, &inbox, || strongswan.ike_sa())?;
+            clock.ask("our IKE_SA", LIMIT, &mut gateway, &inbox, || match strongswan.ike_sa()? {
+                // The star is on strongSwan's own SPI.
+                ours if ours != first && ours.contains("_r*") => Ok(()),
+                same => Err(format!("still {same}")),
+            })?;
+            pings(&clock, &mut gateway, &inbox, PINGS / 10)?;
+            rekey_child(&clock, &mut gateway, &inbox, &strongswan)
+        };
+        let lived = live();
+        lived.map_err(|e| {
+            let (ours, theirs) = (gateway.log(), strongswan.log());
+            format!("{e}\n--- our gateway\n{ours}\n--- strongSwan\n{theirs}")
+        })
+    });
+}
+
 /// The life of a tunnel: both ends agree that it is up with this suite, pings cross, strongSwan rekeys the CHILD_SA with
-/// perfect forward secrecy, pings cross again, and our DELETE leaves strongSwan without an SA.
+/// perfect forward secrecy, then the IKE_SA, then the CHILD_SA again under the new IKE_SA, pings cross each time, and our
+/// DELETE leaves strongSwan without an SA.
 fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
@@ -152,6 +187,27 @@ fn live(
         return Err(format!("not {PINGS} packets each way:\n{report}"));
     }
 
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    let before = strongswan.ike_sa()?;
+    strongswan.swanctl("--rekey --ike vpnsim")?;
+    clock.ask("the rekeyed IKE_SA", LIMIT, gateway, inbox, || match strongswan.ike_sa()? {
+        after if after != before => Ok(()),
+        same => Err(format!("still {same}")),
+    })?;
+    pings(clock, gateway, inbox, PINGS / 10)?;
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    gateway.handle(clock.now(), Input::Close)?;
+    clock.run("our DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down)?;
+    match strongswan.sas()? {
+        none if none.trim().is_empty() => Ok(()),
+        left => Err(format!("after our DELETE strongSwan has\n{left}")),
+    }
+}
+
+/// strongSwan rekeys the CHILD_SA, and pings cross again.
+fn rekey_child(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan) -> Outcome {
     let before = gateway.spi();
     strongswan.swanctl("--rekey --child net")?;
     clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != before)?;
@@ -161,14 +217,7 @@ fn live(
             n => Err(format!("{n} CHILD_SAs")),
         }
     })?;
-    pings(clock, gateway, inbox, PINGS / 10)?;
-
-    gateway.handle(clock.now(), Input::Close)?;
-    clock.run("our DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down)?;
-    match strongswan.sas()? {
-        none if none.trim().is_empty() => Ok(()),
-        left => Err(format!("after our DELETE strongSwan has\n{left}")),
-    }
+    pings(clock, gateway, inbox, PINGS / 10)
 }
 
 /// Sends `n` pings, each when the one before is answered.
@@ -286,6 +335,16 @@ impl StrongSwan {
     /// What `swanctl --list-sas` says.
     fn sas(&self) -> Outcome<String> {
         self.swanctl("--list-sas")
+    }
+
+    /// The SPIs of its one IKE_SA, once there is one alone.
+    fn ike_sa(&self) -> Outcome<String> {
+        let report = self.sas()?;
+        let lines: Vec<&str> = report.lines().filter(|line| line.contains(", IKEv2, ")).collect();
+        match lines[..] {
+            [line] if line.contains("ESTABLISHED") => Ok(line.split(", IKEv2, ").last().unwrap_or_default().to_owned()),
+            _ => Err(format!("not one IKE_SA that is established:\n{report}")),
+        }
     }
 
     /// strongSwan's log, for the message of a failure.

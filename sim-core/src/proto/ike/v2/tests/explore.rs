@@ -200,10 +200,8 @@ impl World {
                     }
                     end.installed.insert(sa.spi_in, Installed::of(&sa));
                 }
-                Output::ChildRekeyed { new_spi_in, .. } => {
-                    if !(self.planted && repeated) {
-                        end.sending = Some(new_spi_in);
-                    }
+                Output::ChildRekeyed { new_spi_in, .. } if !(self.planted && repeated) => {
+                    end.sending = Some(new_spi_in);
                 }
                 Output::ChildDown { spi_in, .. } => {
                     end.installed.remove(&spi_in).expect("an installed SA");
