@@ -282,15 +282,40 @@ fn strongswan_initiates_ikev1_with_aes_gcm_in_phase_2() {
     ikev1(test, &ikev1_with_gcm(), Initiator::StrongSwan);
 }
 
+/// Our end rekeys the IKE_SA after 5 s, with strongSwan as responder; then strongSwan rekeys the CHILD_SA under it, whose keys
+/// come from the new SK_d.
+#[test]
+fn we_rekey_the_ike_sa() {
+    let suite = aes256_gcm_ecp256();
+    let mut config = config(&suite, IkeVersion::V2, Initiator::We);
+    config.ike_lifetime = Duration::from_secs(50);
+    config.rekey.margin = Duration::from_secs(45);
+    config.rekey.fuzz_percent = 0;
+    let life = |clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan, _: &Suite| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        let first = clock.ask("strongSwan's IKE_SA", LIMIT, gateway, inbox, || strongswan.ike_sa())?;
+        clock.ask("our IKE_SA", LIMIT, gateway, inbox, || match strongswan.ike_sa()? {
+            // The star is on strongSwan's own SPI.
+            ours if ours != first && ours.contains("_r*") => Ok(()),
+            same => Err(format!("still {same}")),
+        })?;
+        pings(clock, gateway, inbox, PINGS / 10)?;
+        rekey_child(clock, gateway, inbox, strongswan)
+    };
+    opposite("strongswan::we_rekey_the_ike_sa", &suite, config, Initiator::We, life);
+}
+
 /// The life of a tunnel: both ends agree that it is up with this suite, pings cross, strongSwan rekeys the CHILD_SA with
-/// perfect forward secrecy, pings cross again, and our DELETE leaves strongSwan without an SA.
+/// perfect forward secrecy, then the IKE_SA, then the CHILD_SA again under the new IKE_SA, pings cross each time, and our
+/// DELETE leaves strongSwan without an SA.
 fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
-    opposite(test, suite, IkeVersion::V2, initiator, live);
+    opposite(test, suite, config(suite, IkeVersion::V2, initiator), initiator, live);
 }
 
 /// The same with IKEv1, where the DELETE comes from either end: ours if we began.
 fn ikev1(test: &str, suite: &Suite, initiator: Initiator) {
-    opposite(test, suite, IkeVersion::V1, initiator, |clock, gateway, inbox, strongswan, suite| {
+    let config = config(suite, IkeVersion::V1, initiator);
+    opposite(test, suite, config, initiator, |clock, gateway, inbox, strongswan, suite| {
         live_ikev1(clock, gateway, inbox, strongswan, suite, initiator)?;
         match initiator {
             Initiator::We => close(clock, gateway, inbox, strongswan),
@@ -305,14 +330,15 @@ fn ikev1(test: &str, suite: &Suite, initiator: Initiator) {
 fn opposite(
     test: &str,
     suite: &Suite,
-    version: IkeVersion,
+    config: Config,
     initiator: Initiator,
     life: impl FnOnce(&Clock, &mut Gateway, &Receiver<Arrival>, &StrongSwan, &Suite) -> Outcome,
 ) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
         let clock = Clock::start();
-        let (mut gateway, inbox) = Gateway::new(config(suite, version, initiator), ADDRESSES, clock.now())?;
+        let version = config.versions[0];
+        let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
         strongswan.load(suite, version, PSK, initiator == Initiator::StrongSwan)?;
         if initiator == Initiator::We {
             gateway.handle(clock.now(), INITIATE)?;
@@ -357,6 +383,22 @@ fn live(
         return Err(format!("not {PINGS} packets each way:\n{report}"));
     }
 
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    let before = strongswan.ike_sa()?;
+    strongswan.swanctl("--rekey --ike vpnsim")?;
+    clock.ask("the rekeyed IKE_SA", LIMIT, gateway, inbox, || match strongswan.ike_sa()? {
+        after if after != before => Ok(()),
+        same => Err(format!("still {same}")),
+    })?;
+    pings(clock, gateway, inbox, PINGS / 10)?;
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    close(clock, gateway, inbox, strongswan)
+}
+
+/// strongSwan rekeys the CHILD_SA, and pings cross again.
+fn rekey_child(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan) -> Outcome {
     let before = gateway.spi();
     strongswan.swanctl("--rekey --child net")?;
     clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != before)?;
@@ -366,9 +408,7 @@ fn live(
             n => Err(format!("{n} CHILD_SAs")),
         }
     })?;
-    pings(clock, gateway, inbox, PINGS / 10)?;
-
-    close(clock, gateway, inbox, strongswan)
+    pings(clock, gateway, inbox, PINGS / 10)
 }
 
 /// Our DELETE leaves strongSwan without an SA.
@@ -540,6 +580,16 @@ impl StrongSwan {
     /// What `swanctl --list-sas` says.
     fn sas(&self) -> Outcome<String> {
         self.swanctl("--list-sas")
+    }
+
+    /// The SPIs of its one IKE_SA, once there is one alone.
+    fn ike_sa(&self) -> Outcome<String> {
+        let report = self.sas()?;
+        let lines: Vec<&str> = report.lines().filter(|line| line.contains(", IKEv2, ")).collect();
+        match lines[..] {
+            [line] if line.contains("ESTABLISHED") => Ok(line.split(", IKEv2, ").last().unwrap_or_default().to_owned()),
+            _ => Err(format!("not one IKE_SA that is established:\n{report}")),
+        }
     }
 
     /// strongSwan's log, for the message of a failure.

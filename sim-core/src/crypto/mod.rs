@@ -2,7 +2,7 @@
 //!
 //! | what | where | from |
 //! |---|---|---|
-//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP) |
+//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
 //! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
@@ -21,7 +21,7 @@ pub mod sk;
 pub mod suite;
 
 /// Key bytes. Reads as a byte slice; its `Debug` shows only the length.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct Secret(Vec<u8>);
 
 impl From<Vec<u8>> for Secret {

@@ -3,6 +3,7 @@
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
 use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
@@ -100,8 +101,8 @@ pub struct Phase {
     pub encryption: Vec<Encryption>,
     /// Integrity algorithms (and PRFs, in phase 1).
     pub integrity: Vec<Integrity>,
-    /// Diffie-Hellman groups by IANA number; in phase 2 they are for PFS.
-    pub dh_groups: Vec<u16>,
+    /// Diffie-Hellman groups; in phase 2 they are for PFS.
+    pub dh_groups: Vec<DhGroup>,
     /// Lifetime.
     pub lifetime: Duration,
 }

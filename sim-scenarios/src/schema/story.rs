@@ -323,6 +323,8 @@ pub struct LossBetween {
 pub struct RekeysBetween {
     /// The tunnel.
     pub tunnel: At<Name>,
+    /// 1 for the IKE_SA, 2 for the CHILD_SA; 2 if not given.
+    pub phase: Option<At<Count>>,
     /// Fewest.
     pub min: At<Count>,
     /// Most.

@@ -5,7 +5,7 @@ use crate::reason::Reason;
 use crate::time::Instant;
 
 /// An attempt that waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct Attempt {
     pub armed_at: Instant,
     pub due: Instant,

@@ -49,6 +49,38 @@ pub enum IkeVersion {
     V2,
 }
 
+/// Diffie-Hellman groups of phase 1 (guide).
+pub const AWS_IKE_GROUPS: [DhGroup; 12] = [
+    DhGroup::Modp1024,
+    DhGroup::Modp2048,
+    DhGroup::Modp3072,
+    DhGroup::Modp4096,
+    DhGroup::Modp6144,
+    DhGroup::Modp8192,
+    DhGroup::Ecp256,
+    DhGroup::Ecp384,
+    DhGroup::Ecp521,
+    DhGroup::Modp1024Sub160,
+    DhGroup::Modp2048Sub224,
+    DhGroup::Modp2048Sub256,
+];
+/// Diffie-Hellman groups of phase 2 (guide): those of phase 1, and 5.
+pub const AWS_CHILD_GROUPS: [DhGroup; 13] = [
+    DhGroup::Modp1024,
+    DhGroup::Modp1536,
+    DhGroup::Modp2048,
+    DhGroup::Modp3072,
+    DhGroup::Modp4096,
+    DhGroup::Modp6144,
+    DhGroup::Modp8192,
+    DhGroup::Ecp256,
+    DhGroup::Ecp384,
+    DhGroup::Ecp521,
+    DhGroup::Modp1024Sub160,
+    DhGroup::Modp2048Sub224,
+    DhGroup::Modp2048Sub256,
+];
+
 /// Who an end claims to be (RFC 7296 section 3.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -129,22 +161,22 @@ fn offers(encryption: Encryption, integrity: Option<Integrity>, prf: Prf, group:
     (ike, esp)
 }
 
-/// Everything an AWS tunnel accepts by default of what is implemented here (guide: all values of each option).
+/// Everything an AWS tunnel accepts by default (guide: all values of each option).
 pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
     let cbc = vec![Encryption::AesCbc128, Encryption::AesCbc256];
     let gcm = vec![Encryption::AesGcm16_128, Encryption::AesGcm16_256];
     let hashes = Integrity::ALL[1..].to_vec();
-    let (prf, groups) = (Prf::ALL.to_vec(), DhGroup::ALL.to_vec());
+    let prf = Prf::ALL.to_vec();
     let ike = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| IkeOffer {
         encryption: encryption.clone(),
         integrity: integrity.clone(),
         prf: prf.clone(),
-        groups: groups.clone(),
+        groups: AWS_IKE_GROUPS.to_vec(),
     });
     let esp = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| EspOffer {
         encryption: encryption.clone(),
         integrity: integrity.clone(),
-        groups: groups.clone(),
+        groups: AWS_CHILD_GROUPS.to_vec(),
     });
     (ike.into(), esp.into())
 }

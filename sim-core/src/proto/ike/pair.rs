@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
-use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Output, Peer, SaKind};
+use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
@@ -28,7 +28,23 @@ pub enum Fate {
     Late(Duration),
 }
 
+/// What an end can begin on an IKE_SA.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Undertaking {
+    CreateChild,
+    RekeyChild,
+    RekeyIke,
+    DeleteChild,
+    DeleteIke,
+}
+
+impl Undertaking {
+    pub const ALL: [Self; 5] =
+        [Self::CreateChild, Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
+}
+
 /// One end, with what its owner would keep.
+#[derive(Clone)]
 pub struct End {
     pub peer: Peer,
     pub address: IpAddr,
@@ -41,6 +57,7 @@ pub struct End {
     pub sent: Vec<Vec<u8>>,
 }
 
+#[derive(Clone)]
 enum Flight {
     Ike(Datagram),
     /// An ESP packet with this SPI and these keys.
@@ -48,6 +65,7 @@ enum Flight {
 }
 
 /// Two ends and a path.
+#[derive(Clone)]
 pub struct Pair {
     pub ends: [End; 2],
     pub now: Instant,
@@ -179,6 +197,12 @@ impl Pair {
 
     pub fn input(&mut self, end: usize, input: Input) {
         self.ends[end].peer.handle(self.now, input);
+        self.drain(end);
+    }
+
+    pub fn undertake(&mut self, end: usize, what: Undertaking) {
+        self.line(end, &format!("begins {what:?}"));
+        self.ends[end].peer.v2.undertake(self.now, what);
         self.drain(end);
     }
 
@@ -391,6 +415,23 @@ impl Pair {
     pub fn is_up(&self) -> bool {
         let up = |end: &End| end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up;
         self.ends.iter().all(up) && self.heard(A) && self.heard(B)
+    }
+
+    /// Both ends have the same IKE_SAs and the same CHILD_SAs, with the same keys.
+    pub fn is_symmetric(&self) -> bool {
+        let [a, b] = &self.ends;
+        let mirrored = |this: &End, other: &End| {
+            this.installed.values().all(|sa| {
+                let there = other.installed.get(&sa.spi_out);
+                there.is_some_and(|there| there.spi_out == sa.spi_in && there.inbound == sa.outbound)
+            })
+        };
+        a.peer.v2.established_spis() == b.peer.v2.established_spis() && mirrored(a, b) && mirrored(b, a)
+    }
+
+    /// The suite of each IKE_SA, as each end logged it.
+    pub fn ike_suites(&self) -> Vec<IkeSuite> {
+        self.keys.iter().map(|keys| keys.suite).collect()
     }
 
     /// What this end sends can be read by the other.

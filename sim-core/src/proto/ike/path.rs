@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Encapsulation, NAT_PORT};
 
 /// Where an IKE_SA's messages go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Path {
     pub local_port: u16,
     pub remote: (IpAddr, u16),

@@ -17,7 +17,7 @@ use crate::wire::ike::{self, HEADER_LEN};
 /// One end of a tunnel, in every version of IKE that it may speak. See [`crate::proto`] for how to drive it.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    v2: v2::Peer,
+    pub(super) v2: v2::Peer,
     /// Made when it is first needed, because few tunnels need it.
     v1: Option<Box<v1::Peer>>,
     /// What the two machines have reported, and what was reported of both together.

@@ -5,7 +5,7 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
 /// A message that waits for its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct Series {
     /// When it was sent for the first time.
     pub first_sent: Instant,

@@ -8,7 +8,7 @@ use crate::proto::ike::IsakmpKeyLog;
 use crate::wire::ike::HEADER_LEN;
 use crate::wire::ike::v1::{Header, Message, Payload, Proposal, parse_chain};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Observer {
     keys: Vec<IsakmpKeyLog>,
     /// By initiator's cookie.
@@ -18,6 +18,7 @@ pub struct Observer {
 }
 
 #[derive(Default)]
+#[derive(Clone)]
 struct Seen {
     publics: Vec<u8>,
     chain: Option<[u8; 16]>,

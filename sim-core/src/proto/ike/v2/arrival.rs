@@ -6,10 +6,10 @@ use super::env::Env;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{MAX_HALF_OPEN, Peer, create, informational, init};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{ExchangeType, Header, NotifyType, parse_chain};
+use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, Protocol, parse_chain};
 
 impl Peer {
     pub(super) fn datagram(&mut self, datagram: Datagram) {
@@ -59,17 +59,38 @@ impl Peer {
 
     /// A new IKE_SA_INIT request.
     fn admit(&mut self, header: &Header, datagram: Datagram) {
+        if self.half_open() >= COOKIE_THRESHOLD {
+            let shown = match Message::parse(&datagram.bytes) {
+                Ok(message) if cookie::is_good(&self.env, &message, datagram.remote.0) => true,
+                Ok(message) => {
+                    if !init::ask_for_cookie(&mut self.env, header, &message, &datagram) {
+                        self.env.ignored(DropReason::Malformed);
+                    }
+                    false
+                }
+                Err(_) => {
+                    self.env.ignored(DropReason::Malformed);
+                    false
+                }
+            };
+            if !shown {
+                return;
+            }
+        }
         if let Some(sa) = init::respond(&mut self.env, header, datagram) {
             self.env.because = Reason::PeerInitiated;
-            let half_open = |sa: &Sa| sa.state() == SaState::ExpectAuthRequest;
-            if self.sas.iter().filter(|sa| half_open(sa)).count() == MAX_HALF_OPEN
-                && let Some(oldest) = self.sas.iter().position(half_open)
+            if self.half_open() == MAX_HALF_OPEN
+                && let Some(oldest) = self.sas.iter().position(|sa| sa.state() == SaState::ExpectAuthRequest)
             {
                 self.sas.remove(oldest);
             }
             self.sas.push(sa);
         }
         self.settle();
+    }
+
+    fn half_open(&self) -> usize {
+        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
     }
 
     fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
@@ -114,6 +135,8 @@ impl Peer {
                 self.settle();
             }
             Verdict::Up => self.established(i),
+            Verdict::Succeeded(heir, how) => self.succeed(i, *heir, how),
+            Verdict::Yielded => self.yield_to_heir(i),
             Verdict::Over(reason) => self.bury(i, reason, false),
             Verdict::Linger(reason) => self.bury(i, reason, true),
         }
@@ -166,6 +189,7 @@ impl Peer {
     }
 
     fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+        let contested = self.contested(i);
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let Datagram { remote, mut bytes, .. } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
@@ -176,6 +200,9 @@ impl Peer {
             }
         };
         alive(env, sa, remote);
+        for child in sa.established_mut().into_iter().flat_map(|e| &mut e.children) {
+            child.taken_up = true;
+        }
         let Ok(payloads) = parse_chain(first, &bytes[range]) else {
             env.received(exchange, id, false, Some(Reason::InvalidSyntax));
             sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
@@ -188,6 +215,13 @@ impl Peer {
             sa.refuse(env, exchange, id, notify, &[kind]);
             return Verdict::Alive;
         }
+        let about_children = exchange == ExchangeType::CreateChildSa
+            || payloads.iter().any(|p| matches!(p, Payload::Delete(d) if d.protocol == Protocol::Esp));
+        if let Some(old) = contested.filter(|_| about_children) {
+            // The peer sees its CHILD_SAs here already, so it knows of no other heir.
+            self.yield_to_heir(old);
+        }
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match exchange {
             ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
             ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
@@ -239,6 +273,7 @@ impl Peer {
             Phase::ExpectInitResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::Established(_)
+            | Phase::Replaced(_)
             | Phase::Deleting(_)
             | Phase::Lingering(_)
             | Phase::Over => false,

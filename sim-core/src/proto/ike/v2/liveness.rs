@@ -27,6 +27,7 @@ pub(super) enum What {
     Retransmission,
     DpdTimeout,
     HalfOpen,
+    IkeRekey,
     IkeLifetime,
     DpdIdle,
     ChildRekey(u32),
@@ -41,6 +42,7 @@ impl What {
             Self::Retransmission => TimerKind::Retransmission,
             Self::DpdTimeout => TimerKind::DpdTimeout,
             Self::HalfOpen => TimerKind::HalfOpen,
+            Self::IkeRekey => TimerKind::IkeRekey,
             Self::IkeLifetime => TimerKind::IkeLifetime,
             Self::DpdIdle => TimerKind::DpdIdle,
             Self::ChildRekey(_) => TimerKind::ChildRekey,
@@ -57,6 +59,7 @@ pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
         (
             Task::Handshake
             | Task::CreateChild(_)
+            | Task::RekeyIke(_)
             | Task::DeleteChild { .. }
             | Task::DeleteIke(_)
             | Task::Liveness
@@ -86,14 +89,20 @@ impl Sa {
                 let due = self.begun + env.config.half_open;
                 with(timer(What::HalfOpen, self.begun, due));
             }
-            Phase::Established(e) | Phase::Deleting(e) => {
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => {
                 let (armed_at, due) = self.silence(env, e.since);
                 if let Some(due) = due {
                     with(timer(What::DpdTimeout, armed_at, due));
                 }
             }
         }
+        if let Phase::Replaced(e) = &self.phase {
+            with(timer(What::IkeLifetime, e.since, e.expires));
+        }
         if let Phase::Established(e) = &self.phase {
+            if let Some(due) = e.rekey {
+                with(timer(What::IkeRekey, e.since, due));
+            }
             if !self.wants_delete() {
                 with(timer(What::IkeLifetime, e.since, e.expires));
             }

@@ -12,7 +12,7 @@ use crate::time::Instant;
 use crate::wire::ike::ExchangeType;
 
 /// Both directions of an IKE_SA's exchanges.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(super) struct Window {
     /// Message ID of this end's next request.
     next_id: u32,
@@ -27,7 +27,7 @@ pub(super) struct Window {
 }
 
 /// A request under way. It is sent again bit by bit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Request {
     pub id: u32,
     pub exchange: ExchangeType,

@@ -1,10 +1,16 @@
 //! Two peers, one message at a time.
 
+mod collisions;
+mod cookies;
 mod dpd;
+mod explore;
 mod handshake;
 mod hostile;
+mod ike_rekey;
+mod inside;
 mod laws;
 mod rekey;
+mod suites;
 
 use super::{Action, Event, SaState, transition};
 use crate::proto::ike::pair;
