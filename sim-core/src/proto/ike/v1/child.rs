@@ -1,8 +1,8 @@
 //! CHILD_SAs: pairs of ESP SAs that Quick Mode has made. They belong to the tunnel, not to the ISAKMP SA that protected the
 //! Quick Mode (RFC 2408 section 2.1), and go when no ISAKMP SA with the peer is left.
 //!
-//! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the younger one.
-//! The old one receives until its lifetime ends, so nothing is lost.
+//! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the
+//! younger one. The old one receives until its lifetime ends, so nothing is lost.
 
 use super::sa::shorter;
 use crate::proto::ike::config::{Config, Startup};
@@ -39,8 +39,8 @@ pub(super) enum ChildPhase {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Children {
     pub all: Vec<Child>,
-    /// When to try again to get one.
-    pub retry: Option<Instant>,
+    /// Since when and until when this end waits before it tries again to get one.
+    pub retry: Option<(Instant, Instant)>,
 }
 
 /// A CHILD_SA on which both ends agree.
@@ -186,7 +186,7 @@ impl Children {
     /// There is none: another attempt follows, if this end is to keep the tunnel up.
     fn retry_later(&mut self, config: &Config, now: Instant) {
         let wanted = config.startup == Startup::Start && self.current().is_none();
-        self.retry = wanted.then_some(now + config.retry.cap);
+        self.retry = wanted.then_some((now, now + config.retry.cap));
     }
 
     /// What is to be reported.

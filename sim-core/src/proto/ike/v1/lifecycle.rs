@@ -70,8 +70,8 @@ impl Peer {
                 with(What::ChildRekey(child.spi_in), child.born, due);
             }
         }
-        if let Some(due) = self.children.retry {
-            with(What::ChildRetry, self.env.now, due);
+        if let Some((armed_at, due)) = self.children.retry {
+            with(What::ChildRetry, armed_at, due);
         }
         first
     }
