@@ -153,9 +153,11 @@ impl Children {
         let reason = if replaced && reason != Reason::PeerDead { Reason::Rekeyed } else { reason };
         env.because = reason;
         env.out.push_back(Output::ChildDown { spi_in, reason });
-        // If the one that sends is gone, the youngest that is left takes over.
+        // If the one that sends is gone, the youngest that is left takes over; one that was never confirmed only if there is no other.
+        let confirmed = |child: &Child| child.phase == ChildPhase::Replaced;
+        let heir = self.all.iter().rposition(confirmed).or(self.all.len().checked_sub(1));
         if self.current().is_none()
-            && let Some(heir) = self.all.iter_mut().rev().find(|c| c.phase == ChildPhase::Replaced)
+            && let Some(heir) = heir.map(|at| &mut self.all[at])
         {
             heir.phase = ChildPhase::Up;
             heir.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.first);

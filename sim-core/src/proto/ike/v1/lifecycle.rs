@@ -360,14 +360,6 @@ impl Peer {
         if sa.up && !heir {
             self.children.all_down(&mut self.env, reason);
         }
-        // Their third message cannot come any more.
-        let unconfirmed = sa.quick.iter().filter_map(|quick| quick.unconfirmed());
-        for spi_in in unconfirmed.filter(|spi_in| heir && self.children.awaits(*spi_in)).collect::<Vec<_>>() {
-            if let Some(current) = self.current() {
-                informational::delete_children(&self.sas[current], &mut self.env, &[spi_in]);
-            }
-            self.children.down(&mut self.env, spi_in, reason);
-        }
         self.env.because = reason;
         self.settle();
         if sa.up && !heir {
