@@ -17,8 +17,7 @@ pub struct Observer {
     known: BTreeMap<Vec<u8>, String>,
 }
 
-#[derive(Default)]
-#[derive(Clone)]
+#[derive(Default, Clone)]
 struct Seen {
     publics: Vec<u8>,
     chain: Option<[u8; 16]>,

@@ -124,6 +124,8 @@ pub(super) fn read(
             }
             Payload::Delete(delete) if delete.protocol == Protocol::Esp => {
                 for spi_out in delete.child_spis() {
+                    // It may not even have been confirmed.
+                    sa.quick.retain(|quick| quick.answered() != Some(spi_out));
                     requests.lost_child |= deleted(env, children, spi_out);
                 }
             }
