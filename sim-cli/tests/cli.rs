@@ -241,8 +241,8 @@ fn an_answer_is_a_directory_with_everything() {
         "report.md",
         "timeline.svg",
     ];
-    assert_eq!(names[..6], all);
-    assert_eq!(names[6..], ["wire.pcapng"]);
+    assert_eq!(names[..7], all);
+    assert_eq!(names[7..], ["wire.pcapng"]);
     assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), stdout(&done));
     let events = fs::read_to_string(place.join("events.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = events.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
