@@ -3,7 +3,7 @@
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
-use sim_core::reason::{State, TimerKind};
+use sim_core::reason::{Reason, State, TimerKind};
 use sim_core::time::Instant;
 use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
@@ -107,8 +107,8 @@ impl Judge<'_> {
                     None => Err("no route changed".into()),
                 }
             }
-            ExpectationKind::RekeysBetween { tunnel, min, max } => {
-                let rekeys = self.rekeys(*tunnel);
+            ExpectationKind::RekeysBetween { tunnel, phase, min, max } => {
+                let rekeys = self.rekeys(*tunnel, *phase);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
@@ -162,19 +162,21 @@ impl Judge<'_> {
         })
     }
 
-    /// Rekeys of a tunnel's CHILD_SA: how often either end began one that succeeded.
-    fn rekeys(&self, tunnel: TunnelId) -> u64 {
-        let ends = self.built.tunnel(tunnel).child;
+    /// Rekeys of a tunnel's IKE_SA or CHILD_SA: how often either end began one that succeeded.
+    fn rekeys(&self, tunnel: TunnelId, phase: u8) -> u64 {
+        let sessions = self.built.tunnel(tunnel);
+        let ends = if phase == 1 { sessions.ike } else { sessions.child };
         let count = |session: SessionId| {
             let records = self.built.world.trace.session_records(session);
-            let done =
-                records.filter(|(_, r)| matches!(r.what, What::State { from: State::Rekeying, to: State::Up, .. }));
+            let done = records.filter(|(_, r)| {
+                matches!(r.what, What::State { from: State::Rekeying, to: State::Up, reason: Reason::Rekeyed, .. })
+            });
             done.count() as u64
         };
         ends.into_iter().map(count).sum()
     }
 
-    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: u16) -> Finding {
+    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: DhGroup) -> Finding {
         let endpoint = self.plan.tunnel(id).endpoint;
         let Node::VpnEndpoint(endpoint) = self.built.world.node(endpoint) else {
             return Err("not a tunnel endpoint".into());
@@ -188,8 +190,7 @@ impl Judge<'_> {
                 && (suite.encryption().is_aead()
                     || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
-        let group_ok =
-            DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
+        let group_ok = ike.group.strength_bits() >= group.strength_bits();
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
         let spell = |suite: sim_core::crypto::suite::Suite| format!("{:?}/{:?}", suite.encryption(), suite.integrity());
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))

@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
-use sim_core::proto::ike::config::{Config, Identity};
+use sim_core::proto::ike::config::{Config, Identity, IkeVersion};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -268,7 +268,7 @@ fn site(test: &str, suite: &Suite, ports: &str, port: u16) {
 }
 
 fn up_and_down(strongswan: &StrongSwan, suite: &Suite, port: u16) -> Outcome {
-    strongswan.load_as([ENDPOINT, OUTSIDE], port, suite, PSK, true)?;
+    strongswan.load_as([ENDPOINT, OUTSIDE], port, suite, IkeVersion::V2, PSK, true)?;
     wait_for("strongSwan's SAs", || {
         expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report])
     })?;
@@ -295,7 +295,7 @@ fn bird_is_the_router_of_a_site() {
         ip("address add 169.254.10.2/30 dev ipsec0")?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
         let program = Program::start(&format!("--listen {OURS} --set connections.vpn.routing=Bgp() {quiet}"))?;
-        strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), PSK, true)?;
+        strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
         let bird = Bird::with(SITE_CONF, |line| strongswan.line(line))?;
         let routed = || {
             wait_for("BIRD's session", || bird.established(30))?;

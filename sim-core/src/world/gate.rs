@@ -27,7 +27,13 @@ impl World {
     pub fn leave(&mut self, node: NodeId) -> Option<Packet> {
         match &mut self.slots[node.index()].node {
             Node::External(device) => device.leave(),
-            Node::Host(_) | Node::Router(_) | Node::Cgw(_) | Node::VpnEndpoint(_) | Node::Vgw(_) | Node::Vpc(_) => None,
+            Node::Host(_)
+            | Node::Router(_)
+            | Node::Cgw(_)
+            | Node::VpnEndpoint(_)
+            | Node::Vgw(_)
+            | Node::Vpc(_)
+            | Node::NatBox(_) => None,
         }
     }
 }
