@@ -1,8 +1,10 @@
 //! What was typed, and nothing that follows from it.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use sim_core::time::Duration;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -25,6 +27,8 @@ Exit codes:
 pub enum Command {
     /// Run a scenario and report what happened
     Run(Run),
+    /// Put a scenario's AWS opposite real customer gateways, in real time
+    Live(Live),
     /// Check scenarios without running them
     Check(Check),
     /// Tell the whole story of one packet or one outage
@@ -66,6 +70,20 @@ pub struct Loudness {
 pub struct Run {
     #[command(flatten)]
     pub question: Question,
+    #[command(flatten)]
+    pub answer: Answer,
+    /// Let external gateways send what this journal of `vpnsim live` says, and nothing else
+    ///
+    /// The changes and the seed of that run are taken from the journal, unless --set or --seed are given.
+    #[arg(long, value_name = "JOURNAL")]
+    pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub loudness: Loudness,
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Answer {
     /// Write report.json, report.md, timeline.svg and events.jsonl into this directory
     ///
     /// They are written into a neighbour that takes the directory's place at the end, so that it is never half-written.
@@ -81,9 +99,43 @@ pub struct Run {
     /// Also write these records into events.jsonl
     #[arg(long, value_enum, value_name = "WHAT", requires = "out")]
     pub trace: Option<Trace>,
+}
+
+/// Arguments of `live`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = LIVE)]
+pub struct Live {
+    #[command(flatten)]
+    pub question: Question,
+    /// Listen on this address of this machine; may be repeated, one for each tunnel
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<Ipv4Addr>,
+    /// UDP port for IKE instead of 500
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ike_port: Option<u16>,
+    /// UDP port for IKE and ESP behind a NAT instead of 4500
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub nat_port: Option<u16>,
+    /// The real device's address, if AWS's end shall speak first
+    #[arg(long, value_name = "ADDRESS")]
+    pub peer: Option<Ipv4Addr>,
+    /// End after this time, if the scenario does not end before, for example 10min
+    #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
+    pub duration: Option<Duration>,
+    /// Write down what comes in, so that `vpnsim run --replay` can do it all again
+    ///
+    /// Who has the journal and the scenario can read the traffic.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    #[command(flatten)]
+    pub answer: Answer,
     #[command(flatten)]
     pub loudness: Loudness,
 }
+
+const LIVE: &str = "\
+The customer gateways that the scenario marks `external: (...)` are real devices. SIGINT (Ctrl-C) or SIGTERM ends the run \
+with a report of what has happened by then.";
 
 /// Forms of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -2,13 +2,17 @@
 
 use schemars::schema_for;
 use sim_core::time::Instant;
+use sim_core::trace::Sink;
+use sim_core::world::World;
+use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Format};
 use crate::engine;
 use crate::failure::Failure;
-use crate::job::{self, RunJob};
+use crate::job::{self, AnswerJob, Delivery, LiveJob, RunJob};
+use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::taps::Taps;
@@ -17,49 +21,96 @@ use crate::{Verdict, screen};
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
-        Command::Run(typed) => run(&RunJob::new(typed)?),
+        Command::Run(typed) => run(RunJob::new(typed)?),
+        Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Schema(typed) => schema(typed.of),
     }
 }
 
-fn run(job: &RunJob) -> Result<Verdict, Failure> {
+fn run(mut job: RunJob) -> Result<Verdict, Failure> {
+    let journal = job.replay.as_deref().map(Journal::read).transpose()?;
+    if let Some(journal) = &journal {
+        journal.recall(&mut job.question);
+    }
     let scenario = engine::understand(&job.question)?;
-    let out = match &job.delivery {
-        Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
-        None => None,
-    };
-
-    let mut taps = Taps::default();
-    let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);
-    let outcome = engine::run(
-        &scenario,
-        |world| match &out {
-            Some((delivery, out)) => taps.open(world, out, delivery),
-            None => Ok(Vec::new()),
-        },
-        &mut |at| progress.at(at),
-    )?;
-    let pace = progress.finish(outcome.report.simulated_s.0);
-
-    taps.close()?;
-    if let Some((_, out)) = out {
-        out.report(&outcome)?;
-        let place = out.deliver()?;
-        if !job.answer_only {
-            screen::remark(format_args!("wrote {}", place.display()));
+    if journal.is_none() && !job.answer.answer_only {
+        for name in live::externals(scenario.plan()) {
+            screen::remark(format_args!("{name} is simulated: `vpnsim live` puts a real device in its place"));
         }
     }
-    screen::answer(&match (job.format, job.answer_only) {
-        (Format::Json, _) => outcome.report.to_json(),
-        (Format::Text, false) => text::render(&outcome, job.layout),
-        (Format::Text, true) => text::render_answer(&outcome, job.layout),
-    })?;
-    if job.verbose {
-        screen::remark(pace);
+    let place = Place::prepare(&job.answer)?;
+    let mut taps = Taps::default();
+    let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);
+    let listeners = |world: &World| place.open(&mut taps, world);
+    let heard = &mut |at| progress.at(at);
+    let outcome = match &journal {
+        None => engine::run(&scenario, listeners, heard)?,
+        Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?,
+    };
+    let pace = progress.finish(outcome.report.simulated_s.0);
+    place.answer(taps, &outcome, &pace)
+}
+
+fn live(job: &LiveJob) -> Result<Verdict, Failure> {
+    let scenario = engine::understand(&job.question)?;
+    let place = Place::prepare(&job.answer)?;
+    let mut taps = Taps::default();
+    let told = live::Live {
+        listening: &job.listening,
+        duration: job.duration,
+        journal: job.journal.as_deref(),
+        remarks: !job.answer.answer_only,
+    };
+    let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world))?;
+    let pace = format!("{} in real time", outcome.report.simulated_s.0);
+    place.answer(taps, &outcome, &pace)
+}
+
+/// Where an answer goes, made ready before the work begins.
+struct Place<'a> {
+    job: &'a AnswerJob,
+    out: Option<(&'a Delivery, OutputDirectory)>,
+}
+
+impl<'a> Place<'a> {
+    fn prepare(job: &'a AnswerJob) -> Result<Self, Failure> {
+        let out = match &job.delivery {
+            Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
+            None => None,
+        };
+        Ok(Self { job, out })
     }
-    Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
+
+    /// The files that are written while the world runs.
+    fn open(&self, taps: &mut Taps, world: &World) -> Result<Vec<Box<dyn Sink>>, Failure> {
+        match &self.out {
+            Some((delivery, out)) => taps.open(world, out, delivery),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn answer(self, taps: Taps, outcome: &Outcome, pace: &str) -> Result<Verdict, Failure> {
+        let job = self.job;
+        taps.close()?;
+        if let Some((_, out)) = self.out {
+            out.report(outcome)?;
+            let place = out.deliver()?;
+            if !job.answer_only {
+                screen::remark(format_args!("wrote {}", place.display()));
+            }
+        }
+        screen::answer(&match (job.format, job.answer_only) {
+            (Format::Json, _) => outcome.report.to_json(),
+            (Format::Text, false) => text::render(outcome, job.layout),
+            (Format::Text, true) => text::render_answer(outcome, job.layout),
+        })?;
+        if job.verbose {
+            screen::remark(pace);
+        }
+        Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
+    }
 }
 
 /// Checks every file, also after one that is wrong.

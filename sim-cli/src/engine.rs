@@ -6,6 +6,7 @@ use sim_core::id::PacketId;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::{Verdict, World};
+use sim_scenarios::build::Sites;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::explain::{self, PacketStory};
 use sim_scenarios::report::story::Section;
@@ -41,6 +42,23 @@ pub fn understand(question: &Question) -> Result<Scenario, Failure> {
     scenario.with(&question.changes, &keys).map_err(Failure::Malformed)
 }
 
+/// Builds a scenario's world. `listeners` are made when the world stands and has not moved yet.
+///
+/// # Errors
+/// Those of `listeners`.
+pub fn prepare(
+    scenario: &Scenario,
+    sites: Sites,
+    listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
+) -> Result<Simulation, Failure> {
+    let mut heard = Ok(());
+    let simulation = Simulation::prepare_with(scenario, sites, |world| match listeners(world) {
+        Ok(listeners) => listeners.into_iter().for_each(|listener| world.trace.add_sink(listener)),
+        Err(failure) => heard = Err(failure),
+    });
+    heard.map(|()| simulation)
+}
+
 /// Runs a scenario to its end. `listeners` are made when the world stands and has not moved yet; `progress` hears now
 /// and then how far it is.
 ///
@@ -51,12 +69,7 @@ pub fn run(
     listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
     progress: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, Failure> {
-    let mut heard = Ok(());
-    let mut simulation = Simulation::prepare(scenario, |world| match listeners(world) {
-        Ok(listeners) => listeners.into_iter().for_each(|listener| world.trace.add_sink(listener)),
-        Err(failure) => heard = Err(failure),
-    });
-    heard?;
+    let mut simulation = prepare(scenario, Sites::Simulated, listeners)?;
     let end = simulation.end();
     for part in 1..=PARTS {
         let at = Instant::START + end.since_start().scale(part, PARTS);

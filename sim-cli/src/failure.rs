@@ -37,6 +37,37 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// Live mode without a real device.
+    #[error("no customer gateway of this scenario is external")]
+    #[diagnostic(help("mark one: CustomerGateway(external: (), ...); or use `vpnsim run`"))]
+    NothingExternal,
+    /// More tunnels share an address than there are ports.
+    #[error("there are not enough UDP ports for all tunnels on one address")]
+    #[diagnostic(help("give --listen once for each tunnel"))]
+    NoPortsLeft,
+    /// A socket cannot be had.
+    #[error("cannot open {what}: {reason}")]
+    NoSocket {
+        what: String,
+        reason: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Nobody could end a live run.
+    #[error("cannot listen for signals: {reason}")]
+    NoSignals { reason: String },
+    /// A journal that is no good, or not for this question.
+    #[error("the journal {path} {problem}")]
+    UnusableJournal {
+        path: String,
+        problem: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// A replay that took another course.
+    #[error("the replay has digest {found}, the live run had {expected}: vpnsim found a bug in itself")]
+    #[diagnostic(help("please report it with the scenario and the journal"))]
+    Diverged { expected: String, found: String },
 }
 
 /// One mistake in a scenario, in the shape that miette draws.
@@ -79,6 +110,24 @@ impl Failure {
             _ => None,
         };
         Self::Unreadable { path: path.display().to_string(), error: plain_reason(error), help }
+    }
+
+    /// A socket that cannot be had.
+    pub fn no_socket(what: &str, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 need privileges: --ike-port and --nat-port choose others".into())
+            }
+            io::ErrorKind::AddrInUse => Some("another IKE daemon may run on this machine".into()),
+            io::ErrorKind::AddrNotAvailable => Some("--listen wants an address of this machine".into()),
+            _ => None,
+        };
+        Self::NoSocket { what: what.into(), reason: plain_reason(error), help }
+    }
+
+    /// A journal that is no good.
+    pub fn unusable_journal(path: &Path, problem: String, help: Option<String>) -> Self {
+        Self::UnusableJournal { path: path.display().to_string(), problem, help }
     }
 
     /// A place that cannot be written to.

@@ -3,22 +3,42 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use sim_core::time::Duration;
 use sim_scenarios::report::text::Layout;
 
 use crate::args;
 use crate::engine::Question;
 use crate::failure::Failure;
+use crate::live::Listening;
 
 /// A scenario to run, and where its answer goes.
 #[derive(Debug)]
 pub struct RunJob {
     pub question: Question,
+    pub replay: Option<PathBuf>,
+    pub answer: AnswerJob,
+    pub progress: bool,
+}
+
+/// A scenario to run with real devices, and where its answer goes.
+#[derive(Debug)]
+pub struct LiveJob {
+    pub question: Question,
+    pub listening: Listening,
+    /// When to end, if the scenario does not end before.
+    pub duration: Option<Duration>,
+    pub journal: Option<PathBuf>,
+    pub answer: AnswerJob,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub struct AnswerJob {
     pub format: args::Format,
     pub delivery: Option<Delivery>,
     pub layout: Layout,
     pub answer_only: bool,
     pub verbose: bool,
-    pub progress: bool,
 }
 
 /// Files to write.
@@ -32,9 +52,36 @@ pub struct Delivery {
 impl RunJob {
     /// Reads the scenario's file and looks at the terminal.
     pub fn new(typed: args::Run) -> Result<Self, Failure> {
-        let args::Loudness { verbose, quiet } = typed.loudness;
         Ok(Self {
             question: question(&typed.question)?,
+            replay: typed.replay,
+            answer: AnswerJob::new(typed.answer, typed.loudness),
+            progress: !typed.loudness.quiet && std::io::stderr().is_terminal(),
+        })
+    }
+}
+
+impl LiveJob {
+    /// Reads the scenario's file and looks at the terminal.
+    pub fn new(typed: args::Live) -> Result<Self, Failure> {
+        Ok(Self {
+            question: question(&typed.question)?,
+            duration: typed.duration,
+            listening: Listening {
+                addresses: typed.listen,
+                ike_port: typed.ike_port,
+                nat_port: typed.nat_port,
+                peer: typed.peer,
+            },
+            journal: typed.journal,
+            answer: AnswerJob::new(typed.answer, typed.loudness),
+        })
+    }
+}
+
+impl AnswerJob {
+    fn new(typed: args::Answer, args::Loudness { verbose, quiet }: args::Loudness) -> Self {
+        Self {
             format: typed.format,
             delivery: typed.out.map(|directory| Delivery {
                 directory,
@@ -44,8 +91,7 @@ impl RunJob {
             layout: layout(),
             answer_only: quiet,
             verbose,
-            progress: !quiet && std::io::stderr().is_terminal(),
-        })
+        }
     }
 }
 

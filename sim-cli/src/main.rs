@@ -12,6 +12,7 @@ mod commands;
 mod engine;
 mod failure;
 mod job;
+mod live;
 mod output;
 mod progress;
 mod screen;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(failure)) => {
             screen::complain(&failure);
-            Verdict::Unanswered
+            if matches!(failure, failure::Failure::Diverged { .. }) { Verdict::Bug } else { Verdict::Unanswered }
         }
         Err(bug) => {
             screen::confess(&bug);

@@ -77,6 +77,8 @@ codes! {
         NatConflict "nat_conflict" "another inside host uses IPsec pass-through to the same peer",
         NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
         FilterRule "filter_rule" "a filter rule refuses it",
+        // Live
+        NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

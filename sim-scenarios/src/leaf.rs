@@ -164,6 +164,15 @@ impl Leaf for Asn {
 /// A length of time.
 pub(crate) type Span = Duration;
 
+/// A duration as scenarios write it, like "30s".
+///
+/// # Errors
+/// What was expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let nanos = quantity(text.trim(), TIME).map_err(|_| format!("expected {}", Span::EXPECTED))?;
+    Ok(Duration::from_nanos(nanos))
+}
+
 const TIME: &[(&str, u64)] = &[
     ("ns", 1),
     ("us", 1_000),

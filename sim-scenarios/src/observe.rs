@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use sim_core::id::{FaultId, RecordId};
+use sim_core::node::Node;
 use sim_core::reason::TimerKind;
 use sim_core::trace::path::{critical_path, fault_behind};
-use sim_core::trace::{self, Phase, Place, Table, Trace, What};
+use sim_core::trace::{self, Phase, Place, Table, What};
 use sim_core::world::World;
 
 use crate::measure::outage::{Fate, Probe, StreamLog};
@@ -34,7 +35,7 @@ impl<'w> Observation<'w> {
         let observed = Observed {
             streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost)).collect(),
             faults,
-            sessions: sessions(trace),
+            sessions: sessions(world),
             routes: routes(world),
             drops: drops(world),
             end: world.now(),
@@ -184,7 +185,9 @@ fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
     }
 }
 
-fn sessions(trace: &Trace) -> Vec<SessionLog> {
+/// All session ends but those at real devices, which keep no records here.
+fn sessions(world: &World) -> Vec<SessionLog> {
+    let trace = &world.trace;
     let log = |(index, info): (usize, &trace::SessionInfo)| {
         let records = trace.session_records(sim_core::id::SessionId(index as u32));
         let transitions = records.filter_map(|(_, record)| match record.what {
@@ -195,7 +198,8 @@ fn sessions(trace: &Trace) -> Vec<SessionLog> {
         });
         SessionLog { kind: info.kind.code().into(), name: info.name.clone(), transitions: transitions.collect() }
     };
-    trace.sessions().iter().enumerate().map(log).collect()
+    let here = |(_, info): &(usize, &trace::SessionInfo)| !matches!(world.node(info.node), Node::External(_));
+    trace.sessions().iter().enumerate().filter(here).map(log).collect()
 }
 
 fn routes(world: &World) -> Vec<RouteChange> {

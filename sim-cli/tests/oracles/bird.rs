@@ -102,8 +102,8 @@ protocol bgp vpnsim {
 }
 ";
 
-/// A BIRD in this process's namespace.
-struct Bird {
+/// A BIRD.
+pub struct Bird {
     _daemon: Daemon,
     dir: TempDir,
 }
@@ -111,18 +111,22 @@ struct Bird {
 impl Bird {
     /// Starts BIRD; unless `passive`, it connects to us.
     fn start(passive: bool) -> Outcome<Self> {
-        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let path = dir.path().display().to_string();
         let conf = BIRD_CONF
-            .replace("@DIR@", &path)
             .replace("@OURS@", OURS)
             .replace("@THEIRS@", THEIRS)
             .replace("@OUR_AS@", &OUR_AS.to_string())
             .replace("@THEIR_AS@", &THEIR_AS.to_string())
             .replace("@PASSIVE@", if passive { "on" } else { "off" });
-        std::fs::write(dir.path().join("bird.conf"), conf).map_err(|e| e.to_string())?;
+        Self::with(&conf, str::to_owned)
+    }
+
+    /// Starts BIRD with this configuration, by a command that `place` makes of BIRD's own.
+    pub fn with(conf: &str, place: impl Fn(&str) -> String) -> Outcome<Self> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let path = dir.path().display().to_string();
+        std::fs::write(dir.path().join("bird.conf"), conf.replace("@DIR@", &path)).map_err(|e| e.to_string())?;
         let daemon = Daemon::start(
-            &format!("bird -f -c {path}/bird.conf -s {path}/ctl -P {path}/pid"),
+            &place(&format!("bird -f -c {path}/bird.conf -s {path}/ctl -P {path}/pid")),
             &[],
             &dir.path().join("out"),
         )?;
@@ -132,7 +136,7 @@ impl Bird {
     }
 
     /// BIRD's own word that the session is Established with this hold time.
-    fn established(&self, hold: u64) -> Outcome {
+    pub fn established(&self, hold: u64) -> Outcome {
         expect(&self.birdc("show protocols all vpnsim")?, &["BGP state:          Established", &format!("/{hold}\n")])
     }
 
@@ -141,7 +145,7 @@ impl Bird {
         run_line(&format!("birdc -s {} {words}", control.display()))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.dir.path().join(name));
         read("log").or_else(|_| read("out")).unwrap_or_default()
     }

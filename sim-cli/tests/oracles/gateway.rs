@@ -45,7 +45,14 @@ pub struct Addresses {
     pub our_host: Ipv4Addr,
     /// The host behind the peer, which answers pings.
     pub their_host: Ipv4Addr,
+    /// Where our sockets are: for IKE, and for IKE and ESP behind a NAT.
+    pub our_ports: [u16; 2],
+    /// Where the peer's sockets are.
+    pub their_ports: [u16; 2],
 }
+
+/// The ports of IKE, and of NAT traversal.
+pub const STANDARD_PORTS: [u16; 2] = [PORT, NAT_PORT];
 
 /// A CHILD_SA.
 struct Child {
@@ -76,8 +83,8 @@ impl Gateway {
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let gateway = Self {
             peer: Peer::new(Arc::new(config), local, remote, secrets, timers, now),
-            ike: socket(addresses.local, PORT, to_gateway.clone())?,
-            nat: socket(addresses.local, NAT_PORT, to_gateway)?,
+            ike: socket(addresses.local, addresses.our_ports[0], PORT, to_gateway.clone())?,
+            nat: socket(addresses.local, addresses.our_ports[1], NAT_PORT, to_gateway)?,
             addresses,
             children: BTreeMap::new(),
             sending: None,
@@ -190,6 +197,7 @@ impl Gateway {
 
     fn send(&self, local_port: u16, remote: IpAddr, port: u16, bytes: &[u8]) -> Outcome {
         let socket = if local_port == PORT { &self.ike } else { &self.nat };
+        let port = place(port, &STANDARD_PORTS).map_or(port, |i| self.addresses.their_ports[i]);
         let sent = socket.send_to(bytes, (remote, port));
         sent.map(|_| ()).map_err(|e| format!("port {local_port}: {e}"))
     }
@@ -232,6 +240,7 @@ impl Gateway {
 
 impl Site for Gateway {
     type Arrival = Arrival;
+    type Error = String;
 
     fn wake(&self) -> Option<Instant> {
         self.peer.wake().map(|(at, _)| at)
@@ -243,7 +252,10 @@ impl Site for Gateway {
     }
 
     fn arrival(&mut self, now: Instant, arrival: Arrival) -> Outcome {
-        let Arrival { local_port, from, bytes } = arrival;
+        let Arrival { local_port, mut from, bytes } = arrival;
+        if let Some(i) = place(from.port(), &self.addresses.their_ports) {
+            from.set_port(STANDARD_PORTS[i]);
+        }
         let message = match (local_port, bytes.strip_prefix(&NON_ESP_MARKER)) {
             (PORT, _) => bytes,
             (_, Some(message)) => message.to_vec(),
@@ -266,10 +278,14 @@ fn keys(keys: &DirectionKeys) -> SaKeys {
     SaKeys { encryption: keys.encryption.clone(), integrity: keys.integrity.clone() }
 }
 
-/// A socket whose datagrams go to `inbox` until it is closed there.
-fn socket(address: Ipv4Addr, port: u16, inbox: Sender<Arrival>) -> Outcome<UdpSocket> {
-    let failed = |e| format!("UDP {address}:{port}: {e}");
-    let socket = UdpSocket::bind((address, port)).map_err(failed)?;
+fn place(port: u16, ports: &[u16; 2]) -> Option<usize> {
+    ports.iter().position(|other| *other == port)
+}
+
+/// A socket at a real port whose datagrams go to `inbox`, as of `port`, until it is closed there.
+fn socket(address: Ipv4Addr, real: u16, port: u16, inbox: Sender<Arrival>) -> Outcome<UdpSocket> {
+    let failed = |e| format!("UDP {address}:{real}: {e}");
+    let socket = UdpSocket::bind((address, real)).map_err(failed)?;
     let reader = socket.try_clone().map_err(failed)?;
     std::thread::spawn(move || {
         let mut buffer = [0; 65_536];

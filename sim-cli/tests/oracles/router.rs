@@ -182,6 +182,7 @@ impl Router {
 
 impl Site for Router {
     type Arrival = Vec<u8>;
+    type Error = String;
 
     fn wake(&self) -> Option<Instant> {
         let speaker = self.speaker.wake().map(|(at, _)| at);

@@ -10,27 +10,34 @@ use std::sync::mpsc::Receiver;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::{Encryption, Integrity};
-use sim_core::proto::ike::Input;
 use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer, IkeVersion, Startup};
 use sim_core::proto::ike::config::{suite_aes128_sha1_group2, suite_aes256_sha256_group14};
+use sim_core::proto::ike::{Input, NAT_PORT, PORT};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
 
-use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
+use crate::gateway::{Addresses, Arrival, Gateway, INITIATE, STANDARD_PORTS};
 use crate::network::{Namespace, isolated};
 use crate::pace::Clock;
-use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
+use crate::process::{Daemon, Outcome, command, expect, run, run_line, wait_for};
 
 /// Our end of the tunnel.
-const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// strongSwan's end of the tunnel.
 const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// The host behind our end.
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 /// The host behind strongSwan's end.
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
-const ADDRESSES: Addresses = Addresses { local: OURS, remote: THEIRS, our_host: OUR_HOST, their_host: THEIR_HOST };
+const ADDRESSES: Addresses = Addresses {
+    local: OURS,
+    remote: THEIRS,
+    our_host: OUR_HOST,
+    their_host: THEIR_HOST,
+    our_ports: STANDARD_PORTS,
+    their_ports: STANDARD_PORTS,
+};
 const PSK: &str = "correct horse battery staple";
 const OTHER_PSK: &str = "another secret altogether";
 
@@ -41,16 +48,16 @@ const DPD_IDLE: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A suite in our words, in strongSwan's, and as strongSwan reports it.
-struct Suite {
+pub struct Suite {
     offers: (IkeOffer, EspOffer),
     ike: &'static str,
     esp: &'static str,
-    ike_report: &'static str,
-    esp_report: &'static str,
+    pub ike_report: &'static str,
+    pub esp_report: &'static str,
 }
 
 /// What AWS and a customer gateway agree on by default.
-fn aws_default() -> Suite {
+pub fn aws_default() -> Suite {
     Suite {
         offers: suite_aes128_sha1_group2(),
         ike: "aes128-sha1-modp1024",
@@ -60,7 +67,7 @@ fn aws_default() -> Suite {
     }
 }
 
-fn aes256_gcm_ecp256() -> Suite {
+pub fn aes256_gcm_ecp256() -> Suite {
     let ike = IkeOffer {
         encryption: vec![Encryption::AesGcm16_256],
         integrity: Vec::new(),
@@ -199,7 +206,7 @@ fn foreign_suite<'a>() -> Quarrel<'a> {
 /// Both ends give the reason, nothing comes up, and no log has a pre-shared key in it (RFC 7296 sections 2.7 and 2.21).
 fn refused(test: &str, initiator: Initiator, quarrel: &Quarrel) {
     isolated(test, || {
-        let strongswan = StrongSwan::start()?;
+        let strongswan = StrongSwan::start([OUR_HOST, THEIR_HOST])?;
         let clock = Clock::start();
         let config = config(&quarrel.suites[0], IkeVersion::V2, initiator);
         let shown = format!("{config:?}");
@@ -335,7 +342,7 @@ fn opposite(
     life: impl FnOnce(&Clock, &mut Gateway, &Receiver<Arrival>, &StrongSwan, &Suite) -> Outcome,
 ) {
     isolated(test, || {
-        let strongswan = StrongSwan::start()?;
+        let strongswan = StrongSwan::start([OUR_HOST, THEIR_HOST])?;
         let clock = Clock::start();
         let version = config.versions[0];
         let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
@@ -501,12 +508,14 @@ connections {
         dpd_delay = @DPD@s
         local_addrs = @THEIRS@
         remote_addrs = @OURS@
+        local_port = @THEIR_PORT@
+        remote_port = @OUR_PORT@
         proposals = @IKE@
         mobike = no
         local { auth = psk
-            id = @THEIRS@ }
+            id = @THEIR_ID@ }
         remote { auth = psk
-            id = @OURS@ }
+            id = @OUR_ID@ }
         children {
             net {
                 local_ts = 0.0.0.0/0
@@ -521,15 +530,17 @@ secrets { ike-vpnsim { secret = \"@PSK@\" } }
 ";
 
 /// A strongSwan at the other end of a wire from this process's namespace.
-struct StrongSwan {
+pub struct StrongSwan {
     _charon: Daemon,
     namespace: Namespace,
     dir: TempDir,
+    /// The host behind our end, and the one behind strongSwan's.
+    hosts: [Ipv4Addr; 2],
 }
 
 impl StrongSwan {
     /// Starts strongSwan, without a connection, and lays the wire.
-    fn start() -> Outcome<Self> {
+    pub fn start(hosts: [Ipv4Addr; 2]) -> Outcome<Self> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let namespace = Namespace::new()?;
         namespace.connect(&format!("{OURS}/24"), &format!("{THEIRS}/24"))?;
@@ -544,7 +555,7 @@ impl StrongSwan {
             &dir.path().join("out"),
         )?;
         unconfined("/usr/sbin/swanctl", dir.path())?;
-        let this = Self { _charon: charon, namespace, dir };
+        let this = Self { _charon: charon, namespace, dir, hosts };
         wait_for("charon answers swanctl", || this.swanctl("--stats"))?;
         this.route()?;
         Ok(this)
@@ -554,17 +565,36 @@ impl StrongSwan {
     /// is not consulted, and only our host is reached through the tunnel.
     fn route(&self) -> Outcome {
         let ip = |line: &str| self.namespace.run(&format!("ip {line}"));
+        let [our_host, their_host] = self.hosts;
         wait_for("charon's routing rule", || ip("rule del pref 220"))?;
-        ip(&format!("address add {THEIR_HOST}/32 dev lo"))?;
-        wait_for("charon's TUN device", || ip(&format!("route add {OUR_HOST}/32 dev ipsec0 src {THEIR_HOST}")))?;
+        ip(&format!("address add {their_host}/32 dev lo"))?;
+        wait_for("charon's TUN device", || ip(&format!("route add {our_host}/32 dev ipsec0 src {their_host}")))?;
         Ok(())
     }
 
     /// Gives strongSwan its connection; it begins at once if `initiate`.
     fn load(&self, suite: &Suite, version: IkeVersion, psk: &str, initiate: bool) -> Outcome {
+        self.load_as([OURS, THEIRS], PORT, suite, version, psk, initiate)
+    }
+
+    /// The same with identities, ours and strongSwan's, that are not the addresses, and with our port. With any but 500 it
+    /// begins on port 4500, with the non-ESP marker in front of the first message already.
+    pub fn load_as(
+        &self,
+        [ours, theirs]: [Ipv4Addr; 2],
+        port: u16,
+        suite: &Suite,
+        version: IkeVersion,
+        psk: &str,
+        initiate: bool,
+    ) -> Outcome {
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
+            .replace("@OUR_PORT@", &port.to_string())
+            .replace("@THEIR_PORT@", &(if port == PORT { PORT } else { NAT_PORT }).to_string())
+            .replace("@OUR_ID@", &ours.to_string())
+            .replace("@THEIR_ID@", &theirs.to_string())
             .replace("@VERSION@", if version == IkeVersion::V1 { "1" } else { "2" })
             .replace("@DPD@", if initiate { "2" } else { "60" })
             .replace("@IKE@", suite.ike)
@@ -577,8 +607,28 @@ impl StrongSwan {
         Ok(())
     }
 
+    /// A command that runs where strongSwan is.
+    pub fn line(&self, line: &str) -> String {
+        self.namespace.line(line)
+    }
+
+    /// Sends so many datagrams to the echo service (RFC 862) of the host behind our end, each when the one before has come
+    /// back, within 10 s and as it was sent.
+    pub fn echoes(&self, n: u32) -> Outcome {
+        let host = self.hosts[0];
+        let script = format!(
+            "exec 3<>/dev/udp/{host}/7
+            for i in $(seq {n}); do
+                echo \"datagram $i\" >&3
+                answer=$(timeout 10 head -n 1 <&3)
+                [ \"$answer\" = \"datagram $i\" ] || {{ echo \"datagram $i: '$answer'\" >&2; exit 1; }}
+            done"
+        );
+        run(command(&self.namespace.line("bash -c")).arg(script)).map(drop)
+    }
+
     /// What `swanctl --list-sas` says.
-    fn sas(&self) -> Outcome<String> {
+    pub fn sas(&self) -> Outcome<String> {
         self.swanctl("--list-sas")
     }
 
@@ -593,12 +643,12 @@ impl StrongSwan {
     }
 
     /// strongSwan's log, for the message of a failure.
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     /// Runs swanctl, whose control socket is reached from any namespace.
-    fn swanctl(&self, arguments: &str) -> Outcome<String> {
+    pub fn swanctl(&self, arguments: &str) -> Outcome<String> {
         let dir = self.dir.path().display();
         run_line(&format!("{dir}/swanctl {arguments} --uri unix://{dir}/vici"))
     }

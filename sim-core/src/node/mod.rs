@@ -6,6 +6,7 @@
 pub mod cgw;
 mod cx;
 pub mod endpoint;
+pub mod external;
 pub mod gateway;
 pub mod host;
 pub mod ip;
@@ -21,9 +22,9 @@ pub(crate) use cx::Emit;
 use ipnet::IpNet;
 use prefetch_index::prefetch_index;
 
-use crate::id::Port;
+use crate::id::{Port, RecordId};
 use crate::packet::Packet;
-use crate::reason::{Reason, TimerKind};
+use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
 use crate::trace::Trace;
 
@@ -114,6 +115,10 @@ pub trait Device {
     fn notice(&mut self, _cx: &mut Cx, _notice: Notice) {}
     /// The link behind a port lost or regained its carrier.
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
+    /// A packet comes in from outside the world.
+    fn enter(&mut self, cx: &mut Cx, packet: Packet) {
+        cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+    }
     /// An operator types a command.
     fn command(&mut self, _cx: &mut Cx, _command: Command) {}
 }
@@ -139,6 +144,8 @@ pub enum Node {
     Vgw(Box<vgw::Vgw>),
     /// A VPC.
     Vpc(Box<vpc::Vpc>),
+    /// The place of a real device.
+    External(Box<external::External>),
 }
 
 impl Node {
@@ -151,6 +158,7 @@ impl Node {
             Self::VpnEndpoint(d) => &mut **d,
             Self::Vgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
+            Self::External(d) => &mut **d,
         }
     }
 
@@ -164,6 +172,7 @@ impl Node {
             Self::Vgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::External(d) => fetch(&**d),
         }
     }
 

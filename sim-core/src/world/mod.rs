@@ -6,6 +6,7 @@
 pub mod agenda;
 mod fault;
 mod foresight;
+mod gate;
 mod heap;
 
 pub use fault::{Action, Fault, Impairment, Occasion};

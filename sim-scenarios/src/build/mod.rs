@@ -2,6 +2,7 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
+mod external;
 mod faults;
 pub(crate) mod ike;
 
@@ -67,11 +68,25 @@ impl Built {
     }
 }
 
+/// What stands in the place of gateways that are marked external.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sites {
+    /// Simulated devices, as everywhere else.
+    Simulated,
+    /// Doors to real devices.
+    External,
+}
+
 /// Makes the world of a plan.
 pub fn build(plan: &Plan) -> Built {
+    build_with(plan, Sites::Simulated)
+}
+
+/// Makes the world of a plan, with or without its real devices.
+pub fn build_with(plan: &Plan, sites: Sites) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
-    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan) };
+    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), sites };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -92,6 +107,7 @@ struct Builder<'p> {
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
     ways: Vec<underlay::Way>,
+    sites: Sites,
 }
 
 fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
@@ -145,6 +161,7 @@ impl Builder<'_> {
                 Node::Router(Box::new(made))
             }
             NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
+            NodeKind::CustomerGateway(cgw) if self.is_door(cgw) => self.external(id, cgw),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
             NodeKind::VpnEndpoint(e) => {
                 let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
@@ -186,7 +203,8 @@ impl Builder<'_> {
     }
 
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
-        let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| probe.from == id);
+        let simulated = !self.is_behind_door(id);
+        let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,

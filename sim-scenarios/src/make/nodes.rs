@@ -9,8 +9,8 @@ use sim_core::id::NodeId;
 use crate::leaf::{Asn, Name};
 use crate::place::{At, Named, Place};
 use crate::plan::{
-    Assumed, Assumption, CustomerGateway, Host, Instance, Interface, Node, NodeKind, Plan, RouteTable, Router,
-    StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
+    Assumed, Assumption, CustomerGateway, External, Host, Instance, Interface, Node, NodeKind, Plan, RouteTable,
+    Router, StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
 };
 use crate::schema;
 
@@ -118,8 +118,36 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, true),
         tcp: j.or(&schema.tcp, TcpProfile::Linux),
+        external: schema.external.as_ref().map(|it| external(it, j)),
     }
 }
+
+/// A VPN connection has two tunnels at most.
+const LOOPBACK: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
+
+fn external(schema: &schema::External, j: &mut Judge) -> External {
+    let single = |address: &Ipv4Addr| match address.is_multicast() || address.is_broadcast() {
+        true => Err(format!("{address} is no device's address")),
+        false => Ok(()),
+    };
+    let listen: Vec<Ipv4Addr> = schema.listen.iter().filter_map(|at| j.lawful(at, single)).collect();
+    let ports = [&schema.ike_port, &schema.nat_port];
+    let [ike_port, nat_port] = [0, 1].map(|i| j.number(ports[i], PORTS[i], 1, 65_535, "a UDP port"));
+    if ike_port == nat_port
+        && let Some(at) = ports.into_iter().flatten().next()
+    {
+        j.wrong(at.place, "IKE and ESP behind a NAT need a port of their own, beside that of IKE", None);
+    }
+    External {
+        listen: if listen.is_empty() { LOOPBACK.to_vec() } else { listen },
+        ike_port,
+        nat_port,
+        peer: schema.peer.as_ref().and_then(|at| j.lawful(at, single)),
+    }
+}
+
+/// IKE's (RFC 7296 section 2), and that of NAT traversal (RFC 3948).
+const PORTS: [u16; 2] = [500, 4500];
 
 fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())

@@ -71,6 +71,46 @@ pub struct CustomerGateway {
     pub routes_follow_sa: bool,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// How a real device takes its place, if one may.
+    pub external: Option<External>,
+}
+
+/// Where a real device meets the simulated AWS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct External {
+    /// Addresses of this machine for the gateway's tunnels in order; at least one.
+    pub listen: Vec<Ipv4Addr>,
+    /// UDP port for IKE.
+    pub ike_port: u16,
+    /// UDP port for IKE and ESP behind a NAT.
+    pub nat_port: u16,
+    /// The device's address, if it is known before it speaks.
+    pub peer: Option<Ipv4Addr>,
+}
+
+/// Where one tunnel of an external gateway is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// The address of this machine.
+    pub address: Ipv4Addr,
+    /// UDP port for IKE.
+    pub ike_port: u16,
+    /// UDP port for IKE and ESP behind a NAT.
+    pub nat_port: u16,
+}
+
+impl External {
+    /// The doors of so many tunnels, in order; `None` if a shared address runs out of ports.
+    pub fn doors(&self, tunnels: usize) -> Option<Vec<Door>> {
+        let last = self.listen.len().saturating_sub(1);
+        let door = |tunnel: usize| {
+            let shift = u16::try_from(tunnel.saturating_sub(last)).ok()?;
+            let port = |first: u16| first.checked_add(shift);
+            let address = *self.listen.get(tunnel.min(last))?;
+            Some(Door { address, ike_port: port(self.ike_port)?, nat_port: port(self.nat_port)? })
+        };
+        (0..tunnels).map(door).collect()
+    }
 }
 
 /// An interface of a customer gateway.
@@ -249,4 +289,25 @@ pub enum Loss {
         /// Chance of loss while bad.
         bad: Chance,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_without_an_address_of_their_own_share_the_last_one() {
+        let address = |host| Ipv4Addr::new(192, 0, 2, host);
+        let external =
+            |listen: &[Ipv4Addr], nat_port| External { listen: listen.to_vec(), ike_port: 500, nat_port, peer: None };
+        let door = |host, ike_port, nat_port| Door { address: address(host), ike_port, nat_port };
+        let two = external(&[address(1), address(2)], 4500);
+        assert_eq!(two.doors(1), Some(vec![door(1, 500, 4500)]));
+        assert_eq!(
+            two.doors(4),
+            Some(vec![door(1, 500, 4500), door(2, 500, 4500), door(2, 501, 4501), door(2, 502, 4502)])
+        );
+        assert_eq!(external(&[address(1)], 65_535).doors(2), None, "there is no port 65536");
+        assert_eq!(external(&[], 4500).doors(1), None);
+    }
 }

@@ -64,6 +64,25 @@ pub struct CustomerGateway {
     pub routes_follow_sa: Option<At<Flag>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
+    pub external: Option<Box<External>>,
+}
+
+/// Where a real device meets the simulated AWS: UDP sockets of this machine stand for the outside addresses of the
+/// gateway's tunnels. Addresses are translated on the way, so both ends find a NAT between them, as RFC 3948 foresees.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    /// Addresses of this machine, one for each tunnel in order; 127.0.0.1 and 127.0.0.2 if not given. If there are too few,
+    /// the tunnels that are left share the last one, each with ports one higher than the tunnel before it.
+    #[serde(default)]
+    pub listen: Vec<At<Address>>,
+    /// UDP port for IKE; 500 if not given.
+    pub ike_port: Option<At<Count>>,
+    /// UDP port for IKE and ESP behind a NAT; 4500 if not given.
+    pub nat_port: Option<At<Count>>,
+    /// The device's address, for an AWS that speaks first; if not given, who sends is answered, and nobody else is spoken to.
+    pub peer: Option<At<Address>>,
 }
 
 /// An interface of a customer gateway.

@@ -1,0 +1,336 @@
+//! The journal of a live run: every datagram that came in, with its instant, so that the run can be repeated without its
+//! peers.
+//!
+//! JSON, one object a line. The first is the [`Head`], then comes an [`Entry`] for each datagram in the order in which they
+//! entered the world, and the last is the [`Tail`]. A journal without a tail is of a run that did not end by itself. Whoever
+//! has a journal and its scenario can read the traffic: it is as secret as a capture with its keys.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sim_scenarios::Scenario;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::engine::Question;
+use crate::failure::Failure;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+/// The longest payload of a UDP datagram over IPv4 (RFC 791, RFC 768).
+const LONGEST: usize = 65_535 - 20 - 8;
+
+/// Of which run a journal is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The version of this format.
+    journal: u32,
+    /// The version of the program.
+    vpnsim: String,
+    /// The scenario's name.
+    scenario: String,
+    /// Changes made to it, pre-shared keys blotted out.
+    changes: Vec<String>,
+    /// The seed.
+    seed: u64,
+    /// xxh3-128, in hexadecimal, of the scenario's text, the changes, the seed and the pre-shared keys.
+    question: String,
+}
+
+/// A datagram that came in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// When it entered the world, in nanoseconds since the start.
+    pub at: u64,
+    /// The tunnel, by its name.
+    pub tunnel: String,
+    /// Its UDP destination port in the world.
+    pub port: u16,
+    /// Its UDP source port in the world.
+    pub source: u16,
+    /// Who really sent it; nothing depends on it.
+    pub from: String,
+    /// Its payload.
+    #[serde(with = "hexadecimal")]
+    pub bytes: Vec<u8>,
+}
+
+/// How the run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tail {
+    /// When, in nanoseconds since the start.
+    pub end: u64,
+    /// How many datagrams there were.
+    datagrams: u64,
+    /// The digest of the run's trace, as the report has it.
+    pub digest: String,
+    /// xxh3-128, in hexadecimal, of all lines before this one.
+    sum: String,
+}
+
+mod hexadecimal {
+    use data_encoding::HEXLOWER;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&HEXLOWER.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        HEXLOWER.decode(text.as_bytes()).map_err(D::Error::custom)
+    }
+}
+
+impl Head {
+    /// The head of a run of this scenario.
+    pub fn of(question: &Question, scenario: &Scenario) -> Self {
+        let plan = scenario.plan();
+        let mut hash = Xxh3::new();
+        let mut part = |octets: &[u8]| {
+            hash.update(&(octets.len() as u64).to_le_bytes());
+            hash.update(octets);
+        };
+        part(question.text.as_bytes());
+        question.changes.iter().for_each(|change| part(change.as_bytes()));
+        part(&plan.seed.to_le_bytes());
+        for tunnel in plan.connections.iter().flat_map(|connection| &connection.tunnels) {
+            part(tunnel.aws.psk.expose());
+        }
+        Self {
+            journal: FORMAT,
+            vpnsim: env!("CARGO_PKG_VERSION").into(),
+            scenario: plan.name.clone(),
+            changes: scenario.changes().map(|change| change.to_string()).collect(),
+            seed: plan.seed,
+            question: format!("{:032x}", hash.digest128()),
+        }
+    }
+}
+
+/// A journal being written.
+pub struct Writer {
+    file: BufWriter<File>,
+    path: PathBuf,
+    sum: Xxh3,
+    datagrams: u64,
+}
+
+impl Writer {
+    /// Begins a journal. An earlier one of that name is replaced.
+    pub fn create(path: &Path, head: &Head) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| Failure::undeliverable(path, &error))?;
+        let mut writer = Self { file: BufWriter::new(file), path: path.into(), sum: Xxh3::new(), datagrams: 0 };
+        writer.line(head)?;
+        Ok(writer)
+    }
+
+    /// Writes a datagram down.
+    pub fn datagram(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.datagrams += 1;
+        self.line(entry)
+    }
+
+    /// Ends the journal.
+    pub fn close(mut self, end: u64, digest: &str) -> Result<(), Failure> {
+        let sum = format!("{:032x}", self.sum.digest128());
+        self.line(&Tail { end, datagrams: self.datagrams, digest: digest.into(), sum })?;
+        self.file.flush().map_err(|error| Failure::undeliverable(&self.path, &error))
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::undeliverable(&self.path, &error);
+        let mut text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
+        text.push('\n');
+        self.sum.update(text.as_bytes());
+        self.file.write_all(text.as_bytes()).map_err(failed)
+    }
+}
+
+/// A journal that is whole.
+#[derive(Debug)]
+pub struct Journal {
+    head: Head,
+    pub entries: Vec<Entry>,
+    pub tail: Tail,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Reads a journal.
+    ///
+    /// # Errors
+    /// If it is none, of another version, not whole, or not as it was written.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let octets = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+        let parsed = match std::str::from_utf8(&octets) {
+            Ok(text) => Self::parse(path, text),
+            Err(_) => Err(("is no journal of `vpnsim live`".to_owned(), None)),
+        };
+        parsed.map_err(|(problem, help)| Failure::unusable_journal(path, problem, help))
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, (String, Option<String>)> {
+        let plain = |problem: &str| (problem.to_owned(), None);
+        let truncated = || {
+            let help = "the run that wrote it was killed, or the file was not copied whole";
+            ("is truncated: its last line is missing".to_owned(), Some(help.to_owned()))
+        };
+        let mut lines = text.split_inclusive('\n');
+        let first = lines.next().ok_or_else(|| plain("is empty"))?;
+        #[derive(Deserialize)]
+        struct Format {
+            journal: u32,
+        }
+        match serde_json::from_str::<Format>(first) {
+            Ok(Format { journal: FORMAT }) => {}
+            Ok(Format { journal }) => {
+                return Err(plain(&format!("is a journal of version {journal}; this program reads version {FORMAT}")));
+            }
+            Err(_) => return Err(plain("is no journal of `vpnsim live`")),
+        }
+        let damaged =
+            |line: usize, error: &dyn std::fmt::Display| plain(&format!("is damaged in line {line}: {error}"));
+        let head: Head = serde_json::from_str(first).map_err(|error| damaged(1, &error))?;
+        let mut sum = Xxh3::new();
+        sum.update(first.as_bytes());
+        let mut entries: Vec<Entry> = Vec::new();
+        let rest: Vec<&str> = lines.collect();
+        let Some((last, middle)) = rest.split_last() else { return Err(truncated()) };
+        for (n, line) in middle.iter().enumerate() {
+            let entry: Entry = serde_json::from_str(line).map_err(|error| damaged(n + 2, &error))?;
+            if entries.last().is_some_and(|before| before.at > entry.at) {
+                return Err(damaged(n + 2, &"it is of an earlier instant than the line before it"));
+            }
+            if entry.bytes.len() > LONGEST {
+                return Err(damaged(n + 2, &"no UDP datagram is so long"));
+            }
+            sum.update(line.as_bytes());
+            entries.push(entry);
+        }
+        let Ok(tail) = serde_json::from_str::<Tail>(last) else { return Err(truncated()) };
+        if tail.sum != format!("{:032x}", sum.digest128()) || tail.datagrams != entries.len() as u64 {
+            return Err(plain("is damaged: its lines are not those that were written"));
+        }
+        if entries.last().is_some_and(|last| last.at > tail.end) {
+            return Err(plain("is damaged: it ends before its last datagram"));
+        }
+        Ok(Self { head, entries, tail, path: path.into() })
+    }
+
+    /// It speaks of a tunnel that its scenario does not have.
+    pub fn names_no_tunnel(&self, tunnel: &str) -> Failure {
+        Failure::unusable_journal(
+            &self.path,
+            format!("is damaged: `{tunnel}` is no tunnel of an external gateway"),
+            None,
+        )
+    }
+
+    /// Makes the changes that it tells of to a question that has none of its own.
+    pub fn recall(&self, question: &mut Question) {
+        if question.changes.is_empty() {
+            question.changes.clone_from(&self.head.changes);
+        }
+    }
+
+    /// Holds it against the question that is asked.
+    ///
+    /// # Errors
+    /// If it is of another.
+    pub fn belongs_to(&self, asked: &Head) -> Result<(), Failure> {
+        let head = &self.head;
+        let listed = |changes: &[String]| match changes {
+            [] => "no changes".to_owned(),
+            some => some.iter().map(|change| format!("--set {change}")).collect::<Vec<_>>().join(" "),
+        };
+        let (problem, help) = if head.vpnsim != asked.vpnsim {
+            (format!("was written by vpnsim {}, and this is {}", head.vpnsim, asked.vpnsim), None)
+        } else if head.scenario != asked.scenario {
+            (format!("is of the scenario `{}`, not of `{}`", head.scenario, asked.scenario), None)
+        } else if head.changes != asked.changes || head.seed != asked.seed {
+            let of = |head: &Head| format!("seed {} and {}", head.seed, listed(&head.changes));
+            (
+                format!("is of a run with {}, not with {}", of(head), of(asked)),
+                Some("leave --set and --seed out".into()),
+            )
+        } else if head.question != asked.question {
+            let help = "the scenario's text or a pre-shared key has changed since";
+            ("is of another text of this scenario".to_owned(), Some(help.into()))
+        } else {
+            return Ok(());
+        };
+        Err(Failure::unusable_journal(&self.path, problem, help))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        let text = |text: &str| text.to_owned();
+        Head {
+            journal: FORMAT,
+            vpnsim: text("1.2.3"),
+            scenario: text("box"),
+            changes: Vec::new(),
+            seed: 7,
+            question: text("00"),
+        }
+    }
+
+    fn entry(at: u64) -> Entry {
+        let (tunnel, from) = ("vpn.a".to_owned(), "192.0.2.1:4500".to_owned());
+        Entry { at, tunnel, port: 4500, source: 4500, from, bytes: vec![0x00, 0xff] }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut writer = Writer::create(&path, &head()).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.close(6, "0123").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(r#""bytes":"00ff""#), "{text}");
+        let journal = Journal::read(&path).unwrap();
+        assert_eq!(journal.head, head());
+        assert_eq!(journal.entries, [entry(5), entry(5)]);
+        assert_eq!((journal.tail.end, journal.tail.datagrams, journal.tail.digest.as_str()), (6, 2, "0123"));
+        assert!(journal.belongs_to(&head()).is_ok());
+        let newer = Head { vpnsim: "1.2.4".into(), ..head() };
+        let refused = journal.belongs_to(&newer).unwrap_err().to_string();
+        assert!(refused.ends_with("was written by vpnsim 1.2.3, and this is 1.2.4"), "{refused}");
+    }
+
+    /// Whatever is left of a journal, it is refused and not misread.
+    #[test]
+    fn no_part_of_a_journal_passes_for_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut writer = Writer::create(&path, &head()).unwrap();
+        writer.datagram(&entry(5)).unwrap();
+        writer.close(6, "0123").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Without its last line end it is still whole.
+        for length in 0..text.len() - 1 {
+            assert!(Journal::parse(&path, &text[..length]).is_err(), "{length}");
+        }
+        let mut octets = text.into_bytes();
+        for at in 0..octets.len() - 1 {
+            octets[at] ^= 1;
+            let refused = std::str::from_utf8(&octets).map_or(true, |text| Journal::parse(&path, text).is_err());
+            // The end and the digest in the tail are what a replay is held against.
+            let tail = String::from_utf8_lossy(&octets[..at]).contains("\"end\"");
+            assert!(refused || tail, "octet {at}");
+            octets[at] ^= 1;
+        }
+    }
+}
