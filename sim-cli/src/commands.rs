@@ -46,6 +46,7 @@ fn run(job: &RunJob) -> Result<Verdict, Failure> {
     taps.close()?;
     if let Some((_, out)) = out {
         out.report(&outcome)?;
+        out.tunnel_logs(&outcome.detail.logs)?;
         let place = out.deliver()?;
         if !job.answer_only {
             screen::remark(format_args!("wrote {}", place.display()));

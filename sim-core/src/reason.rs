@@ -143,6 +143,9 @@ codes! {
         Originated "originated" "originated by this speaker",
         Propagated "propagated" "propagated from the gateway",
         EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
+        // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
+        PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
+        IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
     }
 
     /// Which timer expired.
@@ -212,6 +215,7 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+        ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
     }
 }
 
@@ -234,6 +238,7 @@ impl Step {
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
+            | Self::ChildDeleteReceived
             | Self::NatDetected
             | Self::OpenMessageReceived
             | Self::KeepaliveMessageReceived

@@ -3,7 +3,7 @@
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
-use sim_core::reason::{State, TimerKind};
+use sim_core::reason::{Reason, State, TimerKind};
 use sim_core::time::Instant;
 use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
@@ -13,10 +13,17 @@ use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
 use crate::report::model::{Expectation, Outage, Report, Seconds};
+use crate::report::tunnel_log::{Line, TunnelLog};
 
 /// Judges every expectation of a plan.
-pub fn judge(plan: &Plan, built: &Built, observation: &Observation<'_>, report: &Report) -> Vec<Expectation> {
-    let judge = Judge { plan, built, observation, report };
+pub fn judge(
+    plan: &Plan,
+    built: &Built,
+    observation: &Observation<'_>,
+    logs: &[TunnelLog],
+    report: &Report,
+) -> Vec<Expectation> {
+    let judge = Judge { plan, built, observation, logs, report };
     let expectations = plan.expectations.iter();
     expectations
         .map(|e| {
@@ -40,6 +47,7 @@ struct Judge<'a> {
     plan: &'a Plan,
     built: &'a Built,
     observation: &'a Observation<'a>,
+    logs: &'a [TunnelLog],
     report: &'a Report,
 }
 
@@ -109,6 +117,13 @@ impl Judge<'_> {
                 let rekeys = self.rekeys(*tunnel);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
             }
+            ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max } => {
+                let fits = |line: &&Line| (*from..*until).contains(&line.at) && line.details.starts_with(details);
+                let lines = || self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines).filter(fits);
+                let count = lines().count() as u64;
+                let first = lines().next().map(|line| format!(", the first at {}", Seconds::from(line.at)));
+                finding((*min..=*max).contains(&count), format!("{count} lines{}", first.unwrap_or_default()))
+            }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
                 let strike = self.observation.strike_record(*fault);
                 let Some(strike) = strike else { return Err("the fault never struck".into()) };
@@ -160,9 +175,11 @@ impl Judge<'_> {
         let ends = self.built.tunnel(tunnel).child;
         let count = |session: SessionId| {
             let records = self.built.world.trace.session_records(session);
-            let done =
-                records.filter(|(_, r)| matches!(r.what, What::State { from: State::Rekeying, to: State::Up, .. }));
-            done.count() as u64
+            // A refused one leaves the state by the same way, for another reason.
+            let replaced = |r: &Record| {
+                matches!(r.what, What::State { from: State::Rekeying, to: State::Up, reason: Reason::Rekeyed, .. })
+            };
+            records.filter(|(_, r)| replaced(r)).count() as u64
         };
         ends.into_iter().map(count).sum()
     }

@@ -67,6 +67,7 @@ impl Digest {
                 (36, session.map_or(0, |s| u64::from(s.0) + 1), *timer as u64, armed_at.as_nanos())
             }
             // The prefixes of an UPDATE enter with the bytes of the packet that carries them; here their number does.
+            // So do the flag of a response and a notification.
             What::Step { session, step, detail, .. } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
             What::Route { table, prefix, from, to, reason } => {
                 let port = |p: &Option<crate::id::Port>| p.map_or(0, |p| u64::from(p.0) + 1);

@@ -112,6 +112,10 @@ pub enum What {
         step: Step,
         /// Its message id, prefix count or code, as the step defines.
         detail: u32,
+        /// True for the response of an IKE exchange.
+        response: bool,
+        /// What an error notification in it says.
+        notice: Option<Reason>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
     },

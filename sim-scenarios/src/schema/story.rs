@@ -181,6 +181,8 @@ pub enum Expect {
     LossBetween(LossBetween),
     /// How often a tunnel's CHILD_SA was replaced.
     RekeysBetween(RekeysBetween),
+    /// How many lines of AWS's log of a tunnel begin like this.
+    LogLinesBetween(LogLinesBetween),
 }
 
 /// Length of an outage.
@@ -313,6 +315,24 @@ pub struct LossBetween {
 pub struct RekeysBetween {
     /// The tunnel.
     pub tunnel: At<Name>,
+    /// Fewest.
+    pub min: At<Count>,
+    /// Most.
+    pub max: At<Count>,
+}
+
+/// Number of lines in AWS's log of a tunnel.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct LogLinesBetween {
+    /// The tunnel.
+    pub tunnel: At<Name>,
+    /// How the lines' `details` begin.
+    pub details: At<Text>,
+    /// From when on; the start if not given.
+    pub from: Option<At<Span>>,
+    /// Until when; the end if not given.
+    pub until: Option<At<Span>>,
     /// Fewest.
     pub min: At<Count>,
     /// Most.
