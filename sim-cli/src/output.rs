@@ -229,6 +229,7 @@ mod tests {
         fs::create_dir(&target).unwrap();
         fs::write(target.join("path-a.pcapng"), "old").unwrap();
         fs::write(target.join(EVENTS), "old").unwrap();
+        fs::write(target.join("vpn_198.51.100.10-IKE.log"), "old").unwrap();
         let out = OutputDirectory::prepare(&target).unwrap();
         write(&out, EVENTS, "new");
         out.deliver().unwrap();

@@ -7,6 +7,7 @@
 //! Left out: a blocked IP protocol 50, which no machine notices by itself, and certificates.
 
 use core::fmt::Display;
+use core::ops::RangeInclusive;
 
 use sim_core::id::SessionId;
 use sim_core::reason::{Reason, State, Step};
@@ -134,7 +135,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
                 entry("id", expected, sent, text, line(tunnel_log::AUTHENTICATION_FAILED))
             } else {
                 let (sent, expected) = (or(&aws.id, 0), or(&customer.expected_id, 0));
-                let text = format!("the customer gateway expects AWS to be {expected}, but AWS says that it is {sent}.");
+                let text =
+                    format!("the customer gateway expects AWS to be {expected}, but AWS says that it is {sent}.");
                 entry("id", sent, expected, text, line(tunnel_log::AUTHENTICATION_FAILED))
             }
         }
@@ -166,7 +168,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             entry("phase2", a, c, text, line(tunnel_log::PHASE2_FAILED))
         }
         Kind::Selectors => {
-            let sides = |aws: &dyn Display, customer: &dyn Display| format!("{aws} at AWS and {customer} at the customer");
+            let sides =
+                |aws: &dyn Display, customer: &dyn Display| format!("{aws} at AWS and {customer} at the customer");
             let a = sides(&aws.local_cidr, &aws.remote_cidr);
             let c = sides(&customer.remote_cidr, &customer.local_cidr);
             let text = format!("the traffic selectors do not meet: {}.", both(&a, &c));
@@ -175,16 +178,26 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
         Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
         Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,
         Kind::Silence(end) => {
-            let other = sessions.ike[1 - end];
-            let heard = |step: Step| received(&built.world.trace, other, step, symptom.at);
+            let trace = &built.world.trace;
+            let (own, other) = (sessions.ike[end], sessions.ike[1 - end]);
+            // A path that worked before is a matter of faults, not of settings.
+            let attempt = attempt(trace, own, symptom.at)?;
+            let heard = |session, step| received(trace, session, step, attempt..=symptom.at);
             let names = if end == AWS { ["AWS", "the customer gateway"] } else { ["the customer gateway", "AWS"] };
             let [from, to] = names;
-            let text = if !heard(Step::IkeSaInitReceived) {
+            let text = if !heard(other, Step::IkeSaInitReceived) {
                 format!("no IKE_SA_INIT of {from} reached {to}: UDP 500 is blocked on the way, or the path is dead.")
-            } else if heard(Step::NatDetected) {
-                format!("IKE_SA_INIT of {from} reached {to} and showed a NAT, but IKE_AUTH got no answer: UDP 4500 is blocked.")
+            } else if !heard(own, Step::IkeSaInitReceived) {
+                format!(
+                    "IKE_SA_INIT of {from} reached {to}, but no answer came back: UDP 500 is blocked on the way back, or the \
+                     path is dead that way."
+                )
+            } else if heard(own, Step::NatDetected) {
+                format!(
+                    "IKE_SA_INIT succeeded and showed a NAT, but IKE_AUTH of {from} got no answer: UDP 4500 is blocked."
+                )
             } else {
-                format!("IKE_SA_INIT of {from} reached {to}, but no answer came back: the path is blocked one way.")
+                format!("IKE_SA_INIT succeeded, but IKE_AUTH of {from} got no answer: the path died in between.")
             };
             entry("path", String::new(), String::new(), text, line(tunnel_log::HALF_OPEN))
         }
@@ -222,7 +235,10 @@ fn groups(phase: &Phase) -> String {
 /// Whether a cipher, and an integrity algorithm if it needs one, fits both ends.
 fn protection_fits(a: &Phase, b: &Phase) -> bool {
     let hash = a.integrity.iter().any(|i| b.integrity.contains(i));
-    a.encryption.iter().filter(|e| b.encryption.contains(e)).any(|e| hash || crate::build::ike::encryption(*e).is_aead())
+    a.encryption
+        .iter()
+        .filter(|e| b.encryption.contains(e))
+        .any(|e| hash || crate::build::ike::encryption(*e).is_aead())
 }
 
 /// When a session went down, after `since`.
@@ -231,7 +247,20 @@ fn down(trace: &Trace, session: SessionId, since: Instant) -> Option<Instant> {
     records.find_map(|(_, record)| matches!(record.what, What::State { to: State::Down, .. }).then_some(record.at))
 }
 
-fn received(trace: &Trace, session: SessionId, wanted: Step, until: Instant) -> bool {
-    let mut records = trace.session_records(session).take_while(|(_, record)| record.at <= until);
+fn received(trace: &Trace, session: SessionId, wanted: Step, when: RangeInclusive<Instant>) -> bool {
+    let mut records = trace.session_records(session).filter(|(_, record)| when.contains(&record.at));
     records.any(|(_, record)| matches!(record.what, What::Step { step, .. } if step == wanted))
+}
+
+/// When the attempt began that failed at `until`; `None` if the session was up before.
+fn attempt(trace: &Trace, session: SessionId, until: Instant) -> Option<Instant> {
+    let mut began = None;
+    for (_, record) in trace.session_records(session).take_while(|(_, record)| record.at <= until) {
+        match record.what {
+            What::State { to: State::Up, .. } => return None,
+            What::State { to: State::Connecting, .. } => began = Some(record.at),
+            _ => {}
+        }
+    }
+    began
 }

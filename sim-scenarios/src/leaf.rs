@@ -263,7 +263,8 @@ impl Leaf for Prefix {
 }
 
 impl Leaf for IkeIdentity {
-    const EXPECTED: &'static str = "an identity: an IPv4 address like \"203.0.113.10\" or a domain name like \"cgw.example\"";
+    const EXPECTED: &'static str =
+        "an identity: an IPv4 address like \"203.0.113.10\" or a domain name like \"cgw.example\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
@@ -280,7 +281,11 @@ impl Leaf for IkeIdentity {
         };
         let last = text.rsplit('.').next().unwrap_or_default();
         let named = !last.chars().all(|c| c.is_ascii_digit());
-        if text.len() <= 253 && named && text.split('.').all(label) { Ok(Self::Name(text.to_owned())) } else { Err(None) }
+        if text.len() <= 253 && named && text.split('.').all(label) {
+            Ok(Self::Name(text.to_owned()))
+        } else {
+            Err(None)
+        }
     }
 }
 

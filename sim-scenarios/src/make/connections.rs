@@ -10,8 +10,8 @@ use sim_core::time::Duration;
 use crate::leaf::Name;
 use crate::place::At;
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, Node, NodeKind, Plan, Routing, StartupAction, Tunnel, TunnelId,
-    VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, Node, NodeKind, Plan, Routing, StartupAction, Tunnel,
+    TunnelId, VpnEndpoint,
 };
 use crate::schema;
 

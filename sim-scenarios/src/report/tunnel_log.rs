@@ -261,6 +261,7 @@ impl Scribe {
                     && answer.at == at
                     && answer.details == AUTHENTICATION_FAILED
                 {
+                    noticed.ike_phase1_state = answer.ike_phase1_state;
                     core::mem::swap(answer, noticed);
                 }
             }
