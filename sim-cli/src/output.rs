@@ -24,7 +24,9 @@ pub const TIMELINE: &str = "timeline.svg";
 /// The trace's kept records, one JSON object a line.
 pub const EVENTS: &str = "events.jsonl";
 /// IKE keys in the format of Wireshark's preference of this name.
-pub const IKE_KEYS: &str = "ikev2_decryption_table";
+pub const IKEV2_KEYS: &str = "ikev2_decryption_table";
+/// Keys of IKEv1.
+pub const IKEV1_KEYS: &str = "ikev1_decryption_table";
 /// ESP keys in the format of Wireshark's preference of this name.
 pub const ESP_KEYS: &str = "esp_sa";
 /// Extension of a link's capture.
@@ -159,7 +161,7 @@ fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKE_KEYS, ESP_KEYS].contains(&name)
+    [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
         || name.ends_with(IKE_STREAM)
 }

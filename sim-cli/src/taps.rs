@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use sim_core::trace::Sink;
-use sim_core::trace::pcap::{Capture, FirstError};
+use sim_core::trace::pcap::{Capture, FirstError, Tables};
 use sim_core::world::World;
 use sim_scenarios::report::events::EventLog;
 
@@ -47,9 +47,13 @@ impl Taps {
                 }
                 links.push((id, link.to_owned(), self.create(out, &name)?));
             }
-            let (ike, esp) = (self.create(out, output::IKE_KEYS)?, self.create(out, output::ESP_KEYS)?);
-            let (capture, failed) = Capture::new(links, ike, esp)
-                .map_err(|error| Failure::undeliverable(&out.place("captures"), &error))?;
+            let tables = Tables {
+                ikev2: self.create(out, output::IKEV2_KEYS)?,
+                ikev1: self.create(out, output::IKEV1_KEYS)?,
+                esp: self.create(out, output::ESP_KEYS)?,
+            };
+            let (capture, failed) =
+                Capture::new(links, tables).map_err(|error| Failure::undeliverable(&out.place("captures"), &error))?;
             self.failed.push(failed);
             listeners.push(Box::new(capture));
         }

@@ -232,7 +232,15 @@ fn an_answer_is_a_directory_with_everything() {
     let mut names: Vec<_> =
         fs::read_dir(&place).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let all = ["esp_sa", "events.jsonl", "ikev2_decryption_table", "report.json", "report.md", "timeline.svg"];
+    let all = [
+        "esp_sa",
+        "events.jsonl",
+        "ikev1_decryption_table",
+        "ikev2_decryption_table",
+        "report.json",
+        "report.md",
+        "timeline.svg",
+    ];
     assert_eq!(names[..6], all);
     assert_eq!(names[6..], ["wire.pcapng"]);
     assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), stdout(&done));

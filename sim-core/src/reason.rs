@@ -69,6 +69,14 @@ codes! {
         // AWS
         NotEgress "not_egress" "the gateway has no healthy tunnel for the destination",
         VpcNoRoute "vpc_no_route" "the VPC route table has no route to the destination",
+        // NATs and filters
+        NatNoMapping "nat_no_mapping" "the NAT has no mapping for it",
+        NatFiltered "nat_filtered" "the NAT's filter does not admit this sender (RFC 4787 section 5)",
+        NatExhausted "nat_exhausted" "the NAT has no free port or table entry left",
+        NatUnsupported "nat_unsupported" "the NAT does not pass this protocol",
+        NatConflict "nat_conflict" "another inside host uses IPsec pass-through to the same peer",
+        NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
+        FilterRule "filter_rule" "a filter rule refuses it",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -143,6 +151,10 @@ codes! {
         Originated "originated" "originated by this speaker",
         Propagated "propagated" "propagated from the gateway",
         EndpointHealth "endpoint_health" "the health of a tunnel endpoint changed",
+        // IKEv1
+        PayloadMalformed "payload_malformed" "PAYLOAD-MALFORMED: what was decrypted makes no sense, as with a wrong pre-shared key",
+        InvalidIdInformation "invalid_id_information" "INVALID-ID-INFORMATION: an identity or the selectors are not acceptable",
+        InvalidHashInformation "invalid_hash_information" "INVALID-HASH-INFORMATION: a hash did not verify",
         // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
         PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
         IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
@@ -178,7 +190,7 @@ codes! {
     /// The state of a session.
     pub enum State {
         Down "down" "no security association",
-        Connecting "connecting" "IKE_SA_INIT or IKE_AUTH under way",
+        Connecting "connecting" "IKE_SA_INIT, IKE_AUTH or Main Mode under way",
         Up "up" "established",
         Rekeying "rekeying" "being replaced",
         Deleting "deleting" "DELETE under way",
@@ -215,6 +227,13 @@ codes! {
         NotificationMessageReceived "notification_received" "BGP NOTIFICATION arrived",
         RouteRefreshReceived "route_refresh_received" "BGP ROUTE-REFRESH arrived",
         MessageIgnored "message_ignored" "a message was refused and had no effect",
+        PeerMoved "peer_moved" "the peer's NAT shows another port: following it (RFC 7296 section 2.23)",
+        MainModeSent "main_mode_sent" "IKEv1 Main Mode message sent",
+        MainModeReceived "main_mode_received" "IKEv1 Main Mode message arrived",
+        QuickModeSent "quick_mode_sent" "IKEv1 Quick Mode message sent",
+        QuickModeReceived "quick_mode_received" "IKEv1 Quick Mode message arrived",
+        IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
+        IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
         ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
     }
 }
@@ -233,20 +252,27 @@ impl Step {
             | Self::KeepaliveMessageSent
             | Self::UpdateSent
             | Self::EndOfRibSent
-            | Self::NotificationMessageSent => true,
+            | Self::NotificationMessageSent
+            | Self::MainModeSent
+            | Self::QuickModeSent
+            | Self::IsakmpInformationalSent => true,
             Self::IkeSaInitReceived
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
             | Self::ChildDeleteReceived
             | Self::NatDetected
+            | Self::PeerMoved
             | Self::OpenMessageReceived
             | Self::KeepaliveMessageReceived
             | Self::UpdateReceived
             | Self::EndOfRibReceived
             | Self::NotificationMessageReceived
             | Self::RouteRefreshReceived
-            | Self::MessageIgnored => false,
+            | Self::MessageIgnored
+            | Self::MainModeReceived
+            | Self::QuickModeReceived
+            | Self::IsakmpInformationalReceived => false,
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Purpose {
     Probe,
     /// When a fault strikes, if the scenario draws it.
     Fault,
+    /// Outside ports that a NAT gives out.
+    NatPorts,
     /// Choices that AWS makes and does not publish.
     AwsChoice,
     /// A test's own dice.
@@ -80,6 +82,15 @@ impl Chance {
 #[derive(Clone, Debug)]
 pub struct Rng(ChaCha8Rng);
 
+/// Two streams that hash alike, of one world, go on alike: which stream, and where in it.
+impl core::hash::Hash for Rng {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.get_seed().hash(state);
+        self.0.get_stream().hash(state);
+        self.0.get_word_pos().hash(state);
+    }
+}
+
 impl Rng {
     /// The stream of `owner` for `purpose` in the world with this `seed`.
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
@@ -88,6 +99,16 @@ impl Rng {
         key[8..16].copy_from_slice(b"vpnsim 1");
         let mut rng = ChaCha8Rng::from_seed(key);
         rng.set_stream(xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes()));
+        Self(rng)
+    }
+
+    /// A stream of its own for another of the owner's dice. It is found by its name and by this one's identity; how far
+    /// this one has come does not matter.
+    pub fn sibling(&self, name: &str) -> Self {
+        let mut rng = self.0.clone();
+        let identity = format!("{:x}\0{name}", rng.get_stream());
+        rng.set_stream(xxhash_rust::xxh3::xxh3_64(identity.as_bytes()));
+        rng.set_word_pos(0);
         Self(rng)
     }
 
@@ -148,6 +169,18 @@ mod tests {
         assert_eq!(draw("a", Purpose::Loss), draw("a", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("b", Purpose::Loss));
         assert_ne!(draw("a", Purpose::Loss), draw("a", Purpose::Jitter));
+    }
+
+    #[test]
+    fn a_sibling_neither_moves_nor_is_moved() {
+        let mut rng = Rng::stream(7, "a", Purpose::IkeTimers);
+        let mut untouched = rng.clone();
+        let early = rng.sibling("other").u64();
+        assert_eq!(rng.u64(), untouched.u64());
+        assert_eq!(rng.sibling("other").u64(), early);
+        assert_ne!(rng.sibling("third").u64(), early);
+        assert_ne!(Rng::stream(7, "b", Purpose::IkeTimers).sibling("other").u64(), early);
+        assert_ne!(Rng::stream(7, "a", Purpose::IkeTimers).u64(), early);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use sim_core::id::PacketId;
 use sim_core::net::fragment::{Reassembler, ReassemblyConfig, fragment};
 use sim_core::net::icmp::{Reporter, ReporterConfig, Trouble, answer_echo};
+use sim_core::net::nat::{Fragments, Mode, Nat, NatConfig, Outcome, Passthrough};
 use sim_core::packet::{Meta, Packet};
+use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Instant;
 use sim_core::wire::icmp::{self, Echo, IcmpKind, IcmpMessage, Quoted};
 use sim_core::wire::ipv4::{Ipv4Header, Ipv4Packet, protocol};
@@ -13,6 +15,7 @@ use sim_core::wire::udp::{self, UdpDatagram};
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const C: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
 
 /// One packet of each kind: UDP, echo, an error that quotes, a fragment, and one with options (record route, end).
 fn specimens() -> Vec<Packet> {
@@ -28,6 +31,40 @@ fn specimens() -> Vec<Packet> {
     view.fill_checksum();
     let echo = icmp::echo_request(A, B, Echo { ident: 1, seq: 2 }, b"data", meta);
     vec![datagram, echo, error, piece.packet(&[9; 16], meta), optional]
+}
+
+/// NATs of every mode and with every treatment of fragments. The first address is inside; the second is outside of one half
+/// of them and a remote host to the other.
+fn nats() -> Vec<Nat> {
+    let mut nats = Vec::new();
+    for fragments in [Fragments::Reassemble, Fragments::FollowFirst, Fragments::Drop] {
+        for mode in [Mode::Napt, Mode::OneToOne(vec![(A, C)]), Mode::OneToOne(vec![(C, B)])] {
+            for pool in [vec![B], vec![C]] {
+                let ah = Passthrough::OneClient;
+                let config = NatConfig { mode: mode.clone(), pool, fragments, ah, table: 64, ..NatConfig::default() };
+                nats.push(Nat::new(config, Rng::stream(1, "hostile", Purpose::Test)));
+            }
+        }
+    }
+    nats
+}
+
+/// Hands a packet to NATs from both sides. A device has checked its header before.
+fn translate_all(bytes: &[u8], nats: &mut [Nat]) {
+    let Ok(ip) = Ipv4Packet::new_checked(bytes) else { return };
+    if !ip.verify_checksum() {
+        return;
+    }
+    let packet = || Packet::from_bytes(ip.datagram(), Meta::default());
+    for nat in nats {
+        for outcome in [nat.outbound(Instant::START, packet()), nat.inbound(Instant::START, packet())] {
+            if let Outcome::Forward(packet) = outcome {
+                let ip =
+                    Ipv4Packet::new_checked(packet.bytes()).expect("a NAT makes no malformed packet of a good one");
+                assert!(ip.verify_checksum());
+            }
+        }
+    }
 }
 
 /// Hands the bytes to everything that reads packets. Answers how many readers took them for well-formed.
@@ -74,4 +111,40 @@ fn every_prefix_and_every_bit_flip() {
     }
     reassembler.handle_timeout(Instant::NEVER);
     assert_eq!(reassembler.wake(), None);
+}
+
+/// The same for NATs. A flipped bit in the header is repaired in its checksum, or no NAT would look further.
+#[test]
+fn every_prefix_and_every_bit_flip_through_nats() {
+    let mut nats = nats();
+    let esp = Ipv4Header::new(A, B, protocol::ESP).packet(&[1; 24], Meta::default());
+    let ah = Ipv4Header::new(A, B, protocol::AH).packet(&[1; 24], Meta::default());
+    let tcp = Ipv4Header::new(A, B, protocol::TCP).packet(&[0x50; 24], Meta::default());
+    for specimen in specimens().into_iter().chain([esp, ah, tcp]) {
+        let whole = specimen.bytes();
+        for length in 20..=whole.len() {
+            let mut bytes = whole[..length].to_vec();
+            for bit in 0..=length * 8 {
+                let flip = |bytes: &mut Vec<u8>| {
+                    if let Some(octet) = bytes.get_mut(bit / 8) {
+                        *octet ^= 1 << (bit % 8);
+                    }
+                };
+                flip(&mut bytes);
+                let mut repaired = bytes.clone();
+                if length < whole.len() {
+                    repaired[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+                }
+                if Ipv4Packet::new_checked(&repaired[..]).is_ok() {
+                    Ipv4Packet::new_unchecked(&mut repaired[..]).fill_checksum();
+                }
+                translate_all(&repaired, &mut nats);
+                flip(&mut bytes);
+            }
+        }
+    }
+    for nat in &mut nats {
+        nat.handle_timeout(Instant::NEVER);
+        assert!(nat.mappings() <= 64 && nat.wake().is_none());
+    }
 }

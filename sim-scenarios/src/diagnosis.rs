@@ -125,7 +125,7 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             line(tunnel_log::PSK_MISMATCH),
         ),
         Kind::Id(end) => {
-            let outside = [tunnel.aws_outside, tunnel.customer_outside].map(|address| address.to_string());
+            let outside = [tunnel.aws_outside, tunnel.customer_registered].map(|address| address.to_string());
             let or = |id: &Option<crate::plan::IkeIdentity>, i: usize| {
                 id.as_ref().map_or_else(|| outside[i].clone(), ToString::to_string)
             };
@@ -229,7 +229,7 @@ fn suites(phase: &Phase, with_groups: bool) -> String {
 
 fn groups(phase: &Phase) -> String {
     let noun = if phase.dh_groups.len() == 1 { "group" } else { "groups" };
-    format!("{noun} {}", list(&phase.dh_groups))
+    format!("{noun} {}", list(&phase.dh_groups.iter().map(|group| group.id()).collect::<Vec<_>>()))
 }
 
 /// Whether a cipher, and an integrity algorithm if it needs one, fits both ends.

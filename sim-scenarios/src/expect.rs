@@ -113,8 +113,8 @@ impl Judge<'_> {
                     None => Err("no route changed".into()),
                 }
             }
-            ExpectationKind::RekeysBetween { tunnel, min, max } => {
-                let rekeys = self.rekeys(*tunnel);
+            ExpectationKind::RekeysBetween { tunnel, phase, min, max } => {
+                let rekeys = self.rekeys(*tunnel, *phase);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
             }
             ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max } => {
@@ -170,21 +170,21 @@ impl Judge<'_> {
         })
     }
 
-    /// Rekeys of a tunnel's CHILD_SA: how often either end began one that succeeded.
-    fn rekeys(&self, tunnel: TunnelId) -> u64 {
-        let ends = self.built.tunnel(tunnel).child;
+    /// Rekeys of a tunnel's IKE_SA or CHILD_SA: how often either end began one that succeeded.
+    fn rekeys(&self, tunnel: TunnelId, phase: u8) -> u64 {
+        let sessions = self.built.tunnel(tunnel);
+        let ends = if phase == 1 { sessions.ike } else { sessions.child };
         let count = |session: SessionId| {
             let records = self.built.world.trace.session_records(session);
-            // A refused one leaves the state by the same way, for another reason.
-            let replaced = |r: &Record| {
+            let done = records.filter(|(_, r)| {
                 matches!(r.what, What::State { from: State::Rekeying, to: State::Up, reason: Reason::Rekeyed, .. })
-            };
-            records.filter(|(_, r)| replaced(r)).count() as u64
+            });
+            done.count() as u64
         };
         ends.into_iter().map(count).sum()
     }
 
-    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: u16) -> Finding {
+    fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: DhGroup) -> Finding {
         let endpoint = self.plan.tunnel(id).endpoint;
         let Node::VpnEndpoint(endpoint) = self.built.world.node(endpoint) else {
             return Err("not a tunnel endpoint".into());
@@ -198,8 +198,7 @@ impl Judge<'_> {
                 && (suite.encryption().is_aead()
                     || suite.integrity().id() >= crate::build::ike::integrity(integrity).id())
         };
-        let group_ok =
-            DhGroup::from_id(group).is_some_and(|wanted| ike.group.strength_bits() >= wanted.strength_bits());
+        let group_ok = ike.group.strength_bits() >= group.strength_bits();
         let held = strong(ike.protection) && strong(esp.protection) && group_ok;
         let spell = |suite: sim_core::crypto::suite::Suite| format!("{:?}/{:?}", suite.encryption(), suite.integrity());
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))

@@ -7,12 +7,16 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
+use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
+use sim_core::node::natbox::{RuleAction, RuleDirection};
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::plan::{
-    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, Side, StartupAction, TcpProfile,
+    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, NatMode, Side, StartupAction,
+    TcpProfile,
 };
 
 /// A RON scalar.
@@ -451,6 +455,10 @@ words! {
         "SHA2-384" => Self::Sha2_384,
         "SHA2-512" => Self::Sha2_512,
     }
+    IkeVersion: "a version of IKE" {
+        "ikev1" => Self::V1,
+        "ikev2" => Self::V2,
+    }
     DpdTimeoutAction: "a DPD timeout action" {
         "clear" => Self::Clear,
         "none" => Self::None,
@@ -481,6 +489,72 @@ words! {
     TcpProfile: "a TCP profile" {
         "linux" => Self::Linux,
         "rfc" => Self::Rfc,
+    }
+    NatMode: "what a NAT translates" {
+        "napt" => Self::Napt,
+        "one_to_one" => Self::OneToOne,
+        "routed" => Self::Routed,
+    }
+    Behaviour: "a behaviour by RFC 4787" {
+        "endpoint_independent" => Self::EndpointIndependent,
+        "address_dependent" => Self::AddressDependent,
+        "address_and_port_dependent" => Self::AddressAndPortDependent,
+    }
+    Assignment: "a port assignment" {
+        "preserve" => Self::Preserve,
+        "sequential" => Self::Sequential,
+        "random" => Self::Random,
+    }
+    Refresh: "a refresh direction" {
+        "outbound" => Self::Outbound,
+        "inbound" => Self::Inbound,
+        "both" => Self::Both,
+    }
+    Passthrough: "what becomes of a protocol without ports" {
+        "drop" => Self::Drop,
+        "one_client" => Self::OneClient,
+    }
+    Fragments: "what becomes of fragments" {
+        "reassemble" => Self::Reassemble,
+        "follow_first" => Self::FollowFirst,
+        "drop" => Self::Drop,
+    }
+    RuleDirection: "a direction of a filter rule" {
+        "outbound" => Self::Outbound,
+        "inbound" => Self::Inbound,
+        "both" => Self::Both,
+    }
+    RuleAction: "an action of a filter rule" {
+        "pass" => Self::Pass,
+        "drop" => Self::Drop,
+        "reject" => Self::Reject,
+    }
+}
+
+/// An IP protocol by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IpProtocol(pub(crate) u8);
+
+/// The protocols that have a name here, with their numbers as IANA assigned them.
+const PROTOCOLS: [(&str, u8); 6] = [("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("esp", 50), ("ah", 51)];
+
+impl Leaf for IpProtocol {
+    const EXPECTED: &'static str = "an IP protocol, by name or number";
+
+    fn words() -> Vec<&'static str> {
+        PROTOCOLS.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": Self::words() }, { "type": "integer", "minimum": 0, "maximum": 255 }] })
+    }
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        if let Scalar::Whole(number) = scalar {
+            return u8::try_from(*number).map(Self).map_err(|_| None);
+        }
+        let text = scalar.text()?;
+        PROTOCOLS.iter().find(|(name, _)| *name == text).map(|(_, number)| Self(*number)).ok_or(None)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ways of the underlay: how routers and customer gateways reach the addresses outside the tunnels.
 //!
 //! Computed once from the topology, fewest links first and then the scenario's order, because what happens between
-//! ISPs is not what a scenario asks about. Only routers carry the traffic of others.
+//! ISPs is not what a scenario asks about. Only routers and NATs carry the traffic of others; what is inside of a NAT that
+//! translates is not seen outside of it.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -10,8 +11,9 @@ use ipnet::Ipv4Net;
 use petgraph::graph::{NodeIndex, UnGraph};
 use petgraph::visit::EdgeRef as _;
 use sim_core::id::{LinkId, NodeId};
+use sim_core::net::nat::Mode;
 
-use crate::plan::{NodeKind, Plan};
+use crate::plan::{End, Nat, NodeKind, Plan};
 
 /// A way: at this node, packets to this prefix leave by this link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +26,7 @@ pub struct Way {
     pub link: LinkId,
 }
 
-/// All ways of routers and customer gateways.
+/// All ways of routers, NATs and customer gateways.
 pub fn ways(plan: &Plan) -> Vec<Way> {
     let mut graph: UnGraph<NodeId, LinkId> = UnGraph::new_undirected();
     let nodes: Vec<NodeIndex> = (0..plan.nodes.len()).map(|i| graph.add_node(NodeId(i as u32))).collect();
@@ -60,12 +62,20 @@ fn reached_at(plan: &Plan, node: NodeId, interface: Option<usize>) -> Vec<Ipv4Ne
             }
             prefixes
         }
+        NodeKind::Nat(nat) => {
+            let mut all: Vec<Ipv4Net> = nat.outside_addresses().into_iter().map(Ipv4Net::from).collect();
+            if interface == Some(Nat::INSIDE) {
+                // Inside, it is reached by all its addresses: hairpinning.
+                all.push(Ipv4Net::from(nat.inside.addr()));
+            }
+            all
+        }
         NodeKind::Router(router) => router.address.map(host).unwrap_or_default(),
         NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => Vec::new(),
     }
 }
 
-/// From a node outwards over one of its links: every router and customer gateway, with its link back.
+/// From a node outwards over one of its links: every router, NAT and customer gateway, with its link back.
 fn spread(
     plan: &Plan,
     graph: &UnGraph<NodeId, LinkId>,
@@ -84,10 +94,22 @@ fn spread(
                 continue;
             }
             back[next.index()] = Some(link);
-            if matches!(plan.nodes[next.index()].kind, NodeKind::Router(_)) {
-                queue.push_back((next, None));
+            match &plan.nodes[next.index()].kind {
+                NodeKind::Router(_) => queue.push_back((next, None)),
+                NodeKind::Nat(nat) => queue.extend(beyond(plan, nat, next, link).map(|other| (next, Some(other)))),
+                _ => {}
             }
         }
     }
     back.into_iter().enumerate().filter_map(|(i, link)| Some((NodeId(i as u32), link?)))
+}
+
+/// The other link of a NAT that `link` leads to, if what lies behind `link` is seen there: the outside is seen inside, the
+/// inside is seen outside only if nothing is translated.
+fn beyond(plan: &Plan, nat: &Nat, node: NodeId, link: LinkId) -> Option<LinkId> {
+    let [inside, outside] = [Nat::INSIDE, Nat::OUTSIDE].map(|interface| {
+        let end = End { node, interface: Some(interface) };
+        plan.links.iter().position(|link| link.ends.contains(&end)).map(|i| LinkId(i as u32))
+    });
+    if outside == Some(link) { inside } else { outside.filter(|_| nat.config.mode == Mode::Routed) }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use sim_core::crypto::dh::DhGroup;
 use sim_core::time::Duration;
 use sim_scenarios::plan::{FaultKind, Loss};
 use sim_scenarios::{Diagnostics, NoSecrets, Scenario};
@@ -37,7 +38,7 @@ fn values_written_and_unwritten_change() {
     assert!(matches!(plan.links[2].forward.loss, Loss::Independent(chance) if chance.probability() > 0.009));
     let [a, b] = &plan.connections[0].tunnels[..] else { panic!("two tunnels") };
     assert_eq!(a.aws.dpd.timeout, Some(Duration::from_secs(60)));
-    assert_eq!(b.aws.phase1.dh_groups, [14, 19]);
+    assert_eq!(b.aws.phase1.dh_groups, [DhGroup::Modp2048, DhGroup::Ecp256]);
     assert_eq!(b.aws.phase1.lifetime, Duration::from_secs(7200));
     let (aws, customer) = a.bgp.as_ref().expect("routing is BGP");
     assert_eq!((aws.hold_time, customer.hold_time), (Duration::from_secs(90), Duration::from_secs(30)));

@@ -58,7 +58,16 @@ fn broken_scenarios_are_explained() {
 fn the_schema_names_every_setting_that_the_library_uses() {
     let schema = sim_scenarios::schema::json_schema();
     let text = serde_json::to_string(&schema).expect("it is JSON");
-    for word in ["CustomerGateway", "dpd_timeout_action", "restart", "OutageBetween", "AES256-GCM-16", "heal_after"] {
+    for word in [
+        "CustomerGateway",
+        "dpd_timeout_action",
+        "restart",
+        "OutageBetween",
+        "AES256-GCM-16",
+        "heal_after",
+        "NatFlush",
+        "one_to_one",
+    ] {
         assert!(text.contains(&format!("\"{word}\"")), "{word}");
     }
 }

@@ -1,7 +1,7 @@
 //! A swarm of random worlds: whatever happens, nothing panics, storms or drops for a reason that cannot be; and when
 //! everything has healed, everything works again.
 //!
-//! 20 worlds by default, 400 with `VPNSIM_FULL=1`. A failure prints its number and the scenario; `SWARM=n` runs world n alone.
+//! 20 worlds by default, 400 with `VPNSIM_FULL=1`, and a third as many with a NAT in front of the customer gateway. A failure prints its number and the scenario; `SWARM=n` runs world n alone.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -64,7 +64,40 @@ fn draw(seed: u64) -> Drawn {
         };
         let _ = writeln!(faults, "        \"f{number}\": (at: \"{at}s\", {heal}what: {what}),");
     }
+    if seed >= BEHIND_NAT {
+        text = behind_nat(&text, &mut faults, seed);
+    }
     Drawn { text: text.replace("/*faults*/\n", &faults), duplicates, corrupts }
+}
+
+/// Worlds from this number on have a NAT in front of the customer gateway.
+const BEHIND_NAT: u64 = 1000;
+
+/// The same world with a NAT that is drawn, too, and something that happens to it.
+fn behind_nat(text: &str, faults: &mut String, seed: u64) -> String {
+    let mut dice = Rng::stream(seed, "swarm nat", Purpose::Test);
+    let behaviours = ["endpoint_independent", "address_dependent", "address_and_port_dependent"];
+    let nat = format!(
+        "\"home\": Nat(inside: \"192.168.1.1/24\", outside: \"203.0.113.10\", mapping: \"{}\", filtering: \"{}\", \
+         port_assignment: \"{}\", refresh: \"{}\", udp_timeout: \"{}s\", fragments: \"{}\"),\n        \"isp\"",
+        one_of(&mut dice, &behaviours),
+        one_of(&mut dice, &behaviours),
+        one_of(&mut dice, &["preserve", "sequential", "random"]),
+        one_of(&mut dice, &["outbound", "both"]),
+        30 + dice.below(300),
+        one_of(&mut dice, &["reassemble", "follow_first"]),
+    );
+    let at = 60 + dice.below(150);
+    let what =
+        one_of(&mut dice, &["what: NatFlush(node: \"home\")", "heal: \"290s\", what: PowerLoss(node: \"home\")"]);
+    let _ = writeln!(faults, "        \"nat\": (at: \"{at}s\", {what}),");
+    let access = "\"access\": Link(between: (\"cgw.wan\", \"home.inside\")),\n        \"uplink\": Link(between: (\"home.outside\"";
+    let changed = text
+        .replacen("\"isp\"", &nat, 1)
+        .replace("203.0.113.10/24", "192.168.1.2/24")
+        .replace("\"uplink\": Link(between: (\"cgw.wan\"", access);
+    assert!(changed.contains("home.inside") && changed.contains("192.168.1.2/24"), "the text to change is there");
+    changed
 }
 
 fn one_of<'a>(dice: &mut Rng, words: &[&'a str]) -> &'a str {
@@ -139,12 +172,15 @@ fn impossible(drawn: &Drawn, trace: &Trace) -> Vec<String> {
             // A flipped bit of the sequence number is judged before the ICV (RFC 4303 section 3.4.3).
             D::Replayed => drawn.duplicates || drawn.corrupts,
             D::BadIcv | D::BadChecksum | D::Malformed | D::BadPadding => drawn.corrupts,
-            D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow => false,
-            D::NotForMe | D::PortUnreachable => false,
+            D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow | D::PortUnreachable => false,
+            // ESP in UDP has no UDP checksum (RFC 3948 section 2.1), so a flipped bit of its port is another port.
+            D::NotForMe => drawn.corrupts && drawn.text.contains("Nat("),
             // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for that.
-            D::IcmpIgnored => ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\""]
-                .iter()
-                .any(|word| drawn.text.contains(word)),
+            D::IcmpIgnored => {
+                ["LinkDown", "Flap(link: \"uplink\"", "PowerLoss(node: \"cgw\"", "PowerLoss(node: \"home\""]
+                    .iter()
+                    .any(|word| drawn.text.contains(word))
+            }
             D::FragmentOverlap | D::ReassemblyFull | D::FragmentationNeeded | D::TooBigForLink => false,
             _ => true,
         };
@@ -159,9 +195,9 @@ fn impossible(drawn: &Drawn, trace: &Trace) -> Vec<String> {
 fn everything_comes_back() {
     let only = env::var_os("SWARM").and_then(|n| n.to_str().and_then(|n| n.parse().ok()));
     let worlds = match (only, env::var_os("VPNSIM_FULL")) {
-        (Some(n), _) => n..n + 1,
-        (None, Some(_)) => 0..400,
-        (None, None) => 0..20,
+        (Some(n), _) => (n..n + 1).chain(0..0),
+        (None, Some(_)) => (0..400).chain(BEHIND_NAT..BEHIND_NAT + 130),
+        (None, None) => (0..20).chain(BEHIND_NAT..BEHIND_NAT + 7),
     };
     let mut dropped = BTreeSet::new();
     let mut broken = Vec::new();
@@ -192,6 +228,7 @@ fn everything_comes_back() {
 
 /// The lines of a world that were drawn.
 fn story(text: &str) -> String {
-    let drawn = text.lines().filter(|line| ["\"uplink\":", "\"path-", "(at:"].iter().any(|word| line.contains(word)));
+    let drawn =
+        text.lines().filter(|line| ["\"uplink\":", "\"path-", "(at:", "Nat("].iter().any(|word| line.contains(word)));
     drawn.map(|line| format!("  {}\n", line.trim())).collect()
 }

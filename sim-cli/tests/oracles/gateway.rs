@@ -151,7 +151,7 @@ impl Gateway {
                     self.children.remove(&spi_in);
                     self.sending = self.sending.filter(|spi| *spi != spi_in);
                 }
-                Output::IkeKeys(_) => {}
+                Output::IkeKeys(_) | Output::IsakmpKeys(_) => {}
                 Output::Expired { .. }
                 | Output::State { .. }
                 | Output::Step { .. }

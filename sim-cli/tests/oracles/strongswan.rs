@@ -9,10 +9,10 @@ use std::sync::mpsc::Receiver;
 
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
-use sim_core::crypto::suite::Encryption;
+use sim_core::crypto::suite::{Encryption, Integrity};
 use sim_core::proto::ike::Input;
-use sim_core::proto::ike::config::suite_aes128_sha1_group2;
-use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer};
+use sim_core::proto::ike::config::{Config, EspOffer, Identity, IkeOffer, IkeVersion, Startup};
+use sim_core::proto::ike::config::{suite_aes128_sha1_group2, suite_aes256_sha256_group14};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
@@ -35,6 +35,8 @@ const PSK: &str = "correct horse battery staple";
 const OTHER_PSK: &str = "another secret altogether";
 
 const PINGS: u16 = 100;
+/// Silence before we ask whether strongSwan lives.
+const DPD_IDLE: Duration = Duration::from_secs(2);
 /// Far more than anything here takes, on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -73,6 +75,42 @@ fn aes256_gcm_ecp256() -> Suite {
         esp: "aes256gcm16-ecp256",
         ike_report: "AES_GCM_16-256/PRF_HMAC_SHA2_256/ECP_256",
         esp_report: "TUNNEL-in-UDP, ESP:AES_GCM_16-256",
+    }
+}
+
+fn aes256_sha256_group14() -> Suite {
+    Suite {
+        offers: suite_aes256_sha256_group14(),
+        ike: "aes256-sha256-modp2048",
+        esp: "aes256-sha256-modp2048",
+        ike_report: "AES_CBC-256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048",
+        esp_report: "TUNNEL-in-UDP, ESP:AES_CBC-256/HMAC_SHA2_256_128",
+    }
+}
+
+/// A key longer than the hash, which IKEv1 has to draw out (RFC 2409 appendix B).
+fn aes256_sha1_group14() -> Suite {
+    let mut offers = aes256_sha256_group14().offers;
+    offers.0.integrity = vec![Integrity::HmacSha1_96];
+    offers.0.prf = vec![Prf::HmacSha1];
+    offers.1.integrity = vec![Integrity::HmacSha1_96];
+    Suite {
+        offers,
+        ike: "aes256-sha1-modp2048",
+        esp: "aes256-sha1-modp2048",
+        ike_report: "AES_CBC-256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048",
+        esp_report: "TUNNEL-in-UDP, ESP:AES_CBC-256/HMAC_SHA1_96",
+    }
+}
+
+/// IKEv1 knows AES-GCM in phase 2 only.
+fn ikev1_with_gcm() -> Suite {
+    let gcm = aes256_gcm_ecp256();
+    Suite {
+        offers: (suite_aes256_sha256_group14().0, gcm.offers.1),
+        esp: gcm.esp,
+        esp_report: gcm.esp_report,
+        ..aes256_sha256_group14()
     }
 }
 
@@ -163,10 +201,10 @@ fn refused(test: &str, initiator: Initiator, quarrel: &Quarrel) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
         let clock = Clock::start();
-        let config = config(&quarrel.suites[0]);
+        let config = config(&quarrel.suites[0], IkeVersion::V2, initiator);
         let shown = format!("{config:?}");
         let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
-        strongswan.load(&quarrel.suites[1], quarrel.psk, initiator == Initiator::StrongSwan)?;
+        strongswan.load(&quarrel.suites[1], IkeVersion::V2, quarrel.psk, initiator == Initiator::StrongSwan)?;
         if initiator == Initiator::We {
             gateway.handle(clock.now(), INITIATE)?;
         }
@@ -208,18 +246,104 @@ fn reveals(text: &str, psk: &str) -> bool {
     [psk, &octets, &hex].iter().any(|secret| text.contains(*secret))
 }
 
+#[test]
+fn we_initiate_ikev1_with_the_aws_default() {
+    let test = "strongswan::we_initiate_ikev1_with_the_aws_default";
+    ikev1(test, &aws_default(), Initiator::We);
+}
+
+#[test]
+fn we_initiate_ikev1_with_aes256_and_group_14() {
+    let test = "strongswan::we_initiate_ikev1_with_aes256_and_group_14";
+    ikev1(test, &aes256_sha256_group14(), Initiator::We);
+}
+
+#[test]
+fn strongswan_initiates_ikev1_with_the_aws_default() {
+    let test = "strongswan::strongswan_initiates_ikev1_with_the_aws_default";
+    ikev1(test, &aws_default(), Initiator::StrongSwan);
+}
+
+#[test]
+fn strongswan_initiates_ikev1_with_aes256_and_group_14() {
+    let test = "strongswan::strongswan_initiates_ikev1_with_aes256_and_group_14";
+    ikev1(test, &aes256_sha256_group14(), Initiator::StrongSwan);
+}
+
+#[test]
+fn we_initiate_ikev1_with_a_key_longer_than_the_hash() {
+    let test = "strongswan::we_initiate_ikev1_with_a_key_longer_than_the_hash";
+    ikev1(test, &aes256_sha1_group14(), Initiator::We);
+}
+
+#[test]
+fn strongswan_initiates_ikev1_with_aes_gcm_in_phase_2() {
+    let test = "strongswan::strongswan_initiates_ikev1_with_aes_gcm_in_phase_2";
+    ikev1(test, &ikev1_with_gcm(), Initiator::StrongSwan);
+}
+
+/// Our end rekeys the IKE_SA after 5 s, with strongSwan as responder; then strongSwan rekeys the CHILD_SA under it, whose keys
+/// come from the new SK_d.
+#[test]
+fn we_rekey_the_ike_sa() {
+    let suite = aes256_gcm_ecp256();
+    let mut config = config(&suite, IkeVersion::V2, Initiator::We);
+    config.ike_lifetime = Duration::from_secs(50);
+    config.rekey.margin = Duration::from_secs(45);
+    config.rekey.fuzz_percent = 0;
+    let life = |clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan, _: &Suite| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        let first = clock.ask("strongSwan's IKE_SA", LIMIT, gateway, inbox, || strongswan.ike_sa())?;
+        clock.ask("our IKE_SA", LIMIT, gateway, inbox, || match strongswan.ike_sa()? {
+            // The star is on strongSwan's own SPI.
+            ours if ours != first && ours.contains("_r*") => Ok(()),
+            same => Err(format!("still {same}")),
+        })?;
+        pings(clock, gateway, inbox, PINGS / 10)?;
+        rekey_child(clock, gateway, inbox, strongswan)
+    };
+    opposite("strongswan::we_rekey_the_ike_sa", &suite, config, Initiator::We, life);
+}
+
 /// The life of a tunnel: both ends agree that it is up with this suite, pings cross, strongSwan rekeys the CHILD_SA with
-/// perfect forward secrecy, pings cross again, and our DELETE leaves strongSwan without an SA.
+/// perfect forward secrecy, then the IKE_SA, then the CHILD_SA again under the new IKE_SA, pings cross each time, and our
+/// DELETE leaves strongSwan without an SA.
 fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
+    opposite(test, suite, config(suite, IkeVersion::V2, initiator), initiator, live);
+}
+
+/// The same with IKEv1, where the DELETE comes from either end: ours if we began.
+fn ikev1(test: &str, suite: &Suite, initiator: Initiator) {
+    let config = config(suite, IkeVersion::V1, initiator);
+    opposite(test, suite, config, initiator, |clock, gateway, inbox, strongswan, suite| {
+        live_ikev1(clock, gateway, inbox, strongswan, suite, initiator)?;
+        match initiator {
+            Initiator::We => close(clock, gateway, inbox, strongswan),
+            Initiator::StrongSwan => {
+                strongswan.swanctl("--terminate --ike vpnsim")?;
+                clock.run("strongSwan's DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down && !g.carries())
+            }
+        }
+    });
+}
+
+fn opposite(
+    test: &str,
+    suite: &Suite,
+    config: Config,
+    initiator: Initiator,
+    life: impl FnOnce(&Clock, &mut Gateway, &Receiver<Arrival>, &StrongSwan, &Suite) -> Outcome,
+) {
     isolated(test, || {
         let strongswan = StrongSwan::start()?;
         let clock = Clock::start();
-        let (mut gateway, inbox) = Gateway::new(config(suite), ADDRESSES, clock.now())?;
-        strongswan.load(suite, PSK, initiator == Initiator::StrongSwan)?;
+        let version = config.versions[0];
+        let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
+        strongswan.load(suite, version, PSK, initiator == Initiator::StrongSwan)?;
         if initiator == Initiator::We {
             gateway.handle(clock.now(), INITIATE)?;
         }
-        live(&clock, &mut gateway, &inbox, &strongswan, suite).map_err(|e| {
+        life(&clock, &mut gateway, &inbox, &strongswan, suite).map_err(|e| {
             let (ours, theirs) = (gateway.log(), strongswan.log());
             format!("{e}\n--- our gateway\n{ours}\n--- strongSwan\n{theirs}")
         })
@@ -227,11 +351,16 @@ fn tunnel(test: &str, suite: &Suite, initiator: Initiator) {
 }
 
 /// Our end offers this suite and nothing else.
-fn config(suite: &Suite) -> Config {
+fn config(suite: &Suite, version: IkeVersion, initiator: Initiator) -> Config {
     let (local, remote) = (Identity::Ipv4(OURS), Identity::Ipv4(THEIRS));
     let mut config = Config::customer_gateway(local, remote, PSK.as_bytes());
     config.ike_offers = vec![suite.offers.0.clone()];
     config.esp_offers = vec![suite.offers.1.clone()];
+    config.versions = vec![version];
+    match initiator {
+        Initiator::We => config.dpd.idle = DPD_IDLE,
+        Initiator::StrongSwan => config.startup = Startup::Add,
+    }
     config
 }
 
@@ -254,6 +383,22 @@ fn live(
         return Err(format!("not {PINGS} packets each way:\n{report}"));
     }
 
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    let before = strongswan.ike_sa()?;
+    strongswan.swanctl("--rekey --ike vpnsim")?;
+    clock.ask("the rekeyed IKE_SA", LIMIT, gateway, inbox, || match strongswan.ike_sa()? {
+        after if after != before => Ok(()),
+        same => Err(format!("still {same}")),
+    })?;
+    pings(clock, gateway, inbox, PINGS / 10)?;
+    rekey_child(clock, gateway, inbox, strongswan)?;
+
+    close(clock, gateway, inbox, strongswan)
+}
+
+/// strongSwan rekeys the CHILD_SA, and pings cross again.
+fn rekey_child(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan) -> Outcome {
     let before = gateway.spi();
     strongswan.swanctl("--rekey --child net")?;
     clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != before)?;
@@ -263,14 +408,58 @@ fn live(
             n => Err(format!("{n} CHILD_SAs")),
         }
     })?;
-    pings(clock, gateway, inbox, PINGS / 10)?;
+    pings(clock, gateway, inbox, PINGS / 10)
+}
 
+/// Our DELETE leaves strongSwan without an SA.
+fn close(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, strongswan: &StrongSwan) -> Outcome {
     gateway.handle(clock.now(), Input::Close)?;
     clock.run("our DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down)?;
     match strongswan.sas()? {
         none if none.trim().is_empty() => Ok(()),
         left => Err(format!("after our DELETE strongSwan has\n{left}")),
     }
+}
+
+/// The life of a tunnel of IKEv1: both ends agree that it is up with this suite, pings cross, who began asks whether the other
+/// lives and is answered, strongSwan rekeys the CHILD_SA
+/// with perfect forward secrecy, and pings cross again.
+fn live_ikev1(
+    clock: &Clock,
+    gateway: &mut Gateway,
+    inbox: &Receiver<Arrival>,
+    strongswan: &StrongSwan,
+    suite: &Suite,
+    initiator: Initiator,
+) -> Outcome {
+    clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+    clock.ask("strongSwan's SAs", LIMIT, gateway, inbox, || {
+        let up = ["ESTABLISHED, IKEv1", "INSTALLED", suite.ike_report, suite.esp_report];
+        expect(&strongswan.sas()?, &up)
+    })?;
+    pings(clock, gateway, inbox, PINGS)?;
+    let counted = format!(" {PINGS} packets");
+    let report = strongswan.sas()?;
+    if report.matches(&counted).count() != 2 {
+        return Err(format!("not {PINGS} packets each way:\n{report}"));
+    }
+
+    // Who began asks first, so that the other never has to.
+    let (asks, answers) = match initiator {
+        Initiator::We => ("parsed INFORMATIONAL_V1", "generating INFORMATIONAL_V1"),
+        Initiator::StrongSwan => ("generating INFORMATIONAL_V1", "parsed INFORMATIONAL_V1"),
+    };
+    clock.ask("a liveness check and its answer", LIMIT, gateway, inbox, || {
+        let log = strongswan.log();
+        let says = |direction: &str, what: &str| log.lines().any(|l| l.contains(direction) && l.contains(what));
+        let both = says(asks, "HASH N(DPD) ]") && says(answers, "HASH N(DPD_ACK) ]");
+        if both { Ok(()) } else { Err("not yet".into()) }
+    })?;
+
+    let before = gateway.spi();
+    strongswan.swanctl("--rekey --child net")?;
+    clock.run("the rekeyed CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != before)?;
+    pings(clock, gateway, inbox, PINGS / 10)
 }
 
 /// Sends `n` pings, each when the one before is answered.
@@ -308,7 +497,8 @@ charon-systemd {
 const SWANCTL_CONF: &str = "
 connections {
     vpnsim {
-        version = 2
+        version = @VERSION@
+        dpd_delay = @DPD@s
         local_addrs = @THEIRS@
         remote_addrs = @OURS@
         proposals = @IKE@
@@ -371,10 +561,12 @@ impl StrongSwan {
     }
 
     /// Gives strongSwan its connection; it begins at once if `initiate`.
-    fn load(&self, suite: &Suite, psk: &str, initiate: bool) -> Outcome {
+    fn load(&self, suite: &Suite, version: IkeVersion, psk: &str, initiate: bool) -> Outcome {
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())
             .replace("@THEIRS@", &THEIRS.to_string())
+            .replace("@VERSION@", if version == IkeVersion::V1 { "1" } else { "2" })
+            .replace("@DPD@", if initiate { "2" } else { "60" })
             .replace("@IKE@", suite.ike)
             .replace("@ESP@", suite.esp)
             .replace("@PSK@", psk)
@@ -388,6 +580,16 @@ impl StrongSwan {
     /// What `swanctl --list-sas` says.
     fn sas(&self) -> Outcome<String> {
         self.swanctl("--list-sas")
+    }
+
+    /// The SPIs of its one IKE_SA, once there is one alone.
+    fn ike_sa(&self) -> Outcome<String> {
+        let report = self.sas()?;
+        let lines: Vec<&str> = report.lines().filter(|line| line.contains(", IKEv2, ")).collect();
+        match lines[..] {
+            [line] if line.contains("ESTABLISHED") => Ok(line.split(", IKEv2, ").last().unwrap_or_default().to_owned()),
+            _ => Err(format!("not one IKE_SA that is established:\n{report}")),
+        }
     }
 
     /// strongSwan's log, for the message of a failure.

@@ -67,8 +67,10 @@ pub struct Esp {
     pub inner: Vec<u8>,
 }
 
-/// IKE_SA_INIT, the only exchange that is not encrypted.
+/// IKE_SA_INIT, the only exchange of IKEv2 that is not encrypted.
 const IKE_SA_INIT: u32 = 34;
+/// The exchange types of IKEv1 end here (RFC 2409 appendix A).
+const NEW_GROUP_MODE: u32 = 33;
 
 /// What is asked of tshark: the columns of a [`Row`].
 const FIELDS: &[&str] = &[
@@ -80,6 +82,8 @@ const FIELDS: &[&str] = &[
     "isakmp.exchangetype",
     "isakmp.messageid",
     "isakmp.enc.decrypted",
+    "isakmp.flag_e",
+    "isakmp.hash",
     "isakmp.ikev2.integrity_checksum",
     "esp.spi",
     "esp.sequence",
@@ -99,10 +103,10 @@ const FIELDS: &[&str] = &[
     "bgp.prefix_length",
 ];
 
-/// Dissects `capture` with the files `ikev2_decryption_table` and `esp_sa` of the folder `keys`, and hands each packet
+/// Dissects `capture` with the files `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa` of the folder `keys`, and hands each packet
 /// to `see`.
 ///
-/// A malformed packet, an IKE message after IKE_SA_INIT or an ESP packet that does not decrypt and authenticate, and
+/// A malformed packet, an encrypted IKE message or an ESP packet that does not decrypt and authenticate, and
 /// anything that tshark complains of, is an error.
 pub fn dissect(capture: &Path, keys: &Path, mut see: impl FnMut(Frame) -> Outcome) -> Outcome {
     let mut tshark = command("tshark --disable-heuristic wg -T fields -E occurrence=a")
@@ -194,8 +198,7 @@ impl<'a> Row<'a> {
         if self.has("isakmp.ikev2.integrity_checksum") {
             return Err("the integrity checksum of an IKE message is wrong".into());
         }
-        let encrypted = self.has("isakmp.exchangetype") && self.number("isakmp.exchangetype")? != IKE_SA_INIT;
-        if encrypted && !self.has("isakmp.enc.decrypted") {
+        if self.has("isakmp.exchangetype") && !self.deciphered()? {
             return Err("an IKE message did not decrypt".into());
         }
         if self.has("esp.spi") && (self.holds("esp.icv_bad") || !self.holds("esp.icv_good")) {
@@ -205,6 +208,15 @@ impl<'a> Row<'a> {
             return Err("an ESP packet did not decrypt".into());
         }
         Ok(())
+    }
+
+    /// True if an IKE message was readable or was made so. Every encrypted message of IKEv1 has a HASH payload inside.
+    fn deciphered(&self) -> Outcome<bool> {
+        Ok(match self.number("isakmp.exchangetype")? {
+            IKE_SA_INIT => true,
+            ..=NEW_GROUP_MODE => !self.holds("isakmp.flag_e") || self.has("isakmp.hash"),
+            _ => self.has("isakmp.enc.decrypted"),
+        })
     }
 
     fn read(&self) -> Outcome<Frame> {

@@ -1,18 +1,23 @@
-//! Diffie-Hellman groups of IKEv2: MODP (RFC 2409, RFC 3526) and ECP (RFC 5903).
+//! Diffie-Hellman groups of IKE, all that AWS lists: MODP (RFC 2409, RFC 3526), MODP with a subgroup of prime order
+//! (RFC 5114), ECP (RFC 5903); and Curve25519 (RFC 8031) besides.
 //!
-//! Each end computes its own shared secret from what arrived on the wire, so a wrong peer yields a wrong key.
+//! Each end computes its own shared secret from what arrived on the wire, so a wrong peer yields a wrong key. The peer's
+//! value is checked as RFC 6989 asks before it is used.
 //!
-//! Left out: the other groups that AWS lists (5, 15 to 18 and 21 to 24), and the q-order test of RFC 6989 section 2.2,
-//! which concerns groups with small subgroups (22 to 24).
+//! Left out: MODP-768 (group 1), ECP-192 and ECP-224 (groups 25 and 26), Brainpool curves (27 to 30), Curve448 (32), none of
+//! which AWS offers.
 
 use std::sync::Arc;
 
 use aws_lc_rs::agreement;
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Encoding, U256, U1024, U2048, Uint};
+use crypto_bigint::U448;
 
+use self::modp::Exponentiate;
 use super::Secret;
 use crate::rng::Rng;
+
+mod modp;
+mod primes;
 
 /// A negotiable group (IANA "Transform Type 4").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,17 +25,52 @@ use crate::rng::Rng;
 pub enum DhGroup {
     /// 1024-bit MODP (RFC 7296 appendix B.2).
     Modp1024 = 2,
+    /// 1536-bit MODP (RFC 3526 section 2).
+    Modp1536 = 5,
     /// 2048-bit MODP (RFC 3526 section 3).
     Modp2048 = 14,
+    /// 3072-bit MODP (RFC 3526 section 4).
+    Modp3072 = 15,
+    /// 4096-bit MODP (RFC 3526 section 5).
+    Modp4096 = 16,
+    /// 6144-bit MODP (RFC 3526 section 6).
+    Modp6144 = 17,
+    /// 8192-bit MODP (RFC 3526 section 7).
+    Modp8192 = 18,
     /// 256-bit random ECP, NIST P-256 (RFC 5903 section 3.1).
     Ecp256 = 19,
     /// 384-bit random ECP, NIST P-384 (RFC 5903 section 3.2).
     Ecp384 = 20,
+    /// 521-bit random ECP, NIST P-521 (RFC 5903 section 3.3).
+    Ecp521 = 21,
+    /// 1024-bit MODP with a subgroup of 160-bit prime order (RFC 5114 section 2.1).
+    Modp1024Sub160 = 22,
+    /// 2048-bit MODP with a subgroup of 224-bit prime order (RFC 5114 section 2.2).
+    Modp2048Sub224 = 23,
+    /// 2048-bit MODP with a subgroup of 256-bit prime order (RFC 5114 section 2.3).
+    Modp2048Sub256 = 24,
+    /// Curve25519 (RFC 8031).
+    Curve25519 = 31,
 }
 
 impl DhGroup {
     /// Every group, in the order of their transform IDs.
-    pub const ALL: [Self; 4] = [Self::Modp1024, Self::Modp2048, Self::Ecp256, Self::Ecp384];
+    pub const ALL: [Self; 14] = [
+        Self::Modp1024,
+        Self::Modp1536,
+        Self::Modp2048,
+        Self::Modp3072,
+        Self::Modp4096,
+        Self::Modp6144,
+        Self::Modp8192,
+        Self::Ecp256,
+        Self::Ecp384,
+        Self::Ecp521,
+        Self::Modp1024Sub160,
+        Self::Modp2048Sub224,
+        Self::Modp2048Sub256,
+        Self::Curve25519,
+    ];
 
     /// The transform ID.
     pub const fn id(self) -> u16 {
@@ -42,44 +82,79 @@ impl DhGroup {
         Self::ALL.into_iter().find(|group| group.id() == id)
     }
 
-    /// Security strength in bits (NIST SP 800-57 part 1, table 2).
+    /// Security strength in bits (NIST SP 800-57 part 1 table 2; above 3,072 bits SP 800-56A revision 3 appendix D; for
+    /// 1,536 bits the lower estimate of RFC 3526 section 8).
     pub const fn strength_bits(self) -> u16 {
         match self {
-            Self::Modp1024 => 80,
-            Self::Modp2048 => 112,
-            Self::Ecp256 => 128,
+            Self::Modp1024 | Self::Modp1024Sub160 => 80,
+            Self::Modp1536 => 90,
+            Self::Modp2048 | Self::Modp2048Sub224 | Self::Modp2048Sub256 => 112,
+            Self::Modp3072 | Self::Ecp256 | Self::Curve25519 => 128,
+            Self::Modp4096 => 152,
+            Self::Modp6144 => 176,
             Self::Ecp384 => 192,
+            Self::Modp8192 => 200,
+            Self::Ecp521 => 256,
         }
     }
 
-    /// Octets of Key Exchange Data: the modulus (RFC 7296 section 3.4), or both coordinates (RFC 5903 section 7).
+    /// Octets of Key Exchange Data: the modulus (RFC 7296 section 3.4), both coordinates (RFC 5903 section 7), or the
+    /// u-coordinate (RFC 8031 section 3.1).
     pub const fn public_len(self) -> usize {
         match self {
-            Self::Modp1024 => 128,
-            Self::Modp2048 => 256,
+            Self::Curve25519 => 32,
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
+            Self::Modp1024 | Self::Modp1024Sub160 => 128,
+            Self::Ecp521 => 132,
+            Self::Modp1536 => 192,
+            Self::Modp2048 | Self::Modp2048Sub224 | Self::Modp2048Sub256 => 256,
+            Self::Modp3072 => 384,
+            Self::Modp4096 => 512,
+            Self::Modp6144 => 768,
+            Self::Modp8192 => 1024,
         }
     }
 
-    /// Octets of the shared secret g^ir: the modulus (RFC 7296 section 2.14), or the x coordinate (RFC 5903 section 7).
+    /// Octets of the shared secret g^ir: the modulus (RFC 7296 section 2.14), or one coordinate (RFC 5903 section 7,
+    /// RFC 8031 section 3.2).
     pub const fn shared_len(self) -> usize {
         match self {
-            Self::Modp1024 => 128,
-            Self::Modp2048 => 256,
             Self::Ecp256 => 32,
             Self::Ecp384 => 48,
+            Self::Ecp521 => 66,
+            Self::Curve25519
+            | Self::Modp1024
+            | Self::Modp1536
+            | Self::Modp2048
+            | Self::Modp3072
+            | Self::Modp4096
+            | Self::Modp6144
+            | Self::Modp8192
+            | Self::Modp1024Sub160
+            | Self::Modp2048Sub224
+            | Self::Modp2048Sub256 => self.public_len(),
         }
     }
 
     /// Octets of a private value. A MODP exponent of twice the group's strength loses nothing: group 14 is worth
     /// about 112 bits (SP 800-57 part 1 table 2), 224 bits of exponent (RFC 7919 appendix A.1 asks for 225, RFC 3526
     /// section 8 for 220 to 320); 256 covers it, and an exponent as long as the modulus would cost eight times as
-    /// much.
+    /// much. RFC 7919 asks for 325, 375 and 400 bits of the larger ones. In a subgroup it is below the order.
     const fn private_len(self) -> usize {
         match self {
-            Self::Modp1024 | Self::Modp2048 | Self::Ecp256 => 32,
-            Self::Ecp384 => 48,
+            Self::Modp1024Sub160 => 20,
+            Self::Modp2048Sub224 => 28,
+            Self::Modp1024
+            | Self::Modp1536
+            | Self::Modp2048
+            | Self::Modp3072
+            | Self::Modp2048Sub256
+            | Self::Ecp256
+            | Self::Curve25519 => 32,
+            Self::Modp4096 | Self::Modp6144 | Self::Ecp384 => 48,
+            Self::Modp8192 => 56,
+            Self::Ecp521 => 66,
         }
     }
 }
@@ -98,9 +173,15 @@ pub enum DhError {
     /// A MODP value that is not strictly between 1 and p-1 (RFC 6989 section 2.1).
     #[error("KE payload: key exchange data not between 2 and p-2")]
     Range,
+    /// A value outside of the subgroup of prime order (RFC 6989 section 2.2).
+    #[error("KE payload: key exchange data not in the subgroup of prime order")]
+    Subgroup,
     /// Coordinates that are no point of the curve (RFC 6989 section 2.3).
     #[error("KE payload: key exchange data is not a point of the curve")]
     NotOnCurve,
+    /// A point of small order, which makes a secret of zeros (RFC 8031 section 3.2).
+    #[error("KE payload: key exchange data of small order")]
+    ZeroSecret,
 }
 
 /// A private value with its public value, for any number of agreements.
@@ -114,37 +195,52 @@ pub struct DhPrivate {
 #[derive(Clone)]
 enum Private {
     /// A short exponent; see [`DhGroup::private_len`].
-    Modp(Box<U256>),
+    Modp(&'static dyn Exponentiate, Box<U448>),
     /// A key with its curve context, built once.
-    Ecp(Arc<agreement::PrivateKey>),
+    Curve(Arc<agreement::PrivateKey>),
 }
 
 impl DhPrivate {
     /// A fresh private value.
     pub fn generate(group: DhGroup, rng: &mut Rng) -> Self {
-        let mut bytes = [0; 48];
+        let mut bytes = [0; 66];
         let bytes = &mut bytes[..group.private_len()];
-        // Rejection keeps the value uniform (FIPS 186-5 appendix A.2.2); a second draw is needed about once in 2^32.
+        // Rejection keeps the value uniform (FIPS 186-5 appendix A.2.2). A second draw is needed about once in 2^32 for the
+        // curves and safe primes, and about every other time for the subgroups of groups 23 and 24.
         loop {
             rng.fill(bytes);
+            if group == DhGroup::Ecp521 {
+                // 66 octets are seven bits longer than the order.
+                bytes[0] &= 1;
+            }
             if let Some(private) = Self::from_bytes(group, bytes) {
                 return private;
             }
         }
     }
 
-    /// The private value with these big-endian octets: 32, or 48 for [`DhGroup::Ecp384`]. `None` for another length,
-    /// for zero, and for a scalar that is not below the order of the curve.
+    /// The private value with these big-endian octets (little-endian for Curve25519, RFC 7748 section 5), as many as a
+    /// private value of the group has. `None` for another length, for zero, and for one that is not below the order of the
+    /// curve or subgroup.
     pub fn from_bytes(group: DhGroup, bytes: &[u8]) -> Option<Self> {
         if bytes.len() != group.private_len() || bytes.iter().all(|&b| b == 0) {
             return None;
         }
-        let modp = || Private::Modp(Box::new(U256::from_be_slice(bytes)));
         let (private, public) = match group {
-            DhGroup::Modp1024 => (modp(), GROUP2.public(&U256::from_be_slice(bytes))),
-            DhGroup::Modp2048 => (modp(), GROUP14.public(&U256::from_be_slice(bytes))),
-            DhGroup::Ecp256 => ecp(&agreement::ECDH_P256, bytes)?,
-            DhGroup::Ecp384 => ecp(&agreement::ECDH_P384, bytes)?,
+            DhGroup::Ecp256 => curve(&agreement::ECDH_P256, bytes)?,
+            DhGroup::Ecp384 => curve(&agreement::ECDH_P384, bytes)?,
+            DhGroup::Ecp521 => curve(&agreement::ECDH_P521, bytes)?,
+            DhGroup::Curve25519 => curve(&agreement::X25519, bytes)?,
+            DhGroup::Modp1024
+            | DhGroup::Modp1536
+            | DhGroup::Modp2048
+            | DhGroup::Modp3072
+            | DhGroup::Modp4096
+            | DhGroup::Modp6144
+            | DhGroup::Modp8192
+            | DhGroup::Modp1024Sub160
+            | DhGroup::Modp2048Sub224
+            | DhGroup::Modp2048Sub256 => modular(modp::group(group)?, bytes)?,
         };
         debug_assert_eq!(public.len(), group.public_len());
         Some(Self { group, private, public })
@@ -165,17 +261,32 @@ impl DhPrivate {
         if peer_public.len() != self.group.public_len() {
             return Err(DhError::Length { expected: self.group.public_len(), actual: peer_public.len() });
         }
-        match (&self.private, self.group) {
-            (Private::Modp(exponent), DhGroup::Modp1024) => GROUP2.agree(exponent, peer_public),
-            (Private::Modp(exponent), _) => GROUP14.agree(exponent, peer_public),
-            (Private::Ecp(key), _) => {
-                let mut point = [UNCOMPRESSED; 1 + 96];
+        match &self.private {
+            Private::Modp(group, exponent) => group.agree(exponent, self.exponent_bits(), peer_public),
+            Private::Curve(key) => {
+                let mut point = [UNCOMPRESSED; 1 + 132];
                 let point = &mut point[..1 + peer_public.len()];
                 point[1..].copy_from_slice(peer_public);
-                let peer = agreement::UnparsedPublicKey::new(key.algorithm(), &*point);
-                agreement::agree(key, peer, DhError::NotOnCurve, |shared| Ok(Secret::from(shared)))
+                let (point, error) = match self.group {
+                    DhGroup::Curve25519 => (&point[1..], DhError::ZeroSecret),
+                    _ => (&*point, DhError::NotOnCurve),
+                };
+                let peer = agreement::UnparsedPublicKey::new(key.algorithm(), point);
+                agreement::agree(key, peer, error, |shared| Ok(Secret::from(shared)))
             }
         }
+    }
+
+    fn exponent_bits(&self) -> u32 {
+        8 * self.group.private_len() as u32
+    }
+}
+
+/// A private value is known by its public one.
+impl core::hash::Hash for DhPrivate {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.group.hash(state);
+        self.public.hash(state);
     }
 }
 
@@ -188,71 +299,21 @@ impl core::fmt::Debug for DhPrivate {
 /// The tag of an uncompressed point (SEC 1 section 2.3.3), which RFC 5903 leaves out and the library wants.
 const UNCOMPRESSED: u8 = 4;
 
-fn ecp(algorithm: &'static agreement::Algorithm, bytes: &[u8]) -> Option<(Private, Vec<u8>)> {
+fn curve(algorithm: &'static agreement::Algorithm, bytes: &[u8]) -> Option<(Private, Vec<u8>)> {
     let key = agreement::PrivateKey::from_private_key(algorithm, bytes).ok()?;
     let public = key.compute_public_key().ok()?;
-    let coordinates = public.as_ref()[1..].to_vec();
-    Some((Private::Ecp(Arc::new(key)), coordinates))
+    let skipped = usize::from(*algorithm != agreement::X25519);
+    let coordinates = public.as_ref()[skipped..].to_vec();
+    Some((Private::Curve(Arc::new(key)), coordinates))
 }
 
-/// A MODP group with generator 2: what Montgomery multiplication needs, computed when this is compiled.
-struct Modp<const LIMBS: usize> {
-    params: FixedMontyParams<LIMBS>,
-    generator: FixedMontyForm<LIMBS>,
+fn modular(group: &'static dyn Exponentiate, bytes: &[u8]) -> Option<(Private, Vec<u8>)> {
+    let mut padded = [0; U448::BYTES];
+    padded[U448::BYTES - bytes.len()..].copy_from_slice(bytes);
+    let exponent = U448::from_be_slice(&padded);
+    let bits = 8 * bytes.len() as u32;
+    group.is_private(&exponent).then(|| (Private::Modp(group, Box::new(exponent)), group.public(&exponent, bits)))
 }
-
-impl<const LIMBS: usize> Modp<LIMBS> {
-    const fn new(prime: Uint<LIMBS>) -> Self {
-        let prime = prime.to_odd().expect_copied("a prime above 2 is odd");
-        let params = FixedMontyParams::new_vartime(prime);
-        Self { generator: FixedMontyForm::new(&Uint::from_u8(2), &params), params }
-    }
-}
-
-impl<const LIMBS: usize> Modp<LIMBS>
-where
-    Uint<LIMBS>: Encoding,
-{
-    fn public(&self, exponent: &U256) -> Vec<u8> {
-        octets(&self.generator.pow(exponent))
-    }
-
-    fn agree(&self, exponent: &U256, peer_public: &[u8]) -> Result<Secret, DhError> {
-        let peer = Uint::from_be_slice(peer_public);
-        let last = self.params.modulus().wrapping_sub(&Uint::ONE);
-        if peer <= Uint::ONE || peer >= last {
-            return Err(DhError::Range);
-        }
-        let shared = FixedMontyForm::new(&peer, &self.params).pow(exponent);
-        Ok(Secret(octets(&shared)))
-    }
-}
-
-/// Big-endian octets, as many as the modulus has.
-fn octets<const LIMBS: usize>(value: &FixedMontyForm<LIMBS>) -> Vec<u8>
-where
-    Uint<LIMBS>: Encoding,
-{
-    value.retrieve().to_be_bytes().as_ref().to_vec()
-}
-
-static GROUP2: Modp<{ U1024::LIMBS }> = Modp::new(U1024::from_be_hex(concat!(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74",
-    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437",
-    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED",
-    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
-)));
-
-static GROUP14: Modp<{ U2048::LIMBS }> = Modp::new(U2048::from_be_hex(concat!(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74",
-    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437",
-    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED",
-    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05",
-    "98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB",
-    "9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B",
-    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718",
-    "3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF",
-)));
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
-//! Cryptographic suites of IKEv2 and ESP: thin compositions of libraries, no primitive of our own.
+//! Cryptographic suites of IKE and ESP: thin compositions of libraries, no primitive of our own.
 //!
 //! | what | where | from |
 //! |---|---|---|
-//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP) |
+//! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
 //! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
+//! | the encryption of IKEv1's messages | [`cbc`] | `aes`, `cbc` |
 //!
 //! Randomness is always an argument, so that a world is a function of its seed. Keys live in [`Secret`], which prints
 //! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on
@@ -13,13 +14,14 @@
 //!
 //! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption, signatures.
 
+pub mod cbc;
 pub mod dh;
 pub mod prf;
 pub mod sk;
 pub mod suite;
 
 /// Key bytes. Reads as a byte slice; its `Debug` shows only the length.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct Secret(Vec<u8>);
 
 impl From<Vec<u8>> for Secret {

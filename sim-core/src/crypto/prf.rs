@@ -1,7 +1,7 @@
-//! Pseudorandom functions of IKEv2: HMAC, and prf+ for as much keying material as is wanted (RFC 7296 section 2.13).
+//! Pseudorandom functions of IKE: HMAC, the hash under it, and prf+ for as much keying material as is wanted (RFC 7296 section 2.13).
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
+use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::Secret;
@@ -60,6 +60,17 @@ impl Prf {
         }
     }
 
+    /// The hash function under the HMAC, over `parts[0] | parts[1] | ...`. IKEv1 negotiates that, and its PRF is the HMAC of
+    /// it (RFC 2409 section 4).
+    pub fn hash(self, parts: &[&[u8]]) -> Vec<u8> {
+        match self {
+            Self::HmacSha1 => hash::<Sha1>(parts),
+            Self::HmacSha2_256 => hash::<Sha256>(parts),
+            Self::HmacSha2_384 => hash::<Sha384>(parts),
+            Self::HmacSha2_512 => hash::<Sha512>(parts),
+        }
+    }
+
     /// The first `len` octets of `prf+(key, seed[0] | seed[1] | ...)`.
     ///
     /// # Panics
@@ -85,6 +96,14 @@ fn prf<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Secret {
         mac.update(part);
     }
     Secret(mac.finalize().into_bytes().to_vec())
+}
+
+fn hash<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+    let mut digest = D::new();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize().to_vec()
 }
 
 fn prf_plus<M: Mac + KeyInit + Clone>(key: &[u8], seed: &[&[u8]], len: usize) -> Secret {
@@ -215,6 +234,21 @@ mod tests {
                  59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71
                  cc30c58179ec3e87c14c01d5c1f3434f1d87")
         );
+    }
+
+    /// FIPS 180-2 appendices A.1 to D.1: "abc".
+    #[test]
+    fn the_hash_under_the_hmac() {
+        for (prf, start) in [
+            (Prf::HmacSha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Prf::HmacSha2_256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Prf::HmacSha2_384, "cb00753f45a35e8bb5a03d699ac65007"),
+            (Prf::HmacSha2_512, "ddaf35a193617abacc417349ae204131"),
+        ] {
+            let hash = prf.hash(&[b"a", b"bc"]);
+            assert_eq!(hash.len(), prf.output_len());
+            assert!(hash.starts_with(&hex(start)), "{prf:?}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum SkError {
 
 /// The keys of one direction of an IKE_SA: SK_e and SK_a, as bytes. Cipher contexts are built per message, because an
 /// IKE_SA lives for hours and speaks for milliseconds.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SkKeys {
     suite: Suite,
     encryption: Secret,

@@ -199,7 +199,7 @@ struct Cbc {
     mac: KeyedMac,
 }
 
-enum Aes {
+pub(super) enum Aes {
     Aes128(Aes128),
     Aes256(Aes256),
 }
@@ -232,8 +232,7 @@ impl Protection {
         let cipher = match suite.encryption {
             Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
             Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
-            Encryption::AesCbc128 => cbc(Aes::Aes128(Aes128::new_from_slice(key).expect(KEY_LENGTH))),
-            Encryption::AesCbc256 => cbc(Aes::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH))),
+            cipher @ (Encryption::AesCbc128 | Encryption::AesCbc256) => cbc(Aes::new(cipher, key)),
         };
         Self(Arc::new(Inner { suite, cipher }))
     }
@@ -320,7 +319,19 @@ fn nonce(salt: &[u8; 4], iv: &[u8]) -> Nonce {
 }
 
 impl Aes {
-    fn encrypt(&self, iv: &[u8], text: &mut [u8]) {
+    /// The block cipher under an algorithm, by the length of its key.
+    pub(super) fn new(cipher: Encryption, key: &[u8]) -> Self {
+        match cipher {
+            Encryption::AesCbc128 | Encryption::AesGcm16_128 => {
+                Self::Aes128(Aes128::new_from_slice(key).expect(KEY_LENGTH))
+            }
+            Encryption::AesCbc256 | Encryption::AesGcm16_256 => {
+                Self::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH))
+            }
+        }
+    }
+
+    pub(super) fn encrypt(&self, iv: &[u8], text: &mut [u8]) {
         fn cbc<C: BlockCipherEncrypt<BlockSize = U16>>(aes: &C, iv: &[u8], text: &mut [u8]) {
             let iv = Array::try_from(iv).expect("an IV of one block");
             let (blocks, _) = Array::slice_as_chunks_mut(text);
@@ -332,7 +343,7 @@ impl Aes {
         }
     }
 
-    fn decrypt(&self, iv: &[u8], text: &mut [u8]) {
+    pub(super) fn decrypt(&self, iv: &[u8], text: &mut [u8]) {
         fn cbc<C: BlockCipherDecrypt<BlockSize = U16>>(aes: &C, iv: &[u8], text: &mut [u8]) {
             let iv = Array::try_from(iv).expect("an IV of one block");
             let (blocks, _) = Array::slice_as_chunks_mut(text);

@@ -190,9 +190,9 @@ impl Gateway {
     }
 
     fn esp(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
-        let Some(inner) = self.tunnels[tunnel].open(cx, spi, packet) else { return };
+        let Some((inner, from)) = self.tunnels[tunnel].open(cx, spi, packet) else { return };
         let mut events = core::mem::take(&mut self.tunnel_events);
-        self.tunnels[tunnel].alive(cx, spi, &mut events);
+        self.tunnels[tunnel].alive(cx, spi, from, &mut events);
         self.tunnel_events = events;
         self.settle_tunnel(cx, tunnel);
         self.receive(cx, inner, Some(tunnel));
@@ -303,6 +303,7 @@ impl Gateway {
             // Cease, Administrative Shutdown (RFC 4486).
             Command::BgpShutdown { tunnel } => self.bgp(cx, bgp::Input::Stop { peer: PeerId(tunnel), subcode: 2 }),
             Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
+            Command::NatFlush => {}
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod gateway;
 pub mod host;
 pub mod ip;
+pub mod natbox;
 pub mod router;
 pub mod routing;
 pub mod tunnel;
@@ -88,6 +89,8 @@ pub enum Command {
         /// The tunnel, by its number on the device.
         tunnel: u16,
     },
+    /// Empty the table of a NAT.
+    NatFlush,
 }
 
 /// Why a port's routes come or go when its link does.
@@ -126,6 +129,8 @@ pub enum Node {
     Host(Box<host::Host>),
     /// A plain IPv4 router.
     Router(Box<router::Router>),
+    /// A NAT, or a filter.
+    NatBox(Box<natbox::NatBox>),
     /// A customer gateway.
     Cgw(Box<cgw::Cgw>),
     /// AWS's end of a VPN tunnel.
@@ -141,6 +146,7 @@ impl Node {
         match self {
             Self::Host(d) => &mut **d,
             Self::Router(d) => &mut **d,
+            Self::NatBox(d) => &mut **d,
             Self::Cgw(d) => &mut **d,
             Self::VpnEndpoint(d) => &mut **d,
             Self::Vgw(d) => &mut **d,
@@ -157,6 +163,7 @@ impl Node {
             Self::VpnEndpoint(d) => fetch(&**d),
             Self::Vgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
+            Self::NatBox(d) => fetch(&**d),
         }
     }
 

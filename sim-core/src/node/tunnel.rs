@@ -13,9 +13,9 @@ use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys, tunnel_mtu};
 use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
-use crate::reason::{DropReason, Reason, Step, TimerKind};
+use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
 use crate::wire::esp::UdpEncapsulated;
@@ -28,6 +28,10 @@ pub const IKE_PORT: u16 = 500;
 pub const NATT_PORT: u16 = 4500;
 /// What precedes an IKE message on port 4500, where ESP has its SPI (RFC 3948 section 2.2).
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// A NAT keepalive (RFC 3948 section 2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
+/// How long nothing is sent before a NAT keepalive is (RFC 3948 section 4).
+pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 /// TTL of outer headers and of IKE.
 const OUTER_TTL: u8 = 64;
 
@@ -50,6 +54,8 @@ pub struct TunnelConfig {
     pub ike: Arc<ike::Config>,
     /// Anti-replay window in packets.
     pub replay_window: u16,
+    /// How long nothing is sent, while this end is behind a NAT, until a keepalive is; `None`: none is ever sent.
+    pub nat_keepalive: Option<Duration>,
     /// The IKE SA in records.
     pub ike_session: SessionId,
     /// The CHILD_SA in records.
@@ -66,6 +72,9 @@ pub(super) enum TunnelEvent {
     /// The tunnel can carry nothing.
     Down,
 }
+
+/// Address and UDP port of the other end, as this end sees it.
+pub(super) type Remote = (Ipv4Addr, u16);
 
 /// What arrived for a tunnel from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,8 +107,19 @@ pub struct Tunnel {
     sending: Option<u32>,
     suite: Option<ike::EspSuite>,
     ike_suite: Option<ike::IkeSuite>,
-    /// The record that brought the tunnel up or down last.
+    /// The record that brought the tunnel up or down, or to another port of the peer, last.
     since: RecordId,
+    /// While this end is behind a NAT and the tunnel is there.
+    binding: Option<Binding>,
+}
+
+/// The NAT binding in front of this end, which must not be forgotten (RFC 3948 section 4).
+#[derive(Clone, Copy, Debug)]
+struct Binding {
+    local_port: u16,
+    remote: Remote,
+    /// When something was sent through it last.
+    used: Instant,
 }
 
 impl Tunnel {
@@ -110,7 +130,7 @@ impl Tunnel {
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
         let since = RecordId::GENESIS;
-        Self { config, ike, pairs: Vec::new(), sending: None, suite: None, ike_suite: None, since }
+        Self { config, ike, pairs: Vec::new(), sending: None, suite: None, ike_suite: None, since, binding: None }
     }
 
     /// The virtual interface.
@@ -133,7 +153,7 @@ impl Tunnel {
         self.ike_suite.zip(self.suite)
     }
 
-    /// The record that brought the tunnel up or down last.
+    /// The record that brought the tunnel up or down, or to another port of the peer, last.
     pub fn since(&self) -> RecordId {
         self.since
     }
@@ -144,6 +164,7 @@ impl Tunnel {
         while self.ike.poll().is_some() {}
         self.pairs.clear();
         self.sending = None;
+        self.binding = None;
     }
 
     /// Initiates if the startup action says so.
@@ -161,15 +182,30 @@ impl Tunnel {
         self.drain(cx, events);
     }
 
-    /// Tells the IKE machine the time and carries out what follows.
+    /// Tells the IKE machine the time and carries out what follows; then sends a NAT keepalive, if one is still due.
     pub(super) fn timeout(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
         self.ike.handle_timeout(cx.now);
         self.drain(cx, events);
+        if let (Some(binding), Some(due)) = (self.binding, self.keepalive_due())
+            && due <= cx.now
+        {
+            cx.expired(Some(self.config.ike_session), TimerKind::NatKeepalive, binding.used);
+            self.binding = Some(Binding { used: cx.now, ..binding });
+            let from = (self.config.local, binding.local_port);
+            let packet = udp::packet(from, binding.remote, &KEEPALIVE, cx.meta());
+            cx.created(&packet);
+            events.push(TunnelEvent::Send(packet));
+        }
     }
 
-    /// When the IKE machine wants `timeout`.
+    /// When `timeout` is wanted. It may turn out that nothing is due: what is sent puts keepalives off without a word.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        self.ike.wake()
+        let keepalive = self.keepalive_due().map(|at| (at, TimerKind::NatKeepalive));
+        self.ike.wake().into_iter().chain(keepalive).min_by_key(|(at, _)| *at)
+    }
+
+    fn keepalive_due(&self) -> Option<Instant> {
+        Some(self.binding?.used + self.config.nat_keepalive?)
     }
 
     /// Seals a packet in place. Drops it, and perhaps initiates, if there is no SA.
@@ -185,6 +221,9 @@ impl Tunnel {
             cx.drop(&packet, reason, RecordId::GENESIS);
             return None;
         }
+        if let Some(binding) = &mut self.binding {
+            binding.used = cx.now;
+        }
         packet.meta.tunnel = Some(self.config.ike_session);
         packet.meta.enabler = packet.meta.enabler.max(self.since);
         let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
@@ -197,14 +236,15 @@ impl Tunnel {
         self.pairs.iter().any(|pair| pair.spi_in == spi)
     }
 
-    /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify.
-    pub(super) fn open(&mut self, cx: &mut Cx, spi: u32, mut packet: Packet) -> Option<Packet> {
+    /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify. Answers also from where it came,
+    /// if it came in UDP.
+    pub(super) fn open(&mut self, cx: &mut Cx, spi: u32, mut packet: Packet) -> Option<(Packet, Option<Remote>)> {
         let pair = self.pairs.iter_mut().find(|pair| pair.spi_in == spi)?;
         match pair.inbound.open(&mut packet) {
             Ok(opened) => {
                 packet.meta.tunnel = None;
                 cx.hop(packet.meta.id, HopStep::Opened(spi, opened.sequence));
-                Some(packet)
+                Some((packet, opened.src_port.map(|port| (opened.src, port))))
             }
             Err(reason) => {
                 cx.drop(&packet, reason, RecordId::GENESIS);
@@ -213,9 +253,17 @@ impl Tunnel {
         }
     }
 
-    /// Tells the IKE machine that an authenticated packet came: a sign of life.
-    pub(super) fn alive(&mut self, cx: &mut Cx, spi: u32, events: &mut Vec<TunnelEvent>) {
+    /// Tells the IKE machine that an authenticated packet came, from there if it came in UDP: a sign of life, and of a
+    /// NAT that has changed its mind.
+    pub(super) fn alive(&mut self, cx: &mut Cx, spi: u32, from: Option<Remote>, events: &mut Vec<TunnelEvent>) {
         self.ike.handle(cx.now, Input::InboundTraffic { spi_in: spi });
+        if let (Some((address, port)), Some(pair)) = (from, self.pairs.iter().find(|pair| pair.spi_in == spi)) {
+            let outer = pair.outbound.outer();
+            if outer.udp.is_some_and(|(_, known)| (outer.dst, known) != (address, port)) {
+                let remote = (IpAddr::V4(address), port);
+                self.ike.handle(cx.now, Input::TrafficFrom { spi_in: spi, remote });
+            }
+        }
         self.drain(cx, events);
     }
 
@@ -235,9 +283,11 @@ impl Tunnel {
         while let Some(output) = self.ike.poll() {
             cx.rearm();
             match output {
-                Output::Transmit { local_port, remote_port, bytes, .. } => {
-                    events.push(TunnelEvent::Send(self.datagram(cx, local_port, remote_port, &bytes)));
+                Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
+                    let packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    events.push(TunnelEvent::Send(packet));
                 }
+                Output::Transmit { .. } => {}
                 Output::Expired { timer, armed_at } => {
                     cx.expired(Some(self.config.ike_session), timer, armed_at);
                 }
@@ -246,6 +296,9 @@ impl Tunnel {
                         SaKind::Ike => self.config.ike_session,
                         SaKind::Child => self.config.child_session,
                     };
+                    if (sa, to) == (SaKind::Ike, State::Down) {
+                        self.binding = None;
+                    }
                     cx.state(session, from, to, reason);
                 }
                 Output::Step { step, message_id, response, notice } => {
@@ -255,10 +308,16 @@ impl Tunnel {
                     self.ike_suite = Some(keys.suite);
                     cx.trace.keys(cx.now, cx.node, &ike_keys(&keys));
                 }
+                Output::IsakmpKeys(keys) => {
+                    self.ike_suite = Some(keys.suite);
+                    let keys = SessionKeys::Isakmp { cookie_i: keys.cookie_i, encryption: keys.encryption.clone() };
+                    cx.trace.keys(cx.now, cx.node, &keys);
+                }
                 Output::ChildUp(child) => self.install(cx, &child, events),
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
                 Output::ChildDown { spi_in, .. } => self.remove(cx, spi_in, events),
                 Output::PeerMoved { remote: (IpAddr::V4(address), port) } => {
+                    self.since = cx.step(self.config.ike_session, Step::PeerMoved, port.into());
                     for pair in &mut self.pairs {
                         let outer = pair.outbound.outer_mut();
                         outer.dst = address;
@@ -273,10 +332,13 @@ impl Tunnel {
         }
     }
 
-    fn datagram(&mut self, cx: &mut Cx, local_port: u16, remote_port: u16, bytes: &[u8]) -> Packet {
+    fn datagram(&mut self, cx: &mut Cx, local_port: u16, to: Remote, bytes: &[u8]) -> Packet {
         let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
-        let (from, to) = ((self.config.local, local_port), (self.config.remote, remote_port));
+        let from = (self.config.local, local_port);
         if local_port == NATT_PORT {
+            if let Some(binding) = &mut self.binding {
+                binding.used = cx.now;
+            }
             udp::packet(from, to, &[&NON_ESP_MARKER, bytes].concat(), meta)
         } else {
             udp::packet(from, to, bytes, meta)
@@ -287,7 +349,9 @@ impl Tunnel {
         let suite = child.suite.protection;
         let (src, dst) = (self.config.local, self.config.remote);
         let (dst, udp) = match child.encapsulation {
-            Some(ike::Encapsulation { local_port, remote: (IpAddr::V4(address), port) }) => {
+            Some(ike::Encapsulation { local_port, remote: (IpAddr::V4(address), port), behind_nat }) => {
+                let remote = (address, port);
+                self.binding = behind_nat.then_some(Binding { local_port, remote, used: cx.now });
                 (address, Some((local_port, port)))
             }
             _ => (dst, None),
@@ -299,8 +363,7 @@ impl Tunnel {
         };
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
         let log = SessionKeys::Esp {
-            src,
-            dst,
+            ends: child.encapsulation.is_none().then_some((src, dst)),
             spi: child.spi_out,
             suite,
             encryption: keys_out.encryption.clone(),

@@ -2,7 +2,8 @@
 //!
 //! A capture shows a link as an instrument at the sending end would: every packet that enters it, also those that the
 //! link then loses, stamped with nanoseconds since the start of the world. Each packet carries its name in the trace as
-//! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table` and `esp_sa`; they are secrets.
+//! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table`,
+//! `ikev1_decryption_table` and `esp_sa`; they are secrets.
 
 use core::fmt::Write as _;
 use std::borrow::Cow;
@@ -41,12 +42,17 @@ pub enum SessionKeys {
         /// SK_ai and SK_ar; empty with AEAD.
         integrity: [Secret; 2],
     },
+    /// An ISAKMP SA of IKEv1.
+    Isakmp {
+        /// Initiator's cookie.
+        cookie_i: u64,
+        /// Encryption key of both directions.
+        encryption: Secret,
+    },
     /// One direction of a CHILD_SA.
     Esp {
-        /// Outer source.
-        src: Ipv4Addr,
-        /// Outer destination.
-        dst: Ipv4Addr,
+        /// Outer source and destination; `None` if a NAT rewrites them on the way.
+        ends: Option<(Ipv4Addr, Ipv4Addr)>,
         /// SPI.
         spi: u32,
         /// Encryption and integrity.
@@ -71,7 +77,11 @@ impl SessionKeys {
                 hex(&integrity[1]),
                 ike_integrity(suite.integrity()),
             ),
-            Self::Esp { src, dst, spi, suite, encryption, integrity } => {
+            Self::Isakmp { cookie_i, encryption } => format!("{cookie_i:016x},{}", hex(encryption)),
+            Self::Esp { ends, spi, suite, encryption, integrity } => {
+                // Wireshark takes a star for any address.
+                let star = || ("*".to_owned(), "*".to_owned());
+                let (src, dst) = ends.map_or_else(star, |(src, dst)| (src.to_string(), dst.to_string()));
                 let key = |secret: &Secret| {
                     let digits = hex(secret);
                     if digits.is_empty() { digits } else { format!("0x{digits}") }
@@ -134,23 +144,32 @@ const fn esp_integrity(integrity: Integrity) -> &'static str {
 /// Where a capture keeps the first thing that went wrong, because a sink cannot fail.
 pub type FirstError = Rc<RefCell<Option<io::Error>>>;
 
+/// Where the rows of each of Wireshark's tables go.
+pub struct Tables<W> {
+    /// `ikev2_decryption_table`.
+    pub ikev2: W,
+    /// `ikev1_decryption_table`.
+    pub ikev1: W,
+    /// `esp_sa`.
+    pub esp: W,
+}
+
 /// Writes tapped links and keys as they pass.
 pub struct Capture<W: Write> {
     links: BTreeMap<LinkId, PcapNgWriter<W>>,
-    ike: W,
-    esp: W,
+    tables: Tables<W>,
     /// Rows already written: both ends of an SA know its keys.
     known: BTreeSet<String>,
     failed: FirstError,
 }
 
 impl<W: Write> Capture<W> {
-    /// Captures `links`, each into its writer, and keys into the two others.
+    /// Captures `links`, each into its writer, and keys into their tables.
     /// The first failed write is kept in the returned cell; later ones are not tried.
     ///
     /// # Errors
     /// If a file header cannot be written.
-    pub fn new(links: Vec<(LinkId, String, W)>, ike: W, esp: W) -> io::Result<(Self, FirstError)> {
+    pub fn new(links: Vec<(LinkId, String, W)>, tables: Tables<W>) -> io::Result<(Self, FirstError)> {
         let open = |(id, name, writer): (LinkId, String, W)| {
             let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
             let options =
@@ -161,7 +180,7 @@ impl<W: Write> Capture<W> {
         };
         let links = links.into_iter().map(open).collect::<io::Result<_>>()?;
         let failed = FirstError::default();
-        Ok((Self { links, ike, esp, known: BTreeSet::new(), failed: Rc::clone(&failed) }, failed))
+        Ok((Self { links, tables, known: BTreeSet::new(), failed: Rc::clone(&failed) }, failed))
     }
 
     fn attempt(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
@@ -201,8 +220,9 @@ impl<W: Write> Sink for Capture<W> {
             return;
         }
         self.attempt(|this| match keys {
-            SessionKeys::Ike { .. } => writeln!(this.ike, "{row}"),
-            SessionKeys::Esp { .. } => writeln!(this.esp, "{row}"),
+            SessionKeys::Ike { .. } => writeln!(this.tables.ikev2, "{row}"),
+            SessionKeys::Isakmp { .. } => writeln!(this.tables.ikev1, "{row}"),
+            SessionKeys::Esp { .. } => writeln!(this.tables.esp, "{row}"),
         });
     }
 }

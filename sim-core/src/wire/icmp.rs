@@ -199,6 +199,11 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> IcmpMessage<T> {
         self.put_u16(field::CHECKSUM, checksum);
     }
 
+    /// Echo data, or the quoted datagram of an error, to change in place.
+    pub fn payload_mut(&mut self) -> &mut [u8] {
+        &mut self.0.as_mut()[HEADER_LEN..]
+    }
+
     /// Computes the checksum.
     pub fn fill_checksum(&mut self) {
         self.put_u16(field::CHECKSUM, 0);

@@ -129,3 +129,70 @@ fn smallest([a, b, c, d]: [u128; ARITY]) -> (usize, u128) {
     let cd = if d < c { (3, d) } else { (2, c) };
     if cd.1 < ab.1 { cd } else { ab }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push(u32),
+        Pop,
+        Replace(u32),
+        /// Removes the key that is so far down the order, as a share of all.
+        Remove(f64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => any::<u32>().prop_map(Step::Push),
+            1 => Just(Step::Pop),
+            1 => any::<u32>().prop_map(Step::Replace),
+            1 => (0.0..1.0).prop_map(Step::Remove),
+        ]
+    }
+
+    fn note(places: &mut BTreeMap<u128, usize>) -> impl FnMut(u128, usize) {
+        |key, place| {
+            places.insert(key, place);
+        }
+    }
+
+    proptest! {
+        /// Against a sorted map from keys to the places that the heap tells.
+        #[test]
+        fn keys_leave_in_order_and_their_places_are_known(steps in prop::collection::vec(step(), 1..1500)) {
+            let mut heap = Heap::default();
+            let mut places: BTreeMap<u128, usize> = BTreeMap::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                let key = |k: u32| u128::from(k) << 32 | number as u128;
+                match step {
+                    Step::Push(k) => heap.push(key(k), note(&mut places)),
+                    Step::Pop => {
+                        let first = places.pop_first().map(|(key, _)| key);
+                        prop_assert_eq!(heap.pop(note(&mut places)), first);
+                    }
+                    Step::Replace(k) if !places.is_empty() => {
+                        let (first, _) = places.pop_first().expect("not empty");
+                        prop_assert_eq!(heap.replace(key(k), note(&mut places)), first);
+                    }
+                    Step::Remove(share) if !places.is_empty() => {
+                        let key = *places.keys().nth((share * places.len() as f64) as usize).expect("one of them");
+                        let place = places.remove(&key).expect("its place");
+                        heap.remove(place, note(&mut places));
+                    }
+                    Step::Replace(_) | Step::Remove(_) => {}
+                }
+                prop_assert_eq!(heap.len(), places.len());
+                prop_assert_eq!(heap.first(), places.keys().next().copied());
+            }
+            for (&key, &place) in &places {
+                prop_assert_eq!(heap.key(place), key);
+            }
+        }
+    }
+}

@@ -152,6 +152,7 @@ fn tunnel(world: &mut World, node: NodeId, port: Port, local: Ipv4Addr, remote: 
         outer_mtu: 1500,
         ike,
         replay_window: 1024,
+        nat_keepalive: None,
         ike_session,
         child_session,
     })

@@ -55,6 +55,11 @@ impl Builder<'_> {
                 let name = self.plan.nodes[node.index()].name.clone();
                 ("power_loss", name, vec![Action::PowerLoss { node: *node }])
             }
+            FaultKind::NatFlush { node } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                let strike = Command::NatFlush;
+                ("nat_flush", name, vec![Action::Operator { node: *node, strike, heal: None }])
+            }
             FaultKind::IkeDelete { tunnel, by } => {
                 let (node, number) = self.operator(*tunnel, *by);
                 let strike = Command::IkeDelete { tunnel: number };

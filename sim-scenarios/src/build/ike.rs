@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
-use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite;
 use sim_core::proto::ike;
@@ -14,11 +13,13 @@ use sim_core::wire::ike::TrafficSelector;
 use crate::leaf;
 use crate::plan::{IkeEnd, IkeIdentity, Side, StartupAction};
 
-/// What IKE is told at one end.
+/// What IKE is told at one end. The identities of both ends are addresses: the customer gateway's is the one that AWS has
+/// registered, also behind a NAT, as AWS's own configuration files have it.
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
-    (config.ike_offers, config.esp_offers) = offers(end);
+    config.versions = end.ike_versions.clone();
+    (config.ike_offers, config.esp_offers) = offers(end, side);
     config.selection = match side {
         Side::Aws => ike_config::Selection::LowestConfigured,
         Side::Customer => ike_config::Selection::FirstOfInitiator,
@@ -30,6 +31,7 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.rekey.margin = end.rekey_margin;
     config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
     config.dpd.idle = end.dpd.delay;
+    config.dpd.periodic_for_nat = side == Side::Aws;
     config.dpd.model = match end.dpd.timeout {
         Some(timeout) => ike_config::DpdModel::Timeout {
             interval: ike_config::AWS_DPD_INTERVAL,
@@ -76,29 +78,39 @@ fn retransmission(waits: &[Duration]) -> ike_config::Retransmission {
     }
 }
 
-/// Proposals from AWS's lists: ciphers with an HMAC and AEADs apart, because an AEAD has no integrity algorithm.
-fn offers(end: &IkeEnd) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
+/// Proposals from AWS's lists: ciphers with an HMAC and AEADs apart, because an AEAD has no integrity algorithm. AWS goes from
+/// its lowest configured value upwards, in whatever order it was given them; a customer gateway prefers what it was given first.
+fn offers(end: &IkeEnd, side: Side) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
+    let (phase1, phase2) = (in_order(&end.phase1, side), in_order(&end.phase2, side));
     let split = |phase: &crate::plan::Phase| {
         let all: Vec<suite::Encryption> = phase.encryption.iter().map(|e| encryption(*e)).collect();
         let (aead, cbc): (Vec<_>, Vec<_>) = all.into_iter().partition(|e| e.is_aead());
         let hashes: Vec<suite::Integrity> = phase.integrity.iter().map(|i| integrity(*i)).collect();
-        let groups: Vec<DhGroup> = phase.dh_groups.iter().filter_map(|g| DhGroup::from_id(*g)).collect();
-        let kinds = [(cbc, hashes), (aead, Vec::new())];
-        (kinds.into_iter().filter(|(e, _)| !e.is_empty()), groups)
+        [(cbc, hashes), (aead, Vec::new())].into_iter().filter(|(e, _)| !e.is_empty())
     };
-    let prf = end.phase1.integrity.iter().map(|i| prf(*i)).collect::<Vec<_>>();
-    let (kinds, groups) = split(&end.phase1);
-    let ike = kinds.map(|(encryption, integrity)| ike_config::IkeOffer {
+    let prf = phase1.integrity.iter().map(|i| prf(*i)).collect::<Vec<_>>();
+    let ike = split(&phase1).map(|(encryption, integrity)| ike_config::IkeOffer {
         encryption,
         integrity,
         prf: prf.clone(),
-        groups: groups.clone(),
+        groups: phase1.dh_groups.clone(),
     });
-    let ike = ike.collect();
-    let (kinds, groups) = split(&end.phase2);
-    let esp =
-        kinds.map(|(encryption, integrity)| ike_config::EspOffer { encryption, integrity, groups: groups.clone() });
-    (ike, esp.collect())
+    let esp = split(&phase2).map(|(encryption, integrity)| ike_config::EspOffer {
+        encryption,
+        integrity,
+        groups: phase2.dh_groups.clone(),
+    });
+    (ike.collect(), esp.collect())
+}
+
+fn in_order(phase: &crate::plan::Phase, side: Side) -> crate::plan::Phase {
+    let mut phase = phase.clone();
+    if side == Side::Aws {
+        phase.encryption.sort_unstable();
+        phase.integrity.sort_unstable();
+        phase.dh_groups.sort_unstable_by_key(|group| group.id());
+    }
+    phase
 }
 
 pub(crate) const fn encryption(name: leaf::Encryption) -> suite::Encryption {
@@ -126,5 +138,59 @@ const fn prf(name: leaf::Integrity) -> Prf {
         leaf::Integrity::Sha2_256 => Prf::HmacSha2_256,
         leaf::Integrity::Sha2_384 => Prf::HmacSha2_384,
         leaf::Integrity::Sha2_512 => Prf::HmacSha2_512,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NoSecrets, Scenario};
+
+    const TEXT: &str = include_str!("../../../scenarios/active_passive.ron");
+
+    fn offers_of_b(changes: &[&str], side: Side) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
+        let scenario = Scenario::parse("active_passive.ron", TEXT, &NoSecrets).expect("it makes sense");
+        let scenario = scenario.with(changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let tunnel = &scenario.plan().connections[0].tunnels[1];
+        offers(if side == Side::Aws { &tunnel.aws } else { &tunnel.customer }, side)
+    }
+
+    /// The user guide's lists: four ciphers, four hashes, groups 2 and 14 to 24, in phase 2 also 5. All are offered if nothing
+    /// else is said.
+    #[test]
+    fn by_default_everything_that_aws_lists_is_offered() {
+        for side in [Side::Aws, Side::Customer] {
+            let (ike, esp) = offers_of_b(&[], side);
+            let ids = |groups: &[sim_core::crypto::dh::DhGroup]| groups.iter().map(|g| g.id()).collect::<Vec<_>>();
+            for offer in &ike {
+                assert_eq!(ids(&offer.groups), [2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]);
+                assert_eq!(offer.prf, Prf::ALL);
+            }
+            for offer in &esp {
+                assert_eq!(ids(&offer.groups), [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]);
+            }
+            let ciphers: Vec<_> = ike.iter().flat_map(|offer| offer.encryption.clone()).collect();
+            assert_eq!(ciphers, suite::Encryption::ALL);
+            assert_eq!(ike[0].integrity, suite::Integrity::ALL[1..]);
+            assert_eq!(esp[0].integrity, suite::Integrity::ALL[1..]);
+        }
+    }
+
+    /// The user guide: AWS goes from the lowest value upwards. RFC 7296 section 2.7: the initiator's order is its preference.
+    #[test]
+    fn aws_sorts_what_the_customer_orders() {
+        let changes = [
+            "connections.vpn.tunnels.b.phase1.dh_groups=[24, 14]",
+            "connections.vpn.tunnels.b.phase1.encryption=[\"AES256\", \"AES128\"]",
+            "connections.vpn.tunnels.b.phase1.integrity=[\"SHA2-512\", \"SHA1\"]",
+        ];
+        let of = |side| offers_of_b(&changes, side).0.swap_remove(0);
+        let (aws, customer) = (of(Side::Aws), of(Side::Customer));
+        assert_eq!(aws.groups.iter().map(|g| g.id()).collect::<Vec<_>>(), [14, 24]);
+        assert_eq!(aws.encryption, [suite::Encryption::AesCbc128, suite::Encryption::AesCbc256]);
+        assert_eq!(aws.prf, [Prf::HmacSha1, Prf::HmacSha2_512]);
+        let turned = |groups: &[sim_core::crypto::dh::DhGroup]| groups.iter().rev().copied().collect::<Vec<_>>();
+        assert_eq!(customer.groups, turned(&aws.groups));
+        assert_eq!(customer.encryption, [suite::Encryption::AesCbc256, suite::Encryption::AesCbc128]);
     }
 }

@@ -11,12 +11,14 @@ use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
+use sim_core::net::nat::Nat;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
 use sim_core::node::ip::Ip;
+use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
@@ -113,12 +115,14 @@ fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
     plan.connections.iter().map(of_connection).collect()
 }
 
-/// The ports at the ends of the plan's links: an interface's number on a customer gateway, the outside port on an
+/// The ports at the ends of the plan's links: an interface's number on a customer gateway or NAT, the outside port on an
 /// endpoint, the only port of a host, and on a router one port after another.
 fn ports(plan: &Plan) -> Vec<[Port; 2]> {
     let mut used = vec![0u16; plan.nodes.len()];
     let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
         (NodeKind::CustomerGateway(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
+        (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
         (NodeKind::Host(_) | NodeKind::Instance(_), _) => host::PORT,
         _ => {
@@ -140,6 +144,7 @@ impl Builder<'_> {
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
                 Node::Router(Box::new(made))
             }
+            NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
             NodeKind::VpnEndpoint(e) => {
                 let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
@@ -148,6 +153,16 @@ impl Builder<'_> {
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
         }
+    }
+
+    fn nat(&self, id: NodeId, nat: &crate::plan::Nat) -> NatBox {
+        let mut own = vec![nat.outside, nat.inside.addr()];
+        own.extend(nat.config.pool.iter().filter(|address| **address != nat.outside));
+        let rng = Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::NatPorts);
+        let mut made = NatBox::new(own, Nat::new(nat.config.clone(), rng), nat.filter.clone());
+        self.ports_of(id).for_each(|(port, mtu)| made.add_port(port, mtu));
+        self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
+        made
     }
 
     /// The connected ports of a node with their links' MTUs.
@@ -259,9 +274,12 @@ impl Builder<'_> {
         let tunnel = self.plan.tunnel(id);
         let sessions = &self.sessions[id.connection][id.tunnel];
         let index = side_index(side);
-        let ends = [(tunnel.aws_outside, &tunnel.aws), (tunnel.customer_outside, &tunnel.customer)];
-        let (local, end) = ends[index];
-        let (remote, _) = ends[1 - index];
+        let (end, local, remote) = match side {
+            Side::Aws => (&tunnel.aws, tunnel.aws_outside, tunnel.customer_registered),
+            Side::Customer => (&tunnel.customer, tunnel.customer_outside, tunnel.aws_outside),
+        };
+        let names = [tunnel.aws_outside, tunnel.customer_registered];
+        let (local_name, remote_name) = (names[index], names[1 - index]);
         let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         Tunnel::new(TunnelConfig {
             name: self.world.trace.sessions()[sessions.ike[index].index()].name.clone(),
@@ -270,8 +288,9 @@ impl Builder<'_> {
             local,
             remote,
             outer_mtu: outer_mtu as u16,
-            ike: Arc::new(ike::ike_end(end, local, remote, side)),
+            ike: Arc::new(ike::ike_end(end, local_name, remote_name, side)),
             replay_window: end.replay_window as u16,
+            nat_keepalive: end.nat_keepalive,
             ike_session: sessions.ike[index],
             child_session: sessions.child[index],
         })
@@ -399,6 +418,10 @@ impl Builder<'_> {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
                     self.world.name_port(id, endpoint::TUNNEL_PORT, &self.plan.tunnel(e.tunnel).name);
+                }
+                NodeKind::Nat(_) => {
+                    self.world.name_port(id, natbox::INSIDE_PORT, "inside");
+                    self.world.name_port(id, natbox::OUTSIDE_PORT, "outside");
                 }
                 NodeKind::Host(_) | NodeKind::Instance(_) | NodeKind::Router(_) => {}
             }

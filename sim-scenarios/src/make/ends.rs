@@ -4,6 +4,9 @@
 //! "Tunnel options for your Site-to-Site VPN connection".
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
+use sim_core::node::tunnel::NAT_KEEPALIVE;
+use sim_core::proto::ike::config::{AWS_CHILD_GROUPS, AWS_IKE_GROUPS, IkeVersion};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 
@@ -21,8 +24,12 @@ const RETRANSMISSION_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_58
 const ENCRYPTION: [Encryption; 4] =
     [Encryption::Aes128, Encryption::Aes256, Encryption::Aes128Gcm16, Encryption::Aes256Gcm16];
 const INTEGRITY: [Integrity; 4] = [Integrity::Sha1, Integrity::Sha2_256, Integrity::Sha2_384, Integrity::Sha2_512];
-const PHASE1_DH_GROUPS: [u16; 12] = [2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
-const PHASE2_DH_GROUPS: [u16; 13] = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
+
+/// The groups of a phase. A customer gateway may have 31, too, which AWS does not.
+fn groups(phase: u8, customer: bool) -> Vec<DhGroup> {
+    let aws = if phase == 1 { &AWS_IKE_GROUPS[..] } else { &AWS_CHILD_GROUPS[..] };
+    aws.iter().copied().chain(customer.then_some(DhGroup::Curve25519)).collect()
+}
 
 /// AWS's end, by AWS's rules. The traffic selectors are the connection's.
 pub(super) fn aws_end(
@@ -33,8 +40,8 @@ pub(super) fn aws_end(
     j: &mut Judge,
 ) -> IkeEnd {
     let s = Duration::from_secs;
-    let mut phase1 = phase(&schema.phase1, &whole_phase(&PHASE1_DH_GROUPS, s(28_800)), &PHASE1_DH_GROUPS, 1, j);
-    let mut phase2 = phase(&schema.phase2, &whole_phase(&PHASE2_DH_GROUPS, s(3_600)), &PHASE2_DH_GROUPS, 2, j);
+    let mut phase1 = phase(&schema.phase1, &whole_phase(1, s(28_800)), false, 1, j);
+    let mut phase2 = phase(&schema.phase2, &whole_phase(2, s(3_600)), false, 2, j);
     phase1.lifetime =
         j.lawful_or(&schema.phase1.lifetime, s(28_800), |t| between(*t, s(900), s(28_800), "AWS's phase 1 lifetime"));
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, s(3_600), |t| {
@@ -58,6 +65,7 @@ pub(super) fn aws_end(
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
+        ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
         id: None,
         expected_id: None,
         local_cidr,
@@ -78,6 +86,8 @@ pub(super) fn aws_end(
         retransmission: retransmission(&schema.retransmission, j),
         half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        // AWS publishes none, and its endpoints are not behind a NAT.
+        nat_keepalive: Some(NAT_KEEPALIVE),
         phase1,
         phase2,
     }
@@ -89,8 +99,8 @@ fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
 
 /// The customer gateway's end: as AWS's, but that it begins and begins again, and that its own maker set its ranges.
 pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> IkeEnd {
-    let mut phase1 = phase(&schema.phase1, &aws.phase1, &PHASE1_DH_GROUPS, 1, j);
-    let mut phase2 = phase(&schema.phase2, &aws.phase2, &PHASE2_DH_GROUPS, 2, j);
+    let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
+    let mut phase2 = phase(&schema.phase2, &aws.phase2, true, 2, j);
     let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
     phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, aws.phase1.lifetime, lifetime);
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
@@ -105,6 +115,7 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
     });
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
+        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
         id: schema.id.as_ref().and_then(|at| j.read(at)),
         expected_id: schema.expected_id.as_ref().and_then(|at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
@@ -124,39 +135,63 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         half_open_timeout: j
             .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         phase1,
         phase2,
     }
 }
 
-fn whole_phase(dh_groups: &[u16], lifetime: Duration) -> Phase {
-    Phase { encryption: ENCRYPTION.to_vec(), integrity: INTEGRITY.to_vec(), dh_groups: dh_groups.to_vec(), lifetime }
+fn whole_phase(number: u8, lifetime: Duration) -> Phase {
+    let dh_groups = groups(number, false);
+    Phase { encryption: ENCRYPTION.to_vec(), integrity: INTEGRITY.to_vec(), dh_groups, lifetime }
 }
 
 /// What a phase allows; its lifetime is judged by the caller.
-fn phase(schema: &schema::Phase, default: &Phase, groups: &[u16], number: u8, j: &mut Judge) -> Phase {
-    let group_rule = |n: &u64| match u16::try_from(*n) {
-        Ok(n) if groups.contains(&n) => Ok(()),
-        Ok(5) => Err("group 5 is for phase 2 only".into()),
-        Ok(_) | Err(_) => Err(format!(
-            "AWS's phase {number} has no Diffie-Hellman group {n}: it has {}",
-            groups.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
-        )),
+fn phase(schema: &schema::Phase, default: &Phase, customer: bool, number: u8, j: &mut Judge) -> Phase {
+    let groups = groups(number, customer);
+    let numbered = |n: &u64| groups.iter().copied().find(|group| u64::from(group.id()) == *n);
+    let group_rule = |n: &u64| match numbered(n) {
+        Some(_) => Ok(()),
+        None if *n == 5 => Err("group 5 is for phase 2 only".into()),
+        None => {
+            let whose = if customer { "a customer gateway's" } else { "AWS's" };
+            let ids: Vec<u16> = groups.iter().map(|group| group.id()).collect();
+            let nearest = ids.iter().min_by_key(|id| u64::from(**id).abs_diff(*n)).copied().unwrap_or_default();
+            let all = ids.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            Err(format!("{whose} phase {number} has no Diffie-Hellman group {n}: the nearest of {all} is {nearest}"))
+        }
     };
     let dh_groups = schema.dh_groups.as_ref().map(|list| j.items(list, group_rule));
     Phase {
         encryption: words(&schema.encryption, &default.encryption, j),
         integrity: words(&schema.integrity, &default.integrity, j),
-        dh_groups: dh_groups.map_or_else(
-            || default.dh_groups.clone(),
-            |groups| groups.iter().filter_map(|n| u16::try_from(*n).ok()).collect(),
-        ),
+        dh_groups: dh_groups
+            .map_or_else(|| default.dh_groups.clone(), |numbers| numbers.iter().filter_map(numbered).collect()),
         lifetime: default.lifetime,
     }
 }
 
 fn words<T: Leaf + Clone>(list: &Option<List<T>>, default: &[T], j: &mut Judge) -> Vec<T> {
     list.as_ref().map_or_else(|| default.to_vec(), |list| j.items(list, |_| Ok(())))
+}
+
+/// The versions of an end. One that speaks IKEv1 alone needs a cipher for it.
+fn ike_versions(
+    list: &Option<List<IkeVersion>>,
+    default: &[IkeVersion],
+    phase1: &Phase,
+    j: &mut Judge,
+) -> Vec<IkeVersion> {
+    let versions = words(list, default, j);
+    let cbc = phase1.encryption.iter().any(|e| matches!(e, Encryption::Aes128 | Encryption::Aes256));
+    if let Some(list) = list
+        && versions == [IkeVersion::V1]
+        && !cbc
+    {
+        let help = "allow AES128 or AES256 in phase 1, or \"ikev2\"";
+        j.wrong(list.place, "IKEv1 has no AES-GCM in phase 1", Some(help.into()));
+    }
+    versions
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {

@@ -1,5 +1,6 @@
 //! What must hold, in words and for the machine, and the controls that show that it can fail.
 
+use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, StreamId};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
@@ -129,15 +130,14 @@ impl Maker<'_, '_> {
         let tunnel = tunnel(&it.tunnel, self.names, self.j);
         let encryption = self.j.need(&it.encryption, Encryption::Aes128);
         let integrity = self.j.need(&it.integrity, Integrity::Sha1);
-        let dh_group = self.j.lawful(&it.dh_group, |group| {
-            if (14..=24).contains(group) || [2, 5].contains(group) {
-                Ok(())
-            } else {
-                Err(format!("AWS has no Diffie-Hellman group {group}"))
-            }
+        let numbered = |n: &u64| u16::try_from(*n).ok().and_then(DhGroup::from_id);
+        let dh_group = self.j.lawful(&it.dh_group, |n| match numbered(n) {
+            Some(_) => Ok(()),
+            None => Err(format!("there is no Diffie-Hellman group {n} here: 2, 5, 14 to 24 or 31")),
         });
-        let dh_group = dh_group.and_then(|group| u16::try_from(group).ok()).unwrap_or(2);
-        let text = format!("{} negotiates at least {encryption}, {integrity} and group {dh_group}", named(&it.tunnel));
+        let dh_group = dh_group.as_ref().and_then(numbered).unwrap_or(DhGroup::Modp1024);
+        let group = dh_group.id();
+        let text = format!("{} negotiates at least {encryption}, {integrity} and group {group}", named(&it.tunnel));
         (ExpectationKind::SuiteAtLeast { tunnel, encryption, integrity, dh_group }, text)
     }
 
@@ -180,8 +180,10 @@ impl Maker<'_, '_> {
             if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
         });
         let max = max.unwrap_or(min);
-        let text = format!("{} replaces its CHILD_SA {min} to {max} times", named(&it.tunnel));
-        (ExpectationKind::RekeysBetween { tunnel, min, max }, text)
+        let phase = self.j.number(&it.phase, 2, 1, 2, "a phase");
+        let sa = if phase == 1 { "IKE_SA" } else { "CHILD_SA" };
+        let text = format!("{} replaces its {sa} {min} to {max} times", named(&it.tunnel));
+        (ExpectationKind::RekeysBetween { tunnel, phase, min, max }, text)
     }
 
     fn log_lines_between(&mut self, it: &schema::LogLinesBetween) -> (ExpectationKind, String) {

@@ -6,7 +6,7 @@ use sim_core::time::Duration;
 
 use crate::leaf::{Name, Rate, Size};
 use crate::place::At;
-use crate::plan::{Conditions, CustomerGateway, End, Link, Loss, Node, NodeKind, Plan};
+use crate::plan::{Conditions, End, Link, Loss, Nat, Node, NodeKind, Plan};
 use crate::schema;
 
 use super::Names;
@@ -80,16 +80,16 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
         },
     };
     let refused = match (&nodes[node].kind, interface) {
-        (NodeKind::CustomerGateway(gateway), None) => Some((
+        (NodeKind::CustomerGateway(_) | NodeKind::Nat(_), None) => Some((
             format!("`{name}` has several interfaces"),
-            Some(format!("name one: {}", interfaces(&name, gateway).join(", "))),
+            Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
         (NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_), _) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
         (NodeKind::Router(_), _) => None,
-        (NodeKind::CustomerGateway(_) | NodeKind::Host(_) | NodeKind::VpnEndpoint(_), _) => links
+        (NodeKind::CustomerGateway(_) | NodeKind::Nat(_) | NodeKind::Host(_) | NodeKind::VpnEndpoint(_), _) => links
             .iter()
             .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
             .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
@@ -103,17 +103,20 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
 
 /// `NODE.INTERFACE`.
 fn interface(name: &str, nodes: &[Node]) -> Option<(usize, Option<usize>)> {
-    let (device, wanted) = name.split_once('.')?;
+    let (device, _) = name.split_once('.')?;
     let node = nodes.iter().position(|node| node.name == device)?;
-    let NodeKind::CustomerGateway(gateway) = &nodes[node].kind else {
-        return None;
-    };
-    let interface = gateway.interfaces.iter().position(|interface| interface.name == wanted)?;
+    let interface = interfaces(&nodes[node]).iter().position(|interface| interface == name)?;
     Some((node, Some(interface)))
 }
 
-fn interfaces(name: &str, gateway: &CustomerGateway) -> Vec<String> {
-    gateway.interfaces.iter().map(|interface| format!("{name}.{}", interface.name)).collect()
+/// `NODE.INTERFACE` of each interface, in the order of their numbers.
+fn interfaces(node: &Node) -> Vec<String> {
+    let names: Vec<&str> = match &node.kind {
+        NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().map(|i| i.name.as_str()).collect(),
+        NodeKind::Nat(_) => vec!["inside", "outside"],
+        _ => Vec::new(),
+    };
+    names.into_iter().map(|interface| format!("{}.{interface}", node.name)).collect()
 }
 
 /// Everything that a link can end at.
@@ -124,7 +127,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) => {
                 vec![node.name.clone()]
             }
-            NodeKind::CustomerGateway(gateway) => interfaces(&node.name, gateway),
+            NodeKind::CustomerGateway(_) | NodeKind::Nat(_) => interfaces(node),
             NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) => Vec::new(),
         })
         .collect()
@@ -274,6 +277,7 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
     };
     let peer = match (plan.nodes.get(other.node.index()).map(|node| &node.kind), other.interface) {
         (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => gateway.interfaces.get(i).map(|i| i.address),
+        (Some(NodeKind::Nat(nat)), Some(Nat::INSIDE)) => Some(nat.inside),
         // Two hosts on one wire need no gateway; each is the other's.
         (Some(NodeKind::Host(neighbour)), _) => Some(neighbour.address),
         _ => None,
@@ -295,7 +299,7 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
     }
 }
 
-fn other_end(link: &Link, end: End) -> Option<End> {
+pub(super) fn other_end(link: &Link, end: End) -> Option<End> {
     match link.ends {
         [a, b] if a == end => Some(b),
         [a, b] if b == end => Some(a),
@@ -303,12 +307,13 @@ fn other_end(link: &Link, end: End) -> Option<End> {
     }
 }
 
-/// True if links and routers join two ends.
+/// True if links, routers and NATs join two ends.
 fn joined(plan: &Plan, from: End, to: End) -> bool {
     let mut crossed = vec![false; plan.links.len()];
     let mut reached = vec![from];
     while let Some(here) = reached.pop() {
-        let router = matches!(plan.nodes.get(here.node.index()), Some(Node { kind: NodeKind::Router(_), .. }));
+        let through = Some(here.node.index()).and_then(|i| plan.nodes.get(i)).map(|node| &node.kind);
+        let router = matches!(through, Some(NodeKind::Router(_) | NodeKind::Nat(_)));
         for (i, link) in plan.links.iter().enumerate() {
             let leads = link.ends.iter().position(|end| *end == here || (router && end.node == here.node));
             let Some(this) = leads.filter(|_| !crossed[LinkId(i as u32).index()]) else {

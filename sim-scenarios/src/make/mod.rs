@@ -6,6 +6,7 @@ mod ends;
 mod expectations;
 mod judge;
 mod links;
+mod nats;
 mod nodes;
 mod timeline;
 
@@ -101,6 +102,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     plan.links = links::make(scenario, &names, &plan.nodes, j);
     nodes::gateways(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
+    nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
     expectations::make(scenario, &names, &mut plan, j);
     plan.assumptions.splice(0..0, assumptions(&plan));

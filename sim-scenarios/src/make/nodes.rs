@@ -34,6 +34,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::Router(it) => {
                     NodeKind::Router(Router { address: it.address.as_ref().and_then(|at| j.read(at)) })
                 }
+                schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
                 schema::Node::CustomerGateway(it) => NodeKind::CustomerGateway(customer_gateway(it, names, j)),
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
@@ -63,7 +64,7 @@ fn host(schema: &schema::Host, j: &mut Judge) -> Host {
 }
 
 /// An address that a device may have in its subnet.
-fn usable(net: Ipv4Net) -> judge::Verdict {
+pub(super) fn usable(net: Ipv4Net) -> judge::Verdict {
     let special = net.prefix_len() < 31 && (net.addr() == net.network() || net.addr() == net.broadcast());
     if special {
         Err(format!("{} is no device's address: it names the subnet or its broadcast", net.addr()))
@@ -369,6 +370,12 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             (schema::Node::Router(it), NodeKind::Router(router)) => {
                 if let (Some(at), Some(address)) = (&it.address, router.address) {
                     claim(address, name, at.place, j);
+                }
+            }
+            (schema::Node::Nat(it), NodeKind::Nat(nat)) => {
+                claim(nat.inside.addr(), format!("{name}.inside"), it.inside.place, j);
+                for address in nat.outside_addresses() {
+                    claim(address, format!("{name}.outside"), it.outside.place, j);
                 }
             }
             (schema::Node::CustomerGateway(it), NodeKind::CustomerGateway(gateway)) => {

@@ -164,6 +164,9 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     if let (Some(heal), Some(_)) = (&schema.heal, &schema.heal_after) {
         j.wrong(heal.place, "`heal` and `heal_after` exclude each other", None);
     }
+    if let (schema::What::NatFlush(_), Some(at)) = (&schema.what, healing) {
+        j.wrong(at.place, "a flush is over at once: nothing is left to heal", None);
+    }
     if let (schema::What::Flap(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flap heals by itself: `times` says when", None);
     }
@@ -201,6 +204,11 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
                 powered(node, &it.node, plan, j);
             }
             FaultKind::PowerLoss { node: node.unwrap_or_default() }
+        }
+        schema::What::NatFlush(it) => {
+            let nats = plan.nodes.iter().enumerate().filter(|(_, node)| matches!(node.kind, NodeKind::Nat(_)));
+            let (ids, names): (Vec<_>, Vec<_>) = nats.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
+            FaultKind::NatFlush { node: j.find(&it.node, "NAT", &names).map(|i| ids[i]).unwrap_or_default() }
         }
         schema::What::IkeDelete(it) => {
             FaultKind::IkeDelete { tunnel: tunnel(&it.tunnel, names, j), by: j.need(&it.by, Side::Aws) }

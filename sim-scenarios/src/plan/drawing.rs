@@ -7,7 +7,7 @@ use sim_core::id::NodeId;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::TunnelId;
+use super::{Nat, TunnelId};
 
 /// A device.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub enum NodeKind {
     /// A router of the underlay. It knows the way (fewest links, then the scenario's order) to every address outside the
     /// tunnels: interfaces of hosts, customer gateways and tunnel endpoints.
     Router(Router),
+    /// A NAT, or a filter. What it does not translate for is not shown to the outside.
+    Nat(Box<Nat>),
     /// A customer gateway.
     CustomerGateway(CustomerGateway),
     /// A virtual private gateway.
@@ -201,7 +203,8 @@ pub struct Link {
 pub struct End {
     /// The device.
     pub node: NodeId,
-    /// Which interface, for a customer gateway (index into [`CustomerGateway::interfaces`]).
+    /// Which interface, for a customer gateway (index into [`CustomerGateway::interfaces`]) or NAT ([`Nat::INSIDE`],
+    /// [`Nat::OUTSIDE`]).
     pub interface: Option<usize>,
 }
 

@@ -8,6 +8,7 @@
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
 mod drawing;
+mod nat;
 mod story;
 mod vpn;
 
@@ -15,6 +16,7 @@ use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
 pub use drawing::*;
+pub use nat::*;
 pub use story::*;
 pub use vpn::*;
 

@@ -1,6 +1,7 @@
 //! The story: what is sent, what happens, what must hold.
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 pub use sim_core::node::host::ProbeKind;
 use sim_core::reason::{DropReason, Reason, TimerKind};
@@ -98,6 +99,11 @@ pub enum FaultKind {
     /// A device loses power and forgets everything that is not configuration.
     PowerLoss {
         /// The device.
+        node: NodeId,
+    },
+    /// A NAT forgets all its mappings.
+    NatFlush {
+        /// The NAT.
         node: NodeId,
     },
     /// One end deletes the tunnel's IKE_SA and stays quiet until healed.
@@ -224,7 +230,7 @@ pub enum ExpectationKind {
         /// Integrity (an AEAD satisfies any).
         integrity: Integrity,
         /// Diffie-Hellman group.
-        dh_group: u16,
+        dh_group: DhGroup,
     },
     /// At this moment the device's table has (or has not) this route as its best.
     RoutePresent {
@@ -276,6 +282,8 @@ pub enum ExpectationKind {
     RekeysBetween {
         /// The tunnel.
         tunnel: TunnelId,
+        /// 1 for the IKE_SA, 2 for the CHILD_SA.
+        phase: u8,
         /// Fewest.
         min: u64,
         /// Most.

@@ -3,7 +3,9 @@
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -45,6 +47,8 @@ pub struct Tunnel {
     pub aws_outside: Ipv4Addr,
     /// The customer gateway's outside address.
     pub customer_outside: Ipv4Addr,
+    /// What AWS has registered as the customer gateway's address: another one, if it is behind a NAT.
+    pub customer_registered: Ipv4Addr,
     /// The inside /30.
     pub inside: Ipv4Net,
     /// AWS's inside address: the first host.
@@ -66,6 +70,8 @@ pub struct Tunnel {
 pub struct IkeEnd {
     /// The pre-shared key.
     pub psk: Psk,
+    /// Versions of IKE; it begins with the highest.
+    pub ike_versions: Vec<IkeVersion>,
     /// Who this end says it is; `None`: its outside address.
     pub id: Option<IkeIdentity>,
     /// Who this end expects the other to be; `None`: the other's outside address.
@@ -94,6 +100,8 @@ pub struct IkeEnd {
     pub half_open_timeout: Duration,
     /// Wait before an initiator whose attempt failed tries again.
     pub retry: Duration,
+    /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
+    pub nat_keepalive: Option<Duration>,
 }
 
 /// Who an end of a tunnel is to IKE (RFC 7296 section 3.5).
@@ -130,8 +138,8 @@ pub struct Phase {
     pub encryption: Vec<Encryption>,
     /// Integrity algorithms (and PRFs, in phase 1).
     pub integrity: Vec<Integrity>,
-    /// Diffie-Hellman groups by IANA number; in phase 2 they are for PFS.
-    pub dh_groups: Vec<u16>,
+    /// Diffie-Hellman groups; in phase 2 they are for PFS.
+    pub dh_groups: Vec<DhGroup>,
     /// Lifetime.
     pub lifetime: Duration,
 }

@@ -133,7 +133,7 @@ pub fn tunnel_logs(plan: &Plan, built: &Built) -> Vec<TunnelLog> {
             let scribe = Scribe {
                 log,
                 sessions: [sessions.ike[0], sessions.child[0]],
-                cgw: planned_tunnel.customer_outside,
+                cgw: planned_tunnel.customer_registered,
                 dpd: planned_tunnel.aws.dpd.action != DpdTimeoutAction::None,
                 nat: false,
                 phases: [State::Down; 2],

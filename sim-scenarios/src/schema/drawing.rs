@@ -7,6 +7,8 @@ use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, 
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
+use super::Nat;
+
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
 pub enum Node {
@@ -14,6 +16,8 @@ pub enum Node {
     Host(Host),
     /// A router of the underlay: the internet service provider, for example.
     Router(Router),
+    /// A NAT, or a filter.
+    Nat(Box<Nat>),
     /// The customer's end of VPN connections.
     CustomerGateway(CustomerGateway),
     /// AWS's end of VPN connections to one VPC.
@@ -30,7 +34,7 @@ pub enum Node {
 pub struct Host {
     /// Address and subnet, like "10.1.0.10/24".
     pub address: At<Prefix>,
-    /// Default gateway; if not given, the address of the customer gateway's interface at the other end of its link.
+    /// Default gateway; if not given, the address of the customer gateway's or NAT's interface at the other end of its link.
     pub gateway: Option<At<Address>>,
 }
 
@@ -164,7 +168,8 @@ pub enum Link {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, or a tunnel endpoint "CONNECTION.TUNNEL".
+    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, "NODE.inside" or "NODE.outside" of a NAT, or a tunnel
+    /// endpoint "CONNECTION.TUNNEL".
     /// Forward is from the first to the second.
     pub between: (At<Name>, At<Name>),
     /// Bandwidth, each way; no limit if not given.

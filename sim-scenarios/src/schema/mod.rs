@@ -9,6 +9,7 @@
 //! once. What is optional has its default there too, beside the rule that checks it.
 
 mod drawing;
+mod nat;
 mod story;
 mod vpn;
 
@@ -20,6 +21,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
 pub use drawing::*;
+pub use nat::*;
 pub use story::*;
 pub use vpn::*;
 

@@ -76,6 +76,8 @@ pub enum What {
     Impair(Box<Impair>),
     /// A device or tunnel endpoint loses power and forgets all but its configuration.
     PowerLoss(OneNode),
+    /// A NAT forgets all its mappings.
+    NatFlush(OneNat),
     /// One end deletes a tunnel's IKE_SA, and does not come back until healed.
     IkeDelete(OneEnd),
     /// One end shuts a tunnel's BGP session down until healed.
@@ -121,6 +123,14 @@ pub struct Impair {
 #[serde(deny_unknown_fields)]
 pub struct OneNode {
     /// A node, or a tunnel endpoint like "vpn.a".
+    pub node: At<Name>,
+}
+
+/// A NAT.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneNat {
+    /// The NAT.
     pub node: At<Name>,
 }
 
@@ -315,6 +325,8 @@ pub struct LossBetween {
 pub struct RekeysBetween {
     /// The tunnel.
     pub tunnel: At<Name>,
+    /// 1 for the IKE_SA, 2 for the CHILD_SA; 2 if not given.
+    pub phase: Option<At<Count>>,
     /// Fewest.
     pub min: At<Count>,
     /// Most.

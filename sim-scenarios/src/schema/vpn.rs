@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sim_core::proto::ike::config::IkeVersion;
 
 use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
 use crate::place::{At, List, Named};
@@ -22,6 +23,9 @@ pub struct Vpn {
     pub customer_gateway: At<Name>,
     /// The interface of the customer gateway that the tunnels start from; "wan" if not given.
     pub customer_interface: Option<At<Name>>,
+    /// The customer gateway's address as AWS has it registered, and its IKE identity; if not given, its interface's, or the
+    /// outside address of the NAT in front of it.
+    pub customer_address: Option<At<Address>>,
     /// The virtual private gateway.
     pub gateway: At<Name>,
     /// How AWS learns the customer's routes.
@@ -92,6 +96,8 @@ pub struct Tunnel {
     pub availability_zone: Option<At<Name>>,
     /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
+    pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
     pub phase1: Phase,
@@ -145,6 +151,8 @@ pub struct Phase {
 pub struct CustomerEnd {
     /// Pre-shared key, if it differs from AWS's.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// Versions of IKE that it speaks: it begins with the highest.
+    pub ike_versions: Option<List<IkeVersion>>,
     /// Who it says it is; its outside address if not given, which is what AWS expects.
     pub id: Option<At<IkeIdentity>>,
     /// Who it expects AWS to be; AWS's outside address if not given, which is what AWS says.
@@ -179,6 +187,9 @@ pub struct CustomerEnd {
     pub half_open_timeout: Option<At<Span>>,
     /// Wait before it tries again; 10s if not given.
     pub retry: Option<At<Span>>,
+    /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
+    /// (RFC 3948 section 4).
+    pub nat_keepalive: Option<At<Span>>,
     /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises through this tunnel; none if not given.

@@ -40,6 +40,47 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The wait doubles up to this (assumed).
 pub const RETRY_CAP: Duration = Duration::from_secs(60);
 
+/// A version of IKE (guide: IKE versions; both by default).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum IkeVersion {
+    /// RFC 2407, 2408 and 2409.
+    V1,
+    /// RFC 7296.
+    V2,
+}
+
+/// Diffie-Hellman groups of phase 1 (guide).
+pub const AWS_IKE_GROUPS: [DhGroup; 12] = [
+    DhGroup::Modp1024,
+    DhGroup::Modp2048,
+    DhGroup::Modp3072,
+    DhGroup::Modp4096,
+    DhGroup::Modp6144,
+    DhGroup::Modp8192,
+    DhGroup::Ecp256,
+    DhGroup::Ecp384,
+    DhGroup::Ecp521,
+    DhGroup::Modp1024Sub160,
+    DhGroup::Modp2048Sub224,
+    DhGroup::Modp2048Sub256,
+];
+/// Diffie-Hellman groups of phase 2 (guide): those of phase 1, and 5.
+pub const AWS_CHILD_GROUPS: [DhGroup; 13] = [
+    DhGroup::Modp1024,
+    DhGroup::Modp1536,
+    DhGroup::Modp2048,
+    DhGroup::Modp3072,
+    DhGroup::Modp4096,
+    DhGroup::Modp6144,
+    DhGroup::Modp8192,
+    DhGroup::Ecp256,
+    DhGroup::Ecp384,
+    DhGroup::Ecp521,
+    DhGroup::Modp1024Sub160,
+    DhGroup::Modp2048Sub224,
+    DhGroup::Modp2048Sub256,
+];
+
 /// Who an end claims to be (RFC 7296 section 3.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -120,22 +161,22 @@ fn offers(encryption: Encryption, integrity: Option<Integrity>, prf: Prf, group:
     (ike, esp)
 }
 
-/// Everything an AWS tunnel accepts by default of what is implemented here (guide: all values of each option).
+/// Everything an AWS tunnel accepts by default (guide: all values of each option).
 pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
     let cbc = vec![Encryption::AesCbc128, Encryption::AesCbc256];
     let gcm = vec![Encryption::AesGcm16_128, Encryption::AesGcm16_256];
     let hashes = Integrity::ALL[1..].to_vec();
-    let (prf, groups) = (Prf::ALL.to_vec(), DhGroup::ALL.to_vec());
+    let prf = Prf::ALL.to_vec();
     let ike = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| IkeOffer {
         encryption: encryption.clone(),
         integrity: integrity.clone(),
         prf: prf.clone(),
-        groups: groups.clone(),
+        groups: AWS_IKE_GROUPS.to_vec(),
     });
     let esp = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| EspOffer {
         encryption: encryption.clone(),
         integrity: integrity.clone(),
-        groups: groups.clone(),
+        groups: AWS_CHILD_GROUPS.to_vec(),
     });
     (ike.into(), esp.into())
 }
@@ -223,6 +264,7 @@ pub enum DpdAction {
 }
 
 /// Liveness checks (RFC 7296 section 2.4), on demand: none is sent while packets arrive.
+/// AWS checks peers behind a NAT periodically (AWS Knowledge Center).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dpd {
     /// Silence before the first probe.
@@ -231,6 +273,8 @@ pub struct Dpd {
     pub model: DpdModel,
     /// What then.
     pub action: DpdAction,
+    /// True if a peer behind a NAT is checked whether ESP arrives from it or not.
+    pub periodic_for_nat: bool,
 }
 
 /// Who brings the tunnel up (guide: startup action).
@@ -278,6 +322,8 @@ pub enum NatTraversal {
 /// All that one end of a tunnel is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
+    /// Versions that this end speaks. It initiates with the highest, and answers in the initiator's if it is one of them.
+    pub versions: Vec<IkeVersion>,
     /// Who this end is.
     pub local_id: Identity,
     /// Who the peer must be.
@@ -317,10 +363,25 @@ pub struct Config {
 }
 
 impl Config {
+    /// When a liveness check is repeated.
+    pub(super) fn probes(&self) -> Retransmission {
+        match self.dpd.model {
+            DpdModel::Timeout { interval, .. } => Retransmission {
+                first: interval,
+                factor: (1, 1),
+                // The DPD timeout ends it.
+                tries: u32::MAX,
+                jitter_percent: 0,
+            },
+            DpdModel::RetransmissionSeries => self.retransmission,
+        }
+    }
+
     /// The AWS end of a tunnel with all options at their defaults.
     pub fn aws(local_id: Identity, remote_id: Identity, psk: &[u8]) -> Self {
         let (ike_offers, esp_offers) = aws_default_offers();
         Self {
+            versions: vec![IkeVersion::V1, IkeVersion::V2],
             local_id,
             remote_id,
             psk: psk.into(),
@@ -345,6 +406,7 @@ impl Config {
                     base: DpdBase::LastPacket,
                 },
                 action: DpdAction::Clear,
+                periodic_for_nat: true,
             },
             startup: Startup::Add,
             initiate_on_traffic: false,
@@ -368,6 +430,7 @@ impl Config {
         config.esp_offers = vec![esp];
         config.selection = Selection::FirstOfInitiator;
         config.dpd.action = DpdAction::Restart;
+        config.dpd.periodic_for_nat = false;
         config.startup = Startup::Start;
         config.initiate_on_traffic = true;
         config

@@ -1,4 +1,4 @@
-//! Keys of IKEv2: SKEYSEED and SK_* (RFC 7296 section 2.14), AUTH from a pre-shared key (section 2.15), keying material of
+//! Keys of IKEv2: SKEYSEED and SK_* (RFC 7296 section 2.14), those of a rekeyed IKE_SA (section 2.18), AUTH from a pre-shared key (section 2.15), keying material of
 //! CHILD_SAs (section 2.17).
 
 use super::config::Identity;
@@ -11,7 +11,7 @@ use crate::crypto::suite::Suite;
 const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
 
 /// The keys of an IKE_SA.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct IkeKeys {
     /// The suite they belong to.
     pub suite: IkeSuite,
@@ -30,11 +30,21 @@ pub struct IkeKeys {
 impl IkeKeys {
     /// Derives all keys from both nonces, the shared secret and both SPIs.
     pub fn derive(suite: IkeSuite, nonces: (&[u8], &[u8]), shared: &[u8], spis: (u64, u64)) -> Self {
-        let seed = skeyseed(suite, nonces, shared);
+        Self::from_seed(suite, &skeyseed(suite, nonces, shared), nonces, spis)
+    }
+
+    /// The keys of the IKE_SA that replaces this one (RFC 7296 section 2.18): SKEYSEED comes from this one's SK_d and PRF, the
+    /// rest is derived with the new suite's.
+    pub fn rekeyed(&self, suite: IkeSuite, nonces: (&[u8], &[u8]), shared: &[u8], spis: (u64, u64)) -> Self {
+        let seed = self.suite.prf.prf(&self.sk_d, &[shared, nonces.0, nonces.1]);
+        Self::from_seed(suite, &seed, nonces, spis)
+    }
+
+    fn from_seed(suite: IkeSuite, seed: &[u8], nonces: (&[u8], &[u8]), spis: (u64, u64)) -> Self {
         let (e, a) = (SkKeys::encryption_key_len(suite.protection), SkKeys::integrity_key_len(suite.protection));
         let p = suite.prf.key_len();
         let (spi_i, spi_r) = (spis.0.to_be_bytes(), spis.1.to_be_bytes());
-        let material = suite.prf.prf_plus(&seed, &[nonces.0, nonces.1, &spi_i, &spi_r], 3 * p + 2 * a + 2 * e);
+        let material = suite.prf.prf_plus(seed, &[nonces.0, nonces.1, &spi_i, &spi_r], 3 * p + 2 * a + 2 * e);
         let mut rest = &material[..];
         let mut cut = |n| {
             let (head, tail) = rest.split_at(n);
@@ -99,7 +109,7 @@ pub fn id_body(identity: &Identity) -> Vec<u8> {
 }
 
 /// Keys of one direction of a CHILD_SA. For an AEAD the salt ends `encryption`, and `integrity` is empty.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DirectionKeys {
     /// Cipher key.
     pub encryption: Secret,
@@ -201,6 +211,21 @@ mod tests {
                  28190e38c66232eab4b3ab14c400a5197dd3730ed4820a8a10394d51e1c04000
                  52f63ebd36b0e7ef")
         );
+    }
+
+    /// The same source: SKEYSEED of a rekeyed IKE_SA, prf(SK_d, g^ir (new) | Ni | Nr). What follows from it is prf+ as before, so
+    /// the keys must be those that the published SKEYSEED leads to.
+    #[test]
+    fn keys_of_a_rekeyed_ike_sa_of_nist() {
+        let (ni, nr) = (hex(NI), hex(NR));
+        let published = hex("63e81194946ebd05df7df5ebf5d8750056bf1f1d");
+        let keys = cavp_keys();
+        let new = keys.rekeyed(keys.suite, (&ni, &nr), &hex(GIR_NEW), SPIS);
+        assert_eq!(new, IkeKeys::from_seed(keys.suite, &published, (&ni, &nr), SPIS));
+        // The PRF of SKEYSEED belongs to the old IKE_SA, prf+ to the new one.
+        let other = suite(Prf::HmacSha2_512);
+        let new = keys.rekeyed(other, (&ni, &nr), &hex(GIR_NEW), SPIS);
+        assert_eq!(new, IkeKeys::from_seed(other, &published, (&ni, &nr), SPIS));
     }
 
     /// Independent computation with Python's `hmac` and `hashlib` of

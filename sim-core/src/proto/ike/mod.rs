@@ -1,4 +1,4 @@
-//! IKE without IO: one [`Peer`] per tunnel owns the IKE_SAs and CHILD_SAs between two addresses and speaks IKEv2.
+//! IKE without IO: one [`Peer`] per tunnel owns the IKE_SAs and CHILD_SAs between two addresses and speaks IKEv2 and IKEv1.
 //!
 //! ```text
 //!            Initiate, Close, Reset       wake() -> handle_timeout(now)
@@ -9,7 +9,8 @@
 //!                                    +--> State, Step, Expired, Ignored ----> trace
 //! ```
 //!
-//! IKEv1 has a place beside [`v2`]; what is configured ([`config`]) and what comes out is the same for both.
+//! [`v2`] and [`v1`] are a machine each; what is configured ([`config`]), what goes in and what comes out is the same for both. An
+//! ISAKMP SA of IKEv1 is called IKE_SA here, and what its Quick Mode makes a CHILD_SA.
 //!
 //! Datagrams of port 4500 are handed in and out *without* the non-ESP marker (RFC 3948 section 2.2): the owner tells IKE
 //! from ESP by those four zero octets anyway, so it takes them off, and puts them in front of what it sends from port 4500.
@@ -22,15 +23,23 @@ use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::time::Instant;
 use crate::wire::ike::TrafficSelector;
 
+mod attempt;
 pub mod config;
+mod env;
 pub mod keys;
+#[cfg(test)]
+mod pair;
+mod path;
+mod peer;
 pub mod proposal;
+mod series;
+pub mod v1;
 pub mod v2;
 
 pub use config::Config;
 pub use keys::DirectionKeys;
+pub use peer::Peer;
 pub use proposal::{EspSuite, IkeSuite};
-pub use v2::Peer;
 
 /// The port of IKE (RFC 7296 section 2).
 pub const PORT: u16 = 500;
@@ -50,6 +59,13 @@ pub enum Input {
     InboundTraffic {
         /// The SA.
         spi_in: u32,
+    },
+    /// The ESP packet of that SA came in UDP, and from elsewhere than ESP is sent to: the peer's NAT has made another mapping.
+    TrafficFrom {
+        /// The SA.
+        spi_in: u32,
+        /// Address and port that it came from.
+        remote: (IpAddr, u16),
     },
     /// An ESP packet from the peer has an SPI that no SA has: the peer is told by INVALID_SPI (RFC 7296 section 1.5).
     UnknownSpi {
@@ -118,6 +134,8 @@ pub enum Output {
     },
     /// Keys of an IKE_SA were derived. Only the owner decides whether a key log gets them.
     IkeKeys(Box<IkeKeyLog>),
+    /// The same of IKEv1.
+    IsakmpKeys(Box<IsakmpKeyLog>),
     /// Install a CHILD_SA: inbound at once, outbound as [`ChildSa::send_now`] says.
     ChildUp(Box<ChildSa>),
     /// From now on send on the new SA. The old one still receives.
@@ -174,6 +192,17 @@ pub struct IkeKeyLog {
     pub sk_ar: Secret,
 }
 
+/// What Wireshark's `ikev1_decryption_table` wants of an ISAKMP SA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IsakmpKeyLog {
+    /// Initiator's cookie.
+    pub cookie_i: u64,
+    /// The suite; IKEv1's messages use its cipher and PRF.
+    pub suite: IkeSuite,
+    /// Encryption key of both directions (RFC 2409 appendix B).
+    pub encryption: Secret,
+}
+
 /// A pair of ESP SAs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChildSa {
@@ -206,4 +235,6 @@ pub struct Encapsulation {
     pub local_port: u16,
     /// Where it is sent.
     pub remote: (IpAddr, u16),
+    /// True if this end is behind a NAT, whose mapping it must keep alive (RFC 3948 section 4).
+    pub behind_nat: bool,
 }

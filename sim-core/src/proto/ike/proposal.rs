@@ -7,7 +7,7 @@ use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::wire::ike::{Proposal, Protocol, Spi, Transform, TransformType};
 
 /// A negotiated IKE_SA suite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct IkeSuite {
     /// Encryption and integrity.
     pub protection: Suite,
@@ -18,7 +18,7 @@ pub struct IkeSuite {
 }
 
 /// A negotiated CHILD_SA suite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EspSuite {
     /// Encryption and integrity.
     pub protection: Suite,
@@ -116,10 +116,10 @@ fn transform(kind: TransformType, (id, key_length): Algorithm) -> Transform {
     Transform { key_length, ..Transform::new(kind, id) }
 }
 
-/// The SA payload of an IKE_SA_INIT request.
-pub fn offer_ike(config: &Config) -> Vec<Proposal> {
+/// The SA payload of an IKE_SA_INIT request (no SPI), or of a request to rekey an IKE_SA (this end's new SPI).
+pub fn offer_ike(config: &Config, spi: Spi) -> Vec<Proposal> {
     let offers = config.ike_offers.iter().zip(1..);
-    offers.map(|(offer, number)| Offer::ike(offer).proposal(number, Protocol::Ike, Spi::EMPTY)).collect()
+    offers.map(|(offer, number)| Offer::ike(offer).proposal(number, Protocol::Ike, spi)).collect()
 }
 
 /// The SA payload of a CHILD_SA request; `pfs` is false in IKE_AUTH, where no key exchange is possible.
@@ -166,11 +166,11 @@ fn choose(offers: &[Offer], received: &[Proposal], protocol: Protocol, rule: Sel
     .map(|(_, proposal)| proposal)
 }
 
-/// Reads the answer to [`offer_ike`]: one proposal that is part of the offer.
-pub fn accept_ike(config: &Config, answer: &[Proposal]) -> Option<IkeSuite> {
+/// Reads the answer to [`offer_ike`]: one proposal that is part of the offer. The suite, and the peer's SPI in a rekey.
+pub fn accept_ike(config: &Config, answer: &[Proposal]) -> Option<(IkeSuite, Spi)> {
     let [proposal] = answer else { return None };
     let (suite, chosen) = choose_ike(config, answer)?;
-    (chosen.transforms.len() == proposal.transforms.len()).then_some(suite)
+    (chosen.transforms.len() == proposal.transforms.len()).then_some((suite, chosen.spi))
 }
 
 /// Reads the answer to [`offer_esp`]: the suite and the peer's SPI.
@@ -228,7 +228,7 @@ mod tests {
             offer.groups.reverse();
         }
         eager.ike_offers.reverse();
-        let offered = offer_ike(&eager);
+        let offered = offer_ike(&eager, Spi::EMPTY);
         let lowest = IkeSuite {
             protection: Suite::new(Encryption::AesCbc128, Integrity::HmacSha1_96).unwrap(),
             prf: Prf::HmacSha1,
@@ -236,13 +236,13 @@ mod tests {
         };
         let (suite, answer) = choose_ike(&aws, &offered).unwrap();
         assert_eq!((suite, answer.number), (lowest, 2));
-        assert_eq!(accept_ike(&eager, &[answer]), Some(lowest));
-        // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 20.
+        assert_eq!(accept_ike(&eager, &[answer]), Some((lowest, Spi::EMPTY)));
+        // By RFC 7296 section 2.7 the initiator's order counts: its first proposal is AES-256-GCM with group 24.
         let polite = Config { selection: Selection::FirstOfInitiator, ..aws };
         let first = IkeSuite {
             protection: Suite::new(Encryption::AesGcm16_256, Integrity::None).unwrap(),
             prf: Prf::HmacSha2_512,
-            group: DhGroup::Ecp384,
+            group: DhGroup::Modp2048Sub256,
         };
         assert_eq!(choose_ike(&polite, &offered).unwrap().0, first);
     }
@@ -251,7 +251,7 @@ mod tests {
     fn an_aead_may_come_with_an_explicit_none() {
         let mut config = aws();
         config.ike_offers = vec![suite_aes256gcm_group20().0];
-        let mut offered = offer_ike(&config);
+        let mut offered = offer_ike(&config, Spi::EMPTY);
         assert!(choose_ike(&config, &offered).is_some());
         let none = Transform::new(TransformType::Integrity, 0);
         offered[0].transforms.push(none.clone());
@@ -289,10 +289,10 @@ mod tests {
         config.ike_offers = vec![suite_aes256gcm_group20().0];
         let mut other = config.clone();
         other.ike_offers = vec![suite_aes128gcm_group19().0];
-        let answer = offer_ike(&other);
+        let answer = offer_ike(&other, Spi::EMPTY);
         assert_eq!(accept_ike(&config, &answer), None);
         assert_eq!(accept_ike(&config, &[]), None);
-        let twice = [offer_ike(&config), offer_ike(&config)].concat();
+        let twice = [offer_ike(&config, Spi::EMPTY), offer_ike(&config, Spi::EMPTY)].concat();
         assert_eq!(accept_ike(&config, &twice), None);
     }
 }

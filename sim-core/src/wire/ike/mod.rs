@@ -1,4 +1,4 @@
-//! IKEv2 messages on the wire (RFC 7296 section 3): parse and emit, no keys, no behaviour.
+//! IKEv2 messages on the wire (RFC 7296 section 3): parse and emit, no keys, no behaviour. IKEv1's are in [`v1`].
 //!
 //! ```text
 //!  +------------+-----------+-----------+- - -+------------------------------------+
@@ -9,11 +9,13 @@
 //! ```
 //!
 //! Parsing borrows from the datagram and bounds every length; nothing here panics on bytes from outside.
-//! [`header`] and the generic payload header are shared by both versions of the protocol, the payloads are IKEv2's.
+//! The fixed header and the generic payload header have the same shape in both versions of the protocol; their payloads differ.
 //! The four zero octets that mark IKE on UDP port 4500 (RFC 3948 section 2.2) are not part of a message here.
 //!
 //! Left out: the insides of CERT, CERTREQ, EAP, CP and encrypted-fragment payloads (RFC 7296 sections 3.6, 3.7, 3.15,
 //! 3.16, RFC 7383), which are kept as opaque octets.
+
+use core::fmt;
 
 pub mod header;
 pub mod notify;
@@ -21,6 +23,7 @@ pub mod payload;
 pub mod proposal;
 pub mod sk;
 pub mod ts;
+pub mod v1;
 
 pub use header::{ExchangeType, Flags, HEADER_LEN, Header};
 pub use notify::{Notify, NotifyType};
@@ -29,9 +32,9 @@ pub use proposal::{Attribute, Proposal, Protocol, Spi, Transform, TransformType}
 pub use sk::Unsealed;
 pub use ts::{AddressRange, TrafficSelector};
 
-/// Why octets are not an IKE message: which layer and which field.
+/// Why octets are not an IKE message: which layer and which field. `P` names payloads in the version that was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum Error<P: fmt::Debug = PayloadType> {
     /// Fewer octets than the fixed header.
     #[error("IKE header: {got} octets, need {HEADER_LEN}")]
     HeaderTruncated {
@@ -46,7 +49,7 @@ pub enum Error {
         /// Octets there are.
         got: usize,
     },
-    /// Not version 2.
+    /// Not the version that was to be read.
     #[error("IKE header: major version {0}")]
     HeaderVersion(
         /// The version it claims.
@@ -59,13 +62,13 @@ pub enum Error {
     #[error("IKE {payload:?} payload: header cut short")]
     PayloadHeader {
         /// The payload whose header it is.
-        payload: PayloadType,
+        payload: P,
     },
     /// A Payload Length below 4 or beyond the message.
     #[error("IKE {payload:?} payload: Payload Length {says} where {left} octets are left")]
     PayloadLength {
         /// The payload whose length it is.
-        payload: PayloadType,
+        payload: P,
         /// The Payload Length field.
         says: u16,
         /// Octets left in the message.
@@ -81,16 +84,16 @@ pub enum Error {
     #[error("IKE {payload:?} payload: {field} cut short")]
     Truncated {
         /// The payload.
-        payload: PayloadType,
-        /// The field, as RFC 7296 names it.
+        payload: P,
+        /// The field, as its RFC names it.
         field: &'static str,
     },
-    /// A field has a value that RFC 7296 forbids.
+    /// A field has a value that its RFC forbids.
     #[error("IKE {payload:?} payload: {field} is {value}")]
     Value {
         /// The payload.
-        payload: PayloadType,
-        /// The field, as RFC 7296 names it.
+        payload: P,
+        /// The field, as its RFC names it.
         field: &'static str,
         /// Its value.
         value: u32,
@@ -163,29 +166,29 @@ macro_rules! wire_enum {
 use wire_enum;
 
 /// A cursor over a payload's body; every error names the payload and the field.
-struct Reader<'a> {
+struct Reader<'a, P = PayloadType> {
     rest: &'a [u8],
-    payload: PayloadType,
+    payload: P,
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], Error> {
+impl<'a, P: Copy + fmt::Debug> Reader<'a, P> {
+    fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], Error<P>> {
         let (head, rest) = self.rest.split_at_checked(n).ok_or(Error::Truncated { payload: self.payload, field })?;
         self.rest = rest;
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error<P>> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated { payload: self.payload, field })?;
         self.rest = rest;
         Ok(*head)
     }
 
-    fn u8(&mut self, field: &'static str) -> Result<u8, Error> {
+    fn u8(&mut self, field: &'static str) -> Result<u8, Error<P>> {
         Ok(self.array::<1>(field)?[0])
     }
 
-    fn u16(&mut self, field: &'static str) -> Result<u16, Error> {
+    fn u16(&mut self, field: &'static str) -> Result<u16, Error<P>> {
         Ok(u16::from_be_bytes(self.array(field)?))
     }
 
@@ -193,7 +196,7 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
-    fn value<T>(&self, field: &'static str, value: u32) -> Result<T, Error> {
+    fn value<T>(&self, field: &'static str, value: u32) -> Result<T, Error<P>> {
         Err(Error::Value { payload: self.payload, field, value })
     }
 }

@@ -61,9 +61,20 @@ impl Spi {
         &self.octets[..usize::from(self.len)]
     }
 
+    /// The SPI of an IKE_SA, if it is eight octets long and not zero (RFC 7296 section 3.3.1).
+    pub fn ike(&self) -> Option<u64> {
+        self.octets().try_into().ok().map(u64::from_be_bytes).filter(|spi| *spi != 0)
+    }
+
     /// The SPI of an ESP or AH SA, if it is four octets long.
     pub fn child(&self) -> Option<u32> {
         self.octets().try_into().ok().map(u32::from_be_bytes)
+    }
+}
+
+impl From<u64> for Spi {
+    fn from(spi: u64) -> Self {
+        Self { octets: spi.to_be_bytes(), len: 8 }
     }
 }
 

@@ -6,10 +6,10 @@ use super::env::Env;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{MAX_HALF_OPEN, Peer, create, informational, init};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{ExchangeType, Header, NotifyType, parse_chain};
+use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, Protocol, parse_chain};
 
 impl Peer {
     pub(super) fn datagram(&mut self, datagram: Datagram) {
@@ -59,17 +59,38 @@ impl Peer {
 
     /// A new IKE_SA_INIT request.
     fn admit(&mut self, header: &Header, datagram: Datagram) {
+        if self.half_open() >= COOKIE_THRESHOLD {
+            let shown = match Message::parse(&datagram.bytes) {
+                Ok(message) if cookie::is_good(&self.env, &message, datagram.remote.0) => true,
+                Ok(message) => {
+                    if !init::ask_for_cookie(&mut self.env, header, &message, &datagram) {
+                        self.env.ignored(DropReason::Malformed);
+                    }
+                    false
+                }
+                Err(_) => {
+                    self.env.ignored(DropReason::Malformed);
+                    false
+                }
+            };
+            if !shown {
+                return;
+            }
+        }
         if let Some(sa) = init::respond(&mut self.env, header, datagram) {
             self.env.because = Reason::PeerInitiated;
-            let half_open = |sa: &Sa| sa.state() == SaState::ExpectAuthRequest;
-            if self.sas.iter().filter(|sa| half_open(sa)).count() == MAX_HALF_OPEN
-                && let Some(oldest) = self.sas.iter().position(half_open)
+            if self.half_open() == MAX_HALF_OPEN
+                && let Some(oldest) = self.sas.iter().position(|sa| sa.state() == SaState::ExpectAuthRequest)
             {
                 self.sas.remove(oldest);
             }
             self.sas.push(sa);
         }
         self.settle();
+    }
+
+    fn half_open(&self) -> usize {
+        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
     }
 
     fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
@@ -114,6 +135,8 @@ impl Peer {
                 self.settle();
             }
             Verdict::Up => self.established(i),
+            Verdict::Succeeded(heir, how) => self.succeed(i, *heir, how),
+            Verdict::Yielded => self.yield_to_heir(i),
             Verdict::Over(reason) => self.bury(i, reason, false),
             Verdict::Linger(reason) => self.bury(i, reason, true),
         }
@@ -166,6 +189,7 @@ impl Peer {
     }
 
     fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+        let contested = self.contested(i);
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let Datagram { remote, mut bytes, .. } = datagram;
         let (first, range) = match sa.open(&mut bytes) {
@@ -176,6 +200,9 @@ impl Peer {
             }
         };
         alive(env, sa, remote);
+        for child in sa.established_mut().into_iter().flat_map(|e| &mut e.children) {
+            child.taken_up = true;
+        }
         let Ok(payloads) = parse_chain(first, &bytes[range]) else {
             env.received(exchange, id, false, Some(Reason::InvalidSyntax));
             sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
@@ -188,6 +215,13 @@ impl Peer {
             sa.refuse(env, exchange, id, notify, &[kind]);
             return Verdict::Alive;
         }
+        let about_children = exchange == ExchangeType::CreateChildSa
+            || payloads.iter().any(|p| matches!(p, Payload::Delete(d) if d.protocol == Protocol::Esp));
+        if let Some(old) = contested.filter(|_| about_children) {
+            // The peer sees its CHILD_SAs here already, so it knows of no other heir.
+            self.yield_to_heir(old);
+        }
+        let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match exchange {
             ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
             ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
@@ -222,6 +256,16 @@ impl Peer {
         informational::read(sa, env, request.task, &payloads)
     }
 
+    /// ESP of one of the SAs came from there.
+    pub(super) fn traffic_from(&mut self, spi_in: u32, remote: (IpAddr, u16)) {
+        let owner = |sa: &&mut Sa| sa.established().is_some_and(|e| e.children.iter().any(|c| c.spi_in == spi_in));
+        if let Some(sa) = self.sas.iter_mut().find(owner) {
+            follow(&mut self.env, sa, remote);
+        }
+    }
+
+    /// A response goes to where its request came from (RFC 7296 section 2.11), also when the NAT in between has made another
+    /// mapping since. That the peer has moved is not believed of a message that could be a replay.
     fn repeat_init(&mut self, i: usize, datagram: &Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let same = match &sa.phase {
@@ -229,6 +273,7 @@ impl Peer {
             Phase::ExpectInitResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::Established(_)
+            | Phase::Replaced(_)
             | Phase::Deleting(_)
             | Phase::Lingering(_)
             | Phase::Over => false,
@@ -237,7 +282,7 @@ impl Peer {
             Some(response) => {
                 env.received(ExchangeType::IkeSaInit, 0, false, None);
                 env.step(Step::Retransmitted, 0, true, None);
-                env.transmit(&sa.path, response);
+                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
             }
             None => env.ignored(DropReason::UnexpectedMessage),
         }
@@ -251,7 +296,7 @@ impl Peer {
                 env.last_inbound = env.now;
                 env.received(exchange, id, false, None);
                 env.step(Step::Retransmitted, id, true, None);
-                env.transmit(&sa.path, response);
+                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
             }
             (Ok(_), None) => env.ignored(DropReason::UnexpectedMessage),
             (Err(reason), _) => env.ignored(reason),
@@ -260,11 +305,16 @@ impl Peer {
     }
 }
 
-/// An authentic message came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+/// An authentic message came from there.
 fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
     env.last_inbound = env.now;
-    if sa.path.remote_nat && !sa.path.local_nat && sa.path.remote != remote {
-        sa.path.remote = remote;
+    env.last_message = env.now;
+    follow(env, sa, remote);
+}
+
+/// Something authentic came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+fn follow(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
+    if sa.path.follow(remote) {
         env.out.push_back(Output::PeerMoved { remote });
     }
 }

@@ -10,7 +10,7 @@
 
 use subtle::ConstantTimeEq as _;
 
-use super::child::{self, Child};
+use super::child;
 use super::env::Env;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::{Job, Task};
@@ -24,7 +24,7 @@ use crate::wire::ike::{
 };
 
 /// The initiator has sent IKE_AUTH.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectAuthResponse {
     pub keys: IkeKeys,
     /// What the responder's AUTH signs.
@@ -36,7 +36,7 @@ pub(super) struct ExpectAuthResponse {
 }
 
 /// The responder has answered IKE_SA_INIT.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectAuthRequest {
     pub keys: IkeKeys,
     /// What the initiator's AUTH signs; the response is the window's stored one.
@@ -302,13 +302,6 @@ impl Authenticated {
 }
 
 /// The SA has both sets of keys and no use for IKE_SA_INIT any more.
-fn establish(sa: &mut Sa, env: &Env, keys: IkeKeys) {
-    let children: Vec<Child> = Vec::new();
-    sa.phase = Phase::Established(Box::new(Established {
-        keys,
-        children,
-        since: env.now,
-        expires: env.now + env.config.ike_lifetime,
-        retry_child: None,
-    }));
+fn establish(sa: &mut Sa, env: &mut Env, keys: IkeKeys) {
+    sa.phase = Phase::Established(Box::new(Established::new(env, keys)));
 }

@@ -21,7 +21,7 @@ use crate::time::Instant;
 use crate::wire::ike::{NotifyType, Payload, Proposal, TrafficSelector};
 
 /// What this end remembers of a CHILD_SA; its keys live with ESP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Child {
     pub spi_in: u32,
     pub spi_out: u32,
@@ -34,9 +34,24 @@ pub(super) struct Child {
     pub sending: bool,
     /// Inbound SPI of the SA that it replaces.
     pub replaces: Option<u32>,
+    /// True once the peer is known to have it. A responder knows by traffic on it, or by the peer's next request: with a window
+    /// of 1 the peer has read the response to the one before.
+    pub taken_up: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+impl Child {
+    /// True if it is neither replaced nor being deleted.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.phase, ChildPhase::Up | ChildPhase::Rekeying)
+    }
+
+    /// True if what this end sends on it arrives, as far as this end knows.
+    pub fn carries(&self) -> bool {
+        self.sending && !matches!(self.phase, ChildPhase::Deleting(_))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ChildPhase {
     Up,
     /// This end's CREATE_CHILD_SA is queued or on its way.
@@ -246,6 +261,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         expires: env.now + lifetime,
         sending: agreed.send_now,
         replaces: agreed.replaces,
+        taken_up: agreed.initiator,
     });
     env.because = agreed.reason;
     env.enter(SaKind::Child, State::Up, agreed.reason);
@@ -292,6 +308,9 @@ pub(super) fn down(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
     // What waited to be deleted need not be any more.
     let job = Job::DeleteChild { spi_in };
     let heir = children.iter().find(|c| c.replaces == Some(spi_in) && c.phase == ChildPhase::Up);
+    // One that was made beside it does as well.
+    let unheard = !children.iter().any(Child::carries);
+    let heir = heir.or_else(|| children.iter().find(|c| unheard && c.phase == ChildPhase::Up));
     let heir = heir.map(|c| c.spi_in);
     sa.window.queue.retain(|queued| *queued != job);
     if let Some(heir) = heir {
@@ -317,10 +336,14 @@ pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
 
 /// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
 pub(super) fn recreate(sa: &mut Sa, env: &Env) {
-    let usable = |child: &Child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying);
-    let none_left = sa.established().is_some_and(|e| !e.children.iter().any(usable));
     let job = Job::CreateChild { rekeys: None };
-    if env.config.startup == Startup::Start && none_left && !sa.window.queue.contains(&job) {
+    let under_way = sa.window.outstanding.as_ref().is_some_and(|request| request.task.creates_child());
+    if env.config.startup == Startup::Start && is_without(sa) && !under_way && !sa.window.queue.contains(&job) {
         sa.window.queue.push_back(job);
     }
+}
+
+/// True if the IKE_SA has no usable CHILD_SA.
+pub(super) fn is_without(sa: &Sa) -> bool {
+    sa.established().is_some_and(|e| !e.children.iter().any(Child::is_usable))
 }

@@ -1,22 +1,27 @@
 //! CREATE_CHILD_SA (RFC 7296 sections 1.3.1 and 1.3.3), both sides, with collisions (2.8.1) and INVALID_KE_PAYLOAD (1.3).
 
+use super::MAX_CHILDREN;
 use super::child::{
-    self, Agreed, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch, within,
+    self, Agreed, Child, ChildPhase, Parts, Refusal, discard, find, install, narrow, recreate, recreate_later, switch,
+    within,
 };
 use super::env::{Env, NONCE_LEN};
+use super::rekey;
 use super::sa::{Sa, Verdict, error_in};
 use super::task::{Job, Task};
+use super::transition::SaState;
 use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::{EspSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
+use crate::time::Duration;
 use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector};
 
 /// This end's CREATE_CHILD_SA under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct CreateChild {
     /// Inbound SPI of the SA to replace.
-    rekeys: Option<u32>,
+    pub rekeys: Option<u32>,
     spi_in: u32,
     nonce: [u8; NONCE_LEN],
     dh: Option<DhPrivate>,
@@ -25,18 +30,28 @@ pub(super) struct CreateChild {
 }
 
 /// The peer's replacement of the same SA, made at the same time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 struct Rival {
     /// The lower of its two nonces.
     low: Vec<u8>,
     spi_in: u32,
 }
 
+/// Longer than the default series of retransmissions, 165 s.
+const TAKEN_UP: Duration = Duration::from_secs(180);
+
 /// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
 pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
+    let initiator = sa.ids.initiator;
     if let Some(spi) = rekeys {
         match find(sa, spi) {
-            Some(child) if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) => {
+            // The peer may not have it yet, and would deny knowing it; when it has, the two ends would come apart. A peer that
+            // has not read the response in this time has given up.
+            Some(child) if child.is_usable() && !child.taken_up && env.now.since(child.born) < TAKEN_UP => {
+                child.rekey = Some(env.retry_refused(initiator));
+                return;
+            }
+            Some(child) if child.is_usable() => {
                 child.phase = ChildPhase::Rekeying;
                 env.because = Reason::RekeyDue;
                 env.enter(SaKind::Child, State::Rekeying, Reason::RekeyDue);
@@ -170,7 +185,7 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
 
 /// A rekey did not work: the old SA goes on, and another attempt follows.
 fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
-    let again = env.now + env.config.retry.cap;
+    let again = env.retry_refused(sa.ids.initiator);
     if let Some(old) = rekeys.and_then(|spi| find(sa, spi)) {
         old.phase = ChildPhase::Up;
         old.rekey = Some(again);
@@ -182,7 +197,12 @@ fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
 pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_>]) -> Verdict {
     let parts = Parts::of(payloads);
     let exchange = ExchangeType::CreateChildSa;
-    if let Err(refusal) = accept(sa, env, id, &parts) {
+    let answered = if parts.proposals.iter().any(|p| p.protocol == Protocol::Ike) {
+        rekey::answer(sa, env, id, &parts)
+    } else {
+        accept(sa, env, id, &parts).map(|()| Verdict::Alive)
+    };
+    answered.unwrap_or_else(|refusal| {
         match refusal {
             Refusal::InvalidKe(group) => {
                 let data = group.id().to_be_bytes();
@@ -199,8 +219,8 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             | Refusal::NoAdditional
             | Refusal::Syntax => sa.refuse(env, exchange, id, refusal.kind(), &[]),
         }
-    }
-    Verdict::Alive
+        Verdict::Alive
+    })
 }
 
 fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), Refusal> {
@@ -220,6 +240,8 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         None => None,
     };
     let (spi_in, nonce_r) = (env.esp_spi(), env.nonce());
+    // The initiator can read nothing before it has the response; while there is another SA, that one sends.
+    let only = !sa.established().is_some_and(|e| e.children.iter().any(Child::carries));
     let agreed = Agreed {
         initiator: false,
         spi_in,
@@ -229,7 +251,7 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         shared: exchanged.as_ref().map(|(_, shared)| &shared[..]),
         selectors: (ts_i.clone(), ts_r.clone()),
         replaces,
-        send_now: replaces.is_none(),
+        send_now: only,
         reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
     };
     install(sa, env, agreed);
@@ -246,16 +268,17 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
 
 /// Whether a request can be answered now, and which SA it replaces (RFC 7296 section 2.25).
 fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
-    if sa.is_deleting() {
+    let rekeying = matches!(sa.window.outstanding.as_ref().map(|r| &r.task), Some(Task::RekeyIke(_)));
+    if sa.state() != SaState::Established || rekeying {
         return Err(Refusal::Temporary);
-    }
-    if parts.proposals.iter().any(|p| p.protocol == Protocol::Ike) {
-        return Err(Refusal::NoAdditional);
     }
     let Some(rekeys) = parts.rekeys else {
         // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
         let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
         let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
+        if sa.established().is_some_and(|e| e.children.len() >= MAX_CHILDREN) {
+            return Err(Refusal::NoAdditional);
+        }
         return if own && sa.ids.initiator { Err(Refusal::Temporary) } else { Ok(None) };
     };
     let children = sa.established_mut().map(|e| &mut e.children);

@@ -3,6 +3,7 @@
 use super::child::{self, Child, ChildPhase};
 use super::create;
 use super::env::Env;
+use super::rekey;
 use super::sa::{Phase, Sa, Verdict};
 use super::task::{Job, Task};
 use crate::proto::ike::SaKind;
@@ -90,9 +91,8 @@ pub(super) fn close(sa: &mut Sa, env: &mut Env, spi_in: u32, reason: Reason) {
 pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
     let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
     let this = children.iter().find(|c| c.spi_in == spi_in);
-    let usable = |c: &Child| matches!(c.phase, ChildPhase::Up | ChildPhase::Rekeying);
     if let Some(ChildPhase::Deleting(reason)) = this.map(|c| c.phase)
-        && !children.iter().any(usable)
+        && !children.iter().any(Child::is_usable)
     {
         env.enter(SaKind::Child, State::Deleting, reason);
     }
@@ -104,11 +104,13 @@ pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
 /// Sends DELETE of the IKE_SA.
 pub(super) fn delete_ike(sa: &mut Sa, env: &mut Env, reason: Reason) {
     sa.phase = match core::mem::replace(&mut sa.phase, Phase::Over) {
-        Phase::Established(established) => Phase::Deleting(established),
+        Phase::Established(established) | Phase::Replaced(established) => Phase::Deleting(established),
         other => other,
     };
     sa.window.queue.clear();
-    env.enter(SaKind::Ike, State::Deleting, reason);
+    if reason != Reason::Rekeyed {
+        env.enter(SaKind::Ike, State::Deleting, reason);
+    }
     let delete = Delete { protocol: Protocol::Ike, spi_size: 0, spis: &[] };
     let task = Task::DeleteIke(reason);
     sa.request(env, EXCHANGE, task, &[Payload::Delete(delete)]);
@@ -125,6 +127,7 @@ pub(super) fn invalid_spi(sa: &mut Sa, env: &mut Env, spi: u32) {
 pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'_>]) -> Verdict {
     match task {
         Task::CreateChild(task) => create::process(sa, env, task, payloads),
+        Task::RekeyIke(task) => rekey::process(sa, env, task, payloads),
         Task::DeleteChild { spi_in } => {
             let reason = match child::find(sa, spi_in).map(|c| c.phase) {
                 Some(ChildPhase::Deleting(reason)) => reason,

@@ -4,11 +4,13 @@
 //! HDR, SAi1, KEi, Ni, N(NATD) x 2  -->
 //!                                  <--  HDR, SAr1, KEr, Nr, N(NATD) x 2
 //! or                               <--  HDR, N(INVALID_KE_PAYLOAD) | N(NO_PROPOSAL_CHOSEN) | ...
+//! or                               <--  HDR, N(COOKIE)
+//! HDR, N(COOKIE), SAi1, ...        -->
 //! ```
-//!
-//! Left out: COOKIE (section 2.6), whose notification counts as a refusal.
 
+use super::MAX_COOKIES;
 use super::auth::{self, ExpectAuthRequest};
+use super::cookie;
 use super::env::{Env, NONCE_LEN};
 use super::nat;
 use super::sa::{self, Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
@@ -16,17 +18,24 @@ use super::task::Task;
 use super::window::Window;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{Datagram, IkeKeyLog, IkeSuite, Output, PORT, proposal};
+use crate::proto::ike::{Datagram, IkeKeyLog, Output, PORT, proposal};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal, Spi};
+
+/// A cookie is 1 to 64 octets (RFC 7296 section 2.6).
+const MAX_COOKIE_LEN: usize = 64;
 
 /// The initiator has sent IKE_SA_INIT.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectInitResponse {
     nonce: [u8; NONCE_LEN],
     dh: DhPrivate,
     /// Groups that the responder has turned down.
     refused: Vec<DhGroup>,
+    /// What the responder wants to see first in each request (RFC 7296 section 2.6).
+    cookie: Option<Vec<u8>>,
+    /// How often it has asked.
+    cookies: u32,
 }
 
 /// Begins an IKE_SA. `None` if the configuration offers no group.
@@ -39,6 +48,8 @@ pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
         nonce: env.nonce(),
         dh: DhPrivate::generate(group, &mut env.secrets),
         refused: Vec::new(),
+        cookie: None,
+        cookies: 0,
     };
     let mut sa = Sa { ids, path, window: Window::default(), phase: Phase::Over, purpose, begun: env.now, up: false };
     send_request(&mut sa, env, expect);
@@ -49,8 +60,11 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
     let header = sa.ids.header(ExchangeType::IkeSaInit, false, 0);
     let hashes = nat::hashes(env, (sa.ids.spi_i, 0), &sa.path);
     let mut builder = Builder::new(&header);
+    if let Some(cookie) = &expect.cookie {
+        builder.push(&Payload::Notify(Notify::new(NotifyType::Cookie, cookie)));
+    }
     builder
-        .push(&Payload::Sa(proposal::offer_ike(&env.config)))
+        .push(&Payload::Sa(proposal::offer_ike(&env.config, Spi::EMPTY)))
         .push(&Payload::Ke { group: expect.dh.group().id(), data: expect.dh.public() })
         .push(&Payload::Nonce(&expect.nonce));
     for payload in nat::payloads(&hashes) {
@@ -100,14 +114,14 @@ impl ExpectInitResponse {
         }
         let Some(parts) = Parts::of(&message.payloads).filter(|_| header.spi_r != 0) else {
             return match message.payloads.first() {
-                Some(Payload::Notify(n)) if n.kind == NotifyType::Cookie => Verdict::Over(Reason::PeerRefused),
+                Some(Payload::Notify(n)) if n.kind == NotifyType::Cookie => self.show(sa, env, n.data),
                 _ => self.stay(sa, env, DropReason::Malformed),
             };
         };
         if unknown_critical(&message.payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let Some(suite) = proposal::accept_ike(&env.config, parts.proposals) else {
+        let Some((suite, _)) = proposal::accept_ike(&env.config, parts.proposals) else {
             return Verdict::Over(Reason::NoProposalChosen);
         };
         if parts.group != self.dh.group().id() || suite.group != self.dh.group() {
@@ -120,7 +134,7 @@ impl ExpectInitResponse {
         sa.ids.spi_r = header.spi_r;
         let spis = (sa.ids.spi_i, sa.ids.spi_r);
         let keys = IkeKeys::derive(suite, (&self.nonce, parts.nonce), &shared, spis);
-        log_keys(env, sa.ids, suite, &keys);
+        log_keys(env, sa.ids, &keys);
         if nat::detect(env, spis, &mut sa.path, &message.payloads) {
             env.step(Step::NatDetected, 0, true, None);
             sa.path.float();
@@ -134,6 +148,18 @@ impl ExpectInitResponse {
     fn stay(self, sa: &mut Sa, env: &mut Env, reason: DropReason) -> Verdict {
         env.ignored(reason);
         sa.phase = Phase::ExpectInitResponse(Box::new(self));
+        Verdict::Alive
+    }
+
+    /// RFC 7296 section 2.6: the same request again, with the cookie in front.
+    fn show(mut self, sa: &mut Sa, env: &mut Env, cookie: &[u8]) -> Verdict {
+        if cookie.is_empty() || cookie.len() > MAX_COOKIE_LEN || self.cookies == MAX_COOKIES {
+            return self.stay(sa, env, DropReason::UnexpectedMessage);
+        }
+        env.received(ExchangeType::IkeSaInit, 0, true, None);
+        self.cookie = Some(cookie.to_vec());
+        self.cookies += 1;
+        send_request(sa, env, self);
         Verdict::Alive
     }
 
@@ -199,7 +225,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     let spis = (sa.ids.spi_i, sa.ids.spi_r);
     let nonce = env.nonce();
     let keys = IkeKeys::derive(suite, (parts.nonce, &nonce), &shared, spis);
-    log_keys(env, sa.ids, suite, &keys);
+    log_keys(env, sa.ids, &keys);
     let header = sa.ids.header(ExchangeType::IkeSaInit, true, 0);
     let hashes = nat::hashes(env, spis, &sa.path);
     let mut builder = Builder::new(&header);
@@ -223,6 +249,18 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     Ok(())
 }
 
+/// Asks the sender of an IKE_SA_INIT request for a cookie. `false` if the request is not worth it.
+pub(super) fn ask_for_cookie(env: &mut Env, header: &Header, message: &Message<'_>, datagram: &Datagram) -> bool {
+    let Some(cookie) = cookie::bake(env, message, datagram.remote.0) else { return false };
+    env.received(ExchangeType::IkeSaInit, 0, false, None);
+    let mut builder = Builder::new(&stray_header(header));
+    builder.push(&Payload::Notify(Notify::new(NotifyType::Cookie, &cookie)));
+    env.sent(ExchangeType::IkeSaInit, 0, true, None);
+    let path = Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false };
+    env.transmit(&path, builder.finish());
+    true
+}
+
 /// Sends a response without protection that carries one error notification.
 pub(super) fn refuse(env: &mut Env, header: &Header, path: &Path, kind: NotifyType, data: &[u8]) {
     let mut builder = Builder::new(header);
@@ -239,11 +277,12 @@ pub(super) fn stray_header(request: &Header) -> Header {
     Header::v2(spi_i, spi_r, request.exchange, flags, request.message_id)
 }
 
-fn log_keys(env: &mut Env, ids: Ids, suite: IkeSuite, keys: &IkeKeys) {
+/// Tells the owner of the keys of an IKE_SA.
+pub(super) fn log_keys(env: &mut Env, ids: Ids, keys: &IkeKeys) {
     env.out.push_back(Output::IkeKeys(Box::new(IkeKeyLog {
         spi_i: ids.spi_i,
         spi_r: ids.spi_r,
-        suite,
+        suite: keys.suite,
         sk_ei: keys.initiator.encryption_key().clone(),
         sk_er: keys.responder.encryption_key().clone(),
         sk_ai: keys.initiator.integrity_key().clone(),

@@ -2,7 +2,8 @@
 
 use super::child::{self, ChildPhase};
 use super::liveness::{self, Timer, What};
-use super::sa::{Phase, Sa};
+use super::rekey::Succession;
+use super::sa::{Ids, Phase, Sa};
 use super::task::{Job, Task};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Due;
@@ -38,6 +39,12 @@ impl Peer {
             What::HalfOpen => Event::HalfOpenExpired,
             What::IkeLifetime => Event::LifetimeExpired,
             What::DpdIdle => return self.enqueue(i, Job::Liveness),
+            What::IkeRekey => {
+                if let Some(established) = sa.established_mut() {
+                    established.rekey = None;
+                }
+                return self.enqueue(i, Job::RekeyIke);
+            }
             What::ChildRekey(spi_in) => {
                 if let Some(child) = child::find(sa, spi_in) {
                     child.rekey = None;
@@ -79,7 +86,7 @@ impl Peer {
         let request = sa.window.outstanding.as_mut();
         request.map_or(Due::Exhausted, |request| {
             let schedule = liveness::schedule(&env.config, &request.task);
-            request.expire(env.now, &schedule, &mut env.timers)
+            request.series.expire(env.now, &schedule, &mut env.timers)
         })
     }
 
@@ -131,6 +138,8 @@ impl Peer {
     /// An IKE_SA is over, with all its CHILD_SAs.
     pub(super) fn bury(&mut self, i: usize, reason: Reason, linger: bool) {
         let reason = self.own_reason(i).unwrap_or(reason);
+        self.bequeath(i);
+        self.disinherit(self.sas[i].ids);
         self.children_down(i, reason);
         let sa = &mut self.sas[i];
         let (was_up, initiator, purpose) = (sa.up, sa.ids.initiator, sa.purpose);
@@ -138,7 +147,7 @@ impl Peer {
         let lived = sa.established().map(|e| self.env.now.since(e.since));
         sa.window.stop();
         match core::mem::replace(&mut sa.phase, Phase::Over) {
-            Phase::Established(e) | Phase::Deleting(e) if linger => {
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) if linger => {
                 sa.phase = Phase::Lingering(Box::new(e.keys));
                 sa.begun = self.env.now;
                 sa.up = false;
@@ -157,15 +166,114 @@ impl Peer {
         }
     }
 
+    /// An IKE_SA has got an heir.
+    pub(super) fn succeed(&mut self, i: usize, heir: Sa, how: Succession) {
+        let ids = heir.ids;
+        self.sas.push(heir);
+        self.env.because = Reason::Rekeyed;
+        match how {
+            Succession::ByPeer => {
+                self.name_heir(i, ids);
+                self.yield_to_heir(i);
+            }
+            Succession::Contested => self.name_heir(i, ids),
+            Succession::Won(rival) => {
+                self.name_heir(i, ids);
+                self.bequeath(i);
+                if let Some(rival) = rival.and_then(|rival| self.find(rival)) {
+                    self.replaced(rival);
+                }
+                self.delete(i, Reason::Rekeyed);
+            }
+            Succession::Lost => {
+                self.yield_to_heir(i);
+                if let Some(own) = self.find(ids) {
+                    self.delete(own, Reason::Rekeyed);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    fn find(&self, ids: Ids) -> Option<usize> {
+        self.sas.iter().position(|sa| sa.ids == ids)
+    }
+
+    fn name_heir(&mut self, i: usize, ids: Ids) {
+        if let Some(established) = self.sas[i].established_mut() {
+            established.heir = Some(ids);
+        }
+    }
+
+    /// The IKE_SA whose heir this one may become, while that is open.
+    pub(super) fn contested(&self, i: usize) -> Option<usize> {
+        let ids = self.sas[i].ids;
+        let named =
+            |sa: &Sa| sa.state() == SaState::Established && sa.established().is_some_and(|e| e.heir == Some(ids));
+        self.sas.iter().position(named)
+    }
+
+    /// The peer's heir takes over. The peer deletes the old IKE_SA.
+    pub(super) fn yield_to_heir(&mut self, i: usize) {
+        self.env.because = Reason::Rekeyed;
+        self.bequeath(i);
+        self.replaced(i);
+        self.settle();
+    }
+
+    fn replaced(&mut self, i: usize) {
+        let sa = &mut self.sas[i];
+        sa.phase = match core::mem::replace(&mut sa.phase, Phase::Over) {
+            Phase::Established(established) => Phase::Replaced(established),
+            other => other,
+        };
+    }
+
+    /// Hands CHILD_SAs, and what waits to be done about them, to the heir (RFC 7296 section 2.8).
+    fn bequeath(&mut self, i: usize) {
+        let Some(heir) = self.sas[i].established().and_then(|e| e.heir).and_then(|heir| self.find(heir)) else {
+            return;
+        };
+        let old = &mut self.sas[i];
+        let jobs: Vec<Job> = old.window.queue.iter().copied().filter(Job::is_about_a_child).collect();
+        old.window.queue.retain(|job| !job.is_about_a_child());
+        let Some(established) = old.established_mut() else { return };
+        let (children, retry) = (core::mem::take(&mut established.children), established.retry_child.take());
+        let heir = &mut self.sas[heir];
+        heir.window.queue.extend(jobs);
+        if let Some(established) = heir.established_mut() {
+            established.children.extend(children);
+            established.retry_child = established.retry_child.or(retry);
+        }
+        heir.pump(&mut self.env);
+    }
+
+    /// An IKE_SA that is over takes over no more.
+    fn disinherit(&mut self, ids: Ids) {
+        for sa in &mut self.sas {
+            if let Some(established) = sa.established_mut().filter(|e| e.heir == Some(ids)) {
+                established.heir = None;
+            }
+            if let Some(Task::RekeyIke(own)) = sa.window.outstanding.as_mut().map(|r| &mut r.task)
+                && own.rival.as_ref().is_some_and(|rival| rival.ids == ids)
+            {
+                own.rival = None;
+            }
+        }
+    }
+
     /// Why this end was deleting the IKE_SA, if it was.
     fn own_reason(&self, i: usize) -> Option<Reason> {
         let sa = &self.sas[i];
         match (&sa.phase, &sa.window.outstanding) {
             (Phase::Deleting(_), Some(request)) => match request.task {
                 Task::DeleteIke(reason) => Some(reason),
-                Task::Handshake | Task::CreateChild(_) | Task::DeleteChild { .. } | Task::Liveness | Task::Notice => {
-                    None
-                }
+                Task::Handshake
+                | Task::CreateChild(_)
+                | Task::RekeyIke(_)
+                | Task::DeleteChild { .. }
+                | Task::Liveness
+                | Task::Notice => None,
             },
             _ => None,
         }
@@ -194,10 +302,8 @@ impl Peer {
 
     /// Another attempt, later and later.
     fn put_off(&mut self, purpose: Reason) {
-        let retry = self.env.config.retry;
-        let wait = retry.first * (1 << self.failures.min(16));
+        self.retry = Some(Attempt::after(self.failures, self.env.config.retry, self.env.now, purpose));
         self.failures += 1;
-        self.retry = Some(Attempt { armed_at: self.env.now, due: self.env.now + wait.min(retry.cap), purpose });
     }
 
     pub(super) fn children_down(&mut self, i: usize, reason: Reason) {
@@ -211,16 +317,22 @@ impl Peer {
     /// Brings what is reported into line with what is there.
     pub(super) fn settle(&mut self) {
         let because = self.env.because;
+        let rekeying = |sa: &Sa| {
+            let request = sa.window.outstanding.as_ref();
+            request.is_some_and(|request| matches!(request.task, Task::RekeyIke(_)))
+        };
         let rank = |sa: &Sa| match &sa.phase {
-            Phase::Established(_) => 3,
+            Phase::Established(_) if rekeying(sa) => 3,
+            Phase::Established(_) => 4,
             Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) | Phase::ExpectAuthRequest(_) => 2,
             // Between two steps of the handshake.
             Phase::Over => 2,
             Phase::Deleting(_) => 1,
-            Phase::Lingering(_) => 0,
+            Phase::Replaced(_) | Phase::Lingering(_) => 0,
         };
         let ike = match self.sas.iter().map(rank).max() {
-            Some(3) => State::Up,
+            Some(4) => State::Up,
+            Some(3) => State::Rekeying,
             Some(2) => State::Connecting,
             Some(1) => State::Deleting,
             Some(_) | None => State::Down,
@@ -235,7 +347,7 @@ impl Peer {
         } else {
             State::Down
         };
-        self.awaited = children().find(|c| !c.sending && c.phase == ChildPhase::Up).map(|c| c.spi_in);
+        self.awaited = children().find(|c| !(c.sending && c.taken_up) && c.phase == ChildPhase::Up).map(|c| c.spi_in);
         if ike == State::Down {
             self.env.enter(SaKind::Child, child, because);
             self.env.enter(SaKind::Ike, ike, because);

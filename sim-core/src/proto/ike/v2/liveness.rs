@@ -1,6 +1,7 @@
 //! When an IKE_SA's timers are due: liveness (RFC 7296 section 2.4), retransmission, lifetimes.
 //!
-//! A probe is an empty INFORMATIONAL, sent after silence only. Since a window holds one request, "the next probe" is the same
+//! A probe is an empty INFORMATIONAL, sent after silence only, or, if so configured, to a peer behind a NAT whenever it has sent
+//! no IKE message for so long. Since a window holds one request, "the next probe" is the same
 //! request again. While any request is outstanding it is the probe.
 
 use super::child::ChildPhase;
@@ -26,6 +27,7 @@ pub(super) enum What {
     Retransmission,
     DpdTimeout,
     HalfOpen,
+    IkeRekey,
     IkeLifetime,
     DpdIdle,
     ChildRekey(u32),
@@ -40,6 +42,7 @@ impl What {
             Self::Retransmission => TimerKind::Retransmission,
             Self::DpdTimeout => TimerKind::DpdTimeout,
             Self::HalfOpen => TimerKind::HalfOpen,
+            Self::IkeRekey => TimerKind::IkeRekey,
             Self::IkeLifetime => TimerKind::IkeLifetime,
             Self::DpdIdle => TimerKind::DpdIdle,
             Self::ChildRekey(_) => TimerKind::ChildRekey,
@@ -52,16 +55,11 @@ impl What {
 /// How the request of a task is retransmitted.
 pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
     match (task, config.dpd.model) {
-        (Task::Liveness, DpdModel::Timeout { interval, .. }) => Retransmission {
-            first: interval,
-            factor: (1, 1),
-            // The DPD timeout ends it.
-            tries: u32::MAX,
-            jitter_percent: 0,
-        },
+        (Task::Liveness, DpdModel::Timeout { .. }) => config.probes(),
         (
             Task::Handshake
             | Task::CreateChild(_)
+            | Task::RekeyIke(_)
             | Task::DeleteChild { .. }
             | Task::DeleteIke(_)
             | Task::Liveness
@@ -91,14 +89,20 @@ impl Sa {
                 let due = self.begun + env.config.half_open;
                 with(timer(What::HalfOpen, self.begun, due));
             }
-            Phase::Established(e) | Phase::Deleting(e) => {
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => {
                 let (armed_at, due) = self.silence(env, e.since);
                 if let Some(due) = due {
                     with(timer(What::DpdTimeout, armed_at, due));
                 }
             }
         }
+        if let Phase::Replaced(e) = &self.phase {
+            with(timer(What::IkeLifetime, e.since, e.expires));
+        }
         if let Phase::Established(e) = &self.phase {
+            if let Some(due) = e.rekey {
+                with(timer(What::IkeRekey, e.since, due));
+            }
             if !self.wants_delete() {
                 with(timer(What::IkeLifetime, e.since, e.expires));
             }
@@ -121,13 +125,14 @@ impl Sa {
             if let Some(due) = e.retry_child {
                 with(timer(What::ChildRetry, e.since, due));
             }
-            let life = env.last_inbound.max(e.since);
+            let is_periodic = env.config.dpd.periodic_for_nat && self.path.remote_nat;
+            let life = if is_periodic { env.last_message } else { env.last_inbound }.max(e.since);
             if env.config.dpd.action != DpdAction::None && self.window.outstanding.is_none() {
                 with(timer(What::DpdIdle, life, life + env.config.dpd.idle));
             }
         }
         if let Some(request) = &self.window.outstanding {
-            with(timer(What::Retransmission, request.sent, request.due));
+            with(timer(What::Retransmission, request.series.sent, request.series.due));
         }
     }
 
@@ -139,10 +144,10 @@ impl Sa {
             (Some(request), DpdModel::Timeout { timeout, base, .. }) if dpd.action != DpdAction::None => {
                 let from = match base {
                     DpdBase::LastPacket => life,
-                    DpdBase::FirstFailedProbe => life.max(request.first_sent),
+                    DpdBase::FirstFailedProbe => life.max(request.series.first_sent),
                 };
                 // A request that was sent after a long silence gets a chance.
-                let due = (from + timeout).max(request.first_sent + env.config.retransmission.first);
+                let due = (from + timeout).max(request.series.first_sent + env.config.retransmission.first);
                 (from, Some(due))
             }
             (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => (life, None),

@@ -4,25 +4,26 @@
 //!  Peer -- sas: [ Sa { ids, path, window, phase } ]
 //!                              |        |
 //!        outstanding Task, queue of Jobs   ExpectInitResponse -> ExpectAuthResponse --+
-//!        stored response                   ExpectAuthRequest -> Authenticated --------+--> Established
+//!        stored response                   ExpectAuthRequest -> Authenticated --------+--> Established --> Replaced
 //! ```
 //!
 //! | file | what |
 //! |---|---|
 //! | `transition` | the total function (state x event) -> action |
 //! | `init`, `auth` | the handshake; each step consumes its state |
+//! | `cookie` | proof that an initiator receives, before anything is kept of it |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
+//! | `rekey` | the IKE_SA that replaces an IKE_SA |
 //! | `arrival`, `lifecycle` | what a datagram and what time does to the IKE_SAs |
 //! | `window`, `task` | Message IDs, retransmission, stored responses; what waits and what is under way |
 //! | `liveness` | which timer is due when |
 //! | `nat` | NAT detection |
 //!
-//! Normally there is one IKE_SA. There are two while a rebooted peer comes back, or when both ends initiate at once; the tunnel
-//! ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
+//! Normally there is one IKE_SA. There are more while one is rekeyed, while a rebooted peer comes back, or when both ends
+//! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
 //! initiator's SPI is deleted by the end that began it.
 //!
-//! Left out: COOKIE (RFC 7296 section 2.6), rekeying of the IKE_SA (1.3.2; answered with NO_ADDITIONAL_SAS, and an
-//! IKE_SA that reaches its lifetime is deleted and made anew), certificates and EAP, configuration payloads, IPComp, transport
+//! Left out: certificates and EAP, configuration payloads, IPComp, transport
 //! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
 
 use core::net::IpAddr;
@@ -32,7 +33,8 @@ use self::env::Env;
 use self::sa::Sa;
 use self::task::Job;
 pub use self::transition::{Action, Event, SaState, transition};
-use super::{Config, Input, Output, SaKind};
+use super::attempt::Attempt;
+use super::{Config, Input, Output, SaKind, env};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -40,13 +42,14 @@ use crate::time::{Duration, Instant};
 mod arrival;
 mod auth;
 mod child;
+mod cookie;
 mod create;
-mod env;
 mod informational;
 mod init;
 mod lifecycle;
 mod liveness;
 mod nat;
+mod rekey;
 mod sa;
 mod task;
 mod transition;
@@ -58,11 +61,21 @@ mod tests;
 /// IKE_SAs that a responder holds before they are authenticated; the oldest gives way.
 const MAX_HALF_OPEN: usize = 4;
 
+/// Half-open IKE_SAs from which on an initiator must show a COOKIE (RFC 7296 section 2.6 names no number; assumed).
+const COOKIE_THRESHOLD: usize = 2;
+
+/// Cookies that an initiator lets itself be asked for in one attempt: anybody can forge the question (assumed).
+const MAX_COOKIES: u32 = 3;
+
+/// CHILD_SAs of an IKE_SA beyond which the peer gets no more (RFC 7296 section 1.3 leaves the number open; assumed). A tunnel
+/// needs one, and two while it is replaced.
+const MAX_CHILDREN: usize = 8;
+
 /// INVALID_SPI is said at most so often (RFC 7296 section 1.5 wants a limit and names none; assumed).
 const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One end of a tunnel: all IKE_SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to drive it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct Peer {
     env: Env,
     sas: Vec<Sa>,
@@ -72,19 +85,11 @@ pub struct Peer {
     retry: Option<Attempt>,
     /// Attempts in a row that failed.
     failures: u32,
-    /// An SA that sends as soon as something arrives on it, by inbound SPI.
+    /// An SA that sends as soon as something arrives on it, or of which the peer is not known to have it, by inbound SPI.
     awaited: Option<u32>,
     /// When the peer was last told INVALID_SPI.
     told: Option<Instant>,
     wake: Option<(Instant, TimerKind)>,
-}
-
-/// An attempt at an IKE_SA that waits.
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    armed_at: Instant,
-    due: Instant,
-    purpose: Reason,
 }
 
 impl Peer {
@@ -109,13 +114,13 @@ impl Peer {
         match input {
             Input::InboundTraffic { spi_in } => {
                 self.env.last_inbound = now;
-                if self.awaited != Some(spi_in) {
+                if self.awaited != Some(spi_in) || !self.first_traffic(spi_in) {
                     return;
                 }
-                self.first_traffic(spi_in);
             }
             Input::Initiate(reason) => self.initiate(reason),
             Input::Datagram(datagram) => self.datagram(datagram),
+            Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
@@ -151,6 +156,11 @@ impl Peer {
     /// The state of the IKE session or of the CHILD_SA lineage.
     pub fn state(&self, sa: SaKind) -> State {
         self.env.state(sa)
+    }
+
+    /// What it works with.
+    pub(in crate::proto::ike) fn env(&self) -> &Env {
+        &self.env
     }
 
     fn rearm(&mut self) {
@@ -239,13 +249,21 @@ impl Peer {
         self.env.forget();
     }
 
-    /// Something has arrived on an SA that waited for it: the peer has installed it (RFC 7296 section 2.8).
-    fn first_traffic(&mut self, spi_in: u32) {
+    /// Something has arrived on an SA: the peer has installed it (RFC 7296 section 2.8). True if this end sends on it from now on.
+    fn first_traffic(&mut self, spi_in: u32) -> bool {
+        let mut switched = false;
         for sa in &mut self.sas {
-            if let Some(old) = child::find(sa, spi_in).and_then(|c| c.replaces) {
+            let Some(child) = child::find(sa, spi_in) else { continue };
+            child.taken_up = true;
+            let (sending, replaces) = (child.sending, child.replaces);
+            let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
+            let beside = children.iter().find(|c| c.sending).map(|c| c.spi_in);
+            if let Some(old) = replaces.or(beside).filter(|_| !sending) {
                 child::switch(sa, &mut self.env, old, spi_in);
+                switched = true;
             }
         }
         self.settle();
+        switched
     }
 }

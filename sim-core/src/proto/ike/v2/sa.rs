@@ -1,23 +1,24 @@
 //! One IKE_SA: its SPIs, its path, its window, and the phase it is in.
 
-use core::net::IpAddr;
 use core::ops::Range;
 
 use super::auth::{ExpectAuthRequest, ExpectAuthResponse};
 use super::child::Child;
 use super::env::Env;
 use super::init::ExpectInitResponse;
+use super::rekey::Succession;
 use super::task::{Job, Task};
 use super::transition::SaState;
 use super::window::{Request, Window};
+use crate::proto::ike::Encapsulation;
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{Encapsulation, NAT_PORT};
+pub(super) use crate::proto::ike::path::Path;
 use crate::reason::{DropReason, Reason};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Sa {
     pub ids: Ids,
     pub path: Path,
@@ -32,7 +33,7 @@ pub(super) struct Sa {
 }
 
 /// Who an IKE_SA is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Ids {
     /// True if this end is the original initiator.
     pub initiator: bool,
@@ -41,24 +42,15 @@ pub(super) struct Ids {
     pub spi_r: u64,
 }
 
-/// Where an IKE_SA's messages go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Path {
-    pub local_port: u16,
-    pub remote: (IpAddr, u16),
-    /// This end is behind a NAT (or says so).
-    pub local_nat: bool,
-    /// The peer is behind a NAT (or says so).
-    pub remote_nat: bool,
-}
-
 /// What an IKE_SA waits for, with exactly the data that is legal there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) enum Phase {
     ExpectInitResponse(Box<ExpectInitResponse>),
     ExpectAuthResponse(Box<ExpectAuthResponse>),
     ExpectAuthRequest(Box<ExpectAuthRequest>),
     Established(Box<Established>),
+    /// Its heir has taken over; the DELETE is to come.
+    Replaced(Box<Established>),
     Deleting(Box<Established>),
     Lingering(Box<IkeKeys>),
     /// Nothing is left to wait for; the SA is removed before anybody looks.
@@ -66,18 +58,38 @@ pub(super) enum Phase {
 }
 
 /// An authenticated IKE_SA.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Established {
     pub keys: IkeKeys,
     pub children: Vec<Child>,
     pub since: Instant,
     pub expires: Instant,
+    /// When this end rekeys it, if it does.
+    pub rekey: Option<Instant>,
     /// When to try again to get a CHILD_SA.
     pub retry_child: Option<Instant>,
+    /// The IKE_SA that was made to replace it.
+    pub heir: Option<Ids>,
+}
+
+impl Established {
+    /// An IKE_SA that begins to live.
+    pub fn new(env: &mut Env, keys: IkeKeys) -> Self {
+        let after = env.ike_rekey_after();
+        Self {
+            keys,
+            children: Vec::new(),
+            since: env.now,
+            expires: env.now + env.config.ike_lifetime,
+            rekey: env.config.rekey.initiates.then_some(env.now + after),
+            retry_child: None,
+            heir: None,
+        }
+    }
 }
 
 /// What a step means for the SA as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) enum Verdict {
     /// It goes on.
     Alive,
@@ -85,6 +97,10 @@ pub(super) enum Verdict {
     Up,
     /// It is over at once.
     Over(Reason),
+    /// It has an heir.
+    Succeeded(Box<Sa>, Succession),
+    /// The heir that the peer has made takes over.
+    Yielded,
     /// It is over, but its last response may have to be repeated.
     Linger(Reason),
 }
@@ -99,6 +115,7 @@ impl Sa {
             Phase::ExpectAuthResponse(_) => SaState::ExpectAuthResponse,
             Phase::ExpectAuthRequest(_) => SaState::ExpectAuthRequest,
             Phase::Established(_) => SaState::Established,
+            Phase::Replaced(_) => SaState::Replaced,
             Phase::Deleting(_) => SaState::Deleting,
             Phase::Lingering(_) | Phase::Over => SaState::Lingering,
         }
@@ -109,15 +126,15 @@ impl Sa {
             Phase::ExpectInitResponse(_) | Phase::Over => None,
             Phase::ExpectAuthResponse(p) => Some(&p.keys),
             Phase::ExpectAuthRequest(p) => Some(&p.keys),
-            Phase::Established(e) | Phase::Deleting(e) => Some(&e.keys),
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(&e.keys),
             Phase::Lingering(keys) => Some(keys),
         }
     }
 
-    /// The SA's established part; also while it is being deleted.
+    /// The SA's established part; also while it is being replaced or deleted.
     pub fn established(&self) -> Option<&Established> {
         match &self.phase {
-            Phase::Established(e) | Phase::Deleting(e) => Some(e),
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(e),
             Phase::ExpectInitResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::ExpectAuthRequest(_)
@@ -128,7 +145,7 @@ impl Sa {
 
     pub fn established_mut(&mut self) -> Option<&mut Established> {
         match &mut self.phase {
-            Phase::Established(e) | Phase::Deleting(e) => Some(e),
+            Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(e),
             Phase::ExpectInitResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::ExpectAuthRequest(_)
@@ -191,7 +208,10 @@ impl Sa {
                 return;
             };
             match job {
+                // The peer was faster. A tunnel is one pair of SAs.
+                Job::CreateChild { rekeys: None } if !super::child::is_without(self) => {}
                 Job::CreateChild { rekeys } => super::create::build(self, env, rekeys, None),
+                Job::RekeyIke => super::rekey::build(self, env, None),
                 Job::DeleteChild { spi_in } => super::informational::delete_child(self, env, spi_in),
                 Job::DeleteIke(reason) => super::informational::delete_ike(self, env, reason),
                 Job::Liveness => {
@@ -214,8 +234,7 @@ impl Sa {
 
     /// How ESP of this IKE_SA travels.
     pub fn encapsulation(&self) -> Option<Encapsulation> {
-        (self.path.local_nat || self.path.remote_nat)
-            .then_some(Encapsulation { local_port: self.path.local_port, remote: self.path.remote })
+        self.path.encapsulation()
     }
 }
 
@@ -223,14 +242,6 @@ impl Ids {
     pub fn header(self, exchange: ExchangeType, response: bool, id: u32) -> Header {
         let flags = Flags { initiator: self.initiator, response, ..Flags::default() };
         Header::v2(self.spi_i, self.spi_r, exchange, flags, id)
-    }
-}
-
-impl Path {
-    /// From IKE_AUTH on, a path with a NAT uses port 4500 (RFC 7296 section 2.23).
-    pub fn float(&mut self) {
-        self.local_port = NAT_PORT;
-        self.remote.1 = NAT_PORT;
     }
 }
 

@@ -11,6 +11,8 @@ pub enum SaState {
     ExpectAuthRequest,
     /// Both ends are authenticated.
     Established,
+    /// Another IKE_SA has taken over; its maker deletes this one.
+    Replaced,
     /// This end has sent a DELETE of the IKE_SA.
     Deleting,
     /// Over; it only repeats its last response, in case that was lost.
@@ -129,6 +131,16 @@ pub fn transition(state: SaState, event: Event) -> Action {
             LifetimeExpired | Close => Delete,
             InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired => Ignore,
         },
+        SaState::Replaced => match event {
+            AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
+            RepeatedRequest => Repeat,
+            ChildResponse | InfoResponse => ReadResponse,
+            RetransmitDue => SendAgain,
+            // Whether the peer lives is a question to the heir.
+            RetransmitExhausted | PeerSilent => Remove,
+            LifetimeExpired | Close => Delete,
+            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired => Ignore,
+        },
         SaState::Deleting => match event {
             AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
             RepeatedRequest => Repeat,
@@ -150,11 +162,12 @@ pub fn transition(state: SaState, event: Event) -> Action {
 
 impl SaState {
     /// Every state.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ExpectInitResponse,
         Self::ExpectAuthResponse,
         Self::ExpectAuthRequest,
         Self::Established,
+        Self::Replaced,
         Self::Deleting,
         Self::Lingering,
     ];

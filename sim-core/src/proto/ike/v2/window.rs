@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 
 use super::task::{Job, Task};
 use crate::proto::ike::config::Retransmission;
+pub(super) use crate::proto::ike::series::{Due, Series};
 use crate::rng::Rng;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::ike::ExchangeType;
 
 /// Both directions of an IKE_SA's exchanges.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(super) struct Window {
     /// Message ID of this end's next request.
     next_id: u32,
@@ -26,20 +27,13 @@ pub(super) struct Window {
 }
 
 /// A request under way. It is sent again bit by bit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(super) struct Request {
     pub id: u32,
     pub exchange: ExchangeType,
     pub bytes: Vec<u8>,
     pub task: Task,
-    /// When it was sent for the first time.
-    pub first_sent: Instant,
-    /// When it was sent last, which is when `due` was armed.
-    pub sent: Instant,
-    /// When to send it again, or to give up.
-    pub due: Instant,
-    wait: Duration,
-    tries: u32,
+    pub series: Series,
 }
 
 /// Where a Message ID falls.
@@ -51,13 +45,6 @@ pub(super) enum Place {
     Repeated,
     /// Anywhere else.
     Outside,
-}
-
-/// What a retransmission timer comes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Due {
-    SendAgain,
-    Exhausted,
 }
 
 impl Window {
@@ -120,71 +107,13 @@ impl Request {
         schedule: &Retransmission,
         rng: &mut Rng,
     ) -> Self {
-        Self {
-            id,
-            exchange,
-            bytes,
-            task,
-            first_sent: now,
-            sent: now,
-            due: now + jittered(schedule.first, schedule, rng),
-            wait: schedule.first,
-            tries: 0,
-        }
+        Self { id, exchange, bytes, task, series: Series::new(now, schedule, rng) }
     }
-
-    /// The retransmission timer expired.
-    pub fn expire(&mut self, now: Instant, schedule: &Retransmission, rng: &mut Rng) -> Due {
-        if self.tries == schedule.tries {
-            return Due::Exhausted;
-        }
-        self.tries += 1;
-        self.sent = now;
-        self.wait = self.wait.scale(schedule.factor.0, schedule.factor.1);
-        self.due = now + jittered(self.wait, schedule, rng);
-        Due::SendAgain
-    }
-}
-
-/// strongSwan's `retransmit_jitter`: a wait is shortened by up to so many percent.
-fn jittered(wait: Duration, schedule: &Retransmission, rng: &mut Rng) -> Duration {
-    if schedule.jitter_percent == 0 {
-        return wait;
-    }
-    let most = wait.scale(schedule.jitter_percent.min(100), 100);
-    wait.saturating_sub(rng.between(Duration::ZERO, most))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Purpose;
-
-    /// strongSwan's documentation of its defaults (4 s, 1.8, 5 tries): sent again after 4, 11, 24, 47 and 89 s, given up after
-    /// 165 s (rounded to seconds there).
-    #[test]
-    fn the_default_series_is_strongswans() {
-        let schedule = Retransmission { first: Duration::from_secs(4), factor: (9, 5), tries: 5, jitter_percent: 0 };
-        let mut rng = Rng::stream(1, "window", Purpose::Test);
-        let mut request = Request::new(
-            0,
-            ExchangeType::Informational,
-            Vec::new(),
-            Task::Liveness,
-            Instant::START,
-            &schedule,
-            &mut rng,
-        );
-        let mut at = Vec::new();
-        loop {
-            let due = request.due;
-            at.push((due.as_nanos() + 500_000_000) / 1_000_000_000);
-            if request.expire(due, &schedule, &mut rng) == Due::Exhausted {
-                break;
-            }
-        }
-        assert_eq!(at, [4, 11, 24, 47, 89, 165]);
-    }
 
     #[test]
     fn message_ids_are_next_repeated_or_outside() {

@@ -79,6 +79,20 @@ fn an_idle_peer_is_asked_and_a_busy_one_is_not() {
     assert_eq!(pair.datagrams, before, "on demand only");
 }
 
+/// AWS checks a peer behind a NAT every 10 s, whatever arrives from it (AWS Knowledge Center); the peer itself, which is on
+/// demand, keeps silent while AWS sends. 29 checks from 1 s to 299 s with their answers: the first comes 10 s after IKE_AUTH,
+/// each other 10 s and a round trip after the one before.
+#[test]
+fn a_busy_peer_behind_a_nat_is_asked_all_the_same() {
+    let mut pair = Pair::new(configs());
+    pair.nat = Some(("192.0.2.77".parse().unwrap(), 40_000));
+    pair.input(A, Input::Initiate(Reason::Startup));
+    pair.run_until(Instant::from_secs(1));
+    let before = pair.datagrams;
+    pair.traffic(secs(1), Instant::from_secs(299));
+    assert_eq!(pair.datagrams - before, 2 * 29);
+}
+
 #[test]
 fn with_action_none_nobody_asks() {
     let mut configs = configs();

@@ -1,13 +1,19 @@
 //! Two peers, one message at a time.
 
+mod collisions;
+mod cookies;
 mod dpd;
+mod explore;
 mod handshake;
 mod hostile;
+mod ike_rekey;
+mod inside;
 mod laws;
-mod pair;
 mod rekey;
+mod suites;
 
 use super::{Action, Event, SaState, transition};
+use crate::proto::ike::pair;
 
 /// The whole machine on one page: what every state does with every event.
 #[test]

@@ -1,5 +1,7 @@
 //! Two peers and the path between them, with a ladder of what happens.
 
+mod isakmp;
+
 use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
-use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, Input, Output, Peer, SaKind};
+use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
@@ -26,7 +28,23 @@ pub enum Fate {
     Late(Duration),
 }
 
+/// What an end can begin on an IKE_SA.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Undertaking {
+    CreateChild,
+    RekeyChild,
+    RekeyIke,
+    DeleteChild,
+    DeleteIke,
+}
+
+impl Undertaking {
+    pub const ALL: [Self; 5] =
+        [Self::CreateChild, Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
+}
+
 /// One end, with what its owner would keep.
+#[derive(Clone)]
 pub struct End {
     pub peer: Peer,
     pub address: IpAddr,
@@ -39,6 +57,7 @@ pub struct End {
     pub sent: Vec<Vec<u8>>,
 }
 
+#[derive(Clone)]
 enum Flight {
     Ike(Datagram),
     /// An ESP packet with this SPI and these keys.
@@ -46,6 +65,7 @@ enum Flight {
 }
 
 /// Two ends and a path.
+#[derive(Clone)]
 pub struct Pair {
     pub ends: [End; 2],
     pub now: Instant,
@@ -63,6 +83,7 @@ pub struct Pair {
     flights: BTreeMap<(Instant, u64), (usize, Flight)>,
     serial: u64,
     keys: Vec<IkeKeyLog>,
+    isakmp: isakmp::Observer,
 }
 
 pub const PSK: &[u8] = b"an.example_key";
@@ -138,6 +159,7 @@ impl Pair {
             flights: BTreeMap::new(),
             serial: 0,
             keys: Vec::new(),
+            isakmp: isakmp::Observer::default(),
         }
     }
 
@@ -152,6 +174,22 @@ impl Pair {
         pair
     }
 
+    /// Power loss at an end, which comes back with another configuration.
+    pub fn reconfigure(&mut self, end: usize, config: Config) {
+        let this = &mut self.ends[end];
+        let stream = |purpose| Rng::stream(2, ["a", "b"][end], purpose);
+        this.peer = Peer::new(
+            Arc::new(config),
+            this.address,
+            IpAddr::V4(address(1 - end)),
+            stream(Purpose::IkeSecrets),
+            stream(Purpose::IkeTimers),
+            self.now,
+        );
+        this.installed.clear();
+        this.sending = None;
+    }
+
     pub fn with_fate(mut self, datagram: usize, fate: Fate) -> Self {
         self.fates.insert(datagram, fate);
         self
@@ -159,6 +197,12 @@ impl Pair {
 
     pub fn input(&mut self, end: usize, input: Input) {
         self.ends[end].peer.handle(self.now, input);
+        self.drain(end);
+    }
+
+    pub fn undertake(&mut self, end: usize, what: Undertaking) {
+        self.line(end, &format!("begins {what:?}"));
+        self.ends[end].peer.v2.undertake(self.now, what);
         self.drain(end);
     }
 
@@ -258,6 +302,7 @@ impl Pair {
                 self.line(end, &format!("{sa:?} {from} -> {to} ({reason})"));
             }
             Output::IkeKeys(keys) => self.keys.push(*keys),
+            Output::IsakmpKeys(keys) => self.isakmp.learn(*keys),
             Output::ChildUp(sa) => {
                 let what = match sa.rekeys {
                     Some(_) => "child up, replaces one",
@@ -334,7 +379,10 @@ impl Pair {
     }
 
     /// The message as an observer with the key log sees it.
-    fn describe(&self, bytes: &[u8]) -> String {
+    fn describe(&mut self, bytes: &[u8]) -> String {
+        if bytes[17] >> 4 == 1 {
+            return self.isakmp.describe(bytes);
+        }
         let message = Message::parse(bytes).expect("a peer sends well-formed messages");
         let header = message.header;
         let kind = if header.flags.response { "response" } else { "request" };
@@ -367,6 +415,23 @@ impl Pair {
     pub fn is_up(&self) -> bool {
         let up = |end: &End| end.peer.state(SaKind::Ike) == State::Up && end.peer.state(SaKind::Child) == State::Up;
         self.ends.iter().all(up) && self.heard(A) && self.heard(B)
+    }
+
+    /// Both ends have the same IKE_SAs and the same CHILD_SAs, with the same keys.
+    pub fn is_symmetric(&self) -> bool {
+        let [a, b] = &self.ends;
+        let mirrored = |this: &End, other: &End| {
+            this.installed.values().all(|sa| {
+                let there = other.installed.get(&sa.spi_out);
+                there.is_some_and(|there| there.spi_out == sa.spi_in && there.inbound == sa.outbound)
+            })
+        };
+        a.peer.v2.established_spis() == b.peer.v2.established_spis() && mirrored(a, b) && mirrored(b, a)
+    }
+
+    /// The suite of each IKE_SA, as each end logged it.
+    pub fn ike_suites(&self) -> Vec<IkeSuite> {
+        self.keys.iter().map(|keys| keys.suite).collect()
     }
 
     /// What this end sends can be read by the other.
@@ -442,9 +507,10 @@ impl Pair {
         peer.handle(self.now, Input::Datagram(datagram));
         let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();
         let answer = outputs.iter().find_map(|output| match output {
-            Output::Transmit { bytes, .. } => Some(self.describe(bytes)),
+            Output::Transmit { bytes, .. } => Some(bytes.clone()),
             _ => None,
         });
+        let answer = answer.map(|bytes| self.describe(&bytes));
         (outputs, answer.unwrap_or_default())
     }
 }

@@ -1,14 +1,14 @@
-//! What every part of a [`super::Peer`] needs: configuration, addresses, randomness, the present, and the way out.
+//! What every part of a machine needs, of either version: configuration, addresses, randomness, the present, and the way out.
 
 use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::sa::Path;
-use crate::proto::ike::{Config, Output, SaKind};
+use super::path::Path;
+use super::{Config, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::ike::ExchangeType;
 
 /// Octets of a nonce: at least half the key size of every PRF (RFC 7296 section 2.10).
@@ -21,18 +21,47 @@ pub(super) struct Env {
     pub remote: IpAddr,
     /// SPIs, nonces, private values, IVs.
     pub secrets: Rng,
-    /// Fuzz and jitter.
+    /// Fuzz of CHILD_SA rekeys and jitter.
     pub timers: Rng,
+    /// IKE_SAs that were established; each has its own draw of the fuzz of its rekey.
+    ike_sas: u64,
     pub out: VecDeque<Output>,
     pub now: Instant,
     /// When an authentic packet last came from the peer, IKE or ESP.
     pub last_inbound: Instant,
+    /// When an authentic IKE message last came from the peer.
+    pub last_message: Instant,
     /// True if no IKE_SA with the peer is established, which INITIAL_CONTACT tells it.
     pub alone: bool,
     /// Why the latest change of the set of SAs happened.
     pub because: Reason,
     ike: State,
     child: State,
+}
+
+/// All but the configuration, which is no state. What waits to be polled counts by its number: an owner drains it before it
+/// looks at anything else.
+impl core::hash::Hash for Env {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let Self {
+            config: _,
+            local,
+            remote,
+            secrets,
+            timers,
+            ike_sas,
+            out,
+            now,
+            last_inbound,
+            last_message,
+            alone,
+            because,
+            ike,
+            child,
+        } = self;
+        (local, remote, secrets, timers, ike_sas, out.len()).hash(state);
+        (now, last_inbound, last_message, alone, because, ike, child).hash(state);
+    }
 }
 
 impl Env {
@@ -48,9 +77,11 @@ impl Env {
             remote,
             secrets,
             timers,
+            ike_sas: 0,
             out: VecDeque::new(),
             now,
             last_inbound: now,
+            last_message: now,
             alone: true,
             because: Reason::Configured,
             ike: State::Down,
@@ -83,6 +114,21 @@ impl Env {
         if self.ike != State::Up {
             self.enter(SaKind::Ike, State::Connecting, reason);
         }
+    }
+
+    /// How long after its birth the next IKE_SA is rekeyed. Its die is not the one of CHILD_SAs.
+    pub fn ike_rekey_after(&mut self) -> Duration {
+        let mut fuzz = self.timers.sibling("ike rekey");
+        fuzz.seek_u64(self.ike_sas);
+        self.ike_sas += 1;
+        self.config.rekey.after(self.config.ike_lifetime, &mut fuzz)
+    }
+
+    /// When to try again what the peer has refused for now. The original initiator comes back sooner, so that two ends that
+    /// stood in each other's way do not meet again.
+    pub fn retry_refused(&self, initiator: bool) -> Instant {
+        let cap = self.config.retry.cap;
+        self.now + if initiator { cap / 2 } else { cap }
     }
 
     pub fn forget(&mut self) {

@@ -1,0 +1,200 @@
+//! CHILD_SAs: pairs of ESP SAs that Quick Mode has made. They belong to the tunnel, not to the ISAKMP SA that protected the
+//! Quick Mode (RFC 2408 section 2.1), and go when no ISAKMP SA with the peer is left.
+//!
+//! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the younger one.
+//! The old one receives until its lifetime ends, so nothing is lost.
+
+use super::sa::shorter;
+use crate::proto::ike::config::{Config, Startup};
+use crate::proto::ike::env::Env;
+use crate::proto::ike::{ChildSa, DirectionKeys, Encapsulation, EspSuite, Output, SaKind};
+use crate::reason::{Reason, State};
+use crate::time::{Duration, Instant};
+use crate::wire::ike::TrafficSelector;
+
+/// What this end remembers of a CHILD_SA; its keys live with ESP.
+#[derive(Clone, Debug)]
+pub(super) struct Child {
+    pub spi_in: u32,
+    pub spi_out: u32,
+    pub phase: ChildPhase,
+    pub born: Instant,
+    /// When this end rekeys it, if it does.
+    pub rekey: Option<Instant>,
+    pub expires: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ChildPhase {
+    /// It receives; it sends once the initiator has confirmed it.
+    Unconfirmed,
+    Up,
+    /// This end's Quick Mode for its successor is on its way.
+    Rekeying,
+    /// Another one sends.
+    Replaced,
+}
+
+/// All CHILD_SAs of the tunnel.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Children {
+    pub all: Vec<Child>,
+    /// When to try again to get one.
+    pub retry: Option<Instant>,
+}
+
+/// A CHILD_SA on which both ends agree.
+#[derive(Clone, Debug)]
+pub(super) struct Agreed {
+    pub spi_in: u32,
+    pub spi_out: u32,
+    pub suite: EspSuite,
+    pub inbound: DirectionKeys,
+    pub outbound: DirectionKeys,
+    pub encapsulation: Option<Encapsulation>,
+    pub local_ts: TrafficSelector,
+    pub remote_ts: TrafficSelector,
+    /// The lifetime that the peer has told.
+    pub told: Option<Duration>,
+    /// Inbound SPI of the one that it follows.
+    pub replaces: Option<u32>,
+}
+
+impl Children {
+    /// The one that sends.
+    pub fn current(&self) -> Option<&Child> {
+        self.all.iter().find(|child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying))
+    }
+
+    pub fn find(&mut self, spi_in: u32) -> Option<&mut Child> {
+        self.all.iter_mut().find(|child| child.spi_in == spi_in)
+    }
+
+    /// True if it waits to be confirmed.
+    pub fn awaits(&self, spi_in: u32) -> bool {
+        self.all.iter().any(|child| child.spi_in == spi_in && child.phase == ChildPhase::Unconfirmed)
+    }
+
+    /// Installs one, to receive. It sends at once if `confirmed`.
+    pub fn install(&mut self, env: &mut Env, agreed: &Agreed, confirmed: bool) {
+        let reason = agreed.replaces.map_or(Reason::Authenticated, |_| Reason::Rekeyed);
+        if confirmed {
+            self.step_back();
+            env.because = reason;
+            env.enter(SaKind::Child, State::Up, reason);
+        }
+        let lifetime = shorter(env.config.child_lifetime, agreed.told);
+        let rekey = env.config.rekey;
+        let after = rekey.after(lifetime, &mut env.timers);
+        self.all.push(Child {
+            spi_in: agreed.spi_in,
+            spi_out: agreed.spi_out,
+            phase: if confirmed { ChildPhase::Up } else { ChildPhase::Unconfirmed },
+            born: env.now,
+            rekey: rekey.initiates.then_some(env.now + after),
+            expires: env.now + lifetime,
+        });
+        self.retry = None;
+        env.out.push_back(Output::ChildUp(Box::new(ChildSa {
+            spi_in: agreed.spi_in,
+            spi_out: agreed.spi_out,
+            suite: agreed.suite,
+            inbound: agreed.inbound.clone(),
+            outbound: agreed.outbound.clone(),
+            local_ts: vec![agreed.local_ts],
+            remote_ts: vec![agreed.remote_ts],
+            encapsulation: agreed.encapsulation,
+            rekeys: agreed.replaces,
+            send_now: confirmed,
+        })));
+    }
+
+    /// The initiator has installed it too: from now on it sends. Installs it, if it was not there.
+    pub fn confirm(&mut self, env: &mut Env, agreed: &Agreed) {
+        match self.find(agreed.spi_in) {
+            None => self.install(env, agreed, true),
+            Some(_) => self.heard(env, agreed.spi_in),
+        }
+    }
+
+    /// The initiator sends on it, or says so: if it was not confirmed, it is.
+    pub fn heard(&mut self, env: &mut Env, spi_in: u32) {
+        if !self.awaits(spi_in) {
+            return;
+        }
+        let old = self.current().map(|child| child.spi_in);
+        self.step_back();
+        if let Some(child) = self.find(spi_in) {
+            child.phase = ChildPhase::Up;
+        }
+        env.because = Reason::Rekeyed;
+        env.enter(SaKind::Child, State::Up, Reason::Rekeyed);
+        if let Some(old_spi_in) = old {
+            env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in: spi_in });
+        }
+    }
+
+    /// Those that send make room for a younger one.
+    fn step_back(&mut self) {
+        for child in &mut self.all {
+            if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) {
+                child.phase = ChildPhase::Replaced;
+            }
+        }
+    }
+
+    /// Removes one.
+    pub fn down(&mut self, env: &mut Env, spi_in: u32, reason: Reason) {
+        let Some(at) = self.all.iter().position(|child| child.spi_in == spi_in) else {
+            return;
+        };
+        let child = self.all.remove(at);
+        let replaced = child.phase == ChildPhase::Replaced;
+        let reason = if replaced && reason != Reason::PeerDead { Reason::Rekeyed } else { reason };
+        env.because = reason;
+        env.out.push_back(Output::ChildDown { spi_in, reason });
+        // If the one that sends is gone, the youngest that is left takes over.
+        if self.current().is_none()
+            && let Some(heir) = self.all.iter_mut().rev().find(|c| c.phase == ChildPhase::Replaced)
+        {
+            heir.phase = ChildPhase::Up;
+            heir.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.first);
+            env.out.push_back(Output::ChildRekeyed { old_spi_in: spi_in, new_spi_in: heir.spi_in });
+        }
+    }
+
+    /// Removes all.
+    pub fn all_down(&mut self, env: &mut Env, reason: Reason) {
+        for child in self.all.drain(..) {
+            env.out.push_back(Output::ChildDown { spi_in: child.spi_in, reason });
+        }
+        self.retry = None;
+    }
+
+    /// A Quick Mode of this end came to nothing.
+    pub fn failed(&mut self, env: &mut Env, replaces: Option<u32>, reason: Reason) {
+        env.because = reason;
+        if let Some(old) = replaces.and_then(|spi_in| self.find(spi_in))
+            && old.phase == ChildPhase::Rekeying
+        {
+            old.phase = ChildPhase::Up;
+            old.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.cap);
+        }
+        self.retry_later(&env.config, env.now);
+    }
+
+    /// There is none: another attempt follows, if this end is to keep the tunnel up.
+    fn retry_later(&mut self, config: &Config, now: Instant) {
+        let wanted = config.startup == Startup::Start && self.current().is_none();
+        self.retry = wanted.then_some(now + config.retry.cap);
+    }
+
+    /// What is to be reported.
+    pub fn state(&self) -> State {
+        match self.current().map(|child| child.phase) {
+            Some(ChildPhase::Rekeying) => State::Rekeying,
+            Some(ChildPhase::Up | ChildPhase::Unconfirmed | ChildPhase::Replaced) => State::Up,
+            None => State::Down,
+        }
+    }
+}

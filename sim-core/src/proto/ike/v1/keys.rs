@@ -1,0 +1,148 @@
+//! Keys of IKEv1 with a pre-shared key: SKEYID and its children, the authenticating hashes, IVs and the encryption key of
+//! phase 1, KEYMAT of phase 2 (RFC 2409 sections 5, 5.5 and appendix B).
+
+use crate::crypto::cbc::{self, BLOCK};
+use crate::crypto::prf::Prf;
+use crate::crypto::sk::SkKeys;
+use crate::crypto::{Secret, suite};
+use crate::proto::ike::{DirectionKeys, EspSuite, IkeSuite};
+use crate::wire::ike::HEADER_LEN;
+
+/// The Protocol-Id of ESP, which is part of KEYMAT (RFC 2407 section 4.4.1).
+const PROTO_IPSEC_ESP: u8 = 3;
+
+/// An IV, and with it a place in a chain of messages.
+pub(super) type Iv = [u8; BLOCK];
+
+/// The keys of an ISAKMP SA.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub suite: IkeSuite,
+    skeyid: Secret,
+    skeyid_d: Secret,
+    skeyid_a: Secret,
+    /// The key of the cipher, cut or drawn out from SKEYID_e.
+    pub encryption: Secret,
+    /// The last ciphertext block of phase 1 so far; before the first, what appendix B starts with.
+    pub chain: Iv,
+}
+
+/// What the keys are made of, the initiator's first in each pair.
+pub(super) struct Ingredients<'a> {
+    pub psk: &'a [u8],
+    pub nonces: (&'a [u8], &'a [u8]),
+    pub publics: (&'a [u8], &'a [u8]),
+    pub shared: &'a [u8],
+    pub cookies: (u64, u64),
+}
+
+impl Keys {
+    pub fn derive(suite: IkeSuite, from: &Ingredients<'_>) -> Self {
+        let prf = suite.prf;
+        let cookies = [from.cookies.0.to_be_bytes(), from.cookies.1.to_be_bytes()].concat();
+        let skeyid = prf.prf(&[from.psk].concat(), &[from.nonces.0, from.nonces.1]);
+        let skeyid_d = prf.prf(&skeyid, &[from.shared, &cookies, &[0]]);
+        let skeyid_a = prf.prf(&skeyid, &[&skeyid_d, from.shared, &cookies, &[1]]);
+        let skeyid_e = prf.prf(&skeyid, &[&skeyid_a, from.shared, &cookies, &[2]]);
+        let len = suite.protection.encryption().key_len();
+        let hash = prf.hash(&[from.publics.0, from.publics.1]);
+        Self {
+            suite,
+            skeyid,
+            skeyid_d,
+            skeyid_a,
+            encryption: drawn_out(prf, &skeyid_e, len),
+            chain: first_block(&hash),
+        }
+    }
+
+    /// HASH_I if `initiator`, else HASH_R.
+    pub fn authentication(
+        &self,
+        initiator: bool,
+        publics: (&[u8], &[u8]),
+        cookies: (u64, u64),
+        sa_body: &[u8],
+        id_body: &[u8],
+    ) -> Secret {
+        let cookies = (cookies.0.to_be_bytes(), cookies.1.to_be_bytes());
+        let [own, other] = if initiator { [publics.0, publics.1] } else { [publics.1, publics.0] };
+        let (cky, cky_other) = if initiator { cookies } else { (cookies.1, cookies.0) };
+        self.suite.prf.prf(&self.skeyid, &[own, other, &cky, &cky_other, sa_body, id_body])
+    }
+
+    /// `prf(SKEYID_a, ...)`: HASH(1), HASH(2) and HASH(3) of phase 2 and Informational exchanges.
+    pub fn hash(&self, parts: &[&[u8]]) -> Secret {
+        self.suite.prf.prf(&self.skeyid_a, parts)
+    }
+
+    /// The IV of an exchange that follows phase 1 (appendix B).
+    pub fn iv(&self, message_id: u32) -> Iv {
+        first_block(&self.suite.prf.hash(&[&self.chain, &message_id.to_be_bytes()]))
+    }
+
+    /// Encrypts what is behind the header; `iv` becomes that of the next message.
+    pub fn encrypt(&self, iv: &mut Iv, message: &mut [u8]) {
+        let text = &mut message[HEADER_LEN..];
+        cbc::encrypt(self.suite.protection.encryption(), &self.encryption, iv, text);
+        *iv = last_block(text, iv);
+    }
+
+    /// Decrypts what is behind the header; `iv` becomes that of the next message. False if the text is not made of whole blocks.
+    pub fn decrypt(&self, iv: &mut Iv, message: &mut [u8]) -> bool {
+        let text = &mut message[HEADER_LEN..];
+        if text.is_empty() || !text.len().is_multiple_of(BLOCK) {
+            return false;
+        }
+        let next = last_block(text, iv);
+        cbc::decrypt(self.suite.protection.encryption(), &self.encryption, iv, text);
+        *iv = next;
+        true
+    }
+
+    /// The keys of the ESP SA with this SPI, which is its receiver's; `shared` is the secret of Quick Mode's own key exchange.
+    pub fn child(&self, suite: EspSuite, spi: u32, nonces: (&[u8], &[u8]), shared: Option<&[u8]>) -> DirectionKeys {
+        let (e, a) = (SkKeys::encryption_key_len(suite.protection), SkKeys::integrity_key_len(suite.protection));
+        let seed: [&[u8]; 5] = [shared.unwrap_or_default(), &[PROTO_IPSEC_ESP], &spi.to_be_bytes(), nonces.0, nonces.1];
+        let mut material: Vec<u8> = Vec::new();
+        let mut last = Secret::default();
+        while material.len() < e + a {
+            let parts: Vec<&[u8]> = core::iter::once(&last[..]).chain(seed).collect();
+            last = self.suite.prf.prf(&self.skeyid_d, &parts);
+            material.extend_from_slice(&last);
+        }
+        DirectionKeys { encryption: material[..e].into(), integrity: material[e..e + a].into() }
+    }
+}
+
+/// Appendix B: SKEYID_e is cut to the length of the key, or drawn out if it is too short.
+fn drawn_out(prf: Prf, skeyid_e: &Secret, len: usize) -> Secret {
+    if skeyid_e.len() >= len {
+        return skeyid_e[..len].into();
+    }
+    let mut material: Vec<u8> = Vec::new();
+    let mut last = Secret::from(&[0u8][..]);
+    while material.len() < len {
+        last = prf.prf(skeyid_e, &[&last]);
+        material.extend_from_slice(&last);
+    }
+    material[..len].into()
+}
+
+fn first_block(hash: &[u8]) -> Iv {
+    core::array::from_fn(|i| hash[i])
+}
+
+fn last_block(text: &[u8], before: &Iv) -> Iv {
+    text.last_chunk().copied().unwrap_or(*before)
+}
+
+/// The suite as [`IkeSuite`] has it: IKEv1 negotiates one hash, and the PRF is its HMAC (RFC 2409 section 4).
+pub(super) fn integrity_of(prf: Prf) -> suite::Integrity {
+    match prf {
+        Prf::HmacSha1 => suite::Integrity::HmacSha1_96,
+        Prf::HmacSha2_256 => suite::Integrity::HmacSha2_256_128,
+        Prf::HmacSha2_384 => suite::Integrity::HmacSha2_384_192,
+        Prf::HmacSha2_512 => suite::Integrity::HmacSha2_512_256,
+    }
+}

@@ -1,0 +1,194 @@
+//! NATs and filters, and how AWS sees a customer gateway behind one.
+
+use core::net::Ipv4Addr;
+
+use sim_core::id::NodeId;
+use sim_core::net::nat::{Mode, NatConfig, Timers};
+use sim_core::node::natbox::{Rule, RuleAction, RuleDirection};
+use sim_core::time::Duration;
+
+use crate::leaf::IpProtocol;
+use crate::place::At;
+use crate::plan::{End, Nat, NatMode, Node, NodeKind, Plan};
+use crate::schema;
+
+use super::judge::{Judge, Verdict, positive};
+use super::links::other_end;
+use super::nodes::usable;
+
+pub(super) fn make(schema: &schema::Nat, j: &mut Judge) -> Nat {
+    let inside = j.lawful(&schema.inside, |net| usable(*net)).unwrap_or_default();
+    let public = |address: &Ipv4Addr| -> Verdict {
+        usable((*address).into())?;
+        if inside.contains(address) {
+            Err(format!("{address} is in the inside subnet {}", inside.trunc()))
+        } else {
+            Ok(())
+        }
+    };
+    let outside = j.lawful(&schema.outside, public).unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let mode = j.or(&schema.mode, NatMode::Napt);
+    let mut pool = vec![outside];
+    for at in &schema.pool {
+        if mode != NatMode::Napt {
+            j.wrong(at.place, "`pool` is for `mode: \"napt\"`", None);
+        }
+        pool.extend(j.lawful(at, |address| {
+            public(address)?;
+            if pool.contains(address) { Err(format!("{address} is in the pool already")) } else { Ok(()) }
+        }));
+    }
+    let config = NatConfig { mode: Mode::Routed, pool, ..NatConfig::default() };
+    let config = translation(schema, config, j);
+    let mode = match mode {
+        NatMode::Napt => Mode::Napt,
+        NatMode::OneToOne => Mode::OneToOne(pairs(schema, &public, j)),
+        NatMode::Routed => Mode::Routed,
+    };
+    if let (Some(pair), Mode::Napt | Mode::Routed) = (schema.pairs.first(), &mode) {
+        j.wrong(pair.inside.place, "`pairs` are for `mode: \"one_to_one\"`", None);
+    }
+    Nat { inside, outside, config: NatConfig { mode, ..config }, filter: filter(schema, j) }
+}
+
+/// The settings of translation, where they are given.
+fn translation(schema: &schema::Nat, default: NatConfig, j: &mut Judge) -> NatConfig {
+    let first = j.number(&schema.first_port, *default.ports.start(), 1, 65_535, "a port");
+    let last = j.number(&schema.last_port, *default.ports.end(), 1, 65_535, "a port");
+    if let (true, Some(at)) = (first > last, schema.last_port.as_ref().or(schema.first_port.as_ref())) {
+        j.wrong(at.place, format!("there is no port from {first} to {last}"), None);
+    }
+    let ports = u64::from(last.saturating_sub(first)) + 1;
+    let block = schema.port_block.is_some().then(|| j.number(&schema.port_block, 1, 1, ports, "a block of ports"));
+    let mut timer = |at: &Option<At<Duration>>, default| j.lawful_or(at, default, |t| positive(*t, "a NAT's timeout"));
+    let timers = Timers {
+        udp: timer(&schema.udp_timeout, default.timers.udp),
+        tcp_established: timer(&schema.tcp_timeout, default.timers.tcp_established),
+        tcp_transitory: timer(&schema.tcp_transitory_timeout, default.timers.tcp_transitory),
+        icmp: timer(&schema.icmp_timeout, default.timers.icmp),
+        ipsec: timer(&schema.ipsec_timeout, default.timers.ipsec),
+    };
+    NatConfig {
+        mapping: j.or(&schema.mapping, default.mapping),
+        filtering: j.or(&schema.filtering, default.filtering),
+        assignment: j.or(&schema.port_assignment, default.assignment),
+        parity: j.or(&schema.port_parity, default.parity),
+        ports: first..=last,
+        block,
+        table: j.number(&schema.table, default.table, 1, 1 << 24, "the size of a NAT's table"),
+        timers,
+        refresh: j.or(&schema.refresh, default.refresh),
+        hairpin: j.or(&schema.hairpin, default.hairpin),
+        esp: j.or(&schema.esp, default.esp),
+        ah: j.or(&schema.ah, default.ah),
+        fragments: j.or(&schema.fragments, default.fragments),
+        ..default
+    }
+}
+
+fn pairs(schema: &schema::Nat, public: &impl Fn(&Ipv4Addr) -> Verdict, j: &mut Judge) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    if schema.pairs.is_empty() {
+        let help = "for example: pairs: [(inside: \"192.168.1.2\", outside: \"198.51.100.1\")]";
+        j.wrong(schema.outside.place, "a NAT with `mode: \"one_to_one\"` translates by `pairs`", Some(help.into()));
+    }
+    let mut pairs: Vec<(Ipv4Addr, Ipv4Addr)> = Vec::new();
+    for pair in &schema.pairs {
+        let once = |is_taken: bool, address: &Ipv4Addr| {
+            if is_taken { Err(format!("{address} is in another pair already")) } else { Ok(()) }
+        };
+        let inside = j.lawful(&pair.inside, |a| {
+            usable((*a).into())?;
+            once(pairs.iter().any(|(inside, _)| inside == a), a)
+        });
+        let outside = j.lawful(&pair.outside, |a| {
+            public(a)?;
+            once(pairs.iter().any(|(_, outside)| outside == a), a)
+        });
+        pairs.extend(inside.zip(outside));
+    }
+    pairs
+}
+
+fn filter(schema: &schema::Nat, j: &mut Judge) -> Vec<Rule> {
+    j.names(&schema.filter, "filter rule");
+    let mut rules = Vec::new();
+    for (_, rule) in &schema.filter.0 {
+        let protocol = rule.protocol.as_ref().and_then(|at| j.read(at)).map(|IpProtocol(number)| number);
+        let port = rule.port.as_ref().map(|at| {
+            if !matches!(protocol, Some(6 | 17)) {
+                let help = "give it `protocol: \"udp\"` or `protocol: \"tcp\"`";
+                j.wrong(at.place, "only UDP and TCP have ports", Some(help.into()));
+            }
+            j.number(&rule.port, 0, 1, 65_535, "a port")
+        });
+        let made = Rule {
+            protocol,
+            port,
+            direction: j.or(&rule.direction, RuleDirection::Both),
+            action: j.or(&rule.action, RuleAction::Drop),
+        };
+        if j.or(&rule.enabled, true) {
+            rules.push(made);
+        }
+    }
+    rules
+}
+
+/// What AWS has registered as the customer gateway's address: what is given, or how the NATs in front of it show it.
+pub(super) fn registered(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
+    for (number, (_, schema)) in scenario.connections.0.iter().enumerate() {
+        let schema::Connection::Vpn(schema) = schema;
+        let connection = &plan.connections[number];
+        let Some(first) = connection.tunnels.first() else { continue };
+        let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
+        let address = match &schema.customer_address {
+            Some(at) => j.lawful(at, |address| usable((*address).into())),
+            None => match shown(plan, wan, first.customer_outside) {
+                Ok(address) => Some(address),
+                Err(nat) => {
+                    let message = format!("NAT `{nat}` has no pair for the customer gateway's address");
+                    let help = "add it to `pairs`, or say by `customer_address:` what AWS has registered";
+                    j.wrong(schema.customer_gateway.place, message, Some(help.into()));
+                    None
+                }
+            },
+        };
+        for tunnel in &mut plan.connections[number].tunnels {
+            tunnel.customer_registered = address.unwrap_or(tunnel.customer_outside);
+        }
+    }
+}
+
+/// How an address is seen beyond all NATs whose inside it is in.
+fn shown(plan: &Plan, wan: End, mut address: Ipv4Addr) -> Result<Ipv4Addr, String> {
+    let mut here = wan;
+    let mut passed: Vec<NodeId> = Vec::new();
+    while let Some(id) = nat_in_front(plan, here).filter(|id| !passed.contains(id)) {
+        passed.push(id);
+        let Some(Node { name, kind: NodeKind::Nat(nat) }) = plan.nodes.get(id.index()) else { break };
+        address = nat.shows(address).ok_or_else(|| name.clone())?;
+        here = End { node: id, interface: Some(Nat::OUTSIDE) };
+    }
+    Ok(address)
+}
+
+/// The NAT whose inside end is reached first, over links and routers.
+fn nat_in_front(plan: &Plan, from: End) -> Option<NodeId> {
+    let mut reached = vec![from];
+    let mut crossed = vec![false; plan.links.len()];
+    let mut next = 0;
+    while let Some(&here) = reached.get(next) {
+        next += 1;
+        let is_router = matches!(plan.nodes.get(here.node.index()), Some(Node { kind: NodeKind::Router(_), .. }));
+        for (i, link) in plan.links.iter().enumerate() {
+            let this = link.ends.into_iter().find(|end| *end == here || (is_router && end.node == here.node));
+            let Some(there) = this.filter(|_| !crossed[i]).and_then(|this| other_end(link, this)) else { continue };
+            crossed[i] = true;
+            match plan.nodes.get(there.node.index()).map(|node| &node.kind) {
+                Some(NodeKind::Nat(_)) if there.interface == Some(Nat::INSIDE) => return Some(there.node),
+                Some(_) | None => reached.push(there),
+            }
+        }
+    }
+    None
+}
