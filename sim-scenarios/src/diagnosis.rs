@@ -4,17 +4,18 @@
 //! identity, a lifetime that ran out, a request without an answer. AWS's log line for it stands beside it. Keys are
 //! never named, only that they differ.
 //!
-//! Left out: a blocked IP protocol 50, which no machine notices by itself, and certificates.
+//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence. Left out:
+//! certificates.
 
 use core::fmt::Display;
 use core::ops::RangeInclusive;
 
-use sim_core::id::SessionId;
-use sim_core::reason::{Reason, State, Step};
+use sim_core::id::{NodeId, SessionId};
+use sim_core::reason::{DropReason, Reason, State, Step};
 use sim_core::time::Instant;
-use sim_core::trace::{Trace, What};
+use sim_core::trace::{Place, Trace, What};
 
-use crate::build::Built;
+use crate::build::{Built, TunnelSessions};
 use crate::plan::{Phase, Plan, Tunnel, TunnelId};
 use crate::report::model::{Misconfiguration, Seconds};
 use crate::report::tunnel_log::{self, TunnelLog};
@@ -49,6 +50,8 @@ enum Kind {
     Phase1,
     /// Refused in IKE_AUTH.
     Phase2,
+    /// Refused in IKEv1's Quick Mode, which has a group of its own.
+    QuickMode,
     /// Refused in CREATE_CHILD_SA.
     Rekey,
     Selectors,
@@ -57,6 +60,8 @@ enum Kind {
     ChildLifetime(usize),
     /// The end whose request for an IKE_SA had no answer.
     Silence(usize),
+    /// The filter that lets IKE pass, but not ESP.
+    Esp(NodeId),
 }
 
 struct Symptom {
@@ -69,15 +74,40 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
     let mut all = Vec::new();
     for end in 0..2 {
         for session in [sessions.ike[end], sessions.child[end]] {
+            let mut phase1 = false;
             let noticed = trace.session_records(session).filter_map(|(_, record)| {
+                if let What::State { to, .. } = record.what {
+                    phase1 = to == State::Up;
+                }
                 let kind = noticed(&record.what, end, session == sessions.ike[end])?;
+                let kind = if kind == Kind::Phase1 && phase1 { Kind::QuickMode } else { kind };
                 Some(Symptom { at: record.at, kind })
             });
             all.extend(noticed);
         }
     }
+    all.extend(esp_blocked(trace, sessions));
     all.sort_by_key(|symptom| symptom.at);
     all
+}
+
+/// What a filter drops of a tunnel is ESP, if both ends have a CHILD_SA and the IKE session goes on.
+fn esp_blocked(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
+    let went = |session, state: State| {
+        let mut records = trace.session_records(session).map(|(_, record)| record);
+        records.find(|r| matches!(r.what, What::State { to, .. } if to == state)).map(|r| r.at)
+    };
+    let up = went(sessions.child[0], State::Up)?.max(went(sessions.child[1], State::Up)?);
+    if sessions.ike.iter().any(|ike| went(*ike, State::Down).is_some()) {
+        return None;
+    }
+    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
+    let filtered = dropped.filter(|drop| drop.reason == DropReason::FilterRule && drop.at >= up);
+    let first = filtered.min_by_key(|drop| drop.at)?;
+    match first.place {
+        Place::Node(filter) => Some(Symptom { at: first.at, kind: Kind::Esp(filter) }),
+        Place::Link(..) => None,
+    }
 }
 
 fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
@@ -98,6 +128,10 @@ fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
             (Step::IkeAuthSent | Step::CreateChildSaSent, Reason::TsUnacceptable) => Some(Kind::Selectors),
             _ => None,
         },
+        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. } => Some(Kind::Psk),
+        What::Step { step: Step::IsakmpInformationalSent, notice: Some(Reason::NoProposalChosen), .. } => {
+            Some(Kind::Phase1)
+        }
         _ => None,
     }
 }
@@ -121,8 +155,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             "pre_shared_key",
             "hidden".into(),
             "hidden".into(),
-            "the two ends have different pre-shared keys, so IKE_AUTH fails.".into(),
-            line(tunnel_log::PSK_MISMATCH),
+            "the two ends have different pre-shared keys, so neither can authenticate the other.".into(),
+            line(tunnel_log::PSK_MISMATCH).or_else(|| line(tunnel_log::PSK_UNDECIPHERABLE)),
         ),
         Kind::Id(end) => {
             let outside = [tunnel.aws_outside, tunnel.customer_registered].map(|address| address.to_string());
@@ -150,6 +184,11 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
             entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL))
         }
+        Kind::QuickMode => {
+            let (a, c) = (suites(&aws.phase2, true), suites(&customer.phase2, true));
+            let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
+            entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL_NOTIFY))
+        }
         Kind::Rekey if protection_fits(&aws.phase2, &customer.phase2) => {
             let (a, c) = (groups(&aws.phase2), groups(&customer.phase2));
             let died = down(&built.world.trace, sessions.child[AWS], symptom.at);
@@ -174,6 +213,14 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let c = sides(&customer.remote_cidr, &customer.local_cidr);
             let text = format!("the traffic selectors do not meet: {}.", both(&a, &c));
             entry("traffic_selectors", a, c, text, line(tunnel_log::TS_UNACCEPTABLE))
+        }
+        Kind::Esp(filter) => {
+            let text = format!(
+                "both ends are up, but {} drops their ESP: IP protocol 50 is blocked. Dead peer detection is IKE and notices \
+                 nothing.",
+                built.world.node_name(filter)
+            );
+            entry("path", String::new(), String::new(), text, None)
         }
         Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
         Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,

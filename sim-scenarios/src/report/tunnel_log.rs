@@ -5,6 +5,8 @@
 //! gateway's outside address. AWS names a stream `VPN-ID_OUTSIDE-ADDRESS-IKE.log`; a scenario has no VPN id, so the
 //! connection's name stands there. The scenario begins at the epoch, as its captures do.
 //!
+//! AWS documents the strings for IKEv1 and IKEv2 apart; a line is written in the words of the version that is spoken.
+//!
 //! A line is written from the kept records of AWS's end alone, so that it says what that end can know. It holds no key.
 //!
 //! What AWS does not state, and how it is read here: `event_timestamp` is in milliseconds, as AWS's sample of the BGP log has
@@ -13,8 +15,6 @@
 //! it speaks of what the customer gateway proposed.
 //!
 //! Left out:
-//! - the strings of IKEv1 alone (`Peer is not responsive - Declaring peer dead`, `AWS tunnel payload decryption was
-//!   unsuccessful due to invalid Pre-shared Key`);
 //! - `AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision`: the machine keeps no record of it;
 //! - the BGP log (`...-BGP.log`).
 
@@ -45,6 +45,10 @@ pub const TS_UNACCEPTABLE: &str = "AWS: Traffic Selector: TS_UNACCEPTABLE: recei
 pub const AUTHENTICATION_FAILED: &str = "AWS tunnel is sending AUTHENTICATION_FAILED as the response";
 /// The peer's AUTH was made with another key; the customer gateway's address follows.
 pub const PSK_MISMATCH: &str = "AWS tunnel detected a pre-shared key mismatch with cgw: ";
+/// With IKEv1 the key shows when the peer's message cannot be deciphered.
+pub const PSK_UNDECIPHERABLE: &str = "AWS tunnel payload decryption was unsuccessful due to invalid Pre-shared Key";
+/// IKEv1's dead peer detection.
+pub const PEER_DEAD: &str = "Peer is not responsive - Declaring peer dead";
 /// Nobody completed the IKE_SA; the customer gateway's address follows.
 pub const HALF_OPEN: &str = "AWS tunnel Timeout: deleting un-established Phase 1 IKE_SA with cgw: ";
 /// The peer deleted the IKE_SA.
@@ -138,6 +142,7 @@ pub fn tunnel_logs(plan: &Plan, built: &Built) -> Vec<TunnelLog> {
                 nat: false,
                 phases: [State::Down; 2],
                 retransmits: 0,
+                v1: false,
             };
             scribes.insert(planned_tunnel.endpoint, scribe);
         }
@@ -164,6 +169,8 @@ struct Scribe {
     phases: [State; 2],
     /// How often the request that is under way was sent again.
     retransmits: u32,
+    /// True if the session speaks IKEv1, for which AWS documents other strings.
+    v1: bool,
 }
 
 impl Scribe {
@@ -172,7 +179,9 @@ impl Scribe {
             What::Step { session, step, detail, response, notice, .. } if session == self.sessions[0] => {
                 self.step(record.at, step, detail, response, notice);
             }
-            What::Expired { session: Some(session), timer: TimerKind::HalfOpen, .. } if session == self.sessions[0] => {
+            What::Expired { session: Some(session), timer: TimerKind::HalfOpen, .. }
+                if session == self.sessions[0] && !self.v1 =>
+            {
                 self.write(record.at, format!("{HALF_OPEN}{}", self.cgw));
             }
             What::State { session, from, to, reason } => {
@@ -193,7 +202,16 @@ impl Scribe {
         }
         match (step, response) {
             (Step::Retransmitted, false) => self.retransmits += 1,
-            (Step::IkeSaInitReceived, false) | (Step::IkeSaInitSent, false) => self.nat = false,
+            (Step::IkeSaInitReceived, false) | (Step::IkeSaInitSent, false) => (self.nat, self.v1) = (false, false),
+            (Step::MainModeReceived, _) if notice == Some(Reason::PayloadMalformed) => {
+                self.write(at, PSK_UNDECIPHERABLE.into());
+            }
+            (Step::MainModeReceived | Step::MainModeSent, _) => self.v1 = true,
+            // RFC 2409 has one Informational exchange for both phases: what is refused is the phase under way.
+            (Step::IsakmpInformationalSent, _) if notice == Some(Reason::NoProposalChosen) => {
+                let phase2 = self.phases[0] == State::Up;
+                self.write(at, if phase2 { NO_PROPOSAL_NOTIFY } else { NO_PROPOSAL }.into());
+            }
             (Step::NatDetected, _) => self.nat = true,
             (Step::IkeSaInitSent, true) => self.refused(at, notice, false),
             (Step::IkeAuthSent, true) if notice == Some(Reason::AuthenticationFailed) => {
@@ -265,6 +283,8 @@ impl Scribe {
                     core::mem::swap(answer, noticed);
                 }
             }
+            Reason::RetransmitExhausted if self.v1 && from == State::Connecting => {}
+            Reason::PeerDead | Reason::RetransmitExhausted if self.v1 => self.write(at, PEER_DEAD.into()),
             Reason::RetransmitExhausted if from == State::Connecting => {
                 self.write(at, format!("{HALF_OPEN}{}", self.cgw));
             }
