@@ -103,8 +103,8 @@ const FIELDS: &[&str] = &[
     "bgp.prefix_length",
 ];
 
-/// Dissects `capture` with the files `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa` of the folder `keys`, and hands each packet
-/// to `see`.
+/// Dissects `capture` with the files `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa` of the folder `keys`, and
+/// hands each packet to `see`.
 ///
 /// A malformed packet, an encrypted IKE message or an ESP packet that does not decrypt and authenticate, and
 /// anything that tshark complains of, is an error.

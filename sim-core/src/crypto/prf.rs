@@ -1,4 +1,5 @@
-//! Pseudorandom functions of IKE: HMAC, the hash under it, and prf+ for as much keying material as is wanted (RFC 7296 section 2.13).
+//! Pseudorandom functions of IKE: HMAC, the hash under it, and prf+ for as much keying material as is wanted (RFC 7296
+//! section 2.13).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::{Digest, Sha1};

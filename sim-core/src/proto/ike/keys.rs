@@ -1,5 +1,5 @@
-//! Keys of IKEv2: SKEYSEED and SK_* (RFC 7296 section 2.14), those of a rekeyed IKE_SA (section 2.18), AUTH from a pre-shared key (section 2.15), keying material of
-//! CHILD_SAs (section 2.17).
+//! Keys of IKEv2: SKEYSEED and SK_* (RFC 7296 section 2.14), those of a rekeyed IKE_SA (section 2.18), AUTH from a pre-shared
+//! key (section 2.15), keying material of CHILD_SAs (section 2.17). IKEv1 derives its own in another way.
 
 use super::config::Identity;
 use super::proposal::{EspSuite, IkeSuite};

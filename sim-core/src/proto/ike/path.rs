@@ -26,8 +26,8 @@ impl Path {
         self.local_nat || self.remote_nat
     }
 
-    /// Once a NAT is known, port 4500 is used: from IKE_AUTH (RFC 7296 section 2.23), or from the fifth message of Main Mode on (RFC 3947
-    /// section 4).
+    /// Once a NAT is known, port 4500 is used: from IKE_AUTH (RFC 7296 section 2.23), or from the fifth message of Main Mode on
+    /// (RFC 3947 section 4).
     pub fn float(&mut self) {
         self.local_port = NAT_PORT;
         self.remote.1 = NAT_PORT;

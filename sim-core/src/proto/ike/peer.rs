@@ -54,8 +54,8 @@ impl States {
 const V1_DRAWS: u64 = 1 << 63;
 
 impl Peer {
-    /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and jitter.
-    /// Nothing happens until an input comes, not even with startup action *start*.
+    /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and
+    /// jitter. Nothing happens until an input comes, not even with startup action *start*.
     pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
         let reported = Reported { v1: States::DOWN, v2: States::DOWN, both: States::DOWN };
         Self { v2: v2::Peer::new(config, local, remote, secrets, timers, now), v1: None, reported, ignored: None }

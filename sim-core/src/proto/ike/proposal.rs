@@ -1,4 +1,5 @@
-//! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3).
+//! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3). IKEv1's wire has other
+//! words for them, in its own `proposal`.
 
 use super::config::{Config, EspOffer, IkeOffer, Selection};
 use crate::crypto::dh::DhGroup;

@@ -1,8 +1,8 @@
 //! CHILD_SAs: pairs of ESP SAs that Quick Mode has made. They belong to the tunnel, not to the ISAKMP SA that protected the
 //! Quick Mode (RFC 2408 section 2.1), and go when no ISAKMP SA with the peer is left.
 //!
-//! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the younger one.
-//! The old one receives until its lifetime ends, so nothing is lost.
+//! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the
+//! younger one. The old one receives until its lifetime ends, so nothing is lost.
 
 use super::sa::shorter;
 use crate::proto::ike::config::{Config, Startup};
@@ -39,8 +39,8 @@ pub(super) enum ChildPhase {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Children {
     pub all: Vec<Child>,
-    /// When to try again to get one.
-    pub retry: Option<Instant>,
+    /// Since when and until when this end waits before it tries again to get one.
+    pub retry: Option<(Instant, Instant)>,
 }
 
 /// A CHILD_SA on which both ends agree.
@@ -153,9 +153,11 @@ impl Children {
         let reason = if replaced && reason != Reason::PeerDead { Reason::Rekeyed } else { reason };
         env.because = reason;
         env.out.push_back(Output::ChildDown { spi_in, reason });
-        // If the one that sends is gone, the youngest that is left takes over.
+        // If the one that sends is gone, the youngest that is left takes over; one that was never confirmed only if there is no other.
+        let confirmed = |child: &Child| child.phase == ChildPhase::Replaced;
+        let heir = self.all.iter().rposition(confirmed).or(self.all.len().checked_sub(1));
         if self.current().is_none()
-            && let Some(heir) = self.all.iter_mut().rev().find(|c| c.phase == ChildPhase::Replaced)
+            && let Some(heir) = heir.map(|at| &mut self.all[at])
         {
             heir.phase = ChildPhase::Up;
             heir.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.first);
@@ -186,7 +188,7 @@ impl Children {
     /// There is none: another attempt follows, if this end is to keep the tunnel up.
     fn retry_later(&mut self, config: &Config, now: Instant) {
         let wanted = config.startup == Startup::Start && self.current().is_none();
-        self.retry = wanted.then_some(now + config.retry.cap);
+        self.retry = wanted.then_some((now, now + config.retry.cap));
     }
 
     /// What is to be reported.

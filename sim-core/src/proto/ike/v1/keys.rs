@@ -146,3 +146,81 @@ pub(super) fn integrity_of(prf: Prf) -> suite::Integrity {
         Prf::HmacSha2_512 => suite::Integrity::HmacSha2_512_256,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::dh::DhGroup;
+    use crate::crypto::suite::{Encryption, Suite};
+    use crate::crypto::testing::hex;
+
+    const PUBLICS: (&[u8], &[u8]) = (&[0xaa; 8], &[0xbb; 8]);
+    const COOKIES: (u64, u64) = (0x1122_3344_5566_7788, 0x99aa_bbcc_ddee_ff00);
+
+    /// What Python's `hmac` and `hashlib` make of the formulas of RFC 2409 sections 5 and 5.5 and appendix B, written down a second
+    /// time: key, first IV, IV of Message ID 0x01020304, HASH_I, HASH_R, `prf(SKEYID_a, "x")`, KEYMAT with PFS.
+    fn agrees(prf: Prf, cipher: Encryption, expected: [&str; 7]) {
+        let suite =
+            IkeSuite { protection: Suite::new(cipher, integrity_of(prf)).unwrap(), prf, group: DhGroup::Modp1024 };
+        let (ni, nr): (Vec<u8>, Vec<u8>) = ((0..16).collect(), (16..40).collect());
+        let from = Ingredients {
+            psk: b"an.example_key",
+            nonces: (&ni, &nr),
+            publics: PUBLICS,
+            shared: &[0xcc; 8],
+            cookies: COOKIES,
+        };
+        let keys = Keys::derive(suite, &from);
+        let child = EspSuite { protection: suite.protection, group: Some(DhGroup::Modp1024) };
+        let child = keys.child(child, 0xcafe_0001, (&ni, &nr), Some(&[0x55; 4]));
+        let proof = |initiator| keys.authentication(initiator, PUBLICS, COOKIES, b"SA", b"ID").to_vec();
+        let ours = [
+            keys.encryption.to_vec(),
+            keys.chain.to_vec(),
+            keys.iv(0x0102_0304).to_vec(),
+            proof(true),
+            proof(false),
+            keys.hash(&[b"x"]).to_vec(),
+            [&child.encryption[..], &child.integrity[..]].concat(),
+        ];
+        assert_eq!(ours, expected.map(hex));
+    }
+
+    /// A key of 32 octets is drawn out of a SKEYID_e of 20, and KEYMAT takes three rounds.
+    #[test]
+    fn sha1_with_aes_256() {
+        agrees(
+            Prf::HmacSha1,
+            Encryption::AesCbc256,
+            [
+                "d04b2d85df07c14486128ae2ed9753e62589a5e912d8c3696bb9c3cea39c55f9",
+                "c07e48eb2a75b56485af03099fd20078",
+                "96801d7993b2fa34e597431f0b29cb56",
+                "6f093fc8a3635dbcc9acfebaf7f3b6c6edc3e5ce",
+                "e75163f63a778d28e0252c7035e958e5cf969a01",
+                "346a9b8b94091be5b32ec71871dd2d0c90998d19",
+                "6f71b139473ba68b6a4d316754da4a4813839cece9ae6de2f8a71966becd3b15
+                 d21b697d66edf50d58b9688d1820c12239739270",
+            ],
+        );
+    }
+
+    /// A key of 16 octets is cut from a SKEYID_e of 32.
+    #[test]
+    fn sha256_with_aes_128() {
+        agrees(
+            Prf::HmacSha2_256,
+            Encryption::AesCbc128,
+            [
+                "4a981235841102bf6f8750c5f3f58cb4",
+                "bb4ae3faa8fb038f2c99d6db20a2e861",
+                "fb59e3f146cb76dc15372acf51fc78bd",
+                "b46cf955878418a2066ecff698f3b16dfa1b1ec2e3fc63303ea896f566bbb3ba",
+                "379f38faa6cab649cce244fc35a6bd0a54ea668610e685c2e30f856e53ed07f2",
+                "e8c3e24de1de20dbe6cf00390ab89fd7229f0c579adfbf2d6bc3ae38746f7b92",
+                "5436fd1d6dd06fb82a5ea2ce73b068f1cced87fb208b5f96f3f8c9075b66642c
+                 ea282480f8b41a8af75e00323f133399",
+            ],
+        );
+    }
+}

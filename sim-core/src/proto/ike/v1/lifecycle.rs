@@ -70,8 +70,8 @@ impl Peer {
                 with(What::ChildRekey(child.spi_in), child.born, due);
             }
         }
-        if let Some(due) = self.children.retry {
-            with(What::ChildRetry, self.env.now, due);
+        if let Some((armed_at, due)) = self.children.retry {
+            with(What::ChildRetry, armed_at, due);
         }
         first
     }
@@ -359,14 +359,6 @@ impl Peer {
         }
         if sa.up && !heir {
             self.children.all_down(&mut self.env, reason);
-        }
-        // Their third message cannot come any more.
-        let unconfirmed = sa.quick.iter().filter_map(|quick| quick.unconfirmed());
-        for spi_in in unconfirmed.filter(|spi_in| heir && self.children.awaits(*spi_in)).collect::<Vec<_>>() {
-            if let Some(current) = self.current() {
-                informational::delete_children(&self.sas[current], &mut self.env, &[spi_in]);
-            }
-            self.children.down(&mut self.env, spi_in, reason);
         }
         self.env.because = reason;
         self.settle();

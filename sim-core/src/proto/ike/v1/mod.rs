@@ -14,15 +14,16 @@
 //! | `main_mode` | phase 1; each step consumes its state |
 //! | `quick_mode`, `child` | phase 2, and what it has made |
 //! | `informational` | DELETE, notifications, dead peer detection |
-//! | `proposal`, `keys`, `nat` | suites, keys and IVs, NAT detection |
+//! | `proposal`, `selectors` | suites and traffic selectors in IKEv1's words |
+//! | `keys`, `nat` | keys, hashes and IVs; NAT detection |
 //! | `arrival`, `lifecycle` | what a datagram and what time does |
 //!
 //! Normally there is one ISAKMP SA. When it nears the end of its life, one end begins another Main Mode; the new SA takes over the
 //! CHILD_SAs, and who began it deletes the old one. That is what "rekeying phase 1" means here: IKEv1 has no exchange for
 //! it. When the last ISAKMP SA with the peer is gone, the CHILD_SAs go too, because nobody could keep them alive or delete them.
 //!
-//! A lifetime is the shorter one of both ends'. A responder that wants less than it was offered says so in RESPONDER-LIFETIME (RFC 2407
-//! section 4.6.3.1) and does not touch the offer, which must come back unchanged (RFC 2409 section 5).
+//! A lifetime is the shorter one of both ends'. A responder that wants less than it was offered says so in RESPONDER-LIFETIME
+//! (RFC 2407 section 4.6.3.1) and does not touch the offer, which must come back unchanged (RFC 2409 section 5).
 //!
 //! Left out: Aggressive Mode (RFC 2409 section 5.4, second half; AWS does not offer it either), signatures and public key
 //! encryption, hence certificates (sections 5.1 to 5.3), New Group Mode (5.6), the commit bit (RFC 2408 section 3.1), lifetimes in
@@ -52,6 +53,7 @@ mod nat;
 mod proposal;
 mod quick_mode;
 mod sa;
+mod selectors;
 mod transition;
 
 #[cfg(test)]
@@ -63,7 +65,8 @@ const MAX_HALF_OPEN: usize = 4;
 /// INVALID-SPI is said at most so often (assumed, as for IKEv2).
 const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);
 
-/// One end of a tunnel that speaks IKEv1: all ISAKMP SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to drive it.
+/// One end of a tunnel that speaks IKEv1: all ISAKMP SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to
+/// drive it.
 #[derive(Clone, Debug)]
 pub struct Peer {
     env: Env,
@@ -183,6 +186,11 @@ impl Peer {
     fn unknown_spi(&mut self, spi: u32) {
         let now = self.env.now;
         if self.told.is_some_and(|at| now.since(at) < INVALID_SPI_INTERVAL) {
+            return;
+        }
+        // The initiator is ahead of its third message, which may have been lost: it will come.
+        let expected = |sa: &Sa| sa.quick.iter().any(|quick| quick.unconfirmed() == Some(spi));
+        if self.sas.iter().any(expected) {
             return;
         }
         if let Some(sa) = self.sas.iter().rev().find(|sa| sa.state() == SaState::Established) {

@@ -13,15 +13,14 @@
 //! Left out: several SA payloads in one Quick Mode (section 5.5), selectors that are lists, and the commit bit (RFC 2408 section
 //! 3.1), which is neither set nor looked at.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use core::net::IpAddr;
 
 use super::child::{Agreed, Children};
 use super::informational;
 use super::keys::Iv;
 use super::proposal::{self, Phase as Which, Phase2};
 use super::sa::{Opened, Phase, Sa, Verdict};
+use super::selectors::{identification, inside, selector};
 use crate::crypto::dh::DhPrivate;
 use crate::proto::ike::EspSuite;
 use crate::proto::ike::config::Config;
@@ -29,11 +28,10 @@ use crate::proto::ike::env::{Env, NONCE_LEN};
 use crate::proto::ike::series::Series;
 use crate::reason::{DropReason, Reason, Step};
 use crate::time::Duration;
+use crate::wire::ike::TrafficSelector;
 use crate::wire::ike::v1::{
-    ExchangeType, Header, Id, IdType, Notify, NotifyType, Payload, Proposal, Protocol, emit_attributes,
-    parse_attributes,
+    ExchangeType, Header, Id, Notify, NotifyType, Payload, Proposal, Protocol, emit_attributes, parse_attributes,
 };
-use crate::wire::ike::{AddressRange, TrafficSelector};
 
 const EXCHANGE: ExchangeType = ExchangeType::QuickMode;
 
@@ -407,6 +405,14 @@ impl Quick {
         matches!(&self.step, Progress::Begun(begun) if begun.spi_in == spi)
     }
 
+    /// The outbound SPI of what this end has answered and the peer not confirmed.
+    pub fn answered(&self) -> Option<u32> {
+        match &self.step {
+            Progress::Answered(answered) => Some(answered.agreed.spi_out),
+            Progress::Begun(_) | Progress::Done => None,
+        }
+    }
+
     /// The inbound SPI of what this end has answered and the peer not confirmed.
     pub fn unconfirmed(&self) -> Option<u32> {
         match &self.step {
@@ -419,87 +425,6 @@ impl Quick {
 /// True if the SA has a Quick Mode of this end under way.
 pub(super) fn under_way(sa: &Sa) -> bool {
     matches!(sa.phase, Phase::Established(_)) && sa.quick.iter().any(|quick| quick.begun().is_some())
-}
-
-/// True if a selector is within one of this end's own.
-fn inside(asked: &TrafficSelector, own: &[TrafficSelector]) -> bool {
-    own.iter().any(|own| own.intersection(asked) == Some(*asked))
-}
-
-/// An identification's octets, as long as it is needed.
-struct Identification {
-    kind: IdType,
-    protocol: u8,
-    port: u16,
-    data: Vec<u8>,
-}
-
-impl Identification {
-    fn id(&self) -> Id<'_> {
-        Id { kind: self.kind, protocol: self.protocol, port: self.port, data: &self.data }
-    }
-}
-
-/// A selector as an identification (RFC 2407 section 4.6.2): a subnet if it is one, else a range. A range of ports cannot be said
-/// and becomes any port.
-fn identification(ts: &TrafficSelector) -> Identification {
-    let (kind, data) = match ts.addresses {
-        AddressRange::V4(low, high) => {
-            let subnet = (0..=32).filter_map(|len| Ipv4Net::new(low, len).ok());
-            match subnet.into_iter().find(|net| (net.network(), net.broadcast()) == (low, high)) {
-                Some(net) => (IdType::Ipv4AddrSubnet, [low.octets(), net.netmask().octets()].concat()),
-                None => (IdType::Ipv4AddrRange, [low.octets(), high.octets()].concat()),
-            }
-        }
-        AddressRange::V6(low, high) => {
-            let subnet = (0..=128).filter_map(|len| Ipv6Net::new(low, len).ok());
-            match subnet.into_iter().find(|net| (net.network(), net.broadcast()) == (low, high)) {
-                Some(net) => (IdType::Ipv6AddrSubnet, [low.octets(), net.netmask().octets()].concat()),
-                None => (IdType::Ipv6AddrRange, [low.octets(), high.octets()].concat()),
-            }
-        }
-    };
-    let port = if ts.ports.0 == ts.ports.1 { ts.ports.0 } else { 0 };
-    Identification { kind, protocol: ts.protocol, port, data }
-}
-
-/// The selector that an identification stands for; `None` if it is not about addresses.
-fn selector(id: &Id<'_>) -> Option<TrafficSelector> {
-    let v4 = |at: usize| Some(Ipv4Addr::from(*id.data.get(at..)?.first_chunk::<4>()?));
-    let v6 = |at: usize| Some(Ipv6Addr::from(*id.data.get(at..)?.first_chunk::<16>()?));
-    let prefix = |net: IpNet| TrafficSelector::prefix(net);
-    let whole = |len: usize| (id.data.len() == len).then_some(());
-    let addresses = match id.kind {
-        IdType::Ipv4Addr => {
-            whole(4)?;
-            AddressRange::V4(v4(0)?, v4(0)?)
-        }
-        IdType::Ipv4AddrSubnet => {
-            whole(8)?;
-            prefix(Ipv4Net::with_netmask(v4(0)?, v4(4)?).ok()?.into()).addresses
-        }
-        IdType::Ipv4AddrRange => {
-            whole(8)?;
-            AddressRange::V4(v4(0)?, v4(4)?)
-        }
-        IdType::Ipv6Addr => {
-            whole(16)?;
-            AddressRange::V6(v6(0)?, v6(0)?)
-        }
-        IdType::Ipv6AddrSubnet => {
-            whole(32)?;
-            prefix(Ipv6Net::with_netmask(v6(0)?, v6(16)?).ok()?.into()).addresses
-        }
-        IdType::Ipv6AddrRange => {
-            whole(32)?;
-            AddressRange::V6(v6(0)?, v6(16)?)
-        }
-        IdType::Fqdn | IdType::UserFqdn | IdType::DerAsn1Dn | IdType::DerAsn1Gn | IdType::KeyId | IdType::Other(_) => {
-            return None;
-        }
-    };
-    let ports = if id.port == 0 { (0, u16::MAX) } else { (id.port, id.port) };
-    Some(TrafficSelector { protocol: id.protocol, ports, addresses })
 }
 
 /// What this end would have to make, by configuration.

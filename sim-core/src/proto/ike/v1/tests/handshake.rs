@@ -70,7 +70,8 @@ fn aws_takes_its_lowest_value() {
     );
 }
 
-/// The initiator repeats until it is answered. After the third message of Quick Mode it expects nothing, so there it is the responder.
+/// The initiator repeats until it is answered. After the third message of Quick Mode it expects nothing, so there it is the
+/// responder who repeats.
 #[test]
 fn the_loss_of_each_message_is_repaired() {
     let mut ladders = String::new();

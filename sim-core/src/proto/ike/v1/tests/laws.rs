@@ -81,7 +81,8 @@ proptest! {
         prop_assert!(pair.is_up());
     }
 
-    /// The same before there is an SA: whatever reaches either end of a handshake, neither panics.
+    /// The same before there is an SA: whatever reaches either end of a handshake, neither panics or gets stuck. That the tunnel comes
+    /// up is not promised: until the fifth message nothing is authentic, so a forger can make one end believe in a NAT.
     #[test]
     fn garbage_in_a_handshake_does_not_panic(
         after in 1u64..90,
@@ -101,7 +102,7 @@ proptest! {
             pair.input(1 - from, Input::Datagram(datagram));
         }
         pair.run_for(Duration::from_secs(400));
-        prop_assert!(pair.is_up(), "{}", pair.ladder);
+        prop_assert_eq!(pair.ends[A].peer.state(SaKind::Ike), State::Up, "{}", pair.ladder);
     }
 }
 

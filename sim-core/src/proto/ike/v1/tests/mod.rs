@@ -1,6 +1,7 @@
 //! Two peers that speak IKEv1, one message at a time.
 
 mod handshake;
+mod hostile;
 mod laws;
 mod life;
 
