@@ -16,6 +16,7 @@
 //!
 //! Left out:
 //! - `AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision`: the machine keeps no record of it;
+//! - the DELETE of an IKE_SA that another has replaced, which changes no state;
 //! - the BGP log (`...-BGP.log`).
 
 use core::net::Ipv4Addr;
