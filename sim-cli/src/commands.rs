@@ -96,6 +96,7 @@ impl<'a> Place<'a> {
         taps.close()?;
         if let Some((_, out)) = self.out {
             out.report(outcome)?;
+            out.tunnel_logs(&outcome.detail.logs)?;
             let place = out.deliver()?;
             if !job.answer_only {
                 screen::remark(format_args!("wrote {}", place.display()));

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use sim_scenarios::report::tunnel_log::{IKE_STREAM, TunnelLog};
 use sim_scenarios::report::{Outcome, markdown, timeline};
 
 use crate::failure::Failure;
@@ -76,6 +77,17 @@ impl OutputDirectory {
             file.write_all(text.as_bytes())
                 .and_then(|()| file.flush())
                 .map_err(|error| Failure::undeliverable(&self.place(name), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what AWS would log about each tunnel, a file for each log stream.
+    pub fn tunnel_logs(&self, logs: &[TunnelLog]) -> Result<(), Failure> {
+        for log in logs {
+            let mut file = self.create(&log.stream)?;
+            file.write_all(log.text().as_bytes())
+                .and_then(|()| file.flush())
+                .map_err(|error| Failure::undeliverable(&self.place(&log.stream), &error))?;
         }
         Ok(())
     }
@@ -151,6 +163,7 @@ fn is_ours(name: &OsStr) -> bool {
     };
     [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
+        || name.ends_with(IKE_STREAM)
 }
 
 /// The name of a link's capture: what is neither letter, digit nor dash becomes an underscore.
@@ -218,6 +231,7 @@ mod tests {
         fs::create_dir(&target).unwrap();
         fs::write(target.join("path-a.pcapng"), "old").unwrap();
         fs::write(target.join(EVENTS), "old").unwrap();
+        fs::write(target.join("vpn_198.51.100.10-IKE.log"), "old").unwrap();
         let out = OutputDirectory::prepare(&target).unwrap();
         write(&out, EVENTS, "new");
         out.deliver().unwrap();

@@ -257,6 +257,22 @@ fn an_answer_is_a_directory_with_everything() {
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "wire.ron and answer, nothing half-written");
 }
 
+/// The file of each tunnel is called like AWS's log stream and holds a JSON object a line.
+#[test]
+fn awss_tunnel_logs_are_part_of_the_answer() {
+    let home = empty();
+    let line = ["run", &library("wrong_psk.ron"), "--out", "answer", "--set", "duration=61s", "--set", "expect={}"];
+    let line = line.into_iter().chain(["--set", "control=[]", "--set", "probes.app.start=1s"]);
+    let done = vpnsim(home.path()).args(line).assert().code(0);
+    let log = |address: &str| fs::read_to_string(home.path().join(format!("answer/vpn_{address}-IKE.log"))).unwrap();
+    let first: serde_json::Value = serde_json::from_str(log("198.51.100.10").lines().next().unwrap()).unwrap();
+    let mismatch = "AWS tunnel detected a pre-shared key mismatch with cgw: 203.0.113.10";
+    assert_eq!(first["details"], mismatch);
+    assert_eq!(log("198.51.100.20"), "", "nothing is wrong there");
+    let answer = stdout(&done).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(answer.contains(&format!("AWS logs: {mismatch}.")), "{answer}");
+}
+
 #[test]
 fn outages_and_packets_are_explained() {
     let home = empty();

@@ -157,6 +157,9 @@ codes! {
         PayloadMalformed "payload_malformed" "PAYLOAD-MALFORMED: what was decrypted makes no sense, as with a wrong pre-shared key",
         InvalidIdInformation "invalid_id_information" "INVALID-ID-INFORMATION: an identity or the selectors are not acceptable",
         InvalidHashInformation "invalid_hash_information" "INVALID-HASH-INFORMATION: a hash did not verify",
+        // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
+        PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
+        IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
     }
 
     /// Which timer expired.
@@ -233,6 +236,7 @@ codes! {
         QuickModeReceived "quick_mode_received" "IKEv1 Quick Mode message arrived",
         IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
         IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
+        ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
     }
 }
 
@@ -258,6 +262,7 @@ impl Step {
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
+            | Self::ChildDeleteReceived
             | Self::NatDetected
             | Self::PeerMoved
             | Self::OpenMessageReceived

@@ -13,10 +13,17 @@ use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
 use crate::report::model::{Expectation, Outage, Report, Seconds};
+use crate::report::tunnel_log::{Line, TunnelLog};
 
 /// Judges every expectation of a plan.
-pub fn judge(plan: &Plan, built: &Built, observation: &Observation<'_>, report: &Report) -> Vec<Expectation> {
-    let judge = Judge { plan, built, observation, report };
+pub fn judge(
+    plan: &Plan,
+    built: &Built,
+    observation: &Observation<'_>,
+    logs: &[TunnelLog],
+    report: &Report,
+) -> Vec<Expectation> {
+    let judge = Judge { plan, built, observation, logs, report };
     let expectations = plan.expectations.iter();
     expectations
         .map(|e| {
@@ -40,6 +47,7 @@ struct Judge<'a> {
     plan: &'a Plan,
     built: &'a Built,
     observation: &'a Observation<'a>,
+    logs: &'a [TunnelLog],
     report: &'a Report,
 }
 
@@ -110,6 +118,13 @@ impl Judge<'_> {
             ExpectationKind::RekeysBetween { tunnel, phase, min, max } => {
                 let rekeys = self.rekeys(*tunnel, *phase);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
+            }
+            ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max } => {
+                let fits = |line: &&Line| (*from..*until).contains(&line.at) && line.details.starts_with(details);
+                let lines = || self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines).filter(fits);
+                let count = lines().count() as u64;
+                let first = lines().next().map(|line| format!(", the first at {}", Seconds::from(line.at)));
+                finding((*min..=*max).contains(&count), format!("{count} lines{}", first.unwrap_or_default()))
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
                 let strike = self.observation.strike_record(*fault);

@@ -14,7 +14,10 @@ use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, NatMode, Side, StartupAction, TcpProfile};
+use crate::plan::{
+    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, NatMode, Side, StartupAction,
+    TcpProfile,
+};
 
 /// A RON scalar.
 #[derive(Clone, PartialEq, Debug)]
@@ -272,6 +275,33 @@ impl Leaf for Prefix {
     }
 }
 
+impl Leaf for IkeIdentity {
+    const EXPECTED: &'static str =
+        "an identity: an IPv4 address like \"203.0.113.10\" or a domain name like \"cgw.example\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let text = scalar.text()?;
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        // RFC 1123 section 2.1: labels of letters, digits and inner hyphens; the last one is no number.
+        let label = |label: &str| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            (1..=63).contains(&label.len())
+                && label.chars().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let last = text.rsplit('.').next().unwrap_or_default();
+        let named = !last.chars().all(|c| c.is_ascii_digit());
+        if text.len() <= 253 && named && text.split('.').all(label) {
+            Ok(Self::Name(text.to_owned()))
+        } else {
+            Err(None)
+        }
+    }
+}
+
 /// A moment: fixed, or drawn from a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct When {
@@ -442,6 +472,10 @@ words! {
         "clear" => Self::Clear,
         "none" => Self::None,
         "restart" => Self::Restart,
+    }
+    LogOutputFormat: "a log output format" {
+        "json" => Self::Json,
+        "text" => Self::Text,
     }
     StartupAction: "a startup action" {
         "add" => Self::Add,

@@ -4,6 +4,7 @@
 //! ([`Diagnostics`]) or holds a [`plan::Plan`]: resolved data that a world can be built from.
 
 pub mod build;
+pub mod diagnosis;
 mod diagnostic;
 pub mod expect;
 pub mod leaf;

@@ -29,11 +29,12 @@ use sim_core::time::Instant;
 use sim_core::world::{Verdict, World};
 
 use crate::build::{self, Built, Sites};
+use crate::diagnosis;
 use crate::expect;
 use crate::observe::Observation;
 use crate::plan::Plan;
 use crate::report::model::Expectation;
-use crate::report::{self, Identity, Outcome};
+use crate::report::{self, Identity, Outcome, tunnel_log};
 use crate::scenario::Scenario;
 
 /// A scenario's world, standing or in motion.
@@ -123,7 +124,10 @@ impl Simulation {
             digest: self.built.world.trace.digest(),
         };
         let mut outcome = report::build(identity, &observation.observed, &observation);
-        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, &outcome.report);
+        outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
+        let logs = &outcome.detail.logs;
+        outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
+        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, logs, &outcome.report);
         if let Verdict::Storm { events, at } = self.verdict {
             outcome.report.expectations.push(Expectation {
                 name: "no_storm".into(),

@@ -163,7 +163,7 @@ fn a_wrong_psk_is_refused_by_strongswan() {
 #[test]
 fn a_wrong_psk_is_refused_by_us() {
     let test = "strongswan::a_wrong_psk_is_refused_by_us";
-    let ours = "to: Down, reason: AuthenticationFailed";
+    let ours = "to: Down, reason: PskMismatch";
     let theirs = ["received AUTHENTICATION_FAILED notify error"];
     refused(test, Initiator::StrongSwan, &Quarrel { ours, theirs: &theirs, ..wrong_psk() });
 }

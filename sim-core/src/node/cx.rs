@@ -91,13 +91,26 @@ impl Cx<'_> {
 
     /// Keeps the record of a protocol step.
     pub fn step(&mut self, session: SessionId, step: Step, detail: u32) -> RecordId {
-        self.record(What::Step { session, step, detail, prefixes: None })
+        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes: None })
+    }
+
+    /// Keeps the record of a message of an IKE exchange, with the error notification in it.
+    pub fn message(
+        &mut self,
+        session: SessionId,
+        step: Step,
+        message_id: u32,
+        response: bool,
+        notice: Option<Reason>,
+    ) -> RecordId {
+        self.record(What::Step { session, step, detail: message_id, response, notice, prefixes: None })
     }
 
     /// Keeps the record of an UPDATE that was sent or arrived, and of the prefixes in it.
     pub fn update(&mut self, session: SessionId, step: Step, prefixes: Prefixes) -> RecordId {
         let detail = (prefixes.withdrawn.len() + prefixes.announced.len()) as u32;
-        self.record(What::Step { session, step, detail, prefixes: Some(Box::new(prefixes)) })
+        let prefixes = Some(Box::new(prefixes));
+        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes })
     }
 
     /// Keeps the record that a delay of this length has passed, which the latest record began.

@@ -20,6 +20,7 @@ use crate::net::nat::{Nat, Outcome};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
+use crate::trace::{Digest, HopStep};
 use crate::wire::icmp::IcmpKind;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
@@ -137,8 +138,12 @@ impl NatBox {
             self.ip.cut(cx, port, packet);
             return;
         }
+        let before = ends(&packet);
         match self.nat.outbound(cx.now, packet) {
-            Outcome::Forward(packet) | Outcome::Own(packet) => self.ip.output(cx, port, packet),
+            Outcome::Forward(packet) | Outcome::Own(packet) => {
+                note(cx, before, &packet);
+                self.ip.output(cx, port, packet);
+            }
             Outcome::Waiting => {}
             Outcome::Drop(reason, packets) => self.refuse(cx, reason, &packets),
         }
@@ -149,6 +154,7 @@ impl NatBox {
         let is_last_hop = Ipv4Packet::new_unchecked(packet.bytes()).ttl() <= 1;
         // As its sender sent it, for an error that quotes it.
         let original = (is_last_hop || self.is_stuck(INSIDE_PORT, &packet)).then(|| packet.clone());
+        let before = ends(&packet);
         match (way(&mut self.nat, cx.now, packet), original) {
             (Outcome::Forward(_), Some(original)) if is_last_hop => {
                 self.ip.refuse(cx, &original, IcmpKind::TtlExceeded);
@@ -156,6 +162,7 @@ impl NatBox {
             }
             (Outcome::Forward(_), Some(original)) => drop(self.ip.cut(cx, INSIDE_PORT, original)),
             (Outcome::Forward(packet), None) => {
+                note(cx, before, &packet);
                 if let Some((port, packet)) = self.ip.forward(cx, packet) {
                     self.ip.output(cx, port, packet);
                 }
@@ -198,6 +205,19 @@ impl NatBox {
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NatNoMapping, RecordId::GENESIS),
             Inbound::Nothing => {}
         }
+    }
+}
+
+/// Source and destination of a packet.
+fn ends(packet: &Packet) -> (Ipv4Addr, Ipv4Addr) {
+    let ip = Ipv4Packet::new_unchecked(packet.bytes());
+    (ip.src(), ip.dst())
+}
+
+/// Notes in the trace that a packet is another one than before, unless its ends are the same.
+fn note(cx: &mut Cx, before: (Ipv4Addr, Ipv4Addr), packet: &Packet) {
+    if ends(packet) != before {
+        cx.hop(packet.meta.id, HopStep::Translated(Digest::of_bytes(packet.bytes())));
     }
 }
 

@@ -301,8 +301,8 @@ impl Tunnel {
                     }
                     cx.state(session, from, to, reason);
                 }
-                Output::Step { step, message_id, .. } => {
-                    cx.step(self.config.ike_session, step, message_id);
+                Output::Step { step, message_id, response, notice } => {
+                    cx.message(self.config.ike_session, step, message_id, response, notice);
                 }
                 Output::IkeKeys(keys) => {
                     self.ike_suite = Some(keys.suite);

@@ -51,6 +51,7 @@ impl Digest {
             HopStep::Opened(spi, seq) => (7, u64::from(spi) << 32 | u64::from(seq), 0),
             HopStep::Delivered => (8, 0, 0),
             HopStep::Dropped(reason, place) => (9, reason as u64, place_word(place)),
+            HopStep::Translated(hash) => (10, hash, 0),
         };
         self.words([kind, hop.at.as_nanos(), u64::from(hop.node.0), hop.packet.0, a, b]);
     }
@@ -67,6 +68,7 @@ impl Digest {
                 (36, session.map_or(0, |s| u64::from(s.0) + 1), *timer as u64, armed_at.as_nanos())
             }
             // The prefixes of an UPDATE enter with the bytes of the packet that carries them; here their number does.
+            // So do the flag of a response and a notification.
             What::Step { session, step, detail, .. } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
             What::Route { table, prefix, from, to, reason } => {
                 let port = |p: &Option<crate::id::Port>| p.map_or(0, |p| u64::from(p.0) + 1);

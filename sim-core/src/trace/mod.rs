@@ -363,6 +363,11 @@ impl Trace {
         self.by_session[session.index()].iter().map(|&id| (id, self.kept(id)))
     }
 
+    /// The packets of a session, or sealed in its tunnel, that were dropped, in order of time.
+    pub fn drops_of(&self, session: SessionId) -> &[TaggedDrop] {
+        &self.tagged[session.index()]
+    }
+
     /// The fault to which a record leads back, if it does.
     pub fn fault_behind(&self, id: RecordId) -> Option<(FaultId, Phase)> {
         match self.kept(path::fault_behind(self, id)?).what {

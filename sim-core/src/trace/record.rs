@@ -112,6 +112,10 @@ pub enum What {
         step: Step,
         /// Its message id, prefix count or code, as the step defines.
         detail: u32,
+        /// True for the response of an IKE exchange.
+        response: bool,
+        /// What an error notification in it says.
+        notice: Option<Reason>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
     },
@@ -167,6 +171,8 @@ pub enum HopStep {
     Arrived(Port),
     /// The device chose this way out; next hop, unspecified if the destination is on the link.
     Forwarded(Port, Ipv4Addr),
+    /// A NAT changed its addresses or ports; the xxh3-64 of its bytes after that.
+    Translated(u64),
     /// It was sealed in ESP: SPI, sequence number, last four octets of the ICV.
     Sealed(u32, u32, u32),
     /// It was opened: SPI and sequence number.

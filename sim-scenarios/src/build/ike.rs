@@ -2,19 +2,21 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite;
 use sim_core::proto::ike;
 use sim_core::proto::ike::config as ike_config;
 use sim_core::time::Duration;
+use sim_core::wire::ike::TrafficSelector;
 
 use crate::leaf;
-use crate::plan::{IkeEnd, Side, StartupAction};
+use crate::plan::{IkeEnd, IkeIdentity, Side, StartupAction};
 
 /// What IKE is told at one end. The identities of both ends are addresses: the customer gateway's is the one that AWS has
 /// registered, also behind a NAT, as AWS's own configuration files have it.
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
-    let (local_id, remote_id) = (ike_config::Identity::Ipv4(local), ike_config::Identity::Ipv4(remote));
+    let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
     config.versions = end.ike_versions.clone();
     (config.ike_offers, config.esp_offers) = offers(end, side);
@@ -22,6 +24,8 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
         Side::Aws => ike_config::Selection::LowestConfigured,
         Side::Customer => ike_config::Selection::FirstOfInitiator,
     };
+    config.local_ts = vec![TrafficSelector::prefix(IpNet::V4(end.local_cidr))];
+    config.remote_ts = vec![TrafficSelector::prefix(IpNet::V4(end.remote_cidr))];
     config.ike_lifetime = end.phase1.lifetime;
     config.child_lifetime = end.phase2.lifetime;
     config.rekey.margin = end.rekey_margin;
@@ -51,6 +55,15 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.retry.first = end.retry;
     config.retry.cap = config.retry.cap.max(end.retry);
     config
+}
+
+/// Who an end is: as configured, or its outside address.
+fn identity(id: &Option<IkeIdentity>, address: Ipv4Addr) -> ike_config::Identity {
+    match id {
+        None => ike_config::Identity::Ipv4(address),
+        Some(IkeIdentity::Address(address)) => ike_config::Identity::Ipv4(*address),
+        Some(IkeIdentity::Name(name)) => ike_config::Identity::Fqdn(name.clone()),
+    }
 }
 
 /// The series of waits as IKE takes it: a first wait, a ratio, a number of repetitions.

@@ -10,8 +10,8 @@ use sim_core::time::Duration;
 use crate::leaf::Name;
 use crate::place::At;
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, Node, NodeKind, Plan, Routing, StartupAction, Tunnel, TunnelId,
-    VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, Node, NodeKind, Plan, Routing, StartupAction, Tunnel,
+    TunnelId, VpnEndpoint,
 };
 use crate::schema;
 
@@ -39,8 +39,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     let mut inside: Vec<(NodeId, Ipv4Net)> = Vec::new();
     for (id, (name, (at, schema))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
         let schema::Connection::Vpn(schema) = schema;
-        let parties = parties(schema, names, plan, j);
+        let mut parties = parties(schema, names, plan, j);
         let (routing, bgp) = routing(&schema.routing, &parties, j);
+        // "Local" is the customer's side, "remote" AWS's (EC2 API).
+        parties.aws_cidr = j.lawful_or(&schema.remote_ipv4_network_cidr, Ipv4Net::default(), whole);
+        parties.customer_cidr = j.lawful_or(&schema.local_ipv4_network_cidr, Ipv4Net::default(), whole);
         match schema.tunnels.0.len() {
             1 | 2 => {}
             0 => j.wrong(at.place, "a VPN connection has one or two tunnels, this has none", None),
@@ -90,6 +93,9 @@ struct Parties {
     customer_asn: u32,
     gateway: NodeId,
     aws_asn: u32,
+    /// Traffic selectors: AWS's side and the customer's.
+    aws_cidr: Ipv4Net,
+    customer_cidr: Ipv4Net,
 }
 
 fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> Parties {
@@ -106,6 +112,8 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
         customer_interface: 0,
         customer_outside: Ipv4Addr::UNSPECIFIED,
+        aws_cidr: Ipv4Net::default(),
+        customer_cidr: Ipv4Net::default(),
         customer_asn: 0,
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
         aws_asn: 0,
@@ -210,7 +218,7 @@ fn tunnel(
 ) -> Tunnel {
     let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
     let first = u32::from(inside.network());
-    let aws = aws_end(schema, name, seed, j);
+    let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), seed, j);
     let customer = customer_end(&schema.customer, &aws, j);
     let outside = j.lawful(&schema.outside_address, |address| {
         if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
@@ -230,6 +238,7 @@ fn tunnel(
         customer_inside: Ipv4Addr::from(first.saturating_add(2)),
         aws,
         customer,
+        log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
         bgp: policy(&schema.customer, bgp, j),
     }
 }

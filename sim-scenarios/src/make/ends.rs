@@ -3,6 +3,7 @@
 //! Ranges and defaults are those of the EC2 API (`VpnTunnelOptionsSpecification`) and of the Site-to-Site VPN user guide,
 //! "Tunnel options for your Site-to-Site VPN connection".
 
+use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::node::tunnel::NAT_KEEPALIVE;
 use sim_core::proto::ike::config::{AWS_CHILD_GROUPS, AWS_IKE_GROUPS, IkeVersion};
@@ -15,6 +16,7 @@ use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, Phase, StartupAction};
 use crate::schema;
 
 use super::judge::{Judge, between, positive};
+use super::nodes::whole;
 
 /// strongSwan's series: 4 s, growing by 1.8, five repetitions, 165 s in all.
 const RETRANSMISSION_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_582];
@@ -29,8 +31,14 @@ fn groups(phase: u8, customer: bool) -> Vec<DhGroup> {
     aws.iter().copied().chain(customer.then_some(DhGroup::Curve25519)).collect()
 }
 
-/// AWS's end, by AWS's rules.
-pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Judge) -> IkeEnd {
+/// AWS's end, by AWS's rules. The traffic selectors are the connection's.
+pub(super) fn aws_end(
+    schema: &schema::Tunnel,
+    name: &str,
+    (local_cidr, remote_cidr): (Ipv4Net, Ipv4Net),
+    seed: u64,
+    j: &mut Judge,
+) -> IkeEnd {
     let s = Duration::from_secs;
     let mut phase1 = phase(&schema.phase1, &whole_phase(1, s(28_800)), false, 1, j);
     let mut phase2 = phase(&schema.phase2, &whole_phase(2, s(3_600)), false, 2, j);
@@ -58,6 +66,10 @@ pub(super) fn aws_end(schema: &schema::Tunnel, name: &str, seed: u64, j: &mut Ju
             None => drawn_psk(seed, name),
         },
         ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
+        id: None,
+        expected_id: None,
+        local_cidr,
+        remote_cidr,
         rekey_margin: j.lawful_or(&schema.rekey_margin, s(270), |t| {
             between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
         }),
@@ -104,6 +116,10 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
+        id: schema.id.as_ref().and_then(|at| j.read(at)),
+        expected_id: schema.expected_id.as_ref().and_then(|at| j.read(at)),
+        local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
+        remote_cidr: j.lawful_or(&schema.remote_cidr, aws.local_cidr, whole),
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
             between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
         }),

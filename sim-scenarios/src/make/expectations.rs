@@ -51,6 +51,7 @@ impl Maker<'_, '_> {
             schema::Expect::ConvergedWithin(it) => self.converged_within(it),
             schema::Expect::LossBetween(it) => self.loss_between(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
+            schema::Expect::LogLinesBetween(it) => self.log_lines_between(it),
         }
     }
 
@@ -183,6 +184,32 @@ impl Maker<'_, '_> {
         let sa = if phase == 1 { "IKE_SA" } else { "CHILD_SA" };
         let text = format!("{} replaces its {sa} {min} to {max} times", named(&it.tunnel));
         (ExpectationKind::RekeysBetween { tunnel, phase, min, max }, text)
+    }
+
+    fn log_lines_between(&mut self, it: &schema::LogLinesBetween) -> (ExpectationKind, String) {
+        let tunnel = tunnel(&it.tunnel, self.names, self.j);
+        let some = |text: &String| if text.is_empty() { Err("every line begins like this".into()) } else { Ok(()) };
+        let details = self.j.lawful(&it.details, some).unwrap_or_default();
+        let within = |t: &Duration| before_end(*t, self.plan);
+        let from = self.j.lawful_or(&it.from, Duration::ZERO, within);
+        let until = self.j.lawful_or(&it.until, self.plan.duration, |until| {
+            before_end(*until, self.plan)?;
+            if *until > from { Ok(()) } else { Err(format!("it must be later than {from}")) }
+        });
+        let min = self.j.need(&it.min, 0);
+        let max = self.j.lawful(&it.max, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        let max = max.unwrap_or(min);
+        let span = match (&it.from, &it.until) {
+            (None, None) => String::new(),
+            (Some(_), None) => format!(" from {from} on"),
+            (None, Some(_)) => format!(" before {until}"),
+            (Some(_), Some(_)) => format!(" from {from} to {until}"),
+        };
+        let text = format!("AWS logs `{details}` for {} {min} to {max} times{span}", named(&it.tunnel));
+        let (from, until) = (moment(from), moment(until));
+        (ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max }, text)
     }
 
     fn at_least(&mut self, at: &At<Duration>, min: Duration) -> Duration {

@@ -263,6 +263,21 @@ pub enum ExpectationKind {
         /// Largest share.
         max: Chance,
     },
+    /// So many lines of AWS's log of the tunnel begin like this.
+    LogLinesBetween {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// How their `details` begin.
+        details: String,
+        /// From when on.
+        from: Instant,
+        /// Until when.
+        until: Instant,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
     /// CHILD_SAs of the tunnel were replaced so many times.
     RekeysBetween {
         /// The tunnel.

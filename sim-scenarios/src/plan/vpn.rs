@@ -59,6 +59,8 @@ pub struct Tunnel {
     pub aws: IkeEnd,
     /// IKE and ESP at the customer gateway's end.
     pub customer: IkeEnd,
+    /// Form of AWS's log of it.
+    pub log_output_format: LogOutputFormat,
     /// Both ends' BGP: AWS's, then the customer gateway's; `None` on a static connection.
     pub bgp: Option<(BgpEnd, BgpEnd)>,
 }
@@ -70,6 +72,14 @@ pub struct IkeEnd {
     pub psk: Psk,
     /// Versions of IKE; it begins with the highest.
     pub ike_versions: Vec<IkeVersion>,
+    /// Who this end says it is; `None`: its outside address.
+    pub id: Option<IkeIdentity>,
+    /// Who this end expects the other to be; `None`: the other's outside address.
+    pub expected_id: Option<IkeIdentity>,
+    /// Traffic selectors: what lies behind this end.
+    pub local_cidr: Ipv4Net,
+    /// Traffic selectors: what lies behind the other end.
+    pub remote_cidr: Ipv4Net,
     /// The IKE_SA: what is allowed, and its lifetime.
     pub phase1: Phase,
     /// The CHILD_SA: what is allowed, and its lifetime.
@@ -92,6 +102,33 @@ pub struct IkeEnd {
     pub retry: Duration,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
+}
+
+/// Who an end of a tunnel is to IKE (RFC 7296 section 3.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IkeIdentity {
+    /// ID_IPV4_ADDR.
+    Address(Ipv4Addr),
+    /// ID_FQDN.
+    Name(String),
+}
+
+impl core::fmt::Display for IkeIdentity {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The form of a tunnel's log (`LogOutputFormat` of AWS's log options).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogOutputFormat {
+    /// One JSON object a line.
+    Json,
+    /// The values of each entry in one line.
+    Text,
 }
 
 /// What one phase allows, in the scenario's order.

@@ -3,7 +3,8 @@
 //! Every line has `at_s`, `event` and `node` (null on a link). A kept record has `record`, its number; `cause`, the number
 //! of the record that triggered it (0 is the world as the scenario describes it); and `enabler`, the latest record that
 //! the triggering packet's journey depended on. A BGP UPDATE that was sent or arrived has `withdrawn` and `announced`, its
-//! prefixes in their order. A hop has `packet`, its number. Names and codes are those of the report.
+//! prefixes in their order. The response of an IKE exchange has `response`, and a message with an error notification
+//! `notice`, its code. A hop has `packet`, its number. Names and codes are those of the report.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -146,9 +147,15 @@ impl Names {
                     "starver": starver.map(|r| r.0),
                 }),
             ),
-            What::Step { session, step, detail, prefixes } => {
+            What::Step { session, step, detail, response, notice, prefixes } => {
                 let message = json!({ "session": self.session(*session), "message": step.code(), "detail": detail });
                 extend(&mut line, "message", message);
+                if *response {
+                    line["response"] = true.into();
+                }
+                if let Some(notice) = notice {
+                    line["notice"] = notice.code().into();
+                }
                 if let Some(prefixes) = prefixes {
                     let texts = |all: &[IpNet]| all.iter().map(IpNet::to_string).collect::<Vec<_>>();
                     line["withdrawn"] = texts(&prefixes.withdrawn).into();
@@ -185,6 +192,7 @@ impl Names {
                 let next = (!next.is_unspecified()).then(|| next.to_string());
                 ("forwarded", json!({ "port": self.port(hop.node, port), "next_hop": next }))
             }
+            HopStep::Translated(hash) => ("translated", json!({ "xxh3": format!("{hash:016x}") })),
             HopStep::Sealed(spi, seq, icv) => {
                 let (spi, icv) = (format!("{spi:08x}"), format!("{icv:08x}"));
                 ("sealed", json!({ "spi": spi, "sequence": seq, "icv_end": icv }))
@@ -247,11 +255,28 @@ mod tests {
                 starver: Some(RecordId(1)),
             },
             What::State { session, from, to, reason },
-            What::Step { session, step: Step::KeepaliveMessageSent, detail: 0, prefixes: None },
+            What::Step {
+                session,
+                step: Step::KeepaliveMessageSent,
+                detail: 0,
+                response: false,
+                notice: None,
+                prefixes: None,
+            },
+            What::Step {
+                session,
+                step: Step::IkeAuthSent,
+                detail: 1,
+                response: true,
+                notice: Some(Reason::AuthenticationFailed),
+                prefixes: None,
+            },
             What::Step {
                 session,
                 step: Step::UpdateSent,
                 detail: 2,
+                response: false,
+                notice: None,
                 prefixes: Some(Box::new(Prefixes {
                     withdrawn: ["10.2.0.0/16".parse().unwrap()].into(),
                     announced: ["10.1.0.0/16".parse().unwrap()].into(),

@@ -117,6 +117,7 @@ fn step(names: &Names, node: NodeId, step: HopStep) -> String {
             format!("is routed out of {}, to its destination", names.port(node, port))
         }
         HopStep::Forwarded(port, next) => format!("is routed out of {}, to {next}", names.port(node, port)),
+        HopStep::Translated(_) => "is translated by the NAT".into(),
         HopStep::Sealed(spi, seq, _) => format!("is sealed in ESP: SPI {spi:08x}, sequence number {seq}"),
         HopStep::Opened(spi, seq) => format!("is opened: SPI {spi:08x}, sequence number {seq}"),
         HopStep::Delivered => "is delivered".into(),

@@ -11,6 +11,7 @@ pub mod model;
 pub mod story;
 pub mod text;
 pub mod timeline;
+pub mod tunnel_log;
 
 #[cfg(test)]
 mod fixture;
@@ -53,6 +54,8 @@ pub struct Detail {
     pub losses: Vec<Losses>,
     /// How many probes each fault of the report took, in any direction, outage or not.
     pub taken: Vec<u64>,
+    /// What AWS would log about each tunnel.
+    pub logs: Vec<tunnel_log::TunnelLog>,
 }
 
 /// When a direction of a stream lost probes.
@@ -115,6 +118,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
             })
             .collect(),
         drops: observed.drops.iter().map(drop_entry).collect(),
+        misconfigurations: Vec::new(),
         expectations: Vec::new(),
         assumptions: assumptions(&paths),
     };
@@ -122,6 +126,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
         routes: observed.routes.clone(),
         losses: observed.streams.iter().flat_map(|log| losses(log, observed.end)).collect(),
         taken: taken(observed, causes),
+        logs: Vec::new(),
     };
     Outcome { report, detail }
 }

@@ -43,10 +43,33 @@ pub struct Report {
     pub convergence: Vec<Convergence>,
     /// Dropped packets by place and reason.
     pub drops: Vec<Drop>,
+    /// Settings of a tunnel's two ends that do not fit, with what came of it.
+    #[serde(default)]
+    pub misconfigurations: Vec<Misconfiguration>,
     /// What the scenario expected, and whether it held.
     pub expectations: Vec<Expectation>,
     /// Parameters without a documented value that a critical path used.
     pub assumptions: Vec<Assumption>,
+}
+
+/// A setting that does not fit between the ends of a tunnel, as it showed. No secret stands here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Misconfiguration {
+    /// The tunnel.
+    pub tunnel: String,
+    /// When it showed first.
+    pub at_s: Seconds,
+    /// `pre_shared_key`, `id`, `phase1`, `phase2`, `pfs_group`, `traffic_selectors`, `phase1_lifetime`, `phase2_lifetime` or
+    /// `path`.
+    pub setting: String,
+    /// What AWS's end has.
+    pub aws: String,
+    /// What the customer gateway has.
+    pub customer: String,
+    /// What is wrong, and what came of it.
+    pub text: String,
+    /// The line of AWS's log that shows it, if there is one.
+    pub log: Option<String>,
 }
 
 /// One direction of a stream of probes.

@@ -8,7 +8,8 @@ use std::iter::repeat;
 use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
-use super::model::{Fault, Outage, PathStep, Quantiles, Report, Seconds, Session};
+use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
+use super::tunnel_log::{Line, TunnelLog};
 use super::{Outcome, is_established};
 use crate::measure::outage::Direction;
 use crate::measure::{RouteChange, StepKind};
@@ -63,6 +64,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         drops(report),
         sessions(report),
         routes(outcome),
+        logs(outcome),
         expectations(report),
         assumptions(report),
         identity(report),
@@ -104,6 +106,7 @@ pub fn answer(outcome: &Outcome) -> Section {
         sentences.push("No probe stream went dark.".into());
     }
     sentences.push(never_up(report));
+    sentences.extend(report.misconfigurations.iter().map(misconfigured));
     sentences.push(verdict(report));
     sentences.retain(|s| !s.is_empty());
     section("", sentences.into_iter().map(Block::Say).collect())
@@ -124,6 +127,15 @@ fn never_up(report: &Report) -> String {
         }
     }
     if parts.is_empty() { String::new() } else { format!("Never established: {}.", listed(&parts)) }
+}
+
+/// What does not fit, and what AWS's log says about it.
+fn misconfigured(found: &Misconfiguration) -> String {
+    let logged = found.log.as_ref().map_or_else(
+        || " AWS's log does not show it.".to_owned(),
+        |line| format!(" AWS logs: {line}{}", if line.ends_with('"') { "" } else { "." }),
+    );
+    format!("{}: {}{logged}", found.tunnel, found.text)
 }
 
 fn verdict(report: &Report) -> String {
@@ -488,6 +500,21 @@ fn settling(report: &Report) -> Vec<Block> {
         .collect();
     let head = ["because of", "node", "prefix", ">settled after", ">changes"];
     tabled("", &head, rows).blocks
+}
+
+fn logs(outcome: &Outcome) -> Section {
+    let of = |log: &TunnelLog| {
+        let row = |line: &Line| {
+            let states = [line.ike_phase1_state, line.ike_phase2_state].map(str::to_owned);
+            let [phase1, phase2] = states;
+            vec![Seconds::from(line.at).to_string(), log.tunnel.clone(), phase1, phase2, line.details.clone()]
+        };
+        log.lines.iter().map(|line| (line.at, row(line))).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<_> = outcome.detail.logs.iter().flat_map(of).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    tabled("AWS's tunnel logs", &[">at", "tunnel", "phase 1", "phase 2", "details"], rows)
 }
 
 fn expectations(report: &Report) -> Section {

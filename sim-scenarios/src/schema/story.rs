@@ -191,6 +191,8 @@ pub enum Expect {
     LossBetween(LossBetween),
     /// How often a tunnel's CHILD_SA was replaced.
     RekeysBetween(RekeysBetween),
+    /// How many lines of AWS's log of a tunnel begin like this.
+    LogLinesBetween(LogLinesBetween),
 }
 
 /// Length of an outage.
@@ -325,6 +327,24 @@ pub struct RekeysBetween {
     pub tunnel: At<Name>,
     /// 1 for the IKE_SA, 2 for the CHILD_SA; 2 if not given.
     pub phase: Option<At<Count>>,
+    /// Fewest.
+    pub min: At<Count>,
+    /// Most.
+    pub max: At<Count>,
+}
+
+/// Number of lines in AWS's log of a tunnel.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct LogLinesBetween {
+    /// The tunnel.
+    pub tunnel: At<Name>,
+    /// How the lines' `details` begin.
+    pub details: At<Text>,
+    /// From when on; the start if not given.
+    pub from: Option<At<Span>>,
+    /// Until when; the end if not given.
+    pub until: Option<At<Span>>,
     /// Fewest.
     pub min: At<Count>,
     /// Most.

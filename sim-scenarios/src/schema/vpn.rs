@@ -6,7 +6,7 @@ use sim_core::proto::ike::config::IkeVersion;
 
 use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
 use crate::place::{At, List, Named};
-use crate::plan::{DpdTimeoutAction, StartupAction};
+use crate::plan::{DpdTimeoutAction, IkeIdentity, LogOutputFormat, StartupAction};
 
 /// A connection between gateways.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -30,6 +30,11 @@ pub struct Vpn {
     pub gateway: At<Name>,
     /// How AWS learns the customer's routes.
     pub routing: Routing,
+    /// The customer's side of the traffic selectors that AWS proposes and accepts; "0.0.0.0/0" if not given. Selectors are
+    /// negotiated and filter nothing.
+    pub local_ipv4_network_cidr: Option<At<Prefix>>,
+    /// AWS's side of them; "0.0.0.0/0" if not given.
+    pub remote_ipv4_network_cidr: Option<At<Prefix>>,
     /// One or two tunnels; their endpoints are called "CONNECTION.TUNNEL".
     pub tunnels: Named<Tunnel>,
 }
@@ -119,6 +124,8 @@ pub struct Tunnel {
     pub half_open_timeout: Option<At<Span>>,
     /// Wait before AWS tries again, if it begins; 10s if not given.
     pub retry: Option<At<Span>>,
+    /// Form of the tunnel's log: "json" (if not given) or "text".
+    pub log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
     #[serde(default)]
     pub customer: CustomerEnd,
@@ -146,6 +153,14 @@ pub struct CustomerEnd {
     pub pre_shared_key: Option<At<PskSource>>,
     /// Versions of IKE that it speaks: it begins with the highest.
     pub ike_versions: Option<List<IkeVersion>>,
+    /// Who it says it is; its outside address if not given, which is what AWS expects.
+    pub id: Option<At<IkeIdentity>>,
+    /// Who it expects AWS to be; AWS's outside address if not given, which is what AWS says.
+    pub expected_id: Option<At<IkeIdentity>>,
+    /// Its own side of the traffic selectors.
+    pub local_cidr: Option<At<Prefix>>,
+    /// AWS's side of them.
+    pub remote_cidr: Option<At<Prefix>>,
     /// What it proposes for the IKE_SA.
     #[serde(default)]
     pub phase1: Phase,

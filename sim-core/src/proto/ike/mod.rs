@@ -125,7 +125,7 @@ pub enum Output {
     Step {
         /// Which.
         step: Step,
-        /// Its Message ID.
+        /// Its Message ID; the SPI in it, if the step is about the DELETE of a CHILD_SA.
         message_id: u32,
         /// True for a response.
         response: bool,

@@ -124,6 +124,7 @@ pub(super) fn read(
             }
             Payload::Delete(delete) if delete.protocol == Protocol::Esp => {
                 for spi_out in delete.child_spis() {
+                    env.step(Step::ChildDeleteReceived, spi_out, false, None);
                     // It may not even have been confirmed.
                     sa.quick.retain(|quick| quick.answered() != Some(spi_out));
                     requests.lost_child |= deleted(env, children, spi_out);

@@ -91,23 +91,30 @@ impl<'a> Parts<'a> {
         parts
     }
 
-    /// True if the peer is who it must be and knows the pre-shared key.
-    fn authentic(
+    /// Whether the peer is who it must be and knows the pre-shared key, and if not, which of the two failed.
+    fn verify(
         &self,
         env: &Env,
         keys: &IkeKeys,
         from_initiator: bool,
         first_message: &[u8],
         own_nonce: &[u8],
-    ) -> bool {
+    ) -> Result<(), Reason> {
         let (Some(id), Some((AuthMethod::SharedKey, data))) = (self.id, self.auth) else {
-            return false;
+            return Err(Reason::AuthenticationFailed);
         };
         let mut body = Vec::with_capacity(4 + id.data.len());
         id.emit(&mut body);
         let psk = &env.config.psk;
         let expected = keys.auth(from_initiator, psk, first_message, own_nonce, &body);
-        is(&env.config.remote_id, id) && bool::from(expected.ct_eq(data))
+        // AUTH covers the identity that was sent, so it tells the key apart from the identity.
+        if !bool::from(expected.ct_eq(data)) {
+            Err(Reason::PskMismatch)
+        } else if !is(&env.config.remote_id, id) {
+            Err(Reason::IdMismatch)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -175,15 +182,15 @@ impl ExpectAuthResponse {
         if unknown_critical(&payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let authentic = parts.authentic(env, &self.keys, false, &self.init_response, &self.nonces.0);
+        let verified = parts.verify(env, &self.keys, false, &self.init_response, &self.nonces.0);
         let (spi_in, nonces) = (self.spi_in, self.nonces);
         establish(sa, env, self.keys);
-        if !authentic {
+        if let Err(reason) = verified {
             // The responder believes in an IKE_SA; tell it once (RFC 7296 section 2.21.2).
             let notify = Notify::new(NotifyType::AuthenticationFailed, &[]);
             let exchange = ExchangeType::Informational;
             sa.request(env, exchange, Task::Notice, &[Payload::Notify(notify)]);
-            return Verdict::Over(Reason::AuthenticationFailed);
+            return Verdict::Over(reason);
         }
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
@@ -235,8 +242,10 @@ impl ExpectAuthRequest {
             return Err(self.fail(sa, env, message_id, notify, &[kind]));
         }
         let parts = Parts::of(&payloads, true);
-        if !parts.authentic(env, &self.keys, true, &self.init_request, &self.nonces.1) {
-            return Err(self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]));
+        if let Err(reason) = parts.verify(env, &self.keys, true, &self.init_request, &self.nonces.1) {
+            // The peer hears AUTHENTICATION_FAILED, whichever it was (RFC 7296 section 2.21.2).
+            self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]);
+            return Err(Verdict::Linger(reason));
         }
         env.last_inbound = env.now;
         let id = id_body(&env.config.local_id);

@@ -7,7 +7,7 @@ use super::rekey;
 use super::sa::{Phase, Sa, Verdict};
 use super::task::{Job, Task};
 use crate::proto::ike::SaKind;
-use crate::reason::{Reason, State};
+use crate::reason::{Reason, State, Step};
 use crate::wire::ike::{Delete, ExchangeType, Notify, NotifyType, Payload, Protocol};
 
 const EXCHANGE: ExchangeType = ExchangeType::Informational;
@@ -23,6 +23,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             }
             Payload::Delete(delete) if delete.protocol == Protocol::Esp => {
                 for spi_out in delete.child_spis() {
+                    env.step(Step::ChildDeleteReceived, spi_out, false, None);
                     gone.extend(deleted(sa, env, spi_out).map(u32::to_be_bytes).into_iter().flatten());
                 }
             }

@@ -1,0 +1,313 @@
+//! Which settings of a tunnel's two ends do not fit: concluded from what the ends noticed, told with what each of them has.
+//!
+//! A difference that nobody notices is no misconfiguration, so every entry begins with a record: a refusal, a failed proof of
+//! identity, a lifetime that ran out, a request without an answer. AWS's log line for it stands beside it. Keys are
+//! never named, only that they differ.
+//!
+//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence. Left out:
+//! certificates.
+
+use core::fmt::Display;
+use core::ops::RangeInclusive;
+
+use sim_core::id::{NodeId, SessionId};
+use sim_core::reason::{DropReason, Reason, State, Step};
+use sim_core::time::Instant;
+use sim_core::trace::{Place, Trace, What};
+
+use crate::build::{Built, TunnelSessions};
+use crate::plan::{Phase, Plan, Tunnel, TunnelId};
+use crate::report::model::{Misconfiguration, Seconds};
+use crate::report::tunnel_log::{self, TunnelLog};
+
+/// AWS's place in a pair of ends; the customer gateway has the other.
+const AWS: usize = 0;
+
+/// What does not fit, by tunnel, in the order in which it showed.
+pub fn diagnose(plan: &Plan, built: &Built, logs: &[TunnelLog]) -> Vec<Misconfiguration> {
+    let mut all = Vec::new();
+    for log in logs {
+        let tunnel = plan.tunnel(log.id);
+        let mut symptoms: Vec<Symptom> = Vec::new();
+        for symptom in symptoms_of(built, log.id) {
+            // The first of each kind tells the story; later attempts repeat it.
+            if !symptoms.iter().any(|known| known.kind == symptom.kind) {
+                symptoms.push(symptom);
+            }
+        }
+        let told = symptoms.into_iter().filter_map(|symptom| tell(tunnel, built, log, &symptom));
+        all.extend(told);
+    }
+    all
+}
+
+/// What an end noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Psk,
+    /// The end that did not expect the other's identity.
+    Id(usize),
+    Phase1,
+    /// Refused in IKE_AUTH.
+    Phase2,
+    /// Refused in IKEv1's Quick Mode, which has a group of its own.
+    QuickMode,
+    /// Refused in CREATE_CHILD_SA.
+    Rekey,
+    Selectors,
+    /// The end whose SA reached its lifetime.
+    IkeLifetime(usize),
+    ChildLifetime(usize),
+    /// The end whose request for an IKE_SA had no answer.
+    Silence(usize),
+    /// The filter that lets IKE pass, but not ESP.
+    Esp(NodeId),
+}
+
+struct Symptom {
+    at: Instant,
+    kind: Kind,
+}
+
+fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
+    let (trace, sessions) = (&built.world.trace, built.tunnel(id));
+    let mut all = Vec::new();
+    for end in 0..2 {
+        for session in [sessions.ike[end], sessions.child[end]] {
+            let mut phase1 = false;
+            let noticed = trace.session_records(session).filter_map(|(_, record)| {
+                if let What::State { to, .. } = record.what {
+                    phase1 = to == State::Up;
+                }
+                let kind = noticed(&record.what, end, session == sessions.ike[end])?;
+                let kind = if kind == Kind::Phase1 && phase1 { Kind::QuickMode } else { kind };
+                Some(Symptom { at: record.at, kind })
+            });
+            all.extend(noticed);
+        }
+    }
+    all.extend(esp_blocked(trace, sessions));
+    all.sort_by_key(|symptom| symptom.at);
+    all
+}
+
+/// What a filter drops of a tunnel is ESP, if both ends have a CHILD_SA and the IKE session goes on.
+fn esp_blocked(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
+    let went = |session, state: State| {
+        let mut records = trace.session_records(session).map(|(_, record)| record);
+        records.find(|r| matches!(r.what, What::State { to, .. } if to == state)).map(|r| r.at)
+    };
+    let up = went(sessions.child[0], State::Up)?.max(went(sessions.child[1], State::Up)?);
+    if sessions.ike.iter().any(|ike| went(*ike, State::Down).is_some()) {
+        return None;
+    }
+    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
+    let filtered = dropped.filter(|drop| drop.reason == DropReason::FilterRule && drop.at >= up);
+    let first = filtered.min_by_key(|drop| drop.at)?;
+    match first.place {
+        Place::Node(filter) => Some(Symptom { at: first.at, kind: Kind::Esp(filter) }),
+        Place::Link(..) => None,
+    }
+}
+
+fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
+    match what {
+        What::State { to: State::Down | State::Deleting, from, reason, .. } => match reason {
+            Reason::PskMismatch => Some(Kind::Psk),
+            Reason::IdMismatch => Some(Kind::Id(end)),
+            Reason::InvalidKe => Some(Kind::Phase1),
+            Reason::LifetimeExpired if ike => Some(Kind::IkeLifetime(end)),
+            Reason::LifetimeExpired => Some(Kind::ChildLifetime(end)),
+            Reason::RetransmitExhausted if ike && *from == State::Connecting => Some(Kind::Silence(end)),
+            _ => None,
+        },
+        What::Step { step, response: true, notice: Some(notice), .. } => match (step, notice) {
+            (Step::IkeSaInitSent, Reason::NoProposalChosen) => Some(Kind::Phase1),
+            (Step::IkeAuthSent, Reason::NoProposalChosen) => Some(Kind::Phase2),
+            (Step::CreateChildSaSent, Reason::NoProposalChosen) => Some(Kind::Rekey),
+            (Step::IkeAuthSent | Step::CreateChildSaSent, Reason::TsUnacceptable) => Some(Kind::Selectors),
+            _ => None,
+        },
+        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. } => Some(Kind::Psk),
+        What::Step { step: Step::IsakmpInformationalSent, notice: Some(Reason::NoProposalChosen), .. } => {
+            Some(Kind::Phase1)
+        }
+        _ => None,
+    }
+}
+
+fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> Option<Misconfiguration> {
+    let (aws, customer) = (&tunnel.aws, &tunnel.customer);
+    let sessions = built.tunnel(log.id);
+    let line = |details: &str| log.first(details).map(|line| line.details.clone());
+    let entry = |setting: &str, aws: String, customer: String, text: String, log: Option<String>| Misconfiguration {
+        tunnel: tunnel.name.clone(),
+        at_s: symptom.at.into(),
+        setting: setting.into(),
+        aws,
+        customer,
+        text,
+        log,
+    };
+    let both = |aws: &str, customer: &str| format!("AWS has {aws}, the customer gateway {customer}");
+    Some(match symptom.kind {
+        Kind::Psk => entry(
+            "pre_shared_key",
+            "hidden".into(),
+            "hidden".into(),
+            "the two ends have different pre-shared keys, so neither can authenticate the other.".into(),
+            line(tunnel_log::PSK_MISMATCH).or_else(|| line(tunnel_log::PSK_UNDECIPHERABLE)),
+        ),
+        Kind::Id(end) => {
+            let outside = [tunnel.aws_outside, tunnel.customer_registered].map(|address| address.to_string());
+            let or = |id: &Option<crate::plan::IkeIdentity>, i: usize| {
+                id.as_ref().map_or_else(|| outside[i].clone(), ToString::to_string)
+            };
+            if end == AWS {
+                let (expected, sent) = (or(&aws.expected_id, 1), or(&customer.id, 1));
+                let text = format!("AWS expects the customer gateway to be {expected}, but it says that it is {sent}.");
+                entry("id", expected, sent, text, line(tunnel_log::AUTHENTICATION_FAILED))
+            } else {
+                let (sent, expected) = (or(&aws.id, 0), or(&customer.expected_id, 0));
+                let text =
+                    format!("the customer gateway expects AWS to be {expected}, but AWS says that it is {sent}.");
+                entry("id", sent, expected, text, line(tunnel_log::AUTHENTICATION_FAILED))
+            }
+        }
+        Kind::Phase1 => {
+            let (a, c) = (suites(&aws.phase1, true), suites(&customer.phase1, true));
+            let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
+            entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase2 => {
+            let (a, c) = (suites(&aws.phase2, false), suites(&customer.phase2, false));
+            let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
+            entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::QuickMode => {
+            let (a, c) = (suites(&aws.phase2, true), suites(&customer.phase2, true));
+            let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
+            entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL_NOTIFY))
+        }
+        Kind::Rekey if protection_fits(&aws.phase2, &customer.phase2) => {
+            let (a, c) = (groups(&aws.phase2), groups(&customer.phase2));
+            let died = down(&built.world.trace, sessions.child[AWS], symptom.at);
+            let died = died.map_or_else(String::new, |at| format!("; the tunnel died at {}", Seconds::from(at)));
+            let text = format!(
+                "no Diffie-Hellman group for PFS fits both ends: {}. IKE_AUTH has no key exchange, so the tunnel came up \
+                 all the same; the first rekey of its CHILD_SA was refused at {}{died}.",
+                both(&a, &c),
+                Seconds::from(symptom.at)
+            );
+            entry("pfs_group", a, c, text, line(tunnel_log::PHASE2_FAILED))
+        }
+        Kind::Rekey => {
+            let (a, c) = (suites(&aws.phase2, true), suites(&customer.phase2, true));
+            let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
+            entry("phase2", a, c, text, line(tunnel_log::PHASE2_FAILED))
+        }
+        Kind::Selectors => {
+            let sides =
+                |aws: &dyn Display, customer: &dyn Display| format!("{aws} at AWS and {customer} at the customer");
+            let a = sides(&aws.local_cidr, &aws.remote_cidr);
+            let c = sides(&customer.remote_cidr, &customer.local_cidr);
+            let text = format!("the traffic selectors do not meet: {}.", both(&a, &c));
+            entry("traffic_selectors", a, c, text, line(tunnel_log::TS_UNACCEPTABLE))
+        }
+        Kind::Esp(filter) => {
+            let text = format!(
+                "both ends are up, but {} drops their ESP: IP protocol 50 is blocked. Dead peer detection is IKE and notices \
+                 nothing.",
+                built.world.node_name(filter)
+            );
+            entry("path", String::new(), String::new(), text, None)
+        }
+        Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
+        Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,
+        Kind::Silence(end) => {
+            let trace = &built.world.trace;
+            let (own, other) = (sessions.ike[end], sessions.ike[1 - end]);
+            // A path that worked before is a matter of faults, not of settings.
+            let attempt = attempt(trace, own, symptom.at)?;
+            let heard = |session, step| received(trace, session, step, attempt..=symptom.at);
+            let names = if end == AWS { ["AWS", "the customer gateway"] } else { ["the customer gateway", "AWS"] };
+            let [from, to] = names;
+            let text = if !heard(other, Step::IkeSaInitReceived) {
+                format!("no IKE_SA_INIT of {from} reached {to}: UDP 500 is blocked on the way, or the path is dead.")
+            } else if !heard(own, Step::IkeSaInitReceived) {
+                format!(
+                    "IKE_SA_INIT of {from} reached {to}, but no answer came back: UDP 500 is blocked on the way back, or the \
+                     path is dead that way."
+                )
+            } else if heard(own, Step::NatDetected) {
+                format!(
+                    "IKE_SA_INIT succeeded and showed a NAT, but IKE_AUTH of {from} got no answer: UDP 4500 is blocked."
+                )
+            } else {
+                format!("IKE_SA_INIT succeeded, but IKE_AUTH of {from} got no answer: the path died in between.")
+            };
+            entry("path", String::new(), String::new(), text, line(tunnel_log::HALF_OPEN))
+        }
+    })
+}
+
+type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;
+
+/// An SA that ran out at one end is only worth a word if the other end would have kept it.
+fn lifetime(phase: u8, end: usize, aws: &Phase, customer: &Phase, entry: &Entry<'_>) -> Option<Misconfiguration> {
+    let (a, c) = (aws.lifetime, customer.lifetime);
+    let shorter = if end == AWS { a < c } else { c < a };
+    let whose = if end == AWS { "AWS's end" } else { "the customer gateway's end" };
+    let text = format!(
+        "the lifetimes of phase {phase} differ: AWS has {a}, the customer gateway {c}, and the SA ran out at {whose}."
+    );
+    shorter.then(|| entry(&format!("phase{phase}_lifetime"), a.to_string(), c.to_string(), text, None))
+}
+
+fn list<T: Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// "AES128, AES256 with SHA1 and group 2", without the group where none is negotiated.
+fn suites(phase: &Phase, with_groups: bool) -> String {
+    let groups = if with_groups { format!(" and {}", groups(phase)) } else { String::new() };
+    format!("{} with {}{groups}", list(&phase.encryption), list(&phase.integrity))
+}
+
+fn groups(phase: &Phase) -> String {
+    let noun = if phase.dh_groups.len() == 1 { "group" } else { "groups" };
+    format!("{noun} {}", list(&phase.dh_groups.iter().map(|group| group.id()).collect::<Vec<_>>()))
+}
+
+/// Whether a cipher, and an integrity algorithm if it needs one, fits both ends.
+fn protection_fits(a: &Phase, b: &Phase) -> bool {
+    let hash = a.integrity.iter().any(|i| b.integrity.contains(i));
+    a.encryption
+        .iter()
+        .filter(|e| b.encryption.contains(e))
+        .any(|e| hash || crate::build::ike::encryption(*e).is_aead())
+}
+
+/// When a session went down, after `since`.
+fn down(trace: &Trace, session: SessionId, since: Instant) -> Option<Instant> {
+    let mut records = trace.session_records(session).filter(|(_, record)| record.at >= since);
+    records.find_map(|(_, record)| matches!(record.what, What::State { to: State::Down, .. }).then_some(record.at))
+}
+
+fn received(trace: &Trace, session: SessionId, wanted: Step, when: RangeInclusive<Instant>) -> bool {
+    let mut records = trace.session_records(session).filter(|(_, record)| when.contains(&record.at));
+    records.any(|(_, record)| matches!(record.what, What::Step { step, .. } if step == wanted))
+}
+
+/// When the attempt began that failed at `until`; `None` if the session was up before.
+fn attempt(trace: &Trace, session: SessionId, until: Instant) -> Option<Instant> {
+    let mut began = None;
+    for (_, record) in trace.session_records(session).take_while(|(_, record)| record.at <= until) {
+        match record.what {
+            What::State { to: State::Up, .. } => return None,
+            What::State { to: State::Connecting, .. } => began = Some(record.at),
+            _ => {}
+        }
+    }
+    began
+}
