@@ -56,7 +56,7 @@ fn a_tunnel_that_never_came_up_is_part_of_the_answer() {
     let outcome = until(60, scenario, &[&format!("connections.vpn.tunnels.a.customer.pre_shared_key={key}")]);
     let wide = text::Layout { width: 200, ..text::Layout::default() };
     let answer = text::render_answer(&outcome, wide);
-    let why = "ike vpn.a@aws (authentication_failed) and ike vpn.a@cgw (authentication_failed)";
+    let why = "ike vpn.a@aws (psk_mismatch) and ike vpn.a@cgw (authentication_failed)";
     assert!(answer.contains(&format!("Never established: {why}.")), "{answer}");
     let reports = [answer, text::render(&outcome, wide), markdown::render(&outcome), outcome.report.to_json()];
     assert!(reports.iter().all(|report| !report.contains(key)));
