@@ -10,7 +10,7 @@ use crate::id::{Port, RecordId, StreamId};
 use crate::packet::{Meta, Packet, ProbeTag};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::{Duration, Instant};
-use crate::trace::{HopStep, Trace};
+use crate::trace::HopStep;
 use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_around, echo_reply};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::udp::{self, UdpDatagram};
@@ -84,11 +84,9 @@ impl Host {
         fetch(&self.address);
     }
 
-    /// Fetches the ends of the logs that its next probes are written to.
-    pub(super) fn foresee_probes(&self, trace: &Trace, deep: bool) {
-        for (probe, _) in &self.probes {
-            if deep { trace.foresee_sending(probe.stream) } else { trace.foresee_log(probe.stream) }
-        }
+    /// The streams of its probes.
+    pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.probes.iter().map(|(probe, _)| probe.stream)
     }
 
     fn send_probe(&mut self, cx: &mut Cx, probe: &ProbeConfig) {

@@ -176,10 +176,17 @@ impl Node {
         }
     }
 
-    /// Fetches what a wake of the device will touch beyond it.
-    pub(crate) fn foresee_wake(&self, trace: &Trace, deep: bool) {
+    /// Fetches the heads of the logs that a wake of the device will write to.
+    pub(crate) fn foresee_logs(&self, trace: &Trace) {
         if let Self::Host(host) = self {
-            host.foresee_probes(trace, deep);
+            host.streams().for_each(|stream| trace.foresee_log(stream));
+        }
+    }
+
+    /// Fetches the ends of those logs, once their heads tell where they are.
+    pub(crate) fn foresee_entries(&self, trace: &Trace) {
+        if let Self::Host(host) = self {
+            host.streams().for_each(|stream| trace.foresee_sending(stream));
         }
     }
 }

@@ -50,10 +50,10 @@ impl World {
             }
         }
         if let Some(node) = self.wakes.ahead(4) {
-            self.slots[node.index()].node.foresee_wake(&self.trace, false);
+            self.slots[node.index()].node.foresee_logs(&self.trace);
         }
         if let Some(node) = self.wakes.ahead(2) {
-            self.slots[node.index()].node.foresee_wake(&self.trace, true);
+            self.slots[node.index()].node.foresee_entries(&self.trace);
         }
     }
 
