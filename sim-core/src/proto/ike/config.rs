@@ -37,6 +37,9 @@ pub const RETRANSMIT_TRIES: u32 = 5;
 pub const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait before the second attempt at an IKE_SA (assumed).
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// IP packets with IKE fragments: 1,280 octets, which nearly every path carries (strongSwan's `fragment_size`; RFC 7383 section
+/// 2.5.1 recommends that for IPv6 and 576 for IPv4; AWS publishes none).
+pub const FRAGMENT_SIZE: u16 = 1_280;
 /// The wait doubles up to this (assumed).
 pub const RETRY_CAP: Duration = Duration::from_secs(60);
 
@@ -360,6 +363,9 @@ pub struct Config {
     pub retry: Retry,
     /// NAT traversal.
     pub nat: NatTraversal,
+    /// The longest IP packet with an IKEv2 message before the message is sent in fragments (RFC 7383), in octets; `None`: this
+    /// end sends and takes no fragments.
+    pub fragment_size: Option<u16>,
 }
 
 impl Config {
@@ -419,6 +425,7 @@ impl Config {
             half_open: HALF_OPEN_TIMEOUT,
             retry: Retry { first: RETRY_FIRST, cap: RETRY_CAP },
             nat: NatTraversal::Detect,
+            fragment_size: Some(FRAGMENT_SIZE),
         }
     }
 

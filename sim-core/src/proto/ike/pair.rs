@@ -13,7 +13,7 @@ use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, I
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
-use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Payload, parse_chain, sk};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Fragment, Header, Message, Payload, parse_chain, sk};
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -387,6 +387,10 @@ impl Pair {
         let header = message.header;
         let kind = if header.flags.response { "response" } else { "request" };
         let mut text = format!("{:?} {kind} {}", header.exchange, header.message_id);
+        if let Ok(fragment) = Fragment::parse(bytes) {
+            let _ = write!(text, " SKF {} of {}, {} octets", fragment.number, fragment.total, bytes.len());
+            return text;
+        }
         let Some((header_len, first)) = sk::header_len(bytes.len(), &message.payloads) else {
             let _ = write!(text, " {}", names(&message.payloads));
             return text;
@@ -486,25 +490,45 @@ impl Pair {
         message_id: u32,
         payloads: &[Payload<'_>],
     ) -> (Vec<Output>, String) {
-        let keys = self.keys.last().expect("an IKE_SA").clone();
-        let initiator = to == B;
-        let flags = Flags { initiator, ..Flags::default() };
-        let header = Header::v2(keys.spi_i, keys.spi_r, exchange, flags, message_id);
-        let mut builder = Builder::new(&header);
+        let header = self.forged_header(to, exchange, message_id);
+        let [bytes] = &self.forged(to, &header, payloads, usize::MAX)[..] else { panic!("one datagram") };
+        self.hand(to, bytes)
+    }
+
+    /// The header of a request that the other end would send to `to`.
+    pub fn forged_header(&self, to: usize, exchange: ExchangeType, message_id: u32) -> Header {
+        let keys = self.keys.last().expect("an IKE_SA");
+        let flags = Flags { initiator: to == B, ..Flags::default() };
+        Header::v2(keys.spi_i, keys.spi_r, exchange, flags, message_id)
+    }
+
+    /// A message to `to` with these payloads, sealed with the keys of the last IKE_SA as if the other end had sent it, in
+    /// fragments if it has more octets than `limit`.
+    pub fn forged(&self, to: usize, header: &Header, payloads: &[Payload<'_>], limit: usize) -> Vec<Vec<u8>> {
+        let keys = self.keys.last().expect("an IKE_SA");
+        let mut builder = Builder::new(header);
         builder.begin_sk();
         for payload in payloads {
             builder.push(payload);
         }
-        let (e, a) = if initiator { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
+        let (e, a) = if to == B { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
         let mut sk = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
-        let unsealed = builder.finish_sk(|inner| sk.sealed_len(inner));
-        let mut bytes = unsealed.message;
+        let unsealed = builder.finish_within(limit, |inner| sk.sealed_len(inner));
         let mut rng = Rng::stream(1, "forger", Purpose::Test);
-        sk.seal(&mut bytes, &unsealed.inner, &mut rng);
-        let datagram =
-            Datagram { local: (self.ends[to].address, 500), remote: (self.ends[1 - to].address, 500), bytes };
+        let sealed = unsealed.into_iter().map(|unsealed| {
+            let mut bytes = unsealed.message;
+            sk.seal(&mut bytes, &unsealed.inner, &mut rng);
+            bytes
+        });
+        sealed.collect()
+    }
+
+    /// Hands `to` a datagram as if the other end had sent it, and returns what comes back: outputs, and the answer as the
+    /// ladder would show it.
+    pub fn hand(&mut self, to: usize, bytes: &[u8]) -> (Vec<Output>, String) {
+        let (local, remote) = ((self.ends[to].address, 500), (self.ends[1 - to].address, 500));
         let peer = &mut self.ends[to].peer;
-        peer.handle(self.now, Input::Datagram(datagram));
+        peer.handle(self.now, Input::Datagram(Datagram { local, remote, bytes: bytes.to_vec() }));
         let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();
         let answer = outputs.iter().find_map(|output| match output {
             Output::Transmit { bytes, .. } => Some(bytes.clone()),

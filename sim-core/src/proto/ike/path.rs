@@ -43,6 +43,13 @@ impl Path {
         moved
     }
 
+    /// Octets of IP header, UDP header and non-ESP marker (RFC 3948 section 2.2) in front of an IKE message.
+    pub fn overhead(&self) -> usize {
+        let ip = if self.remote.0.is_ipv4() { 20 } else { 40 };
+        let marker = if self.local_port == NAT_PORT { 4 } else { 0 };
+        ip + 8 + marker
+    }
+
     /// How ESP of this SA travels.
     pub fn encapsulation(&self) -> Option<Encapsulation> {
         self.has_nat().then_some(Encapsulation {

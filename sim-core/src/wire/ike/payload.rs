@@ -245,7 +245,7 @@ fn parse_delete<'a>(r: &mut Reader<'a>) -> Result<Delete<'a>, Error> {
 pub struct Builder {
     pub(super) bytes: Vec<u8>,
     /// Where the type of the next payload is to be written.
-    next_payload_at: usize,
+    pub(super) next_payload_at: usize,
     /// Where the open SK payload's generic header is.
     pub(super) sk_at: Option<usize>,
 }
@@ -331,7 +331,7 @@ impl Builder {
     }
 }
 
-const NEXT_PAYLOAD_AT: usize = 16;
+pub(super) const NEXT_PAYLOAD_AT: usize = 16;
 
 fn kind_of(payload: &Payload<'_>) -> (PayloadType, bool) {
     let kind = match payload {

@@ -116,6 +116,45 @@ fn an_encrypted_payload_has_final_lengths_before_it_is_sealed() {
     assert_eq!(parse_chain(first, &inner), Ok(vec![Payload::VendorId(b"abc")]));
 }
 
+/// RFC 7383 section 2.5: header, SKF with its two numbers, Next Payload in the first alone, each with final lengths.
+#[test]
+fn fragments_assembled_by_hand_are_read_and_written() {
+    let header = Header::v2(0x0102_0304_0506_0708, 0x1112_1314_1516_1718, ExchangeType::IkeAuth, Flags::default(), 1);
+    let mut builder = Builder::new(&header);
+    builder.begin_sk().push(&Payload::VendorId(b"abcdefghijkl"));
+    // AES-GCM with a 16-octet ICV: IV 8, the piece, Pad Length 1, ICV 16. 70 octets leave room for a piece of 9.
+    let parts = builder.finish_within(70, |piece| 8 + piece + 1 + 16);
+    let by_hand = |first: u8, number: u8, len: u8, piece: &[u8]| {
+        let mut message = vec![1, 2, 3, 4, 5, 6, 7, 8, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18];
+        message.extend([53, 0x20, 35, 0, 0, 0, 0, 1, 0, 0, 0, len]); // SKF next, version 2.0, IKE_AUTH, ID 1, length
+        message.extend([first, 0, 0, len - 28, 0, number, 0, 2]); // SKF, fragment `number` of 2
+        Unsealed { message, inner: piece.to_vec() }
+    };
+    let expected = [by_hand(43, 1, 70, &[0, 0, 0, 16, b'a', b'b', b'c', b'd', b'e']), by_hand(0, 2, 68, b"fghijkl")];
+    assert_eq!(parts, expected);
+    for (part, number) in parts.into_iter().zip(1..) {
+        let mut message = part.message;
+        message.resize(message.len() + 25 + part.inner.len(), 0x5a);
+        let first = if number == 1 { PayloadType::VendorId } else { PayloadType::None };
+        assert_eq!(Fragment::parse(&message), Ok(Fragment { number, total: 2, first, header_len: 36 }));
+    }
+}
+
+#[test]
+fn a_message_that_fits_is_not_fragmented() {
+    let header = Header::v2(1, 2, ExchangeType::IkeAuth, Flags::default(), 1);
+    let builder = || {
+        let mut builder = Builder::new(&header);
+        builder.begin_sk().push(&Payload::VendorId(b"abcdefgh"));
+        builder
+    };
+    // 28 + 4 + 12 octets inside.
+    assert_eq!(builder().finish_within(44, |inner| inner), [builder().finish_sk(|inner| inner)]);
+    assert_eq!(builder().finish_within(43, |inner| inner).len(), 2);
+    // A limit without room for anything still comes to an end.
+    assert_eq!(builder().finish_within(0, |inner| inner).len(), 12);
+}
+
 #[test]
 fn selectors_intersect_by_address_protocol_and_port() {
     let net = |text: &str| TrafficSelector::prefix(text.parse().unwrap());

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::env::Env;
+use super::fragment::Incoming;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
@@ -96,25 +97,17 @@ impl Peer {
     fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
         self.env.alone = self.alone();
         let sa = &mut self.sas[i];
-        let (id, exchange) = (header.message_id, header.exchange);
-        let action = transition(sa.state(), event(sa, header));
-        let verdict = match action {
+        let verdict = match transition(sa.state(), event(sa, header)) {
             Action::ReadInitResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
                 Phase::ExpectInitResponse(expect) => expect.read(sa, &mut self.env, header, datagram),
                 other => Self::keep(sa, other),
             },
-            Action::ReadAuthResponse => match core::mem::replace(&mut sa.phase, Phase::Over) {
-                Phase::ExpectAuthResponse(expect) => {
-                    let mut bytes = datagram.bytes;
-                    expect.read(sa, &mut self.env, id, &mut bytes)
-                }
-                other => Self::keep(sa, other),
-            },
-            Action::ReadAuthRequest => return self.authenticate(i, id, datagram),
-            Action::ReadRequest => self.read_request(i, id, exchange, datagram),
-            Action::ReadResponse => self.read_response(i, id, exchange, datagram),
+            Action::ReadAuthResponse => self.read_auth_response(i, header, datagram),
+            Action::ReadAuthRequest => return self.authenticate(i, header, datagram),
+            Action::ReadRequest => self.read_request(i, header, datagram),
+            Action::ReadResponse => self.read_response(i, header, datagram),
             Action::RepeatInit => self.repeat_init(i, &datagram),
-            Action::Repeat => self.repeat(i, id, exchange, datagram),
+            Action::Repeat => self.repeat(i, header, datagram),
             Action::Ignore | Action::SendAgain | Action::Fail | Action::PeerDead | Action::Remove | Action::Delete => {
                 self.env.ignored(DropReason::UnexpectedMessage);
                 Verdict::Alive
@@ -126,6 +119,28 @@ impl Peer {
     fn keep(sa: &mut Sa, phase: Phase) -> Verdict {
         sa.phase = phase;
         Verdict::Alive
+    }
+
+    /// The message of a datagram. `None` if it is a fragment and others are missing, or if it has no effect.
+    fn gather(&mut self, i: usize, header: &Header, bytes: Vec<u8>) -> Option<Incoming> {
+        match self.sas[i].gather(header, bytes) {
+            Ok(message) => message,
+            Err(reason) => {
+                self.env.ignored(reason);
+                None
+            }
+        }
+    }
+
+    fn read_auth_response(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
+        let Some(mut message) = self.gather(i, header, datagram.bytes) else {
+            return Verdict::Alive;
+        };
+        let sa = &mut self.sas[i];
+        match core::mem::replace(&mut sa.phase, Phase::Over) {
+            Phase::ExpectAuthResponse(expect) => expect.read(sa, &mut self.env, header.message_id, &mut message),
+            other => Self::keep(sa, other),
+        }
     }
 
     fn judge(&mut self, i: usize, verdict: Verdict) {
@@ -143,17 +158,18 @@ impl Peer {
     }
 
     /// IKE_AUTH as responder, in two steps: what INITIAL_CONTACT says is done before the new SAs are made.
-    fn authenticate(&mut self, i: usize, id: u32, datagram: Datagram) {
+    fn authenticate(&mut self, i: usize, header: &Header, datagram: Datagram) {
+        let Datagram { local, remote, bytes } = datagram;
+        let Some(mut message) = self.gather(i, header, bytes) else { return };
         let sa = &mut self.sas[i];
         let Phase::ExpectAuthRequest(expect) = core::mem::replace(&mut sa.phase, Phase::Over) else {
             return;
         };
         // The initiator may have floated (RFC 7296 section 2.23). If the message is not its own, the path stays.
         let before = sa.path;
-        sa.path.local_port = datagram.local.1;
-        sa.path.remote = datagram.remote;
-        let mut bytes = datagram.bytes;
-        let authenticated = match expect.read(sa, &mut self.env, id, &mut bytes) {
+        sa.path.local_port = local.1;
+        sa.path.remote = remote;
+        let authenticated = match expect.read(sa, &mut self.env, header.message_id, &mut message) {
             Ok(authenticated) => authenticated,
             Err(verdict) => {
                 if sa.state() == SaState::ExpectAuthRequest {
@@ -188,11 +204,15 @@ impl Peer {
         self.settle();
     }
 
-    fn read_request(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+    fn read_request(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
+        let (id, exchange) = (header.message_id, header.exchange);
+        let Datagram { remote, bytes, .. } = datagram;
+        let Some(mut message) = self.gather(i, header, bytes) else {
+            return Verdict::Alive;
+        };
         let contested = self.contested(i);
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram { remote, mut bytes, .. } = datagram;
-        let (first, range) = match sa.open(&mut bytes) {
+        let (first, inner) = match sa.open(&mut message) {
             Ok(opened) => opened,
             Err(reason) => {
                 env.ignored(reason);
@@ -203,7 +223,7 @@ impl Peer {
         for child in sa.established_mut().into_iter().flat_map(|e| &mut e.children) {
             child.taken_up = true;
         }
-        let Ok(payloads) = parse_chain(first, &bytes[range]) else {
+        let Ok(payloads) = parse_chain(first, inner) else {
             env.received(exchange, id, false, Some(Reason::InvalidSyntax));
             sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
             return Verdict::Linger(Reason::InvalidSyntax);
@@ -232,10 +252,14 @@ impl Peer {
         }
     }
 
-    fn read_response(&mut self, i: usize, id: u32, exchange: ExchangeType, datagram: Datagram) -> Verdict {
+    fn read_response(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
+        let (id, exchange) = (header.message_id, header.exchange);
+        let Datagram { remote, bytes, .. } = datagram;
+        let Some(mut message) = self.gather(i, header, bytes) else {
+            return Verdict::Alive;
+        };
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram { remote, mut bytes, .. } = datagram;
-        let (first, range) = match sa.open(&mut bytes) {
+        let (first, inner) = match sa.open(&mut message) {
             Ok(opened) => opened,
             Err(reason) => {
                 env.ignored(reason);
@@ -246,7 +270,7 @@ impl Peer {
         let Some(request) = sa.window.outstanding.take() else {
             return Verdict::Alive;
         };
-        let Ok(payloads) = parse_chain(first, &bytes[range]) else {
+        let Ok(payloads) = parse_chain(first, inner) else {
             // RFC 7296 section 2.21.3: an authentic message that makes no sense ends the IKE_SA.
             env.received(exchange, id, true, Some(Reason::InvalidSyntax));
             return Verdict::Over(Reason::InvalidSyntax);
@@ -282,23 +306,24 @@ impl Peer {
             Some(response) => {
                 env.received(ExchangeType::IkeSaInit, 0, false, None);
                 env.step(Step::Retransmitted, 0, true, None);
-                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
+                response.send(env, &sa::Path { remote: datagram.remote, ..sa.path });
             }
             None => env.ignored(DropReason::UnexpectedMessage),
         }
         Verdict::Alive
     }
 
-    fn repeat(&mut self, i: usize, id: u32, exchange: ExchangeType, mut datagram: Datagram) -> Verdict {
+    fn repeat(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        match (sa.open(&mut datagram.bytes), sa.window.stored().cloned()) {
-            (Ok(_), Some(response)) => {
+        let Datagram { remote, bytes, .. } = datagram;
+        match (sa.verify_repetition(header, bytes), sa.window.stored()) {
+            (Ok(()), Some(response)) => {
                 env.last_inbound = env.now;
-                env.received(exchange, id, false, None);
-                env.step(Step::Retransmitted, id, true, None);
-                env.transmit(&sa::Path { remote: datagram.remote, ..sa.path }, response);
+                env.received(header.exchange, header.message_id, false, None);
+                env.step(Step::Retransmitted, header.message_id, true, None);
+                response.send(env, &sa::Path { remote, ..sa.path });
             }
-            (Ok(_), None) => env.ignored(DropReason::UnexpectedMessage),
+            (Ok(()), None) => env.ignored(DropReason::UnexpectedMessage),
             (Err(reason), _) => env.ignored(reason),
         }
         Verdict::Alive

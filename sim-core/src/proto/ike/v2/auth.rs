@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::child;
 use super::env::Env;
+use super::fragment::Incoming;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::{Job, Task};
 use crate::crypto::Secret;
@@ -136,7 +137,7 @@ pub(super) fn send_request(
     let spi_in = env.esp_spi();
     let message_id = sa.window.next_id();
     let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
-    let bytes = config.local_id.with_id(|id| {
+    let message = config.local_id.with_id(|id| {
         let mut payloads = Vec::with_capacity(6);
         payloads.push(Payload::IdI(id));
         if env.alone {
@@ -149,18 +150,17 @@ pub(super) fn send_request(
             Payload::TsI(config.local_ts.clone()),
             Payload::TsR(config.remote_ts.clone()),
         ]);
-        sa::seal(sa.ids, &mut keys, &mut env.secrets, &header, &payloads)
+        sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)
     });
-    sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, bytes);
+    sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, message);
     sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse { keys, init_response, nonces, spi_in }));
 }
 
 impl ExpectAuthResponse {
     /// Reads the response: an authentic one decides, everything else is ignored.
-    pub fn read(self, sa: &mut Sa, env: &mut Env, message_id: u32, bytes: &mut [u8]) -> Verdict {
-        let opened = sa::open(sa.ids, &self.keys, bytes);
-        let inner = match opened {
-            Ok((first, range)) => parse_chain(first, &bytes[range]),
+    pub fn read(self, sa: &mut Sa, env: &mut Env, message_id: u32, message: &mut Incoming) -> Verdict {
+        let inner = match message.open(sa.ids, &self.keys) {
+            Ok((first, inner)) => parse_chain(first, inner),
             Err(reason) => {
                 env.ignored(reason);
                 sa.phase = Phase::ExpectAuthResponse(Box::new(self));
@@ -222,10 +222,15 @@ impl<'a> Parts<'a> {
 
 impl ExpectAuthRequest {
     /// Reads the request: an authentic one of the right peer goes on to [`Authenticated::finish`].
-    pub fn read(self, sa: &mut Sa, env: &mut Env, message_id: u32, bytes: &mut [u8]) -> Result<Authenticated, Verdict> {
-        let opened = sa::open(sa.ids, &self.keys, bytes);
-        let inner = match opened {
-            Ok((first, range)) => parse_chain(first, &bytes[range]),
+    pub fn read(
+        self,
+        sa: &mut Sa,
+        env: &mut Env,
+        message_id: u32,
+        message: &mut Incoming,
+    ) -> Result<Authenticated, Verdict> {
+        let inner = match message.open(sa.ids, &self.keys) {
+            Ok((first, inner)) => parse_chain(first, inner),
             Err(reason) => {
                 env.ignored(reason);
                 sa.phase = Phase::ExpectAuthRequest(Box::new(self));
@@ -233,7 +238,7 @@ impl ExpectAuthRequest {
             }
         };
         env.received(ExchangeType::IkeAuth, message_id, false, None);
-        let init_response = sa.window.stored().cloned().unwrap_or_default();
+        let init_response = sa.window.stored_whole();
         let Ok(payloads) = inner else {
             return Err(self.fail(sa, env, message_id, NotifyType::InvalidSyntax, &[]));
         };

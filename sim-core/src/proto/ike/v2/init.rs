@@ -12,6 +12,7 @@ use super::MAX_COOKIES;
 use super::auth::{self, ExpectAuthRequest};
 use super::cookie;
 use super::env::{Env, NONCE_LEN};
+use super::fragment::{self, Outgoing};
 use super::nat;
 use super::sa::{self, Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::Task;
@@ -51,7 +52,17 @@ pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
         cookie: None,
         cookies: 0,
     };
-    let mut sa = Sa { ids, path, window: Window::default(), phase: Phase::Over, purpose, begun: env.now, up: false };
+    let mut sa = Sa {
+        ids,
+        path,
+        window: Window::default(),
+        fragment_size: None,
+        assembly: [None, None],
+        phase: Phase::Over,
+        purpose,
+        begun: env.now,
+        up: false,
+    };
     send_request(&mut sa, env, expect);
     Some(sa)
 }
@@ -67,11 +78,12 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
         .push(&Payload::Sa(proposal::offer_ike(&env.config, Spi::EMPTY)))
         .push(&Payload::Ke { group: expect.dh.group().id(), data: expect.dh.public() })
         .push(&Payload::Nonce(&expect.nonce));
-    for payload in nat::payloads(&hashes) {
+    for payload in nat::payloads(&hashes).chain(fragment::offer(&env.config)) {
         builder.push(&payload);
     }
     sa.window = Window::default();
-    sa.send_request(env, ExchangeType::IkeSaInit, Task::Handshake, builder.finish());
+    let message = Outgoing::Whole(builder.finish());
+    sa.send_request(env, ExchangeType::IkeSaInit, Task::Handshake, message);
     sa.phase = Phase::ExpectInitResponse(Box::new(expect));
 }
 
@@ -139,7 +151,8 @@ impl ExpectInitResponse {
             env.step(Step::NatDetected, 0, true, None);
             sa.path.float();
         }
-        let request = sa.window.outstanding.take().map(|r| r.bytes);
+        sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
+        let request = sa.window.outstanding.take().map(|r| r.message.into_whole());
         let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
         auth::send_request(sa, env, keys, &request.unwrap_or_default(), datagram.bytes, nonces);
         Verdict::Alive
@@ -186,6 +199,8 @@ pub(super) fn respond(env: &mut Env, header: &Header, datagram: Datagram) -> Opt
         ids: Ids { initiator: false, spi_i: header.spi_i, spi_r: 0 },
         path: Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false },
         window: Window::default(),
+        fragment_size: None,
+        assembly: [None, None],
         phase: Phase::Over,
         purpose: Reason::PeerInitiated,
         begun: env.now,
@@ -233,7 +248,9 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         .push(&Payload::Sa(vec![accepted]))
         .push(&Payload::Ke { group: suite.group.id(), data: dh.public() })
         .push(&Payload::Nonce(&nonce));
-    for payload in nat::payloads(&hashes) {
+    sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
+    let supported = fragment::offer(&env.config).filter(|_| sa.fragment_size.is_some());
+    for payload in nat::payloads(&hashes).chain(supported) {
         builder.push(&payload);
     }
     let response = builder.finish();

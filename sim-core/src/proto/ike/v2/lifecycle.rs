@@ -104,7 +104,7 @@ impl Peer {
         let (env, sa) = (&mut self.env, &self.sas[i]);
         if let Some(request) = &sa.window.outstanding {
             env.step(Step::Retransmitted, request.id, false, None);
-            env.transmit(&sa.path, request.bytes.clone());
+            request.message.send(env, &sa.path);
         }
     }
 

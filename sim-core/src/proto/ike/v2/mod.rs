@@ -15,6 +15,7 @@
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
 //! | `rekey` | the IKE_SA that replaces an IKE_SA |
 //! | `arrival`, `lifecycle` | what a datagram and what time does to the IKE_SAs |
+//! | `fragment` | messages in several datagrams |
 //! | `window`, `task` | Message IDs, retransmission, stored responses; what waits and what is under way |
 //! | `liveness` | which timer is due when |
 //! | `nat` | NAT detection |
@@ -24,7 +25,7 @@
 //! initiator's SPI is deleted by the end that began it.
 //!
 //! Left out: certificates and EAP, configuration payloads, IPComp, transport
-//! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
+//! mode, ESN, window sizes above 1, MOBIKE (RFC 4555), redirect (RFC 5685). IKEv1's fragmentation is no standard, so [`super::v1`] has none.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ mod auth;
 mod child;
 mod cookie;
 mod create;
+mod fragment;
 mod informational;
 mod init;
 mod lifecycle;

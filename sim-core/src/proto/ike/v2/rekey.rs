@@ -195,6 +195,8 @@ fn heir(old: &Sa, env: &mut Env, ids: Ids, keys: IkeKeys) -> Sa {
         ids,
         path: old.path,
         window: Window::default(),
+        fragment_size: old.fragment_size,
+        assembly: [None, None],
         phase: Phase::Established(Box::new(Established::new(env, keys))),
         purpose: old.purpose,
         begun: env.now,

@@ -1,10 +1,9 @@
 //! One IKE_SA: its SPIs, its path, its window, and the phase it is in.
 
-use core::ops::Range;
-
 use super::auth::{ExpectAuthRequest, ExpectAuthResponse};
 use super::child::Child;
 use super::env::Env;
+use super::fragment::{Assembly, Incoming, Outgoing, room};
 use super::init::ExpectInitResponse;
 use super::rekey::Succession;
 use super::task::{Job, Task};
@@ -16,7 +15,7 @@ pub(super) use crate::proto::ike::path::Path;
 use crate::reason::{DropReason, Reason};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
+use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Notify, NotifyType, Payload, PayloadType};
 
 #[derive(Clone, Hash, Debug)]
 pub(super) struct Sa {
@@ -24,6 +23,10 @@ pub(super) struct Sa {
     pub path: Path,
     pub window: Window,
     pub phase: Phase,
+    /// How long the IP packets of its messages may be, if both ends can fragment them (RFC 7383).
+    pub fragment_size: Option<u16>,
+    /// What has arrived of a fragmented request, and of a fragmented response, of the peer.
+    pub assembly: [Option<Box<Assembly>>; 2],
     /// Why this end began it, if it did.
     pub purpose: Reason,
     /// When it began.
@@ -105,9 +108,6 @@ pub(super) enum Verdict {
     Linger(Reason),
 }
 
-/// Keys, a payload type and where the inner payloads are: an opened message.
-pub(super) type Opened = (PayloadType, Range<usize>);
-
 impl Sa {
     pub fn state(&self) -> SaState {
         match &self.phase {
@@ -154,24 +154,30 @@ impl Sa {
         }
     }
 
-    /// Verifies and deciphers a protected message in place.
-    pub fn open(&self, bytes: &mut [u8]) -> Result<Opened, DropReason> {
-        let keys = self.keys().ok_or(DropReason::UnexpectedMessage)?;
-        open(self.ids, keys, bytes)
+    /// Verifies and deciphers a protected message. The type of the first inner payload, and their chain.
+    pub fn open<'a>(&self, message: &'a mut Incoming) -> Result<(PayloadType, &'a [u8]), DropReason> {
+        message.open(self.ids, self.keys().ok_or(DropReason::UnexpectedMessage)?)
+    }
+
+    /// Octets that an IKE message may have before it is fragmented.
+    pub fn limit(&self) -> usize {
+        self.fragment_size.map_or(usize::MAX, |packet| room(packet, &self.path))
     }
 
     /// Answers the peer's request with these payloads, and keeps the response.
     pub fn respond(&mut self, env: &mut Env, exchange: ExchangeType, id: u32, payloads: &[Payload<'_>]) {
-        let ids = self.ids;
+        let (ids, limit) = (self.ids, self.limit());
         let Some(established) = self.established_mut() else {
             return;
         };
         let head = ids.header(exchange, true, id);
-        let bytes = seal(ids, &mut established.keys, &mut env.secrets, &head, payloads);
+        let message = seal(ids, limit, &mut established.keys, &mut env.secrets, &head, payloads);
         let notice = error_in(payloads).map(|(_, reason)| reason);
         env.sent(exchange, id, true, notice);
-        env.transmit(&self.path, bytes.clone());
-        self.window.responded(bytes);
+        message.send(env, &self.path);
+        // Nothing more of the request is waited for.
+        self.assembly[0] = None;
+        self.window.responded(message);
     }
 
     /// Answers the peer's request with one error notification.
@@ -182,22 +188,24 @@ impl Sa {
 
     /// Sends a protected request of this end.
     pub fn request(&mut self, env: &mut Env, exchange: ExchangeType, task: Task, payloads: &[Payload<'_>]) {
-        let (ids, id) = (self.ids, self.window.next_id());
+        let (ids, limit, id) = (self.ids, self.limit(), self.window.next_id());
         let Some(established) = self.established_mut() else {
             return;
         };
         let head = ids.header(exchange, false, id);
-        let bytes = seal(ids, &mut established.keys, &mut env.secrets, &head, payloads);
-        self.send_request(env, exchange, task, bytes);
+        let message = seal(ids, limit, &mut established.keys, &mut env.secrets, &head, payloads);
+        self.send_request(env, exchange, task, message);
     }
 
     /// Sends a request that is ready, and arms its retransmission.
-    pub fn send_request(&mut self, env: &mut Env, exchange: ExchangeType, task: Task, bytes: Vec<u8>) {
+    pub fn send_request(&mut self, env: &mut Env, exchange: ExchangeType, task: Task, message: Outgoing) {
         let id = self.window.next_id();
         env.sent(exchange, id, false, None);
-        env.transmit(&self.path, bytes.clone());
+        message.send(env, &self.path);
+        // Nothing more of the response to the request before is waited for.
+        self.assembly[1] = None;
         let schedule = super::liveness::schedule(&env.config, &task);
-        let request = Request::new(id, exchange, bytes, task, env.now, &schedule, &mut env.timers);
+        let request = Request::new(id, exchange, message, task, env.now, &schedule, &mut env.timers);
         self.window.sent(request);
     }
 
@@ -245,27 +253,28 @@ impl Ids {
     }
 }
 
-/// Builds and seals a message of this end.
-pub(super) fn seal(ids: Ids, keys: &mut IkeKeys, rng: &mut Rng, header: &Header, payloads: &[Payload<'_>]) -> Vec<u8> {
+/// Builds and seals a message of this end, in fragments if it has more octets than `limit`.
+pub(super) fn seal(
+    ids: Ids,
+    limit: usize,
+    keys: &mut IkeKeys,
+    rng: &mut Rng,
+    header: &Header,
+    payloads: &[Payload<'_>],
+) -> Outgoing {
     let mut builder = Builder::new(header);
     builder.begin_sk();
     for payload in payloads {
         builder.push(payload);
     }
     let keys = if ids.initiator { &mut keys.initiator } else { &mut keys.responder };
-    let unsealed = builder.finish_sk(|inner| keys.sealed_len(inner));
-    let mut message = unsealed.message;
-    keys.seal(&mut message, &unsealed.inner, rng);
-    message
-}
-
-/// Verifies and deciphers a message of the peer, in place.
-pub(super) fn open(ids: Ids, keys: &IkeKeys, bytes: &mut [u8]) -> Result<Opened, DropReason> {
-    let message = Message::parse(bytes).map_err(|_| DropReason::Malformed)?;
-    let (header_len, first) = sk::header_len(bytes.len(), &message.payloads).ok_or(DropReason::Malformed)?;
-    let keys = if ids.initiator { &keys.responder } else { &keys.initiator };
-    let inner = keys.open(bytes, header_len).map_err(|_| DropReason::BadIcv)?;
-    Ok((first, inner))
+    let unsealed = builder.finish_within(limit, |inner| keys.sealed_len(inner));
+    let sealed = unsealed.into_iter().map(|unsealed| {
+        let mut message = unsealed.message;
+        keys.seal(&mut message, &unsealed.inner, rng);
+        message
+    });
+    Outgoing::new(sealed.collect())
 }
 
 /// The first error notification, and what it means.

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::fragment::Outgoing;
 use super::task::{Job, Task};
 use crate::proto::ike::config::Retransmission;
 pub(super) use crate::proto::ike::series::{Due, Series};
@@ -23,7 +24,7 @@ pub(super) struct Window {
     /// Message ID of the peer's next request.
     expected_id: u32,
     /// The response to the request before that one.
-    stored: Option<Vec<u8>>,
+    stored: Option<Outgoing>,
 }
 
 /// A request under way. It is sent again bit by bit.
@@ -31,7 +32,7 @@ pub(super) struct Window {
 pub(super) struct Request {
     pub id: u32,
     pub exchange: ExchangeType,
-    pub bytes: Vec<u8>,
+    pub message: Outgoing,
     pub task: Task,
     pub series: Series,
 }
@@ -50,7 +51,7 @@ pub(super) enum Place {
 impl Window {
     /// The window of a responder that has answered the IKE_SA_INIT request.
     pub fn after_init(response: Vec<u8>) -> Self {
-        Self { expected_id: 1, stored: Some(response), ..Self::default() }
+        Self { expected_id: 1, stored: Some(Outgoing::Whole(response)), ..Self::default() }
     }
 
     pub fn next_id(&self) -> u32 {
@@ -81,13 +82,18 @@ impl Window {
     }
 
     /// Keeps the response to the request `expected_id` in place of the one before.
-    pub fn responded(&mut self, response: Vec<u8>) {
+    pub fn responded(&mut self, response: Outgoing) {
         self.stored = Some(response);
         self.expected_id = self.expected_id.wrapping_add(1);
     }
 
-    pub fn stored(&self) -> Option<&Vec<u8>> {
+    pub fn stored(&self) -> Option<&Outgoing> {
         self.stored.as_ref()
+    }
+
+    /// The stored response as one message; only that to IKE_SA_INIT is always one.
+    pub fn stored_whole(&self) -> Vec<u8> {
+        self.stored.clone().map(Outgoing::into_whole).unwrap_or_default()
     }
 
     /// Forgets all but the stored response.
@@ -101,13 +107,13 @@ impl Request {
     pub fn new(
         id: u32,
         exchange: ExchangeType,
-        bytes: Vec<u8>,
+        message: Outgoing,
         task: Task,
         now: Instant,
         schedule: &Retransmission,
         rng: &mut Rng,
     ) -> Self {
-        Self { id, exchange, bytes, task, series: Series::new(now, schedule, rng) }
+        Self { id, exchange, message, task, series: Series::new(now, schedule, rng) }
     }
 }
 
@@ -120,7 +126,7 @@ mod tests {
         let mut window = Window::default();
         assert_eq!(window.place(0), Place::Next);
         assert_eq!(window.place(u32::MAX), Place::Outside, "nothing is stored");
-        window.responded(vec![1]);
+        window.responded(Outgoing::Whole(vec![1]));
         assert_eq!(window.place(0), Place::Repeated);
         assert_eq!(window.place(1), Place::Next);
         assert_eq!(window.place(2), Place::Outside);

@@ -4,6 +4,7 @@ mod collisions;
 mod cookies;
 mod dpd;
 mod explore;
+mod fragments;
 mod handshake;
 mod hostile;
 mod ike_rekey;
