@@ -79,6 +79,8 @@ codes! {
         FilterRule "filter_rule" "a filter rule refuses it",
         // Live
         NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
+        // Fragments
+        FragmentDropped "fragment_dropped" "the path drops IP fragments",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -160,6 +162,7 @@ codes! {
         // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
         PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
         IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
+        Reauthentication "reauthentication" "time to authenticate the IKE_SA anew",
     }
 
     /// Which timer expired.
@@ -187,6 +190,7 @@ codes! {
         PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
+        Reauthentication "reauthentication" "time to authenticate the IKE_SA anew (RFC 7296 section 2.8.3)",
     }
 
     /// The state of a session.

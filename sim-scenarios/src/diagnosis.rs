@@ -232,7 +232,9 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let heard = |session, step| received(trace, session, step, attempt..=symptom.at);
             let names = if end == AWS { ["AWS", "the customer gateway"] } else { ["the customer gateway", "AWS"] };
             let [from, to] = names;
-            let text = if !heard(other, Step::IkeSaInitReceived) {
+            let text = if let Some(text) = fragments(built, [own, other], attempt..=symptom.at, names) {
+                text
+            } else if !heard(other, Step::IkeSaInitReceived) {
                 format!("no IKE_SA_INIT of {from} reached {to}: UDP 500 is blocked on the way, or the path is dead.")
             } else if !heard(own, Step::IkeSaInitReceived) {
                 format!(
@@ -249,6 +251,37 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             entry("path", String::new(), String::new(), text, line(tunnel_log::HALF_OPEN))
         }
     })
+}
+
+/// What is said of an attempt of `own` of which fragments were dropped: whose message it was, where it died, and what helps.
+fn fragments(
+    built: &Built,
+    [own, other]: [SessionId; 2],
+    when: RangeInclusive<Instant>,
+    [from, to]: [&str; 2],
+) -> Option<String> {
+    let trace = &built.world.trace;
+    let dropped = |session| {
+        let mut drops = trace.drops_of(session).iter().filter(|drop| when.contains(&drop.at));
+        drops.find(|drop| matches!(drop.reason, DropReason::FragmentDropped | DropReason::NatFragment))
+    };
+    let (drop, whose) = match (dropped(own), dropped(other)) {
+        (Some(drop), _) => (drop, from),
+        (None, Some(drop)) => (drop, to),
+        (None, None) => return None,
+    };
+    let place = match drop.place {
+        Place::Node(node) => built.world.node_name(node),
+        Place::Link(link, _) => built.world.link_name(link),
+    };
+    // An initiator that has heard the answer to IKE_SA_INIT has gone on to IKE_AUTH.
+    let first = !received(trace, own, Step::IkeSaInitReceived, when);
+    let (message, help) = if first {
+        ("IKE_SA_INIT", "IKE fragmentation (RFC 7383) cannot help before there are keys: propose less.")
+    } else {
+        ("IKE_AUTH", "IKE fragmentation (RFC 7383) at both ends would avoid IP fragments.")
+    };
+    Some(format!("{message} of {whose} is too long for one packet, and {place} drops IP fragments. {help}"))
 }
 
 type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;

@@ -15,8 +15,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::plan::{
-    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, NatMode, Side, StartupAction,
-    TcpProfile,
+    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, NatMode, Proposals, Reauthenticates,
+    Side, StartupAction, TcpProfile,
 };
 
 /// A RON scalar.
@@ -476,6 +476,15 @@ words! {
     LogOutputFormat: "a log output format" {
         "json" => Self::Json,
         "text" => Self::Text,
+    }
+    Reauthenticates: "how an end authenticates anew" {
+        "off" => Self::Off,
+        "break_before_make" => Self::BreakBeforeMake,
+        "make_before_break" => Self::MakeBeforeBreak,
+    }
+    Proposals: "a form of proposals" {
+        "combined" => Self::Combined,
+        "one_by_one" => Self::OneByOne,
     }
     StartupAction: "a startup action" {
         "add" => Self::Add,

@@ -321,7 +321,8 @@ impl Seen {
             }
             (esp, sealed) => return Err(format!("ESP: {} seen, {} told", esp.is_some(), sealed.is_some())),
         }
-        if let Some(ike) = &frame.ike {
+        // The trace has a message once, in however many fragments it travels.
+        if let Some(ike) = frame.ike.as_ref().filter(|ike| ike.fragment == 1) {
             let message = (sent.at_ns, Some(ike.exchange), ike.message_id);
             let first = self.ike.entry(sent.packet).or_insert(message);
             first.0 = first.0.min(sent.at_ns);

@@ -52,6 +52,8 @@ pub struct Ike {
     pub exchange: u32,
     /// Message ID.
     pub message_id: u32,
+    /// Which fragment of the message it is (RFC 7383), from 1 on; 1 if it is whole.
+    pub fragment: u32,
 }
 
 /// An ESP packet (RFC 4303 section 2), authentic and deciphered.
@@ -82,6 +84,7 @@ const FIELDS: &[&str] = &[
     "isakmp.exchangetype",
     "isakmp.messageid",
     "isakmp.enc.decrypted",
+    "isakmp.frag.number",
     "isakmp.flag_e",
     "isakmp.hash",
     "isakmp.ikev2.integrity_checksum",
@@ -240,7 +243,9 @@ impl<'a> Row<'a> {
         if !self.has("isakmp.messageid") {
             return Ok(None);
         }
-        Ok(Some(Ike { exchange: self.number("isakmp.exchangetype")?, message_id: self.number("isakmp.messageid")? }))
+        let fragment = if self.has("isakmp.frag.number") { self.number("isakmp.frag.number")? } else { 1 };
+        let (exchange, message_id) = (self.number("isakmp.exchangetype")?, self.number("isakmp.messageid")?);
+        Ok(Some(Ike { exchange, message_id, fragment }))
     }
 
     fn esp(&self) -> Outcome<Option<Esp>> {

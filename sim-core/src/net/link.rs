@@ -2,8 +2,8 @@
 //! and does harm.
 //!
 //! ```text
-//! offer -> up? -> MTU -> [ queue | transmitter at `rate` ] -> blackhole? -> loss? -> corruption, duplication
-//!                          drop-tail, analytic                                    -> delay + jitter + reorder -> arrival
+//! offer -> up? -> MTU -> [ queue | transmitter at `rate` ] -> blackhole? -> loss? -> fragment? -> corruption, duplication
+//!                          drop-tail, analytic                                                 -> delay + jitter + reorder -> arrival
 //! ```
 //!
 //! The queue is analytic: a packet's departure is known when it is offered, because nothing overtakes in a FIFO. So a
@@ -26,6 +26,7 @@ use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rng::Chance;
 use crate::time::{Duration, Instant};
+use crate::wire::ipv4::Ipv4Packet;
 
 /// Nanoseconds in a second times bits in an octet: an octet's transmission takes this many units of `1 / rate` ns.
 const UNITS_PER_OCTET: u64 = 8_000_000_000;
@@ -52,6 +53,8 @@ pub struct DirectionConfig {
     pub duplicate: Duplicate,
     /// Chance that one bit of a packet arrives flipped.
     pub corrupt: Chance,
+    /// True if a firewall or load balancer on the path drops IP fragments, the first ones as well.
+    pub drops_fragments: bool,
     /// The longest IP packet it carries, in octets.
     pub mtu: u32,
 }
@@ -69,6 +72,7 @@ impl Default for DirectionConfig {
             reorder: Reorder::default(),
             duplicate: Duplicate::default(),
             corrupt: Chance::NEVER,
+            drops_fragments: false,
             mtu: 1500,
         }
     }
@@ -182,6 +186,9 @@ impl Direction {
         if lost {
             return Fate::Drop(DropReason::Loss);
         }
+        if self.impaired && self.rest.config.drops_fragments && is_fragment(packet) {
+            return Fate::Drop(DropReason::FragmentDropped);
+        }
         if !self.impaired {
             return Fate::Deliver(self.in_order(departure + self.delay));
         }
@@ -290,7 +297,8 @@ impl Direction {
             || c.jitter != Jitter::None
             || !c.reorder.chance.is_never()
             || !c.duplicate.chance.is_never()
-            || !c.corrupt.is_never();
+            || !c.corrupt.is_never()
+            || c.drops_fragments;
         self.limited = c.rate.is_some();
         self.overtaking = c.jitter_reorders;
         self.mtu = c.mtu;
@@ -392,6 +400,10 @@ impl Transmitter {
         }
         u128::from(self.busy_until.since(now).as_nanos()) * u128::from(rate) + u128::from(self.busy_carry)
     }
+}
+
+fn is_fragment(packet: &Packet) -> bool {
+    Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| ip.is_fragment())
 }
 
 /// Flips the bit that a 32-bit draw points at, evenly over the packet.

@@ -177,7 +177,7 @@ impl Gateway {
                     }
                 }
             },
-            Outside::Ike(offset) => match of_peer {
+            Outside::Ike(offset) => match of_peer.or_else(|| self.by_ike_spis(&packet, offset)) {
                 Some(tunnel) => {
                     cx.hop(packet.meta.id, HopStep::Delivered);
                     self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.message(cx, &packet, offset, events));
@@ -187,6 +187,12 @@ impl Gateway {
             Outside::Keepalive => cx.hop(packet.meta.id, HopStep::Delivered),
             Outside::Malformed => cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS),
         }
+    }
+
+    /// The tunnel of an IKE message from an address that no tunnel has: of an IKE_SA there is, a peer behind a NAT may
+    /// show another address (RFC 7296 section 2.23). Whether it is that peer is for IKE to verify.
+    fn by_ike_spis(&self, packet: &Packet, offset: usize) -> Option<usize> {
+        self.tunnels.iter().position(|tunnel| tunnel.knows_ike(packet, offset))
     }
 
     fn esp(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
@@ -303,7 +309,7 @@ impl Gateway {
             // Cease, Administrative Shutdown (RFC 4486).
             Command::BgpShutdown { tunnel } => self.bgp(cx, bgp::Input::Stop { peer: PeerId(tunnel), subcode: 2 }),
             Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
-            Command::NatFlush => {}
+            Command::NatFlush | Command::NatRenumber { .. } => {}
         }
     }
 }

@@ -17,6 +17,8 @@ pub mod tunnel;
 pub mod vgw;
 pub mod vpc;
 
+use std::net::Ipv4Addr;
+
 pub use cx::Cx;
 pub(crate) use cx::Emit;
 use ipnet::IpNet;
@@ -92,6 +94,11 @@ pub enum Command {
     },
     /// Empty the table of a NAT.
     NatFlush,
+    /// Give a NAT another outside address to show inside hosts by, which empties its table.
+    NatRenumber {
+        /// The address, one of the NAT's own.
+        address: Ipv4Addr,
+    },
 }
 
 /// Why a port's routes come or go when its link does.

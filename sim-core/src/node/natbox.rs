@@ -90,13 +90,15 @@ pub struct NatBox {
     filter: Vec<Rule>,
     /// The record that emptied the table last: to blame for packets that find no mapping.
     emptied: RecordId,
+    /// The record that gave it another address: to blame for packets to one that it had.
+    renumbered: RecordId,
 }
 
 impl NatBox {
     /// A NAT box with these addresses of its own, those that it shares out included. The first is what its ICMP errors
     /// come from.
     pub fn new(own: Vec<Ipv4Addr>, nat: Nat, filter: Vec<Rule>) -> Self {
-        Self { ip: Ip::new(own), nat, filter, emptied: RecordId::GENESIS }
+        Self { ip: Ip::new(own), nat, filter, emptied: RecordId::GENESIS, renumbered: RecordId::GENESIS }
     }
 
     /// Sets a port's MTU in octets.
@@ -199,7 +201,7 @@ impl NatBox {
                         self.ip.output(cx, port, reply);
                     }
                 }
-                None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+                None => cx.drop(&packet, DropReason::NotForMe, self.renumbered),
             },
             // From outside to an address that is not shown there.
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NatNoMapping, RecordId::GENESIS),
@@ -286,6 +288,10 @@ impl Device for NatBox {
             Command::NatFlush => {
                 self.nat.flush();
                 self.emptied = cx.cause;
+            }
+            Command::NatRenumber { address } => {
+                self.nat.renumber(address);
+                (self.emptied, self.renumbered) = (cx.cause, cx.cause);
             }
             Command::IkeDelete { .. }
             | Command::IkeInitiate { .. }

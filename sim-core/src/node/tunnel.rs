@@ -19,6 +19,7 @@ use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
 use crate::wire::esp::UdpEncapsulated;
+use crate::wire::ike::Header;
 use crate::wire::ipv4::Ipv4Packet;
 use crate::wire::udp::{self, UdpDatagram};
 
@@ -229,6 +230,14 @@ impl Tunnel {
         let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
         cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence(), icv));
         Some(packet)
+    }
+
+    /// True if the message in a UDP packet to this end, `offset` octets into its payload, has the SPIs of an IKE_SA of it.
+    pub(super) fn knows_ike(&self, packet: &Packet, offset: usize) -> bool {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let message = UdpDatagram::new_unchecked(ip.payload());
+        let header = message.payload().get(offset..).and_then(|bytes| Header::parse(bytes).ok());
+        ip.dst() == self.config.local && header.is_some_and(|header| self.ike.knows(header.spi_i, header.spi_r))
     }
 
     /// True if one of its inbound SAs has this SPI.

@@ -82,6 +82,8 @@ pub struct Impairment {
     pub jitter: Option<Jitter>,
     /// Rate in bits per second.
     pub rate: Option<u64>,
+    /// Whether IP fragments are dropped.
+    pub drops_fragments: Option<bool>,
 }
 
 impl Impairment {
@@ -97,6 +99,9 @@ impl Impairment {
         }
         if let Some(rate) = self.rate {
             config.rate = Some(rate);
+        }
+        if let Some(drops_fragments) = self.drops_fragments {
+            config.drops_fragments = drops_fragments;
         }
     }
 }

@@ -60,6 +60,11 @@ impl Builder<'_> {
                 let strike = Command::NatFlush;
                 ("nat_flush", name, vec![Action::Operator { node: *node, strike, heal: None }])
             }
+            FaultKind::NatRenumber { node, address } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                let strike = Command::NatRenumber { address: *address };
+                ("nat_renumber", name, vec![Action::Operator { node: *node, strike, heal: None }])
+            }
             FaultKind::IkeDelete { tunnel, by } => {
                 let (node, number) = self.operator(*tunnel, *by);
                 let strike = Command::IkeDelete { tunnel: number };
@@ -100,5 +105,6 @@ fn impairment(conditions: &Conditions) -> Impairment {
         delay: Some(conditions.delay),
         jitter: Some(jitter(conditions.jitter)),
         rate: conditions.rate,
+        drops_fragments: Some(conditions.drops_fragments),
     }
 }

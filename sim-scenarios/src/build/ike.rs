@@ -54,6 +54,9 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.half_open = end.half_open_timeout;
     config.retry.first = end.retry;
     config.retry.cap = config.retry.cap.max(end.retry);
+    config.fragment_size = end.fragment_size;
+    config.reauthentication = end.reauthentication;
+    config.mobike = end.mobike;
     config
 }
 
@@ -100,7 +103,53 @@ fn offers(end: &IkeEnd, side: Side) -> (Vec<ike_config::IkeOffer>, Vec<ike_confi
         integrity,
         groups: phase2.dh_groups.clone(),
     });
-    (ike.collect(), esp.collect())
+    let (ike, esp) = (ike.collect(), esp.collect());
+    if end.one_by_one { one_by_one(ike, esp) } else { (ike, esp) }
+}
+
+/// Each combination by itself, as far as the one octet that numbers them goes (RFC 7296 section 3.3.1).
+fn one_by_one(
+    ike: Vec<ike_config::IkeOffer>,
+    esp: Vec<ike_config::EspOffer>,
+) -> (Vec<ike_config::IkeOffer>, Vec<ike_config::EspOffer>) {
+    const MOST: usize = u8::MAX as usize;
+    // AWS's integrity option names the PRF, too, so a device that lists combinations lists the two as one.
+    let hashed = |offer: &ike_config::IkeOffer| -> Vec<(Vec<suite::Integrity>, Prf)> {
+        let pair = |(i, prf): (usize, &Prf)| (offer.integrity.get(i).copied().into_iter().collect(), *prf);
+        offer.prf.iter().enumerate().map(pair).collect()
+    };
+    let mut single_ike = Vec::new();
+    for offer in &ike {
+        for encryption in &offer.encryption {
+            for (integrity, prf) in hashed(offer) {
+                single_ike.extend(offer.groups.iter().map(|group| ike_config::IkeOffer {
+                    encryption: vec![*encryption],
+                    integrity: integrity.clone(),
+                    prf: vec![prf],
+                    groups: vec![*group],
+                }));
+            }
+        }
+    }
+    let mut single_esp = Vec::new();
+    for offer in &esp {
+        let hashes: Vec<Vec<_>> = offer.integrity.iter().map(|i| vec![*i]).collect();
+        let hashes = if hashes.is_empty() { vec![Vec::new()] } else { hashes };
+        let groups: Vec<Vec<_>> = offer.groups.iter().map(|group| vec![*group]).collect();
+        let groups = if groups.is_empty() { vec![Vec::new()] } else { groups };
+        for encryption in &offer.encryption {
+            for integrity in &hashes {
+                single_esp.extend(groups.iter().map(|groups| ike_config::EspOffer {
+                    encryption: vec![*encryption],
+                    integrity: integrity.clone(),
+                    groups: groups.clone(),
+                }));
+            }
+        }
+    }
+    single_ike.truncate(MOST);
+    single_esp.truncate(MOST);
+    (single_ike, single_esp)
 }
 
 fn in_order(phase: &crate::plan::Phase, side: Side) -> crate::plan::Phase {

@@ -538,6 +538,7 @@ fn direction(conditions: &Conditions) -> DirectionConfig {
         reorder: Reorder { chance: conditions.reorder, hold: conditions.reorder_by },
         duplicate: Duplicate { chance: conditions.duplicate, ..Duplicate::default() },
         corrupt: conditions.corrupt,
+        drops_fragments: conditions.drops_fragments,
         mtu: conditions.mtu.into(),
         ..DirectionConfig::default()
     }

@@ -6,13 +6,15 @@
 use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::node::tunnel::NAT_KEEPALIVE;
-use sim_core::proto::ike::config::{AWS_CHILD_GROUPS, AWS_IKE_GROUPS, IkeVersion};
+use sim_core::proto::ike::config::{
+    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, FRAGMENT_SIZE, IkeVersion, Reauthentication, ReauthenticationOrder,
+};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Leaf, Percent, Psk, PskSource};
 use crate::place::{At, List};
-use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, Phase, StartupAction};
+use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, Phase, Proposals, Reauthenticates, StartupAction};
 use crate::schema;
 
 use super::judge::{Judge, between, positive};
@@ -86,11 +88,43 @@ pub(super) fn aws_end(
         retransmission: retransmission(&schema.retransmission, j),
         half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        fragment_size: fragment_size(&schema.ike_fragmentation, &schema.ike_fragment_size, FRAGMENT_SIZE, j),
+        reauthentication: None,
+        mobike: false,
+        one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
         phase1,
         phase2,
     }
+}
+
+/// 576 octets is what every host takes (RFC 791).
+fn fragment_size(on: &Option<At<bool>>, size: &Option<At<u64>>, default: u16, j: &mut Judge) -> Option<u16> {
+    let size = j.number(size, default, 576, u16::MAX.into(), "the length of an IKE fragment's IP packet in octets");
+    j.or(on, true).then_some(size)
+}
+
+fn reauthentication(
+    schema: &schema::CustomerEnd,
+    lifetime: Duration,
+    aws: &IkeEnd,
+    j: &mut Judge,
+) -> Option<Reauthentication> {
+    let after = lifetime.saturating_sub(aws.rekey_margin);
+    let after = j.lawful_or(&schema.reauthentication_time, after, |t| positive(*t, "the time to authenticate anew"));
+    let order = match j.or(&schema.reauthentication, Reauthenticates::Off) {
+        Reauthenticates::Off => {
+            if let Some(at) = &schema.reauthentication_time {
+                let help = "say how: reauthentication: \"make_before_break\"";
+                j.wrong(at.place, "`reauthentication` is off, so it has no time", Some(help.into()));
+            }
+            return None;
+        }
+        Reauthenticates::BreakBeforeMake => ReauthenticationOrder::BreakBeforeMake,
+        Reauthenticates::MakeBeforeBreak => ReauthenticationOrder::MakeBeforeBreak,
+    };
+    Some(Reauthentication { after, order })
 }
 
 fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
@@ -135,6 +169,15 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         half_open_timeout: j
             .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
+        fragment_size: fragment_size(
+            &schema.ike_fragmentation,
+            &schema.ike_fragment_size,
+            aws.fragment_size.unwrap_or(FRAGMENT_SIZE),
+            j,
+        ),
+        reauthentication: reauthentication(schema, phase1.lifetime, aws, j),
+        mobike: j.or(&schema.mobike, false),
+        one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         phase1,
         phase2,

@@ -56,6 +56,7 @@ const LINK: Conditions = Conditions {
     reorder_by: Duration::ZERO,
     duplicate: Chance::NEVER,
     corrupt: Chance::NEVER,
+    drops_fragments: false,
     mtu: 1500,
 };
 
@@ -145,6 +146,7 @@ fn common(line: &schema::Line, default: Conditions, j: &mut Judge) -> Conditions
         reorder: &line.reorder,
         duplicate: &line.duplicate,
         corrupt: &line.corrupt,
+        drops_fragments: &line.drops_fragments,
         mtu: &line.mtu,
     };
     fields.over(default, j)
@@ -162,6 +164,7 @@ pub(super) fn conditions(schema: &schema::Conditions, others: Conditions, j: &mu
         reorder: &schema.reorder,
         duplicate: &schema.duplicate,
         corrupt: &schema.corrupt,
+        drops_fragments: &schema.drops_fragments,
         mtu: &schema.mtu,
     };
     fields.over(others, j)
@@ -178,6 +181,7 @@ struct Fields<'s> {
     reorder: &'s Option<schema::Reorder>,
     duplicate: &'s Option<At<crate::leaf::Percent>>,
     corrupt: &'s Option<At<crate::leaf::Percent>>,
+    drops_fragments: &'s Option<At<bool>>,
     mtu: &'s Option<At<u64>>,
 }
 
@@ -205,6 +209,7 @@ impl Fields<'_> {
             reorder_by,
             duplicate: chance(self.duplicate, others.duplicate, j),
             corrupt: chance(self.corrupt, others.corrupt, j),
+            drops_fragments: j.or(self.drops_fragments, others.drops_fragments),
             mtu: j.number(self.mtu, others.mtu, 576, 9216, "an MTU"),
         }
     }

@@ -48,7 +48,8 @@ pub(super) fn make(schema: &schema::Nat, j: &mut Judge) -> Nat {
     if let (Some(pair), Mode::Napt | Mode::Routed) = (schema.pairs.first(), &mode) {
         j.wrong(pair.inside.place, "`pairs` are for `mode: \"one_to_one\"`", None);
     }
-    Nat { inside, outside, config: NatConfig { mode, ..config }, filter: filter(schema, j) }
+    let config = NatConfig { mode, ..config };
+    Nat { inside, outside, later: Vec::new(), config, filter: filter(schema, j) }
 }
 
 /// The settings of translation, where they are given.

@@ -1,8 +1,10 @@
 //! What is sent and what happens: probes, groups that share a fate, faults.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 
 use sim_core::id::{LinkId, NodeId};
+use sim_core::net::nat::Mode;
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use crate::schema;
 use super::Names;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
+use super::nodes::usable;
 
 /// Tunnels and their routes are up by then.
 const PROBES_START: Duration = Duration::from_secs(60);
@@ -35,6 +38,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     plan.groups.extend(zones(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
         let fault = fault(name, schema, names, plan, j);
+        if let FaultKind::NatRenumber { node, address } = fault.what
+            && let Some(NodeKind::Nat(nat)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
+        {
+            nat.later.push(address);
+        }
         plan.faults.push(fault);
     }
 }
@@ -164,6 +172,9 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     if let (Some(heal), Some(_)) = (&schema.heal, &schema.heal_after) {
         j.wrong(heal.place, "`heal` and `heal_after` exclude each other", None);
     }
+    if let (schema::What::NatRenumber(_), Some(at)) = (&schema.what, healing) {
+        j.wrong(at.place, "an address does not come back by itself: write another fault", None);
+    }
     if let (schema::What::NatFlush(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flush is over at once: nothing is left to heal", None);
     }
@@ -205,11 +216,8 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             }
             FaultKind::PowerLoss { node: node.unwrap_or_default() }
         }
-        schema::What::NatFlush(it) => {
-            let nats = plan.nodes.iter().enumerate().filter(|(_, node)| matches!(node.kind, NodeKind::Nat(_)));
-            let (ids, names): (Vec<_>, Vec<_>) = nats.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
-            FaultKind::NatFlush { node: j.find(&it.node, "NAT", &names).map(|i| ids[i]).unwrap_or_default() }
-        }
+        schema::What::NatFlush(it) => FaultKind::NatFlush { node: nat(&it.node, plan, j).unwrap_or_default() },
+        schema::What::NatRenumber(it) => renumbered(it, plan, j),
         schema::What::IkeDelete(it) => {
             FaultKind::IkeDelete { tunnel: tunnel(&it.tunnel, names, j), by: j.need(&it.by, Side::Aws) }
         }
@@ -224,6 +232,35 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             FaultKind::GroupFailure { group: j.find(&it.group, "group", &groups).unwrap_or(0) }
         }
     }
+}
+
+fn nat(at: &At<Name>, plan: &Plan, j: &mut Judge) -> Option<NodeId> {
+    let nats = plan.nodes.iter().enumerate().filter(|(_, node)| matches!(node.kind, NodeKind::Nat(_)));
+    let (ids, names): (Vec<_>, Vec<_>) = nats.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
+    j.find(at, "NAT", &names).map(|i| ids[i])
+}
+
+/// Another address for a NAT that translates ports: one that nobody has.
+fn renumbered(schema: &schema::Renumbered, plan: &Plan, j: &mut Judge) -> FaultKind {
+    let node = nat(&schema.node, plan, j);
+    let at = node.and_then(|node| plan.nodes.get(node.index())).map(|node| &node.kind);
+    let inside = match at {
+        Some(NodeKind::Nat(nat)) => {
+            if nat.config.mode != Mode::Napt {
+                j.wrong(schema.node.place, "only a NAT with `mode: \"napt\"` has one address for all", None);
+            }
+            Some(nat.inside)
+        }
+        _ => None,
+    };
+    let address = j.lawful(&schema.to, |address| {
+        usable((*address).into())?;
+        if inside.is_some_and(|net| net.contains(address)) {
+            return Err(format!("{address} is inside of the NAT"));
+        }
+        Ok(())
+    });
+    FaultKind::NatRenumber { node: node.unwrap_or_default(), address: address.unwrap_or(Ipv4Addr::UNSPECIFIED) }
 }
 
 pub(super) fn link(at: &At<Name>, names: &Names, j: &mut Judge) -> LinkId {

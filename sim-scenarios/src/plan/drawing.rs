@@ -269,6 +269,8 @@ pub struct Conditions {
     pub duplicate: Chance,
     /// Chance that one bit of a packet is flipped.
     pub corrupt: Chance,
+    /// Whether IP fragments are dropped.
+    pub drops_fragments: bool,
     /// Longest IP packet, in octets.
     pub mtu: u16,
 }

@@ -13,6 +13,8 @@ pub struct Nat {
     pub inside: Ipv4Net,
     /// Its outside address: what its ICMP errors come from.
     pub outside: Ipv4Addr,
+    /// Addresses that it will have later.
+    pub later: Vec<Ipv4Addr>,
     /// How it translates.
     pub config: NatConfig,
     /// What it does not let pass: the first rule that fits decides.
@@ -36,7 +38,7 @@ impl Nat {
     /// Number of the outside end of a link.
     pub const OUTSIDE: usize = 1;
 
-    /// All addresses that the outside sees: its own first.
+    /// All addresses that the outside sees or will see: its own first.
     pub fn outside_addresses(&self) -> Vec<Ipv4Addr> {
         let mut all = vec![self.outside];
         match &self.config.mode {
@@ -44,6 +46,7 @@ impl Nat {
             Mode::OneToOne(pairs) => all.extend(pairs.iter().map(|(_, outside)| outside)),
             Mode::Routed => {}
         }
+        all.extend(&self.later);
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|address| seen.insert(*address));
         all

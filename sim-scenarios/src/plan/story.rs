@@ -1,5 +1,7 @@
 //! The story: what is sent, what happens, what must hold.
 
+use core::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
@@ -105,6 +107,13 @@ pub enum FaultKind {
     NatFlush {
         /// The NAT.
         node: NodeId,
+    },
+    /// A NAT shows inside hosts by another outside address from now on.
+    NatRenumber {
+        /// The NAT.
+        node: NodeId,
+        /// The address.
+        address: Ipv4Addr,
     },
     /// One end deletes the tunnel's IKE_SA and stays quiet until healed.
     IkeDelete {

@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
-use sim_core::proto::ike::config::IkeVersion;
+use sim_core::proto::ike::config::{IkeVersion, Reauthentication};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -100,6 +100,14 @@ pub struct IkeEnd {
     pub half_open_timeout: Duration,
     /// Wait before an initiator whose attempt failed tries again.
     pub retry: Duration,
+    /// The longest IP packet with an IKEv2 message before it is sent in fragments (RFC 7383), in octets; `None`: never.
+    pub fragment_size: Option<u16>,
+    /// When and how this end authenticates anew; `None`: it does not.
+    pub reauthentication: Option<Reauthentication>,
+    /// True if it says that its address may change (RFC 4555).
+    pub mobike: bool,
+    /// True if each combination of algorithms is a proposal of its own.
+    pub one_by_one: bool,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
 }
@@ -164,6 +172,26 @@ pub enum DpdTimeoutAction {
     None,
     /// End the IKE session and initiate a new one.
     Restart,
+}
+
+/// How an end authenticates anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reauthenticates {
+    /// It does not.
+    Off,
+    /// It deletes the IKE_SA with its CHILD_SA and makes another.
+    BreakBeforeMake,
+    /// It makes another and then deletes the old one.
+    MakeBeforeBreak,
+}
+
+/// How an end writes its proposals down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proposals {
+    /// Lists of algorithms in as few proposals as possible.
+    Combined,
+    /// A proposal for each combination.
+    OneByOne,
 }
 
 /// Whether an end initiates.

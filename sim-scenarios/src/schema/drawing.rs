@@ -209,6 +209,8 @@ pub struct Line {
     pub duplicate: Option<At<Percent>>,
     /// Share of packets of which one bit is flipped.
     pub corrupt: Option<At<Percent>>,
+    /// Whether a firewall or load balancer on the way drops IP fragments, as the accelerators of AWS's accelerated VPN do; false if not given.
+    pub drops_fragments: Option<At<Flag>>,
     /// Longest IP packet, in octets; 1500 if not given.
     pub mtu: Option<At<Count>>,
     /// What differs from the above in the direction from the first end to the second.
@@ -239,6 +241,8 @@ pub struct Conditions {
     pub duplicate: Option<At<Percent>>,
     /// Share of packets of which one bit is flipped.
     pub corrupt: Option<At<Percent>>,
+    /// Whether a firewall or load balancer on the way drops IP fragments, as the accelerators of AWS's accelerated VPN do.
+    pub drops_fragments: Option<At<Flag>>,
     /// Longest IP packet, in octets.
     pub mtu: Option<At<Count>>,
 }

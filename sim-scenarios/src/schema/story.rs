@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::reason::DropReason;
 
-use crate::leaf::{Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When};
+use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When};
 use crate::place::At;
 use crate::plan::{Detector, Directions, Judged, Side};
 
@@ -78,6 +78,8 @@ pub enum What {
     PowerLoss(OneNode),
     /// A NAT forgets all its mappings.
     NatFlush(OneNat),
+    /// A NAT gets another outside address, as a subscriber's line does whose provider hands out addresses for a while only.
+    NatRenumber(Renumbered),
     /// One end deletes a tunnel's IKE_SA, and does not come back until healed.
     IkeDelete(OneEnd),
     /// One end shuts a tunnel's BGP session down until healed.
@@ -132,6 +134,16 @@ pub struct OneNode {
 pub struct OneNat {
     /// The NAT.
     pub node: At<Name>,
+}
+
+/// A NAT and its address.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Renumbered {
+    /// The NAT.
+    pub node: At<Name>,
+    /// Its address from then on.
+    pub to: At<Address>,
 }
 
 /// One end of a tunnel.

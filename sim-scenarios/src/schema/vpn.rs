@@ -6,7 +6,7 @@ use sim_core::proto::ike::config::IkeVersion;
 
 use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
 use crate::place::{At, List, Named};
-use crate::plan::{DpdTimeoutAction, IkeIdentity, LogOutputFormat, StartupAction};
+use crate::plan::{DpdTimeoutAction, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, StartupAction};
 
 /// A connection between gateways.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -124,6 +124,10 @@ pub struct Tunnel {
     pub half_open_timeout: Option<At<Span>>,
     /// Wait before AWS tries again, if it begins; 10s if not given.
     pub retry: Option<At<Span>>,
+    /// Whether AWS fragments long IKEv2 messages itself, if the customer gateway can (RFC 7383); true if not given.
+    pub ike_fragmentation: Option<At<Flag>>,
+    /// The longest IP packet with an IKE message before it does so, in octets; 1280 if not given.
+    pub ike_fragment_size: Option<At<Count>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
@@ -187,6 +191,20 @@ pub struct CustomerEnd {
     pub half_open_timeout: Option<At<Span>>,
     /// Wait before it tries again; 10s if not given.
     pub retry: Option<At<Span>>,
+    /// Whether it fragments long IKEv2 messages itself, if AWS can (RFC 7383); true if not given.
+    pub ike_fragmentation: Option<At<Flag>>,
+    /// The longest IP packet with an IKE message before it does so, in octets.
+    pub ike_fragment_size: Option<At<Count>>,
+    /// How it writes its proposals: "combined" (if not given: lists of algorithms) or "one_by_one" (each combination by itself, as
+    /// many devices do, which makes IKE_SA_INIT long).
+    pub proposals: Option<At<Proposals>>,
+    /// Whether it proves its identity anew from time to time, and asks for AWS's: "off" (if not given), "break_before_make" or
+    /// "make_before_break" (RFC 7296 section 2.8.3). IKEv2 only.
+    pub reauthentication: Option<At<Reauthenticates>>,
+    /// How long after the last time; the phase 1 lifetime without the rekey margin if not given.
+    pub reauthentication_time: Option<At<Span>>,
+    /// Whether it says that its address may change, as strongSwan does (RFC 4555), which AWS does not answer; false if not given.
+    pub mobike: Option<At<Flag>>,
     /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
     /// (RFC 3948 section 4).
     pub nat_keepalive: Option<At<Span>>,

@@ -100,6 +100,12 @@ impl Nat {
         self.reassembler = Reassembler::new(ReassemblyConfig::default());
     }
 
+    /// Shows inside hosts by this address from now on, and forgets every mapping.
+    pub fn renumber(&mut self, address: Ipv4Addr) {
+        self.config.pool = vec![address];
+        self.flush();
+    }
+
     /// True if packets to this address from outside are the translator's.
     pub fn owns(&self, address: Ipv4Addr) -> bool {
         match &self.config.mode {

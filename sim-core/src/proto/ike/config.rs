@@ -311,6 +311,24 @@ pub struct Retry {
     pub cap: Duration,
 }
 
+/// Which of two IKE_SAs is there first when an end authenticates anew (RFC 7296 section 2.8.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReauthenticationOrder {
+    /// The old one is deleted, then a new one is made (strongSwan's default before version 6).
+    BreakBeforeMake,
+    /// A new one is made, then the old one is deleted.
+    MakeBeforeBreak,
+}
+
+/// An end that proves and checks identities again and again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reauthentication {
+    /// How long after it was authenticated; an IKE_SA that replaces another by a rekey counts from the other's time.
+    pub after: Duration,
+    /// In which order.
+    pub order: ReauthenticationOrder,
+}
+
 /// What to do about NATs (RFC 7296 section 2.23).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NatTraversal {
@@ -366,6 +384,12 @@ pub struct Config {
     /// The longest IP packet with an IKEv2 message before the message is sent in fragments (RFC 7383), in octets; `None`: this
     /// end sends and takes no fragments.
     pub fragment_size: Option<u16>,
+    /// Reauthentication by this end; `None`: none.
+    pub reauthentication: Option<Reauthentication>,
+    /// How long this end, as responder, believes the initiator (RFC 4478), which it tells it; `None`: for ever.
+    pub auth_lifetime: Option<Duration>,
+    /// True if this end says that its address may change (RFC 4555). No address change is negotiated: see [`super::v2`].
+    pub mobike: bool,
 }
 
 impl Config {
@@ -426,6 +450,9 @@ impl Config {
             retry: Retry { first: RETRY_FIRST, cap: RETRY_CAP },
             nat: NatTraversal::Detect,
             fragment_size: Some(FRAGMENT_SIZE),
+            reauthentication: None,
+            auth_lifetime: None,
+            mobike: false,
         }
     }
 

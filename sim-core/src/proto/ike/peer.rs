@@ -139,6 +139,12 @@ impl Peer {
         better(v1, self.v2.state(sa))
     }
 
+    /// True if it has an IKE_SA of IKEv2 with these SPIs, whose peer may write from another address than before
+    /// (RFC 7296 section 2.23).
+    pub fn knows(&self, spi_i: u64, spi_r: u64) -> bool {
+        self.v2.knows(spi_i, spi_r)
+    }
+
     fn versions(&self) -> &[IkeVersion] {
         &self.v2.env().config.versions
     }

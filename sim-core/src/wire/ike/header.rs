@@ -121,7 +121,8 @@ impl Header {
             message_id: u32_at(20),
             length: u32_at(24),
         };
-        if header.spi_i == 0 {
+        // RFC 7296 section 1.5 excepts a notification that belongs to no IKE_SA.
+        if header.spi_i == 0 && header.exchange != ExchangeType::Informational {
             return Err(Error::HeaderSpi);
         }
         Ok(header)

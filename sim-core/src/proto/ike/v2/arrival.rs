@@ -2,12 +2,13 @@
 
 use core::net::IpAddr;
 
+use super::child::Child;
 use super::env::Env;
 use super::fragment::Incoming;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, informational, init};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, hint, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
 use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, Protocol, parse_chain};
@@ -22,6 +23,9 @@ impl Peer {
         }
         if header.length as usize != datagram.bytes.len() {
             return self.env.ignored(DropReason::Malformed);
+        }
+        if hint::is_unprotected(&header) {
+            return self.unprotected(&header, &datagram);
         }
         let init = header.exchange == ExchangeType::IkeSaInit;
         let found = self.sas.iter().position(|sa| {
@@ -49,13 +53,6 @@ impl Peer {
             self.stray(header, datagram, NotifyType::InvalidMajorVersion);
         }
         self.env.ignored(DropReason::Malformed);
-    }
-
-    /// Answers a request outside of any IKE_SA, without protection.
-    fn stray(&mut self, header: &Header, datagram: &Datagram, kind: NotifyType) {
-        let path =
-            sa::Path { local_port: datagram.local.1, remote: datagram.remote, local_nat: false, remote_nat: false };
-        init::refuse(&mut self.env, &init::stray_header(header), &path, kind, &[]);
     }
 
     /// A new IKE_SA_INIT request.
@@ -185,7 +182,10 @@ impl Peer {
         let Some(i) = self.sas.iter().position(|sa| sa.ids.spi_i == spi_i) else {
             return;
         };
-        let verdict = authenticated.finish(&mut self.sas[i], &mut self.env);
+        // The initiator can read nothing before it has the response; what sends in another IKE_SA goes on until it has.
+        let others = self.sas.iter().filter(|sa| !sa.is_deleting()).filter_map(Sa::established);
+        let only = !others.flat_map(|e| &e.children).any(Child::carries);
+        let verdict = authenticated.finish(&mut self.sas[i], &mut self.env, only);
         self.judge(i, verdict);
     }
 
@@ -247,7 +247,7 @@ impl Peer {
             ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
             ExchangeType::IkeSaInit | ExchangeType::IkeAuth | ExchangeType::Other(_) => {
                 sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
-                Verdict::Alive
+                Verdict::Linger(Reason::InvalidSyntax)
             }
         }
     }
@@ -277,6 +277,10 @@ impl Peer {
         };
         let notice = sa::error_in(&payloads).map(|(_, reason)| reason);
         env.received(exchange, id, true, notice);
+        if notice == Some(Reason::InvalidSyntax) {
+            // The peer has ended it without a DELETE (RFC 7296 section 2.21.3).
+            return Verdict::Over(Reason::InvalidSyntax);
+        }
         informational::read(sa, env, request.task, &payloads)
     }
 

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq as _;
 use super::child;
 use super::env::Env;
 use super::fragment::Incoming;
+use super::reauth;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::{Job, Task};
 use crate::crypto::Secret;
@@ -150,6 +151,7 @@ pub(super) fn send_request(
             Payload::TsI(config.local_ts.clone()),
             Payload::TsR(config.remote_ts.clone()),
         ]);
+        payloads.extend(config.mobike.then_some(Payload::Notify(Notify::new(NotifyType::MobikeSupported, &[]))));
         sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)
     });
     sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, message);
@@ -192,6 +194,7 @@ impl ExpectAuthResponse {
             sa.request(env, exchange, Task::Notice, &[Payload::Notify(notify)]);
             return Verdict::Over(reason);
         }
+        reauth::told(sa, env, &payloads);
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
         match notice {
@@ -278,14 +281,15 @@ impl ExpectAuthRequest {
 
 impl Authenticated {
     /// Answers with this end's identity and the first CHILD_SA, or with the reason why there is none.
-    pub fn finish(self, sa: &mut Sa, env: &mut Env) -> Verdict {
+    /// `send_now` says whether the CHILD_SA sends before it is known that the initiator has it.
+    pub fn finish(self, sa: &mut Sa, env: &mut Env, send_now: bool) -> Verdict {
         let config = env.config.clone();
         establish(sa, env, self.keys);
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
         let parts =
             child::Parts { proposals: &self.proposals, ts_i: &self.ts_i, ts_r: &self.ts_r, ..child::Parts::default() };
-        let answer = child::answer_first(sa, env, &self.nonces, &parts);
+        let answer = child::answer_first(sa, env, &self.nonces, &parts, send_now);
         config.local_id.with_id(|id| {
             let mut payloads =
                 vec![Payload::IdR(id), Payload::Auth { method: AuthMethod::SharedKey, data: &self.auth }];
@@ -300,6 +304,8 @@ impl Authenticated {
                     payloads.push(Payload::Notify(Notify::new(refusal.kind(), &[])));
                 }
             }
+            let lifetime = reauth::lifetime(env);
+            payloads.extend(lifetime.iter().map(|data| Payload::Notify(Notify::new(NotifyType::AuthLifetime, data))));
             sa.respond(env, ExchangeType::IkeAuth, self.message_id, &payloads);
         });
         Verdict::Up

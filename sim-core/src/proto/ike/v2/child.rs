@@ -164,6 +164,7 @@ pub(super) fn answer_first(
     env: &mut Env,
     nonces: &(Vec<u8>, Vec<u8>),
     parts: &Parts<'_>,
+    send_now: bool,
 ) -> Result<Answer, Refusal> {
     let (suite, spi_out, proposal) =
         proposal::choose_esp(&env.config, parts.proposals, false).ok_or(Refusal::NoProposal)?;
@@ -178,7 +179,7 @@ pub(super) fn answer_first(
         shared: None,
         selectors: (ts_i.clone(), ts_r.clone()),
         replaces: None,
-        send_now: true,
+        send_now,
         reason: Reason::Authenticated,
     };
     install(sa, env, agreed);

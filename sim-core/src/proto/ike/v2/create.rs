@@ -216,8 +216,12 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             | Refusal::TsUnacceptable
             | Refusal::Temporary
             | Refusal::NotFound(None)
-            | Refusal::NoAdditional
-            | Refusal::Syntax => sa.refuse(env, exchange, id, refusal.kind(), &[]),
+            | Refusal::NoAdditional => sa.refuse(env, exchange, id, refusal.kind(), &[]),
+            Refusal::Syntax => {
+                sa.refuse(env, exchange, id, refusal.kind(), &[]);
+                // Both ends are done with it (RFC 7296 section 2.21.3).
+                return Verdict::Linger(Reason::InvalidSyntax);
+            }
         }
         Verdict::Alive
     })

@@ -3,6 +3,7 @@
 use super::child::{self, Child, ChildPhase};
 use super::create;
 use super::env::Env;
+use super::reauth;
 use super::rekey;
 use super::sa::{Phase, Sa, Verdict};
 use super::task::{Job, Task};
@@ -34,6 +35,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             _ => {}
         }
     }
+    reauth::told(sa, env, payloads);
     if let Some(reason) = fatal {
         sa.respond(env, EXCHANGE, id, &[]);
         return Verdict::Linger(reason);

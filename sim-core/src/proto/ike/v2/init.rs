@@ -150,6 +150,9 @@ impl ExpectInitResponse {
         if nat::detect(env, spis, &mut sa.path, &message.payloads) {
             env.step(Step::NatDetected, 0, true, None);
             sa.path.float();
+        } else if env.config.mobike && nat::is_traversed_by_both(env, &message.payloads) {
+            // RFC 4555 section 3.3: there may be one on the next path.
+            sa.path.float();
         }
         sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
         let request = sa.window.outstanding.take().map(|r| r.message.into_whole());

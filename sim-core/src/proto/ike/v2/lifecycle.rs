@@ -38,6 +38,7 @@ impl Peer {
             What::DpdTimeout => Event::PeerSilent,
             What::HalfOpen => Event::HalfOpenExpired,
             What::IkeLifetime => Event::LifetimeExpired,
+            What::Reauthentication => return self.reauthenticate(i),
             What::DpdIdle => return self.enqueue(i, Job::Liveness),
             What::IkeRekey => {
                 if let Some(established) = sa.established_mut() {
@@ -76,6 +77,8 @@ impl Peer {
                 };
                 self.bury(i, reason, false);
             }
+            // What the peer should have deleted, and did not.
+            Action::Delete if sa.state() == SaState::Replaced => self.delete(i, Reason::Rekeyed),
             Action::Delete => self.delete(i, Reason::LifetimeExpired),
             action => debug_assert_eq!(action, Action::Ignore),
         }
@@ -123,7 +126,11 @@ impl Peer {
             };
             if established.since <= begun {
                 // An older one that the peer may still have; this one takes its place.
-                self.delete(j, Reason::Rekeyed);
+                if self.sas[i].ids.initiator {
+                    self.delete(j, Reason::Rekeyed);
+                } else {
+                    self.await_delete(j);
+                }
             } else {
                 let loser = if other.ids.spi_i < spi_i { j } else { i };
                 if self.sas[loser].ids.initiator {
@@ -133,6 +140,16 @@ impl Peer {
         }
         self.sas[i].pump(&mut self.env);
         self.settle();
+    }
+
+    /// The initiator of the new one may not have read yet that it is established, and uses the old one until it has; then it
+    /// deletes it (RFC 7296 section 2.8.3). If it does not, this end does.
+    fn await_delete(&mut self, j: usize) {
+        let until = self.env.now + self.env.config.half_open;
+        self.replaced(j);
+        if let Some(established) = self.sas[j].established_mut() {
+            established.expires = established.expires.min(until);
+        }
     }
 
     /// An IKE_SA is over, with all its CHILD_SAs.
@@ -286,6 +303,9 @@ impl Peer {
         if busy || reason == Reason::AdminDown {
             return;
         }
+        if reason == Reason::Reauthentication {
+            return self.begin(reason);
+        }
         let dead = matches!(reason, Reason::PeerDead | Reason::RetransmitExhausted);
         if dead {
             if self.env.config.dpd.action == DpdAction::Restart {
@@ -307,10 +327,27 @@ impl Peer {
     }
 
     pub(super) fn children_down(&mut self, i: usize, reason: Reason) {
-        let children = self.sas[i].established_mut().map(|e| e.children.split_off(0));
-        for child in children.into_iter().flatten() {
+        let children = self.sas[i].established_mut().map(|e| e.children.split_off(0)).unwrap_or_default();
+        if let Some(old) = children.iter().find(|child| child.carries()) {
+            self.take_over(old.spi_in);
+        }
+        for child in children {
             let spi_in = child.spi_in;
             self.env.out.push_back(Output::ChildDown { spi_in, reason });
+        }
+    }
+
+    /// If nothing is left that sends, what is there and has not been sent on takes over from a CHILD_SA that goes.
+    fn take_over(&mut self, old_spi_in: u32) {
+        let mut children = self.sas.iter_mut().filter_map(Sa::established_mut).flat_map(|e| &mut e.children);
+        if children.any(|child| child.carries()) {
+            return;
+        }
+        let mut children = self.sas.iter_mut().filter_map(Sa::established_mut).flat_map(|e| &mut e.children);
+        if let Some(heir) = children.find(|child| child.phase == ChildPhase::Up) {
+            heir.sending = true;
+            let new_spi_in = heir.spi_in;
+            self.env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in });
         }
     }
 

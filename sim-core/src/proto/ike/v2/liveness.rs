@@ -29,6 +29,7 @@ pub(super) enum What {
     HalfOpen,
     IkeRekey,
     IkeLifetime,
+    Reauthentication,
     DpdIdle,
     ChildRekey(u32),
     ChildLifetime(u32),
@@ -44,6 +45,7 @@ impl What {
             Self::HalfOpen => TimerKind::HalfOpen,
             Self::IkeRekey => TimerKind::IkeRekey,
             Self::IkeLifetime => TimerKind::IkeLifetime,
+            Self::Reauthentication => TimerKind::Reauthentication,
             Self::DpdIdle => TimerKind::DpdIdle,
             Self::ChildRekey(_) => TimerKind::ChildRekey,
             Self::ChildLifetime(_) => TimerKind::ChildLifetime,
@@ -105,6 +107,9 @@ impl Sa {
             }
             if !self.wants_delete() {
                 with(timer(What::IkeLifetime, e.since, e.expires));
+                if let Some(due) = e.reauth {
+                    with(timer(What::Reauthentication, e.since, due));
+                }
             }
             for child in &e.children {
                 let spi = child.spi_in;

@@ -13,7 +13,8 @@
 //! | `init`, `auth` | the handshake; each step consumes its state |
 //! | `cookie` | proof that an initiator receives, before anything is kept of it |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
-//! | `rekey` | the IKE_SA that replaces an IKE_SA |
+//! | `rekey`, `reauth` | the IKE_SA that replaces an IKE_SA, with and without the old one's keys |
+//! | `hint` | what is said of lost SAs without protection |
 //! | `arrival`, `lifecycle` | what a datagram and what time does to the IKE_SAs |
 //! | `fragment` | messages in several datagrams |
 //! | `window`, `task` | Message IDs, retransmission, stored responses; what waits and what is under way |
@@ -25,7 +26,9 @@
 //! initiator's SPI is deleted by the end that began it.
 //!
 //! Left out: certificates and EAP, configuration payloads, IPComp, transport
-//! mode, ESN, window sizes above 1, MOBIKE (RFC 4555), redirect (RFC 5685). IKEv1's fragmentation is no standard, so [`super::v1`] has none.
+//! mode, ESN, window sizes above 1, INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). Of MOBIKE (RFC
+//! 4555) there is what a peer without it sees: the announcement, and port 4500 without a NAT (section 3.3). Addresses are not
+//! updated (sections 3.5 to 3.10), so what comes after MOBIKE_SUPPORTED in a response is left out. IKEv1's fragmentation is no standard, so [`super::v1`] has none.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -46,11 +49,13 @@ mod child;
 mod cookie;
 mod create;
 mod fragment;
+mod hint;
 mod informational;
 mod init;
 mod lifecycle;
 mod liveness;
 mod nat;
+mod reauth;
 mod rekey;
 mod sa;
 mod task;
@@ -76,6 +81,12 @@ const MAX_CHILDREN: usize = 8;
 /// INVALID_SPI is said at most so often (RFC 7296 section 1.5 wants a limit and names none; assumed).
 const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What belongs to no IKE_SA is answered at most so often (RFC 7296 section 2.21.4 wants a limit and names none; assumed).
+const STRAY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is said without protection makes this end look after the peer at most so often (section 2.21.4; assumed).
+const HINT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// One end of a tunnel: all IKE_SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to drive it.
 #[derive(Clone, Hash, Debug)]
 pub struct Peer {
@@ -91,6 +102,9 @@ pub struct Peer {
     awaited: Option<u32>,
     /// When the peer was last told INVALID_SPI.
     told: Option<Instant>,
+    /// When a stranger was last answered, and when a hint of one was last followed.
+    answered: Option<Instant>,
+    hinted: Option<Instant>,
     wake: Option<(Instant, TimerKind)>,
 }
 
@@ -106,6 +120,8 @@ impl Peer {
             failures: 0,
             awaited: None,
             told: None,
+            answered: None,
+            hinted: None,
             wake: None,
         }
     }
@@ -158,6 +174,11 @@ impl Peer {
     /// The state of the IKE session or of the CHILD_SA lineage.
     pub fn state(&self, sa: SaKind) -> State {
         self.env.state(sa)
+    }
+
+    /// True if it has an IKE_SA with these SPIs.
+    pub fn knows(&self, spi_i: u64, spi_r: u64) -> bool {
+        self.sas.iter().any(|sa| spi_r != 0 && (sa.ids.spi_i, sa.ids.spi_r) == (spi_i, spi_r))
     }
 
     /// What it works with.
@@ -248,18 +269,20 @@ impl Peer {
         self.failures = 0;
         self.awaited = None;
         self.told = None;
+        (self.answered, self.hinted) = (None, None);
         self.env.forget();
     }
 
     /// Something has arrived on an SA: the peer has installed it (RFC 7296 section 2.8). True if this end sends on it from now on.
     fn first_traffic(&mut self, spi_in: u32) -> bool {
         let mut switched = false;
+        let children = self.sas.iter().filter_map(Sa::established).flat_map(|e| &e.children);
+        // In the same IKE_SA, or in the one that this one's takes the place of.
+        let beside = children.filter(|c| c.sending).map(|c| c.spi_in).next();
         for sa in &mut self.sas {
             let Some(child) = child::find(sa, spi_in) else { continue };
             child.taken_up = true;
             let (sending, replaces) = (child.sending, child.replaces);
-            let children = sa.established().map(|e| &e.children[..]).unwrap_or_default();
-            let beside = children.iter().find(|c| c.sending).map(|c| c.spi_in);
             if let Some(old) = replaces.or(beside).filter(|_| !sending) {
                 child::switch(sa, &mut self.env, old, spi_in);
                 switched = true;

@@ -46,6 +46,12 @@ pub(super) fn payloads(hashes: &Option<[Hash; 2]>) -> impl Iterator<Item = Paylo
     })
 }
 
+/// True if both ends look for NATs, so that both have port 4500.
+pub(super) fn is_traversed_by_both(env: &Env, payloads: &[Payload<'_>]) -> bool {
+    let looks = |p: &Payload<'_>| matches!(p, Payload::Notify(n) if n.kind == NotifyType::NatDetectionSourceIp);
+    env.config.nat != NatTraversal::Off && payloads.iter().any(looks)
+}
+
 /// Compares the peer's hashes with the addresses of the datagram that brought them, and notes in `path` who is behind a NAT.
 /// True if there is one. Without both notifications the peer cannot float.
 pub(super) fn detect(env: &Env, spis: (u64, u64), path: &mut Path, payloads: &[Payload<'_>]) -> bool {

@@ -191,13 +191,16 @@ fn admit(sa: &Sa) -> Result<bool, Refusal> {
 /// The IKE_SA that replaces `old`: its own SPIs, keys and Message IDs from 0, the same path (RFC 7296 section 2.8).
 fn heir(old: &Sa, env: &mut Env, ids: Ids, keys: IkeKeys) -> Sa {
     log_keys(env, ids, &keys);
+    let mut established = Established::new(env, keys);
+    // A rekey proves no identity anew (RFC 7296 section 2.8.3).
+    established.reauth = old.established().and_then(|e| e.reauth);
     Sa {
         ids,
         path: old.path,
         window: Window::default(),
         fragment_size: old.fragment_size,
         assembly: [None, None],
-        phase: Phase::Established(Box::new(Established::new(env, keys))),
+        phase: Phase::Established(Box::new(established)),
         purpose: old.purpose,
         begun: env.now,
         up: true,

@@ -69,6 +69,8 @@ pub(super) struct Established {
     pub expires: Instant,
     /// When this end rekeys it, if it does.
     pub rekey: Option<Instant>,
+    /// When this end authenticates anew, if it does.
+    pub reauth: Option<Instant>,
     /// When to try again to get a CHILD_SA.
     pub retry_child: Option<Instant>,
     /// The IKE_SA that was made to replace it.
@@ -85,6 +87,7 @@ impl Established {
             since: env.now,
             expires: env.now + env.config.ike_lifetime,
             rekey: env.config.rekey.initiates.then_some(env.now + after),
+            reauth: super::reauth::due(env),
             retry_child: None,
             heir: None,
         }

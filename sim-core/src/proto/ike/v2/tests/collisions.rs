@@ -124,6 +124,24 @@ fn a_path_that_comes_back_during_an_ike_rekey() {
     assert_eq!(pair.esp_lost, 0);
 }
 
+/// libreswan #1589: A rekeys the IKE_SA while B's request for another CHILD_SA is under way, so each is in the middle of what the
+/// other must not be. B's is refused with TEMPORARY_FAILURE (RFC 7296 section 2.25.2); the IKE_SA is rekeyed, then or later, and
+/// traffic never stops.
+#[test]
+fn an_ike_rekey_that_crosses_a_new_child() {
+    for late in [0, 2] {
+        let mut pair = collide(3, RekeyIke, CreateChild, &[(late, Fate::Late(Duration::from_millis(15)))]);
+        pair.traffic(Duration::from_millis(10), pair.now + secs(1));
+        if late == 0 {
+            insta::assert_snapshot!(pair.ladder);
+        }
+        pair.traffic(Duration::from_millis(100), pair.now + secs(100));
+        assert!(pair.is_up() && pair.is_symmetric(), "{}", pair.ladder);
+        assert_eq!(pair.esp_lost, 0, "{}", pair.ladder);
+        assert!(pair.ladder.contains("Ike rekeying -> up (rekeyed)"), "{}", pair.ladder);
+    }
+}
+
 /// The same with one or two messages lost, repeated, overtaken or late, at both ends' initiative. Unless somebody deletes, no
 /// packet is lost. In the end the tunnel is up and both ends have the same SAs.
 #[test]

@@ -5,7 +5,7 @@ use crate::proto::ike::config::{Identity, NatTraversal, suite_aes256gcm_group20}
 use crate::proto::ike::{Input, SaKind};
 use crate::reason::{Reason, State};
 use crate::time::{Duration, Instant};
-use crate::wire::ike::{Header, TrafficSelector};
+use crate::wire::ike::{ExchangeType, Header, Notify, NotifyType, Payload, TrafficSelector};
 
 fn start(configs: [crate::proto::ike::Config; 2]) -> Pair {
     let mut pair = Pair::new(configs);
@@ -261,6 +261,52 @@ fn esp_from_another_port_moves_the_peer() {
     pair.input(B, Input::TrafficFrom { spi_in: b, remote });
     pair.input(B, Input::TrafficFrom { spi_in: b, remote });
     assert_eq!(pair.ladder.matches("peer moved to 192.0.2.77:50000").count(), 1, "{}", pair.ladder);
+}
+
+/// libreswan #1728: the NAT forgets its mapping and makes another. Whether A announces MOBIKE or not, B follows the first thing that
+/// verifies, ESP or IKE, and what B sends reaches A again; there it went on to the old port until the tunnel was restarted.
+#[test]
+fn a_nat_that_makes_another_mapping_is_followed_with_and_without_mobike() {
+    for mobike in [false, true] {
+        let outside: core::net::IpAddr = "192.0.2.77".parse().unwrap();
+        let mut configs = configs();
+        configs[A].mobike = mobike;
+        let mut pair = Pair::new(configs);
+        pair.nat = Some((outside, 40_000));
+        pair.input(A, Input::Initiate(Reason::Startup));
+        pair.run_for(Duration::from_secs(1));
+        assert!(pair.is_up());
+        pair.ladder.clear();
+        pair.nat = Some((outside, 50_000));
+        let b = *pair.ends[B].installed.keys().next().unwrap();
+        pair.input(B, Input::TrafficFrom { spi_in: b, remote: (outside, 50_000) });
+        pair.traffic(Duration::from_secs(1), Instant::from_secs(100));
+        assert!(pair.ladder.contains("peer moved to 192.0.2.77:50000"), "{}", pair.ladder);
+        assert!(pair.ladder.contains("B -> A  4500 Informational request"), "AWS's checks arrive\n{}", pair.ladder);
+        assert_eq!(pair.entered(B, SaKind::Ike, State::Down), None, "{}", pair.ladder);
+        assert!(pair.is_up() && pair.esp_lost == 0, "{}", pair.ladder);
+    }
+}
+
+/// RFC 4555 section 3.3: an end that announces MOBIKE goes to port 4500 though there is no NAT, and ESP stays as it is. AWS's end
+/// does not answer the announcement (section 3.2), so nothing else differs.
+#[test]
+fn an_announced_mobike_is_not_answered() {
+    let mut configs = configs();
+    configs[A].mobike = true;
+    let mut pair = start(configs);
+    pair.run_for(Duration::from_secs(1));
+    insta::assert_snapshot!(pair.ladder);
+    assert!(pair.is_up());
+    assert!(pair.ends.iter().all(|end| end.installed.values().all(|sa| sa.encapsulation.is_none())));
+    // An address update, COOKIE2 and NO_NATS_ALLOWED mean nothing to an end without MOBIKE (sections 3.5, 3.7 and 3.9).
+    for (id, kind) in [NotifyType::UpdateSaAddresses, NotifyType::Cookie2, NotifyType::NoNatsAllowed].iter().enumerate()
+    {
+        let (outputs, answer) =
+            pair.forge(B, ExchangeType::Informational, 2 + id as u32, &[Payload::Notify(Notify::new(*kind, &[7; 8]))]);
+        assert_eq!(answer, format!("Informational response {} SK {{}}", 2 + id));
+        assert!(!outputs.iter().any(|output| matches!(output, crate::proto::ike::Output::PeerMoved { .. })));
+    }
 }
 
 #[test]

@@ -38,12 +38,24 @@ fn an_authentic_message_without_sense_ends_the_ike_sa() {
 
 #[test]
 fn what_is_left_out_is_refused_by_name() {
+    for (exchange, name) in [(ExchangeType::IkeAuth, "IkeAuth"), (ExchangeType::Other(99), "Other(99)")] {
+        let mut pair = Pair::up(configs());
+        let (_, answer) = pair.forge(B, exchange, 2, &[]);
+        assert_eq!(answer, format!("{name} response 2 SK {{N(InvalidSyntax)}}"));
+        // INVALID_SYNTAX under protection ends the IKE_SA at both ends (RFC 7296 section 2.21.3).
+        assert_eq!(pair.ends[B].peer.state(SaKind::Ike), State::Down);
+    }
+}
+
+/// A CREATE_CHILD_SA without a nonce. RFC 7296 section 2.21.3.
+#[test]
+fn a_request_that_lacks_what_it_must_have_ends_the_ike_sa() {
     let mut pair = Pair::up(configs());
-    let (_, answer) = pair.forge(B, ExchangeType::IkeAuth, 2, &[]);
-    assert_eq!(answer, "IkeAuth response 2 SK {N(InvalidSyntax)}");
-    let (_, answer) = pair.forge(B, ExchangeType::Other(99), 3, &[]);
-    assert_eq!(answer, "Other(99) response 3 SK {N(InvalidSyntax)}");
-    assert!(pair.is_up());
+    let (_, answer) = pair.forge(B, CHILD, 2, &[]);
+    assert_eq!(answer, "CreateChildSa response 2 SK {N(InvalidSyntax)}");
+    assert_eq!(pair.ends[B].peer.state(SaKind::Ike), State::Down);
+    // The answer is there to be asked for again.
+    assert_eq!(pair.forge(B, CHILD, 2, &[]).1, answer);
 }
 
 /// RFC 7296 section 2.25.

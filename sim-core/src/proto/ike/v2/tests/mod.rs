@@ -6,10 +6,13 @@ mod dpd;
 mod explore;
 mod fragments;
 mod handshake;
+mod hints;
 mod hostile;
 mod ike_rekey;
 mod inside;
 mod laws;
+mod notifies;
+mod reauth;
 mod rekey;
 mod suites;
 

@@ -1,0 +1,211 @@
+//! strongSwan opposite our IKEv2 machine where messages are long and lives are short: IKE fragmentation (RFC 7383),
+//! reauthentication, and MOBIKE, which strongSwan announces unless it is told not to, and our end does not answer.
+//!
+//! Identities of 2,000 octets stand for certificates. strongSwan's own fragments have its default size, 1,280 octets.
+
+use std::net::Ipv4Addr;
+use std::sync::mpsc::Receiver;
+
+use sim_core::proto::ike::Input;
+use sim_core::proto::ike::config::{
+    Config, Identity, IkeVersion, Reauthentication, ReauthenticationOrder, Startup, suite_aes256_sha256_group14,
+};
+use sim_core::reason::State;
+use sim_core::time::Duration;
+
+use crate::gateway::{Addresses, Arrival, Gateway, INITIATE, STANDARD_PORTS};
+use crate::network::isolated;
+use crate::pace::Clock;
+use crate::process::{Outcome, expect};
+use crate::strongswan::{OURS, StrongSwan};
+
+const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
+const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
+const ADDRESSES: Addresses = Addresses {
+    local: OURS,
+    remote: THEIRS,
+    our_host: OUR_HOST,
+    their_host: THEIR_HOST,
+    our_ports: STANDARD_PORTS,
+    their_ports: STANDARD_PORTS,
+};
+const PSK: &str = "correct horse battery staple";
+const LIMIT: Duration = Duration::from_secs(30);
+
+const SWANCTL_CONF: &str = "
+connections {
+    vpnsim {
+        version = 2
+        local_addrs = @THEIRS@
+        remote_addrs = @OURS@
+        proposals = aes256-sha256-modp2048
+        fragmentation = @FRAGMENTATION@
+        @LIFE@
+        local { auth = psk
+            id = @THEIR_ID@ }
+        remote { auth = psk
+            id = @OUR_ID@ }
+        children {
+            net {
+                local_ts = 0.0.0.0/0
+                remote_ts = 0.0.0.0/0
+                esp_proposals = aes256-sha256-modp2048
+                start_action = @START@
+            }
+        }
+    }
+}
+secrets { ike-vpnsim { secret = \"@PSK@\" } }
+";
+
+/// How the two ends are set up.
+struct Setting {
+    /// Octets of each identity.
+    identity: usize,
+    we_initiate: bool,
+    fragmentation: &'static str,
+    /// Further settings of strongSwan's connection.
+    life: &'static str,
+}
+
+fn config(setting: &Setting) -> Config {
+    let id = |letter: u8| Identity::KeyId(vec![letter; setting.identity]);
+    let mut config = Config::customer_gateway(id(b'o'), id(b't'), PSK.as_bytes());
+    let (ike, esp) = suite_aes256_sha256_group14();
+    (config.ike_offers, config.esp_offers) = (vec![ike], vec![esp]);
+    config.versions = vec![IkeVersion::V2];
+    if !setting.we_initiate {
+        config.startup = Startup::Add;
+    }
+    config
+}
+
+fn opposite(
+    test: &str,
+    setting: &Setting,
+    config: Config,
+    life: impl FnOnce(&Clock, &mut Gateway, &Receiver<Arrival>, &StrongSwan) -> Outcome,
+) {
+    isolated(test, || {
+        let strongswan = StrongSwan::start([OUR_HOST, THEIR_HOST])?;
+        let clock = Clock::start();
+        let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
+        let id = |letter: &str| format!("keyid:{}", letter.repeat(setting.identity));
+        let text = SWANCTL_CONF
+            .replace("@OURS@", &OURS.to_string())
+            .replace("@THEIRS@", &THEIRS.to_string())
+            .replace("@OUR_ID@", &id("o"))
+            .replace("@THEIR_ID@", &id("t"))
+            .replace("@FRAGMENTATION@", setting.fragmentation)
+            .replace("@LIFE@", setting.life)
+            .replace("@START@", if setting.we_initiate { "none" } else { "start" })
+            .replace("@PSK@", PSK);
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let file = dir.path().join("swanctl.conf");
+        std::fs::write(&file, text).map_err(|e| e.to_string())?;
+        strongswan.swanctl(&format!("--load-all --file {}", file.display()))?;
+        if setting.we_initiate {
+            gateway.handle(clock.now(), INITIATE)?;
+        }
+        life(&clock, &mut gateway, &inbox, &strongswan).map_err(|e| {
+            let (ours, theirs) = (gateway.log(), strongswan.log());
+            format!("{e}\n--- our gateway\n{ours}\n--- strongSwan\n{theirs}")
+        })
+    });
+}
+
+fn pings(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, n: u16) -> Outcome {
+    for _ in 0..n {
+        let answered = gateway.replies();
+        gateway.ping(answered)?;
+        let what = format!("the answer to ping {answered}");
+        clock.run(&what, LIMIT, gateway, inbox, |g| g.replies() > answered)?;
+    }
+    Ok(())
+}
+
+/// IKE_AUTH in fragments both ways, pings, and a DELETE.
+fn in_fragments(test: &str, we_initiate: bool) {
+    let setting = Setting { identity: 2_000, we_initiate, fragmentation: "yes", life: "" };
+    opposite(test, &setting, config(&setting), |clock, gateway, inbox, strongswan| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        pings(clock, gateway, inbox, 10)?;
+        // What strongSwan says when it cuts a message, and when the last piece of one has come.
+        expect(
+            &strongswan.log(),
+            &["splitting IKE message", "into 2 fragments", "reassembled fragmented IKE message"],
+        )?;
+        gateway.handle(clock.now(), Input::Close)?;
+        clock.run("our DELETE", LIMIT, gateway, inbox, |g| g.state() == State::Down)
+    });
+}
+
+#[test]
+fn we_initiate_in_fragments() {
+    in_fragments("fragmentation::we_initiate_in_fragments", true);
+}
+
+#[test]
+fn strongswan_initiates_in_fragments() {
+    in_fragments("fragmentation::strongswan_initiates_in_fragments", false);
+}
+
+/// An end that does not announce fragmentation gets none: then the packets are cut by IP, and arrive as well on this wire.
+#[test]
+fn without_agreement_nothing_is_fragmented() {
+    let test = "fragmentation::without_agreement_nothing_is_fragmented";
+    let setting = Setting { identity: 2_000, we_initiate: true, fragmentation: "no", life: "" };
+    opposite(test, &setting, config(&setting), |clock, gateway, inbox, strongswan| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        pings(clock, gateway, inbox, 10)?;
+        let log = strongswan.log();
+        let cut = ["splitting IKE message", "reassembled fragmented"].iter().find(|said| log.contains(**said));
+        cut.map_or(Ok(()), |said| Err(format!("strongSwan says {said:?}")))
+    });
+}
+
+/// strongSwan authenticates anew after 3 s, breaking first, as it does by default in this version.
+#[test]
+fn strongswan_authenticates_anew() {
+    let test = "fragmentation::strongswan_authenticates_anew";
+    let life = "reauth_time = 3s\n        over_time = 10s\n        rand_time = 0s";
+    let setting = Setting { identity: 8, we_initiate: false, fragmentation: "yes", life };
+    opposite(test, &setting, config(&setting), |clock, gateway, inbox, strongswan| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        let first = gateway.spi();
+        pings(clock, gateway, inbox, 10)?;
+        clock.run("another CHILD_SA", LIMIT, gateway, inbox, |g| g.carries() && g.spi() != first)?;
+        pings(clock, gateway, inbox, 10)?;
+        expect(&strongswan.log(), &["reauthenticating IKE_SA"])
+    });
+}
+
+/// We authenticate anew after 3 s, making first: no ping in between goes unanswered, and strongSwan has one IKE_SA in the end.
+#[test]
+fn we_authenticate_anew_and_lose_nothing() {
+    let test = "fragmentation::we_authenticate_anew_and_lose_nothing";
+    let setting = Setting { identity: 8, we_initiate: true, fragmentation: "yes", life: "" };
+    let order = ReauthenticationOrder::MakeBeforeBreak;
+    let mut config = config(&setting);
+    config.reauthentication = Some(Reauthentication { after: Duration::from_secs(3), order });
+    opposite(test, &setting, config, |clock, gateway, inbox, strongswan| {
+        clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
+        let first = gateway.spi();
+        let mut sent = 0;
+        while gateway.spi() == first && sent < 20_000 {
+            pings(clock, gateway, inbox, 1)?;
+            sent += 1;
+        }
+        if gateway.spi() == first {
+            return Err(format!("still the first CHILD_SA after {sent} pings"));
+        }
+        pings(clock, gateway, inbox, 10)?;
+        clock.ask("strongSwan's one IKE_SA", LIMIT, gateway, inbox, || {
+            match strongswan.sas()?.matches(", IKEv2, ").count() {
+                1 => Ok(()),
+                n => Err(format!("{n} IKE_SAs")),
+            }
+        })
+    });
+}
