@@ -265,6 +265,37 @@ fn udp_4500_is_blocked() {
     assert!(log(&outcome).lines[0].nat_t_detected);
 }
 
+/// A path that drops IP fragments. IKE_SA_INIT that is too long never reaches AWS, so AWS logs nothing. IKE_AUTH that is too long
+/// leaves a half-open IKE_SA, if one of the ends does not fragment it itself; and nobody is blamed if both do.
+#[test]
+fn ip_fragments_are_dropped() {
+    let outcome = run("ike_fragments_dropped", &["duration=170s", "expect={}", "control=[]"]);
+    let found = misconfiguration(&outcome, "path");
+    assert!(found.text.starts_with("IKE_SA_INIT of the customer gateway is too long for one packet, and path-a drops"));
+    assert!(found.text.contains("cannot help"), "{found:?}");
+    assert_eq!((found.log.as_ref(), details(&outcome).len()), (None, 0));
+    assert!(!outcome.report.misconfigurations.iter().any(|m| m.tunnel == "vpn.b"));
+
+    for end in ["TUNNEL.ike_fragmentation=false", "TUNNEL.customer.ike_fragmentation=false"] {
+        let changes = [
+            "duration=170s",
+            "expect={}",
+            "control=[]",
+            "TUNNEL.customer.phase1=(encryption: [\"AES256\"], integrity: [\"SHA2-256\"], dh_groups: [14])",
+            end,
+        ];
+        let outcome = run("ike_fragments_dropped", &changes);
+        let found = misconfiguration(&outcome, "path");
+        assert!(
+            found.text.starts_with("IKE_AUTH of the customer gateway is too long for one packet, and path-a drops")
+        );
+        assert!(found.text.contains("at both ends would avoid"), "{found:?}");
+        let half_open = "AWS tunnel Timeout: deleting un-established Phase 1 IKE_SA with cgw: 203.0.113.10";
+        assert_eq!(found.log.as_deref(), Some(half_open));
+        assert_eq!(count(&outcome, half_open), 1, "{:#?}", details(&outcome));
+    }
+}
+
 /// Nobody notices but the filter: no line in AWS's log, and the answer names the filter.
 #[test]
 fn ip_protocol_50_is_blocked() {

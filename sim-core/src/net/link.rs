@@ -508,6 +508,28 @@ mod tests {
         assert_eq!(d.mtu(), 999);
     }
 
+    /// Both the first fragment and a later one; whole packets pass.
+    #[test]
+    fn fragments_are_dropped_where_the_path_drops_them() {
+        let whole = crate::wire::udp::packet(
+            (core::net::Ipv4Addr::new(10, 0, 0, 1), 500),
+            (core::net::Ipv4Addr::new(10, 0, 0, 2), 500),
+            &[0; 2000],
+            Meta::default(),
+        );
+        let parts = crate::net::fragment::fragment(&whole, 1500, || crate::id::PacketId(1)).unwrap();
+        assert_eq!(parts.len(), 2);
+        let mtu = 9000;
+        let mut d = direction(DirectionConfig { mtu, drops_fragments: true, ..DirectionConfig::default() });
+        let offered = |d: &mut Direction, packet: &Packet| d.offer(ms(0), &mut packet.clone());
+        assert_eq!(offered(&mut d, &whole), Fate::Deliver(ms(0)));
+        for part in &parts {
+            assert_eq!(offered(&mut d, part), Fate::Drop(DropReason::FragmentDropped));
+        }
+        d.set_config(DirectionConfig { mtu, ..DirectionConfig::default() }, BY);
+        assert_eq!(offered(&mut d, &parts[0]), Fate::Deliver(ms(0)));
+    }
+
     /// 64 packets at once, each up to 10 ms late: by default they arrive in order, as a single queue would have it.
     #[test]
     fn jitter_reorders_only_where_it_may() {

@@ -222,6 +222,22 @@ fn a_flush_and_a_loss_of_power_empty_the_table() {
     }
 }
 
+/// What goes out shows the other address, which answers reach; the old one is nobody's.
+#[test]
+fn another_address_takes_the_place_of_the_old_one() {
+    let other = Ipv4Addr::new(198, 51, 100, 9);
+    let mut bench = Bench::new(|c| c.pool = vec![OUTSIDE, other], Vec::new());
+    bench.touch(|node, cx| node.command(cx, Command::NatRenumber { address: OUTSIDE }));
+    let source = |packet: &Packet| Ipv4Packet::new_unchecked(packet.bytes()).src();
+    assert_eq!(source(&bench.one(INSIDE_PORT, out((5000, 2))).1), OUTSIDE);
+    bench.touch(|node, cx| node.command(cx, Command::NatRenumber { address: other }));
+    let answer = |to| datagram(Ipv4Header::new(REMOTE, to, protocol::UDP), (2, 5000), 10);
+    assert!(bench.give(OUTSIDE_PORT, answer(other)).is_empty(), "its table is empty");
+    assert_eq!(source(&bench.one(INSIDE_PORT, out((5000, 2))).1), other);
+    assert_eq!(bench.one(OUTSIDE_PORT, answer(other)).0, INSIDE_PORT);
+    assert!(bench.give(OUTSIDE_PORT, answer(OUTSIDE)).is_empty());
+}
+
 /// With nothing to translate it is a router, one hop.
 #[test]
 fn routed_it_changes_the_ttl_only() {

@@ -75,7 +75,6 @@ fn every_error_in_answer_to_everything() {
             };
             let gone = if down { ", its SA is gone" } else { "" };
             table.push_str(&format!("    {kind:?}: heard {heard}; {states}{gone}; next {again}\n"));
-            // A is configured to keep the tunnel up, so it begins anew at once.
             let ended = outputs.iter().any(|o| matches!(o, Output::State { sa: SaKind::Ike, to: State::Down, .. }));
             assert_eq!(ended, kind == NotifyType::InvalidSyntax, "{what:?} {kind:?}");
         }

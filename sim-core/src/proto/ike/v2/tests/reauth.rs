@@ -71,6 +71,46 @@ fn either_order_survives_the_loss_and_delay_of_each_message() {
     }
 }
 
+/// B begins something at the instant at which A authenticates anew, and one message is lost, repeated or late. The tunnel is there
+/// in the end, and unless somebody deletes, make before break has lost no packet.
+#[test]
+fn either_order_meets_whatever_the_peer_begins() {
+    use super::pair::Undertaking;
+    for order in [ReauthenticationOrder::BreakBeforeMake, ReauthenticationOrder::MakeBeforeBreak] {
+        for what in Undertaking::ALL {
+            for (hit, fate) in (0..8).flat_map(|hit| {
+                [Fate::Drop, Fate::Duplicate, Fate::Late(Duration::from_millis(15)), Fate::Late(secs(5))]
+                    .map(|fate| (hit, fate))
+            }) {
+                let mut configs = reauthenticating(order);
+                for config in &mut configs {
+                    config.startup = crate::proto::ike::config::Startup::Start;
+                    config.child_lifetime = secs(100_000);
+                    config.ike_lifetime = secs(100_000);
+                }
+                configs[A].reauthentication =
+                    configs[A].reauthentication.map(|r| Reauthentication { after: secs(300), ..r });
+                let mut pair = Pair::up(configs);
+                pair.traffic(secs(1), Instant::from_secs(300));
+                pair.run_until(Instant::from_nanos(300_039_999_999));
+                pair.ladder.clear();
+                pair.datagrams = 0;
+                pair.fates.insert(hit, fate);
+                pair.undertake(B, what);
+                pair.traffic(Duration::from_millis(10), Instant::from_secs(303));
+                pair.traffic(secs(1), Instant::from_secs(500));
+                let told = format!("{order:?} {what:?} {hit} {fate:?}\n{}", pair.ladder);
+                assert!(pair.is_up() && pair.is_symmetric(), "{told}");
+                assert!(pair.ends.iter().all(|end| end.peer.v2.established_spis().len() == 1), "{told}");
+                let deletes = matches!(what, Undertaking::DeleteChild | Undertaking::DeleteIke);
+                if order == ReauthenticationOrder::MakeBeforeBreak && !deletes {
+                    assert_eq!(pair.esp_lost, 0, "{told}");
+                }
+            }
+        }
+    }
+}
+
 /// What it is for: the peer's key was changed. A rekey does not notice; make before break does, and the old IKE_SA goes on.
 #[test]
 fn a_peer_that_cannot_prove_itself_any_more_is_found_out() {
