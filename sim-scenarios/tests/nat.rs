@@ -100,3 +100,29 @@ fn aws_begins_through_a_one_to_one_nat_only() {
     assert_eq!(tunnel.customer_registered, Ipv4Addr::new(203, 0, 113, 11));
     assert!(up_since(&run(&scenario)).is_some());
 }
+
+/// The NAT's other address, in either version of IKE: without being followed, AWS's checks would go unanswered and the tunnel would
+/// die 40 s after the move. AWS keeps asking every 10 s.
+#[test]
+fn a_renumbered_nat_is_followed_in_either_version() {
+    for version in ["ikev1", "ikev2"] {
+        let changes = [
+            "duration=500s".to_owned(),
+            format!("connections.vpn.tunnels.a.customer.ike_versions=[\"{version}\"]"),
+            "faults.reboot.enabled=false".to_owned(),
+            "expect={}".to_owned(),
+            "control=[]".to_owned(),
+        ];
+        let scenario = shared::parse("nat_renumbered", &text("nat_renumbered")).with(&changes, &NoSecrets);
+        let run = run(&scenario.unwrap_or_else(|mistakes| panic!("{mistakes}")));
+        assert!(up_since(&run).is_some(), "{version}");
+        let mut records = run.world().trace.records();
+        let down = records.any(|(_, record)| matches!(record.what, What::State { to: State::Down, .. }));
+        assert!(!down, "{version}");
+        let moved =
+            run.world().trace.records().filter(|(_, record)| {
+                matches!(record.what, What::Step { step: sim_core::reason::Step::PeerMoved, .. })
+            });
+        assert_eq!(moved.count(), 1, "{version}");
+    }
+}

@@ -71,6 +71,8 @@ pub struct Esp {
 
 /// IKE_SA_INIT, the only exchange of IKEv2 that is not encrypted.
 const IKE_SA_INIT: u32 = 34;
+/// A Notify payload (RFC 7296 section 3.2).
+const NOTIFY: u32 = 41;
 /// The exchange types of IKEv1 end here (RFC 2409 appendix A).
 const NEW_GROUP_MODE: u32 = 33;
 
@@ -83,6 +85,7 @@ const FIELDS: &[&str] = &[
     "_ws.malformed",
     "isakmp.exchangetype",
     "isakmp.messageid",
+    "isakmp.nextpayload",
     "isakmp.enc.decrypted",
     "isakmp.frag.number",
     "isakmp.flag_e",
@@ -217,6 +220,8 @@ impl<'a> Row<'a> {
     fn deciphered(&self) -> Outcome<bool> {
         Ok(match self.number("isakmp.exchangetype")? {
             IKE_SA_INIT => true,
+            // INVALID_IKE_SPI has no keys (RFC 7296 section 1.5). What is encrypted says so in its header.
+            NEW_GROUP_MODE.. if self.number("isakmp.nextpayload")? == NOTIFY => true,
             ..=NEW_GROUP_MODE => !self.holds("isakmp.flag_e") || self.has("isakmp.hash"),
             _ => self.has("isakmp.enc.decrypted"),
         })

@@ -2,8 +2,8 @@
 //! and does harm.
 //!
 //! ```text
-//! offer -> up? -> MTU -> [ queue | transmitter at `rate` ] -> blackhole? -> loss? -> fragment? -> corruption, duplication
-//!                          drop-tail, analytic                                                 -> delay + jitter + reorder -> arrival
+//! offer -> up? -> MTU -> [ queue | transmitter at `rate` ] -> blackhole? -> loss? -> fragment? -> corruption,
+//!                          drop-tail, analytic              duplication -> delay + jitter + reorder -> arrival
 //! ```
 //!
 //! The queue is analytic: a packet's departure is known when it is offered, because nothing overtakes in a FIFO. So a

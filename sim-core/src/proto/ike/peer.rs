@@ -139,10 +139,10 @@ impl Peer {
         better(v1, self.v2.state(sa))
     }
 
-    /// True if it has an IKE_SA of IKEv2 with these SPIs, whose peer may write from another address than before
-    /// (RFC 7296 section 2.23).
+    /// True if it has an IKE_SA with these SPIs, or an ISAKMP SA with these cookies, whose peer may write from another address
+    /// than before (RFC 7296 section 2.23, RFC 3947 section 7).
     pub fn knows(&self, spi_i: u64, spi_r: u64) -> bool {
-        self.v2.knows(spi_i, spi_r)
+        self.v2.knows(spi_i, spi_r) || self.v1.as_ref().is_some_and(|v1| v1.knows(spi_i, spi_r))
     }
 
     fn versions(&self) -> &[IkeVersion] {

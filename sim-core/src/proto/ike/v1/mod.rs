@@ -144,6 +144,12 @@ impl Peer {
         self.wake
     }
 
+    /// True if it has an established ISAKMP SA with these cookies.
+    pub fn knows(&self, cookie_i: u64, cookie_r: u64) -> bool {
+        let up = self.sas.iter().filter(|sa| sa.established().is_some());
+        up.map(|sa| (sa.cookies.i, sa.cookies.r)).any(|cookies| cookies == (cookie_i, cookie_r))
+    }
+
     /// The state of the IKE session or of the CHILD_SA lineage.
     pub fn state(&self, sa: SaKind) -> State {
         self.env.state(sa)

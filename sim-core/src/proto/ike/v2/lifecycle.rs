@@ -384,7 +384,10 @@ impl Peer {
         } else {
             State::Down
         };
-        self.awaited = children().find(|c| !(c.sending && c.taken_up) && c.phase == ChildPhase::Up).map(|c| c.spi_in);
+        // What goes with an IKE_SA that is being deleted takes over from nobody.
+        let lasting = self.sas.iter().filter(|sa| sa.state() == SaState::Established).filter_map(Sa::established);
+        let mut lasting = lasting.flat_map(|e| &e.children);
+        self.awaited = lasting.find(|c| !(c.sending && c.taken_up) && c.phase == ChildPhase::Up).map(|c| c.spi_in);
         if ike == State::Down {
             self.env.enter(SaKind::Child, child, because);
             self.env.enter(SaKind::Ike, ike, because);

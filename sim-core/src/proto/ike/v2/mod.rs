@@ -22,13 +22,17 @@
 //! | `nat` | NAT detection |
 //!
 //! Normally there is one IKE_SA. There are more while one is rekeyed, while a rebooted peer comes back, or when both ends
-//! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
-//! initiator's SPI is deleted by the end that began it.
+//! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, an initiator deletes an older
+//! one as soon as the new one is established, and of two that were begun at once the one with the lower initiator's SPI is
+//! deleted by the end that began it.
 //!
-//! Left out: certificates and EAP, configuration payloads, IPComp, transport
-//! mode, ESN, window sizes above 1, INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). Of MOBIKE (RFC
-//! 4555) there is what a peer without it sees: the announcement, and port 4500 without a NAT (section 3.3). Addresses are not
-//! updated (sections 3.5 to 3.10), so what comes after MOBIKE_SUPPORTED in a response is left out. IKEv1's fragmentation is no standard, so [`super::v1`] has none.
+//! Left out: certificates and EAP, configuration payloads, IPComp, transport mode, ESN, window sizes above 1,
+//! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). IKEv1's fragmentation is no standard, so
+//! [`super::v1`] has none.
+//!
+//! Of MOBIKE (RFC 4555) there is what a peer without it sees: the announcement, and port 4500 without a NAT (section 3.3).
+//! AWS's end never answers it. Left out is all that an answer would begin: further addresses (section 3.4), their update, the
+//! check that the peer receives there and the refusal of NATs (sections 3.5 to 3.9).
 
 use core::net::IpAddr;
 use std::sync::Arc;
