@@ -221,7 +221,7 @@ impl<'a> Row<'a> {
         Ok(match self.number("isakmp.exchangetype")? {
             IKE_SA_INIT => true,
             // INVALID_IKE_SPI has no keys (RFC 7296 section 1.5). What is encrypted says so in its header.
-            NEW_GROUP_MODE.. if self.number("isakmp.nextpayload")? == NOTIFY => true,
+            IKE_SA_INIT.. if self.number("isakmp.nextpayload")? == NOTIFY => true,
             ..=NEW_GROUP_MODE => !self.holds("isakmp.flag_e") || self.has("isakmp.hash"),
             _ => self.has("isakmp.enc.decrypted"),
         })

@@ -82,6 +82,7 @@ impl Peer {
             {
                 self.sas.remove(oldest);
             }
+            self.sas.reserve_exact(1);
             self.sas.push(sa);
         }
         self.settle();

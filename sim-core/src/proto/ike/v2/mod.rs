@@ -35,6 +35,7 @@
 //! check that the peer receives there and the refusal of NATs (sections 3.5 to 3.9).
 
 use core::net::IpAddr;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::env::Env;
@@ -90,6 +91,9 @@ const STRAY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is said without protection makes this end look after the peer at most so often (section 2.21.4; assumed).
 const HINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a quiet tunnel keeps room for: a liveness check tells less than a handshake.
+const ROOM_FOR_OUTPUT: usize = 4;
 
 /// One end of a tunnel: all IKE_SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to drive it.
 #[derive(Clone, Hash, Debug)]
@@ -166,7 +170,11 @@ impl Peer {
 
     /// What is to be done or told next.
     pub fn poll(&mut self) -> Option<Output> {
-        self.env.out.pop_front()
+        let output = self.env.out.pop_front();
+        if output.is_none() && self.env.out.capacity() > ROOM_FOR_OUTPUT {
+            self.env.out = VecDeque::new();
+        }
+        output
     }
 
     /// When to call [`Peer::handle_timeout`], and which timer wants it. It may turn out not to be due: inbound traffic moves
@@ -224,7 +232,9 @@ impl Peer {
     pub(super) fn begin(&mut self, purpose: Reason) {
         self.retry = None;
         self.env.alone = self.alone();
-        self.sas.extend(init::initiate(&mut self.env, purpose));
+        let sa = init::initiate(&mut self.env, purpose);
+        self.sas.reserve_exact(1);
+        self.sas.extend(sa);
         self.settle();
     }
 
