@@ -194,7 +194,7 @@ impl Peer {
     fn forget_older(&mut self, i: usize) {
         let begun = self.sas[i].begun;
         for j in (0..self.sas.len()).rev() {
-            let older = |sa: &Sa| sa.up && sa.established().is_some_and(|e| e.since <= begun);
+            let older = |sa: &Sa| sa.up && sa.established().is_some_and(|e| e.authenticated <= begun);
             if j != i && older(&self.sas[j]) {
                 self.children_down(j, Reason::InitialContact);
                 self.sas[j].phase = Phase::Over;

@@ -281,8 +281,11 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     })));
 }
 
-/// From now on the new SA sends.
+/// From now on the new SA sends; but not if it goes with its IKE_SA, because then another one carries, or none is wanted.
 pub(super) fn switch(sa: &mut Sa, env: &mut Env, old_spi_in: u32, new_spi_in: u32) {
+    if sa.is_deleting() {
+        return;
+    }
     if let Some(new) = find(sa, new_spi_in).filter(|new| !new.sending) {
         new.sending = true;
         env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in });

@@ -124,8 +124,11 @@ impl Peer {
             let Some(established) = other.established().filter(|_| j != i && !other.is_deleting()) else {
                 continue;
             };
-            if established.since <= begun {
+            if established.authenticated <= begun {
                 // An older one that the peer may still have; this one takes its place.
+                if let Some(older) = self.sas[j].established_mut() {
+                    older.superseded = true;
+                }
                 if self.sas[i].ids.initiator {
                     self.delete(j, Reason::Rekeyed);
                 } else {
@@ -186,8 +189,18 @@ impl Peer {
     /// An IKE_SA has got an heir.
     pub(super) fn succeed(&mut self, i: usize, heir: Sa, how: Succession) {
         let ids = heir.ids;
+        let superseded = heir.established().is_some_and(|e| e.superseded);
         self.sas.push(heir);
         self.env.because = Reason::Rekeyed;
+        if superseded {
+            // A later IKE_SA has taken the place of both. Who began that one deletes them.
+            match self.find(ids) {
+                Some(own) if self.sas[i].state() == SaState::Replaced => self.await_delete(own),
+                Some(own) => self.delete(own, Reason::Rekeyed),
+                None => {}
+            }
+            return self.settle();
+        }
         match how {
             Succession::ByPeer => {
                 self.name_heir(i, ids);

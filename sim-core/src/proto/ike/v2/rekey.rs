@@ -193,7 +193,11 @@ fn heir(old: &Sa, env: &mut Env, ids: Ids, keys: IkeKeys) -> Sa {
     log_keys(env, ids, &keys);
     let mut established = Established::new(env, keys);
     // A rekey proves no identity anew (RFC 7296 section 2.8.3).
-    established.reauth = old.established().and_then(|e| e.reauth);
+    if let Some(old) = old.established() {
+        established.reauth = old.reauth;
+        established.authenticated = old.authenticated;
+        established.superseded = old.superseded;
+    }
     Sa {
         ids,
         path: old.path,

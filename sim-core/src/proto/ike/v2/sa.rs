@@ -66,6 +66,10 @@ pub(super) struct Established {
     pub keys: IkeKeys,
     pub children: Vec<Child>,
     pub since: Instant,
+    /// When both ends were authenticated: as IKE_SA, or as the one that it replaces by a rekey.
+    pub authenticated: Instant,
+    /// True if an IKE_SA that was authenticated later takes its place, and that of its heirs.
+    pub superseded: bool,
     pub expires: Instant,
     /// When this end rekeys it, if it does.
     pub rekey: Option<Instant>,
@@ -85,6 +89,8 @@ impl Established {
             keys,
             children: Vec::new(),
             since: env.now,
+            authenticated: env.now,
+            superseded: false,
             expires: env.now + env.config.ike_lifetime,
             rekey: env.config.rekey.initiates.then_some(env.now + after),
             reauth: super::reauth::due(env),
