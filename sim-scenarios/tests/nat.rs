@@ -109,6 +109,7 @@ fn a_renumbered_nat_is_followed_in_either_version() {
         let changes = [
             "duration=500s".to_owned(),
             format!("connections.vpn.tunnels.a.customer.ike_versions=[\"{version}\"]"),
+            "faults.reboot.at=400s".to_owned(),
             "faults.reboot.enabled=false".to_owned(),
             "expect={}".to_owned(),
             "control=[]".to_owned(),
