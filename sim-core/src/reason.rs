@@ -160,6 +160,12 @@ codes! {
         // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
         PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
         IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
+        AuthMethodMismatch "auth_method_mismatch" "one end has a pre-shared key and the other a certificate",
+        CertificateExpired "certificate_expired" "the peer's certificate, or one above it, is expired or not yet valid",
+        CertificateUnknownCa "certificate_unknown_ca" "no CA that this end trusts has issued the peer's certificate",
+        CertificateUnfit "certificate_unfit" "the peer's certificate is missing, malformed or not for this use",
+        CertificateIdMismatch "certificate_id_mismatch" "the peer's certificate does not bear the identity that it claims",
+        SignatureMismatch "signature_mismatch" "the peer's AUTH is not signed with the key of its certificate",
     }
 
     /// Which timer expired.

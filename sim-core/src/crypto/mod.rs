@@ -7,16 +7,20 @@
 //! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
 //! | the encryption of IKEv1's messages | [`cbc`] | `aes`, `cbc` |
+//! | signatures that are a function of key and message | [`signature`] | `p256`, `p384`, `rsa` |
+//! | X.509 certificates | [`certificate`] | `x509-cert`, `rustls-webpki` |
 //!
 //! Randomness is always an argument, so that a world is a function of its seed. Keys live in [`Secret`], which prints
 //! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on
 //! purpose.
 //!
-//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption, signatures.
+//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption.
 
 pub mod cbc;
+pub mod certificate;
 pub mod dh;
 pub mod prf;
+pub mod signature;
 pub mod sk;
 pub mod suite;
 

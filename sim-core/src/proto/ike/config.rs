@@ -6,8 +6,10 @@
 use core::net::Ipv4Addr;
 
 use crate::crypto::Secret;
+use crate::crypto::certificate::{Certificate, Trust};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
+use crate::crypto::signature::PrivateKey;
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Rng;
 use crate::time::Duration;
@@ -88,6 +90,8 @@ pub enum Identity {
     Ipv4(Ipv4Addr),
     /// ID_FQDN, without a terminator.
     Fqdn(String),
+    /// ID_DER_ASN1_DN, the DER of a distinguished name.
+    DistinguishedName(Vec<u8>),
     /// ID_KEY_ID, opaque octets.
     KeyId(Vec<u8>),
 }
@@ -102,6 +106,7 @@ impl Identity {
                 (IdType::Ipv4Addr, &octets[..])
             }
             Self::Fqdn(name) => (IdType::Fqdn, name.as_bytes()),
+            Self::DistinguishedName(der) => (IdType::DerAsn1Dn, &der[..]),
             Self::KeyId(data) => (IdType::KeyId, &data[..]),
         };
         with(Id { kind, data })
@@ -319,6 +324,22 @@ pub enum NatTraversal {
     Force,
 }
 
+/// How an end proves who it is by a certificate, and which it believes (RFC 7296 section 2.15).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// This end's certificate, and those between it and the CA that the peer trusts.
+    pub chain: Vec<Certificate>,
+    /// The key of the first.
+    pub key: PrivateKey,
+    /// Whom it trusts.
+    pub trust: Trust,
+    /// True if any certificate of a trusted CA will do, whose identity is in it: how AWS takes a customer gateway's (guide:
+    /// tunnel authentication options). Otherwise the peer must also be the configured one.
+    pub any_identity: bool,
+    /// The world's calendar: when it began, counted from 1970-01-01 00:00:00 UTC.
+    pub began: Duration,
+}
+
 /// All that one end of a tunnel is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -330,6 +351,8 @@ pub struct Config {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
+    /// Certificates in its place, on both ends; IKEv2 only.
+    pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
     pub ike_offers: Vec<IkeOffer>,
     /// Suites for CHILD_SAs, preferred first.
@@ -385,6 +408,7 @@ impl Config {
             local_id,
             remote_id,
             psk: psk.into(),
+            credentials: None,
             ike_offers,
             esp_offers,
             selection: Selection::LowestConfigured,

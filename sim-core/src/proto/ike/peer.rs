@@ -139,8 +139,14 @@ impl Peer {
         better(v1, self.v2.state(sa))
     }
 
+    /// IKEv1 has pre-shared keys only here.
     fn versions(&self) -> &[IkeVersion] {
-        &self.v2.env().config.versions
+        let config = &self.v2.env().config;
+        match &config.versions[..] {
+            both if config.credentials.is_some() && both.contains(&IkeVersion::V2) => &[IkeVersion::V2],
+            _ if config.credentials.is_some() => &[],
+            all => all,
+        }
     }
 
     /// The highest version; but if the tunnel is up in IKEv1, it is the one that has something to do.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `transition` | the total function (state x event) -> action |
 //! | `init`, `auth` | the handshake; each step consumes its state |
+//! | `proof` | AUTH: by a pre-shared key or by a signature and certificates |
 //! | `cookie` | proof that an initiator receives, before anything is kept of it |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
 //! | `rekey` | the IKE_SA that replaces an IKE_SA |
@@ -23,7 +24,7 @@
 //! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, and of two that were begun at once the one with the lower
 //! initiator's SPI is deleted by the end that began it.
 //!
-//! Left out: certificates and EAP, configuration payloads, IPComp, transport
+//! Left out: EAP, configuration payloads, IPComp, transport
 //! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
 
 use core::net::IpAddr;
@@ -49,6 +50,7 @@ mod init;
 mod lifecycle;
 mod liveness;
 mod nat;
+mod proof;
 mod rekey;
 mod sa;
 mod task;
