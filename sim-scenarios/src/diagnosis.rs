@@ -4,19 +4,19 @@
 //! identity, a lifetime that ran out, a request without an answer. AWS's log line for it stands beside it. Keys are
 //! never named, only that they differ.
 //!
-//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence. Left out:
-//! certificates.
+//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence.
 
 use core::fmt::Display;
 use core::ops::RangeInclusive;
 
+use sim_core::crypto::certificate::Certificate;
 use sim_core::id::{NodeId, SessionId};
 use sim_core::reason::{DropReason, Reason, State, Step};
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Place, Trace, What};
 
 use crate::build::{Built, TunnelSessions};
-use crate::plan::{Phase, Plan, Tunnel, TunnelId};
+use crate::plan::{IkeEnd, Phase, Plan, Tunnel, TunnelId};
 use crate::report::model::{Misconfiguration, Seconds};
 use crate::report::tunnel_log::{self, TunnelLog};
 
@@ -47,6 +47,10 @@ enum Kind {
     Psk,
     /// The end that did not expect the other's identity.
     Id(usize),
+    /// The end that did not believe the other's certificate, and why.
+    Certificate(usize, Reason),
+    /// A certificate at one end, a pre-shared key at the other.
+    Method,
     Phase1,
     /// Refused in IKE_AUTH.
     Phase2,
@@ -115,6 +119,11 @@ fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
         What::State { to: State::Down | State::Deleting, from, reason, .. } => match reason {
             Reason::PskMismatch => Some(Kind::Psk),
             Reason::IdMismatch => Some(Kind::Id(end)),
+            Reason::AuthMethodMismatch => Some(Kind::Method),
+            Reason::CertificateExpired
+            | Reason::CertificateUnknownCa
+            | Reason::CertificateUnfit
+            | Reason::CertificateIdMismatch => Some(Kind::Certificate(end, *reason)),
             Reason::InvalidKe => Some(Kind::Phase1),
             Reason::LifetimeExpired if ike => Some(Kind::IkeLifetime(end)),
             Reason::LifetimeExpired => Some(Kind::ChildLifetime(end)),
@@ -173,6 +182,19 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
                     format!("the customer gateway expects AWS to be {expected}, but AWS says that it is {sent}.");
                 entry("id", sent, expected, text, line(tunnel_log::AUTHENTICATION_FAILED))
             }
+        }
+        Kind::Certificate(end, reason) => {
+            let log = line(tunnel_log::AUTHENTICATION_FAILED).filter(|_| end == AWS);
+            certificate(tunnel, end, reason, symptom.at, log, &entry)?
+        }
+        Kind::Method => {
+            let has = |end: &IkeEnd| match &end.credentials {
+                Some(_) => "a certificate".to_owned(),
+                None => "a pre-shared key".to_owned(),
+            };
+            let (a, c) = (has(aws), has(customer));
+            let text = format!("the two ends prove who they are in different ways: {}.", both(&a, &c));
+            entry("authentication", a, c, text, line(tunnel_log::AUTHENTICATION_FAILED))
         }
         Kind::Phase1 => {
             let (a, c) = (suites(&aws.phase1, true), suites(&customer.phase1, true));
@@ -249,6 +271,68 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             entry("path", String::new(), String::new(), text, line(tunnel_log::HALF_OPEN))
         }
     })
+}
+
+/// The end does not believe the other's certificate.
+fn certificate(
+    tunnel: &Tunnel,
+    end: usize,
+    reason: Reason,
+    at: Instant,
+    log: Option<String>,
+    entry: &Entry<'_>,
+) -> Option<Misconfiguration> {
+    let ends = [&tunnel.aws, &tunnel.customer];
+    let names = ["AWS", "the customer gateway"];
+    let (judge, judged) = (names[end], names[1 - end]);
+    let own = ends[1 - end].credentials.as_ref()?.chain.first()?;
+    let trusted =
+        list(&ends[end].credentials.as_ref()?.trust.authorities.iter().map(Certificate::subject).collect::<Vec<_>>());
+    let seconds = |t: Duration| Seconds::from(Instant::START + t);
+    let settings = |judge: String, judged: String| if end == AWS { (judge, judged) } else { (judged, judge) };
+    let (setting, a, c, text) = match reason {
+        Reason::CertificateExpired => {
+            let began = ends[end].credentials.as_ref()?.began;
+            let expired = own.not_after().saturating_sub(began);
+            let (a, c) = settings(String::new(), format!("expired at {}", seconds(expired)));
+            let text = format!(
+                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. An IKE_SA that was authenticated \
+                 before lives on, and so do its rekeys: it shows when the tunnel has to be set up anew.",
+                own.subject(),
+                seconds(expired),
+                Seconds::from(at)
+            );
+            ("certificate", a, c, text)
+        }
+        Reason::CertificateUnknownCa => {
+            let (a, c) = settings(format!("trusts {trusted}"), format!("issued by {}", own.issuer()));
+            let text = format!(
+                "the certificate of {judged}, {}, was issued by {}, from which no path leads to {trusted}, which {judge} trusts.",
+                own.subject(),
+                own.issuer()
+            );
+            ("certificate", a, c, text)
+        }
+        Reason::CertificateIdMismatch => {
+            let said = ends[1 - end].id.as_ref().map_or_else(String::new, ToString::to_string);
+            let (a, c) = settings(String::new(), said.clone());
+            let text = format!(
+                "{judged} says that it is {said}, but its certificate is one of {}, so {judge} does not believe it.",
+                own.subject()
+            );
+            ("id", a, c, text)
+        }
+        _ => {
+            let (a, c) = settings(String::new(), own.subject());
+            let text = format!(
+                "{judge} cannot use the certificate of {judged}, {}: AWS wants authority key identifier, subject key \
+                 identifier and basic constraints in it, and its key must be one to sign with.",
+                own.subject()
+            );
+            ("certificate", a, c, text)
+        }
+    };
+    Some(entry(setting, a, c, text, log))
 }
 
 type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;

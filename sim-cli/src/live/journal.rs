@@ -101,6 +101,8 @@ impl Head {
         part(&plan.seed.to_le_bytes());
         for tunnel in plan.connections.iter().flat_map(|connection| &connection.tunnels) {
             part(tunnel.aws.psk.expose());
+            let credentials = tunnel.aws.credentials.iter();
+            credentials.flat_map(|own| own.chain.iter().chain(&own.trust.authorities)).for_each(|it| part(it.der()));
         }
         Self {
             journal: FORMAT,

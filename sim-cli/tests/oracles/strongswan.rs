@@ -484,7 +484,7 @@ fn pings(clock: &Clock, gateway: &mut Gateway, inbox: &Receiver<Arrival>, n: u16
 const STRONGSWAN_CONF: &str = "
 charon-systemd {
     load_modular = no
-    load = aes sha1 sha2 hmac kdf nonce random gmp openssl gcm kernel-libipsec kernel-netlink socket-default vici
+    load = aes sha1 sha2 hmac kdf nonce random gmp openssl gcm pem pkcs1 pkcs8 x509 kernel-libipsec kernel-netlink socket-default vici
     install_routes = no
     plugins {
         vici { socket = unix://@DIR@/vici }
@@ -605,6 +605,11 @@ impl StrongSwan {
         write(&file, &text)?;
         self.swanctl(&format!("--load-all --file {}", file.display()))?;
         Ok(())
+    }
+
+    /// Where its `strongswan.conf`, its control socket `vici` and its copy of swanctl are.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A command that runs where strongSwan is.

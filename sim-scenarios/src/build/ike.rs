@@ -18,6 +18,7 @@ use crate::plan::{IkeEnd, IkeIdentity, Side, StartupAction};
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
+    config.credentials = end.credentials.clone();
     config.versions = end.ike_versions.clone();
     (config.ike_offers, config.esp_offers) = offers(end, side);
     config.selection = match side {
@@ -63,6 +64,7 @@ fn identity(id: &Option<IkeIdentity>, address: Ipv4Addr) -> ike_config::Identity
         None => ike_config::Identity::Ipv4(address),
         Some(IkeIdentity::Address(address)) => ike_config::Identity::Ipv4(*address),
         Some(IkeIdentity::Name(name)) => ike_config::Identity::Fqdn(name.clone()),
+        Some(IkeIdentity::DistinguishedName(der)) => ike_config::Identity::DistinguishedName(der.clone()),
     }
 }
 

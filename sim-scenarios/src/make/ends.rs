@@ -12,9 +12,10 @@ use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Leaf, Percent, Psk, PskSource};
 use crate::place::{At, List};
-use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, Phase, StartupAction};
+use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, IkeIdentity, Phase, StartupAction};
 use crate::schema;
 
+use super::certificates::Made;
 use super::judge::{Judge, between, positive};
 use super::nodes::whole;
 
@@ -37,6 +38,7 @@ pub(super) fn aws_end(
     name: &str,
     (local_cidr, remote_cidr): (Ipv4Net, Ipv4Net),
     seed: u64,
+    certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
     let s = Duration::from_secs;
@@ -60,13 +62,15 @@ pub(super) fn aws_end(
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
+    let aws_versions: &[_] = if certificate.is_some() { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
-        ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
-        id: None,
+        credentials: certificate.map(|made| made.credentials.clone()),
+        ike_versions: ike_versions(&schema.ike_versions, aws_versions, &phase1, certificate.is_some(), j),
+        id: certificate.map(subject),
         expected_id: None,
         local_cidr,
         remote_cidr,
@@ -93,12 +97,22 @@ pub(super) fn aws_end(
     }
 }
 
+/// Who an end with a certificate says it is.
+fn subject(made: &Made) -> IkeIdentity {
+    IkeIdentity::DistinguishedName(made.credentials.chain[0].subject_der())
+}
+
 fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
     j.lawful_or(at, Duration::from_secs(10), |t| positive(*t, "the wait before a new attempt"))
 }
 
 /// The customer gateway's end: as AWS's, but that it begins and begins again, and that its own maker set its ranges.
-pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> IkeEnd {
+pub(super) fn customer_end(
+    schema: &schema::CustomerEnd,
+    aws: &IkeEnd,
+    certificate: Option<&Made>,
+    j: &mut Judge,
+) -> IkeEnd {
     let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
     let mut phase2 = phase(&schema.phase2, &aws.phase2, true, 2, j);
     let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
@@ -115,9 +129,10 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
     });
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
-        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
-        id: schema.id.as_ref().and_then(|at| j.read(at)),
-        expected_id: schema.expected_id.as_ref().and_then(|at| j.read(at)),
+        credentials: certificate.map(|made| made.credentials.clone()),
+        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certificate.is_some(), j),
+        id: schema.id.as_ref().map_or_else(|| certificate.map(subject), |at| j.read(at)),
+        expected_id: schema.expected_id.as_ref().map_or_else(|| aws.id.clone(), |at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
         remote_cidr: j.lawful_or(&schema.remote_cidr, aws.local_cidr, whole),
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
@@ -180,9 +195,17 @@ fn ike_versions(
     list: &Option<List<IkeVersion>>,
     default: &[IkeVersion],
     phase1: &Phase,
+    certificate: bool,
     j: &mut Judge,
 ) -> Vec<IkeVersion> {
     let versions = words(list, default, j);
+    if let Some(list) = list
+        && certificate
+        && versions.contains(&IkeVersion::V1)
+    {
+        let help = "allow \"ikev2\" alone, or authenticate by PreSharedKey()";
+        j.wrong(list.place, "certificates authenticate IKEv2 only", Some(help.into()));
+    }
     let cbc = phase1.encryption.iter().any(|e| matches!(e, Encryption::Aes128 | Encryption::Aes256));
     if let Some(list) = list
         && versions == [IkeVersion::V1]

@@ -29,6 +29,8 @@ pub struct Plan {
     pub question: String,
     /// How long the world runs.
     pub duration: Duration,
+    /// When it begins, counted from 1970-01-01 00:00:00 UTC.
+    pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
     /// Devices, then the tunnel endpoints of all connections.

@@ -3,9 +3,10 @@
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
-use sim_core::proto::ike::config::IkeVersion;
+use sim_core::proto::ike::config::{Credentials, IkeVersion};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -70,6 +71,8 @@ pub struct Tunnel {
 pub struct IkeEnd {
     /// The pre-shared key.
     pub psk: Psk,
+    /// The certificate that this end has in its place.
+    pub credentials: Option<Credentials>,
     /// Versions of IKE; it begins with the highest.
     pub ike_versions: Vec<IkeVersion>,
     /// Who this end says it is; `None`: its outside address.
@@ -111,6 +114,8 @@ pub enum IkeIdentity {
     Address(Ipv4Addr),
     /// ID_FQDN.
     Name(String),
+    /// ID_DER_ASN1_DN: the DER of a name.
+    DistinguishedName(Vec<u8>),
 }
 
 impl core::fmt::Display for IkeIdentity {
@@ -118,6 +123,7 @@ impl core::fmt::Display for IkeIdentity {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Name(name) => f.write_str(name),
+            Self::DistinguishedName(der) => f.write_str(&name_text(der)),
         }
     }
 }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::proto::ike::config::IkeVersion;
 
-use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
+use crate::leaf::{
+    Address, Count, Encryption, Flag, Integrity, KeySource, Name, PemSource, Percent, Prefix, PskSource, Span,
+};
 use crate::place::{At, List, Named};
 use crate::plan::{DpdTimeoutAction, IkeIdentity, LogOutputFormat, StartupAction};
 
@@ -96,7 +98,9 @@ pub struct Tunnel {
     pub availability_zone: Option<At<Name>>,
     /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.
     pub pre_shared_key: Option<At<PskSource>>,
-    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
+    /// How AWS's end proves who it is: PreSharedKey() (if not given) or Certificate(...).
+    pub authentication: Option<Authentication>,
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given, "ikev2" with a certificate.
     pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
@@ -131,6 +135,39 @@ pub struct Tunnel {
     pub customer: CustomerEnd,
 }
 
+/// How an end proves who it is.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Authentication {
+    /// By the pre-shared key, which is a setting of its own.
+    PreSharedKey(SharedKey),
+    /// By a certificate, as AWS Private CA issues them.
+    Certificate(Box<Certificate>),
+}
+
+/// Nothing more to say: `PreSharedKey()`.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharedKey {}
+
+/// A certificate and whom its owner trusts. What is drawn needs no files: the same name is the same CA at both ends.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificate {
+    /// Its private key: "ecdsa-p256" (if not given), "ecdsa-p384" or "rsa-2048" is drawn from the seed, "file:PATH" or
+    /// "env:VARIABLE" is one in PEM.
+    pub key: Option<At<KeySource>>,
+    /// For a key in PEM: "file:PATH" of its certificate in PEM, followed by those between it and the CA.
+    pub certificate: Option<At<PemSource>>,
+    /// For a drawn key: name of the CA that issues the certificate; if not given, "private-ca" at AWS's end, and at the
+    /// customer's the CA that AWS trusts.
+    pub issuer: Option<At<Name>>,
+    /// The CA that must have issued the other end's certificate: a name, or "file:PATH" of certificates in PEM; if not given, the
+    /// one that issued this end's certificate at AWS's end, and at the customer's the one that issued AWS's.
+    pub ca: Option<At<PemSource>>,
+    /// For a drawn key: how long after the beginning the certificate expires; 9480h if not given, which are 395 days.
+    pub expires: Option<At<Span>>,
+}
+
 /// What one phase allows.
 #[derive(Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
@@ -151,11 +188,13 @@ pub struct Phase {
 pub struct CustomerEnd {
     /// Pre-shared key, if it differs from AWS's.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// How it proves who it is; as AWS if not given.
+    pub authentication: Option<Authentication>,
     /// Versions of IKE that it speaks: it begins with the highest.
     pub ike_versions: Option<List<IkeVersion>>,
-    /// Who it says it is; its outside address if not given, which is what AWS expects.
+    /// Who it says it is; if not given its outside address, which is what AWS expects, or its certificate's subject.
     pub id: Option<At<IkeIdentity>>,
-    /// Who it expects AWS to be; AWS's outside address if not given, which is what AWS says.
+    /// Who it expects AWS to be; if not given AWS's outside address or its certificate's subject, which is what AWS says.
     pub expected_id: Option<At<IkeIdentity>>,
     /// Its own side of the traffic selectors.
     pub local_cidr: Option<At<Prefix>>,

@@ -262,8 +262,7 @@ impl Trust {
         let end_entity = EndEntityCert::try_from(&der).map_err(|_| Untrusted::Unfit)?;
         let others: Vec<_> = others.iter().map(|der| CertificateDer::from(*der)).collect();
         let authorities: Vec<_> = self.authorities.iter().map(|own| CertificateDer::from(own.der())).collect();
-        let anchors: Vec<_> =
-            authorities.iter().filter_map(|own| webpki::anchor_from_trusted_cert(own).ok()).collect();
+        let anchors: Vec<_> = authorities.iter().filter_map(|own| webpki::anchor_from_trusted_cert(own).ok()).collect();
         let time = UnixTime::since_unix_epoch(core::time::Duration::from_nanos(time.as_nanos()));
         let all = webpki::ALL_VERIFICATION_ALGS;
         let path = end_entity.verify_for_usage(all, &anchors, &others, time, Purposes, None, None);

@@ -9,7 +9,7 @@ use crate::crypto::Secret;
 use crate::crypto::certificate::{Certificate, Trust};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
-use crate::crypto::signature::PrivateKey;
+use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Rng;
 use crate::time::Duration;
@@ -333,6 +333,9 @@ pub struct Credentials {
     pub key: PrivateKey,
     /// Whom it trusts.
     pub trust: Trust,
+    /// Hash functions of the signatures that it takes, as it tells the peer (RFC 7427 section 4). An end of before that RFC has
+    /// none, and gets the older methods.
+    pub hashes: Vec<SignatureHash>,
     /// True if any certificate of a trusted CA will do, whose identity is in it: how AWS takes a customer gateway's (guide:
     /// tunnel authentication options). Otherwise the peer must also be the configured one.
     pub any_identity: bool,

@@ -94,13 +94,7 @@ impl IkeKeys {
     }
 
     /// What one end signs, if it proves itself by a signature: the same octets.
-    pub fn signed_octets(
-        &self,
-        initiator: bool,
-        first_message: &[u8],
-        other_nonce: &[u8],
-        id_body: &[u8],
-    ) -> Vec<u8> {
+    pub fn signed_octets(&self, initiator: bool, first_message: &[u8], other_nonce: &[u8], id_body: &[u8]) -> Vec<u8> {
         [first_message, other_nonce, &self.maced_id(initiator, id_body)].concat()
     }
 

@@ -51,8 +51,10 @@ impl Taste {
 /// responder's CERTREQ.
 pub(super) fn announce(config: &Config, responder: bool, builder: &mut Builder) {
     let Some(credentials) = &config.credentials else { return };
-    let hashes: Vec<u8> = SignatureHash::OFFERED.iter().flat_map(|hash| hash.id().to_be_bytes()).collect();
-    builder.push(&Payload::Notify(Notify::new(NotifyType::SignatureHashAlgorithms, &hashes)));
+    let hashes: Vec<u8> = credentials.hashes.iter().flat_map(|hash| hash.id().to_be_bytes()).collect();
+    if !hashes.is_empty() {
+        builder.push(&Payload::Notify(Notify::new(NotifyType::SignatureHashAlgorithms, &hashes)));
+    }
     if responder {
         let authorities = credentials.trust.request();
         builder.push(&Payload::CertReq { encoding: CertEncoding::X509Signature, authorities: &authorities });
