@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::gateway::{Addresses, Gateway, INITIATE, STANDARD_PORTS};
 use crate::network::isolated;
 use crate::pace::Clock;
-use crate::process::{Outcome, command, expect, run, run_line};
+use crate::process::{Outcome, asked_for, command, expect, run, run_line};
 use crate::strongswan::{OURS, StrongSwan};
 
 const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -134,6 +134,43 @@ fn a_certificate_of_an_unknown_ca_is_refused_by_us() {
     let theirs = ["received cert request for unknown ca", "parsed INFORMATIONAL request 2 [ N(AUTH_FAILED) ]"];
     let test = "certificates::a_certificate_of_an_unknown_ca_is_refused_by_us";
     refused(test, &case, "to: Down, reason: CertificateUnknownCa", &theirs);
+}
+
+/// A scenario whose certificates were made by another program, simulated from end to end: AWS's RSA and the customer's ECDSA. A key
+/// that is not the certificate's is a mistake in the question, and is not shown.
+#[test]
+fn a_scenario_takes_its_certificates_from_files() {
+    if !asked_for("certificates::a_scenario_takes_its_certificates_from_files") {
+        return;
+    }
+    let office = Office::open(&Case { keys: [P384, RSA], ..Case::default() }).unwrap();
+    let at = |file: &str| format!("file:{}", office.path().join(file).display());
+    let own = |key: &str, certificate: &str| {
+        let (key, certificate, ca) = (at(key), at(certificate), at("ca.pem"));
+        format!("authentication=Certificate(key: \"{key}\", certificate: \"{certificate}\", ca: \"{ca}\")")
+    };
+    let tunnel = "connections.vpn.tunnels.a";
+    let begins = run_line("date -u +begins=%FT%TZ").unwrap();
+    let asked = |key: &str| {
+        let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/certificates.ron");
+        let mut vpnsim = command(env!("CARGO_BIN_EXE_vpnsim"));
+        vpnsim.args(["run", scenario, "--set", begins.trim()]);
+        vpnsim.args(["--set", &format!("{tunnel}.{}", own("theirs.key", "theirs.pem"))]);
+        vpnsim.args(["--set", &format!("{tunnel}.customer.{}", own(key, "ours.pem"))]);
+        vpnsim.args(["--set", &format!("{tunnel}.customer.id=CN=ours")]);
+        let output = vpnsim.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        (output.status.code(), text)
+    };
+    let (code, text) = asked("ours.key");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("All 6 expectations held."), "{text}");
+    let (code, text) = asked("theirs.key");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("belongs to another private key"), "{text}");
+    let secret = office.read("theirs.key").unwrap();
+    let secret = secret.lines().nth(1).unwrap();
+    assert!(!text.contains(secret), "a private key is shown");
 }
 
 fn comes_up(test: &str, case: &Case, said: &[&str]) {

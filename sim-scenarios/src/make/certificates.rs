@@ -2,6 +2,9 @@
 //!
 //! A drawn CA is known by its name alone: the same name is the same CA, in every tunnel and at both ends. It is a root with a
 //! subordinate CA below it, as AWS wants its certificates issued (guide: tunnel authentication options).
+//!
+//! Left out: a customer gateway without a registered address, which AWS allows with certificates and whose address it then does
+//! not check (guide, same page): an endpoint tells its peer by its address here.
 
 use sim_core::crypto::certificate::authority::{Authority, Request};
 use sim_core::crypto::certificate::{Certificate, Trust};
@@ -87,10 +90,9 @@ impl Pki {
                 (chain, key, Some(issuer))
             }
             KeySource::File(_) | KeySource::Environment(_) => {
-                for place in [schema.issuer.as_ref().map(|at| at.place), schema.expires.as_ref().map(|at| at.place)] {
-                    if let Some(place) = place {
-                        j.wrong(place, "this is said in the certificate's file", None);
-                    }
+                let places = [schema.issuer.as_ref().map(|at| at.place), schema.expires.as_ref().map(|at| at.place)];
+                for place in places.into_iter().flatten() {
+                    j.wrong(place, "this is said in the certificate's file", None);
                 }
                 let (chain, key) = filed(schema, &key, j)?;
                 (chain, key, None)

@@ -41,6 +41,7 @@ pub(super) fn aws_end(
     certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
+    let certified = is_certified(&schema.authentication, false);
     let s = Duration::from_secs;
     let mut phase1 = phase(&schema.phase1, &whole_phase(1, s(28_800)), false, 1, j);
     let mut phase2 = phase(&schema.phase2, &whole_phase(2, s(3_600)), false, 2, j);
@@ -62,14 +63,14 @@ pub(super) fn aws_end(
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
-    let aws_versions: &[_] = if certificate.is_some() { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
+    let aws_versions: &[_] = if certified { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
         credentials: certificate.map(|made| made.credentials.clone()),
-        ike_versions: ike_versions(&schema.ike_versions, aws_versions, &phase1, certificate.is_some(), j),
+        ike_versions: ike_versions(&schema.ike_versions, aws_versions, &phase1, certified, j),
         id: certificate.map(subject),
         expected_id: None,
         local_cidr,
@@ -97,6 +98,15 @@ pub(super) fn aws_end(
     }
 }
 
+/// Whether an end is to have a certificate, also if there is something wrong with it.
+fn is_certified(schema: &Option<schema::Authentication>, default: bool) -> bool {
+    match schema {
+        Some(schema::Authentication::Certificate(_)) => true,
+        Some(schema::Authentication::PreSharedKey(_)) => false,
+        None => default,
+    }
+}
+
 /// Who an end with a certificate says it is.
 fn subject(made: &Made) -> IkeIdentity {
     IkeIdentity::DistinguishedName(made.credentials.chain[0].subject_der())
@@ -113,6 +123,7 @@ pub(super) fn customer_end(
     certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
+    let certified = is_certified(&schema.authentication, aws.credentials.is_some());
     let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
     let mut phase2 = phase(&schema.phase2, &aws.phase2, true, 2, j);
     let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
@@ -130,7 +141,7 @@ pub(super) fn customer_end(
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         credentials: certificate.map(|made| made.credentials.clone()),
-        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certificate.is_some(), j),
+        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certified, j),
         id: schema.id.as_ref().map_or_else(|| certificate.map(subject), |at| j.read(at)),
         expected_id: schema.expected_id.as_ref().map_or_else(|| aws.id.clone(), |at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
@@ -195,12 +206,12 @@ fn ike_versions(
     list: &Option<List<IkeVersion>>,
     default: &[IkeVersion],
     phase1: &Phase,
-    certificate: bool,
+    certified: bool,
     j: &mut Judge,
 ) -> Vec<IkeVersion> {
     let versions = words(list, default, j);
     if let Some(list) = list
-        && certificate
+        && certified
         && versions.contains(&IkeVersion::V1)
     {
         let help = "allow \"ikev2\" alone, or authenticate by PreSharedKey()";
