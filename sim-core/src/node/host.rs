@@ -49,6 +49,8 @@ pub struct ProbeConfig {
     pub every: Duration,
     /// Length of the whole IP packet in octets; at least 36.
     pub size: u16,
+    /// True if it must not be cut on the way, as hosts send that discover the path's MTU (RFC 1191).
+    pub dont_fragment: bool,
     /// First probe.
     pub start: Instant,
     /// No probe at or after this instant.
@@ -107,8 +109,13 @@ impl Host {
             }
         };
         self.ip.identify(&mut packet);
+        if probe.dont_fragment {
+            let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
+            ip.set_fragment(true, false, 0);
+            ip.fill_checksum();
+        }
         cx.created(&packet);
-        cx.send(PORT, packet);
+        self.ip.output(cx, PORT, packet);
     }
 
     fn deliver(&mut self, cx: &mut Cx, packet: Packet) {
@@ -153,7 +160,7 @@ impl Host {
         if let Some(mut reply) = reply {
             self.ip.identify(&mut reply);
             cx.created(&reply);
-            cx.send(PORT, reply);
+            self.ip.output(cx, PORT, reply);
         }
     }
 }

@@ -16,7 +16,7 @@ use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig, ProbeKind};
 use sim_core::node::ip::Ip;
 use sim_core::node::router::Router;
-use sim_core::node::tunnel::{Tunnel, TunnelConfig};
+use sim_core::node::tunnel::{Options, Tunnel, TunnelConfig};
 use sim_core::proto::ike::config::{Identity, Startup, suite_aes256gcm_group20};
 use sim_core::proto::ike::{self, Config};
 use sim_core::time::{Duration, Instant};
@@ -152,6 +152,7 @@ fn tunnel(world: &mut World, node: NodeId, port: Port, local: Ipv4Addr, remote: 
         outer_mtu: 1500,
         ike,
         replay_window: 1024,
+        options: Options::default(),
         nat_keepalive: None,
         ike_session,
         child_session,
@@ -183,6 +184,7 @@ fn add_sender(world: &mut World, from: NodeId, to: NodeId) {
         to: APP,
         every: EVERY,
         size: SIZE,
+        dont_fragment: false,
         // When the tunnel is up.
         start: Instant::from_secs(2),
         stop: Instant::NEVER,

@@ -33,6 +33,8 @@ pub struct Stream {
     pub every: At<Span>,
     /// Length of the IP packet; 100 octets if not given.
     pub size: Option<At<Size>>,
+    /// Whether it may not be cut on the way (DF), as TCP segments may not; false if not given.
+    pub dont_fragment: Option<At<Flag>>,
     /// When it begins; 60s if not given, when tunnels and routes are up.
     pub start: Option<At<Span>>,
     /// When it ends; at the end of the scenario if not given.
