@@ -15,7 +15,7 @@ use crate::proto::bgp::{self, PeerId, RouteChange};
 use crate::proto::ike;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
-use crate::trace::HopStep;
+use crate::trace::{Digest, HopStep};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
@@ -31,6 +31,13 @@ pub(super) enum Upcall {
     Route(RouteChange, RecordId),
     /// A BGP session was established, or is no longer, because of that record.
     Session(RecordId),
+}
+
+/// Lowers the MSS that a SYN tells, and says so.
+fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+    if mss::clamp(packet, most) {
+        cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
+    }
 }
 
 /// IPv4, tunnels and routing of one device.
@@ -125,7 +132,7 @@ impl Gateway {
     fn transit(&mut self, cx: &mut Cx, mut packet: Packet, from: Option<usize>) {
         if let Some(tunnel) = from {
             if let Some(most) = self.tunnels[tunnel].mss() {
-                mss::clamp(&mut packet, most);
+                clamp(cx, &mut packet, most);
             }
             if self.reassembles && Ipv4Packet::new_unchecked(packet.bytes()).is_fragment() {
                 let Some(whole) = self.ip.reassemble(cx, packet) else { return };
@@ -139,7 +146,7 @@ impl Gateway {
     pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet) {
         let Some((port, mut packet)) = self.ip.forward(cx, packet) else { return };
         if let Some(most) = self.tunnel_at(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
-            mss::clamp(&mut packet, most);
+            clamp(cx, &mut packet, most);
         }
         self.output(cx, port, packet);
     }

@@ -220,7 +220,13 @@ impl Builder<'_> {
             stop: probe.stop,
         });
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
-        Node::Host(Box::new(Host::new(address, mtu, probes.collect())))
+        let host = Host::new(address, mtu, probes.collect());
+        let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
+        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+            host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
+        } else {
+            host
+        }))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {

@@ -60,12 +60,14 @@ pub(super) fn aws_end(
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
+    let versions = ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j);
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
-        ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
+        child_protocol: child_protocol(&schema.child_protocol, &versions, j),
+        ike_versions: versions,
         id: None,
         expected_id: None,
         local_cidr,
@@ -88,7 +90,6 @@ pub(super) fn aws_end(
         retry: retry(&schema.retry, j),
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
-        child_protocol: j.or(&schema.child_protocol, ChildProtocol::Esp),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
         // How AWS seals what is too long is not published beyond this: before it encrypts (guide, best practices).
         packets: Options::default(),
@@ -120,9 +121,11 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
             Err(format!("the DPD timeout must be longer than the DPD delay, {delay}, or \"0s\" for never"))
         }
     });
+    let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j);
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
-        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
+        child_protocol: child_protocol(&schema.child_protocol, &versions, j),
+        ike_versions: versions,
         id: schema.id.as_ref().and_then(|at| j.read(at)),
         expected_id: schema.expected_id.as_ref().and_then(|at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
@@ -143,7 +146,6 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
             .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
-        child_protocol: j.or(&schema.child_protocol, ChildProtocol::Esp),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
         packets: packets(schema, j),
         phase1,
@@ -256,6 +258,14 @@ fn ike_versions(
         j.wrong(list.place, "IKEv1 has no AES-GCM in phase 1", Some(help.into()));
     }
     versions
+}
+
+/// ESP or AH. AH is negotiated by IKEv2 alone.
+fn child_protocol(at: &Option<At<ChildProtocol>>, versions: &[IkeVersion], j: &mut Judge) -> ChildProtocol {
+    j.lawful_or(at, ChildProtocol::Esp, |protocol| match protocol {
+        ChildProtocol::Ah if versions == [IkeVersion::V1] => Err("AH is for IKEv2 only here".into()),
+        ChildProtocol::Ah | ChildProtocol::Esp => Ok(()),
+    })
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {

@@ -24,6 +24,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             schema::Probe::UdpEcho(stream) => (ProbeKind::UdpEcho, stream),
             schema::Probe::IcmpEcho(stream) => (ProbeKind::IcmpEcho, stream),
             schema::Probe::UdpOneWay(stream) => (ProbeKind::UdpOneWay, stream),
+            schema::Probe::TcpEcho(stream) => (ProbeKind::TcpEcho, stream),
         };
         let probe = probe(name, kind, stream, plan, j);
         plan.probes.push(probe);

@@ -17,7 +17,8 @@ pub struct Options {
     pub learns_path_mtu: bool,
     /// What becomes of the MSS option of TCP segments that are forwarded through the tunnel, in either direction.
     pub mss_clamp: Option<MssClamp>,
-    /// Shorter packets are padded to so many octets, at most to the tunnel's MTU (RFC 4303 section 2.7); 0 for none.
+    /// Shorter packets are padded to so many octets, at most to the tunnel's MTU (RFC 4303 section 2.7); 0 for none. The peer is
+    /// held to take them: ESP_TFC_PADDING_NOT_SUPPORTED (RFC 7296 section 1.3.1) is not looked at.
     pub tfc_padding: u16,
     /// How often a dummy packet is sent (RFC 4303 section 2.6).
     pub dummy_every: Option<Duration>,
