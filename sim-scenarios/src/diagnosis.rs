@@ -192,7 +192,9 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
             entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
         }
-        Kind::Phase2 if protection_fits(&aws.phase2, &customer.phase2) && aws.child_protocol != customer.child_protocol => {
+        Kind::Phase2
+            if protection_fits(&aws.phase2, &customer.phase2) && aws.child_protocol != customer.child_protocol =>
+        {
             let name = |end: &crate::plan::IkeEnd| format!("{:?}", end.child_protocol).to_uppercase();
             let (a, c) = (name(aws), name(customer));
             let text = format!("the two ends want different protocols: {}.", both(&a, &c));
@@ -201,7 +203,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
         Kind::Phase2 | Kind::QuickMode if protection_fits(&aws.phase2, &customer.phase2) && !numbers_fit(tunnel) => {
             let (a, c) = (aws.extended_sequence_numbers.to_string(), customer.extended_sequence_numbers.to_string());
             let text = format!("the two ends do not agree on extended sequence numbers: {}.", both(&a, &c));
-            let log = if symptom.kind == Kind::Phase2 { tunnel_log::NO_PROPOSAL } else { tunnel_log::NO_PROPOSAL_NOTIFY };
+            let log =
+                if symptom.kind == Kind::Phase2 { tunnel_log::NO_PROPOSAL } else { tunnel_log::NO_PROPOSAL_NOTIFY };
             entry("extended_sequence_numbers", a, c, text, line(log))
         }
         Kind::Phase2 => {

@@ -17,8 +17,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::plan::{
-    Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode, Side, StartupAction,
-    TcpProfile,
+    Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
+    Side, StartupAction, TcpProfile,
 };
 
 /// A RON scalar.
@@ -461,16 +461,16 @@ words! {
         "AES256-GCM-16" => Self::Aes256Gcm16,
         "NULL" => Self::Null,
     }
-    DfBit: "what the outer DF bit is made from" {
+    DfBit: "a policy for the DF bit" {
         "copy" => Self::Copy,
         "clear" => Self::Clear,
         "set" => Self::Set,
     }
-    Fragmentation: "where a packet is cut" {
+    Fragmentation: "a moment to cut packets" {
         "before_encryption" => Self::BeforeEncryption,
         "after_encryption" => Self::AfterEncryption,
     }
-    ExtendedSequenceNumbers: "which sequence numbers an end wants" {
+    ExtendedSequenceNumbers: "a choice of sequence numbers" {
         "no" => Self::No,
         "yes" => Self::Yes,
         "preferred" => Self::Preferred,

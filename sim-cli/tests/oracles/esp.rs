@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::prf::Prf;
 use sim_core::crypto::suite::{Encryption, Integrity};
-use sim_core::proto::ike::config::{Config, EspOffer, Esn, Identity, IkeOffer, Startup};
+use sim_core::proto::ike::config::{Config, Esn, EspOffer, Identity, IkeOffer, Startup};
 use sim_core::time::Duration;
 
 use crate::gateway::{Addresses, Gateway, INITIATE, STANDARD_PORTS};

@@ -355,7 +355,12 @@ impl Tunnel {
 
     /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify. Answers what was in it, and from
     /// where it came, if it came in UDP.
-    pub(super) fn open(&mut self, cx: &mut Cx, spi: u32, mut packet: Packet) -> Option<(Option<Packet>, Option<Remote>)> {
+    pub(super) fn open(
+        &mut self,
+        cx: &mut Cx,
+        spi: u32,
+        mut packet: Packet,
+    ) -> Option<(Option<Packet>, Option<Remote>)> {
         let pair = self.pairs.iter_mut().find(|pair| pair.spi_in == spi)?;
         match pair.inbound.open(&mut packet) {
             Ok(opened) => {

@@ -190,8 +190,16 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
     let esn = aws.extended_sequence_numbers != ExtendedSequenceNumbers::No;
     let ah = aws.child_protocol == ChildProtocol::Ah;
     [
-        warning(null, "phase2.encryption", "AWS does not offer NULL encryption: such a tunnel is for looking into packets only"),
-        warning(esn, "extended_sequence_numbers", "AWS has no option for extended sequence numbers: whether its endpoints agree to them is not published"),
+        warning(
+            null,
+            "phase2.encryption",
+            "AWS does not offer NULL encryption: such a tunnel is for looking into packets only",
+        ),
+        warning(
+            esn,
+            "extended_sequence_numbers",
+            "AWS has no option for extended sequence numbers: whether its endpoints agree to them is not published",
+        ),
         warning(ah, "child_protocol", "AWS does not offer AH: such a tunnel shows what AH is, not what AWS does"),
     ]
     .into_iter()

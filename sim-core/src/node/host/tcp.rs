@@ -7,9 +7,9 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::{Cx, ECHO_PORT};
+use crate::id::RecordId;
 use crate::packet::{Meta, Packet, ProbeTag};
 use crate::proto::tcp::{ConnId, Event, Stack, StackOutput, TcpConfig};
-use crate::id::RecordId;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::icmp::Quoted;

@@ -277,9 +277,12 @@ fn another_implementation_agrees_on_extended_sequence_numbers() {
     let mut out = outbound(gcm(), outer(None, DfBit::Copy)).with_esn(true);
     out.sequence = (7 << 32) + 4;
     let packet = sealed(&mut out);
-    assert_eq!(packet.bytes()[20..], hex("c0ffee01000000050000000700000005d47fe9d587ff08321bcc6cb1035863c9
+    assert_eq!(
+        packet.bytes()[20..],
+        hex("c0ffee01000000050000000700000005d47fe9d587ff08321bcc6cb1035863c9
              d8fc6f63916a440d40ee8b49a4fde50f37ebf37b64ec967d0edc1d9d424a0b93
-             964bdd51"));
+             964bdd51")
+    );
 
     let suite = Suite::new(Encryption::AesCbc128, Integrity::HmacSha2_256_128).unwrap();
     let mut into = inbound(suite).with_esn(true);
@@ -449,7 +452,7 @@ fn authentic_nonsense_is_refused() {
         (vec![], DropReason::BadPadding),
         (text(whole, &[1, 3, 2, 4]), DropReason::BadPadding),
         (text(whole, &[1, 200, 4]), DropReason::BadPadding),
-        (text(whole, &[1, 1, 41]), DropReason::BadPadding), // IPv6
+        (text(whole, &[1, 1, 41]), DropReason::BadPadding),   // IPv6
         (text(&whole[..32], &[0, 4]), DropReason::Malformed), // cut short
         (text(b"no packet", &[1, 1, 4]), DropReason::Malformed),
     ] {

@@ -1,7 +1,7 @@
 //! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3). IKEv1's wire has other
 //! words for them, in its own `proposal`.
 
-use super::config::{ChildProtocol, Config, EspOffer, Esn, IkeOffer, Selection};
+use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
 use crate::crypto::suite::{Encryption, Integrity, Suite};

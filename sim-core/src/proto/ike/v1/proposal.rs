@@ -10,7 +10,7 @@ use super::keys::integrity_of;
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
-use crate::proto::ike::config::{ChildProtocol, Config, EspOffer, Esn, IkeOffer, Selection};
+use crate::proto::ike::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
 use crate::proto::ike::{EspSuite, IkeSuite};
 use crate::time::Duration;
 use crate::wire::ike::v1::{Attribute, Proposal, Protocol, Spi, Transform};

@@ -216,7 +216,9 @@ impl Peer {
             return Verdict::Alive;
         }
         let about_children = exchange == ExchangeType::CreateChildSa
-            || payloads.iter().any(|p| matches!(p, Payload::Delete(d) if d.protocol == env.config.child_protocol.into()));
+            || payloads
+                .iter()
+                .any(|p| matches!(p, Payload::Delete(d) if d.protocol == env.config.child_protocol.into()));
         if let Some(old) = contested.filter(|_| about_children) {
             // The peer sees its CHILD_SAs here already, so it knows of no other heir.
             self.yield_to_heir(old);
