@@ -49,25 +49,40 @@ const GCM: Case = Case {
 };
 
 /// strongSwan prefers extended sequence numbers and takes 32 bits; our end has 32 alone.
+const PREFERRED: Case = Case {
+    proposal: "aes256gcm16-ecp256-esn-noesn",
+    report: Some("TUNNEL-in-UDP, ESP:AES_GCM_16-256"),
+    crosses: true,
+    ..GCM
+};
+
+/// Both insist on them.
+const EXTENDED: Case = Case {
+    proposal: "aes256gcm16-ecp256-esn",
+    esn: &[Esn::Yes],
+    report: Some("TUNNEL-in-UDP, ESP:AES_GCM_16-256/ESN"),
+    ..GCM
+};
+
 #[test]
-fn a_peer_that_prefers_extended_sequence_numbers_takes_what_there_is() {
-    let proposal = "aes256gcm16-ecp256-esn-noesn";
-    let report = Some("TUNNEL-in-UDP, ESP:AES_GCM_16-256");
-    for they_begin in [false, true] {
-        let test = "esp::a_peer_that_prefers_extended_sequence_numbers_takes_what_there_is";
-        judge(test, &Case { proposal, they_begin, report, crosses: true, ..GCM });
-    }
+fn who_prefers_extended_sequence_numbers_gives_what_there_is() {
+    judge("esp::who_prefers_extended_sequence_numbers_gives_what_there_is", &PREFERRED);
 }
 
-/// Both insist on them, whoever begins: that is what is agreed on.
 #[test]
-fn extended_sequence_numbers_are_agreed_on() {
-    let (proposal, esn) = ("aes256gcm16-ecp256-esn", &[Esn::Yes][..]);
-    let report = Some("TUNNEL-in-UDP, ESP:AES_GCM_16-256/ESN");
-    for they_begin in [false, true] {
-        let test = "esp::extended_sequence_numbers_are_agreed_on";
-        judge(test, &Case { proposal, esn, they_begin, report, ..GCM });
-    }
+fn who_prefers_extended_sequence_numbers_takes_what_there_is() {
+    let case = Case { they_begin: true, ..PREFERRED };
+    judge("esp::who_prefers_extended_sequence_numbers_takes_what_there_is", &case);
+}
+
+#[test]
+fn we_propose_extended_sequence_numbers() {
+    judge("esp::we_propose_extended_sequence_numbers", &EXTENDED);
+}
+
+#[test]
+fn strongswan_proposes_extended_sequence_numbers() {
+    judge("esp::strongswan_proposes_extended_sequence_numbers", &Case { they_begin: true, ..EXTENDED });
 }
 
 /// strongSwan insists on them, and our end has 32 bits alone, as AWS by its list of options.

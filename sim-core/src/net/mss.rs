@@ -89,7 +89,7 @@ mod tests {
         let mut tcp = vec![0x9c, 0x40, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 0, 0, flags, 0xff, 0xff, 0, 0, 0, 0];
         tcp.extend_from_slice(options);
         tcp.resize(tcp.len().next_multiple_of(4), 0);
-        tcp[field::DATA_OFFSET] = (tcp.len() / 4 << 4) as u8;
+        tcp[field::DATA_OFFSET] = ((tcp.len() / 4) << 4) as u8;
         let sum = !sum(&tcp);
         tcp[field::CHECKSUM..field::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
         Ipv4Header::new(A, B, protocol::TCP).dont_fragment().packet(&tcp, Meta::default())

@@ -8,6 +8,7 @@ use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
 use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
+use super::tunnels::Tunnels;
 use crate::id::{Port, RecordId};
 use crate::net::mss;
 use crate::packet::Packet;
@@ -45,7 +46,7 @@ pub struct Gateway {
     /// Addresses, ports and the forwarding table.
     pub ip: Ip,
     /// The tunnels that end here.
-    pub tunnels: Vec<Tunnel>,
+    pub tunnels: Tunnels,
     /// BGP, if the device speaks it. Peer number n runs through tunnel number n.
     pub routing: Option<Routing>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
@@ -63,7 +64,16 @@ impl Gateway {
     /// A gateway from its parts.
     pub fn new(ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
         let (upcalls, tunnel_events, routing_events) = Default::default();
-        Self { ip, tunnels, routing, follow_sa, reassembles: false, upcalls, tunnel_events, routing_events }
+        Self {
+            ip,
+            tunnels: Tunnels::new(tunnels),
+            routing,
+            follow_sa,
+            reassembles: false,
+            upcalls,
+            tunnel_events,
+            routing_events,
+        }
     }
 
     /// The next thing that the device must do itself.
@@ -94,18 +104,16 @@ impl Gateway {
 
     pub(super) fn stop(&mut self) {
         self.ip.reset();
-        self.tunnels.iter_mut().for_each(Tunnel::reset);
+        self.tunnels.reset();
         self.routing.iter_mut().for_each(Routing::reset);
         self.upcalls.clear();
     }
 
     pub(super) fn timeout(&mut self, cx: &mut Cx) {
         self.ip.timeout(cx);
-        for tunnel in 0..self.tunnels.len() {
+        for tunnel in self.tunnels.due(cx.now) {
             cx.cause = RecordId::GENESIS;
-            if self.tunnels[tunnel].wake().is_some_and(|(at, _)| at <= cx.now) {
-                self.with_tunnel(cx, tunnel, Tunnel::timeout);
-            }
+            self.with_tunnel(cx, tunnel, Tunnel::timeout);
         }
         cx.cause = RecordId::GENESIS;
         if self.routing.as_ref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
@@ -114,9 +122,8 @@ impl Gateway {
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let tunnels = self.tunnels.iter().filter_map(Tunnel::wake);
         let routing = self.routing.as_ref().and_then(Routing::wake);
-        tunnels.chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
+        self.tunnels.wake().into_iter().chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of a tunnel.
@@ -145,19 +152,15 @@ impl Gateway {
     /// Chooses the way of a packet in transit and sends it, with an MSS that fits the tunnel that it goes through.
     pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet) {
         let Some((port, mut packet)) = self.ip.forward(cx, packet) else { return };
-        if let Some(most) = self.tunnel_at(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
+        if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);
         }
         self.output(cx, port, packet);
     }
 
-    fn tunnel_at(&self, port: Port) -> Option<usize> {
-        self.tunnels.iter().position(|tunnel| tunnel.port() == port)
-    }
-
     /// Sends a packet out of a port, through a tunnel if the port is one.
     pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Some(tunnel) = self.tunnel_at(port) else {
+        let Some(tunnel) = self.tunnels.at_port(port) else {
             return self.ip.output(cx, port, packet);
         };
         if self.ip.fits(port, &packet) {
@@ -190,6 +193,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         let sealed = self.tunnels[tunnel].seal(cx, packet, &mut events);
         self.tunnel_events = events;
+        self.tunnels.hasten(tunnel);
         if let Some(packet) = sealed
             && let Some((port, packet)) = self.ip.route(cx, packet)
         {
@@ -234,7 +238,7 @@ impl Gateway {
         }
         let Ok(quoted) = Quoted::parse(message.payload()) else { return false };
         let ends = (quoted.header.src, quoted.header.dst);
-        let tunnel = self.tunnels.iter().position(|tunnel| tunnel.outside() == ends);
+        let tunnel = self.tunnels.between(ends);
         let (Some(tunnel), Some(spi)) = (tunnel, quoted_spi(&quoted)) else { return false };
         let (mtu, mut followed) = (message.next_hop_mtu(), false);
         self.with_tunnel(cx, tunnel, |tunnel, cx, events| followed = tunnel.narrowed(cx, spi, mtu, events));
@@ -244,9 +248,9 @@ impl Gateway {
     fn outside(&mut self, cx: &mut Cx, packet: Packet, outside: Outside) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let ends = (ip.dst(), ip.src());
-        let of_peer = self.tunnels.iter().position(|tunnel| tunnel.outside() == ends);
+        let of_peer = self.tunnels.between(ends);
         match outside {
-            Outside::Sealed(kind, spi) => match self.tunnels.iter().position(|tunnel| tunnel.knows(kind, spi)) {
+            Outside::Sealed(kind, spi) => match self.tunnels.with_spi(kind, spi, of_peer) {
                 Some(tunnel) => self.sealed(cx, tunnel, spi, packet),
                 None => {
                     cx.drop(&packet, DropReason::UnknownSpi, of_peer.map_or(RecordId::GENESIS, |t| self.since(t)));
@@ -273,6 +277,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         self.tunnels[tunnel].alive(cx, spi, from, &mut events);
         self.tunnel_events = events;
+        self.tunnels.hasten(tunnel);
         self.settle_tunnel(cx, tunnel);
         if let Some(inner) = inner {
             self.receive(cx, inner, Some(tunnel));
@@ -300,6 +305,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         touch(&mut self.tunnels[tunnel], cx, &mut events);
         self.tunnel_events = events;
+        self.tunnels.rearm(tunnel);
         self.settle_tunnel(cx, tunnel);
     }
 
@@ -329,6 +335,8 @@ impl Gateway {
                     change = Some(true);
                 }
                 TunnelEvent::Down => change = Some(false),
+                TunnelEvent::Installed(spi) => self.tunnels.installed(tunnel, spi),
+                TunnelEvent::Removed(spi) => self.tunnels.removed(tunnel, spi),
             }
         }
         if let Some(up) = change {

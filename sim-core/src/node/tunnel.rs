@@ -87,6 +87,10 @@ pub(super) enum TunnelEvent {
     Narrowed(u16),
     /// The tunnel can carry nothing.
     Down,
+    /// Packets with this SPI are for the tunnel from here on.
+    Installed(u32),
+    /// Packets with this SPI are for nobody.
+    Removed(u32),
 }
 
 /// Address and UDP port of the other end, as this end sees it.
@@ -528,7 +532,10 @@ impl Tunnel {
                 (Inbound::Ah(Box::new(inbound)), Outbound::Ah(Box::new(outbound.with(extended, limits))))
             }
         };
+        // Nearly always there is one, and ten thousand tunnels have room for one each.
+        self.pairs.reserve_exact(1);
         self.pairs.push(Pair { spi_in: child.spi_in, inbound, outbound });
+        events.push(TunnelEvent::Installed(child.spi_in));
         if self.sending.is_none() {
             self.since = cx.cause;
             let mtu = self.mtu();
@@ -542,6 +549,7 @@ impl Tunnel {
 
     fn remove(&mut self, cx: &Cx, spi_in: u32, events: &mut Vec<TunnelEvent>) {
         self.pairs.retain(|pair| pair.spi_in != spi_in);
+        events.push(TunnelEvent::Removed(spi_in));
         if self.sending == Some(spi_in) {
             self.sending = self.pairs.last().map(|pair| pair.spi_in);
             if self.sending.is_none() {
