@@ -104,6 +104,7 @@ const FIELDS: &[&str] = &[
     "ah.spi",
     "ah.sequence",
     "ah.icv",
+    "ip.proto",
     "ip.src",
     "ip.dst",
     "tcp.stream",
@@ -203,6 +204,11 @@ impl<'a> Row<'a> {
         self.judge(icvs).and_then(|()| self.read()).map_err(|e| format!("frame {number}: {e}"))
     }
 
+    /// True if it is ICMP: what that quotes of another packet is cut short.
+    fn quotes(&self) -> bool {
+        self.first("ip.proto") == Some("1")
+    }
+
     /// What must hold for every packet.
     fn judge(&self, icvs: Icvs) -> Outcome {
         if self.has("_ws.malformed") {
@@ -213,6 +219,9 @@ impl<'a> Row<'a> {
         }
         if self.has("isakmp.exchangetype") && !self.deciphered()? {
             return Err("an IKE message did not decrypt".into());
+        }
+        if self.quotes() {
+            return Ok(());
         }
         if icvs == Icvs::Good && self.has("esp.spi") && (self.holds("esp.icv_bad") || !self.holds("esp.icv_good")) {
             return Err("the ICV of an ESP packet is not good".into());
@@ -257,6 +266,9 @@ impl<'a> Row<'a> {
     }
 
     fn esp(&self) -> Outcome<Option<Esp>> {
+        if self.quotes() {
+            return Ok(None);
+        }
         if self.has("ah.spi") {
             return Ok(Some(Esp {
                 spi: self.number("ah.spi")?,
