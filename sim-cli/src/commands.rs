@@ -4,6 +4,7 @@ use schemars::schema_for;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::World;
+use sim_scenarios::plan::Warning;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
@@ -120,7 +121,13 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
     for file in &typed.files {
         match job::read(file).and_then(|question| engine::understand(&question)) {
             Ok(_) if typed.loudness.quiet => {}
-            Ok(_) => screen::answer(&format!("{}: ok\n", file.display()))?,
+            Ok(scenario) => {
+                screen::answer(&format!("{}: ok\n", file.display()))?;
+                for warning in &scenario.plan().warnings {
+                    let Warning { parameter, text } = warning;
+                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
+                }
+            }
             Err(failure) => {
                 screen::complain(&failure);
                 verdict = Verdict::Unanswered;

@@ -135,6 +135,26 @@ fn a_good_scenario_checks_out() {
     assert_eq!(stdout(&done) + &stderr(&done), "");
 }
 
+/// What AWS does not have can be simulated, but not by accident: the question is good, and what is odd is said beside it.
+#[test]
+fn settings_that_aws_does_not_have_are_warned_of() {
+    for (name, says) in [
+        ("null_encryption.ron", "connections.vpn.tunnels.a.phase2.encryption: AWS does not offer NULL"),
+        ("extended_sequence_numbers.ron", "connections.vpn.tunnels.a.extended_sequence_numbers: AWS has no option"),
+        ("ah_behind_nat.ron", "connections.vpn.tunnels.a.child_protocol: AWS does not offer AH"),
+    ] {
+        let file = library(name);
+        let done = vpnsim(empty().path()).args(["check", &file]).assert().code(0);
+        assert_eq!(stdout(&done), format!("{file}: ok\n"));
+        assert!(stderr(&done).starts_with("warning: ") && stderr(&done).contains(says), "{}", stderr(&done));
+        assert_eq!(stderr(&done).lines().count(), 1);
+        let done = vpnsim(empty().path()).args(["check", "-q", &file]).assert().code(0);
+        assert_eq!(stdout(&done) + &stderr(&done), "");
+    }
+    let done = vpnsim(empty().path()).args(["check", &library("active_passive.ron")]).assert().code(0);
+    assert_eq!(stderr(&done), "");
+}
+
 #[test]
 fn one_bad_file_does_not_hide_the_others() {
     let home = empty();

@@ -79,6 +79,9 @@ codes! {
         FilterRule "filter_rule" "a filter rule refuses it",
         // Live
         NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
+        // IPsec, beyond the common
+        BadAhIcv "bad_ah_icv" "the ICV of AH did not verify: it covers the outer addresses, which a NAT changes (RFC 4302 section 3.3.3)",
+        DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -193,6 +196,7 @@ codes! {
         PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
+        DummyPacket "dummy_packet" "the next dummy packet for traffic flow confidentiality is due (RFC 4303 section 2.6)",
     }
 
     /// The state of a session.
@@ -243,6 +247,8 @@ codes! {
         IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
         IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
         ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
+        SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
+        PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
     }
 }
 
@@ -269,6 +275,8 @@ impl Step {
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
             | Self::ChildDeleteReceived
+            | Self::SequenceLow
+            | Self::PathMtuLearned
             | Self::NatDetected
             | Self::PeerMoved
             | Self::OpenMessageReceived

@@ -66,6 +66,8 @@ enum Kind {
     Silence(usize),
     /// The filter that lets IKE pass, but not ESP.
     Esp(NodeId),
+    /// Where AH does not verify, because a NAT is on the path.
+    Ah(NodeId),
 }
 
 struct Symptom {
@@ -91,6 +93,7 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
         }
     }
     all.extend(esp_blocked(trace, sessions));
+    all.extend(ah_translated(trace, sessions));
     all.sort_by_key(|symptom| symptom.at);
     all
 }
@@ -110,6 +113,16 @@ fn esp_blocked(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
     let first = filtered.min_by_key(|drop| drop.at)?;
     match first.place {
         Place::Node(filter) => Some(Symptom { at: first.at, kind: Kind::Esp(filter) }),
+        Place::Link(..) => None,
+    }
+}
+
+/// An ICV of AH that does not verify at a peer that has the keys.
+fn ah_translated(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
+    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
+    let first = dropped.filter(|drop| drop.reason == DropReason::BadAhIcv).min_by_key(|drop| drop.at)?;
+    match first.place {
+        Place::Node(end) => Some(Symptom { at: first.at, kind: Kind::Ah(end) }),
         Place::Link(..) => None,
     }
 }
@@ -201,6 +214,21 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
             entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
         }
+        Kind::Phase2
+            if protection_fits(&aws.phase2, &customer.phase2) && aws.child_protocol != customer.child_protocol =>
+        {
+            let name = |end: &crate::plan::IkeEnd| format!("{:?}", end.child_protocol).to_uppercase();
+            let (a, c) = (name(aws), name(customer));
+            let text = format!("the two ends want different protocols: {}.", both(&a, &c));
+            entry("child_protocol", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase2 | Kind::QuickMode if protection_fits(&aws.phase2, &customer.phase2) && !numbers_fit(tunnel) => {
+            let (a, c) = (aws.extended_sequence_numbers.to_string(), customer.extended_sequence_numbers.to_string());
+            let text = format!("the two ends do not agree on extended sequence numbers: {}.", both(&a, &c));
+            let log =
+                if symptom.kind == Kind::Phase2 { tunnel_log::NO_PROPOSAL } else { tunnel_log::NO_PROPOSAL_NOTIFY };
+            entry("extended_sequence_numbers", a, c, text, line(log))
+        }
         Kind::Phase2 => {
             let (a, c) = (suites(&aws.phase2, false), suites(&customer.phase2, false));
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
@@ -243,6 +271,18 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
                 built.world.node_name(filter)
             );
             entry("path", String::new(), String::new(), text, None)
+        }
+        // Without a NAT it is damage on the way, which is no setting.
+        Kind::Ah(_) if tunnel.customer_registered == tunnel.customer_outside => return None,
+        Kind::Ah(end) => {
+            let text = format!(
+                "both ends are up, but no packet verifies at {}: AH authenticates the outer addresses, and a NAT makes {} of {}. \
+                 ESP does not. IKE notices nothing.",
+                built.world.node_name(end),
+                tunnel.customer_registered,
+                tunnel.customer_outside
+            );
+            entry("child_protocol", "ah".into(), "ah".into(), text, None)
         }
         Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
         Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,
@@ -361,6 +401,12 @@ fn suites(phase: &Phase, with_groups: bool) -> String {
 fn groups(phase: &Phase) -> String {
     let noun = if phase.dh_groups.len() == 1 { "group" } else { "groups" };
     format!("{noun} {}", list(&phase.dh_groups.iter().map(|group| group.id()).collect::<Vec<_>>()))
+}
+
+/// Whether both ends can number packets alike.
+fn numbers_fit(tunnel: &Tunnel) -> bool {
+    let (a, b) = (tunnel.aws.extended_sequence_numbers, tunnel.customer.extended_sequence_numbers);
+    a.offered().iter().any(|esn| b.offered().contains(esn))
 }
 
 /// Whether a cipher, and an integrity algorithm if it needs one, fits both ends.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sim_core::packet::{Meta, Packet};
 use sim_core::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys};
+use sim_core::proto::ike::config::Esn;
 use sim_core::proto::ike::{ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind};
 use sim_core::reason::{Reason, State};
 use sim_core::rng::{Purpose, Rng};
@@ -184,9 +185,10 @@ impl Gateway {
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
         let rng = Rng::stream(SEED, &format!("{:08x}", child.spi_out), Purpose::Esp);
         let window = ReplayWindow::new(64);
+        let extended = child.suite.esn == Esn::Yes;
         let pair = Child {
-            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None),
-            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng),
+            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended),
+            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended),
         };
         self.children.insert(child.spi_in, pair);
         if child.send_now {

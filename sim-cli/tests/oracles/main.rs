@@ -4,13 +4,14 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`certificates`], [`captures`] and [`live`] are the tests, of which those of `live` that have our own machine
+//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`captures`] and [`live`] are the tests, of which those of `live` that have our own machine
 //! as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
 //! [`pace`] gives them time, [`network`] and [`process`] give them peers.
 
 mod bird;
 mod captures;
 mod certificates;
+mod esp;
 mod gateway;
 mod live;
 mod network;

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
-//! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
+//! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, [`mac`] |
+//! | ICVs without encryption | [`mac`] | `hmac`, `sha1`, `sha2` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
 //! | the encryption of IKEv1's messages | [`cbc`] | `aes`, `cbc` |
 //! | signatures that are a function of key and message | [`signature`] | `p256`, `p384`, `rsa` |
@@ -14,11 +15,12 @@
 //! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on
 //! purpose.
 //!
-//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption.
+//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, AES-GMAC.
 
 pub mod cbc;
 pub mod certificate;
 pub mod dh;
+pub mod mac;
 pub mod prf;
 pub mod signature;
 pub mod sk;

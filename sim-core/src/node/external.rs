@@ -53,7 +53,7 @@ fn trouble(packet: &Packet) -> Option<DropReason> {
             let whole = Header::parse(message).is_ok_and(|header| header.length as usize == message.len());
             (!whole).then_some(DropReason::Malformed)
         }
-        Some(Outside::Esp(_) | Outside::Keepalive) => None,
+        Some(Outside::Sealed(..) | Outside::Keepalive) => None,
         Some(Outside::Malformed) => Some(DropReason::Malformed),
         None => Some(DropReason::NotCarried),
     }

@@ -21,6 +21,8 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.credentials = end.credentials.clone();
     config.versions = end.ike_versions.clone();
     (config.ike_offers, config.esp_offers) = offers(end, side);
+    config.esn = end.extended_sequence_numbers.offered().to_vec();
+    config.child_protocol = end.child_protocol;
     config.selection = match side {
         Side::Aws => ike_config::Selection::LowestConfigured,
         Side::Customer => ike_config::Selection::FirstOfInitiator,
@@ -121,6 +123,7 @@ pub(crate) const fn encryption(name: leaf::Encryption) -> suite::Encryption {
         leaf::Encryption::Aes256 => suite::Encryption::AesCbc256,
         leaf::Encryption::Aes128Gcm16 => suite::Encryption::AesGcm16_128,
         leaf::Encryption::Aes256Gcm16 => suite::Encryption::AesGcm16_256,
+        leaf::Encryption::Null => suite::Encryption::Null,
     }
 }
 

@@ -215,11 +215,18 @@ impl Builder<'_> {
             },
             every: probe.every,
             size: probe.size,
+            dont_fragment: probe.dont_fragment,
             start: probe.start,
             stop: probe.stop,
         });
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
-        Node::Host(Box::new(Host::new(address, mtu, probes.collect())))
+        let host = Host::new(address, mtu, probes.collect());
+        let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
+        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+            host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
+        } else {
+            host
+        }))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -278,7 +285,10 @@ impl Builder<'_> {
         };
         let tcp = self.plan.assume.aws_tcp;
         let routing = self.routing(tunnel.endpoint, asn, &[id], Side::Aws, &cidrs, tcp);
-        Gateway::new(ip, vec![end], routing, true)
+        let mut gateway = Gateway::new(ip, vec![end], routing, true);
+        // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
+        gateway.reassembles = true;
+        gateway
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -298,7 +308,17 @@ impl Builder<'_> {
         };
         let names = [tunnel.aws_outside, tunnel.customer_registered];
         let (local_name, remote_name) = (names[index], names[1 - index]);
-        let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        // Each end knows its own interface.
+        let outer_mtu = match side {
+            Side::Aws => self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next(),
+            Side::Customer => {
+                let connection = &self.plan.connections[id.connection];
+                let outside = Port(connection.customer_interface as u16);
+                let mut ports = self.ports_of(connection.customer_gateway);
+                ports.find(|(port, _)| *port == outside).map(|(_, mtu)| mtu)
+            }
+        };
+        let outer_mtu = outer_mtu.unwrap_or(AWS_MTU);
         Tunnel::new(TunnelConfig {
             name: self.world.trace.sessions()[sessions.ike[index].index()].name.clone(),
             seed: self.plan.seed,
@@ -308,6 +328,7 @@ impl Builder<'_> {
             outer_mtu: outer_mtu as u16,
             ike: Arc::new(ike::ike_end(end, local_name, remote_name, side)),
             replay_window: end.replay_window as u16,
+            options: end.packets,
             nat_keepalive: end.nat_keepalive,
             ike_session: sessions.ike[index],
             child_session: sessions.child[index],

@@ -17,7 +17,7 @@ use crate::schema;
 
 use super::Names;
 use super::certificates::{Made, Pki};
-use super::ends::{aws_end, customer_end};
+use super::ends::{aws_end, customer_end, extras};
 use super::judge::{Judge, Verdict, between};
 use super::nodes::whole;
 
@@ -82,6 +82,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
                     availability_zone: j.or(&schema.availability_zone, zone).0,
                 }),
             });
+            plan.warnings.extend(extras(&tunnel.aws, &tunnel.name));
             connection.tunnels.push(tunnel);
         }
         plan.assumptions.extend(assumptions(&connection));

@@ -99,6 +99,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
         assumptions: Vec::new(),
+        warnings: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
     connections::make(scenario, &names, &mut plan, j);

@@ -53,6 +53,8 @@ pub struct Plan {
     pub assume: Assume,
     /// The same numbers, and every other unverified one, with their sources, for the report.
     pub assumptions: Vec<Assumption>,
+    /// What is allowed and is not as AWS has it, for people.
+    pub warnings: Vec<Warning>,
 }
 
 impl Plan {
@@ -119,6 +121,15 @@ pub struct Assume {
     pub other_med: u32,
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
+}
+
+/// A setting that makes sense, but not at AWS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Warning {
+    /// Where it stands, as a path for `--set`.
+    pub parameter: String,
+    /// What is to be said of it.
+    pub text: String,
 }
 
 /// A number that the world uses and no document states.

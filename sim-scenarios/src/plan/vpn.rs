@@ -6,7 +6,8 @@ use ipnet::Ipv4Net;
 use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
-use sim_core::proto::ike::config::{Credentials, IkeVersion};
+use sim_core::node::tunnel::Options;
+use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -105,6 +106,44 @@ pub struct IkeEnd {
     pub retry: Duration,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
+    /// ESP or AH.
+    pub child_protocol: ChildProtocol,
+    /// How packets are numbered.
+    pub extended_sequence_numbers: ExtendedSequenceNumbers,
+    /// What this end does with packets that IKE does not negotiate.
+    pub packets: Options,
+}
+
+/// Which sequence numbers an end wants (RFC 4303 section 2.2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExtendedSequenceNumbers {
+    /// 32 bits.
+    No,
+    /// 64 bits.
+    Yes,
+    /// 64 bits, or 32 if the other end has no more.
+    Preferred,
+}
+
+impl ExtendedSequenceNumbers {
+    /// What is proposed, preferred first.
+    pub const fn offered(self) -> &'static [Esn] {
+        match self {
+            Self::No => &[Esn::No],
+            Self::Yes => &[Esn::Yes],
+            Self::Preferred => &[Esn::Yes, Esn::No],
+        }
+    }
+}
+
+impl core::fmt::Display for ExtendedSequenceNumbers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::Preferred => "preferred",
+        })
+    }
 }
 
 /// Who an end of a tunnel is to IKE (RFC 7296 section 3.5).

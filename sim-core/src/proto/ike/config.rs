@@ -13,7 +13,7 @@ use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Rng;
 use crate::time::Duration;
-use crate::wire::ike::{Id, IdType, TrafficSelector};
+use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
 /// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
 pub const AWS_IKE_LIFETIME: Duration = Duration::from_secs(28_800);
@@ -191,6 +191,44 @@ pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
     (ike.into(), esp.into())
 }
 
+/// How an SA numbers its packets (IANA "Transform Type 5").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u16)]
+pub enum Esn {
+    /// With the 32 bits that are sent.
+    No = 0,
+    /// With 64 bits, of which the lower half is sent (RFC 4303 section 2.2.1).
+    Yes = 1,
+}
+
+impl Esn {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::No, Self::Yes];
+
+    /// The transform ID.
+    pub const fn id(self) -> u16 {
+        self as u16
+    }
+}
+
+/// What a CHILD_SA is: an AEAD or an HMAC with or without encryption, or an HMAC that covers the outer header too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ChildProtocol {
+    /// RFC 4303.
+    Esp,
+    /// RFC 4302. Offers' ciphers have no meaning then; their integrity algorithms have. Not with IKEv1.
+    Ah,
+}
+
+impl From<ChildProtocol> for Protocol {
+    fn from(protocol: ChildProtocol) -> Self {
+        match protocol {
+            ChildProtocol::Esp => Self::Esp,
+            ChildProtocol::Ah => Self::Ah,
+        }
+    }
+}
+
 /// How a responder picks among what both ends can do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Selection {
@@ -365,6 +403,10 @@ pub struct Config {
     pub ike_offers: Vec<IkeOffer>,
     /// Suites for CHILD_SAs, preferred first.
     pub esp_offers: Vec<EspOffer>,
+    /// Sequence numbers of CHILD_SAs, preferred first. AWS has no option for extended ones (guide: tunnel options, by absence).
+    pub esn: Vec<Esn>,
+    /// What CHILD_SAs are. AWS has ESP alone (guide).
+    pub child_protocol: ChildProtocol,
     /// How this end picks as responder.
     pub selection: Selection,
     /// What lies behind this end.
@@ -419,6 +461,8 @@ impl Config {
             credentials: None,
             ike_offers,
             esp_offers,
+            esn: vec![Esn::No],
+            child_protocol: ChildProtocol::Esp,
             selection: Selection::LowestConfigured,
             local_ts: vec![TrafficSelector::ANY_V4],
             remote_ts: vec![TrafficSelector::ANY_V4],

@@ -201,7 +201,7 @@ mod tests {
     fn child_keying_material_of_nist() {
         let (ni, nr) = (hex(NI), hex(NR));
         let keys = cavp_keys();
-        let esp = EspSuite { protection: suite(Prf::HmacSha1).protection, group: None };
+        let esp = EspSuite::new(suite(Prf::HmacSha1).protection, None);
         let material = |shared: Option<&[u8]>| {
             let child = keys.child(esp, (&ni, &nr), shared);
             let (i, r) = (child.from_initiator, child.from_responder);

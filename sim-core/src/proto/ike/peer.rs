@@ -78,6 +78,7 @@ impl Peer {
             Input::InboundTraffic { .. }
             | Input::TrafficFrom { .. }
             | Input::UnknownSpi { .. }
+            | Input::RekeyChild { .. }
             | Input::Close
             | Input::Reset => {
                 if let Some(v1) = &mut self.v1 {

@@ -250,6 +250,14 @@ impl Peer {
         self.sas.iter().rposition(|sa| sa.state() == SaState::Established)
     }
 
+    /// Rekeys a CHILD_SA, unless that is under way or left to the peer.
+    pub(super) fn wants_successor(&mut self, spi_in: u32) {
+        let up = self.children.find(spi_in).is_some_and(|child| child.phase == ChildPhase::Up);
+        if up && self.env.config.rekey.initiates {
+            self.rekey_child(spi_in);
+        }
+    }
+
     fn rekey_child(&mut self, spi_in: u32) {
         if let Some(child) = self.children.find(spi_in) {
             child.rekey = None;

@@ -23,7 +23,7 @@ use super::sa::{Opened, Phase, Sa, Verdict};
 use super::selectors::{identification, inside, selector};
 use crate::crypto::dh::DhPrivate;
 use crate::proto::ike::EspSuite;
-use crate::proto::ike::config::Config;
+use crate::proto::ike::config::{ChildProtocol, Config};
 use crate::proto::ike::env::{Env, NONCE_LEN};
 use crate::proto::ike::series::Series;
 use crate::reason::{DropReason, Reason, Step};
@@ -429,7 +429,7 @@ pub(super) fn under_way(sa: &Sa) -> bool {
 
 /// What this end would have to make, by configuration.
 pub(super) fn wanted(config: &Config) -> bool {
-    !config.esp_offers.is_empty()
+    !config.esp_offers.is_empty() && config.child_protocol == ChildProtocol::Esp
 }
 
 /// Gives up this end's answers, and what was installed for them.

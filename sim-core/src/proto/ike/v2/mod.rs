@@ -25,7 +25,7 @@
 //! initiator's SPI is deleted by the end that began it.
 //!
 //! Left out: EAP, configuration payloads, IPComp, transport
-//! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
+//! mode, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
 
 use core::net::IpAddr;
 use std::collections::VecDeque;
@@ -128,6 +128,7 @@ impl Peer {
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
+            Input::RekeyChild { spi_in } => self.rekey_child(spi_in),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }
