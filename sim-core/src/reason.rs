@@ -78,7 +78,7 @@ codes! {
         NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
         FilterRule "filter_rule" "a filter rule refuses it",
         // Live
-        NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
+        NotCarried "not_carried" "what a real device is not sent: all but UDP, and ESP if that is asked for, for its own address",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

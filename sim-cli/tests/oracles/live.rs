@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -17,22 +17,22 @@ use crate::bird::Bird;
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
-use crate::process::{Outcome, expect, run_line, wait_for};
+use crate::process::{Outcome, command, expect, run_line, wait_for};
 use crate::strongswan::{OURS, StrongSwan, Suite, aes256_gcm_ecp256, aws_default};
 
 /// The outside addresses of the gateway and of tunnel a in the scenario, and the host in its VPC.
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
-const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
-const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
+pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+pub const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
 /// The host at the gateway's site.
-const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
-const PSK: &str = "correct.horse.battery";
+pub const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
+pub const PSK: &str = "correct.horse.battery";
 
 /// Far more than anything here takes, on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program in live mode, and the directory in which it works.
-struct Program {
+pub struct Program {
     child: Child,
     /// What it says on standard error from now on.
     remarks: Option<JoinHandle<String>>,
@@ -40,13 +40,20 @@ struct Program {
 }
 
 impl Program {
-    /// Starts it and waits until its sockets are open.
+    /// Starts it with the scenario of these tests and waits until its sockets are open.
     fn start(arguments: &str) -> Outcome<Self> {
+        Self::with(include_str!("live.ron"), arguments, str::to_owned)
+    }
+
+    /// Starts it with a scenario, by a command that `place` makes of the program's own.
+    pub fn with(scenario: &str, arguments: &str, place: impl Fn(&str) -> String) -> Outcome<Self> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let scenario = include_str!("live.ron");
         std::fs::write(dir.path().join("live.ron"), scenario).map_err(|e| e.to_string())?;
-        let mut child = program(dir.path())
-            .args("live live.ron --journal journal.jsonl --out answer --pcap".split_whitespace())
+        let vpnsim = assert_cmd::cargo::cargo_bin("vpnsim");
+        let line = place(&vpnsim.to_string_lossy());
+        let mut child = command(&line)
+            .current_dir(dir.path())
+            .args("live live.ron --journal journal.jsonl --out answer --pcap --trace packets".split_whitespace())
             .args(arguments.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -61,8 +68,13 @@ impl Program {
             let _ = said.read_to_string(&mut rest);
             rest
         });
-        let program = Self { child, remarks: Some(remarks), dir };
-        if line.contains("listens on") { Ok(program) } else { Err(program.last_words(&line)) }
+        let mut program = Self { child, remarks: Some(remarks), dir };
+        if line.is_empty() || line.starts_with("error") { Err(program.last_words(&line)) } else { Ok(program) }
+    }
+
+    /// Where it leaves its answer.
+    pub fn answer(&self) -> PathBuf {
+        self.dir.path().join("answer")
     }
 
     /// Resident memory, in KiB.
@@ -75,14 +87,20 @@ impl Program {
     }
 
     /// Ends it by a signal and gives its report, after the same program has repeated it from the journal.
-    fn end(mut self, signal: &str) -> Outcome<Value> {
+    pub fn end(mut self, signal: &str) -> Outcome<Value> {
         run_line(&format!("kill -s {signal} {}", self.child.id()))?;
+        self.report()
+    }
+
+    /// Waits for its end and gives its report, after the same program has repeated it from the journal.
+    pub fn report(&mut self) -> Outcome<Value> {
         let status = self.child.wait().map_err(|e| e.to_string())?;
-        if status.code() != Some(0) {
-            return Err(self.last_words(&format!("{status}\n")));
-        }
         let home = self.dir.path().to_path_buf();
         let read = |name: &str| std::fs::read_to_string(home.join(name)).map_err(|e| format!("{name}: {e}"));
+        if status.code() != Some(0) {
+            let report = read("answer/report.md").unwrap_or_default();
+            return Err(self.last_words(&format!("{status}\n{report}\n")));
+        }
         let report = read("answer/report.json")?;
         for file in ["uplink.pcapng", "path-a.pcapng", "esp_sa", "ikev2_decryption_table"] {
             if std::fs::metadata(home.join("answer").join(file)).map_err(|e| format!("{file}: {e}"))?.len() == 0 {
@@ -98,7 +116,7 @@ impl Program {
         serde_json::from_str(&report).map_err(|e| e.to_string())
     }
 
-    fn last_words(mut self, before: &str) -> String {
+    fn last_words(&mut self, before: &str) -> String {
         let _ = self.child.kill();
         let rest = self.remarks.take().and_then(|remarks| remarks.join().ok()).unwrap_or_default();
         format!("vpnsim live: {before}{rest}")
@@ -119,7 +137,7 @@ fn program(home: &Path) -> Command {
 }
 
 /// Two UDP ports that nobody has.
-fn free_ports() -> Outcome<[u16; 2]> {
+pub fn free_ports() -> Outcome<[u16; 2]> {
     let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string());
     let (one, other) = (socket()?, socket()?);
     let port = |socket: &UdpSocket| Ok::<_, String>(socket.local_addr().map_err(|e| e.to_string())?.port());
