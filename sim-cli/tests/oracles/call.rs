@@ -3,9 +3,10 @@
 use serde_json::Value;
 use sim_core::proto::ike::config::IkeVersion;
 
+use crate::captures::judge_live;
 use crate::live::{APP, ENDPOINT, OFFICE, OUTSIDE, PSK, Program, free_ports};
-use crate::network::isolated;
-use crate::process::{Outcome, expect};
+use crate::network::{Namespace, isolated};
+use crate::process::{Outcome, expect, run_line};
 use crate::strongswan::{StrongSwan, Suite, THEIRS, aes256_gcm_ecp256, aws_default};
 
 const SCENARIO: &str = include_str!("call.ron");
@@ -74,8 +75,38 @@ fn responder(test: &str, suite: &Suite, arguments: &str, judge: impl FnOnce(&Val
         let arguments = format!("--external vgw --peer {THEIRS} {arguments}");
         let called = || {
             let mut program = Program::with(SCENARIO, &arguments, str::to_owned)?;
-            judge(&program.report()?)
+            let report = program.report()?;
+            judge_live(&program.answer(), "vpn.a")?;
+            judge(&report)
         };
         called().map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))
+    });
+}
+
+/// Two programs, each in a network namespace with the outside address that it has in the scenario: no NAT is found, and ESP
+/// travels as a protocol of IP, through raw sockets. (strongSwan would need a kernel with ESP for that.)
+#[test]
+fn esp_without_udp_crosses_raw_sockets() {
+    isolated("call::esp_without_udp_crosses_raw_sockets", || {
+        let namespace = Namespace::new()?;
+        namespace.connect(&format!("{OUTSIDE}/24"), &format!("{ENDPOINT}/24"))?;
+        run_line("ip route add 198.51.100.0/24 dev wire0")?;
+        namespace.run("ip route add 203.0.113.0/24 dev wire0")?;
+        let mut aws = Program::with(SCENARIO, &format!("--external cgw --native-esp {QUIET}"), |l| namespace.line(l))?;
+        let gateway = format!("--external vgw --native-esp {QUIET}");
+        let mut gateway = Program::with(SCENARIO, &gateway, str::to_owned)?;
+        answered(&gateway.report()?, 50)?;
+        aws.report()?;
+        judge_live(&gateway.answer(), "vpn.a")?;
+        judge_live(&aws.answer(), "cgw")?;
+        let capture = gateway.answer().join("uplink.pcapng");
+        let bare = |filter: &str| {
+            let seen = run_line(&format!("tshark -n -r {} -Y {filter}", capture.display()))?;
+            Ok::<_, String>(seen.lines().count())
+        };
+        match (bare("ip.proto==50")?, bare("udp.port==4500")?) {
+            (100.., 0) => Ok(()),
+            (esp, udp) => Err(format!("{esp} packets of ESP, {udp} in UDP")),
+        }
     });
 }

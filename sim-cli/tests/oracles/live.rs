@@ -4,16 +4,19 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
 use sim_core::proto::ike::config::{Config, Identity, IkeVersion};
+use sim_core::proto::ike::{self, Output};
 use sim_core::rng::{Purpose, Rng};
-use sim_core::time::Duration;
+use sim_core::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::bird::Bird;
+use crate::captures::judge_live;
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
@@ -87,7 +90,7 @@ impl Program {
     }
 
     /// Ends it by a signal and gives its report, after the same program has repeated it from the journal.
-    pub fn end(mut self, signal: &str) -> Outcome<Value> {
+    pub fn end(&mut self, signal: &str) -> Outcome<Value> {
         run_line(&format!("kill -s {signal} {}", self.child.id()))?;
         self.report()
     }
@@ -201,7 +204,7 @@ fn drops(report: &Value, node: &str, reason: &str) -> u64 {
 fn a_tunnel_and_its_replay() {
     let tunnel = || -> Outcome {
         let ports = free_ports()?;
-        let program = Program::start(&format!("--ike-port {} --nat-port {}", ports[0], ports[1]))?;
+        let mut program = Program::start(&format!("--ike-port {} --nat-port {}", ports[0], ports[1]))?;
         let mut peer = Peer::of(ports)?;
         peer.come_up()?;
         // The path is silent from 5 s to 7 s after the program began; the peer began later.
@@ -216,45 +219,53 @@ fn a_tunnel_and_its_replay() {
     tunnel().unwrap_or_else(|why| panic!("{why}"));
 }
 
-/// 100,000 datagrams of nonsense while a peer is served: nothing ends, nothing is kept, and the peer goes on.
+/// 100,000 datagrams while a peer is served: nothing ends, nothing is kept, and the peer goes on.
 #[test]
 fn a_flood_of_nonsense_is_counted_and_forgotten() {
+    flooded(nonsense, "cgw", "malformed").unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// The same with requests for an IKE_SA from everywhere and messages of IKE_SAs that there are not.
+#[test]
+fn a_flood_of_ike_is_counted_and_forgotten() {
+    flooded(strangers, "vpn.a", "unknown_spi").unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// A peer is served while a flood comes, of which so many datagrams at least are counted as dropped there.
+fn flooded(flood: fn([u16; 2], u32) -> Outcome, node: &str, reason: &str) -> Outcome {
     const DATAGRAMS: u32 = 100_000;
-    let flooded = || -> Outcome {
-        let ports = free_ports()?;
-        let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
-        let program = Program::start(&format!("--ike-port {} --nat-port {} {quiet}", ports[0], ports[1]))?;
-        let mut peer = Peer::of(ports)?;
-        peer.come_up()?;
-        let flood = |datagrams: u32| std::thread::spawn(move || nonsense(ports, datagrams));
-        // What is allocated once, like the list of spare blocks, is there after a part of the flood.
-        let warm = flood(DATAGRAMS / 10);
-        while !warm.is_finished() {
-            peer.ping()?;
-        }
-        let before = program.memory()?;
-        let rest = flood(DATAGRAMS - DATAGRAMS / 10);
-        let mut pings = 0;
-        while !rest.is_finished() {
-            peer.ping()?;
-            pings += 1;
-        }
-        let after = program.memory()?;
-        [warm, rest].into_iter().try_for_each(|flood| flood.join().map_err(|_| "the flood panicked")?)?;
+    let ports = free_ports()?;
+    let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
+    let mut program = Program::start(&format!("--ike-port {} --nat-port {} {quiet}", ports[0], ports[1]))?;
+    let mut peer = Peer::of(ports)?;
+    peer.come_up()?;
+    let flood = |datagrams: u32| std::thread::spawn(move || flood(ports, datagrams));
+    // What is allocated once, like the list of spare blocks, is there after a part of the flood.
+    let warm = flood(DATAGRAMS / 10);
+    while !warm.is_finished() {
         peer.ping()?;
-        let report = program.end("INT")?;
-        // Records of what the gate stops would be 5 MiB.
-        if after > before + 2_560 {
-            return Err(format!("memory grew from {before} to {after} KiB"));
-        }
-        let counted = drops(&report, "cgw", "malformed");
-        // The kernel throws away what does not fit a socket's buffer; the rest must have come.
-        if counted < u64::from(DATAGRAMS) / 100 || pings == 0 {
-            return Err(format!("{counted} malformed datagrams came in, {pings} pings were answered meanwhile"));
-        }
-        Ok(())
-    };
-    flooded().unwrap_or_else(|why| panic!("{why}"));
+    }
+    let before = program.memory()?;
+    let rest = flood(DATAGRAMS - DATAGRAMS / 10);
+    let mut pings = 0;
+    while !rest.is_finished() {
+        peer.ping()?;
+        pings += 1;
+    }
+    let after = program.memory()?;
+    [warm, rest].into_iter().try_for_each(|flood| flood.join().map_err(|_| "the flood panicked")?)?;
+    peer.ping()?;
+    let report = program.end("INT")?;
+    // Records of what the gate stops would be 5 MiB.
+    if after > before + 2_560 {
+        return Err(format!("memory grew from {before} to {after} KiB"));
+    }
+    let counted = drops(&report, node, reason);
+    // The kernel throws away what does not fit a socket's buffer; the rest must have come.
+    if counted < u64::from(DATAGRAMS) / 100 || pings == 0 {
+        return Err(format!("{counted} datagrams were dropped as {reason}, {pings} pings were answered meanwhile"));
+    }
+    Ok(())
 }
 
 #[test]
@@ -276,9 +287,10 @@ fn site(test: &str, suite: &Suite, ports: &str, port: u16) {
     isolated(test, || {
         let strongswan = StrongSwan::start([APP, OFFICE])?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
-        let program = Program::start(&format!("--listen {OURS} {ports} {quiet}"))?;
+        let mut program = Program::start(&format!("--listen {OURS} {ports} {quiet}"))?;
         let report = up_and_down(&strongswan, suite, port).and_then(|()| program.end("INT"));
         let report = report.map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))?;
+        judge_live(&program.answer(), "cgw")?;
         let sessions = report["sessions"].to_string();
         expect(&sessions, &["vpn.a@aws", "authenticated", "peer_deleted"])?;
         if sessions.contains("vpn.a@cgw") { Err(format!("a session of the real device in {sessions}")) } else { Ok(()) }
@@ -312,7 +324,7 @@ fn bird_is_the_router_of_a_site() {
         ip(&format!("route del {APP}/32"))?;
         ip("address add 169.254.10.2/30 dev ipsec0")?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
-        let program = Program::start(&format!("--listen {OURS} --set connections.vpn.routing=Bgp() {quiet}"))?;
+        let mut program = Program::start(&format!("--listen {OURS} --set connections.vpn.routing=Bgp() {quiet}"))?;
         strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
         let bird = Bird::with(SITE_CONF, |line| strongswan.line(line))?;
         let routed = || {
@@ -360,24 +372,92 @@ protocol bgp vpnsim {
 ";
 
 /// Random octets, half of them behind what could be the beginning of an IKE message.
-#[allow(clippy::disallowed_methods, reason = "a flood faster than the kernel's buffer would not arrive")]
 fn nonsense(ports: [u16; 2], datagrams: u32) -> Outcome {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
-    let mut rng = Rng::stream(1, "flood", Purpose::Probe);
     let mut bytes = vec![0; 1_400];
-    for n in 0..datagrams {
+    send(Ipv4Addr::LOCALHOST, datagrams, |n, rng| {
         let length = rng.below(bytes.len() as u64) as usize;
         rng.fill(&mut bytes[..length]);
         if n % 2 == 0 && length > 32 {
             bytes[..4].fill(0);
             bytes[21] = 0x20;
         }
-        let to = (Ipv4Addr::LOCALHOST, ports[(n / 2 % 2) as usize]);
+        (ports[(n / 2 % 2) as usize], bytes[..length].to_vec())
+    })
+}
+
+/// Well-formed IKE with SPIs of nobody: every other datagram asks for an IKE_SA, the rest belong to none.
+fn strangers(ports: [u16; 2], datagrams: u32) -> Outcome {
+    strangers_at(Ipv4Addr::LOCALHOST, ports, datagrams)
+}
+
+fn strangers_at(to: Ipv4Addr, ports: [u16; 2], datagrams: u32) -> Outcome {
+    let request = first_request()?;
+    send(to, datagrams, |n, rng| {
+        let mut message = request.clone();
+        rng.fill(&mut message[..8]);
+        if n % 2 == 0 {
+            return (ports[0], message);
+        }
+        // IKE_AUTH and INFORMATIONAL (RFC 7296 section 3.1: the exchange is octet 18), with an SPI of the responder.
+        rng.fill(&mut message[8..16]);
+        message[18] = if n % 4 == 1 { 35 } else { 37 };
+        (ports[1], [&[0; 4], &message[..]].concat())
+    })
+}
+
+/// An IKE_SA_INIT request that AWS accepts.
+fn first_request() -> Outcome<Vec<u8>> {
+    let ids = [OUTSIDE, ENDPOINT].map(Identity::Ipv4);
+    let [local, remote] = ids;
+    let config = Config::customer_gateway(local, remote, b"nobody's key");
+    let stream = |purpose| Rng::stream(2, "stranger", purpose);
+    let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
+    let mut peer = ike::Peer::new(Arc::new(config), OUTSIDE.into(), ENDPOINT.into(), secrets, timers, Instant::START);
+    peer.handle(Instant::START, INITIATE);
+    std::iter::from_fn(|| peer.poll())
+        .find_map(|output| match output {
+            Output::Transmit { bytes, .. } => Some(bytes),
+            _ => None,
+        })
+        .ok_or_else(|| "no IKE_SA_INIT request".into())
+}
+
+/// Sends so many datagrams, each to a port.
+#[allow(clippy::disallowed_methods, reason = "a flood faster than the kernel's buffer would not arrive")]
+fn send(to: Ipv4Addr, datagrams: u32, mut next: impl FnMut(u32, &mut Rng) -> (u16, Vec<u8>)) -> Outcome {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| e.to_string())?;
+    let mut rng = Rng::stream(1, "flood", Purpose::Probe);
+    for n in 0..datagrams {
+        let (port, bytes) = next(n, &mut rng);
         // A full buffer is no failure of the flood.
-        let _ = socket.send_to(&bytes[..length], to);
+        let _ = socket.send_to(&bytes, (to, port));
         if n % 100 == 99 {
             std::thread::sleep(std::time::Duration::from_millis(4));
         }
     }
     Ok(())
+}
+
+/// strongSwan keeps its tunnel, and gets one, while strangers ask for others.
+#[test]
+fn strongswan_is_served_in_a_flood_of_ike() {
+    isolated("live::strongswan_is_served_in_a_flood_of_ike", || {
+        let strongswan = StrongSwan::start([APP, OFFICE])?;
+        let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
+        let mut program = Program::start(&format!("--listen {OURS} {quiet}"))?;
+        let mut served = || {
+            let flood = std::thread::spawn(|| strangers_at(OURS, [500, 4500], 30_000));
+            strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
+            wait_for("strongSwan's SAs", || expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED"]))?;
+            strongswan.echoes(100)?;
+            flood.join().map_err(|_| "the flood panicked")??;
+            strongswan.echoes(10)?;
+            program.end("INT")
+        };
+        let report = served().map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))?;
+        match drops(&report, "vpn.a", "unknown_spi") {
+            0..=999 => Err(format!("the flood did not come: {}", report["drops"])),
+            _ => Ok(()),
+        }
+    });
 }

@@ -4,8 +4,8 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`captures`], [`live`] and [`call`] are the tests, of which those of the last two that have our
-//! own machine as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
+//! [`bird`], [`strongswan`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of which those of `live` and `call` that
+//! have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
 //! [`pace`] gives them time, [`network`] and [`process`] give them peers.
 
 mod bird;
@@ -19,3 +19,4 @@ mod process;
 mod router;
 mod strongswan;
 mod tshark;
+mod tun;

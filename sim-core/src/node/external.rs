@@ -96,11 +96,14 @@ impl Device for External {
     }
 
     fn enter(&mut self, cx: &mut Cx, mut packet: Packet) {
-        if let Some(reason) = trouble(&packet, self.carries) {
-            return cx.drop(&packet, reason, RecordId::GENESIS);
-        }
-        if self.carries != Carries::Everything {
+        let trouble = trouble(&packet, self.carries);
+        // Who holds sockets has no Identification to give; a host has given its own.
+        if trouble.is_none() && self.carries != Carries::Everything {
             self.ip.identify(&mut packet);
+        }
+        cx.created(&packet);
+        if let Some(reason) = trouble {
+            return cx.drop(&packet, reason, RecordId::GENESIS);
         }
         if let Some((port, packet)) = self.ip.route(cx, packet) {
             self.ip.output(cx, port, packet);

@@ -118,6 +118,7 @@ pub trait Device {
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
     /// A packet comes in from outside the world.
     fn enter(&mut self, cx: &mut Cx, packet: Packet) {
+        cx.created(&packet);
         cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
     }
     /// An operator types a command.
