@@ -24,13 +24,16 @@ fn ping_is_a_host_of_the_scenario() {
         // From before the fault until after it: 25 s of pings, ten each second. It is no failure of ping's that some are lost.
         let said = command(&format!("ping -n -i 0.1 -c 250 {APP}")).output().map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let numbers: Vec<u32> =
-            said.lines().filter_map(|line| line.split_once("icmp_seq=")?.1.split_once(' ')?.0.parse().ok()).collect();
+        let answers = said.lines().filter(|line| line.contains("time="));
+        let numbers = answers.filter_map(|line| line.split_once("icmp_seq=")?.1.split_once(' ')?.0.parse().ok());
+        let numbers: Vec<u32> = numbers.collect();
         let gap = numbers.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
         // Ten seconds of silence at least, and detection and a new handshake at most.
         if numbers.len() < 50 || !(80..=170).contains(&gap) {
             return Err(format!("{} answers, {gap} pings between two of them:\n{said}", numbers.len()));
         }
+        // When the gateway has noticed, it says so.
+        expect(&said, &["From 10.1.0.1", "Destination Net Unreachable"])?;
         // An ICMP error of the simulated gateway reaches ping.
         let refused = command("ping -n -c 1 -W 2 -t 1 10.0.1.10").output().map_err(|e| e.to_string())?;
         expect(&String::from_utf8_lossy(&refused.stdout), &["From 10.1.0.1", "Time to live exceeded"])?;
