@@ -30,6 +30,11 @@ impl Cgw {
         &self.gateway
     }
 
+    /// Its parts, when it is out of use.
+    pub fn into_gateway(self) -> Gateway {
+        self.gateway
+    }
+
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll() {
             match upcall {

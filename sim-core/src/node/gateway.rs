@@ -8,6 +8,7 @@ use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
 use super::tunnel::{Outside, Tunnel, TunnelEvent, classify};
+use super::tunnels::Tunnels;
 use crate::id::{Port, RecordId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange};
@@ -35,7 +36,7 @@ pub struct Gateway {
     /// Addresses, ports and the forwarding table.
     pub ip: Ip,
     /// The tunnels that end here.
-    pub tunnels: Vec<Tunnel>,
+    pub tunnels: Tunnels,
     /// BGP, if the device speaks it. Peer number n runs through tunnel number n.
     pub routing: Option<Routing>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
@@ -50,7 +51,7 @@ impl Gateway {
     /// A gateway from its parts.
     pub fn new(ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
         let (upcalls, tunnel_events, routing_events) = Default::default();
-        Self { ip, tunnels, routing, follow_sa, upcalls, tunnel_events, routing_events }
+        Self { ip, tunnels: Tunnels::new(tunnels), routing, follow_sa, upcalls, tunnel_events, routing_events }
     }
 
     /// The next thing that the device must do itself.
@@ -81,18 +82,16 @@ impl Gateway {
 
     pub(super) fn stop(&mut self) {
         self.ip.reset();
-        self.tunnels.iter_mut().for_each(Tunnel::reset);
+        self.tunnels.reset();
         self.routing.iter_mut().for_each(Routing::reset);
         self.upcalls.clear();
     }
 
     pub(super) fn timeout(&mut self, cx: &mut Cx) {
         self.ip.timeout(cx);
-        for tunnel in 0..self.tunnels.len() {
+        for tunnel in self.tunnels.due(cx.now) {
             cx.cause = RecordId::GENESIS;
-            if self.tunnels[tunnel].wake().is_some_and(|(at, _)| at <= cx.now) {
-                self.with_tunnel(cx, tunnel, Tunnel::timeout);
-            }
+            self.with_tunnel(cx, tunnel, Tunnel::timeout);
         }
         cx.cause = RecordId::GENESIS;
         if self.routing.as_ref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
@@ -101,9 +100,8 @@ impl Gateway {
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let tunnels = self.tunnels.iter().filter_map(Tunnel::wake);
         let routing = self.routing.as_ref().and_then(Routing::wake);
-        tunnels.chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
+        self.tunnels.wake().into_iter().chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of a tunnel.
@@ -117,7 +115,7 @@ impl Gateway {
 
     /// Sends a packet out of a port, through a tunnel if the port is one.
     pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Some(tunnel) = self.tunnels.iter().position(|tunnel| tunnel.port() == port) else {
+        let Some(tunnel) = self.tunnels.at_port(port) else {
             return self.ip.output(cx, port, packet);
         };
         if self.ip.fits(port, &packet) {
@@ -132,6 +130,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         let sealed = self.tunnels[tunnel].seal(cx, packet, &mut events);
         self.tunnel_events = events;
+        self.tunnels.hasten(tunnel);
         if let Some(packet) = sealed
             && let Some((port, packet)) = self.ip.route(cx, packet)
         {
@@ -165,9 +164,9 @@ impl Gateway {
     fn outside(&mut self, cx: &mut Cx, packet: Packet, outside: Outside) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let ends = (ip.dst(), ip.src());
-        let of_peer = self.tunnels.iter().position(|tunnel| tunnel.outside() == ends);
+        let of_peer = self.tunnels.between(ends);
         match outside {
-            Outside::Esp(spi) => match self.tunnels.iter().position(|tunnel| tunnel.knows(spi)) {
+            Outside::Esp(spi) => match self.tunnels.with_spi(spi, of_peer) {
                 Some(tunnel) => self.esp(cx, tunnel, spi, packet),
                 None => {
                     cx.drop(&packet, DropReason::UnknownSpi, of_peer.map_or(RecordId::GENESIS, |t| self.since(t)));
@@ -194,6 +193,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         self.tunnels[tunnel].alive(cx, spi, from, &mut events);
         self.tunnel_events = events;
+        self.tunnels.hasten(tunnel);
         self.settle_tunnel(cx, tunnel);
         self.receive(cx, inner, Some(tunnel));
     }
@@ -219,6 +219,7 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         touch(&mut self.tunnels[tunnel], cx, &mut events);
         self.tunnel_events = events;
+        self.tunnels.rearm(tunnel);
         self.settle_tunnel(cx, tunnel);
     }
 
@@ -242,6 +243,8 @@ impl Gateway {
                     change = Some(true);
                 }
                 TunnelEvent::Down => change = Some(false),
+                TunnelEvent::Installed(spi) => self.tunnels.installed(tunnel, spi),
+                TunnelEvent::Removed(spi) => self.tunnels.removed(tunnel, spi),
             }
         }
         if let Some(up) = change {

@@ -15,6 +15,7 @@ pub mod natbox;
 pub mod router;
 pub mod routing;
 pub mod tunnel;
+pub mod tunnels;
 pub mod vgw;
 pub mod vpc;
 

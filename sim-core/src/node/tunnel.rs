@@ -72,6 +72,10 @@ pub(super) enum TunnelEvent {
     Up(u16),
     /// The tunnel can carry nothing.
     Down,
+    /// Packets with this SPI are for the tunnel from here on.
+    Installed(u32),
+    /// Packets with this SPI are for nobody.
+    Removed(u32),
 }
 
 /// Address and UDP port of the other end, as this end sees it.
@@ -411,11 +415,14 @@ impl Tunnel {
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
         let rng = Rng::stream(self.config.seed, &stream, Purpose::Esp);
         let window = ReplayWindow::new(self.config.replay_window);
+        // Nearly always there is one, and ten thousand tunnels have room for one each.
+        self.pairs.reserve_exact(1);
         self.pairs.push(Pair {
             spi_in: child.spi_in,
             inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None),
             outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng),
         });
+        events.push(TunnelEvent::Installed(child.spi_in));
         self.suite = Some(child.suite);
         if self.sending.is_none() {
             self.since = cx.cause;
@@ -429,6 +436,7 @@ impl Tunnel {
 
     fn remove(&mut self, cx: &Cx, spi_in: u32, events: &mut Vec<TunnelEvent>) {
         self.pairs.retain(|pair| pair.spi_in != spi_in);
+        events.push(TunnelEvent::Removed(spi_in));
         if self.sending == Some(spi_in) {
             self.sending = self.pairs.last().map(|pair| pair.spi_in);
             if self.sending.is_none() {

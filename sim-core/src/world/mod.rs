@@ -414,6 +414,11 @@ impl World {
         &self.slots[node.index()].node
     }
 
+    /// The devices by id, when the world is over.
+    pub fn into_nodes(self) -> impl Iterator<Item = Node> {
+        self.slots.into_iter().map(|slot| slot.node)
+    }
+
     fn keep(&mut self, cause: RecordId, node: NodeId, what: What) -> RecordId {
         self.trace.record(Record { at: self.now, node, cause, enabler: RecordId::GENESIS, what })
     }

@@ -1,20 +1,19 @@
-//! What an IKE set-up costs beyond the Diffie-Hellman operations of its two ends.
+//! What a tunnel's set-up in a world costs beyond the Diffie-Hellman operations of its two ends, and what many cost.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
-use std::sync::Arc;
 
-use aws_lc_rs::agreement::{self, Algorithm, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::agreement::{self, Algorithm, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey, X25519};
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{U256, U1024, U2048, Uint};
-use sim_core::proto::ike::config::{self, Config, EspOffer, Identity, IkeOffer};
-use sim_core::proto::ike::{Datagram, Input, Output, Peer};
-use sim_core::reason::Reason;
-use sim_core::rng::{Purpose, Rng};
+use sim_core::proto::ike::config;
 use sim_core::time::Instant;
 
-use crate::meter::{Limit, Report, duration};
+use crate::hub::{self, Suite};
+use crate::meter::{Limit, Report, cpu_ns, duration, undisturbed};
+
+/// When every tunnel is up, whose set-up takes two round trips of 20 ms.
+const SET_UP: Instant = Instant::from_secs(1);
 
 /// The prime of group 2 (RFC 7296 appendix B.2).
 const MODP_1024: &str = concat!(
@@ -35,15 +34,16 @@ const MODP_2048: &str = concat!(
     "3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF",
 );
 
-/// Set-ups of both ends, from nothing to an IKE SA and a CHILD_SA, in each group that AWS offers and we have, against
-/// two public values and two agreements of the same library with exponents of the same length.
+/// Set-ups of both ends of a thousand tunnels, from nothing to an IKE SA and a CHILD_SA, over links and a router, against
+/// two public values and two agreements each of the same library with exponents of the same length.
 pub fn set_ups(report: &mut Report) {
     let (modp_1024, modp_2048) = (U1024::from_be_hex(MODP_1024), U2048::from_be_hex(MODP_2048));
-    group(report, "2", 0.9, config::suite_aes128_sha1_group2(), &mut || modp(&modp_1024));
-    group(report, "14", 0.9, config::suite_aes256_sha256_group14(), &mut || modp(&modp_2048));
+    group(report, "2", 0.9, &config::suite_aes128_sha1_group2(), &mut || modp(&modp_1024));
+    group(report, "14", 0.9, &config::suite_aes256_sha256_group14(), &mut || modp(&modp_2048));
     openssl_beside(report);
-    group(report, "19", 0.7, config::suite_aes128gcm_group19(), &mut || ecp::<32>(&ECDH_P256));
-    group(report, "20", 0.9, config::suite_aes256gcm_group20(), &mut || ecp::<48>(&ECDH_P384));
+    group(report, "19", 0.7, &config::suite_aes128gcm_group19(), &mut || ecp::<32>(&ECDH_P256));
+    group(report, "20", 0.9, &config::suite_aes256gcm_group20(), &mut || ecp::<48>(&ECDH_P384));
+    group(report, "31", 0.7, &config::suite_aes128gcm_group31(), &mut || ecp::<32>(&X25519));
 }
 
 /// The fastest library for MODP beside ours, which is the fastest without unsafe code: OpenSSL's own measurement of a
@@ -60,64 +60,50 @@ fn openssl_beside(report: &Report) {
     report.note(line, &rate.map_or("no openssl".into(), |rate| duration(4e9 / rate)));
 }
 
-fn group(report: &mut Report, name: &str, least: f64, suite: (IkeOffer, EspOffer), bare: &mut dyn FnMut()) {
-    const SET_UPS: u64 = 20;
-    let line = format!("IKE set-up, both ends, against its DH, group {name}");
+fn group(report: &mut Report, name: &str, least: f64, suite: &Suite, bare: &mut dyn FnMut()) {
+    let line = format!("IKE set-up in the world, against its DH, group {name}");
     if !report.wants(&line) {
         return;
     }
-    let mut seed = 0;
-    let mut ours = || {
-        for _ in 0..SET_UPS {
-            seed += 1;
-            set_up(seed, &suite);
-        }
-        SET_UPS
-    };
-    let mut reference = || {
-        (0..SET_UPS).for_each(|_| bare());
-        SET_UPS
-    };
-    let rounds = report.samples(201, 31);
-    report.compare(&line, Limit::Rate(least), rounds, &mut ours, &mut reference);
+    let tunnels = report.samples(1_000, 250) as u16;
+    let mut costs = [Vec::new(), Vec::new()];
+    for seed in 0..report.samples(9, 5) as u64 {
+        costs[0].push(set_ups_of(seed, tunnels, suite, SET_UP));
+        let began = cpu_ns();
+        (0..tunnels).for_each(|_| bare());
+        costs[1].push((cpu_ns() - began) as f64 / f64::from(tunnels));
+    }
+    let [ours, reference] = costs.map(undisturbed);
+    report.ratio(&line, Limit::Rate(least), ours, reference);
 }
 
-/// Two ends that share nothing but datagrams.
-fn set_up(seed: u64, suite: &(IkeOffer, EspOffer)) {
-    let addresses = [Ipv4Addr::new(203, 0, 113, 10), Ipv4Addr::new(198, 51, 100, 10)];
-    let mut ends = [0, 1].map(|end: usize| {
-        let (local, remote) = (addresses[end], addresses[1 - end]);
-        let mut config = Config::aws(Identity::Ipv4(local), Identity::Ipv4(remote), b"an.example_key");
-        (config.ike_offers, config.esp_offers) = (vec![suite.0.clone()], vec![suite.1.clone()]);
-        let stream = |purpose| Rng::stream(seed, ["cgw", "aws"][end], purpose);
-        let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
-        Peer::new(Arc::new(config), local.into(), remote.into(), secrets, timers, Instant::START)
-    });
-    ends[0].handle(Instant::START, Input::Initiate(Reason::Startup));
-    let mut children = 0;
-    let mut end = 0;
-    // Four messages: each end has its say twice, and the initiator looks at the last response.
-    for _ in 0..5 {
-        let mut message = None;
-        while let Some(output) = ends[end].poll() {
-            match output {
-                Output::Transmit { local_port, remote_port, bytes, .. } => {
-                    let from = (IpAddr::V4(addresses[end]), local_port);
-                    let to = (IpAddr::V4(addresses[1 - end]), remote_port);
-                    message = Some(Datagram { local: to, remote: from, bytes });
-                }
-                Output::ChildUp(child) => {
-                    black_box(child);
-                    children += 1;
-                }
-                _ => {}
-            }
-        }
-        end = 1 - end;
-        let Some(message) = message else { break };
-        ends[end].handle(Instant::START, Input::Datagram(message));
+/// What a tunnel costs with ten thousand of them in one gateway, against a hundred: the set-up, and a minute in which
+/// both ends look every ten seconds whether the other lives.
+pub fn many(report: &mut Report) {
+    let line = "a tunnel of 10,000, up for a minute, against one of 100";
+    if !report.wants(line) {
+        return;
     }
-    assert_eq!(children, 2, "both ends have a CHILD_SA");
+    let suite = config::suite_aes128gcm_group31();
+    let mut costs = [Vec::new(), Vec::new()];
+    for seed in 0..report.samples(5, 2) as u64 {
+        costs[0].push(set_ups_of(seed, 10_000, &suite, Instant::from_secs(60)));
+        let few = (0..20).map(|n| set_ups_of(100 + 20 * seed + n, 100, &suite, Instant::from_secs(60)));
+        costs[1].push(few.sum::<f64>() / 20.0);
+    }
+    let [ours, reference] = costs.map(undisturbed);
+    report.ratio(line, Limit::Cost(1.2), ours, reference);
+}
+
+/// CPU time, in nanoseconds for each tunnel, in which a gateway sets its tunnels up and lives until `end`.
+fn set_ups_of(seed: u64, tunnels: u16, suite: &Suite, end: Instant) -> f64 {
+    let mut world = hub::world(seed, tunnels, suite);
+    let began = cpu_ns();
+    world.start();
+    world.run_until(end);
+    let cost = cpu_ns() - began;
+    assert_eq!(hub::up(&world), usize::from(tunnels), "all tunnels are up");
+    cost as f64 / f64::from(tunnels)
 }
 
 /// The operations of both ends with `crypto-bigint` and exponents of 256 bits.

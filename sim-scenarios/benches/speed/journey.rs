@@ -3,7 +3,6 @@
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sim_core::id::{NodeId, Port, StreamId};
@@ -16,13 +15,12 @@ use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig, ProbeKind};
 use sim_core::node::ip::Ip;
 use sim_core::node::router::Router;
-use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::proto::ike::config::{Identity, Startup, suite_aes256gcm_group20};
-use sim_core::proto::ike::{self, Config};
+use sim_core::proto::ike::config::suite_aes256gcm_group20;
 use sim_core::time::{Duration, Instant};
-use sim_core::trace::{Fate, SessionInfo, SessionKind, StreamInfo};
+use sim_core::trace::{Fate, StreamInfo};
 use sim_core::world::World;
 
+use crate::hub::{CUSTOMER, tunnel};
 use crate::meter::{Limit, Report, alternate, duration, undisturbed};
 
 /// Octets of the inner IP packet.
@@ -34,7 +32,6 @@ const EVERY: Duration = Duration::from_millis(1);
 
 const OFFICE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
 const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
-const CUSTOMER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 const AWS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
 
 const TWO_HOSTS_AND: [NodeId; 4] = [NodeId(0), NodeId(1), NodeId(2), NodeId(3)];
@@ -111,7 +108,9 @@ fn through_a_tunnel() -> World {
     let mut world = World::new(1);
     let [office, cgw, endpoint, app] = TWO_HOSTS_AND;
     let ends = [(cgw, Port(2), CUSTOMER, AWS), (endpoint, TUNNEL_PORT, AWS, CUSTOMER)];
-    let [at_customer, at_aws] = ends.map(|(node, port, local, remote)| tunnel(&mut world, node, port, local, remote));
+    let suite = suite_aes256gcm_group20();
+    let [at_customer, at_aws] =
+        ends.map(|(node, port, local, remote)| tunnel(&mut world, node, port, [local, remote], 1, &suite));
 
     let mut ip = Ip::new(vec![Ipv4Addr::new(10, 1, 0, 1), CUSTOMER]);
     (0..3).for_each(|port| ip.add_port(Port(port), 1500));
@@ -132,30 +131,6 @@ fn through_a_tunnel() -> World {
     add_receiver(&mut world);
     add_links(&mut world, [(Port(0), Port(1)), (OUTSIDE_PORT, INSIDE_PORT)]);
     world
-}
-
-fn tunnel(world: &mut World, node: NodeId, port: Port, local: Ipv4Addr, remote: Ipv4Addr) -> Tunnel {
-    let name = local.to_string();
-    let mut session = |kind| world.trace.add_session(SessionInfo { kind, node, name: name.clone(), peer: None });
-    let (ike_session, child_session) = (session(SessionKind::Ike), session(SessionKind::Child));
-    let mut config = Config::aws(Identity::Ipv4(local), Identity::Ipv4(remote), b"an.example_key");
-    let (ike_offer, esp_offer) = suite_aes256gcm_group20();
-    (config.ike_offers, config.esp_offers) = (vec![ike_offer], vec![esp_offer]);
-    config.startup = if local == CUSTOMER { Startup::Start } else { Startup::Add };
-    let ike: Arc<ike::Config> = Arc::new(config);
-    Tunnel::new(TunnelConfig {
-        name: name.clone(),
-        seed: 1,
-        port,
-        local,
-        remote,
-        outer_mtu: 1500,
-        ike,
-        replay_window: 1024,
-        nat_keepalive: None,
-        ike_session,
-        child_session,
-    })
 }
 
 fn through_routers() -> World {

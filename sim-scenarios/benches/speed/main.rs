@@ -15,6 +15,7 @@
 
 mod engine;
 mod handshake;
+mod hub;
 mod journey;
 mod meter;
 mod scenario;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     journey::sealed(&mut report);
     journey::plain(&mut report);
     handshake::set_ups(&mut report);
+    handshake::many(&mut report);
     scenario::active_passive(&mut report);
     report.finish()
 }

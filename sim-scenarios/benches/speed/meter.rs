@@ -49,7 +49,11 @@ impl Report {
     /// Measures our work and the reference's in alternating rounds, and prints both costs and their ratio.
     pub fn compare(&mut self, line: &str, limit: Limit, rounds: usize, ours: Work, reference: Work) {
         let [ours, reference] = alternate(rounds, [ours, reference]);
-        let [ours, reference] = [ours, reference].map(undisturbed);
+        self.ratio(line, limit, undisturbed(ours), undisturbed(reference));
+    }
+
+    /// Prints our cost of an operation and the reference's, in nanoseconds, and their ratio.
+    pub fn ratio(&mut self, line: &str, limit: Limit, ours: f64, reference: f64) {
         let ratio = match limit {
             Limit::Rate(_) => reference / ours,
             Limit::Cost(_) => ours / reference,

@@ -153,6 +153,11 @@ pub fn suite_aes256gcm_group20() -> (IkeOffer, EspOffer) {
     offers(Encryption::AesGcm16_256, None, Prf::HmacSha2_384, DhGroup::Ecp384)
 }
 
+/// AES-128-GCM-16, PRF-HMAC-SHA2-256, group 31, which AWS does not offer.
+pub fn suite_aes128gcm_group31() -> (IkeOffer, EspOffer) {
+    offers(Encryption::AesGcm16_128, None, Prf::HmacSha2_256, DhGroup::Curve25519)
+}
+
 fn offers(encryption: Encryption, integrity: Option<Integrity>, prf: Prf, group: DhGroup) -> (IkeOffer, EspOffer) {
     let integrity: Vec<_> = integrity.into_iter().collect();
     let ike =

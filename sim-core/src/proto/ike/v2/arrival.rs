@@ -84,6 +84,7 @@ impl Peer {
             {
                 self.sas.remove(oldest);
             }
+            self.sas.reserve_exact(1);
             self.sas.push(sa);
         }
         self.settle();

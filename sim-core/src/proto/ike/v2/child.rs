@@ -252,6 +252,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         if agreed.initiator { agreed.selectors } else { (agreed.selectors.1, agreed.selectors.0) };
     let (rekey, lifetime) = (env.config.rekey, env.config.child_lifetime);
     let after = rekey.after(lifetime, &mut env.timers);
+    established.children.reserve_exact(1);
     established.children.push(Child {
         spi_in: agreed.spi_in,
         spi_out: agreed.spi_out,

@@ -27,6 +27,7 @@
 //! mode, ESN, window sizes above 1, fragmentation (RFC 7383), MOBIKE (RFC 4555), redirect (RFC 5685).
 
 use core::net::IpAddr;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::env::Env;
@@ -73,6 +74,9 @@ const MAX_CHILDREN: usize = 8;
 
 /// INVALID_SPI is said at most so often (RFC 7296 section 1.5 wants a limit and names none; assumed).
 const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a quiet tunnel keeps room for: a liveness check tells less than a handshake.
+const ROOM_FOR_OUTPUT: usize = 4;
 
 /// One end of a tunnel: all IKE_SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to drive it.
 #[derive(Clone, Hash, Debug)]
@@ -144,7 +148,11 @@ impl Peer {
 
     /// What is to be done or told next.
     pub fn poll(&mut self) -> Option<Output> {
-        self.env.out.pop_front()
+        let output = self.env.out.pop_front();
+        if output.is_none() && self.env.out.capacity() > ROOM_FOR_OUTPUT {
+            self.env.out = VecDeque::new();
+        }
+        output
     }
 
     /// When to call [`Peer::handle_timeout`], and which timer wants it. It may turn out not to be due: inbound traffic moves
@@ -197,7 +205,9 @@ impl Peer {
     pub(super) fn begin(&mut self, purpose: Reason) {
         self.retry = None;
         self.env.alone = self.alone();
-        self.sas.extend(init::initiate(&mut self.env, purpose));
+        let sa = init::initiate(&mut self.env, purpose);
+        self.sas.reserve_exact(1);
+        self.sas.extend(sa);
         self.settle();
     }
 

@@ -43,6 +43,19 @@ impl Peer {
         self.rearm();
     }
 
+    /// True if there is one IKE_SA, which has nothing under way and nothing left over: only liveness and the ends of lifetimes are
+    /// to come.
+    pub fn is_at_rest(&self) -> bool {
+        let [sa] = &self.sas[..] else { return false };
+        let children = sa.established().map_or(&[][..], |e| &e.children);
+        sa.state() == SaState::Established
+            && sa.window.outstanding.is_none()
+            && sa.window.queue.is_empty()
+            && sa.established().is_some_and(|e| e.retry_child.is_none())
+            && children.iter().all(|child| child.phase == ChildPhase::Up)
+            && self.retry.is_none()
+    }
+
     /// IKE_SAs of a responder that are not authenticated.
     pub fn half_open_sas(&self) -> usize {
         self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()

@@ -1,0 +1,148 @@
+//! The tunnels of a gateway, found by interface, by outside addresses, by SPI and by what is due, so that ten thousand of them
+//! cost a packet no more than two do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::ops::{Index, IndexMut};
+
+use super::tunnel::Tunnel;
+use crate::id::Port;
+use crate::reason::TimerKind;
+use crate::time::Instant;
+
+/// The tunnels of a gateway, numbered from 0.
+#[derive(Default)]
+pub struct Tunnels {
+    all: Vec<Tunnel>,
+    /// By interface.
+    at_port: Vec<Option<u16>>,
+    /// By outside addresses: this end, other end.
+    between: BTreeMap<(Ipv4Addr, Ipv4Addr), u16>,
+    /// Inbound SPIs and whose they are. Ends choose SPIs by themselves, so two tunnels may have the same.
+    spis: BTreeSet<(u32, u16)>,
+    /// When something is due, at the latest.
+    due: BTreeSet<(Instant, u16)>,
+    /// What `due` says of each.
+    armed: Vec<Option<Instant>>,
+}
+
+impl Tunnels {
+    /// With these. Of those that share an interface or a pair of outside addresses the first is found.
+    pub fn new(all: Vec<Tunnel>) -> Self {
+        let mut tunnels = Self { armed: vec![None; all.len()], ..Self::default() };
+        for (number, tunnel) in all.iter().enumerate() {
+            let port = tunnel.port().index();
+            if tunnels.at_port.len() <= port {
+                tunnels.at_port.resize(port + 1, None);
+            }
+            tunnels.at_port[port].get_or_insert(number as u16);
+            tunnels.between.entry(tunnel.outside()).or_insert(number as u16);
+        }
+        tunnels.all = all;
+        tunnels
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tunnel> {
+        self.all.iter()
+    }
+
+    /// Whose interface it is.
+    pub fn at_port(&self, port: Port) -> Option<usize> {
+        self.at_port.get(port.index()).copied().flatten().map(usize::from)
+    }
+
+    /// The tunnel between these outside addresses: this end, other end.
+    pub fn between(&self, ends: (Ipv4Addr, Ipv4Addr)) -> Option<usize> {
+        self.between.get(&ends).copied().map(usize::from)
+    }
+
+    /// The tunnel with this inbound SPI; if several have it, `expected` is preferred.
+    pub fn with_spi(&self, spi: u32, expected: Option<usize>) -> Option<usize> {
+        let own = expected.filter(|tunnel| self.all[*tunnel].knows(spi));
+        own.or_else(|| self.spis.range((spi, 0)..=(spi, u16::MAX)).next().map(|(_, tunnel)| usize::from(*tunnel)))
+    }
+
+    /// An inbound SA is there.
+    pub(super) fn installed(&mut self, tunnel: usize, spi: u32) {
+        self.spis.insert((spi, tunnel as u16));
+    }
+
+    /// An inbound SA is gone.
+    pub(super) fn removed(&mut self, tunnel: usize, spi: u32) {
+        self.spis.remove(&(spi, tunnel as u16));
+    }
+
+    /// All forget everything.
+    pub(super) fn reset(&mut self) {
+        self.all.iter_mut().for_each(Tunnel::reset);
+        self.spis.clear();
+        self.due.clear();
+        self.armed.fill(None);
+    }
+
+    /// The one whose timer is due first. It may turn out that nothing is due.
+    pub fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let (at, tunnel) = self.due.first()?;
+        let kind = self.all[usize::from(*tunnel)].wake().map(|(_, kind)| kind)?;
+        Some((*at, kind))
+    }
+
+    /// All that want to be told the time, in order.
+    pub(super) fn due(&self, now: Instant) -> Vec<usize> {
+        let due = self.due.iter().take_while(|(at, _)| *at <= now);
+        let mut due: Vec<usize> = due.map(|(_, tunnel)| usize::from(*tunnel)).collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Notes when a tunnel wants to be told the time, after anything was done to it.
+    pub(super) fn rearm(&mut self, tunnel: usize) {
+        let due = self.all[tunnel].wake().map(|(at, _)| at);
+        if due != self.armed[tunnel] {
+            self.arm(tunnel, due);
+        }
+    }
+
+    /// The same after a packet passed, for which putting a timer off can wait until it is due.
+    pub(super) fn hasten(&mut self, tunnel: usize) {
+        let due = self.all[tunnel].wake().map(|(at, _)| at);
+        if due.is_some_and(|due| self.armed[tunnel].is_none_or(|armed| due < armed)) {
+            self.arm(tunnel, due);
+        }
+    }
+
+    fn arm(&mut self, tunnel: usize, due: Option<Instant>) {
+        let number = tunnel as u16;
+        if let Some(before) = std::mem::replace(&mut self.armed[tunnel], due) {
+            self.due.remove(&(before, number));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, number));
+        }
+    }
+}
+
+impl Index<usize> for Tunnels {
+    type Output = Tunnel;
+
+    fn index(&self, tunnel: usize) -> &Tunnel {
+        &self.all[tunnel]
+    }
+}
+
+impl IndexMut<usize> for Tunnels {
+    fn index_mut(&mut self, tunnel: usize) -> &mut Tunnel {
+        &mut self.all[tunnel]
+    }
+}
