@@ -72,6 +72,21 @@ fn a_journal_repeats_its_run_with_its_changes() {
 }
 
 #[test]
+fn a_packet_of_a_live_run_is_explained() {
+    let (home, _) = home();
+    let explain = |file: &str, more: &[&str], code: i32| {
+        vpnsim(home.path()).args(["explain", file, "--replay", "j"]).args(more).assert().code(code)
+    };
+    let told = stdout(&explain("live.ron", &["packet", "1"], 0));
+    assert!(told.contains("cgw") && told.contains("malformed"), "{told}");
+    let done = explain("live.ron", &["outage"], 2);
+    assert!(stderr(&done).contains("no probe stream went dark"), "{}", stderr(&done));
+    fs::write(home.path().join("slower.ron"), SCENARIO.replace("delay: \"10ms\"", "delay: \"11ms\"")).unwrap();
+    let done = explain("slower.ron", &["packet", "1"], 2);
+    assert!(stderr(&done).contains("is of another text of this scenario"), "{}", stderr(&done));
+}
+
+#[test]
 fn a_journal_that_is_not_as_it_was_written_is_refused() {
     let (home, _) = home();
     let journal = fs::read_to_string(home.path().join("j")).unwrap();
