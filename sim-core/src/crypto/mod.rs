@@ -20,19 +20,24 @@ pub mod prf;
 pub mod sk;
 pub mod suite;
 
+use smallvec::SmallVec;
+
+/// Octets of the longest key that is kept in place: a PRF-HMAC-SHA2-384 key. An IKE_SA has seven keys.
+const IN_PLACE: usize = 48;
+
 /// Key bytes. Reads as a byte slice; its `Debug` shows only the length.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(SmallVec<[u8; IN_PLACE]>);
 
 impl From<Vec<u8>> for Secret {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        if bytes.len() <= IN_PLACE { Self::from(&bytes[..]) } else { Self(bytes.into()) }
     }
 }
 
 impl From<&[u8]> for Secret {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
     }
 }
 

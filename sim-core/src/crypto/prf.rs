@@ -96,7 +96,7 @@ fn prf<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Secret {
     for part in parts {
         mac.update(part);
     }
-    Secret(mac.finalize().into_bytes().to_vec())
+    Secret::from(&mac.finalize().into_bytes()[..])
 }
 
 fn hash<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
@@ -122,7 +122,7 @@ fn prf_plus<M: Mac + KeyInit + Clone>(key: &[u8], seed: &[&[u8]], len: usize) ->
         out.extend_from_slice(&mac.finalize().into_bytes());
     }
     out.truncate(len);
-    Secret(out)
+    out.into()
 }
 
 #[cfg(test)]

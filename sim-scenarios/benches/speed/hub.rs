@@ -78,6 +78,14 @@ fn endpoint_address(n: u16) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 1)) + u32::from(n))
 }
 
+/// What IKE is told at the end with the first address.
+pub fn config(local: Ipv4Addr, remote: Ipv4Addr, suite: &Suite) -> Arc<Config> {
+    let mut config = Config::aws(Identity::Ipv4(local), Identity::Ipv4(remote), b"an.example_key");
+    (config.ike_offers, config.esp_offers) = (vec![suite.0.clone()], vec![suite.1.clone()]);
+    config.startup = if local == CUSTOMER { Startup::Start } else { Startup::Add };
+    Arc::new(config)
+}
+
 /// A tunnel end from the first address to the second; the customer's initiates.
 pub fn tunnel(
     world: &mut World,
@@ -90,9 +98,6 @@ pub fn tunnel(
     let name = format!("{local}/{remote}");
     let mut session = |kind| world.trace.add_session(SessionInfo { kind, node, name: name.clone(), peer: None });
     let (ike_session, child_session) = (session(SessionKind::Ike), session(SessionKind::Child));
-    let mut config = Config::aws(Identity::Ipv4(local), Identity::Ipv4(remote), b"an.example_key");
-    (config.ike_offers, config.esp_offers) = (vec![suite.0.clone()], vec![suite.1.clone()]);
-    config.startup = if local == CUSTOMER { Startup::Start } else { Startup::Add };
     Tunnel::new(TunnelConfig {
         name,
         seed,
@@ -100,7 +105,7 @@ pub fn tunnel(
         local,
         remote,
         outer_mtu: 1500,
-        ike: Arc::new(config),
+        ike: config(local, remote, suite),
         replay_window: 1024,
         nat_keepalive: None,
         ike_session,

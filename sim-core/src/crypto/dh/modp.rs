@@ -104,7 +104,7 @@ where
         {
             return Err(DhError::Subgroup);
         }
-        Ok(Secret(octets(&peer.pow_bounded_exp(exponent, bits))))
+        Ok(octets(&peer.pow_bounded_exp(exponent, bits)).into())
     }
 }
 
