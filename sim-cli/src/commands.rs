@@ -37,7 +37,7 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     }
     let scenario = engine::understand(&job.question)?;
     if journal.is_none() && !job.answer.answer_only {
-        for name in live::externals(scenario.plan()) {
+        for name in live::marked(scenario.plan()) {
             screen::remark(format_args!("{name} is simulated: `vpnsim live` puts a real device in its place"));
         }
     }
@@ -48,7 +48,7 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     let heard = &mut |at| progress.at(at);
     let outcome = match &journal {
         None => engine::run(&scenario, listeners, heard)?,
-        Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?,
+        Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?.answer(),
     };
     let pace = progress.finish(outcome.report.simulated_s.0);
     place.answer(taps, &outcome, &pace)
@@ -59,6 +59,9 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
     let place = Place::prepare(&job.answer)?;
     let mut taps = Taps::default();
     let told = live::Live {
+        devices: &job.devices,
+        hosts: &job.hosts,
+        native_esp: job.native_esp,
         listening: &job.listening,
         duration: job.duration,
         journal: job.journal.as_deref(),
@@ -138,8 +141,17 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
 }
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
-    let scenario = engine::understand(&job::question(&typed.question)?)?;
-    let story = engine::explain(&scenario, typed.subject)?;
+    let journal = typed.replay.as_deref().map(Journal::read).transpose()?;
+    let mut question = job::question(&typed.question)?;
+    if let Some(journal) = &journal {
+        journal.recall(&mut question);
+    }
+    let scenario = engine::understand(&question)?;
+    let again = |listeners| match &journal {
+        None => Ok(engine::run_with(&scenario, listeners)),
+        Some(journal) => live::replay(&question, &scenario, journal, |_| Ok(listeners), &mut |_| {}),
+    };
+    let story = engine::explain(typed.subject, again)?;
     screen::answer(&text::render_sections(&story, job::layout()))?;
     Ok(Verdict::Held)
 }

@@ -9,7 +9,7 @@ use sim_scenarios::report::text::Layout;
 use crate::args;
 use crate::engine::Question;
 use crate::failure::Failure;
-use crate::live::Listening;
+use crate::live::{Listening, RealHost};
 
 /// A scenario to run, and where its answer goes.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub struct RunJob {
 #[derive(Debug)]
 pub struct LiveJob {
     pub question: Question,
+    pub devices: Vec<String>,
+    pub hosts: Vec<RealHost>,
+    pub native_esp: bool,
     pub listening: Listening,
     /// When to end, if the scenario does not end before.
     pub duration: Option<Duration>,
@@ -66,12 +69,15 @@ impl LiveJob {
     pub fn new(typed: args::Live) -> Result<Self, Failure> {
         Ok(Self {
             question: question(&typed.question)?,
+            devices: typed.external,
+            hosts: typed.tun,
+            native_esp: typed.native_esp,
             duration: typed.duration,
             listening: Listening {
                 addresses: typed.listen,
                 ike_port: typed.ike_port,
                 nat_port: typed.nat_port,
-                peer: typed.peer,
+                peers: typed.peer,
             },
             journal: typed.journal,
             answer: AnswerJob::new(typed.answer, typed.loudness),

@@ -78,7 +78,7 @@ codes! {
         NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
         FilterRule "filter_rule" "a filter rule refuses it",
         // Live
-        NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
+        NotCarried "not_carried" "what a real device is not sent: all but UDP, and ESP if that is asked for, for its own address",
         // IPsec, beyond the common
         BadAhIcv "bad_ah_icv" "the ICV of AH did not verify: it covers the outer addresses, which a NAT changes (RFC 4302 section 3.3.3)",
         DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",

@@ -32,6 +32,8 @@ struct Told {
     ike: Vec<IkeMessage>,
     /// The ends of BGP sessions, by name: that of the tunnel, `@`, and the side.
     bgp: BTreeMap<String, BgpEnd>,
+    /// A real device: the trace has its packets as they came in, and knows nothing of how they were made.
+    real: Option<String>,
 }
 
 type IkeMessage = (u64, Option<u32>, u32);
@@ -85,6 +87,8 @@ struct Seen {
     frames: usize,
     sealed: usize,
     plain: usize,
+    /// ESP packets of a real device.
+    foreign: usize,
     /// IKE messages by packet: one crosses several links, and is sent when it enters its first.
     ike: BTreeMap<u64, IkeMessage>,
     /// Who sends from an inner address.
@@ -166,6 +170,21 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
     Ok(())
 }
 
+/// Holds the captures of a live run against its trace: what was sent here, octet by octet, and that everything which the
+/// real device at a node sent is read and decrypted, too.
+pub fn judge_live(out: &Path, real: &str) -> Outcome {
+    let mut told = Told::read(&out.join("events.jsonl"))?;
+    told.real = Some(real.into());
+    let mut seen = Seen::default();
+    for capture in captures(out)? {
+        seen.capture(&told, &capture, out)?;
+    }
+    if seen.foreign == 0 || !seen.ike.keys().any(|packet| told.is_foreign(*packet)) {
+        return Err(format!("{} ESP packets of {real}", seen.foreign));
+    }
+    seen.agrees(&told)
+}
+
 /// The captures in a directory.
 fn captures(out: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(out).map_err(|e| format!("{}: {e}", out.display()))?;
@@ -213,7 +232,13 @@ impl Told {
                 let state = Sealed { spi: spi()?, sequence, icv_end: text("icv_end")? };
                 sealed.insert(number("packet")?, state);
             }
-            "opened" => drop(sealed.remove(&number("packet")?)),
+            "opened" => {
+                let packet = number("packet")?;
+                // What a real device has sealed was not there before.
+                if sealed.remove(&packet).is_none() {
+                    self.digests.remove(&packet);
+                }
+            }
             "cut_from" => {
                 self.cut.insert(number("packet")?);
                 // A fragment of a sealed packet shows what is inside only when all of them are there.
@@ -259,6 +284,11 @@ impl Told {
             _ => {}
         }
         Some(())
+    }
+
+    /// True if a real device has made the packet.
+    fn is_foreign(&self, packet: u64) -> bool {
+        self.real.is_some() && self.makers.get(&packet) == self.real.as_ref()
     }
 
     /// An UPDATE that was sent, which is possible in Established only (RFC 4271 section 8.2.2).
@@ -349,6 +379,11 @@ impl Seen {
             }
             // tshark shows it with the last fragment.
             (None, Some(_)) if more_fragments(bytes) => self.sealed += 1,
+            (Some(_), None) if told.is_foreign(sent.packet) => {
+                self.foreign += 1;
+                let came = sent.digest.ok_or("the packet never came in")?;
+                equal("the packet", &was(bytes, came), &true)?;
+            }
             (esp, sealed) => return Err(format!("ESP: {} seen, {} told", esp.is_some(), sealed.is_some())),
         }
         if let Some(ike) = &frame.ike {
@@ -376,7 +411,8 @@ impl Seen {
         if self.plain == 0 || self.ike.is_empty() {
             return Err(format!("{} plain packets, {} IKE messages", self.plain, self.ike.len()));
         }
-        let mut seen: Vec<_> = self.ike.values().copied().collect();
+        let ours = self.ike.iter().filter(|(packet, _)| !told.is_foreign(**packet));
+        let mut seen: Vec<_> = ours.map(|(_, message)| *message).collect();
         for &(at_ns, exchange, id) in &told.ike {
             let same = |m: &IkeMessage| m.0 == at_ns && m.2 == id && (exchange.is_none() || m.1 == exchange);
             let place = seen.iter().position(same);

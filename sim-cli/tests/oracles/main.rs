@@ -4,11 +4,12 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`captures`] and [`live`] are the tests, of which those of `live` that have our own machine
-//! as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
+//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of which those of
+//! `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
 //! [`pace`] gives them time, [`network`] and [`process`] give them peers.
 
 mod bird;
+mod call;
 mod captures;
 mod certificates;
 mod esp;
@@ -20,3 +21,4 @@ mod process;
 mod router;
 mod strongswan;
 mod tshark;
+mod tun;

@@ -25,7 +25,7 @@ use crate::process::{Daemon, Outcome, command, expect, run, run_line, wait_for};
 /// Our end of the tunnel.
 pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// strongSwan's end of the tunnel.
-const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+pub const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// The host behind our end.
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 /// The host behind strongSwan's end.

@@ -193,7 +193,7 @@ impl Host {
             _ => return cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         };
         cx.hop(packet.meta.id, HopStep::Delivered);
-        if let Some(tag) = packet.meta.probe {
+        if let Some(tag) = packet.meta.probe.or_else(|| self.answered(&packet)) {
             cx.trace.probe(tag.stream).arrived(tag, cx.now, packet.meta.enabler);
         }
         if let Some(mut reply) = reply {
@@ -201,6 +201,29 @@ impl Host {
             cx.created(&reply);
             self.ip.output(cx, PORT, reply);
         }
+    }
+
+    /// Which of its own probes a packet answers. A simulated answer is known by its tag; that of a real host by what is in
+    /// it: the identifier or port, and the number with which the probe's data began.
+    fn answered(&self, packet: &Packet) -> Option<ProbeTag> {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let (kind, number, data) = match ip.protocol() {
+            protocol::UDP => {
+                let udp = UdpDatagram::new_checked(ip.payload()).ok().filter(|udp| udp.src_port() == ECHO_PORT)?;
+                (ProbeKind::UdpEcho, udp.dst_port().checked_sub(PROBE_PORT)?, udp.payload().first_chunk().copied())
+            }
+            protocol::ICMP => {
+                let icmp = IcmpMessage::new_checked(ip.payload()).ok()?;
+                let reply = icmp.kind() == IcmpKind::EchoReply;
+                (ProbeKind::IcmpEcho, reply.then(|| icmp.echo_ident())?, icmp.payload().first_chunk().copied())
+            }
+            _ => return None,
+        };
+        let asked =
+            |(probe, _): &&(ProbeConfig, Instant)| (probe.kind, probe.stream.0, probe.to) == (kind, number, ip.src());
+        let (probe, _) = self.probes.iter().find(asked)?;
+        let seq = u32::try_from(u64::from_be_bytes(data?)).ok()?;
+        Some(ProbeTag { stream: probe.stream, seq, reply: true })
     }
 }
 

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Cx;
+use super::allowance::Allowance;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::proto::esp::ah::{InboundAh, OutboundAh};
@@ -137,6 +138,8 @@ pub struct Tunnel {
     mss: Option<u16>,
     /// When the next dummy packet is due.
     dummy: Option<Instant>,
+    /// For records of messages that anybody may have sent.
+    strangers: Allowance,
 }
 
 /// The NAT binding in front of this end, which must not be forgotten (RFC 3948 section 4).
@@ -156,6 +159,7 @@ impl Tunnel {
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
         let since = RecordId::GENESIS;
+        let strangers = Allowance::new();
         Self {
             path_mtu: config.outer_mtu,
             config,
@@ -168,6 +172,7 @@ impl Tunnel {
             binding: None,
             mss: None,
             dummy: None,
+            strangers,
         }
     }
 
@@ -234,13 +239,13 @@ impl Tunnel {
     pub(super) fn input(&mut self, cx: &mut Cx, input: Input, events: &mut Vec<TunnelEvent>) {
         cx.rearm();
         self.ike.handle(cx.now, input);
-        self.drain(cx, events);
+        self.drain(cx, None, events);
     }
 
     /// Tells the IKE machine the time and carries out what follows; then sends a NAT keepalive, if one is still due.
     pub(super) fn timeout(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
         self.ike.handle_timeout(cx.now);
-        self.drain(cx, events);
+        self.drain(cx, None, events);
         if let (Some(binding), Some(due)) = (self.binding, self.keepalive_due())
             && due <= cx.now
         {
@@ -395,7 +400,7 @@ impl Tunnel {
                 self.ike.handle(cx.now, Input::TrafficFrom { spi_in: spi, remote });
             }
         }
-        self.drain(cx, events);
+        self.drain(cx, None, events);
     }
 
     /// Gives the IKE machine the message in a UDP packet, `offset` octets into its payload.
@@ -407,15 +412,23 @@ impl Tunnel {
             remote: (IpAddr::V4(ip.src()), udp.src_port()),
             bytes: udp.payload()[offset..].to_vec(),
         };
-        self.input(cx, Input::Datagram(datagram), events);
+        cx.rearm();
+        self.ike.handle(cx.now, Input::Datagram(datagram));
+        self.drain(cx, Some(packet), events);
     }
 
-    fn drain(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+    /// Carries out what the IKE machine wants, and what it wants because of a message that arrived.
+    fn drain(&mut self, cx: &mut Cx, arrived: Option<&Packet>, events: &mut Vec<TunnelEvent>) {
+        let mut overlooked = false;
         while let Some(output) = self.ike.poll() {
             cx.rearm();
             match output {
                 Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
-                    let packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    let mut packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    if overlooked {
+                        // Nobody waits for an answer to a stranger; a list of those that were lost would grow.
+                        packet.meta.session = None;
+                    }
                     events.push(TunnelEvent::Send(packet));
                 }
                 Output::Transmit { .. } => {}
@@ -431,6 +444,12 @@ impl Tunnel {
                         self.binding = None;
                     }
                     cx.state(session, from, to, reason);
+                }
+                Output::Step { step, message_id, response, notice }
+                    if arrived.is_some() && proves_nothing(step, response, notice) && !self.strangers.take(cx.now) =>
+                {
+                    overlooked = true;
+                    cx.overlook(self.config.ike_session, step, message_id, response, notice);
                 }
                 Output::Step { step, message_id, response, notice } => {
                     cx.message(self.config.ike_session, step, message_id, response, notice);
@@ -456,9 +475,10 @@ impl Tunnel {
                     }
                 }
                 Output::PeerMoved { .. } => {}
-                Output::Ignored { reason } => {
-                    cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32);
-                }
+                Output::Ignored { reason } => match arrived.filter(|_| !self.strangers.take(cx.now)) {
+                    Some(packet) => cx.drop(packet, reason, RecordId::GENESIS),
+                    None => drop(cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32)),
+                },
             }
         }
     }
@@ -502,7 +522,15 @@ impl Tunnel {
                 encryption: keys_out.encryption.clone(),
                 integrity: keys_out.integrity.clone(),
             };
-            // Each end logs what it sends, so that the two together log every SA once.
+            cx.trace.keys(cx.now, cx.node, &log);
+            // The peer does the same, but it may be real.
+            let log = SessionKeys::Esp {
+                ends: child.encapsulation.is_none().then_some((dst, src)),
+                spi: child.spi_in,
+                suite,
+                encryption: keys_in.encryption.clone(),
+                integrity: keys_in.integrity.clone(),
+            };
             cx.trace.keys(cx.now, cx.node, &log);
         }
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
@@ -558,6 +586,24 @@ impl Tunnel {
                 events.push(TunnelEvent::Down);
             }
         }
+    }
+}
+
+/// True for the steps with which an end handles a message that nothing proves to be its peer's: those of a handshake, answers
+/// outside of any SA, and an answer that is repeated.
+fn proves_nothing(step: Step, response: bool, notice: Option<Reason>) -> bool {
+    match step {
+        Step::IkeSaInitSent
+        | Step::IkeSaInitReceived
+        | Step::IkeAuthSent
+        | Step::IkeAuthReceived
+        | Step::MainModeSent
+        | Step::MainModeReceived
+        | Step::IsakmpInformationalSent
+        | Step::IsakmpInformationalReceived
+        | Step::NatDetected => true,
+        Step::Retransmitted => response,
+        _ => response && matches!(notice, Some(Reason::InvalidSpi | Reason::InvalidMajorVersion)),
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
-mod external;
+pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
 
 use std::sync::Arc;
 
+pub use external::Reality;
 use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
@@ -68,25 +69,16 @@ impl Built {
     }
 }
 
-/// What stands in the place of gateways that are marked external.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sites {
-    /// Simulated devices, as everywhere else.
-    Simulated,
-    /// Doors to real devices.
-    External,
-}
-
 /// Makes the world of a plan.
 pub fn build(plan: &Plan) -> Built {
-    build_with(plan, Sites::Simulated)
+    build_with(plan, &Reality::default())
 }
 
-/// Makes the world of a plan, with or without its real devices.
-pub fn build_with(plan: &Plan, sites: Sites) -> Built {
+/// Makes the world of a plan, with places for those who are real.
+pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
-    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), sites };
+    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -107,7 +99,7 @@ struct Builder<'p> {
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
     ways: Vec<underlay::Way>,
-    sites: Sites,
+    reality: &'p Reality,
 }
 
 fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
@@ -152,7 +144,9 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
 impl Builder<'_> {
     fn node(&self, id: NodeId) -> Node {
         match &self.plan.nodes[id.index()].kind {
+            NodeKind::Host(h) if self.is_door(id) => self.external_host(id, h.address.addr()),
             NodeKind::Host(h) => self.host(id, h.address.addr()),
+            NodeKind::Instance(i) if self.is_door(id) => self.external_host(id, i.address),
             NodeKind::Instance(i) => self.host(id, i.address),
             NodeKind::Router(router) => {
                 let mut made = Router::new(router.address.into_iter().collect());
@@ -161,8 +155,9 @@ impl Builder<'_> {
                 Node::Router(Box::new(made))
             }
             NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
-            NodeKind::CustomerGateway(cgw) if self.is_door(cgw) => self.external(id, cgw),
+            NodeKind::CustomerGateway(cgw) if self.is_door(id) => self.external_gateway(id, cgw),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
+            NodeKind::VpnEndpoint(e) if self.is_door(id) => self.external_endpoint(id, e.address),
             NodeKind::VpnEndpoint(e) => {
                 let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
@@ -203,7 +198,7 @@ impl Builder<'_> {
     }
 
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
-        let simulated = !self.is_behind_door(id);
+        let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),

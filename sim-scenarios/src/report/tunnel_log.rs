@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sim_core::id::{NodeId, SessionId};
+use sim_core::node::Node;
 use sim_core::reason::{Reason, State, Step, TimerKind};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Record, What};
@@ -121,11 +122,14 @@ impl TunnelLog {
     }
 }
 
-/// The logs of all tunnels, by connection and tunnel.
+/// The logs of all tunnels whose AWS end is simulated, by connection and tunnel.
 pub fn tunnel_logs(plan: &Plan, built: &Built) -> Vec<TunnelLog> {
     let mut scribes: BTreeMap<NodeId, Scribe> = BTreeMap::new();
     for (connection, planned) in plan.connections.iter().enumerate() {
         for (tunnel, planned_tunnel) in planned.tunnels.iter().enumerate() {
+            if matches!(built.world.node(planned_tunnel.endpoint), Node::External(_)) {
+                continue;
+            }
             let id = TunnelId { connection, tunnel };
             let sessions = built.tunnel(id);
             let log = TunnelLog {
