@@ -187,6 +187,7 @@ codes! {
         PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
+        ChildSwitch "child_switch" "IKEv1: the peer has had time to install the new CHILD_SA",
     }
 
     /// The state of a session.
