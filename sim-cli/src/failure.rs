@@ -37,6 +37,13 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// There is no such connection or tunnel.
+    #[error("{what}")]
+    NothingToExport {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// Live mode without a real device.
     #[error("no customer gateway of this scenario is external")]
     #[diagnostic(help("mark one: CustomerGateway(external: (), ...); or use `vpnsim run`"))]

@@ -44,7 +44,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    fn over(&self, external: &External) -> External {
+    /// What the scenario says, and what was typed over it.
+    pub fn over(&self, external: &External) -> External {
         External {
             listen: if self.addresses.is_empty() { external.listen.clone() } else { self.addresses.clone() },
             ike_port: self.ike_port.unwrap_or(external.ike_port),
