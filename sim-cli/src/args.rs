@@ -35,6 +35,8 @@ pub enum Command {
     Check(Check),
     /// Tell the whole story of one packet or one outage
     Explain(Explain),
+    /// Write the customer side of a VPN connection for a real device
+    Export(Export),
     /// Print the JSON Schema of the scenario language or of the report
     Schema(Schema),
 }
@@ -212,6 +214,67 @@ pub enum Subject {
         #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
     },
+}
+
+/// Arguments of `export`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = EXPORT)]
+pub struct Export {
+    #[command(flatten)]
+    pub question: Question,
+    /// The VPN connection, as the scenario calls it
+    pub connection: String,
+    /// For which program
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// This tunnel only
+    #[arg(long, value_name = "NAME")]
+    pub tunnel: Option<String>,
+    /// Write into this file, which only its owner can read
+    ///
+    /// Libreswan's pre-shared keys go into a file beside it, with the extension `secrets`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write *** for each pre-shared key
+    #[arg(long)]
+    pub redact: bool,
+    /// The device's own address towards AWS; whichever its routes give, if not given
+    #[arg(long, value_name = "ADDRESS")]
+    pub local: Option<Ipv4Addr>,
+    /// Make no interface of a tunnel: its traffic selectors alone say what enters it
+    #[arg(long)]
+    pub policy_based: bool,
+    /// AWS's end is where `vpnsim live` listens, with the scenario's `external` or the options below
+    #[arg(long)]
+    pub live: bool,
+    /// The --listen of that `vpnsim live`; may be repeated, one for each tunnel
+    #[arg(long, value_name = "ADDRESS", requires = "live")]
+    pub listen: Vec<Ipv4Addr>,
+    /// The --ike-port of that `vpnsim live`
+    #[arg(long, value_name = "PORT", requires = "live", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ike_port: Option<u16>,
+    /// The --nat-port of that `vpnsim live`
+    #[arg(long, value_name = "PORT", requires = "live", value_parser = clap::value_parser!(u16).range(1..))]
+    pub nat_port: Option<u16>,
+}
+
+const EXPORT: &str = "\
+The text holds the pre-shared keys, also those that the scenario takes from files or the environment, because a device is no \
+use without them; --redact leaves them out. What the format has no word for is named on standard error and in the text.";
+
+/// Formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The XML that AWS gives to programs (CustomerGatewayConfiguration)
+    AwsXml,
+    /// strongSwan: swanctl.conf
+    Swanctl,
+    /// Libreswan: ipsec.conf and ipsec.secrets
+    Libreswan,
+    /// BIRD 2: BGP and static routes
+    Bird,
+    /// FRRouting: BGP and static routes
+    Frr,
 }
 
 /// Arguments of `schema`.

@@ -11,8 +11,9 @@ use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Format};
 use crate::engine;
+use crate::export;
 use crate::failure::Failure;
-use crate::job::{self, AnswerJob, Delivery, LiveJob, RunJob};
+use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
@@ -26,6 +27,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Export(typed) => export(&ExportJob::new(typed)?),
         Command::Schema(typed) => schema(typed.of),
     }
 }
@@ -153,6 +155,11 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
     };
     let story = engine::explain(typed.subject, again)?;
     screen::answer(&text::render_sections(&story, job::layout()))?;
+    Ok(Verdict::Held)
+}
+
+fn export(job: &ExportJob) -> Result<Verdict, Failure> {
+    export::deliver(job, &engine::understand(&job.question)?)?;
     Ok(Verdict::Held)
 }
 

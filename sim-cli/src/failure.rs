@@ -38,6 +38,13 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// There is no such connection or tunnel.
+    #[error("{what}")]
+    NothingToExport {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// Live mode without anybody real.
     #[error("nobody in this scenario is real")]
     #[diagnostic(help(

@@ -197,6 +197,7 @@ codes! {
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
         DummyPacket "dummy_packet" "the next dummy packet for traffic flow confidentiality is due (RFC 4303 section 2.6)",
+        ChildSwitch "child_switch" "IKEv1: the peer has had time to install the new CHILD_SA",
     }
 
     /// The state of a session.

@@ -93,6 +93,18 @@ pub struct Listening {
     pub peers: Vec<Peer>,
 }
 
+impl Listening {
+    /// What the scenario says of a marked gateway, and what was typed over it.
+    pub fn over(&self, external: &External) -> External {
+        External {
+            listen: if self.addresses.is_empty() { external.listen.clone() } else { self.addresses.clone() },
+            ike_port: self.ike_port.unwrap_or(external.ike_port),
+            nat_port: self.nat_port.unwrap_or(external.nat_port),
+            peer: external.peer,
+        }
+    }
+}
+
 /// The names of the gateways in whose place a real device may be.
 pub fn marked(plan: &Plan) -> Vec<&str> {
     let marked = |kind: &NodeKind| matches!(kind, NodeKind::CustomerGateway(gateway) if gateway.external.is_some());

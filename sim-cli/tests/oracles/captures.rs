@@ -177,7 +177,7 @@ pub fn judge_live(out: &Path, real: &str) -> Outcome {
     told.real = Some(real.into());
     let mut seen = Seen::default();
     for capture in captures(out)? {
-        seen.capture(&told, &capture, out)?;
+        seen.capture(&told, &capture, out, Icvs::Good)?;
     }
     if seen.foreign == 0 || !seen.ike.keys().any(|packet| told.is_foreign(*packet)) {
         return Err(format!("{} ESP packets of {real}", seen.foreign));

@@ -9,19 +9,20 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
-use sim_core::proto::ike::config::{Config, Identity, IkeVersion};
+use sim_core::proto::ike::config::{Config, Identity};
 use sim_core::proto::ike::{self, Output};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use tempfile::TempDir;
 
-use crate::bird::Bird;
+use crate::bird::{self, Bird};
 use crate::captures::judge_live;
+use crate::customer::Customer;
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::{Outcome, command, expect, run_line, wait_for};
-use crate::strongswan::{OURS, StrongSwan, Suite, aes256_gcm_ecp256, aws_default};
+use crate::strongswan::{OURS, StrongSwan, Suite};
 
 /// The outside addresses of the gateway and of tunnel a in the scenario, and the host in its VPC.
 pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
@@ -270,25 +271,27 @@ fn flooded(flood: fn([u16; 2], u32) -> Outcome, node: &str, reason: &str) -> Out
 
 #[test]
 fn strongswan_is_a_site_with_the_aws_default() {
-    site("live::strongswan_is_a_site_with_the_aws_default", &aws_default(), "", 500);
+    site("live::strongswan_is_a_site_with_the_aws_default", &Suite::AWS_DEFAULT, "");
 }
 
 /// Ports that need no privileges: strongSwan begins on that of NAT traversal.
 #[test]
 fn strongswan_is_a_site_with_aes_gcm() {
     let ports = "--ike-port 10500 --nat-port 14500";
-    site("live::strongswan_is_a_site_with_aes_gcm", &aes256_gcm_ecp256(), ports, 14_500);
+    site("live::strongswan_is_a_site_with_aes_gcm", &Suite::AES256_GCM_ECP384, ports);
 }
 
 /// strongSwan as the customer gateway of a scenario: it initiates, floats, carries datagrams to a simulated host and back,
 /// rekeys its CHILD_SA with perfect forward secrecy, and sends DELETE; SIGINT ends with a report that holds, and the replay
 /// needs no strongSwan.
-fn site(test: &str, suite: &Suite, ports: &str, port: u16) {
+fn site(test: &str, suite: &Suite, ports: &str) {
     isolated(test, || {
+        let customer = Customer::of(include_str!("live.ron"), &suite.changes())?;
+        let config = customer.export("swanctl", &format!("--live --listen {OURS} {ports}"))?;
         let strongswan = StrongSwan::start([APP, OFFICE])?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
         let mut program = Program::start(&format!("--listen {OURS} {ports} {quiet}"))?;
-        let report = up_and_down(&strongswan, suite, port).and_then(|()| program.end("INT"));
+        let report = up_and_down(&strongswan, suite, &config).and_then(|()| program.end("INT"));
         let report = report.map_err(|e| format!("{e}\n--- strongSwan\n{}", strongswan.log()))?;
         judge_live(&program.answer(), "cgw")?;
         let sessions = report["sessions"].to_string();
@@ -297,21 +300,29 @@ fn site(test: &str, suite: &Suite, ports: &str, port: u16) {
     });
 }
 
-fn up_and_down(strongswan: &StrongSwan, suite: &Suite, port: u16) -> Outcome {
-    strongswan.load_as([ENDPOINT, OUTSIDE], port, suite, IkeVersion::V2, PSK, true)?;
+/// What our export tells a strongSwan at the site of the scenario, and the file's keeper.
+pub fn site_configuration() -> Outcome<(Customer, PathBuf)> {
+    let customer = Customer::of(include_str!("live.ron"), &Suite::AWS_DEFAULT.changes())?;
+    let config = customer.export("swanctl", &format!("--live --listen {OURS}"))?;
+    Ok((customer, config))
+}
+
+fn up_and_down(strongswan: &StrongSwan, suite: &Suite, config: &Path) -> Outcome {
+    strongswan.load(config)?;
     wait_for("strongSwan's SAs", || {
-        expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED", suite.ike_report, suite.esp_report])
+        let up = ["ESTABLISHED, IKEv2", "INSTALLED", &suite.ike_report(), &suite.esp_report("ikev2")];
+        expect(&strongswan.sas()?, &up)
     })?;
     strongswan.echoes(100)?;
     expect(&strongswan.sas()?, &[" 100 packets"])?;
-    strongswan.swanctl("--rekey --child net")?;
+    strongswan.swanctl("--rekey --child vpn-a")?;
     wait_for("strongSwan's second and only CHILD_SA", || {
         let report = strongswan.sas()?;
-        expect(&report, &["net: #2"])?;
+        expect(&report, &["vpn-a: #2"])?;
         if report.matches("ESP:").count() == 1 { Ok(()) } else { Err(report) }
     })?;
     strongswan.echoes(10)?;
-    strongswan.swanctl("--terminate --ike vpnsim").map(drop)
+    strongswan.swanctl("--terminate --ike vpn-a").map(drop)
 }
 
 /// A site with BIRD behind strongSwan: AWS's end learns the site's prefix by BGP through the tunnel, BIRD learns the VPC's,
@@ -324,20 +335,22 @@ fn bird_is_the_router_of_a_site() {
         ip(&format!("route del {APP}/32"))?;
         ip("address add 169.254.10.2/30 dev ipsec0")?;
         let quiet = "--set faults.cut.enabled=false --set expect.cut.min=0";
-        let mut program = Program::start(&format!("--listen {OURS} --set connections.vpn.routing=Bgp() {quiet}"))?;
-        strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
-        let bird = Bird::with(SITE_CONF, |line| strongswan.line(line))?;
+        let changes: String = bird::SITE.iter().map(|change| format!(" --set {change}")).collect();
+        let customer = Customer::of(include_str!("live.ron"), &bird::SITE.map(str::to_owned))?;
+        let mut program = Program::start(&format!("--listen {OURS} {changes} {quiet}"))?;
+        strongswan.load(&customer.export("swanctl", &format!("--live --listen {OURS}"))?)?;
+        let bird = Bird::start(&customer.export("bird", "")?, |line| strongswan.line(line))?;
         let routed = || {
             wait_for("BIRD's session", || bird.established(30))?;
             wait_for("the VPC's prefix in the site's table", || {
                 expect(&ip("route")?, &["10.0.0.0/16 via 169.254.10.1"])
             })?;
-            strongswan.echoes(20)
+            run_line(&strongswan.line(&format!("ping -c 20 -i 0.05 -W 5 -I {OFFICE} {APP}"))).map(drop)
         };
         let report = routed().and_then(|()| program.end("INT"));
         let report =
             report.map_err(|e| format!("{e}\n--- strongSwan\n{}\n--- BIRD\n{}", strongswan.log(), bird.log()))?;
-        // The echoes came back by the route that AWS's end has learned.
+        // The answers came back by the route that AWS's end has learned.
         let sessions = report["sessions"].as_array().into_iter().flatten();
         let bgp: Vec<&Value> = sessions.filter(|session| session["kind"] == "bgp").collect();
         match bgp[..] {
@@ -346,30 +359,6 @@ fn bird_is_the_router_of_a_site() {
         }
     });
 }
-
-/// The customer side of AWS's tunnel: hold time 30 s, the first address of the inside CIDR is AWS's.
-const SITE_CONF: &str = "
-log \"@DIR@/log\" all;
-router id 10.1.0.10;
-protocol device { }
-protocol static { ipv4; route 10.1.0.0/16 unreachable; }
-protocol kernel {
-    ipv4 {
-        import none;
-        export filter {
-            if proto = \"vpnsim\" then { krt_prefsrc = 10.1.0.10; accept; }
-            reject;
-        };
-    };
-}
-protocol bgp vpnsim {
-    local 169.254.10.2 as 65000;
-    neighbor 169.254.10.1 as 64512;
-    hold time 30;
-    connect delay time 1;
-    ipv4 { import all; export where source = RTS_STATIC; };
-}
-";
 
 /// Random octets, half of them behind what could be the beginning of an IKE message.
 fn nonsense(ports: [u16; 2], datagrams: u32) -> Outcome {
@@ -447,7 +436,8 @@ fn strongswan_is_served_in_a_flood_of_ike() {
         let mut program = Program::start(&format!("--listen {OURS} {quiet}"))?;
         let mut served = || {
             let flood = std::thread::spawn(|| strangers_at(OURS, [500, 4500], 10, 12_000));
-            strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
+            let (_customer, config) = site_configuration()?;
+            strongswan.load(&config)?;
             wait_for("strongSwan's SAs", || expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED"]))?;
             // The kernel may throw away an echo where a flood fills a socket's buffer, so each is a trial of its own.
             let (mut answered, mut lost) = (0, 0);

@@ -4,17 +4,21 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of which those of
-//! `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
-//! [`pace`] gives them time, [`network`] and [`process`] give them peers.
+//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`exports`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of
+//! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
+//! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
+//! peers, and [`customer`] configures the peers by our own export.
 
 mod bird;
 mod call;
 mod captures;
 mod certificates;
+mod customer;
 mod esp;
+mod exports;
 mod gateway;
 mod live;
+mod load;
 mod network;
 mod pace;
 mod process;

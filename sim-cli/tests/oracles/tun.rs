@@ -2,12 +2,10 @@
 
 use std::net::UdpSocket;
 
-use sim_core::proto::ike::config::IkeVersion;
-
-use crate::live::{APP, ENDPOINT, OFFICE, OUTSIDE, PSK, Program};
+use crate::live::{APP, OFFICE, Program, site_configuration};
 use crate::network::isolated;
 use crate::process::{Outcome, command, expect, run_line, wait_for};
-use crate::strongswan::{OURS, StrongSwan, aws_default};
+use crate::strongswan::{OURS, StrongSwan};
 
 /// `ping` is the office: through a tunnel that is simulated at both ends it reaches the host in the VPC, hears nothing while the
 /// path is silent, and is answered again. What one ping has lost is what the fault took.
@@ -60,7 +58,8 @@ fn a_real_site_reaches_a_real_host() {
                     let _ = echo.send_to(&buffer[..length], from);
                 }
             });
-            strongswan.load_as([ENDPOINT, OUTSIDE], 500, &aws_default(), IkeVersion::V2, PSK, true)?;
+            let (_customer, config) = site_configuration()?;
+            strongswan.load(&config)?;
             wait_for("strongSwan's SAs", || expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED"]))?;
             strongswan.echoes(50)
         };

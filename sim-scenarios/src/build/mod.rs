@@ -301,8 +301,6 @@ impl Builder<'_> {
             Side::Aws => (&tunnel.aws, tunnel.aws_outside, tunnel.customer_registered),
             Side::Customer => (&tunnel.customer, tunnel.customer_outside, tunnel.aws_outside),
         };
-        let names = [tunnel.aws_outside, tunnel.customer_registered];
-        let (local_name, remote_name) = (names[index], names[1 - index]);
         // Each end knows its own interface.
         let outer_mtu = match side {
             Side::Aws => self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next(),
@@ -321,7 +319,7 @@ impl Builder<'_> {
             local,
             remote,
             outer_mtu: outer_mtu as u16,
-            ike: Arc::new(ike::ike_end(end, local_name, remote_name, side)),
+            ike: Arc::new(ike_config(tunnel, side)),
             replay_window: end.replay_window as u16,
             options: end.packets,
             nat_keepalive: end.nat_keepalive,
@@ -502,6 +500,16 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// What IKE is told at one end of a tunnel. Who names no identity is its outside address, as AWS has it registered.
+pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::ike::Config {
+    let names = [tunnel.aws_outside, tunnel.customer_registered];
+    let (index, end) = match side {
+        Side::Aws => (0, &tunnel.aws),
+        Side::Customer => (1, &tunnel.customer),
+    };
+    ike::ike_end(end, names[index], names[1 - index], side)
 }
 
 fn side_index(side: Side) -> usize {

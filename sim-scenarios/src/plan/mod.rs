@@ -78,6 +78,13 @@ impl Plan {
         position(self.faults.iter().map(|f| &f.name), name).map(|i| FaultId(i as u16))
     }
 
+    /// The tunnels of a customer gateway, connection by connection.
+    pub fn tunnels_of(&self, customer_gateway: NodeId) -> Vec<TunnelId> {
+        let all = self.connections.iter().enumerate().filter(|(_, c)| c.customer_gateway == customer_gateway);
+        all.flat_map(|(connection, c)| (0..c.tunnels.len()).map(move |tunnel| TunnelId { connection, tunnel }))
+            .collect()
+    }
+
     /// A tunnel by its id.
     pub fn tunnel(&self, id: TunnelId) -> &Tunnel {
         &self.connections[id.connection].tunnels[id.tunnel]

@@ -15,7 +15,7 @@
 
 use core::net::IpAddr;
 
-use super::child::{Agreed, Children};
+use super::child::{Agreed, Children, Sends};
 use super::informational;
 use super::keys::Iv;
 use super::proposal::{self, Phase as Which, Phase2};
@@ -178,7 +178,7 @@ pub(super) fn answer(
     match agree(sa, env, children, &opened) {
         Ok((answered, dh, proposal, offered)) => {
             if answered.agreed.replaces.is_some() {
-                children.install(env, &answered.agreed, false);
+                children.install(env, &answered.agreed, Sends::WhenHeard);
             }
             let own = env.config.child_lifetime;
             let mut data = Vec::new();
@@ -336,7 +336,9 @@ impl Begun {
             }
         };
         let (agreed, nonce_r) = answer;
-        children.install(env, &agreed, true);
+        let follows = self.replaces.is_some() && children.current().is_some();
+        let sends = if follows { Sends::WhenSettled } else { Sends::AtOnce };
+        children.install(env, &agreed, sends);
         let sent = sa.protect(EXCHANGE, quick.message_id, &mut iv, &[&[0], &id, &self.nonce, &nonce_r], &[]);
         env.step(Step::QuickModeSent, quick.message_id, false, None);
         env.transmit(&sa.path, sent.clone());

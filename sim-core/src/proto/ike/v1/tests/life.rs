@@ -82,6 +82,22 @@ fn extended_sequence_numbers_are_agreed_on_or_nothing_is() {
     }
 }
 
+/// Nothing answers the third message, and a responder may install the pair when it arrives: until the initiator hears it on the
+/// new pair, or for half a second, it sends on the old one.
+#[test]
+fn nothing_overtakes_the_third_message_of_a_rekey() {
+    let mut pair = Pair::up(rekeying(configs(), &[A]));
+    pair.traffic(secs(5), Instant::from_secs(3_325));
+    let old = pair.ends[A].sending;
+    // The second message arrives at 3330.1 s, as in the ladder above; nobody sends.
+    pair.run_until(Instant::from_nanos(3_330_590_000_000));
+    assert_eq!((pair.ends[A].installed.len(), pair.ends[A].sending), (2, old));
+    pair.run_until(Instant::from_nanos(3_330_610_000_000));
+    assert_ne!(pair.ends[A].sending, old);
+    pair.traffic(secs(1), Instant::from_secs(3_340));
+    assert_eq!(pair.esp_lost, 0);
+}
+
 #[test]
 fn the_loss_of_each_message_of_a_rekey_loses_no_packet() {
     for by in [A, B] {
@@ -117,6 +133,8 @@ fn a_rekey_of_phase_1_keeps_the_child_sa() {
     let mut pair = Pair::up(configs);
     let before = pair.ends[A].sending;
     over(&mut pair, 930);
+    // The peer has had time to give the CHILD_SA to the new ISAKMP SA when the old one is deleted.
+    pair.traffic(secs(1), Instant::from_secs(945));
     insta::assert_snapshot!(pair.ladder);
     assert!(pair.is_up());
     assert_eq!(pair.esp_lost, 0);
