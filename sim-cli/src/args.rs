@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use sim_core::time::Duration;
 
+use crate::live::{Peer, RealHost};
+
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "vpnsim", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -27,12 +29,14 @@ Exit codes:
 pub enum Command {
     /// Run a scenario and report what happened
     Run(Run),
-    /// Put a scenario's AWS opposite real customer gateways, in real time
+    /// Put a scenario opposite real gateways and programs, in real time
     Live(Live),
     /// Check scenarios without running them
     Check(Check),
     /// Tell the whole story of one packet or one outage
     Explain(Explain),
+    /// Write the customer side of a VPN connection for a real device
+    Export(Export),
     /// Print the JSON Schema of the scenario language or of the report
     Schema(Schema),
 }
@@ -72,7 +76,7 @@ pub struct Run {
     pub question: Question,
     #[command(flatten)]
     pub answer: Answer,
-    /// Let external gateways send what this journal of `vpnsim live` says, and nothing else
+    /// Let those who were real send what this journal of `vpnsim live` says, and nothing else
     ///
     /// The changes and the seed of that run are taken from the journal, unless --set or --seed are given.
     #[arg(long, value_name = "JOURNAL")]
@@ -107,7 +111,13 @@ pub struct Answer {
 pub struct Live {
     #[command(flatten)]
     pub question: Question,
-    /// Listen on this address of this machine; may be repeated, one for each tunnel
+    /// A gateway that is real: the customer's or AWS's; may be repeated
+    ///
+    /// Without it, those that the scenario marks `external: (...)`. If a customer gateway is real, its device calls and the
+    /// simulated AWS answers. If a virtual private gateway is real, the simulated customer gateway calls whoever is at --peer.
+    #[arg(long, value_name = "NAME")]
+    pub external: Vec<String>,
+    /// Use this address of this machine; may be repeated, one for each tunnel
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<Ipv4Addr>,
     /// UDP port for IKE instead of 500
@@ -116,9 +126,23 @@ pub struct Live {
     /// UDP port for IKE and ESP behind a NAT instead of 4500
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub nat_port: Option<u16>,
-    /// The real device's address, if AWS's end shall speak first
-    #[arg(long, value_name = "ADDRESS")]
-    pub peer: Option<Ipv4Addr>,
+    /// The real device's address, if the simulated end shall speak first; may be repeated, one for each tunnel
+    ///
+    /// Its ports are 500 and 4500 if they are not given.
+    #[arg(long, value_name = "ADDRESS[:PORT,PORT]")]
+    pub peer: Vec<Peer>,
+    /// ESP as a protocol of IP, by a raw socket, when no NAT is found; needs privileges
+    ///
+    /// Addresses are not translated then: this machine has the scenario's outside address of the simulated end, and the
+    /// device that of the real one. Both need not be typed.
+    #[arg(long)]
+    pub native_esp: bool,
+    /// A host or instance in whose place programs of this machine are, by a TUN device with its address; may be repeated
+    ///
+    /// What the kernel routes into the device enters the scenario on the host's link, and what arrives there goes to the
+    /// kernel. Needs privileges.
+    #[arg(long, value_name = "HOST[=DEVICE]")]
+    pub tun: Vec<RealHost>,
     /// End after this time, if the scenario does not end before, for example 10min
     #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
     pub duration: Option<Duration>,
@@ -134,8 +158,7 @@ pub struct Live {
 }
 
 const LIVE: &str = "\
-The customer gateways that the scenario marks `external: (...)` are real devices. SIGINT (Ctrl-C) or SIGTERM ends the run \
-with a report of what has happened by then.";
+SIGINT (Ctrl-C) or SIGTERM ends the run with a report of what has happened by then.";
 
 /// Forms of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -169,6 +192,9 @@ pub struct Check {
 pub struct Explain {
     #[command(flatten)]
     pub question: Question,
+    /// Explain the live run that wrote this journal
+    #[arg(long, value_name = "JOURNAL")]
+    pub replay: Option<PathBuf>,
     #[command(subcommand)]
     pub subject: Subject,
 }
@@ -188,6 +214,67 @@ pub enum Subject {
         #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
     },
+}
+
+/// Arguments of `export`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = EXPORT)]
+pub struct Export {
+    #[command(flatten)]
+    pub question: Question,
+    /// The VPN connection, as the scenario calls it
+    pub connection: String,
+    /// For which program
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// This tunnel only
+    #[arg(long, value_name = "NAME")]
+    pub tunnel: Option<String>,
+    /// Write into this file, which only its owner can read
+    ///
+    /// Libreswan's pre-shared keys go into a file beside it, with the extension `secrets`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write *** for each pre-shared key
+    #[arg(long)]
+    pub redact: bool,
+    /// The device's own address towards AWS; whichever its routes give, if not given
+    #[arg(long, value_name = "ADDRESS")]
+    pub local: Option<Ipv4Addr>,
+    /// Make no interface of a tunnel: its traffic selectors alone say what enters it
+    #[arg(long)]
+    pub policy_based: bool,
+    /// AWS's end is where `vpnsim live` listens, with the scenario's `external` or the options below
+    #[arg(long)]
+    pub live: bool,
+    /// The --listen of that `vpnsim live`; may be repeated, one for each tunnel
+    #[arg(long, value_name = "ADDRESS", requires = "live")]
+    pub listen: Vec<Ipv4Addr>,
+    /// The --ike-port of that `vpnsim live`
+    #[arg(long, value_name = "PORT", requires = "live", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ike_port: Option<u16>,
+    /// The --nat-port of that `vpnsim live`
+    #[arg(long, value_name = "PORT", requires = "live", value_parser = clap::value_parser!(u16).range(1..))]
+    pub nat_port: Option<u16>,
+}
+
+const EXPORT: &str = "\
+The text holds the pre-shared keys, also those that the scenario takes from files or the environment, because a device is no \
+use without them; --redact leaves them out. What the format has no word for is named on standard error and in the text.";
+
+/// Formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The XML that AWS gives to programs (CustomerGatewayConfiguration)
+    AwsXml,
+    /// strongSwan: swanctl.conf
+    Swanctl,
+    /// Libreswan: ipsec.conf and ipsec.secrets
+    Libreswan,
+    /// BIRD 2: BGP and static routes
+    Bird,
+    /// FRRouting: BGP and static routes
+    Frr,
 }
 
 /// Arguments of `schema`.

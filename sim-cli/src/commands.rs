@@ -4,14 +4,16 @@ use schemars::schema_for;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::World;
+use sim_scenarios::plan::Warning;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Format};
 use crate::engine;
+use crate::export;
 use crate::failure::Failure;
-use crate::job::{self, AnswerJob, Delivery, LiveJob, RunJob};
+use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
@@ -25,6 +27,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Export(typed) => export(&ExportJob::new(typed)?),
         Command::Schema(typed) => schema(typed.of),
     }
 }
@@ -36,7 +39,7 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     }
     let scenario = engine::understand(&job.question)?;
     if journal.is_none() && !job.answer.answer_only {
-        for name in live::externals(scenario.plan()) {
+        for name in live::marked(scenario.plan()) {
             screen::remark(format_args!("{name} is simulated: `vpnsim live` puts a real device in its place"));
         }
     }
@@ -47,7 +50,7 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     let heard = &mut |at| progress.at(at);
     let outcome = match &journal {
         None => engine::run(&scenario, listeners, heard)?,
-        Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?,
+        Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?.answer(),
     };
     let pace = progress.finish(outcome.report.simulated_s.0);
     place.answer(taps, &outcome, &pace)
@@ -58,6 +61,9 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
     let place = Place::prepare(&job.answer)?;
     let mut taps = Taps::default();
     let told = live::Live {
+        devices: &job.devices,
+        hosts: &job.hosts,
+        native_esp: job.native_esp,
         listening: &job.listening,
         duration: job.duration,
         journal: job.journal.as_deref(),
@@ -120,7 +126,13 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
     for file in &typed.files {
         match job::read(file).and_then(|question| engine::understand(&question)) {
             Ok(_) if typed.loudness.quiet => {}
-            Ok(_) => screen::answer(&format!("{}: ok\n", file.display()))?,
+            Ok(scenario) => {
+                screen::answer(&format!("{}: ok\n", file.display()))?;
+                for warning in &scenario.plan().warnings {
+                    let Warning { parameter, text } = warning;
+                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
+                }
+            }
             Err(failure) => {
                 screen::complain(&failure);
                 verdict = Verdict::Unanswered;
@@ -131,9 +143,23 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
 }
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
-    let scenario = engine::understand(&job::question(&typed.question)?)?;
-    let story = engine::explain(&scenario, typed.subject)?;
+    let journal = typed.replay.as_deref().map(Journal::read).transpose()?;
+    let mut question = job::question(&typed.question)?;
+    if let Some(journal) = &journal {
+        journal.recall(&mut question);
+    }
+    let scenario = engine::understand(&question)?;
+    let again = |listeners| match &journal {
+        None => Ok(engine::run_with(&scenario, listeners)),
+        Some(journal) => live::replay(&question, &scenario, journal, |_| Ok(listeners), &mut |_| {}),
+    };
+    let story = engine::explain(typed.subject, again)?;
     screen::answer(&text::render_sections(&story, job::layout()))?;
+    Ok(Verdict::Held)
+}
+
+fn export(job: &ExportJob) -> Result<Verdict, Failure> {
+    export::deliver(job, &engine::understand(&job.question)?)?;
     Ok(Verdict::Held)
 }
 

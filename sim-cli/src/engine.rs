@@ -6,7 +6,7 @@ use sim_core::id::PacketId;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::{Verdict, World};
-use sim_scenarios::build::Sites;
+use sim_scenarios::build::Reality;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::explain::{self, PacketStory};
 use sim_scenarios::report::story::Section;
@@ -48,11 +48,11 @@ pub fn understand(question: &Question) -> Result<Scenario, Failure> {
 /// Those of `listeners`.
 pub fn prepare(
     scenario: &Scenario,
-    sites: Sites,
+    reality: &Reality,
     listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
 ) -> Result<Simulation, Failure> {
     let mut heard = Ok(());
-    let simulation = Simulation::prepare_with(scenario, sites, |world| match listeners(world) {
+    let simulation = Simulation::prepare_with(scenario, reality, |world| match listeners(world) {
         Ok(listeners) => listeners.into_iter().for_each(|listener| world.trace.add_sink(listener)),
         Err(failure) => heard = Err(failure),
     });
@@ -69,7 +69,7 @@ pub fn run(
     listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
     progress: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, Failure> {
-    let mut simulation = prepare(scenario, Sites::Simulated, listeners)?;
+    let mut simulation = prepare(scenario, &Reality::default(), listeners)?;
     let end = simulation.end();
     for part in 1..=PARTS {
         let at = Instant::START + end.since_start().scale(part, PARTS);
@@ -82,14 +82,17 @@ pub fn run(
     Ok(simulation.answer())
 }
 
-/// Runs a scenario again and tells one story of it.
+/// Runs a scenario `again` and tells one story of it.
 ///
 /// # Errors
-/// If there is no such packet or outage.
-pub fn explain(scenario: &Scenario, subject: Subject) -> Result<Vec<Section>, Failure> {
+/// If there is no such packet or outage, and those of `again`.
+pub fn explain(
+    subject: Subject,
+    again: impl Fn(Vec<Box<dyn Sink>>) -> Result<Simulation, Failure>,
+) -> Result<Vec<Section>, Failure> {
     match subject {
         Subject::Outage { number } => {
-            let simulation = run_with(scenario, Vec::new());
+            let simulation = again(Vec::new())?;
             let observation = simulation.observe();
             let told = explain::outage(&observation.observed, &observation, number as usize);
             told.ok_or_else(|| {
@@ -107,9 +110,9 @@ pub fn explain(scenario: &Scenario, subject: Subject) -> Result<Vec<Section>, Fa
         Subject::Packet { id } => {
             let id = PacketId(id);
             let kin = PacketStory::default();
-            run_with(scenario, vec![Box::new(kin.clone())]);
+            again(vec![Box::new(kin.clone())])?;
             let story = PacketStory::of(kin.family_of(id));
-            let simulation = run_with(scenario, vec![Box::new(story.clone())]);
+            let simulation = again(vec![Box::new(story.clone())])?;
             story.tell(simulation.world(), id).ok_or_else(|| Failure::NothingToExplain {
                 what: format!("there is no packet {id:?} in this run"),
                 help: Some("--out DIR --trace packets lists them all in events.jsonl".into()),
@@ -118,7 +121,8 @@ pub fn explain(scenario: &Scenario, subject: Subject) -> Result<Vec<Section>, Fa
     }
 }
 
-fn run_with(scenario: &Scenario, listeners: Vec<Box<dyn Sink>>) -> Simulation {
+/// Runs a scenario to its end.
+pub fn run_with(scenario: &Scenario, listeners: Vec<Box<dyn Sink>>) -> Simulation {
     let mut simulation = Simulation::prepare(scenario, |world| {
         listeners.into_iter().for_each(|listener| world.trace.add_sink(listener));
     });

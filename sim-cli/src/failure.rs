@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
@@ -37,10 +38,42 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
-    /// Live mode without a real device.
-    #[error("no customer gateway of this scenario is external")]
-    #[diagnostic(help("mark one: CustomerGateway(external: (), ...); or use `vpnsim run`"))]
+    /// There is no such connection or tunnel.
+    #[error("{what}")]
+    NothingToExport {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Live mode without anybody real.
+    #[error("nobody in this scenario is real")]
+    #[diagnostic(help(
+        "name a gateway (--external NAME) or a host (--tun HOST), or mark CustomerGateway(external: (), ...); \
+                       or use `vpnsim run`"
+    ))]
     NothingExternal,
+    /// Somebody real whom the scenario does not have.
+    #[error("`{name}` is no {what} of this scenario")]
+    Nobody {
+        name: String,
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Both gateways of a connection are real.
+    #[error("both ends of `{connection}` are real: there is no tunnel to simulate")]
+    #[diagnostic(help("--external names one of them"))]
+    NothingBetween { connection: String },
+    /// A simulated customer gateway that does not know whom to call.
+    #[error("{tunnel} has nobody to call")]
+    #[diagnostic(help("--peer ADDRESS says where the real end of the tunnel is"))]
+    NoPeer { tunnel: String },
+    /// ESP without UDP cannot cross a NAT, also not this program's own.
+    #[error("with --native-esp addresses are not translated: {tunnel} has {here} in the scenario, not {real}")]
+    #[diagnostic(help(
+        "give this machine or the device the scenario's address, or change it by --set, or leave --native-esp out"
+    ))]
+    Translated { tunnel: String, here: Ipv4Addr, real: Ipv4Addr },
     /// More tunnels share an address than there are ports.
     #[error("there are not enough UDP ports for all tunnels on one address")]
     #[diagnostic(help("give --listen once for each tunnel"))]
@@ -125,6 +158,42 @@ impl Failure {
         Self::NoSocket { what: what.into(), reason: plain_reason(error), help }
     }
 
+    /// A raw socket that cannot be had.
+    pub fn no_raw_socket(address: Ipv4Addr, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Some("a raw socket needs CAP_NET_RAW: leave --native-esp out, or run it as root")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                Some("--native-esp wants the scenario's address on this machine: ip address add")
+            }
+            _ => None,
+        };
+        let what = format!("a raw socket for ESP at {address}");
+        Self::NoSocket { what, reason: plain_reason(error), help: help.map(Into::into) }
+    }
+
+    /// A TUN device that cannot be had.
+    pub fn no_tun(name: Option<&str>, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Some("a TUN device needs CAP_NET_ADMIN and /dev/net/tun: run it as root")
+            }
+            io::ErrorKind::NotFound => Some("this machine has no /dev/net/tun"),
+            io::ErrorKind::ResourceBusy => {
+                Some("another program has that device: --tun HOST=NAME chooses another name")
+            }
+            _ => None,
+        };
+        let what = name.map_or("a TUN device".to_owned(), |name| format!("the TUN device {name}"));
+        Self::NoSocket { what, reason: plain_reason(error), help: help.map(Into::into) }
+    }
+
+    /// Somebody real whom the scenario does not have.
+    pub fn nobody(name: &str, what: &str, near: Option<&str>) -> Self {
+        Self::Nobody { name: name.into(), what: what.into(), help: near.map(|near| format!("did you mean `{near}`?")) }
+    }
+
     /// A journal that is no good.
     pub fn unusable_journal(path: &Path, problem: String, help: Option<String>) -> Self {
         Self::UnusableJournal { path: path.display().to_string(), problem, help }
@@ -154,11 +223,12 @@ fn neighbour(path: &Path) -> Option<String> {
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    let near = names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wanted, &name), name))
-        .min()
-        .filter(|(distance, _)| *distance <= wanted.chars().count() / 3)?;
-    let near = path.with_file_name(near.1);
+    let near = path.with_file_name(nearest(&wanted, names.iter().map(String::as_str))?);
     Some(format!("did you mean {}?", near.display()))
+}
+
+/// The name that is most like this one, if one is.
+pub fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name)).min()?;
+    (near.0 <= wanted.chars().count() / 3).then_some(near.1)
 }

@@ -1,15 +1,17 @@
 //! What the arguments mean: files read, defaults chosen, the terminal asked.
 
 use std::io::IsTerminal as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use sim_core::time::Duration;
+use sim_scenarios::export::Format;
 use sim_scenarios::report::text::Layout;
 
 use crate::args;
 use crate::engine::Question;
 use crate::failure::Failure;
-use crate::live::Listening;
+use crate::live::{Listening, RealHost};
 
 /// A scenario to run, and where its answer goes.
 #[derive(Debug)]
@@ -24,11 +26,29 @@ pub struct RunJob {
 #[derive(Debug)]
 pub struct LiveJob {
     pub question: Question,
+    pub devices: Vec<String>,
+    pub hosts: Vec<RealHost>,
+    pub native_esp: bool,
     pub listening: Listening,
     /// When to end, if the scenario does not end before.
     pub duration: Option<Duration>,
     pub journal: Option<PathBuf>,
     pub answer: AnswerJob,
+}
+
+/// A configuration to write.
+#[derive(Debug)]
+pub struct ExportJob {
+    pub question: Question,
+    pub connection: String,
+    pub tunnel: Option<String>,
+    pub format: Format,
+    /// Where `vpnsim live` listens, if that is where AWS's end is.
+    pub listening: Option<Listening>,
+    pub local: Option<Ipv4Addr>,
+    pub policy_based: bool,
+    pub redact: bool,
+    pub out: Option<PathBuf>,
 }
 
 /// Where an answer goes.
@@ -66,15 +86,42 @@ impl LiveJob {
     pub fn new(typed: args::Live) -> Result<Self, Failure> {
         Ok(Self {
             question: question(&typed.question)?,
+            devices: typed.external,
+            hosts: typed.tun,
+            native_esp: typed.native_esp,
             duration: typed.duration,
             listening: Listening {
                 addresses: typed.listen,
                 ike_port: typed.ike_port,
                 nat_port: typed.nat_port,
-                peer: typed.peer,
+                peers: typed.peer,
             },
             journal: typed.journal,
             answer: AnswerJob::new(typed.answer, typed.loudness),
+        })
+    }
+}
+
+impl ExportJob {
+    /// Reads the scenario's file.
+    pub fn new(typed: args::Export) -> Result<Self, Failure> {
+        let args::Export { listen: addresses, ike_port, nat_port, .. } = typed;
+        Ok(Self {
+            question: question(&typed.question)?,
+            connection: typed.connection,
+            tunnel: typed.tunnel,
+            format: match typed.format {
+                args::ExportFormat::AwsXml => Format::AwsXml,
+                args::ExportFormat::Swanctl => Format::Swanctl,
+                args::ExportFormat::Libreswan => Format::Libreswan,
+                args::ExportFormat::Bird => Format::Bird,
+                args::ExportFormat::Frr => Format::Frr,
+            },
+            listening: typed.live.then_some(Listening { addresses, ike_port, nat_port, peers: Vec::new() }),
+            local: typed.local,
+            policy_based: typed.policy_based,
+            redact: typed.redact,
+            out: typed.out,
         })
     }
 }

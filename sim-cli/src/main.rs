@@ -10,6 +10,7 @@ mod args;
 mod bug;
 mod commands;
 mod engine;
+mod export;
 mod failure;
 mod job;
 mod live;

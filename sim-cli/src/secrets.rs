@@ -1,4 +1,4 @@
-//! Pre-shared keys that do not stand in a scenario: from a file or from the environment.
+//! Keys and certificates that do not stand in a scenario: from a file or from the environment.
 //!
 //! Only this program resolves them; the scenario language knows the name of a secret, never where it lies.
 //! A key is never printed: messages name the file or the variable.
@@ -33,6 +33,10 @@ impl Secrets for Keys {
             (None | Some(""), None) => Err("it is empty".into()),
             _ => Err("it has more than one line".into()),
         }
+    }
+
+    fn document(&self, name: &str) -> Result<String, String> {
+        std::fs::read_to_string(self.directory.join(name)).map_err(|error| failure::plain_reason(&error))
     }
 
     fn environment(&self, name: &str) -> Result<String, String> {

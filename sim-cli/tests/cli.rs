@@ -135,6 +135,26 @@ fn a_good_scenario_checks_out() {
     assert_eq!(stdout(&done) + &stderr(&done), "");
 }
 
+/// What AWS does not have can be simulated, but not by accident: the question is good, and what is odd is said beside it.
+#[test]
+fn settings_that_aws_does_not_have_are_warned_of() {
+    for (name, says) in [
+        ("null_encryption.ron", "connections.vpn.tunnels.a.phase2.encryption: AWS does not offer NULL"),
+        ("extended_sequence_numbers.ron", "connections.vpn.tunnels.a.extended_sequence_numbers: AWS has no option"),
+        ("ah_behind_nat.ron", "connections.vpn.tunnels.a.child_protocol: AWS does not offer AH"),
+    ] {
+        let file = library(name);
+        let done = vpnsim(empty().path()).args(["check", &file]).assert().code(0);
+        assert_eq!(stdout(&done), format!("{file}: ok\n"));
+        assert!(stderr(&done).starts_with("warning: ") && stderr(&done).contains(says), "{}", stderr(&done));
+        assert_eq!(stderr(&done).lines().count(), 1);
+        let done = vpnsim(empty().path()).args(["check", "-q", &file]).assert().code(0);
+        assert_eq!(stdout(&done) + &stderr(&done), "");
+    }
+    let done = vpnsim(empty().path()).args(["check", &library("active_passive.ron")]).assert().code(0);
+    assert_eq!(stderr(&done), "");
+}
+
 #[test]
 fn one_bad_file_does_not_hide_the_others() {
     let home = empty();
@@ -306,4 +326,82 @@ fn a_key_from_the_environment_or_a_file_never_shows() {
     assert!(!stderr(&done).contains("horse"));
     let done = check("env:VPNSIM_NO_SUCH_KEY");
     assert!(stderr(&done).contains("it is not set"), "{}", stderr(&done));
+}
+
+#[test]
+fn an_export_is_a_configuration_and_says_what_it_is_not() {
+    let home = empty();
+    let export = |line: &str| {
+        let mut command = vpnsim(home.path());
+        command.args(["export", &library("active_passive.ron")]).args(line.split_whitespace());
+        command.assert()
+    };
+    let done = export("vpn --as swanctl --tunnel a").code(0);
+    let (text, said) = (stdout(&done), stderr(&done));
+    assert!(text.contains("remote_addrs = 198.51.100.10") && !text.contains("198.51.100.20"), "{text}");
+    assert!(said.contains("warning: vpn.a: dpd_timeout 40s is nothing to strongSwan with IKEv2"), "{said}");
+    let done = export("vpn --as swanctl --set connections.vpn.tunnels.a.customer.local_cidr=10.1.0.0/16").code(0);
+    assert!(stdout(&done).contains("local_ts = 10.1.0.0/16"), "{}", stdout(&done));
+    let done = export("vpn --as libreswan").code(0);
+    let loadable = stdout(&done).lines().all(|line| !line.contains("PSK") || line.starts_with('#'));
+    assert!(loadable && stdout(&done).contains(" : PSK \""), "{}", stdout(&done));
+
+    let done = export("vnp --as bird").code(2);
+    assert_eq!(stderr(&done), "error: there is no connection called `vnp`\n = help: did you mean `vpn`?\n");
+    let done = export("vpn --as bird --tunnel aa").code(2);
+    assert!(stderr(&done).contains("did you mean `a`?"), "{}", stderr(&done));
+    let done = export("vpn --as swan").code(2);
+    assert!(stderr(&done).contains("[possible values: aws-xml, swanctl, libreswan, bird, frr]"), "{}", stderr(&done));
+    let done = export("vpn --as swanctl --live").code(2);
+    assert!(stderr(&done).contains("no customer gateway of this scenario is external"), "{}", stderr(&done));
+    let done = export("vpn --as swanctl --listen 192.0.2.1").code(2);
+    assert!(stderr(&done).contains("--live"), "{}", stderr(&done));
+}
+
+/// A file with keys is its owner's alone; the keys come from where the scenario keeps them, and only if they are wanted.
+#[test]
+#[cfg(unix)]
+fn an_export_holds_the_keys_and_keeps_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = empty();
+    fs::write(home.path().join("key"), "battery.staple\n").unwrap();
+    fs::copy(library("active_passive.ron"), home.path().join("x.ron")).unwrap();
+    let export = |line: &str| {
+        let mut command = vpnsim(home.path());
+        command.args(["export", "x.ron", "vpn", "--set", "connections.vpn.tunnels.a.pre_shared_key=file:key"]);
+        command.args(line.split_whitespace()).assert()
+    };
+    let private = |name: &str| {
+        let file = home.path().join(name);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        fs::read_to_string(file).unwrap()
+    };
+    let done = export("--as swanctl --out vpn.conf").code(0);
+    assert!(private("vpn.conf").contains("secret = \"battery.staple\""));
+    assert_eq!(stdout(&done), "");
+    assert!(!stderr(&done).contains("staple") && stderr(&done).ends_with("wrote vpn.conf\n"), "{}", stderr(&done));
+    export("--as libreswan --out vpn.conf").code(0);
+    assert!(!private("vpn.conf").contains("staple"));
+    assert!(private("vpn.secrets").contains("203.0.113.10 198.51.100.10 : PSK \"battery.staple\"\n"));
+    let done = export("--as libreswan --out vpn.secrets").code(2);
+    assert!(stderr(&done).contains("that is where the pre-shared keys go"), "{}", stderr(&done));
+    let done = export("--as aws-xml --redact").code(0);
+    assert!(stdout(&done).contains("<pre_shared_key>***</pre_shared_key>") && !stdout(&done).contains("staple"));
+    let done = export("--as swanctl --out nowhere/vpn.conf").code(2);
+    assert!(stderr(&done).contains("cannot write to nowhere/vpn.conf"), "{}", stderr(&done));
+}
+
+/// With `--live` the device is sent to the sockets of `vpnsim live`, as the scenario or the options say.
+#[test]
+fn an_export_for_a_live_run_goes_to_its_sockets() {
+    let home = empty();
+    let export = |line: &str| {
+        let mut command = vpnsim(home.path());
+        let words = ["export", &library("endpoint_in_a_box.ron"), "vpn", "--as", "swanctl", "--live"];
+        stdout(&command.args(words).args(line.split_whitespace()).assert().code(0))
+    };
+    let text = export("");
+    assert!(text.contains("remote_addrs = 127.0.0.1\n") && text.contains("remote_addrs = 127.0.0.2\n"), "{text}");
+    let text = export("--listen 192.0.2.1 --tunnel b");
+    assert!(text.contains("remote_addrs = 192.0.2.1\n") && text.contains("remote_port = 4501\n"), "{text}");
 }

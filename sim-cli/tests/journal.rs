@@ -72,6 +72,21 @@ fn a_journal_repeats_its_run_with_its_changes() {
 }
 
 #[test]
+fn a_packet_of_a_live_run_is_explained() {
+    let (home, _) = home();
+    let explain = |file: &str, more: &[&str], code: i32| {
+        vpnsim(home.path()).args(["explain", file, "--replay", "j"]).args(more).assert().code(code)
+    };
+    let told = stdout(&explain("live.ron", &["packet", "1"], 0));
+    assert!(told.contains("cgw   is dropped: not a well-formed packet"), "{told}");
+    let done = explain("live.ron", &["outage"], 2);
+    assert!(stderr(&done).contains("no probe stream went dark"), "{}", stderr(&done));
+    fs::write(home.path().join("slower.ron"), SCENARIO.replace("delay: \"10ms\"", "delay: \"11ms\"")).unwrap();
+    let done = explain("slower.ron", &["packet", "1"], 2);
+    assert!(stderr(&done).contains("is of another text of this scenario"), "{}", stderr(&done));
+}
+
+#[test]
 fn a_journal_that_is_not_as_it_was_written_is_refused() {
     let (home, _) = home();
     let journal = fs::read_to_string(home.path().join("j")).unwrap();
@@ -92,7 +107,7 @@ fn a_journal_that_is_not_as_it_was_written_is_refused() {
         (&altered, "is damaged: its lines are not those that were written"),
         (&odd, "is damaged in line 2"),
         (&earlier, "is damaged in line 3: it is of an earlier instant"),
-        (&journal.replacen("\"journal\":1", "\"journal\":2", 1), "version 2; this program reads version 1"),
+        (&journal.replacen("\"journal\":2", "\"journal\":1", 1), "version 1; this program reads version 2"),
     ] {
         fs::write(home.path().join("other"), text).unwrap();
         let done = vpnsim(home.path()).args(["run", "live.ron", "--replay", "other"]).assert().code(2);
@@ -136,11 +151,25 @@ fn live_mode_says_what_it_lacks() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (line, says) in [
-        (&["live", "inside.ron"][..], "no customer gateway of this scenario is external"),
+        (&["live", "inside.ron"][..], "nobody in this scenario is real"),
         (&["live", "live.ron", "--ike-port", &port], "another IKE daemon may run on this machine"),
         (&["live", "live.ron", "--listen", "203.0.113.77", "--ike-port", &port], "wants an address of this machine"),
         (&["live", "live.ron", "--ike-port", "0"], "0 is not in 1..=65535"),
         (&["live", "live.ron", "--duration", "soon"], "soon"),
+        (&["live", "live.ron", "--external", "cgv"], "`cgv` is no customer gateway or virtual private gateway"),
+        (&["live", "live.ron", "--external", "cgv"], "did you mean `cgw`?"),
+        (&["live", "live.ron", "--external", "office"], "`office` is no customer gateway"),
+        (&["live", "live.ron", "--external", "cgw", "--external", "vgw"], "both ends of `vpn` are real"),
+        (&["live", "live.ron", "--external", "vgw"], "vpn.a has nobody to call"),
+        (&["live", "live.ron", "--external", "vgw", "--peer", "aws"], "wanted: an IPv4 address"),
+        (&["live", "live.ron", "--tun", "ofice"], "did you mean `office`?"),
+        (&["live", "live.ron", "--tun", "vgw"], "`vgw` is no host or instance"),
+        (&["live", "live.ron", "--tun", "office="], "is no name for a network interface"),
+        (
+            &["live", "live.ron", "--native-esp", "--listen", "127.0.0.1"],
+            "vpn.a has 198.51.100.10 in the scenario, not 127.0.0.1",
+        ),
+        (&["live", "live.ron", "--native-esp", "--peer", "127.0.0.1"], "vpn.a has 203.0.113.10 in the scenario"),
         (&["live", "live.ron", "--set", "nodes.cgw.external.nat_port=500"], "need a port of their own"),
         (&["live", "live.ron", "--set", "nodes.cgw.external.nat_port=70000"], "a UDP port is 1 to 65535"),
         (&["live", "live.ron", "--set", "nodes.cgw.external.listen=[\"224.0.0.1\"]"], "is no device's address"),

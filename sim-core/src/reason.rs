@@ -78,7 +78,10 @@ codes! {
         NatFragment "nat_fragment" "the NAT does not pass fragments, or has not seen the first of this datagram",
         FilterRule "filter_rule" "a filter rule refuses it",
         // Live
-        NotCarried "not_carried" "only UDP for its own address leaves the world at an external device",
+        NotCarried "not_carried" "what a real device is not sent: all but UDP, and ESP if that is asked for, for its own address",
+        // IPsec, beyond the common
+        BadAhIcv "bad_ah_icv" "the ICV of AH did not verify: it covers the outer addresses, which a NAT changes (RFC 4302 section 3.3.3)",
+        DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",
         // Fragments
         FragmentDropped "fragment_dropped" "the path drops IP fragments",
     }
@@ -162,6 +165,12 @@ codes! {
         // What only the end that verifies knows; the peer hears AUTHENTICATION_FAILED
         PskMismatch "psk_mismatch" "the peer's AUTH does not verify: the two pre-shared keys differ",
         IdMismatch "id_mismatch" "the peer's identity is not the one that is configured for it",
+        AuthMethodMismatch "auth_method_mismatch" "one end has a pre-shared key and the other a certificate",
+        CertificateExpired "certificate_expired" "the peer's certificate, or one above it, is expired or not yet valid",
+        CertificateUnknownCa "certificate_unknown_ca" "no CA that this end trusts has issued the peer's certificate",
+        CertificateUnfit "certificate_unfit" "the peer's certificate is missing, malformed or not for this use",
+        CertificateIdMismatch "certificate_id_mismatch" "the peer's certificate does not bear the identity that it claims",
+        SignatureMismatch "signature_mismatch" "the peer's AUTH is not signed with the key of its certificate",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew",
     }
 
@@ -190,6 +199,8 @@ codes! {
         PropagationDelay "propagation_delay" "a gateway's route takes time to reach VPC route tables (AWS-internal)",
         EndpointHealth "endpoint_health" "AWS notices that the hardware of a tunnel endpoint is gone (AWS-internal)",
         Reassembly "reassembly" "fragments wait no longer",
+        DummyPacket "dummy_packet" "the next dummy packet for traffic flow confidentiality is due (RFC 4303 section 2.6)",
+        ChildSwitch "child_switch" "IKEv1: the peer has had time to install the new CHILD_SA",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew (RFC 7296 section 2.8.3)",
     }
 
@@ -241,6 +252,8 @@ codes! {
         IsakmpInformationalSent "isakmp_informational_sent" "IKEv1 Informational message sent",
         IsakmpInformationalReceived "isakmp_informational_received" "IKEv1 Informational message arrived",
         ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
+        SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
+        PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
     }
 }
 
@@ -267,6 +280,8 @@ impl Step {
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
             | Self::ChildDeleteReceived
+            | Self::SequenceLow
+            | Self::PathMtuLearned
             | Self::NatDetected
             | Self::PeerMoved
             | Self::OpenMessageReceived

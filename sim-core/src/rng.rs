@@ -91,6 +91,25 @@ impl core::hash::Hash for Rng {
     }
 }
 
+/// For libraries that draw keys and salts.
+impl rand_core::TryRng for Rng {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        self.0.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.0.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.try_fill_bytes(bytes)
+    }
+}
+
+impl rand_core::TryCryptoRng for Rng {}
+
 impl Rng {
     /// The stream of `owner` for `purpose` in the world with this `seed`.
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {

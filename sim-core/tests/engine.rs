@@ -24,7 +24,8 @@ fn two_hosts(seed: u64, loss: Loss) -> (World, [LinkId; 2]) {
     let info = StreamInfo { name: "a-b".into(), from, to, interval: every, round_trip: true };
     let stream = world.trace.add_stream(info);
     let (start, stop) = (Instant::from_secs(1), Instant::NEVER);
-    let probe = ProbeConfig { stream, kind: ProbeKind::UdpEcho, to: B, every, size: 100, start, stop };
+    let probe =
+        ProbeConfig { stream, kind: ProbeKind::UdpEcho, to: B, every, size: 100, dont_fragment: false, start, stop };
     let a = world.add_node("a", Node::Host(Box::new(Host::new(A, 1500, vec![probe]))));
     let mut router = Router::new(vec![Ipv4Addr::new(10, 0, 0, 254)]);
     for (port, address) in [(Port(0), A), (Port(1), B)] {
@@ -138,7 +139,8 @@ fn loop_of_routers(doubling: bool) -> World {
     let info = StreamInfo { name: "lost".into(), from, to, interval: every, round_trip: false };
     let stream = world.trace.add_stream(info);
     let (start, stop) = (Instant::from_secs(1), Instant::from_secs(2));
-    let probe = ProbeConfig { stream, kind: ProbeKind::UdpOneWay, to: B, every, size: 100, start, stop };
+    let probe =
+        ProbeConfig { stream, kind: ProbeKind::UdpOneWay, to: B, every, size: 100, dont_fragment: false, start, stop };
     let a = world.add_node("a", Node::Host(Box::new(Host::new(A, 1500, vec![probe]))));
     let routers = [(254, true), (253, false)].map(|(last, beside_a)| {
         let mut router = Router::new(vec![Ipv4Addr::new(10, 0, 0, last)]);

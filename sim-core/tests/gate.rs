@@ -6,7 +6,7 @@ use sim_core::id::{NodeId, Port};
 use sim_core::net::fib::RouteSource;
 use sim_core::net::link::DirectionConfig;
 use sim_core::node::Node;
-use sim_core::node::external::External;
+use sim_core::node::external::{Carries, External};
 use sim_core::node::ip::Ip;
 use sim_core::packet::{Meta, Packet};
 use sim_core::reason::DropReason;
@@ -30,7 +30,7 @@ fn wire(mtu: u32) -> (World, [NodeId; 2]) {
         let mut ip = Ip::new(vec![own]);
         ip.add_port(Port(0), mtu);
         ip.add_route(other.into(), RouteSource::Connected, 0, Port(0));
-        world.add_node(name, Node::External(Box::new(External::new(ip))))
+        world.add_node(name, Node::External(Box::new(External::new(ip, Carries::Udp))))
     };
     let (a, b) = (place("a", A, B), place("b", B, A));
     let config = DirectionConfig { delay: Duration::from_millis(10), mtu, ..DirectionConfig::default() };

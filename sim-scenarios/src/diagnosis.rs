@@ -4,19 +4,19 @@
 //! identity, a lifetime that ran out, a request without an answer. AWS's log line for it stands beside it. Keys are
 //! never named, only that they differ.
 //!
-//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence. Left out:
-//! certificates.
+//! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence.
 
 use core::fmt::Display;
 use core::ops::RangeInclusive;
 
+use sim_core::crypto::certificate::Certificate;
 use sim_core::id::{NodeId, SessionId};
 use sim_core::reason::{DropReason, Reason, State, Step};
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Place, Trace, What};
 
 use crate::build::{Built, TunnelSessions};
-use crate::plan::{Phase, Plan, Tunnel, TunnelId};
+use crate::plan::{IkeEnd, Phase, Plan, Tunnel, TunnelId};
 use crate::report::model::{Misconfiguration, Seconds};
 use crate::report::tunnel_log::{self, TunnelLog};
 
@@ -47,6 +47,10 @@ enum Kind {
     Psk,
     /// The end that did not expect the other's identity.
     Id(usize),
+    /// The end that did not believe the other's certificate, and why.
+    Certificate(usize, Reason),
+    /// A certificate at one end, a pre-shared key at the other.
+    Method,
     Phase1,
     /// Refused in IKE_AUTH.
     Phase2,
@@ -62,6 +66,8 @@ enum Kind {
     Silence(usize),
     /// The filter that lets IKE pass, but not ESP.
     Esp(NodeId),
+    /// Where AH does not verify, because a NAT is on the path.
+    Ah(NodeId),
 }
 
 struct Symptom {
@@ -87,6 +93,7 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
         }
     }
     all.extend(esp_blocked(trace, sessions));
+    all.extend(ah_translated(trace, sessions));
     all.sort_by_key(|symptom| symptom.at);
     all
 }
@@ -110,11 +117,26 @@ fn esp_blocked(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
     }
 }
 
+/// An ICV of AH that does not verify at a peer that has the keys.
+fn ah_translated(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
+    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
+    let first = dropped.filter(|drop| drop.reason == DropReason::BadAhIcv).min_by_key(|drop| drop.at)?;
+    match first.place {
+        Place::Node(end) => Some(Symptom { at: first.at, kind: Kind::Ah(end) }),
+        Place::Link(..) => None,
+    }
+}
+
 fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
     match what {
         What::State { to: State::Down | State::Deleting, from, reason, .. } => match reason {
             Reason::PskMismatch => Some(Kind::Psk),
             Reason::IdMismatch => Some(Kind::Id(end)),
+            Reason::AuthMethodMismatch => Some(Kind::Method),
+            Reason::CertificateExpired
+            | Reason::CertificateUnknownCa
+            | Reason::CertificateUnfit
+            | Reason::CertificateIdMismatch => Some(Kind::Certificate(end, *reason)),
             Reason::InvalidKe => Some(Kind::Phase1),
             Reason::LifetimeExpired if ike => Some(Kind::IkeLifetime(end)),
             Reason::LifetimeExpired => Some(Kind::ChildLifetime(end)),
@@ -174,10 +196,38 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
                 entry("id", sent, expected, text, line(tunnel_log::AUTHENTICATION_FAILED))
             }
         }
+        Kind::Certificate(end, reason) => {
+            let log = line(tunnel_log::AUTHENTICATION_FAILED).filter(|_| end == AWS);
+            certificate(tunnel, end, reason, symptom.at, log, &entry)?
+        }
+        Kind::Method => {
+            let has = |end: &IkeEnd| match &end.credentials {
+                Some(_) => "a certificate".to_owned(),
+                None => "a pre-shared key".to_owned(),
+            };
+            let (a, c) = (has(aws), has(customer));
+            let text = format!("the two ends prove who they are in different ways: {}.", both(&a, &c));
+            entry("authentication", a, c, text, line(tunnel_log::AUTHENTICATION_FAILED))
+        }
         Kind::Phase1 => {
             let (a, c) = (suites(&aws.phase1, true), suites(&customer.phase1, true));
             let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
             entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase2
+            if protection_fits(&aws.phase2, &customer.phase2) && aws.child_protocol != customer.child_protocol =>
+        {
+            let name = |end: &crate::plan::IkeEnd| format!("{:?}", end.child_protocol).to_uppercase();
+            let (a, c) = (name(aws), name(customer));
+            let text = format!("the two ends want different protocols: {}.", both(&a, &c));
+            entry("child_protocol", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase2 | Kind::QuickMode if protection_fits(&aws.phase2, &customer.phase2) && !numbers_fit(tunnel) => {
+            let (a, c) = (aws.extended_sequence_numbers.to_string(), customer.extended_sequence_numbers.to_string());
+            let text = format!("the two ends do not agree on extended sequence numbers: {}.", both(&a, &c));
+            let log =
+                if symptom.kind == Kind::Phase2 { tunnel_log::NO_PROPOSAL } else { tunnel_log::NO_PROPOSAL_NOTIFY };
+            entry("extended_sequence_numbers", a, c, text, line(log))
         }
         Kind::Phase2 => {
             let (a, c) = (suites(&aws.phase2, false), suites(&customer.phase2, false));
@@ -221,6 +271,18 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
                 built.world.node_name(filter)
             );
             entry("path", String::new(), String::new(), text, None)
+        }
+        // Without a NAT it is damage on the way, which is no setting.
+        Kind::Ah(_) if tunnel.customer_registered == tunnel.customer_outside => return None,
+        Kind::Ah(end) => {
+            let text = format!(
+                "both ends are up, but no packet verifies at {}: AH authenticates the outer addresses, and a NAT makes {} of {}. \
+                 ESP does not. IKE notices nothing.",
+                built.world.node_name(end),
+                tunnel.customer_registered,
+                tunnel.customer_outside
+            );
+            entry("child_protocol", "ah".into(), "ah".into(), text, None)
         }
         Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
         Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,
@@ -284,6 +346,68 @@ fn fragments(
     Some(format!("{message} of {whose} is too long for one packet, and {place} drops IP fragments. {help}"))
 }
 
+/// The end does not believe the other's certificate.
+fn certificate(
+    tunnel: &Tunnel,
+    end: usize,
+    reason: Reason,
+    at: Instant,
+    log: Option<String>,
+    entry: &Entry<'_>,
+) -> Option<Misconfiguration> {
+    let ends = [&tunnel.aws, &tunnel.customer];
+    let names = ["AWS", "the customer gateway"];
+    let (judge, judged) = (names[end], names[1 - end]);
+    let own = ends[1 - end].credentials.as_ref()?.chain.first()?;
+    let trusted =
+        list(&ends[end].credentials.as_ref()?.trust.authorities.iter().map(Certificate::subject).collect::<Vec<_>>());
+    let seconds = |t: Duration| Seconds::from(Instant::START + t);
+    let settings = |judge: String, judged: String| if end == AWS { (judge, judged) } else { (judged, judge) };
+    let (setting, a, c, text) = match reason {
+        Reason::CertificateExpired => {
+            let began = ends[end].credentials.as_ref()?.began;
+            let expired = own.not_after().saturating_sub(began);
+            let (a, c) = settings(String::new(), format!("expired at {}", seconds(expired)));
+            let text = format!(
+                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. An IKE_SA that was authenticated \
+                 before lives on, and so do its rekeys: it shows when the tunnel has to be set up anew.",
+                own.subject(),
+                seconds(expired),
+                Seconds::from(at)
+            );
+            ("certificate", a, c, text)
+        }
+        Reason::CertificateUnknownCa => {
+            let (a, c) = settings(format!("trusts {trusted}"), format!("issued by {}", own.issuer()));
+            let text = format!(
+                "the certificate of {judged}, {}, was issued by {}, from which no path leads to {trusted}, which {judge} trusts.",
+                own.subject(),
+                own.issuer()
+            );
+            ("certificate", a, c, text)
+        }
+        Reason::CertificateIdMismatch => {
+            let said = ends[1 - end].id.as_ref().map_or_else(String::new, ToString::to_string);
+            let (a, c) = settings(String::new(), said.clone());
+            let text = format!(
+                "{judged} says that it is {said}, but its certificate is one of {}, so {judge} does not believe it.",
+                own.subject()
+            );
+            ("id", a, c, text)
+        }
+        _ => {
+            let (a, c) = settings(String::new(), own.subject());
+            let text = format!(
+                "{judge} cannot use the certificate of {judged}, {}: AWS wants authority key identifier, subject key \
+                 identifier and basic constraints in it, and its key must be one to sign with.",
+                own.subject()
+            );
+            ("certificate", a, c, text)
+        }
+    };
+    Some(entry(setting, a, c, text, log))
+}
+
 type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;
 
 /// An SA that ran out at one end is only worth a word if the other end would have kept it.
@@ -310,6 +434,12 @@ fn suites(phase: &Phase, with_groups: bool) -> String {
 fn groups(phase: &Phase) -> String {
     let noun = if phase.dh_groups.len() == 1 { "group" } else { "groups" };
     format!("{noun} {}", list(&phase.dh_groups.iter().map(|group| group.id()).collect::<Vec<_>>()))
+}
+
+/// Whether both ends can number packets alike.
+fn numbers_fit(tunnel: &Tunnel) -> bool {
+    let (a, b) = (tunnel.aws.extended_sequence_numbers, tunnel.customer.extended_sequence_numbers);
+    a.offered().iter().any(|esn| b.offered().contains(esn))
 }
 
 /// Whether a cipher, and an integrity algorithm if it needs one, fits both ends.

@@ -89,9 +89,14 @@ impl Judge<'_> {
             }
             ExpectationKind::EstablishedWithin { session, after, within } => {
                 // A real device keeps no records here: its end is not judged.
-                let ends = self.ends(*session).into_iter().filter(|id| !self.is_external(*id));
+                let ends = self.ends(*session);
+                let which = match ends.map(|id| self.is_external(id)) {
+                    [false, false] => "at both ends",
+                    [_, true] => "at AWS's end",
+                    [true, false] => "at the customer gateway's end",
+                };
+                let ends = ends.into_iter().filter(|id| !self.is_external(*id));
                 let ups: Vec<Option<Instant>> = ends.map(|id| self.first_up(id, *after)).collect();
-                let which = if ups.len() == 2 { "at both ends" } else { "at AWS's end" };
                 match ups.into_iter().collect::<Option<Vec<Instant>>>().and_then(|ups| ups.into_iter().max()) {
                     Some(at) => finding(at <= *after + *within, format!("{which} at {}", Seconds::from(at))),
                     None => Err(format!("never established {which}")),
@@ -192,11 +197,19 @@ impl Judge<'_> {
     }
 
     fn suite(&self, id: TunnelId, encryption: Encryption, integrity: Integrity, group: DhGroup) -> Finding {
-        let endpoint = self.plan.tunnel(id).endpoint;
-        let Node::VpnEndpoint(endpoint) = self.built.world.node(endpoint) else {
-            return Err("not a tunnel endpoint".into());
+        let planned = self.plan.tunnel(id);
+        let customer = self.plan.connections[id.connection].customer_gateway;
+        let gateway = match (self.built.world.node(planned.endpoint), self.built.world.node(customer)) {
+            (Node::VpnEndpoint(endpoint), _) => endpoint.gateway(),
+            // A real endpoint keeps to itself what it has agreed to; the other end knows as well.
+            (_, Node::Cgw(cgw)) => cgw.gateway(),
+            _ => return Err("no end of the tunnel is simulated".into()),
         };
-        let Some((ike, esp)) = endpoint.gateway().tunnels[0].suites() else {
+        let tunnel = gateway.tunnels.iter().find(|tunnel| {
+            let (local, remote) = tunnel.outside();
+            [local, remote].contains(&planned.aws_outside)
+        });
+        let Some((ike, esp)) = tunnel.and_then(|tunnel| tunnel.suites()) else {
             return Err("the tunnel was never up".into());
         };
         let strong = |suite: sim_core::crypto::suite::Suite| {

@@ -7,17 +7,24 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
+use sim_core::crypto::certificate::distinguished_name;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
 use sim_core::node::natbox::{RuleAction, RuleDirection};
-use sim_core::proto::ike::config::IkeVersion;
+use sim_core::node::tunnel::{Fragmentation, MssClamp};
+use sim_core::proto::esp::DfBit;
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
 use sim_core::reason::{DropReason, Reason, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::plan::{
-    Detector, Directions, DpdTimeoutAction, IkeIdentity, Judged, LogOutputFormat, NatMode, Proposals, Reauthenticates,
-    Side, StartupAction, TcpProfile,
+    Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
+    Proposals, Reauthenticates, Side, StartupAction, TcpProfile,
 };
+
+pub use certificate::{Calendar, KeySource, PemSource};
+
+mod certificate;
 
 /// A RON scalar.
 #[derive(Clone, PartialEq, Debug)]
@@ -276,13 +283,15 @@ impl Leaf for Prefix {
 }
 
 impl Leaf for IkeIdentity {
-    const EXPECTED: &'static str =
-        "an identity: an IPv4 address like \"203.0.113.10\" or a domain name like \"cgw.example\"";
+    const EXPECTED: &'static str = "an identity: an IPv4 address like \"203.0.113.10\", a domain name like \"cgw.example\" or a subject like \"CN=cgw\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
+        }
+        if text.contains('=') {
+            return distinguished_name(text).map(Self::DistinguishedName).map_err(|why| Some(why.to_string()));
         }
         // RFC 1123 section 2.1: labels of letters, digits and inner hyphens; the last one is no number.
         let label = |label: &str| {
@@ -457,6 +466,25 @@ words! {
         "AES256" => Self::Aes256,
         "AES128-GCM-16" => Self::Aes128Gcm16,
         "AES256-GCM-16" => Self::Aes256Gcm16,
+        "NULL" => Self::Null,
+    }
+    DfBit: "a policy for the DF bit" {
+        "copy" => Self::Copy,
+        "clear" => Self::Clear,
+        "set" => Self::Set,
+    }
+    Fragmentation: "a moment to cut packets" {
+        "before_encryption" => Self::BeforeEncryption,
+        "after_encryption" => Self::AfterEncryption,
+    }
+    ExtendedSequenceNumbers: "a choice of sequence numbers" {
+        "no" => Self::No,
+        "yes" => Self::Yes,
+        "preferred" => Self::Preferred,
+    }
+    ChildProtocol: "an IPsec protocol" {
+        "esp" => Self::Esp,
+        "ah" => Self::Ah,
     }
     Integrity: "an integrity algorithm" {
         "SHA1" => Self::Sha1,
@@ -549,6 +577,29 @@ words! {
     }
 }
 
+/// What becomes of the MSS that TCP tells through a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MssClamping(pub(crate) Option<MssClamp>);
+
+impl Leaf for MssClamping {
+    const EXPECTED: &'static str = "\"off\", \"auto\" or a maximum segment size in octets";
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["off", "auto"] }, { "type": "integer", "minimum": 48, "maximum": 65_495 }] })
+    }
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        match scalar {
+            // Less than 48 leaves nothing for data after the options of both headers.
+            Scalar::Whole(octets @ 48..=65_495) => Ok(Self(Some(MssClamp::To(*octets as u16)))),
+            Scalar::Whole(_) => Err(Some("an MSS is 48 to 65495 octets".into())),
+            Scalar::Text(text) if text == "off" => Ok(Self(None)),
+            Scalar::Text(text) if text == "auto" => Ok(Self(Some(MssClamp::Auto))),
+            Scalar::Text(_) | Scalar::Truth(_) | Scalar::Word => Err(None),
+        }
+    }
+}
+
 /// An IP protocol by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IpProtocol(pub(crate) u8);
@@ -613,6 +664,7 @@ impl fmt::Display for Encryption {
             Self::Aes128Gcm16 => "AES128-GCM-16",
             Self::Aes256 => "AES256",
             Self::Aes256Gcm16 => "AES256-GCM-16",
+            Self::Null => "NULL",
         })
     }
 }
@@ -646,6 +698,8 @@ pub enum Encryption {
     Aes256,
     /// AES256-GCM-16
     Aes256Gcm16,
+    /// NULL: packets in clear, for phase 2 only. Not an algorithm of AWS's, so it comes last.
+    Null,
 }
 
 /// An integrity algorithm, by AWS's name.
@@ -738,6 +792,10 @@ mod tests {
                 let _ = text::<Address>(any);
                 let _ = text::<Prefix>(any);
                 let _ = text::<PskSource>(any);
+                let _ = text::<KeySource>(any);
+                let _ = text::<PemSource>(any);
+                let _ = text::<Calendar>(any);
+                let _ = text::<IkeIdentity>(any);
                 let _ = text::<Detector>(any);
             }
         }

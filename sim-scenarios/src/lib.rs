@@ -7,6 +7,7 @@ pub mod build;
 pub mod diagnosis;
 mod diagnostic;
 pub mod expect;
+pub mod export;
 pub mod leaf;
 mod make;
 pub mod measure;

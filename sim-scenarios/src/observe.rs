@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use sim_core::id::{FaultId, RecordId};
 use sim_core::node::Node;
 use sim_core::reason::TimerKind;
+use sim_core::time::Duration;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Table, What};
 use sim_core::world::World;
 
+use crate::build::external::is_real;
 use crate::measure::outage::{Fate, Probe, StreamLog};
 use crate::measure::{
     self, Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step, StepKind,
@@ -32,8 +34,10 @@ impl<'w> Observation<'w> {
         let (faults, struck) = faults(world);
         let trace = &world.trace;
         let streams = trace.probes().iter().zip(&plan.probes);
+        let is_door = |node| matches!(world.node(node), Node::External(_));
+        let real = |node| is_real(plan, node, is_door);
         let observed = Observed {
-            streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost)).collect(),
+            streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost, real(probe.to))).collect(),
             faults,
             sessions: sessions(world),
             routes: routes(world),
@@ -167,14 +171,26 @@ fn faults(world: &World) -> (Vec<FaultLog>, Vec<(RecordId, FaultId, Phase)>) {
     (logs, struck)
 }
 
-fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32) -> StreamLog {
+/// How long a real receiver's answer is waited for. Where a packet was lost that is not in this world, nobody can say here
+/// (assumed).
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn stream(world: &World, log: &trace::ProbeLog, min_lost: u32, real: bool) -> StreamLog {
+    let given_up = |probe: &trace::Probe| real && world.now().since(probe.sent) > PATIENCE;
     let fate = |fate: trace::Fate| match fate {
         trace::Fate::Pending => Fate::Pending,
         trace::Fate::Arrived(at, enabler) => Fate::Arrived { at, enabler },
         trace::Fate::Lost(cause) => Fate::Lost { cause },
     };
-    let probe =
-        |probe: trace::Probe| Probe { sent_at: probe.sent, request: fate(probe.forward), reply: fate(probe.reverse) };
+    let probe = |probe: trace::Probe| {
+        let reply = match (probe.forward, probe.reverse) {
+            (trace::Fate::Arrived(..), trace::Fate::Pending) if given_up(&probe) => {
+                Fate::Lost { cause: RecordId::GENESIS }
+            }
+            (_, reply) => fate(reply),
+        };
+        Probe { sent_at: probe.sent, request: fate(probe.forward), reply }
+    };
     StreamLog {
         name: log.info.name.clone(),
         ends: [log.info.from, log.info.to].map(|node| world.node_name(node).to_owned()),

@@ -28,7 +28,7 @@
 use sim_core::time::Instant;
 use sim_core::world::{Verdict, World};
 
-use crate::build::{self, Built, Sites};
+use crate::build::{self, Built, Reality};
 use crate::diagnosis;
 use crate::expect;
 use crate::observe::Observation;
@@ -52,14 +52,14 @@ impl Simulation {
 
     /// The same, but lets `before` add sinks or limits to the world before anything happens.
     pub fn prepare(scenario: &Scenario, before: impl FnOnce(&mut World)) -> Self {
-        Self::prepare_with(scenario, Sites::Simulated, before)
+        Self::prepare_with(scenario, &Reality::default(), before)
     }
 
-    /// The same with doors to real devices where the scenario allows them: packets come in by [`World::enter`] and are
+    /// The same with places for those who are real: their packets come in by [`World::enter`], and packets for them are
     /// taken away by [`World::leave`].
-    pub fn prepare_with(scenario: &Scenario, sites: Sites, before: impl FnOnce(&mut World)) -> Self {
+    pub fn prepare_with(scenario: &Scenario, reality: &Reality, before: impl FnOnce(&mut World)) -> Self {
         let plan = scenario.plan().clone();
-        let mut built = build::build_with(&plan, sites);
+        let mut built = build::build_with(&plan, reality);
         before(&mut built.world);
         built.world.start();
         Self { plan, built, verdict: Verdict::Reached }

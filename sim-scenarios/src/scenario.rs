@@ -8,13 +8,19 @@ use crate::plan::Plan;
 use crate::source::{Source, blot};
 use crate::{make, read, set};
 
-/// Where pre-shared keys that a scenario only names are found. This crate opens nothing by itself.
+/// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
     /// The content of a file.
     ///
     /// # Errors
     /// Why it cannot be had.
     fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The content of a file of many lines: a key or certificates in PEM.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn document(&self, path: &str) -> Result<String, String>;
 
     /// The value of an environment variable.
     ///
@@ -29,6 +35,10 @@ pub struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn file(&self, _: &str) -> Result<String, String> {
+        Err("files are not read here".into())
+    }
+
+    fn document(&self, _: &str) -> Result<String, String> {
         Err("files are not read here".into())
     }
 

@@ -344,3 +344,54 @@ fn the_answer_explains() {
     );
     assert!(answer.contains("AWS logs: AWS tunnel Phase 2 was unable to establish while keeping Phase 1."), "{answer}");
 }
+
+/// The library's scenario of certificates with tunnel a changed, its first minute alone.
+fn with_certificates(changes: &[&str]) -> Outcome {
+    let minute = ["duration=61s", "probes.app.start=1s", "expect={}", "control=[]"];
+    run("certificates", &[&minute, changes].concat())
+}
+
+/// The customer gateway's certificate comes from a CA that AWS does not trust: AWS has one string for it. The scenario begins at
+/// 2026-11-25 10:00:00 UTC, and IKE_AUTH arrives after three crossings of 12 ms.
+#[test]
+fn a_certificate_of_an_unknown_ca() {
+    let change = "TUNNEL.customer.authentication=Certificate(issuer: \"rogue\")";
+    let outcome = with_certificates(&[change]);
+    let first = &log(&outcome).lines[0];
+    assert_eq!(first.details, "AWS tunnel is sending AUTHENTICATION_FAILED as the response");
+    assert_eq!(first.timestamp, "2026-11-25 10:00:00.036Z");
+    let found = misconfiguration(&outcome, "certificate");
+    assert_eq!(found.aws, "trusts O=private-ca, CN=private-ca root");
+    assert_eq!(found.customer, "issued by O=rogue, CN=rogue subordinate");
+    assert_eq!(found.log.as_deref(), Some("AWS tunnel is sending AUTHENTICATION_FAILED as the response"));
+}
+
+/// The customer gateway says who it is, and its certificate says otherwise (RFC 7296 section 4).
+#[test]
+fn an_identity_that_is_not_in_the_certificate() {
+    let outcome = with_certificates(&["TUNNEL.customer.id=CN=somebody"]);
+    assert_eq!(details(&outcome)[0], "AWS tunnel is sending AUTHENTICATION_FAILED as the response");
+    let found = misconfiguration(&outcome, "id");
+    assert_eq!(found.customer, "CN=somebody");
+    assert!(found.text.contains("but its certificate is one of CN=cgw"), "{}", found.text);
+}
+
+/// The customer gateway trusts somebody else, or expects somebody else: AWS hears of it, and has no string for it.
+#[test]
+fn a_customer_gateway_that_does_not_believe_aws() {
+    let outcome = with_certificates(&["TUNNEL.customer.authentication=Certificate(ca: \"rogue\")"]);
+    let found = misconfiguration(&outcome, "certificate");
+    assert_eq!(found.customer, "trusts O=rogue, CN=rogue root");
+    assert_eq!(found.log, None);
+    let outcome = with_certificates(&["TUNNEL.customer.expected_id=CN=vpn.endpoint-1"]);
+    let found = misconfiguration(&outcome, "id");
+    assert_eq!((found.aws.as_str(), found.customer.as_str()), ("CN=vpn.endpoint-0", "CN=vpn.endpoint-1"));
+}
+
+#[test]
+fn a_certificate_at_one_end_and_a_pre_shared_key_at_the_other() {
+    let outcome = with_certificates(&["TUNNEL.customer.authentication=PreSharedKey()"]);
+    assert_eq!(details(&outcome)[0], "AWS tunnel is sending AUTHENTICATION_FAILED as the response");
+    let found = misconfiguration(&outcome, "authentication");
+    assert_eq!((found.aws.as_str(), found.customer.as_str()), ("a certificate", "a pre-shared key"));
+}

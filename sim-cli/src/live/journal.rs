@@ -1,25 +1,28 @@
-//! The journal of a live run: every datagram that came in, with its instant, so that the run can be repeated without its
-//! peers.
+//! The journal of a live run: everything that came in, with its instant, so that the run can be repeated without its peers.
 //!
-//! JSON, one object a line. The first is the [`Head`], then comes an [`Entry`] for each datagram in the order in which they
+//! JSON, one object a line. The first is the [`Head`], then comes an [`Entry`] for each arrival in the order in which they
 //! entered the world, and the last is the [`Tail`]. A journal without a tail is of a run that did not end by itself. Whoever
 //! has a journal and its scenario can read the traffic: it is as secret as a capture with its keys.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sim_scenarios::Scenario;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::cast::Cast;
 use crate::engine::Question;
 use crate::failure::Failure;
 
 /// The version of the format.
-const FORMAT: u32 = 1;
-/// The longest payload of a UDP datagram over IPv4 (RFC 791, RFC 768).
-const LONGEST: usize = 65_535 - 20 - 8;
+const FORMAT: u32 = 2;
+/// The longest IPv4 packet (RFC 791).
+const LONGEST: usize = 65_535;
+/// Headers of IPv4 and of UDP (RFC 768).
+const HEADERS: [usize; 2] = [20, 8];
 
 /// Of which run a journal is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,27 +38,75 @@ pub struct Head {
     changes: Vec<String>,
     /// The seed.
     seed: u64,
+    /// Who was real.
+    pub cast: Cast,
     /// xxh3-128, in hexadecimal, of the scenario's text, the changes, the seed and the pre-shared keys.
     question: String,
 }
 
-/// A datagram that came in.
+/// Something that came in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// When it entered the world, in nanoseconds since the start.
     pub at: u64,
-    /// The tunnel, by its name.
-    pub tunnel: String,
-    /// Its UDP destination port in the world.
-    pub port: u16,
-    /// Its UDP source port in the world.
-    pub source: u16,
-    /// Who really sent it; nothing depends on it.
-    pub from: String,
-    /// Its payload.
-    #[serde(with = "hexadecimal")]
-    pub bytes: Vec<u8>,
+    /// What it was there.
+    pub arrived: Arrived,
+}
+
+/// What came in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Arrived {
+    /// A UDP datagram for the simulated end of a tunnel.
+    Udp {
+        /// The tunnel, by its name.
+        tunnel: String,
+        /// Its UDP source port in the world.
+        source: u16,
+        /// Its destination in the world.
+        to: SocketAddrV4,
+        /// Who really sent it; nothing depends on it.
+        from: String,
+        /// Its payload.
+        #[serde(with = "hexadecimal")]
+        bytes: Vec<u8>,
+    },
+    /// ESP without UDP for the simulated end of a tunnel.
+    Esp {
+        /// The tunnel, by its name.
+        tunnel: String,
+        /// The payload of IP.
+        #[serde(with = "hexadecimal")]
+        bytes: Vec<u8>,
+    },
+    /// A packet that a real host sent.
+    Packet {
+        /// The host, by its name.
+        host: String,
+        /// The whole packet.
+        #[serde(with = "hexadecimal")]
+        bytes: Vec<u8>,
+    },
+}
+
+impl Arrived {
+    /// True if no packet is so long.
+    fn is_too_long(&self) -> bool {
+        match self {
+            Self::Udp { bytes, .. } => bytes.len() > LONGEST - HEADERS[0] - HEADERS[1],
+            Self::Esp { bytes, .. } => bytes.len() > LONGEST - HEADERS[0],
+            Self::Packet { bytes, .. } => bytes.len() > LONGEST,
+        }
+    }
+
+    /// What it calls the place where it came in.
+    fn place(&self) -> &str {
+        match self {
+            Self::Udp { tunnel, .. } | Self::Esp { tunnel, .. } => tunnel,
+            Self::Packet { host, .. } => host,
+        }
+    }
 }
 
 /// How the run ended.
@@ -64,8 +115,8 @@ pub struct Entry {
 pub struct Tail {
     /// When, in nanoseconds since the start.
     pub end: u64,
-    /// How many datagrams there were.
-    datagrams: u64,
+    /// How many arrivals there were.
+    arrivals: u64,
     /// The digest of the run's trace, as the report has it.
     pub digest: String,
     /// xxh3-128, in hexadecimal, of all lines before this one.
@@ -89,7 +140,7 @@ mod hexadecimal {
 
 impl Head {
     /// The head of a run of this scenario.
-    pub fn of(question: &Question, scenario: &Scenario) -> Self {
+    pub fn of(question: &Question, scenario: &Scenario, cast: &Cast) -> Self {
         let plan = scenario.plan();
         let mut hash = Xxh3::new();
         let mut part = |octets: &[u8]| {
@@ -101,6 +152,9 @@ impl Head {
         part(&plan.seed.to_le_bytes());
         for tunnel in plan.connections.iter().flat_map(|connection| &connection.tunnels) {
             part(tunnel.aws.psk.expose());
+            part(tunnel.customer.psk.expose());
+            let credentials = tunnel.aws.credentials.iter();
+            credentials.flat_map(|own| own.chain.iter().chain(&own.trust.authorities)).for_each(|it| part(it.der()));
         }
         Self {
             journal: FORMAT,
@@ -108,6 +162,7 @@ impl Head {
             scenario: plan.name.clone(),
             changes: scenario.changes().map(|change| change.to_string()).collect(),
             seed: plan.seed,
+            cast: cast.clone(),
             question: format!("{:032x}", hash.digest128()),
         }
     }
@@ -118,28 +173,28 @@ pub struct Writer {
     file: BufWriter<File>,
     path: PathBuf,
     sum: Xxh3,
-    datagrams: u64,
+    arrivals: u64,
 }
 
 impl Writer {
     /// Begins a journal. An earlier one of that name is replaced.
     pub fn create(path: &Path, head: &Head) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| Failure::undeliverable(path, &error))?;
-        let mut writer = Self { file: BufWriter::new(file), path: path.into(), sum: Xxh3::new(), datagrams: 0 };
+        let mut writer = Self { file: BufWriter::new(file), path: path.into(), sum: Xxh3::new(), arrivals: 0 };
         writer.line(head)?;
         Ok(writer)
     }
 
-    /// Writes a datagram down.
-    pub fn datagram(&mut self, entry: &Entry) -> Result<(), Failure> {
-        self.datagrams += 1;
+    /// Writes an arrival down.
+    pub fn arrival(&mut self, entry: &Entry) -> Result<(), Failure> {
+        self.arrivals += 1;
         self.line(entry)
     }
 
     /// Ends the journal.
     pub fn close(mut self, end: u64, digest: &str) -> Result<(), Failure> {
         let sum = format!("{:032x}", self.sum.digest128());
-        self.line(&Tail { end, datagrams: self.datagrams, digest: digest.into(), sum })?;
+        self.line(&Tail { end, arrivals: self.arrivals, digest: digest.into(), sum })?;
         self.file.flush().map_err(|error| Failure::undeliverable(&self.path, &error))
     }
 
@@ -207,29 +262,31 @@ impl Journal {
             if entries.last().is_some_and(|before| before.at > entry.at) {
                 return Err(damaged(n + 2, &"it is of an earlier instant than the line before it"));
             }
-            if entry.bytes.len() > LONGEST {
-                return Err(damaged(n + 2, &"no UDP datagram is so long"));
+            if entry.arrived.is_too_long() {
+                return Err(damaged(n + 2, &"no packet is so long"));
             }
             sum.update(line.as_bytes());
             entries.push(entry);
         }
         let Ok(tail) = serde_json::from_str::<Tail>(last) else { return Err(truncated()) };
-        if tail.sum != format!("{:032x}", sum.digest128()) || tail.datagrams != entries.len() as u64 {
+        if tail.sum != format!("{:032x}", sum.digest128()) || tail.arrivals != entries.len() as u64 {
             return Err(plain("is damaged: its lines are not those that were written"));
         }
         if entries.last().is_some_and(|last| last.at > tail.end) {
-            return Err(plain("is damaged: it ends before its last datagram"));
+            return Err(plain("is damaged: it ends before its last arrival"));
         }
         Ok(Self { head, entries, tail, path: path.into() })
     }
 
-    /// It speaks of a tunnel that its scenario does not have.
-    pub fn names_no_tunnel(&self, tunnel: &str) -> Failure {
-        Failure::unusable_journal(
-            &self.path,
-            format!("is damaged: `{tunnel}` is no tunnel of an external gateway"),
-            None,
-        )
+    /// Who was real.
+    pub fn cast(&self) -> &Cast {
+        &self.head.cast
+    }
+
+    /// Something came in where nobody is real.
+    pub fn names_nobody(&self, arrived: &Arrived) -> Failure {
+        let problem = format!("is damaged: nobody real is at `{}`", arrived.place());
+        Failure::unusable_journal(&self.path, problem, None)
     }
 
     /// Makes the changes that it tells of to a question that has none of its own.
@@ -281,13 +338,22 @@ mod tests {
             scenario: text("box"),
             changes: Vec::new(),
             seed: 7,
+            cast: Cast::default(),
             question: text("00"),
         }
     }
 
     fn entry(at: u64) -> Entry {
         let (tunnel, from) = ("vpn.a".to_owned(), "192.0.2.1:4500".to_owned());
-        Entry { at, tunnel, port: 4500, source: 4500, from, bytes: vec![0x00, 0xff] }
+        let (source, to) = (4500, SocketAddrV4::new([198, 51, 100, 10].into(), 4500));
+        Entry { at, arrived: Arrived::Udp { tunnel, source, to, from, bytes: vec![0x00, 0xff] } }
+    }
+
+    fn others(at: u64) -> [Entry; 2] {
+        [
+            Entry { at, arrived: Arrived::Esp { tunnel: "vpn.b".into(), bytes: vec![1; 8] } },
+            Entry { at, arrived: Arrived::Packet { host: "app".into(), bytes: vec![0x45; 20] } },
+        ]
     }
 
     #[test]
@@ -295,15 +361,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         let mut writer = Writer::create(&path, &head()).unwrap();
-        writer.datagram(&entry(5)).unwrap();
-        writer.datagram(&entry(5)).unwrap();
+        let all = [[entry(5), entry(5)], others(6)].concat();
+        all.iter().for_each(|entry| writer.arrival(entry).unwrap());
         writer.close(6, "0123").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(r#""bytes":"00ff""#), "{text}");
         let journal = Journal::read(&path).unwrap();
         assert_eq!(journal.head, head());
-        assert_eq!(journal.entries, [entry(5), entry(5)]);
-        assert_eq!((journal.tail.end, journal.tail.datagrams, journal.tail.digest.as_str()), (6, 2, "0123"));
+        assert_eq!(journal.entries, all);
+        assert_eq!((journal.tail.end, journal.tail.arrivals, journal.tail.digest.as_str()), (6, 4, "0123"));
         assert!(journal.belongs_to(&head()).is_ok());
         let newer = Head { vpnsim: "1.2.4".into(), ..head() };
         let refused = journal.belongs_to(&newer).unwrap_err().to_string();
@@ -316,7 +382,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         let mut writer = Writer::create(&path, &head()).unwrap();
-        writer.datagram(&entry(5)).unwrap();
+        writer.arrival(&entry(5)).unwrap();
         writer.close(6, "0123").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         // Without its last line end it is still whole.

@@ -1,69 +1,121 @@
-//! The world of a scenario between the sockets of its external gateways.
+//! The world of a scenario between the sockets and TUN devices of those who are real.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use sim_core::id::NodeId;
+use sim_core::node::tunnel::{IKE_PORT, NATT_PORT};
 use sim_core::packet::{Meta, Packet};
 use sim_core::time::Instant;
-use sim_core::wire::ipv4::Ipv4Packet;
+use sim_core::wire::ipv4::{Ipv4Header, Ipv4Packet, protocol};
 use sim_core::wire::udp::{self, UdpDatagram};
 use sim_core::world::Verdict;
 use sim_scenarios::Simulation;
-use sim_scenarios::plan::{NodeKind, Plan};
+use sim_scenarios::build::Reality;
+use sim_scenarios::plan::Plan;
 
 use super::doors::{Arrival, Senders};
-use super::journal::{Entry, Writer};
+use super::journal::{Arrived, Entry, Writer};
 use super::pace::Site;
 use super::translation::Translation;
 use crate::failure::Failure;
 
-/// A tunnel whose customer gateway is real.
+/// A tunnel with a real device at one end.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// The gateway.
+    /// The real gateway: the customer's, or AWS's.
+    pub device: NodeId,
+    /// Where its packets come and go: itself, or AWS's end of the tunnel.
     pub node: NodeId,
     /// The tunnel's name.
     pub tunnel: String,
-    /// The gateway's outside address in the world.
-    pub outside: Ipv4Addr,
-    /// The endpoint's outside address in the world.
-    pub endpoint: Ipv4Addr,
+    /// The real end's outside address in the world.
+    pub there: Ipv4Addr,
+    /// The simulated end's outside address in the world, as the real end sees it.
+    pub here: Ipv4Addr,
+    /// Whether the simulated end is the customer's, which calls.
+    pub dials: bool,
 }
 
-/// The tunnels of a plan whose customer gateways are external, gateway by gateway.
-pub fn gates(plan: &Plan) -> Vec<Gate> {
-    let external = |node: NodeId| match &plan.nodes[node.index()].kind {
-        NodeKind::CustomerGateway(gateway) => gateway.external.is_some(),
-        _ => false,
-    };
-    let connections = plan.connections.iter().filter(|connection| external(connection.customer_gateway));
-    let gates = connections.flat_map(|connection| {
-        connection.tunnels.iter().map(|tunnel| Gate {
-            node: connection.customer_gateway,
-            tunnel: tunnel.name.clone(),
-            outside: tunnel.customer_outside,
-            endpoint: tunnel.aws_outside,
+/// The tunnels of a plan with a real end, device by device.
+pub fn gates(plan: &Plan, reality: &Reality) -> Vec<Gate> {
+    let real = |node: &NodeId| reality.devices.contains(node);
+    let gates = plan.connections.iter().flat_map(|connection| {
+        let (customer, aws) = (connection.customer_gateway, connection.gateway);
+        connection.tunnels.iter().filter_map(move |tunnel| {
+            let (tunnel_name, endpoint) = (tunnel.name.clone(), tunnel.endpoint);
+            let gate =
+                |device, node, there, here, dials| Gate { device, node, tunnel: tunnel_name, there, here, dials };
+            if real(&customer) {
+                Some(gate(customer, customer, tunnel.customer_outside, tunnel.aws_outside, false))
+            } else if real(&aws) {
+                Some(gate(aws, endpoint, tunnel.aws_outside, tunnel.customer_registered, true))
+            } else {
+                None
+            }
         })
     });
     let mut gates: Vec<Gate> = gates.collect();
-    gates.sort_by_key(|gate| gate.node);
+    gates.sort_by_key(|gate| gate.device);
     gates
 }
 
-/// Lets a datagram into the world at the present instant.
-pub fn enter(simulation: &mut Simulation, gate: &Gate, entry: &Entry) {
-    let ends = ((gate.outside, entry.source), (gate.endpoint, entry.port));
-    simulation.world_mut().enter(gate.node, udp::packet(ends.0, ends.1, &entry.bytes, Meta::default()));
+/// Everywhere that packets come and go.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub gates: Vec<Gate>,
+    /// Real hosts, with their names.
+    pub hosts: Vec<(NodeId, String)>,
+}
+
+impl Places {
+    /// Those of a plan.
+    pub fn of(plan: &Plan, reality: &Reality) -> Self {
+        let name = |host: &NodeId| (*host, plan.nodes[host.index()].name.clone());
+        Self { gates: gates(plan, reality), hosts: reality.hosts.iter().map(name).collect() }
+    }
+
+    /// The next packet that has left the world, and where.
+    pub fn leave(&self, simulation: &mut Simulation) -> Option<(NodeId, Packet)> {
+        let nodes = self.gates.iter().map(|gate| gate.node).chain(self.hosts.iter().map(|(host, _)| *host));
+        nodes.into_iter().find_map(|node| Some((node, simulation.world_mut().leave(node)?)))
+    }
+
+    /// Lets in what has arrived, at the present instant. False if there is no such place.
+    pub fn enter(&self, simulation: &mut Simulation, arrived: &Arrived) -> bool {
+        let gate = |name: &str| self.gates.iter().find(|gate| gate.tunnel == name);
+        let entering = match arrived {
+            Arrived::Udp { tunnel, source, to, bytes, .. } => gate(tunnel).map(|gate| {
+                let ends = ((gate.there, *source), (*to.ip(), to.port()));
+                (gate.node, udp::packet(ends.0, ends.1, bytes, Meta::default()))
+            }),
+            Arrived::Esp { tunnel, bytes } => gate(tunnel).map(|gate| {
+                let header = Ipv4Header::new(gate.there, gate.here, protocol::ESP);
+                (gate.node, header.packet(bytes, Meta::default()))
+            }),
+            Arrived::Packet { host, bytes } => {
+                let place = self.hosts.iter().find(|(_, name)| name == host);
+                place.map(|(node, _)| (*node, Packet::from_bytes(bytes, Meta::default())))
+            }
+        };
+        let Some((node, packet)) = entering else { return false };
+        simulation.world_mut().enter(node, packet);
+        true
+    }
 }
 
 /// A world that is paced by the clock.
 pub struct LiveSite {
     simulation: Simulation,
-    gates: Vec<(Gate, Translation)>,
+    places: Places,
+    /// One for each gate.
+    translations: Vec<Translation>,
+    /// From where the simulated end of each gate sent last to port 500 and to port 4500: a NAT of the scenario may be in
+    /// front of it.
+    senders_in_world: Vec<[Option<SocketAddrV4>; 2]>,
     senders: Senders,
     journal: Option<Writer>,
     storm: bool,
-    /// Datagrams that could not be sent, or for which nobody was known.
+    /// Packets that could not be sent, or for which nobody was known.
     unsent: u64,
 }
 
@@ -71,11 +123,14 @@ impl LiveSite {
     /// A world that has not moved yet. What it has to say already is sent.
     pub fn new(
         simulation: Simulation,
-        gates: Vec<(Gate, Translation)>,
+        places: Places,
+        translations: Vec<Translation>,
         senders: Senders,
         journal: Option<Writer>,
     ) -> Self {
-        let mut site = Self { simulation, gates, senders, journal, storm: false, unsent: 0 };
+        let senders_in_world = vec![[None; 2]; places.gates.len()];
+        let (storm, unsent) = (false, 0);
+        let mut site = Self { simulation, places, translations, senders_in_world, senders, journal, storm, unsent };
         site.depart();
         site
     }
@@ -98,24 +153,58 @@ impl LiveSite {
 
     /// Sends what has left the world.
     fn depart(&mut self) {
-        for gate in 0..self.gates.len() {
-            while let Some(packet) = self.simulation.world_mut().leave(self.gates[gate].0.node) {
-                if !self.send(&packet) {
-                    self.unsent += 1;
-                }
+        while let Some((node, packet)) = self.places.leave(&mut self.simulation) {
+            if !self.send(node, &packet) {
+                self.unsent += 1;
             }
         }
     }
 
-    fn send(&mut self, packet: &Packet) -> bool {
+    fn send(&mut self, node: NodeId, packet: &Packet) -> bool {
+        if let Some(tun) = self.places.hosts.iter().position(|(host, _)| *host == node) {
+            return self.senders.packet(tun, packet.bytes()).is_ok();
+        }
         let now = self.simulation.world().now();
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        // AWS's end of a tunnel has a place of its own, and a NAT may hide who speaks to it.
+        let meant = |gate: &Gate| gate.node == node && gate.there == ip.dst() && (gate.dials || gate.here == ip.src());
+        let Some(tunnel) = self.places.gates.iter().position(meant) else { return false };
+        if ip.protocol() == protocol::ESP {
+            let Gate { here, there, .. } = self.places.gates[tunnel];
+            return self.senders.esp(here, there, ip.payload()).is_ok();
+        }
         let Ok(udp) = UdpDatagram::new_checked(ip.payload()) else { return false };
-        let ends = (ip.dst(), ip.src());
-        let tunnel = self.gates.iter().position(|(gate, _)| (gate.outside, gate.endpoint) == ends);
-        let Some(tunnel) = tunnel else { return false };
-        let Some(to) = self.gates[tunnel].1.outward(udp.dst_port(), now) else { return false };
-        self.senders.send(tunnel, udp.src_port(), to, udp.payload()).is_ok()
+        let source = SocketAddrV4::new(ip.src(), udp.src_port());
+        // What leaves by another port has been through a NAT; it belongs where it goes.
+        let port = match (udp.src_port(), udp.dst_port()) {
+            (port @ (IKE_PORT | NATT_PORT), _) | (_, port @ IKE_PORT) => port,
+            _ => NATT_PORT,
+        };
+        self.senders_in_world[tunnel][usize::from(port == NATT_PORT)] = Some(source);
+        let Some(to) = self.translations[tunnel].outward(udp.dst_port(), now) else { return false };
+        self.senders.udp(tunnel, port, to, udp.payload()).is_ok()
+    }
+
+    /// What an arrival is in the world; `None` if nobody there hears it.
+    fn translate(&mut self, now: Instant, arrival: Arrival) -> Option<Arrived> {
+        match arrival {
+            Arrival::Udp { socket, from, bytes } => {
+                let (tunnels, port) = self.senders.served(socket);
+                let (tunnel, source) =
+                    tunnels.iter().find_map(|&tunnel| Some((tunnel, self.translations[tunnel].inward(from, now)?)))?;
+                let gate = &self.places.gates[tunnel];
+                let last = self.senders_in_world[tunnel][usize::from(port == NATT_PORT)].filter(|_| gate.dials);
+                let to = last.unwrap_or(SocketAddrV4::new(gate.here, port));
+                Some(Arrived::Udp { tunnel: gate.tunnel.clone(), source, to, from: from.to_string(), bytes })
+            }
+            Arrival::Esp { from, to, bytes } => {
+                let gate = self.places.gates.iter().find(|gate| (gate.there, gate.here) == (from, to))?;
+                Some(Arrived::Esp { tunnel: gate.tunnel.clone(), bytes })
+            }
+            Arrival::Packet { tun, bytes } => {
+                Some(Arrived::Packet { host: self.places.hosts.get(tun)?.1.clone(), bytes })
+            }
+        }
     }
 }
 
@@ -137,19 +226,12 @@ impl Site for LiveSite {
             return Ok(());
         }
         self.run_until(now);
-        let (gate, translation) = &mut self.gates[arrival.tunnel];
-        let entry = Entry {
-            at: now.as_nanos(),
-            tunnel: gate.tunnel.clone(),
-            port: arrival.port,
-            source: translation.inward(arrival.from, now),
-            from: arrival.from.to_string(),
-            bytes: arrival.bytes,
-        };
+        let Some(arrived) = self.translate(now, arrival) else { return Ok(()) };
+        let entry = Entry { at: now.as_nanos(), arrived };
         if let Some(journal) = &mut self.journal {
-            journal.datagram(&entry)?;
+            journal.arrival(&entry)?;
         }
-        enter(&mut self.simulation, gate, &entry);
+        self.places.enter(&mut self.simulation, &entry.arrived);
         self.depart();
         Ok(())
     }

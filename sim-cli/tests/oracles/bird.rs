@@ -1,18 +1,26 @@
-//! BIRD opposite our BGP speaker: its kernel's TCP against ours over a TUN device.
+//! BIRD opposite our BGP speaker: its kernel's TCP against ours over a TUN device. It is configured by our export alone, as
+//! the customer's router of a tunnel whose AWS end we are.
 
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use sim_core::reason::State;
 use sim_core::time::Duration;
 use tempfile::TempDir;
 
+use crate::customer::Customer;
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
-use crate::router::{OUR_AS, OURS, Router, THEIR_AS, THEIRS};
+use crate::router::{OUR_AS, OURS, Router};
 
 /// How many prefixes BIRD is to hold.
 const PREFIXES: u16 = 1_000;
+/// The site of `live.ron` with BGP, and without a route that is not learnt.
+pub const SITE: [&str; 3] =
+    ["connections.vpn.routing=Bgp()", "nodes.cgw.advertise=[\"10.1.0.0/16\"]", "nodes.cgw.static_routes=[]"];
+/// What our export calls the session.
+const SESSION: &str = "'vpn.a'";
 /// Far more than anything here takes, on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -51,7 +59,13 @@ fn session(test: &str, opener: Opener, hold: u64) {
     isolated(test, || {
         let clock = Clock::start();
         let (mut router, inbox) = Router::new(opener == Opener::Bird, Duration::from_secs(hold), PREFIXES)?;
-        let bird = Bird::start(opener == Opener::We)?;
+        let changes = SITE.map(str::to_owned);
+        let customer = Customer::of(include_str!("live.ron"), &changes)?;
+        let bird = Bird::start(&customer.export("bird", "")?, str::to_owned)?;
+        // BIRD connects no sooner than 1 s after its start.
+        if opener == Opener::Both {
+            clock.serve(Duration::from_millis(900), &mut router, &inbox)?;
+        }
         router.start(clock.now())?;
         judge(&clock, &mut router, &inbox, &bird, hold).map_err(|e| {
             let (ours, theirs) = (router.log(), bird.log());
@@ -62,11 +76,11 @@ fn session(test: &str, opener: Opener, hold: u64) {
 
 fn judge(clock: &Clock, router: &mut Router, inbox: &Receiver<Vec<u8>>, bird: &Bird, hold: u64) -> Outcome {
     clock.run("Established", LIMIT, router, inbox, |r| r.state() == State::Established)?;
-    let held = |n: u16| format!("{n} of {n} routes for {n} networks");
+    // One more is its own.
+    let held = |n: u16| format!("{n} of {0} routes for {0} networks", n + 1);
     let all = held(PREFIXES);
-    clock.ask("BIRD's table", LIMIT, router, inbox, || {
-        expect(&bird.birdc("show route count protocol vpnsim")?, &[&all])
-    })?;
+    let count = format!("show route count protocol {SESSION}");
+    clock.ask("BIRD's table", LIMIT, router, inbox, || expect(&bird.birdc(&count)?, &[&all]))?;
     bird.established(hold)?;
     expect(
         &bird.birdc("show route all for 10.0.0.0/24")?,
@@ -75,9 +89,7 @@ fn judge(clock: &Clock, router: &mut Router, inbox: &Receiver<Vec<u8>>, bird: &B
 
     router.withdraw(clock.now(), 0)?;
     let fewer = held(PREFIXES - 1);
-    clock.ask("BIRD after a withdrawal", LIMIT, router, inbox, || {
-        expect(&bird.birdc("show route count protocol vpnsim")?, &[&fewer])
-    })?;
+    clock.ask("BIRD after a withdrawal", LIMIT, router, inbox, || expect(&bird.birdc(&count)?, &[&fewer]))?;
 
     if hold < 30 {
         clock.serve(Duration::from_secs(2 * hold), router, inbox)?;
@@ -86,22 +98,6 @@ fn judge(clock: &Clock, router: &mut Router, inbox: &Receiver<Vec<u8>>, bird: &B
     Ok(())
 }
 
-/// AWS's timers by default: hold 30 s, so keepalives every 10 s.
-const BIRD_CONF: &str = "
-log \"@DIR@/log\" all;
-router id @THEIRS@;
-debug protocols { states, events };
-protocol device { }
-protocol bgp vpnsim {
-    local @THEIRS@ as @THEIR_AS@;
-    neighbor @OURS@ as @OUR_AS@;
-    hold time 30;
-    connect delay time 1;
-    passive @PASSIVE@;
-    ipv4 { import all; export none; };
-}
-";
-
 /// A BIRD.
 pub struct Bird {
     _daemon: Daemon,
@@ -109,27 +105,12 @@ pub struct Bird {
 }
 
 impl Bird {
-    /// Starts BIRD; unless `passive`, it connects to us.
-    fn start(passive: bool) -> Outcome<Self> {
-        let conf = BIRD_CONF
-            .replace("@OURS@", OURS)
-            .replace("@THEIRS@", THEIRS)
-            .replace("@OUR_AS@", &OUR_AS.to_string())
-            .replace("@THEIR_AS@", &THEIR_AS.to_string())
-            .replace("@PASSIVE@", if passive { "on" } else { "off" });
-        Self::with(&conf, str::to_owned)
-    }
-
-    /// Starts BIRD with this configuration, by a command that `place` makes of BIRD's own.
-    pub fn with(conf: &str, place: impl Fn(&str) -> String) -> Outcome<Self> {
+    /// Starts BIRD with an exported configuration, by a command that `place` makes of BIRD's own.
+    pub fn start(config: &Path, place: impl Fn(&str) -> String) -> Outcome<Self> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let path = dir.path().display().to_string();
-        std::fs::write(dir.path().join("bird.conf"), conf.replace("@DIR@", &path)).map_err(|e| e.to_string())?;
-        let daemon = Daemon::start(
-            &place(&format!("bird -f -c {path}/bird.conf -s {path}/ctl -P {path}/pid")),
-            &[],
-            &dir.path().join("out"),
-        )?;
+        let (path, config) = (dir.path().display(), config.display());
+        let line = format!("bird -d -c {config} -s {path}/ctl -P {path}/pid");
+        let daemon = Daemon::start(&place(&line), &[], &dir.path().join("out"))?;
         let this = Self { _daemon: daemon, dir };
         wait_for("BIRD answers birdc", || this.birdc("show status"))?;
         Ok(this)
@@ -137,7 +118,10 @@ impl Bird {
 
     /// BIRD's own word that the session is Established with this hold time.
     pub fn established(&self, hold: u64) -> Outcome {
-        expect(&self.birdc("show protocols all vpnsim")?, &["BGP state:          Established", &format!("/{hold}\n")])
+        expect(
+            &self.birdc(&format!("show protocols all {SESSION}"))?,
+            &["BGP state:          Established", &format!("/{hold}\n")],
+        )
     }
 
     fn birdc(&self, words: &str) -> Outcome<String> {
@@ -146,7 +130,6 @@ impl Bird {
     }
 
     pub fn log(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.dir.path().join(name));
-        read("log").or_else(|_| read("out")).unwrap_or_default()
+        std::fs::read_to_string(self.dir.path().join("out")).unwrap_or_default()
     }
 }

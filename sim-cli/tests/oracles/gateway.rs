@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sim_core::packet::{Meta, Packet};
 use sim_core::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys};
+use sim_core::proto::ike::config::Esn;
 use sim_core::proto::ike::{ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind};
 use sim_core::reason::{Reason, State};
 use sim_core::rng::{Purpose, Rng};
@@ -15,6 +16,7 @@ use sim_core::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_request};
 use sim_core::wire::ipv4::{self, Ipv4Packet};
 use sim_core::wire::udp;
 
+use crate::load::Load;
 use crate::pace::Site;
 use crate::process::Outcome;
 
@@ -68,9 +70,13 @@ pub struct Gateway {
     nat: UdpSocket,
     /// By inbound SPI.
     children: BTreeMap<u32, Child>,
+    /// Of those that were rekeyed and deleted, the inbound half: strongSwan's user-space ESP seals and sends on threads of its
+    /// own, so a packet can leave after the answer to the DELETE of its SA.
+    retired: BTreeMap<u32, InboundSa>,
     /// Inbound SPI of the CHILD_SA that sends.
     sending: Option<u32>,
     replies: u16,
+    load: Option<Load>,
     log: Vec<String>,
 }
 
@@ -78,20 +84,47 @@ impl Gateway {
     /// A gateway that does nothing yet; what its sockets read arrives on the channel.
     pub fn new(config: Config, addresses: Addresses, now: Instant) -> Outcome<(Self, Receiver<Arrival>)> {
         let (to_gateway, inbox) = channel();
-        let (local, remote) = (addresses.local.into(), addresses.remote.into());
-        let stream = |purpose| Rng::stream(SEED, OWNER, purpose);
-        let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let gateway = Self {
-            peer: Peer::new(Arc::new(config), local, remote, secrets, timers, now),
+            peer: peer(config, &addresses, now),
             ike: socket(addresses.local, addresses.our_ports[0], PORT, to_gateway.clone())?,
             nat: socket(addresses.local, addresses.our_ports[1], NAT_PORT, to_gateway)?,
             addresses,
             children: BTreeMap::new(),
+            retired: BTreeMap::new(),
             sending: None,
             replies: 0,
+            load: None,
             log: Vec::new(),
         };
         Ok((gateway, inbox))
+    }
+
+    /// Another peer in the place of this one, behind the same sockets: nothing of it is left.
+    pub fn renew(&mut self, config: Config, now: Instant) {
+        self.peer = peer(config, &self.addresses, now);
+        self.children.clear();
+        self.retired.clear();
+        self.sending = None;
+        self.replies = 0;
+        self.load = None;
+        self.log.clear();
+    }
+
+    /// From now on so many numbered datagrams a second go to the host behind the peer, and those that come are counted.
+    pub fn start_load(&mut self, now: Instant, per_second: u64) {
+        self.load = Some(Load::new(now, per_second));
+    }
+
+    /// No more datagrams are sent; those that come are counted still.
+    pub fn stop_sending(&mut self) {
+        if let Some(load) = &mut self.load {
+            load.stop();
+        }
+    }
+
+    /// What was sent and what came since the load began.
+    pub fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
     }
 
     /// Gives the IKE machine an input.
@@ -102,15 +135,19 @@ impl Gateway {
 
     /// Sends a ping through the tunnel.
     pub fn ping(&mut self, seq: u16) -> Outcome {
+        let echo = Echo { ident: PING_IDENT, seq };
+        let (src, dst) = (self.addresses.our_host, self.addresses.their_host);
+        self.send_inside(echo_request(src, dst, echo, &PING_DATA, Meta::default()))
+    }
+
+    /// Sends a packet through the tunnel.
+    fn send_inside(&mut self, mut packet: Packet) -> Outcome {
         let sending = self.sending.and_then(|spi| self.children.get_mut(&spi));
         let Some(child) = sending else {
             return Err("no CHILD_SA to send on".into());
         };
-        let echo = Echo { ident: PING_IDENT, seq };
-        let (src, dst) = (self.addresses.our_host, self.addresses.their_host);
-        let mut packet = echo_request(src, dst, echo, &PING_DATA, Meta::default());
         let sealed = child.outbound.seal(&mut packet);
-        sealed.map_err(|reason| format!("our ESP does not seal a ping: {reason}"))?;
+        sealed.map_err(|reason| format!("our ESP does not seal a packet: {reason}"))?;
         // The kernel of this end writes the outer headers.
         packet.pop_front(ipv4::HEADER_LEN + udp::HEADER_LEN);
         self.send(NAT_PORT, self.addresses.remote.into(), NAT_PORT, packet.bytes())
@@ -155,7 +192,8 @@ impl Gateway {
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
                 Output::ChildDown { spi_in, reason } => {
                     self.note(now, &format!("CHILD_SA {spi_in:08x} is removed: {reason}"));
-                    self.children.remove(&spi_in);
+                    let child = self.children.remove(&spi_in).filter(|_| reason == Reason::Rekeyed);
+                    self.retired.extend(child.map(|child| (spi_in, child.inbound)));
                     self.sending = self.sending.filter(|spi| *spi != spi_in);
                 }
                 Output::IkeKeys(_) | Output::IsakmpKeys(_) => {}
@@ -184,9 +222,10 @@ impl Gateway {
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
         let rng = Rng::stream(SEED, &format!("{:08x}", child.spi_out), Purpose::Esp);
         let window = ReplayWindow::new(64);
+        let extended = child.suite.esn == Esn::Yes;
         let pair = Child {
-            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None),
-            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng),
+            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended),
+            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended),
         };
         self.children.insert(child.spi_in, pair);
         if child.send_now {
@@ -205,17 +244,20 @@ impl Gateway {
     /// An ESP packet, as UDP carried it.
     fn open(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Outcome {
         let spi_in = bytes.first_chunk().map_or(0, |spi| u32::from_be_bytes(*spi));
-        let Some(child) = self.children.get_mut(&spi_in) else {
+        let late = self.retired.get_mut(&spi_in);
+        let is_late = late.is_some();
+        let Some(inbound) = self.children.get_mut(&spi_in).map(|child| &mut child.inbound).or(late) else {
             return self.handle(now, Input::UnknownSpi { spi: spi_in });
         };
         let ends = ((self.addresses.remote, from.port()), (self.addresses.local, NAT_PORT));
         let mut packet = udp::packet(ends.0, ends.1, bytes, Meta::default());
-        match child.inbound.open(&mut packet) {
+        match inbound.open(&mut packet) {
             Ok(_) if self.answers(&packet) => self.replies += 1,
+            Ok(_) if self.load.as_mut().is_some_and(|load| load.take(&packet)) => {}
             Ok(_) => self.note(now, "an inner packet that answers no ping"),
             Err(reason) => self.note(now, &format!("our ESP does not open a packet: {reason}")),
         }
-        self.handle(now, Input::InboundTraffic { spi_in })
+        if is_late { Ok(()) } else { self.handle(now, Input::InboundTraffic { spi_in }) }
     }
 
     /// True if the inner packet is the reply to the ping that was sent last.
@@ -243,12 +285,19 @@ impl Site for Gateway {
     type Error = String;
 
     fn wake(&self) -> Option<Instant> {
-        self.peer.wake().map(|(at, _)| at)
+        self.peer.wake().map(|(at, _)| at).into_iter().chain(self.load.as_ref().and_then(Load::wake)).min()
     }
 
     fn timeout(&mut self, now: Instant) -> Outcome {
-        self.peer.handle_timeout(now);
-        self.drain(now)
+        if self.peer.wake().is_some_and(|(at, _)| at <= now) {
+            self.peer.handle_timeout(now);
+            self.drain(now)?;
+        }
+        let ends = (self.addresses.our_host, self.addresses.their_host);
+        match self.load.as_mut().and_then(|load| load.due(now, ends)) {
+            Some(packet) => self.send_inside(packet),
+            None => Ok(()),
+        }
     }
 
     fn arrival(&mut self, now: Instant, arrival: Arrival) -> Outcome {
@@ -273,6 +322,12 @@ impl Site for Gateway {
 
 /// Brings the tunnel up and keeps it up.
 pub const INITIATE: Input = Input::Initiate(Reason::Startup);
+
+fn peer(config: Config, addresses: &Addresses, now: Instant) -> Peer {
+    let stream = |purpose| Rng::stream(SEED, OWNER, purpose);
+    let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
+    Peer::new(Arc::new(config), addresses.local.into(), addresses.remote.into(), secrets, timers, now)
+}
 
 fn keys(keys: &DirectionKeys) -> SaKeys {
     SaKeys { encryption: keys.encryption.clone(), integrity: keys.integrity.clone() }

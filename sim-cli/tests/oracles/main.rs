@@ -4,18 +4,26 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`fragmentation`], [`captures`] and [`live`] are the tests, of which those of `live` that
-//! have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our machines between sockets,
-//! [`pace`] gives them time, [`network`] and [`process`] give them peers.
+//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`exports`], [`fragmentation`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of
+//! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
+//! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
+//! peers, and [`customer`] configures the peers by our own export.
 
 mod bird;
+mod call;
 mod captures;
+mod certificates;
+mod customer;
+mod esp;
+mod exports;
 mod fragmentation;
 mod gateway;
 mod live;
+mod load;
 mod network;
 mod pace;
 mod process;
 mod router;
 mod strongswan;
 mod tshark;
+mod tun;

@@ -14,13 +14,13 @@ use crate::pace::Site;
 use crate::process::{Outcome, run_line};
 
 /// Our address on the link.
-pub const OURS: &str = "169.254.10.2";
+pub const OURS: &str = "169.254.10.1";
 /// The peer's address on the link, which the kernel holds.
-pub const THEIRS: &str = "169.254.10.1";
+pub const THEIRS: &str = "169.254.10.2";
 /// Our AS.
-pub const OUR_AS: u32 = 65_010;
+pub const OUR_AS: u32 = 64_512;
 /// The peer's AS.
-pub const THEIR_AS: u32 = 64_512;
+pub const THEIR_AS: u32 = 65_000;
 
 const BGP_PORT: u16 = 179;
 const SEED: u64 = 1;

@@ -56,7 +56,7 @@ pub struct Ike {
     pub fragment: u32,
 }
 
-/// An ESP packet (RFC 4303 section 2), authentic and deciphered.
+/// An ESP packet (RFC 4303 section 2), authentic and deciphered, or one of AH (RFC 4302), of which tshark has no keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Esp {
     /// Security parameters index.
@@ -65,8 +65,18 @@ pub struct Esp {
     pub sequence: u32,
     /// Integrity check value, in hexadecimal.
     pub icv: String,
-    /// The inner packet.
-    pub inner: Vec<u8>,
+    /// The inner packet; of AH, which hides nothing, `None`.
+    pub inner: Option<Vec<u8>>,
+}
+
+/// What is asked of tshark about ICVs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Icvs {
+    /// They must be good.
+    Good,
+    /// They cannot be judged: tshark before 4.2 has no extended sequence numbers, so it computes them over too little. That
+    /// they decrypt, and that their ends are those of our trace, is asked all the same.
+    Extended,
 }
 
 /// IKE_SA_INIT, the only exchange of IKEv2 that is not encrypted.
@@ -97,6 +107,10 @@ const FIELDS: &[&str] = &[
     "esp.icv_good",
     "esp.icv_bad",
     "esp.contained_data",
+    "ah.spi",
+    "ah.sequence",
+    "ah.icv",
+    "ip.proto",
     "ip.src",
     "ip.dst",
     "tcp.stream",
@@ -114,7 +128,7 @@ const FIELDS: &[&str] = &[
 ///
 /// A malformed packet, an encrypted IKE message or an ESP packet that does not decrypt and authenticate, and
 /// anything that tshark complains of, is an error.
-pub fn dissect(capture: &Path, keys: &Path, mut see: impl FnMut(Frame) -> Outcome) -> Outcome {
+pub fn dissect(capture: &Path, keys: &Path, icvs: Icvs, mut see: impl FnMut(Frame) -> Outcome) -> Outcome {
     let mut tshark = command("tshark --disable-heuristic wg -T fields -E occurrence=a")
         .args(["-o", "esp.enable_encryption_decode:TRUE"])
         .args(["-o", "esp.enable_authentication_check:TRUE"])
@@ -131,7 +145,7 @@ pub fn dissect(capture: &Path, keys: &Path, mut see: impl FnMut(Frame) -> Outcom
     for line in tshark.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         // What is left is read all the same, so that tshark can end.
         if seen.is_ok() {
-            seen = line.map_err(|e| e.to_string()).and_then(|line| see(Row::new(&line).frame()?));
+            seen = line.map_err(|e| e.to_string()).and_then(|line| see(Row::new(&line).frame(icvs)?));
         }
     }
     let mut said = String::new();
@@ -191,13 +205,18 @@ impl<'a> Row<'a> {
         parsed.map_err(|_| format!("{field} {text:?}"))
     }
 
-    fn frame(&self) -> Outcome<Frame> {
+    fn frame(&self, icvs: Icvs) -> Outcome<Frame> {
         let number = self.first("frame.number").unwrap_or("?");
-        self.judge().and_then(|()| self.read()).map_err(|e| format!("frame {number}: {e}"))
+        self.judge(icvs).and_then(|()| self.read()).map_err(|e| format!("frame {number}: {e}"))
+    }
+
+    /// True if it is ICMP: what that quotes of another packet is cut short.
+    fn quotes(&self) -> bool {
+        self.first("ip.proto") == Some("1")
     }
 
     /// What must hold for every packet.
-    fn judge(&self) -> Outcome {
+    fn judge(&self, icvs: Icvs) -> Outcome {
         if self.has("_ws.malformed") {
             return Err("malformed".into());
         }
@@ -207,7 +226,10 @@ impl<'a> Row<'a> {
         if self.has("isakmp.exchangetype") && !self.deciphered()? {
             return Err("an IKE message did not decrypt".into());
         }
-        if self.has("esp.spi") && (self.holds("esp.icv_bad") || !self.holds("esp.icv_good")) {
+        if self.quotes() {
+            return Ok(());
+        }
+        if icvs == Icvs::Good && self.has("esp.spi") && (self.holds("esp.icv_bad") || !self.holds("esp.icv_good")) {
             return Err("the ICV of an ESP packet is not good".into());
         }
         if self.has("esp.spi") && !self.has("esp.contained_data") {
@@ -254,6 +276,17 @@ impl<'a> Row<'a> {
     }
 
     fn esp(&self) -> Outcome<Option<Esp>> {
+        if self.quotes() {
+            return Ok(None);
+        }
+        if self.has("ah.spi") {
+            return Ok(Some(Esp {
+                spi: self.number("ah.spi")?,
+                sequence: self.number("ah.sequence")?,
+                icv: self.first("ah.icv").unwrap_or_default().to_owned(),
+                inner: None,
+            }));
+        }
         if !self.has("esp.spi") {
             return Ok(None);
         }
@@ -266,7 +299,7 @@ impl<'a> Row<'a> {
             spi: self.number("esp.spi")?,
             sequence: self.number("esp.sequence")?,
             icv: self.first("esp.icv").unwrap_or_default().to_owned(),
-            inner: inner.chunks(2).map(octet).collect::<Outcome<_>>()?,
+            inner: Some(inner.chunks(2).map(octet).collect::<Outcome<_>>()?),
         }))
     }
 

@@ -4,19 +4,25 @@
 //! |---|---|---|
 //! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
-//! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, `hmac` |
+//! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, [`mac`] |
+//! | ICVs without encryption | [`mac`] | `hmac`, `sha1`, `sha2` |
 //! | the Encrypted payload of IKEv2 | [`sk`] | [`suite`] |
 //! | the encryption of IKEv1's messages | [`cbc`] | `aes`, `cbc` |
+//! | signatures that are a function of key and message | [`signature`] | `p256`, `p384`, `rsa` |
+//! | X.509 certificates | [`certificate`] | `x509-cert`, `rustls-webpki` |
 //!
 //! Randomness is always an argument, so that a world is a function of its seed. Keys live in [`Secret`], which prints
 //! nothing. Secrets are not wiped from memory: they belong to a simulated world and a key log writes them out on
 //! purpose.
 //!
-//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, NULL encryption, signatures.
+//! Left out: AES-192, AES-GCM with 8 and 12 octet ICVs, ChaCha20-Poly1305, AES-GMAC.
 
 pub mod cbc;
+pub mod certificate;
 pub mod dh;
+pub mod mac;
 pub mod prf;
+pub mod signature;
 pub mod sk;
 pub mod suite;
 

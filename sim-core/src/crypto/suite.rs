@@ -8,19 +8,21 @@
 //! With AES-CBC the ICV is an HMAC over everything before it, computed after encryption (RFC 4303 section 3.3.2,
 //! RFC 7296 section 3.14). With AES-GCM the header is the associated data and the nonce is `salt | IV` (RFC 4106
 //! section 4, RFC 5282 section 4). The two protocols differ in what the header is, not in what is done.
+//!
+//! ESP with extended sequence numbers authenticates 32 bits that it does not send: behind the message with an HMAC
+//! (RFC 4303 section 2.2.1), between SPI and Sequence Number with AES-GCM (RFC 4106 section 5).
 
 use core::ops::Range;
 use std::sync::Arc;
 
 use aes::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, consts::U16,
+    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit,
+    consts::U16,
 };
 use aes::{Aes128, Aes256};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
-use sha2::{Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq;
+
+use super::mac::KeyedMac;
 
 /// A negotiable encryption algorithm with its key length (IANA "Transform Type 1").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,34 +35,41 @@ pub enum Encryption {
     AesGcm16_128,
     /// ENCR_AES_GCM_16, 256-bit key (RFC 4106).
     AesGcm16_256,
+    /// ENCR_NULL: the text is in clear (RFC 2410). For ESP only, to look into packets.
+    Null,
 }
 
 impl Encryption {
-    /// Every algorithm.
+    /// Every algorithm that encrypts.
     pub const ALL: [Self; 4] = [Self::AesCbc128, Self::AesCbc256, Self::AesGcm16_128, Self::AesGcm16_256];
 
     /// The transform ID.
     pub const fn id(self) -> u16 {
-        if self.is_aead() { 20 } else { 12 }
+        match self {
+            Self::AesCbc128 | Self::AesCbc256 => 12,
+            Self::AesGcm16_128 | Self::AesGcm16_256 => 20,
+            Self::Null => 11,
+        }
     }
 
-    /// The Key Length attribute, in bits.
+    /// The Key Length attribute, in bits; 0 for an algorithm that has none (RFC 7296 section 3.3.5).
     pub const fn key_bits(self) -> u16 {
         match self {
+            Self::Null => 0,
             Self::AesCbc128 | Self::AesGcm16_128 => 128,
             Self::AesCbc256 | Self::AesGcm16_256 => 256,
         }
     }
 
-    /// The algorithm with this transform ID and Key Length attribute, if we have it.
+    /// The algorithm with this transform ID and Key Length attribute (0 without one), if we have it.
     pub fn from_id(id: u16, key_bits: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|e| e.id() == id && e.key_bits() == key_bits)
+        Self::ALL.into_iter().chain([Self::Null]).find(|e| e.id() == id && e.key_bits() == key_bits)
     }
 
     /// True if it protects integrity as well.
     pub const fn is_aead(self) -> bool {
         match self {
-            Self::AesCbc128 | Self::AesCbc256 => false,
+            Self::AesCbc128 | Self::AesCbc256 | Self::Null => false,
             Self::AesGcm16_128 | Self::AesGcm16_256 => true,
         }
     }
@@ -82,12 +91,19 @@ impl Encryption {
 
     /// Octets of IV in each message.
     pub const fn iv_len(self) -> usize {
-        if self.is_aead() { 8 } else { 16 }
+        match self {
+            Self::AesCbc128 | Self::AesCbc256 => 16,
+            Self::AesGcm16_128 | Self::AesGcm16_256 => 8,
+            Self::Null => 0,
+        }
     }
 
     /// The length of a text must be a multiple of this.
     pub const fn block_len(self) -> usize {
-        if self.is_aead() { 1 } else { 16 }
+        match self {
+            Self::AesCbc128 | Self::AesCbc256 => 16,
+            Self::AesGcm16_128 | Self::AesGcm16_256 | Self::Null => 1,
+        }
     }
 }
 
@@ -132,6 +148,17 @@ impl Integrity {
             Self::HmacSha2_512_256 => 64,
         }
     }
+
+    /// Octets of the ICV; 0 where the encryption has one of its own.
+    pub const fn icv_len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::HmacSha1_96 => 12,
+            Self::HmacSha2_256_128 => 16,
+            Self::HmacSha2_384_192 => 24,
+            Self::HmacSha2_512_256 => 32,
+        }
+    }
 }
 
 /// An encryption and an integrity algorithm that go together: an AEAD stands alone (RFC 5282 section 8).
@@ -159,13 +186,7 @@ impl Suite {
 
     /// Octets of ICV in each message.
     pub const fn icv_len(self) -> usize {
-        match self.integrity {
-            Integrity::None => 16,
-            Integrity::HmacSha1_96 => 12,
-            Integrity::HmacSha2_256_128 => 16,
-            Integrity::HmacSha2_384_192 => 24,
-            Integrity::HmacSha2_512_256 => 32,
-        }
+        if self.encryption.is_aead() { 16 } else { self.integrity.icv_len() }
     }
 }
 
@@ -192,6 +213,7 @@ struct Inner {
 enum Cipher {
     Gcm { key: LessSafeKey, salt: [u8; 4] },
     Cbc(Box<Cbc>),
+    Null(Box<KeyedMac>),
 }
 
 struct Cbc {
@@ -202,13 +224,6 @@ struct Cbc {
 pub(super) enum Aes {
     Aes128(Aes128),
     Aes256(Aes256),
-}
-
-enum KeyedMac {
-    Sha1(Hmac<Sha1>),
-    Sha256(Hmac<Sha256>),
-    Sha384(Hmac<Sha384>),
-    Sha512(Hmac<Sha512>),
 }
 
 impl Protection {
@@ -233,6 +248,7 @@ impl Protection {
             Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
             Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
             cipher @ (Encryption::AesCbc128 | Encryption::AesCbc256) => cbc(Aes::new(cipher, key)),
+            Encryption::Null => Cipher::Null(Box::new(KeyedMac::new(suite.integrity, integrity_key))),
         };
         Self(Arc::new(Inner { suite, cipher }))
     }
@@ -249,6 +265,15 @@ impl Protection {
     /// # Panics
     /// If the text is not a multiple of [`Encryption::block_len`] or there is no room.
     pub fn seal(&self, message: &mut [u8], header_len: usize) {
+        self.seal_extended(message, header_len, None);
+    }
+
+    /// The same for ESP, whose header is SPI and Sequence Number; `high` is the part of an extended sequence number that is
+    /// authenticated and not sent.
+    ///
+    /// # Panics
+    /// As [`Protection::seal`].
+    pub fn seal_extended(&self, message: &mut [u8], header_len: usize, high: Option<u32>) {
         let suite = self.0.suite;
         let icv_at = message.len() - suite.icv_len();
         let text_at = header_len + suite.encryption.iv_len();
@@ -258,8 +283,9 @@ impl Protection {
                 let (aad, rest) = message.split_at_mut(header_len);
                 let (iv, rest) = rest.split_at_mut(8);
                 let (text, icv) = rest.split_at_mut(icv_at - text_at);
+                let mut extended = [0; 12];
                 let tag = key
-                    .seal_in_place_separate_tag(nonce(salt, iv), Aad::from(&*aad), text)
+                    .seal_in_place_separate_tag(nonce(salt, iv), associated(aad, high, &mut extended), text)
                     .expect("AES-GCM seals every text below 64 GiB");
                 icv.copy_from_slice(tag.as_ref());
             }
@@ -267,7 +293,11 @@ impl Protection {
                 let (iv, text) = message[header_len..icv_at].split_at_mut(16);
                 cbc.aes.encrypt(iv, text);
                 let (authenticated, icv) = message.split_at_mut(icv_at);
-                icv.copy_from_slice(&cbc.mac.tag(authenticated)[..icv.len()]);
+                cbc.mac.sign(authenticated, high, icv);
+            }
+            Cipher::Null(mac) => {
+                let (authenticated, icv) = message.split_at_mut(icv_at);
+                mac.sign(authenticated, high, icv);
             }
         }
     }
@@ -275,6 +305,16 @@ impl Protection {
     /// Verifies the ICV of `message` and decrypts its text, whose place it returns. `message` is what
     /// [`Protection::seal`] makes. If it does not open, the text is unspecified.
     pub fn open(&self, message: &mut [u8], header_len: usize) -> Result<Range<usize>, OpenError> {
+        self.open_extended(message, header_len, None)
+    }
+
+    /// The same for what [`Protection::seal_extended`] makes.
+    pub fn open_extended(
+        &self,
+        message: &mut [u8],
+        header_len: usize,
+        high: Option<u32>,
+    ) -> Result<Range<usize>, OpenError> {
         let suite = self.0.suite;
         let text_at = header_len + suite.encryption.iv_len();
         let icv_at = message
@@ -287,16 +327,23 @@ impl Protection {
             Cipher::Gcm { key, salt } => {
                 let (aad, rest) = message.split_at_mut(header_len);
                 let (iv, sealed) = rest.split_at_mut(8);
-                key.open_in_place(nonce(salt, iv), Aad::from(&*aad), sealed).map_err(|_| OpenError::BadIcv)?;
+                let mut extended = [0; 12];
+                let aad = associated(aad, high, &mut extended);
+                key.open_in_place(nonce(salt, iv), aad, sealed).map_err(|_| OpenError::BadIcv)?;
             }
             Cipher::Cbc(cbc) => {
                 let (authenticated, icv) = message.split_at_mut(icv_at);
-                let expected = cbc.mac.tag(authenticated);
-                if !bool::from(expected[..icv.len()].ct_eq(icv)) {
+                if !cbc.mac.verifies(authenticated, high, icv) {
                     return Err(OpenError::BadIcv);
                 }
                 let (iv, text) = authenticated[header_len..].split_at_mut(16);
                 cbc.aes.decrypt(iv, text);
+            }
+            Cipher::Null(mac) => {
+                let (authenticated, icv) = message.split_at_mut(icv_at);
+                if !mac.verifies(authenticated, high, icv) {
+                    return Err(OpenError::BadIcv);
+                }
             }
         }
         Ok(text_at..icv_at)
@@ -318,6 +365,15 @@ fn nonce(salt: &[u8; 4], iv: &[u8]) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
+/// The associated data: the header, with the high part of an extended sequence number in its place (RFC 4106 section 5).
+fn associated<'a>(header: &'a [u8], high: Option<u32>, extended: &'a mut [u8; 12]) -> Aad<&'a [u8]> {
+    let Some(high) = high else { return Aad::from(header) };
+    extended[..4].copy_from_slice(&header[..4]);
+    extended[4..8].copy_from_slice(&high.to_be_bytes());
+    extended[8..].copy_from_slice(&header[4..]);
+    Aad::from(&extended[..])
+}
+
 impl Aes {
     /// The block cipher under an algorithm, by the length of its key.
     pub(super) fn new(cipher: Encryption, key: &[u8]) -> Self {
@@ -328,6 +384,7 @@ impl Aes {
             Encryption::AesCbc256 | Encryption::AesGcm16_256 => {
                 Self::Aes256(Aes256::new_from_slice(key).expect(KEY_LENGTH))
             }
+            Encryption::Null => unreachable!("NULL has no block cipher"),
         }
     }
 
@@ -352,35 +409,6 @@ impl Aes {
         match self {
             Self::Aes128(aes) => cbc(aes, iv, text),
             Self::Aes256(aes) => cbc(aes, iv, text),
-        }
-    }
-}
-
-impl KeyedMac {
-    fn new(integrity: Integrity, key: &[u8]) -> Self {
-        match integrity {
-            Integrity::None => unreachable!("Suite::new pairs AES-CBC with an integrity algorithm"),
-            Integrity::HmacSha1_96 => Self::Sha1(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
-            Integrity::HmacSha2_256_128 => Self::Sha256(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
-            Integrity::HmacSha2_384_192 => Self::Sha384(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
-            Integrity::HmacSha2_512_256 => Self::Sha512(Hmac::new_from_slice(key).expect(KEY_LENGTH)),
-        }
-    }
-
-    /// The whole HMAC, left-aligned; the caller truncates it to the ICV.
-    fn tag(&self, message: &[u8]) -> [u8; 64] {
-        fn finish<M: Mac + Clone>(keyed: &M, message: &[u8]) -> [u8; 64] {
-            let mut mac = keyed.clone();
-            mac.update(message);
-            let mut tag = [0; 64];
-            tag[..M::output_size()].copy_from_slice(&mac.finalize().into_bytes());
-            tag
-        }
-        match self {
-            Self::Sha1(keyed) => finish(keyed, message),
-            Self::Sha256(keyed) => finish(keyed, message),
-            Self::Sha384(keyed) => finish(keyed, message),
-            Self::Sha512(keyed) => finish(keyed, message),
         }
     }
 }

@@ -6,4 +6,5 @@ pub mod fragment;
 pub mod icmp;
 mod impairments;
 pub mod link;
+pub mod mss;
 pub mod nat;

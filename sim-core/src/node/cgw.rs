@@ -38,11 +38,7 @@ impl Cgw {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll() {
             match upcall {
-                Upcall::Transit(packet, _) => {
-                    if let Some((port, packet)) = self.gateway.ip.forward(cx, packet) {
-                        self.gateway.output(cx, port, packet);
-                    }
-                }
+                Upcall::Transit(packet, _) => self.gateway.forward(cx, packet),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);

@@ -106,6 +106,20 @@ impl Cx<'_> {
         self.record(What::Step { session, step, detail: message_id, response, notice, prefixes: None })
     }
 
+    /// Notes a message of an IKE exchange of which no record is kept.
+    pub fn overlook(
+        &mut self,
+        session: SessionId,
+        step: Step,
+        message_id: u32,
+        response: bool,
+        notice: Option<Reason>,
+    ) {
+        let what = What::Step { session, step, detail: message_id, response, notice, prefixes: None };
+        let record = Record { at: self.now, node: self.node, cause: self.cause, enabler: RecordId::GENESIS, what };
+        self.trace.overlook(&record);
+    }
+
     /// Keeps the record of an UPDATE that was sent or arrived, and of the prefixes in it.
     pub fn update(&mut self, session: SessionId, step: Step, prefixes: Prefixes) -> RecordId {
         let detail = (prefixes.withdrawn.len() + prefixes.announced.len()) as u32;

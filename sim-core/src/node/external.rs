@@ -1,15 +1,18 @@
-//! The place of a device that is real: its addresses, and the links that lead to it. The device itself is elsewhere,
-//! behind sockets that somebody holds.
+//! The place of somebody who is real: its addresses, and the links that lead to it. It is itself elsewhere, behind sockets
+//! or a TUN device that somebody holds.
 //!
-//! What those sockets read enters the world here ([`World::enter`](crate::world::World::enter)) as an IPv4 packet from
-//! the device's address and crosses its links like any other. What arrives at that address waits to be taken away
-//! ([`World::leave`](crate::world::World::leave)). In between the holder of the sockets translates addresses, as a NAT does.
+//! What those read enters the world here ([`World::enter`](crate::world::World::enter)) as an IPv4 packet and crosses its
+//! links like any other. What arrives waits to be taken away ([`World::leave`](crate::world::World::leave)). What may pass is
+//! said by [`Carries`]:
 //!
-//! Anybody on the internet can send anything, and what the end of a tunnel ignores is kept as a record. So what is neither
-//! an IKE message of the length that it states (RFC 7296 section 3.1) nor ESP in UDP (RFC 3948) is counted and dropped
-//! here, where it costs no memory.
+//! - At the end of a tunnel there are sockets, and their holder translates addresses, as a NAT does. Anybody on the internet
+//!   can send anything, so what is neither an IKE message of the length that it states (RFC 7296 section 3.1) nor ESP is
+//!   counted and dropped here, where it costs no memory.
+//! - A host's programs are this machine's own. They may send any IPv4 packet, from whatever address.
 //!
-//! Left out: ESP without UDP (RFC 4303), ICMP to and from the device, and whatever its own networks send in the clear.
+//! A probe's request has arrived when it leaves the world: from here on nobody can say where it was lost.
+//!
+//! Left out at the end of a tunnel: ICMP to and from the device, and whatever its own networks send in the clear.
 
 use std::collections::VecDeque;
 
@@ -25,35 +28,58 @@ use crate::wire::ike::Header;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::udp;
 
-/// The place of a real device.
+/// What passes between the world and the place of somebody real.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carries {
+    /// IKE and ESP in UDP (RFC 7296, RFC 3948).
+    Udp,
+    /// ESP that is a protocol of IP as well (RFC 4303).
+    UdpAndEsp,
+    /// Every IPv4 packet.
+    Everything,
+}
+
+/// The place of somebody real.
 pub struct External {
     ip: Ip,
+    carries: Carries,
     /// What has left the world and was not yet taken away.
     left: VecDeque<Packet>,
 }
 
 impl External {
-    /// The place of a device with these addresses, ports and ways.
-    pub fn new(ip: Ip) -> Self {
-        Self { ip, left: VecDeque::new() }
+    /// The place of somebody with these addresses, ports and ways.
+    pub fn new(ip: Ip, carries: Carries) -> Self {
+        Self { ip, carries, left: VecDeque::new() }
     }
 
     /// The next packet that has left the world.
     pub(crate) fn leave(&mut self) -> Option<Packet> {
         self.left.pop_front()
     }
+
+    fn depart(&mut self, cx: &mut Cx, packet: Packet) {
+        cx.hop(packet.meta.id, HopStep::Delivered);
+        if let Some(tag) = packet.meta.probe {
+            cx.trace.probe(tag.stream).arrived(tag, cx.now, packet.meta.enabler);
+        }
+        self.left.push_back(packet);
+    }
 }
 
-/// Why a packet from outside goes no further; `None` if it may be what a tunnel's peer sends.
-fn trouble(packet: &Packet) -> Option<DropReason> {
+/// Why a packet from outside goes no further; `None` if it may be what a host or a tunnel's peer sends.
+fn trouble(packet: &Packet, carries: Carries) -> Option<DropReason> {
     let Ok(ip) = Ipv4Packet::new_checked(packet.bytes()) else { return Some(DropReason::Malformed) };
+    if carries == Carries::Everything {
+        return (!ip.verify_checksum()).then_some(DropReason::BadChecksum);
+    }
     match classify(packet) {
         Some(Outside::Ike(offset)) => {
             let message = ip.payload().get(udp::HEADER_LEN + offset..).unwrap_or_default();
             let whole = Header::parse(message).is_ok_and(|header| header.length as usize == message.len());
             (!whole).then_some(DropReason::Malformed)
         }
-        Some(Outside::Esp(_) | Outside::Keepalive) => None,
+        Some(Outside::Sealed(..) | Outside::Keepalive) => None,
         Some(Outside::Malformed) => Some(DropReason::Malformed),
         None => Some(DropReason::NotCarried),
     }
@@ -70,24 +96,30 @@ impl Device for External {
     }
 
     fn enter(&mut self, cx: &mut Cx, mut packet: Packet) {
-        if let Some(reason) = trouble(&packet) {
+        let trouble = trouble(&packet, self.carries);
+        // Who holds sockets has no Identification to give; a host has given its own.
+        if trouble.is_none() && self.carries != Carries::Everything {
+            self.ip.identify(&mut packet);
+        }
+        cx.created(&packet);
+        if let Some(reason) = trouble {
             return cx.drop(&packet, reason, RecordId::GENESIS);
         }
-        self.ip.identify(&mut packet);
         if let Some((port, packet)) = self.ip.route(cx, packet) {
             self.ip.output(cx, port, packet);
         }
     }
 
     fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+        if self.carries == Carries::Everything {
+            return self.depart(cx, packet);
+        }
         match self.ip.inbound(cx, packet) {
-            Inbound::Local(packet) if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::UDP => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
-                self.left.push_back(packet);
-            }
-            Inbound::Local(packet) | Inbound::Transit(packet) => {
-                cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS);
-            }
+            Inbound::Local(packet) => match (Ipv4Packet::new_unchecked(packet.bytes()).protocol(), self.carries) {
+                (protocol::UDP, _) | (protocol::ESP, Carries::UdpAndEsp) => self.depart(cx, packet),
+                _ => cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS),
+            },
+            Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS),
             Inbound::Nothing => {}
         }
     }
@@ -116,7 +148,7 @@ mod tests {
     const TO: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
 
     fn verdict(port: u16, payload: &[u8]) -> Option<DropReason> {
-        trouble(&udp::packet(FROM, (TO, port), payload, Meta::default()))
+        trouble(&udp::packet(FROM, (TO, port), payload, Meta::default()), Carries::Udp)
     }
 
     /// An IKE header that states this length (RFC 7296 section 3.1: octets 24 to 27), and nothing behind it.
@@ -155,7 +187,20 @@ mod tests {
         for length in 0..packet.len() {
             let mut cut = packet.clone();
             cut.truncate(length);
-            assert_eq!(trouble(&cut), Some(DropReason::Malformed), "{length}");
+            for carries in [Carries::Udp, Carries::UdpAndEsp, Carries::Everything] {
+                assert_eq!(trouble(&cut, carries), Some(DropReason::Malformed), "{length}");
+            }
         }
+    }
+
+    #[test]
+    fn a_host_may_send_any_ipv4_packet_that_is_whole() {
+        let mut packet = udp::packet(FROM, (TO, 53), b"any", Meta::default());
+        assert_eq!(trouble(&packet, Carries::Everything), None);
+        // The TTL of RFC 791's header is its ninth octet.
+        packet.bytes_mut()[8] ^= 1;
+        assert_eq!(trouble(&packet, Carries::Everything), Some(DropReason::BadChecksum));
+        packet.bytes_mut()[0] = 0x60;
+        assert_eq!(trouble(&packet, Carries::Everything), Some(DropReason::Malformed), "IPv6");
     }
 }

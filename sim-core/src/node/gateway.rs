@@ -7,15 +7,18 @@ use super::Cx;
 use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
-use super::tunnel::{Outside, Tunnel, TunnelEvent, classify};
+use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
 use crate::id::{Port, RecordId};
+use crate::net::mss;
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange};
 use crate::proto::ike;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
-use crate::trace::HopStep;
+use crate::trace::{Digest, HopStep};
+use crate::wire::checksum;
+use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// What a gateway leaves to the device it is part of.
@@ -31,6 +34,13 @@ pub(super) enum Upcall {
     Session(RecordId),
 }
 
+/// Lowers the MSS that a SYN tells, and says so.
+fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+    if mss::clamp(packet, most) {
+        cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
+    }
+}
+
 /// IPv4, tunnels and routing of one device.
 pub struct Gateway {
     /// Addresses, ports and the forwarding table.
@@ -41,6 +51,9 @@ pub struct Gateway {
     pub routing: Option<Routing>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
+    /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
+    /// practices for a customer gateway device).
+    pub reassembles: bool,
     upcalls: VecDeque<Upcall>,
     /// Kept between touches for its memory only.
     tunnel_events: Vec<TunnelEvent>,
@@ -51,7 +64,16 @@ impl Gateway {
     /// A gateway from its parts.
     pub fn new(ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
         let (upcalls, tunnel_events, routing_events) = Default::default();
-        Self { ip, tunnels: Tunnels::new(tunnels), routing, follow_sa, upcalls, tunnel_events, routing_events }
+        Self {
+            ip,
+            tunnels: Tunnels::new(tunnels),
+            routing,
+            follow_sa,
+            reassembles: false,
+            upcalls,
+            tunnel_events,
+            routing_events,
+        }
     }
 
     /// The next thing that the device must do itself.
@@ -108,9 +130,32 @@ impl Gateway {
     pub(super) fn receive(&mut self, cx: &mut Cx, packet: Packet, from: Option<usize>) {
         match self.ip.inbound(cx, packet) {
             Inbound::Local(packet) => self.local(cx, packet, from),
-            Inbound::Transit(packet) => self.upcalls.push_back(Upcall::Transit(packet, from)),
+            Inbound::Transit(packet) => self.transit(cx, packet, from),
             Inbound::Nothing => {}
         }
+    }
+
+    /// A packet for somebody else: whole if it must be, and with an MSS that fits the tunnel that it came through.
+    fn transit(&mut self, cx: &mut Cx, mut packet: Packet, from: Option<usize>) {
+        if let Some(tunnel) = from {
+            if let Some(most) = self.tunnels[tunnel].mss() {
+                clamp(cx, &mut packet, most);
+            }
+            if self.reassembles && Ipv4Packet::new_unchecked(packet.bytes()).is_fragment() {
+                let Some(whole) = self.ip.reassemble(cx, packet) else { return };
+                packet = whole;
+            }
+        }
+        self.upcalls.push_back(Upcall::Transit(packet, from));
+    }
+
+    /// Chooses the way of a packet in transit and sends it, with an MSS that fits the tunnel that it goes through.
+    pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet) {
+        let Some((port, mut packet)) = self.ip.forward(cx, packet) else { return };
+        if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
+            clamp(cx, &mut packet, most);
+        }
+        self.output(cx, port, packet);
     }
 
     /// Sends a packet out of a port, through a tunnel if the port is one.
@@ -120,6 +165,24 @@ impl Gateway {
         };
         if self.ip.fits(port, &packet) {
             return self.encapsulate(cx, tunnel, packet);
+        }
+        self.too_long(cx, tunnel, port, packet);
+    }
+
+    /// A packet that is longer than the tunnel's MTU is cut before or after it is sealed, or its sender hears that it may not
+    /// be cut (RFC 4301 section 8.2.1).
+    fn too_long(&mut self, cx: &mut Cx, tunnel: usize, port: Port, mut packet: Packet) {
+        let mut inner = Ipv4Packet::new_unchecked(packet.bytes_mut());
+        let (df, options) = (inner.dont_fragment(), *self.tunnels[tunnel].options());
+        if !df || options.clear_df {
+            if options.fragmentation == Fragmentation::AfterEncryption && !self.tunnels[tunnel].sets_outer_df(df) {
+                return self.encapsulate(cx, tunnel, packet);
+            }
+            let flags = u16::from_be_bytes([inner.header()[6], inner.header()[7]]);
+            inner.set_fragment(false, inner.more_fragments(), inner.fragment_offset());
+            let cleared = u16::from_be_bytes([inner.header()[6], inner.header()[7]]);
+            let updated = checksum::adjust(inner.checksum(), flags, cleared);
+            inner.set_checksum(updated);
         }
         for part in self.ip.cut(cx, port, packet) {
             self.encapsulate(cx, tunnel, part);
@@ -157,8 +220,29 @@ impl Gateway {
                     self.output(cx, port, reply);
                 }
             }
+            None if from.is_none() && self.path_mtu(cx, &packet) => cx.hop(packet.meta.id, HopStep::Delivered),
             None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
         }
+    }
+
+    /// True if the packet is ICMP that says that a sealed packet was too long for the path, and a tunnel follows it
+    /// (RFC 4301 section 8.2).
+    fn path_mtu(&mut self, cx: &mut Cx, packet: &Packet) -> bool {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let Ok(message) = IcmpMessage::new_checked(ip.payload()) else { return false };
+        if ip.protocol() != protocol::ICMP
+            || message.kind() != IcmpKind::FragmentationNeeded
+            || !message.verify_checksum()
+        {
+            return false;
+        }
+        let Ok(quoted) = Quoted::parse(message.payload()) else { return false };
+        let ends = (quoted.header.src, quoted.header.dst);
+        let tunnel = self.tunnels.between(ends);
+        let (Some(tunnel), Some(spi)) = (tunnel, quoted_spi(&quoted)) else { return false };
+        let (mtu, mut followed) = (message.next_hop_mtu(), false);
+        self.with_tunnel(cx, tunnel, |tunnel, cx, events| followed = tunnel.narrowed(cx, spi, mtu, events));
+        followed
     }
 
     fn outside(&mut self, cx: &mut Cx, packet: Packet, outside: Outside) {
@@ -166,8 +250,8 @@ impl Gateway {
         let ends = (ip.dst(), ip.src());
         let of_peer = self.tunnels.between(ends);
         match outside {
-            Outside::Esp(spi) => match self.tunnels.with_spi(spi, of_peer) {
-                Some(tunnel) => self.esp(cx, tunnel, spi, packet),
+            Outside::Sealed(kind, spi) => match self.tunnels.with_spi(kind, spi, of_peer) {
+                Some(tunnel) => self.sealed(cx, tunnel, spi, packet),
                 None => {
                     cx.drop(&packet, DropReason::UnknownSpi, of_peer.map_or(RecordId::GENESIS, |t| self.since(t)));
                     if let Some(tunnel) = of_peer {
@@ -194,14 +278,16 @@ impl Gateway {
         self.tunnels.iter().position(|tunnel| tunnel.knows_ike(packet, offset))
     }
 
-    fn esp(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
+    fn sealed(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
         let Some((inner, from)) = self.tunnels[tunnel].open(cx, spi, packet) else { return };
         let mut events = core::mem::take(&mut self.tunnel_events);
         self.tunnels[tunnel].alive(cx, spi, from, &mut events);
         self.tunnel_events = events;
         self.tunnels.hasten(tunnel);
         self.settle_tunnel(cx, tunnel);
-        self.receive(cx, inner, Some(tunnel));
+        if let Some(inner) = inner {
+            self.receive(cx, inner, Some(tunnel));
+        }
     }
 
     fn since(&self, tunnel: usize) -> RecordId {
@@ -244,6 +330,12 @@ impl Gateway {
                         self.ip.output(cx, port, packet);
                     }
                 }
+                TunnelEvent::SendSealed(packet) => {
+                    if let Some((port, packet)) = self.ip.route(cx, packet) {
+                        self.ip.output(cx, port, packet);
+                    }
+                }
+                TunnelEvent::Narrowed(mtu) => self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into()),
                 TunnelEvent::Up(mtu) => {
                     self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into());
                     change = Some(true);

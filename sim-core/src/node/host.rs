@@ -1,24 +1,28 @@
-//! A computer: sends probes, answers UDP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
+//! A computer: sends probes, answers UDP and TCP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
+
+mod tcp;
 
 use std::net::Ipv4Addr;
 
 use smallvec::SmallVec;
 
+use self::tcp::HostTcp;
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, fetch};
 use crate::id::{Port, RecordId, StreamId};
 use crate::packet::{Meta, Packet, ProbeTag};
 use crate::reason::{DropReason, TimerKind};
+use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
-use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_around, echo_reply};
+use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, Quoted, echo_around, echo_reply};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::udp::{self, UdpDatagram};
 
 /// The only port of a host.
 pub const PORT: Port = Port(0);
 
-/// UDP port of the echo service (RFC 862).
+/// Port of the echo service, UDP and TCP (RFC 862).
 const ECHO_PORT: u16 = 7;
 /// UDP port of the discard service (RFC 863), where one-way probes go.
 const DISCARD_PORT: u16 = 9;
@@ -34,6 +38,8 @@ pub enum ProbeKind {
     IcmpEcho,
     /// A UDP datagram to the discard service; nothing comes back.
     UdpOneWay,
+    /// A TCP connection to the echo service, over which so many octets go there and back.
+    TcpEcho,
 }
 
 /// A stream of probes to send.
@@ -47,8 +53,10 @@ pub struct ProbeConfig {
     pub to: Ipv4Addr,
     /// How often.
     pub every: Duration,
-    /// Length of the whole IP packet in octets; at least 36.
+    /// Length of the whole IP packet in octets, at least 36; of the data, if it goes by TCP.
     pub size: u16,
+    /// True if it must not be cut on the way, as hosts send that discover the path's MTU (RFC 1191).
+    pub dont_fragment: bool,
     /// First probe.
     pub start: Instant,
     /// No probe at or after this instant.
@@ -60,13 +68,14 @@ pub const PROBE_SIZE_MIN: u16 = 36;
 
 /// A computer with one interface. What a probe needs of it comes first, in two cache lines: thousands of hosts are touched
 /// in turn.
-#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Host {
     /// Each stream and when its next probe is due.
     probes: SmallVec<[(ProbeConfig, Instant); 1]>,
     address: Ipv4Addr,
     ip: Ip,
+    mtu: u32,
+    tcp: Option<Box<HostTcp>>,
 }
 
 impl Host {
@@ -75,7 +84,14 @@ impl Host {
         let mut ip = Ip::new(vec![address]);
         ip.add_port(PORT, mtu);
         ip.default_route(PORT);
-        Self { probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), address, ip }
+        Self { probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), address, ip, mtu, tcp: None }
+    }
+
+    /// The same host with a TCP, whose numbers come from `rng`.
+    pub fn with_tcp(mut self, rng: Rng) -> Self {
+        let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
+        self.tcp = Some(Box::new(HostTcp::new(self.address, mtu, rng)));
+        self
     }
 
     /// Fetches what any event at it touches.
@@ -92,7 +108,8 @@ impl Host {
     fn send_probe(&mut self, cx: &mut Cx, probe: &ProbeConfig) {
         let seq = cx.trace.probe(probe.stream).send(cx.now);
         cx.cause = RecordId::GENESIS;
-        let meta = Meta { probe: Some(ProbeTag { stream: probe.stream, seq, reply: false }), ..cx.meta() };
+        let tag = ProbeTag { stream: probe.stream, seq, reply: false };
+        let meta = Meta { probe: Some(tag), ..cx.meta() };
         let octets = usize::from(probe.size.max(PROBE_SIZE_MIN)) - 28;
         // What it carries: its number, and zeros.
         let mut data = Packet::zeroed(octets, meta);
@@ -101,14 +118,31 @@ impl Host {
         let mut packet = match probe.kind {
             ProbeKind::UdpEcho => udp::around(data, source, (probe.to, ECHO_PORT)),
             ProbeKind::UdpOneWay => udp::around(data, source, (probe.to, DISCARD_PORT)),
+            ProbeKind::TcpEcho => {
+                let octets = probe.size.into();
+                return self.with_tcp_of(cx, |tcp, cx, from| tcp.call(cx, from, probe.to, octets, tag));
+            }
             ProbeKind::IcmpEcho => {
                 let echo = Echo { ident: probe.stream.0, seq: seq as u16 };
                 echo_around(IcmpKind::EchoRequest, self.address, probe.to, echo, data)
             }
         };
         self.ip.identify(&mut packet);
+        if probe.dont_fragment {
+            let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
+            ip.set_fragment(true, false, 0);
+            ip.fill_checksum();
+        }
         cx.created(&packet);
-        cx.send(PORT, packet);
+        self.ip.output(cx, PORT, packet);
+    }
+
+    /// Touches TCP, if there is one, and sends what it wants sent.
+    fn with_tcp_of(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut HostTcp, &mut Cx, Ipv4Addr) -> Vec<Packet>) {
+        let Some(tcp) = &mut self.tcp else { return };
+        for packet in touch(tcp, cx, self.address) {
+            self.ip.output(cx, PORT, packet);
+        }
     }
 
     fn deliver(&mut self, cx: &mut Cx, packet: Packet) {
@@ -142,19 +176,54 @@ impl Host {
                     let meta = reply_meta(cx, &packet);
                     Some(echo_reply(self.address, peer, echo, icmp.payload(), meta))
                 }
-                Ok(_) => None,
+                Ok(icmp) => {
+                    if let (IcmpKind::FragmentationNeeded, Ok(quoted)) = (icmp.kind(), Quoted::parse(icmp.payload()))
+                        && quoted.header.protocol == protocol::TCP
+                    {
+                        let mtu = icmp.next_hop_mtu();
+                        self.with_tcp_of(cx, |tcp, cx, _| tcp.too_long(cx, &quoted, mtu));
+                    }
+                    None
+                }
             },
+            protocol::TCP if self.tcp.is_some() => {
+                cx.hop(packet.meta.id, HopStep::Delivered);
+                return self.with_tcp_of(cx, |tcp, cx, _| tcp.packet(cx, &packet));
+            }
             _ => return cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         };
         cx.hop(packet.meta.id, HopStep::Delivered);
-        if let Some(tag) = packet.meta.probe {
+        if let Some(tag) = packet.meta.probe.or_else(|| self.answered(&packet)) {
             cx.trace.probe(tag.stream).arrived(tag, cx.now, packet.meta.enabler);
         }
         if let Some(mut reply) = reply {
             self.ip.identify(&mut reply);
             cx.created(&reply);
-            cx.send(PORT, reply);
+            self.ip.output(cx, PORT, reply);
         }
+    }
+
+    /// Which of its own probes a packet answers. A simulated answer is known by its tag; that of a real host by what is in
+    /// it: the identifier or port, and the number with which the probe's data began.
+    fn answered(&self, packet: &Packet) -> Option<ProbeTag> {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let (kind, number, data) = match ip.protocol() {
+            protocol::UDP => {
+                let udp = UdpDatagram::new_checked(ip.payload()).ok().filter(|udp| udp.src_port() == ECHO_PORT)?;
+                (ProbeKind::UdpEcho, udp.dst_port().checked_sub(PROBE_PORT)?, udp.payload().first_chunk().copied())
+            }
+            protocol::ICMP => {
+                let icmp = IcmpMessage::new_checked(ip.payload()).ok()?;
+                let reply = icmp.kind() == IcmpKind::EchoReply;
+                (ProbeKind::IcmpEcho, reply.then(|| icmp.echo_ident())?, icmp.payload().first_chunk().copied())
+            }
+            _ => return None,
+        };
+        let asked =
+            |(probe, _): &&(ProbeConfig, Instant)| (probe.kind, probe.stream.0, probe.to) == (kind, number, ip.src());
+        let (probe, _) = self.probes.iter().find(asked)?;
+        let seq = u32::try_from(u64::from_be_bytes(data?)).ok()?;
+        Some(ProbeTag { stream: probe.stream, seq, reply: true })
     }
 }
 
@@ -177,6 +246,7 @@ impl Device for Host {
         for (_, next) in &mut self.probes {
             *next = Instant::NEVER;
         }
+        self.tcp.iter_mut().for_each(|tcp| tcp.reset());
     }
 
     fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
@@ -190,15 +260,22 @@ impl Device for Host {
     fn timeout(&mut self, cx: &mut Cx) {
         for i in 0..self.probes.len() {
             let (probe, next) = self.probes[i];
-            if next <= cx.now {
+            // TCP, or another stream, may have woken the host after this one has stopped.
+            if next <= cx.now && next < probe.stop {
                 self.send_probe(cx, &probe);
                 self.probes[i].1 = next + probe.every;
             }
+        }
+        if self.tcp.as_ref().and_then(|tcp| tcp.wake()).is_some_and(|at| at <= cx.now) {
+            cx.cause = RecordId::GENESIS;
+            self.with_tcp_of(cx, |tcp, cx, _| tcp.timeout(cx));
         }
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         let due = self.probes.iter().filter(|(p, next)| *next < p.stop).map(|(_, next)| *next).min();
-        due.map(|at| (at, TimerKind::ProbeInterval))
+        let probes = due.map(|at| (at, TimerKind::ProbeInterval));
+        let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
+        probes.into_iter().chain(tcp).min_by_key(|(at, _)| *at)
     }
 }

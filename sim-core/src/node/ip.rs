@@ -175,16 +175,19 @@ impl Ip {
         match (local, fragment) {
             (false, _) => Inbound::Transit(packet),
             (true, false) => Inbound::Local(packet),
-            (true, true) => {
-                cx.rearm();
-                match self.fragments.handle(cx.now, packet) {
-                    Reassembly::Whole(whole) => Inbound::Local(whole),
-                    Reassembly::Waiting => Inbound::Nothing,
-                    Reassembly::Dropped(reason, packets) => {
-                        packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
-                        Inbound::Nothing
-                    }
-                }
+            (true, true) => self.reassemble(cx, packet).map_or(Inbound::Nothing, Inbound::Local),
+        }
+    }
+
+    /// Takes a fragment; the whole datagram, if it was the last one that was missing.
+    pub fn reassemble(&mut self, cx: &mut Cx, packet: Packet) -> Option<Packet> {
+        cx.rearm();
+        match self.fragments.handle(cx.now, packet) {
+            Reassembly::Whole(whole) => Some(whole),
+            Reassembly::Waiting => None,
+            Reassembly::Dropped(reason, packets) => {
+                packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
+                None
             }
         }
     }

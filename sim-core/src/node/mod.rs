@@ -3,6 +3,7 @@
 //! A [`Node`] is one of a closed set of boxed devices; a new device is one file and one variant here. The world touches
 //! a device through [`Device`]; everything that a device does goes through [`Cx`].
 
+mod allowance;
 pub mod cgw;
 mod cx;
 pub mod endpoint;
@@ -125,6 +126,7 @@ pub trait Device {
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
     /// A packet comes in from outside the world.
     fn enter(&mut self, cx: &mut Cx, packet: Packet) {
+        cx.created(&packet);
         cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
     }
     /// An operator types a command.
@@ -152,7 +154,7 @@ pub enum Node {
     Vgw(Box<vgw::Vgw>),
     /// A VPC.
     Vpc(Box<vpc::Vpc>),
-    /// The place of a real device.
+    /// The place of somebody real.
     External(Box<external::External>),
 }
 

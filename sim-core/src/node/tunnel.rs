@@ -5,23 +5,34 @@
 //! the machine says so, and the old inbound one stays until it is deleted, so that nothing under way is lost
 //! (RFC 7296 section 2.8).
 
+mod options;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Cx;
+use super::allowance::Allowance;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
-use crate::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, SaKeys, tunnel_mtu};
+use crate::proto::esp::ah::{InboundAh, OutboundAh};
+use crate::proto::esp::{
+    Inbound, InboundSa, Limits, Outbound, OutboundSa, Outer, ReplayWindow, SaKeys, SaProtocol, tunnel_mtu,
+};
+use crate::proto::ike::config::{ChildProtocol, Esn};
 use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
+use crate::wire::ah::AhPacket;
 use crate::wire::esp::UdpEncapsulated;
+use crate::wire::icmp::Quoted;
 use crate::wire::ike::Header;
-use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv4::{Ipv4Packet, MIN_REASSEMBLY};
 use crate::wire::udp::{self, UdpDatagram};
+
+pub use options::{Fragmentation, MssClamp, Options};
 
 /// UDP port of IKE (RFC 7296 section 2).
 pub const IKE_PORT: u16 = 500;
@@ -55,6 +66,8 @@ pub struct TunnelConfig {
     pub ike: Arc<ike::Config>,
     /// Anti-replay window in packets.
     pub replay_window: u16,
+    /// What IKE does not negotiate.
+    pub options: Options,
     /// How long nothing is sent, while this end is behind a NAT, until a keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
     /// The IKE SA in records.
@@ -68,8 +81,12 @@ pub struct TunnelConfig {
 pub(super) enum TunnelEvent {
     /// Finish, route and send this packet, which is between outside addresses and has no Identification yet.
     Send(Packet),
+    /// Route and send this sealed packet.
+    SendSealed(Packet),
     /// The tunnel can carry packets of up to this many octets.
     Up(u16),
+    /// From now on it carries packets of up to this many.
+    Narrowed(u16),
     /// The tunnel can carry nothing.
     Down,
     /// Packets with this SPI are for the tunnel from here on.
@@ -86,8 +103,8 @@ pub(super) type Remote = (Ipv4Addr, u16);
 pub(super) enum Outside {
     /// An IKE message that begins this far into the UDP payload.
     Ike(usize),
-    /// ESP with this SPI.
-    Esp(u32),
+    /// ESP or AH with this SPI.
+    Sealed(SaProtocol, u32),
     /// A NAT keepalive (RFC 3948 section 2.3).
     Keepalive,
     /// Nothing that makes sense.
@@ -98,8 +115,8 @@ pub(super) enum Outside {
 #[derive(Clone, Debug)]
 struct Pair {
     spi_in: u32,
-    inbound: InboundSa,
-    outbound: OutboundSa,
+    inbound: Inbound,
+    outbound: Outbound,
 }
 
 /// One end of an IPsec tunnel.
@@ -116,6 +133,14 @@ pub struct Tunnel {
     since: RecordId,
     /// While this end is behind a NAT and the tunnel is there.
     binding: Option<Binding>,
+    /// MTU of the path: as configured, or less, if ICMP has told so.
+    path_mtu: u16,
+    /// The greatest MSS that TCP may tell through it, if this end clamps that.
+    mss: Option<u16>,
+    /// When the next dummy packet is due.
+    dummy: Option<Instant>,
+    /// For records of messages that anybody may have sent.
+    strangers: Allowance,
 }
 
 /// The NAT binding in front of this end, which must not be forgotten (RFC 3948 section 4).
@@ -135,7 +160,21 @@ impl Tunnel {
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
         let since = RecordId::GENESIS;
-        Self { config, ike, pairs: Vec::new(), sending: None, suite: None, ike_suite: None, since, binding: None }
+        let strangers = Allowance::new();
+        Self {
+            path_mtu: config.outer_mtu,
+            config,
+            ike,
+            pairs: Vec::new(),
+            sending: None,
+            suite: None,
+            ike_suite: None,
+            since,
+            binding: None,
+            mss: None,
+            dummy: None,
+            strangers,
+        }
     }
 
     /// The virtual interface.
@@ -146,6 +185,21 @@ impl Tunnel {
     /// Outside addresses: this end, other end.
     pub fn outside(&self) -> (Ipv4Addr, Ipv4Addr) {
         (self.config.local, self.config.remote)
+    }
+
+    /// What this end does that IKE does not negotiate.
+    pub fn options(&self) -> &Options {
+        &self.config.options
+    }
+
+    /// True if a sealed packet around one with this DF bit may not be cut.
+    pub(super) fn sets_outer_df(&self, inner_df: bool) -> bool {
+        self.pairs.iter().any(|pair| pair.outbound.outer().dont_fragment(inner_df))
+    }
+
+    /// The greatest MSS that TCP may tell through it, if this end clamps that.
+    pub(super) fn mss(&self) -> Option<u16> {
+        self.mss
     }
 
     /// True if packets can be sealed.
@@ -170,6 +224,8 @@ impl Tunnel {
         self.pairs.clear();
         self.sending = None;
         self.binding = None;
+        self.path_mtu = self.config.outer_mtu;
+        self.dummy = None;
     }
 
     /// Initiates if the startup action says so.
@@ -184,13 +240,13 @@ impl Tunnel {
     pub(super) fn input(&mut self, cx: &mut Cx, input: Input, events: &mut Vec<TunnelEvent>) {
         cx.rearm();
         self.ike.handle(cx.now, input);
-        self.drain(cx, events);
+        self.drain(cx, None, events);
     }
 
     /// Tells the IKE machine the time and carries out what follows; then sends a NAT keepalive, if one is still due.
     pub(super) fn timeout(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
         self.ike.handle_timeout(cx.now);
-        self.drain(cx, events);
+        self.drain(cx, None, events);
         if let (Some(binding), Some(due)) = (self.binding, self.keepalive_due())
             && due <= cx.now
         {
@@ -201,12 +257,32 @@ impl Tunnel {
             cx.created(&packet);
             events.push(TunnelEvent::Send(packet));
         }
+        if self.dummy.is_some_and(|due| due <= cx.now) {
+            self.send_dummy(cx, events);
+        }
+    }
+
+    /// Sends a dummy packet, if there is an SA to send it on.
+    fn send_dummy(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+        /// As long as what it hides among; a short packet where nothing is padded (assumed).
+        const SHORT: u16 = 64;
+        cx.rearm();
+        self.dummy = self.config.options.dummy_every.map(|every| cx.now + every);
+        let (sending, octets) = (self.sending, self.tfc_padding().max(SHORT));
+        let Some(pair) = self.pairs.iter_mut().find(|pair| Some(pair.spi_in) == sending) else { return };
+        let Outbound::Esp(sa) = &mut pair.outbound else { return };
+        if let Ok(packet) = sa.seal_dummy(octets, cx.meta(), |packet| cx.created(packet)) {
+            let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
+            cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence() as u32, icv));
+            events.push(TunnelEvent::SendSealed(packet));
+        }
     }
 
     /// When `timeout` is wanted. It may turn out that nothing is due: what is sent puts keepalives off without a word.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let keepalive = self.keepalive_due().map(|at| (at, TimerKind::NatKeepalive));
-        self.ike.wake().into_iter().chain(keepalive).min_by_key(|(at, _)| *at)
+        let dummy = self.dummy.map(|at| (at, TimerKind::DummyPacket));
+        self.ike.wake().into_iter().chain(keepalive).chain(dummy).min_by_key(|(at, _)| *at)
     }
 
     fn keepalive_due(&self) -> Option<Instant> {
@@ -232,7 +308,11 @@ impl Tunnel {
         packet.meta.tunnel = Some(self.config.ike_session);
         packet.meta.enabler = packet.meta.enabler.max(self.since);
         let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
-        cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence(), icv));
+        cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence() as u32, icv));
+        if sa.wants_successor() {
+            let (spi_in, spi_out) = (pair.spi_in, sa.spi());
+            self.sequence_low(cx, spi_in, spi_out, events);
+        }
         Some(packet)
     }
 
@@ -244,20 +324,72 @@ impl Tunnel {
         ip.dst() == self.config.local && header.is_some_and(|header| self.ike.knows(header.spi_i, header.spi_r))
     }
 
-    /// True if one of its inbound SAs has this SPI.
-    pub(super) fn knows(&self, spi: u32) -> bool {
-        self.pairs.iter().any(|pair| pair.spi_in == spi)
+    /// An SA has sent so many packets that a successor must come (RFC 4303 section 3.3.3).
+    #[cold]
+    fn sequence_low(&mut self, cx: &mut Cx, spi_in: u32, spi_out: u32, events: &mut Vec<TunnelEvent>) {
+        cx.step(self.config.child_session, Step::SequenceLow, spi_out);
+        self.input(cx, Input::RekeyChild { spi_in }, events);
     }
 
-    /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify. Answers also from where it came,
-    /// if it came in UDP.
-    pub(super) fn open(&mut self, cx: &mut Cx, spi: u32, mut packet: Packet) -> Option<(Packet, Option<Remote>)> {
+    /// True if one of its inbound SAs has this protocol and SPI.
+    pub(super) fn knows(&self, protocol: SaProtocol, spi: u32) -> bool {
+        self.pairs.iter().any(|pair| pair.spi_in == spi && pair.inbound.protocol() == protocol)
+    }
+
+    /// ICMP says that a packet sealed with this outbound SPI was too long: the path below has this MTU. It is not
+    /// authentic, so a path below what every host must take is not believed (RFC 4301 section 8.2.1).
+    pub(super) fn narrowed(&mut self, cx: &mut Cx, spi_out: u32, mtu: u16, events: &mut Vec<TunnelEvent>) -> bool {
+        let known = self.pairs.iter().any(|pair| pair.outbound.spi() == spi_out);
+        let plausible = usize::from(mtu) >= MIN_REASSEMBLY && mtu < self.path_mtu;
+        if !(self.config.options.learns_path_mtu && known && plausible) {
+            return false;
+        }
+        self.path_mtu = mtu;
+        cx.step(self.config.child_session, Step::PathMtuLearned, mtu.into());
+        let mtu = self.mtu();
+        events.push(TunnelEvent::Narrowed(mtu));
+        true
+    }
+
+    /// The longest inner packet, as things stand; sets what follows from it.
+    fn mtu(&mut self) -> u16 {
+        let nat_t = self.pairs.iter().any(|pair| pair.outbound.outer().udp.is_some());
+        let mtu = match self.suite {
+            Some(suite) => sa_protocol(suite.protocol).tunnel_mtu(self.path_mtu, suite.protection, nat_t),
+            None => None,
+        };
+        let mtu = mtu.unwrap_or(u16::MAX);
+        self.mss = self.config.options.mss_clamp.map(|clamp| clamp.most(mtu));
+        mtu
+    }
+
+    /// The padding of sealed packets: never beyond the path.
+    fn tfc_padding(&self) -> u16 {
+        let sending = self.pairs.iter().find(|pair| Some(pair.spi_in) == self.sending);
+        let nat_t = sending.is_some_and(|pair| pair.outbound.outer().udp.is_some());
+        let mtu = self.suite.and_then(|suite| tunnel_mtu(self.path_mtu, suite.protection, nat_t));
+        self.config.options.tfc_padding.min(mtu.unwrap_or(u16::MAX))
+    }
+
+    /// Opens a packet of one of its inbound SAs in place; drops it if it does not verify. Answers what was in it, and from
+    /// where it came, if it came in UDP.
+    pub(super) fn open(
+        &mut self,
+        cx: &mut Cx,
+        spi: u32,
+        mut packet: Packet,
+    ) -> Option<(Option<Packet>, Option<Remote>)> {
         let pair = self.pairs.iter_mut().find(|pair| pair.spi_in == spi)?;
         match pair.inbound.open(&mut packet) {
             Ok(opened) => {
                 packet.meta.tunnel = None;
-                cx.hop(packet.meta.id, HopStep::Opened(spi, opened.sequence));
-                Some((packet, opened.src_port.map(|port| (opened.src, port))))
+                cx.hop(packet.meta.id, HopStep::Opened(spi, opened.sequence as u32));
+                let from = opened.src_port.map(|port| (opened.src, port));
+                if opened.dummy {
+                    cx.drop(&packet, DropReason::DummyPacket, RecordId::GENESIS);
+                    return Some((None, from));
+                }
+                Some((Some(packet), from))
             }
             Err(reason) => {
                 cx.drop(&packet, reason, RecordId::GENESIS);
@@ -277,7 +409,7 @@ impl Tunnel {
                 self.ike.handle(cx.now, Input::TrafficFrom { spi_in: spi, remote });
             }
         }
-        self.drain(cx, events);
+        self.drain(cx, None, events);
     }
 
     /// Gives the IKE machine the message in a UDP packet, `offset` octets into its payload.
@@ -289,15 +421,23 @@ impl Tunnel {
             remote: (IpAddr::V4(ip.src()), udp.src_port()),
             bytes: udp.payload()[offset..].to_vec(),
         };
-        self.input(cx, Input::Datagram(datagram), events);
+        cx.rearm();
+        self.ike.handle(cx.now, Input::Datagram(datagram));
+        self.drain(cx, Some(packet), events);
     }
 
-    fn drain(&mut self, cx: &mut Cx, events: &mut Vec<TunnelEvent>) {
+    /// Carries out what the IKE machine wants, and what it wants because of a message that arrived.
+    fn drain(&mut self, cx: &mut Cx, arrived: Option<&Packet>, events: &mut Vec<TunnelEvent>) {
+        let mut overlooked = false;
         while let Some(output) = self.ike.poll() {
             cx.rearm();
             match output {
                 Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
-                    let packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    let mut packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    if overlooked {
+                        // Nobody waits for an answer to a stranger; a list of those that were lost would grow.
+                        packet.meta.session = None;
+                    }
                     events.push(TunnelEvent::Send(packet));
                 }
                 Output::Transmit { .. } => {}
@@ -313,6 +453,12 @@ impl Tunnel {
                         self.binding = None;
                     }
                     cx.state(session, from, to, reason);
+                }
+                Output::Step { step, message_id, response, notice }
+                    if arrived.is_some() && proves_nothing(step, response, notice) && !self.strangers.take(cx.now) =>
+                {
+                    overlooked = true;
+                    cx.overlook(self.config.ike_session, step, message_id, response, notice);
                 }
                 Output::Step { step, message_id, response, notice } => {
                     cx.message(self.config.ike_session, step, message_id, response, notice);
@@ -338,9 +484,10 @@ impl Tunnel {
                     }
                 }
                 Output::PeerMoved { .. } => {}
-                Output::Ignored { reason } => {
-                    cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32);
-                }
+                Output::Ignored { reason } => match arrived.filter(|_| !self.strangers.take(cx.now)) {
+                    Some(packet) => cx.drop(packet, reason, RecordId::GENESIS),
+                    None => drop(cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32)),
+                },
             }
         }
     }
@@ -369,37 +516,68 @@ impl Tunnel {
             }
             _ => (dst, None),
         };
-        let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: DfBit::Clear };
+        let options = self.config.options;
+        let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: options.df };
         let keys = |keys: &ike::DirectionKeys| SaKeys {
             encryption: keys.encryption.clone(),
             integrity: keys.integrity.clone(),
         };
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
-        let log = SessionKeys::Esp {
-            ends: child.encapsulation.is_none().then_some((src, dst)),
-            spi: child.spi_out,
-            suite,
-            encryption: keys_out.encryption.clone(),
-            integrity: keys_out.integrity.clone(),
-        };
-        // Each end logs what it sends, so that the two together log every SA once.
-        cx.trace.keys(cx.now, cx.node, &log);
+        if child.suite.protocol == ChildProtocol::Esp {
+            let log = SessionKeys::Esp {
+                ends: child.encapsulation.is_none().then_some((src, dst)),
+                spi: child.spi_out,
+                suite,
+                encryption: keys_out.encryption.clone(),
+                integrity: keys_out.integrity.clone(),
+            };
+            cx.trace.keys(cx.now, cx.node, &log);
+            // The peer does the same, but it may be real.
+            let log = SessionKeys::Esp {
+                ends: child.encapsulation.is_none().then_some((dst, src)),
+                spi: child.spi_in,
+                suite,
+                encryption: keys_in.encryption.clone(),
+                integrity: keys_in.integrity.clone(),
+            };
+            cx.trace.keys(cx.now, cx.node, &log);
+        }
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
         let rng = Rng::stream(self.config.seed, &stream, Purpose::Esp);
         let window = ReplayWindow::new(self.config.replay_window);
+        let extended = child.suite.esn == Esn::Yes;
+        let space = if extended { Limits::extended() } else { Limits::default() };
+        let limits = Limits {
+            rekey: options.rekey_packets.unwrap_or(space.rekey),
+            last: options.last_packet.unwrap_or(space.last),
+        };
+        self.suite = Some(child.suite);
+        let (inbound, outbound) = match child.suite.protocol {
+            ChildProtocol::Esp => {
+                let padding = tunnel_mtu(self.path_mtu, suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
+                let inbound = InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended);
+                let outbound = OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended);
+                let outbound = outbound.with_limits(limits).with_tfc_padding(padding);
+                (Inbound::Esp(inbound), Outbound::Esp(outbound))
+            }
+            ChildProtocol::Ah => {
+                // UDP carries ESP only (RFC 3948 section 1), so AH goes where it is configured to go.
+                let outer = Outer { dst: self.config.remote, udp: None, ..outer };
+                let integrity = suite.integrity();
+                let inbound = InboundAh::new(child.spi_in, integrity, &keys_in, window, extended, None);
+                let outbound = OutboundAh::new(child.spi_out, integrity, &keys_out, outer, rng);
+                (Inbound::Ah(Box::new(inbound)), Outbound::Ah(Box::new(outbound.with(extended, limits))))
+            }
+        };
         // Nearly always there is one, and ten thousand tunnels have room for one each.
         self.pairs.reserve_exact(1);
-        self.pairs.push(Pair {
-            spi_in: child.spi_in,
-            inbound: InboundSa::new(child.spi_in, suite, &keys_in, window, None),
-            outbound: OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng),
-        });
+        self.pairs.push(Pair { spi_in: child.spi_in, inbound, outbound });
         events.push(TunnelEvent::Installed(child.spi_in));
-        self.suite = Some(child.suite);
         if self.sending.is_none() {
             self.since = cx.cause;
-            let mtu = tunnel_mtu(self.config.outer_mtu, suite, udp.is_some()).unwrap_or(u16::MAX);
+            let mtu = self.mtu();
             events.push(TunnelEvent::Up(mtu));
+            self.dummy = options.dummy_every.map(|every| cx.now + every);
         }
         if child.send_now || self.sending.is_none() {
             self.sending = Some(child.spi_in);
@@ -413,9 +591,28 @@ impl Tunnel {
             self.sending = self.pairs.last().map(|pair| pair.spi_in);
             if self.sending.is_none() {
                 self.since = cx.cause;
+                self.dummy = None;
                 events.push(TunnelEvent::Down);
             }
         }
+    }
+}
+
+/// True for the steps with which an end handles a message that nothing proves to be its peer's: those of a handshake, answers
+/// outside of any SA, and an answer that is repeated.
+fn proves_nothing(step: Step, response: bool, notice: Option<Reason>) -> bool {
+    match step {
+        Step::IkeSaInitSent
+        | Step::IkeSaInitReceived
+        | Step::IkeAuthSent
+        | Step::IkeAuthReceived
+        | Step::MainModeSent
+        | Step::MainModeReceived
+        | Step::IsakmpInformationalSent
+        | Step::IsakmpInformationalReceived
+        | Step::NatDetected => true,
+        Step::Retransmitted => response,
+        _ => response && matches!(notice, Some(Reason::InvalidSpi | Reason::InvalidMajorVersion)),
     }
 }
 
@@ -424,9 +621,16 @@ impl Tunnel {
 pub(super) fn classify(packet: &Packet) -> Option<Outside> {
     use crate::wire::ipv4::protocol;
     let ip = Ipv4Packet::new_unchecked(packet.bytes());
-    let spi = |octets: &[u8]| octets.first_chunk().map_or(Outside::Malformed, |s| Outside::Esp(u32::from_be_bytes(*s)));
+    let spi = |octets: &[u8]| match octets.first_chunk() {
+        Some(spi) => Outside::Sealed(SaProtocol::Esp, u32::from_be_bytes(*spi)),
+        None => Outside::Malformed,
+    };
     match ip.protocol() {
         protocol::ESP => Some(spi(ip.payload())),
+        protocol::AH => Some(match AhPacket::new_checked(ip.payload()) {
+            Ok(ah) => Outside::Sealed(SaProtocol::Ah, ah.spi()),
+            Err(_) => Outside::Malformed,
+        }),
         protocol::UDP => {
             let Ok(udp) = UdpDatagram::new_checked(ip.payload()) else { return Some(Outside::Malformed) };
             let outside = match (udp.dst_port(), udp.payload()) {
@@ -439,10 +643,30 @@ pub(super) fn classify(packet: &Packet) -> Option<Outside> {
                 },
                 _ => return None,
             };
-            let whole = matches!(outside, Outside::Esp(_)) || udp.verify_checksum(ip.src(), ip.dst());
+            let whole = matches!(outside, Outside::Sealed(..)) || udp.verify_checksum(ip.src(), ip.dst());
             Some(if whole { outside } else { Outside::Malformed })
         }
         _ => None,
+    }
+}
+
+/// The outbound SPI of the sealed packet that an ICMP error quotes, if it shows so much of it: in UDP, 8 octets are not
+/// enough.
+pub(super) fn quoted_spi(quoted: &Quoted<'_>) -> Option<u32> {
+    use crate::wire::ipv4::protocol;
+    let at = match quoted.header.protocol {
+        protocol::ESP => 0,
+        protocol::AH => 4,
+        protocol::UDP => udp::HEADER_LEN,
+        _ => return None,
+    };
+    quoted.payload.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn sa_protocol(protocol: ChildProtocol) -> SaProtocol {
+    match protocol {
+        ChildProtocol::Esp => SaProtocol::Esp,
+        ChildProtocol::Ah => SaProtocol::Ah,
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::{Index, IndexMut};
 
 use super::tunnel::Tunnel;
 use crate::id::Port;
+use crate::proto::esp::SaProtocol;
 use crate::reason::TimerKind;
 use crate::time::Instant;
 
@@ -67,10 +68,11 @@ impl Tunnels {
         self.between.get(&ends).copied().map(usize::from)
     }
 
-    /// The tunnel with this inbound SPI; if several have it, `expected` is preferred.
-    pub fn with_spi(&self, spi: u32, expected: Option<usize>) -> Option<usize> {
-        let own = expected.filter(|tunnel| self.all[*tunnel].knows(spi));
-        own.or_else(|| self.spis.range((spi, 0)..=(spi, u16::MAX)).next().map(|(_, tunnel)| usize::from(*tunnel)))
+    /// The tunnel with this protocol and inbound SPI; if several have it, `expected` is preferred.
+    pub fn with_spi(&self, protocol: SaProtocol, spi: u32, expected: Option<usize>) -> Option<usize> {
+        let knows = |tunnel: &usize| self.all[*tunnel].knows(protocol, spi);
+        let mut all = self.spis.range((spi, 0)..=(spi, u16::MAX)).map(|(_, tunnel)| usize::from(*tunnel));
+        expected.filter(knows).or_else(|| all.find(knows))
     }
 
     /// An inbound SA is there.

@@ -52,6 +52,7 @@ impl Digest {
             HopStep::Delivered => (8, 0, 0),
             HopStep::Dropped(reason, place) => (9, reason as u64, place_word(place)),
             HopStep::Translated(hash) => (10, hash, 0),
+            HopStep::MssClamped(mss, hash) => (11, hash, mss.into()),
         };
         self.words([kind, hop.at.as_nanos(), u64::from(hop.node.0), hop.packet.0, a, b]);
     }

@@ -201,6 +201,11 @@ impl Trace {
         id
     }
 
+    /// Notes what would be a record, but is one too many of its kind: it enters the digest, and nothing is kept of it.
+    pub fn overlook(&mut self, record: &Record) {
+        self.digest.record(record);
+    }
+
     /// Keeps an expired timer: finds what armed it and which lost packet would have re-armed it.
     pub fn expired(
         &mut self,

@@ -111,6 +111,7 @@ const fn ike_encryption(encryption: Encryption) -> &'static str {
         Encryption::AesCbc256 => "AES-CBC-256 [RFC3602]",
         Encryption::AesGcm16_128 => "AES-GCM-128 with 16 octet ICV [RFC5282]",
         Encryption::AesGcm16_256 => "AES-GCM-256 with 16 octet ICV [RFC5282]",
+        Encryption::Null => "NULL [RFC2410]",
     }
 }
 
@@ -128,6 +129,7 @@ const fn esp_encryption(encryption: Encryption) -> &'static str {
     match encryption {
         Encryption::AesCbc128 | Encryption::AesCbc256 => "AES-CBC [RFC3602]",
         Encryption::AesGcm16_128 | Encryption::AesGcm16_256 => "AES-GCM with 16 octet ICV [RFC4106]",
+        Encryption::Null => "NULL",
     }
 }
 

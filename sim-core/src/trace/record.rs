@@ -173,7 +173,9 @@ pub enum HopStep {
     Forwarded(Port, Ipv4Addr),
     /// A NAT changed its addresses or ports; the xxh3-64 of its bytes after that.
     Translated(u64),
-    /// It was sealed in ESP: SPI, sequence number, last four octets of the ICV.
+    /// A gateway lowered the MSS that it tells to so many octets; the xxh3-64 of its bytes after that.
+    MssClamped(u16, u64),
+    /// It was sealed in ESP or AH: SPI, sequence number, last four octets of the ICV.
     Sealed(u32, u32, u32),
     /// It was opened: SPI and sequence number.
     Opened(u32, u32),

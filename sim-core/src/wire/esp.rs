@@ -30,6 +30,8 @@ pub const ALIGNMENT: usize = 4;
 pub const NAT_T_PORT: u16 = 4500;
 /// Next Header: an IPv4 packet, that is, tunnel mode (RFC 4303 section 2.6).
 pub const NEXT_HEADER_IPV4: u8 = 4;
+/// Next Header: a dummy packet, which its receiver throws away (RFC 4303 section 2.6).
+pub const NEXT_HEADER_NONE: u8 = 59;
 
 mod field {
     use core::ops::Range;

@@ -13,12 +13,12 @@ impl World {
         self.packets += 1;
         let id = PacketId(self.packets);
         packet.meta = Meta { id, parent: id, ..Meta::default() };
-        self.trace.created(self.now, node, &packet);
         let slot = &self.slots[node.index()];
         if slot.up {
             self.touch(node, RecordId::GENESIS, |device, cx| device.enter(cx, packet));
         } else {
             let blame = slot.power_by;
+            self.trace.created(self.now, node, &packet);
             self.trace.dropped(self.now, Place::Node(node), DropReason::NodeDown, blame, &packet);
         }
     }

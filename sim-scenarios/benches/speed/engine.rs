@@ -110,6 +110,7 @@ fn pairs_of_hosts() -> World {
             to: address(node ^ 1),
             every,
             size: 100,
+            dont_fragment: false,
             start: phase,
             stop: Instant::NEVER,
         };

@@ -12,7 +12,7 @@ use sim_core::node::gateway::Gateway;
 use sim_core::node::host::Host;
 use sim_core::node::ip::Ip;
 use sim_core::node::router::Router;
-use sim_core::node::tunnel::{Tunnel, TunnelConfig};
+use sim_core::node::tunnel::{Options, Tunnel, TunnelConfig};
 use sim_core::proto::ike::Config;
 use sim_core::proto::ike::config::{EspOffer, Identity, IkeOffer, Startup};
 use sim_core::time::Duration;
@@ -107,6 +107,7 @@ pub fn tunnel(
         outer_mtu: 1500,
         ike: config(local, remote, suite),
         replay_window: 1024,
+        options: Options::default(),
         nat_keepalive: None,
         ike_session,
         child_session,

@@ -158,6 +158,7 @@ fn add_sender(world: &mut World, from: NodeId, to: NodeId) {
         to: APP,
         every: EVERY,
         size: SIZE,
+        dont_fragment: false,
         // When the tunnel is up.
         start: Instant::from_secs(2),
         stop: Instant::NEVER,

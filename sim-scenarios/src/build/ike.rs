@@ -18,8 +18,11 @@ use crate::plan::{IkeEnd, IkeIdentity, Side, StartupAction};
 pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
+    config.credentials = end.credentials.clone();
     config.versions = end.ike_versions.clone();
     (config.ike_offers, config.esp_offers) = offers(end, side);
+    config.esn = end.extended_sequence_numbers.offered().to_vec();
+    config.child_protocol = end.child_protocol;
     config.selection = match side {
         Side::Aws => ike_config::Selection::LowestConfigured,
         Side::Customer => ike_config::Selection::FirstOfInitiator,
@@ -66,6 +69,7 @@ fn identity(id: &Option<IkeIdentity>, address: Ipv4Addr) -> ike_config::Identity
         None => ike_config::Identity::Ipv4(address),
         Some(IkeIdentity::Address(address)) => ike_config::Identity::Ipv4(*address),
         Some(IkeIdentity::Name(name)) => ike_config::Identity::Fqdn(name.clone()),
+        Some(IkeIdentity::DistinguishedName(der)) => ike_config::Identity::DistinguishedName(der.clone()),
     }
 }
 
@@ -168,6 +172,7 @@ pub(crate) const fn encryption(name: leaf::Encryption) -> suite::Encryption {
         leaf::Encryption::Aes256 => suite::Encryption::AesCbc256,
         leaf::Encryption::Aes128Gcm16 => suite::Encryption::AesGcm16_128,
         leaf::Encryption::Aes256Gcm16 => suite::Encryption::AesGcm16_256,
+        leaf::Encryption::Null => suite::Encryption::Null,
     }
 }
 

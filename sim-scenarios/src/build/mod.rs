@@ -2,12 +2,13 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
-mod external;
+pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
 
 use std::sync::Arc;
 
+pub use external::Reality;
 use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
@@ -68,25 +69,16 @@ impl Built {
     }
 }
 
-/// What stands in the place of gateways that are marked external.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sites {
-    /// Simulated devices, as everywhere else.
-    Simulated,
-    /// Doors to real devices.
-    External,
-}
-
 /// Makes the world of a plan.
 pub fn build(plan: &Plan) -> Built {
-    build_with(plan, Sites::Simulated)
+    build_with(plan, &Reality::default())
 }
 
-/// Makes the world of a plan, with or without its real devices.
-pub fn build_with(plan: &Plan, sites: Sites) -> Built {
+/// Makes the world of a plan, with places for those who are real.
+pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
-    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), sites };
+    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -107,7 +99,7 @@ struct Builder<'p> {
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
     ways: Vec<underlay::Way>,
-    sites: Sites,
+    reality: &'p Reality,
 }
 
 fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
@@ -152,7 +144,9 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
 impl Builder<'_> {
     fn node(&self, id: NodeId) -> Node {
         match &self.plan.nodes[id.index()].kind {
+            NodeKind::Host(h) if self.is_door(id) => self.external_host(id, h.address.addr()),
             NodeKind::Host(h) => self.host(id, h.address.addr()),
+            NodeKind::Instance(i) if self.is_door(id) => self.external_host(id, i.address),
             NodeKind::Instance(i) => self.host(id, i.address),
             NodeKind::Router(router) => {
                 let mut made = Router::new(router.address.into_iter().collect());
@@ -161,8 +155,9 @@ impl Builder<'_> {
                 Node::Router(Box::new(made))
             }
             NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
-            NodeKind::CustomerGateway(cgw) if self.is_door(cgw) => self.external(id, cgw),
+            NodeKind::CustomerGateway(cgw) if self.is_door(id) => self.external_gateway(id, cgw),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
+            NodeKind::VpnEndpoint(e) if self.is_door(id) => self.external_endpoint(id, e.address),
             NodeKind::VpnEndpoint(e) => {
                 let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
@@ -203,7 +198,7 @@ impl Builder<'_> {
     }
 
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
-        let simulated = !self.is_behind_door(id);
+        let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
@@ -215,11 +210,18 @@ impl Builder<'_> {
             },
             every: probe.every,
             size: probe.size,
+            dont_fragment: probe.dont_fragment,
             start: probe.start,
             stop: probe.stop,
         });
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
-        Node::Host(Box::new(Host::new(address, mtu, probes.collect())))
+        let host = Host::new(address, mtu, probes.collect());
+        let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
+        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+            host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
+        } else {
+            host
+        }))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -278,7 +280,10 @@ impl Builder<'_> {
         };
         let tcp = self.plan.assume.aws_tcp;
         let routing = self.routing(tunnel.endpoint, asn, &[id], Side::Aws, &cidrs, tcp);
-        Gateway::new(ip, vec![end], routing, true)
+        let mut gateway = Gateway::new(ip, vec![end], routing, true);
+        // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
+        gateway.reassembles = true;
+        gateway
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -296,9 +301,17 @@ impl Builder<'_> {
             Side::Aws => (&tunnel.aws, tunnel.aws_outside, tunnel.customer_registered),
             Side::Customer => (&tunnel.customer, tunnel.customer_outside, tunnel.aws_outside),
         };
-        let names = [tunnel.aws_outside, tunnel.customer_registered];
-        let (local_name, remote_name) = (names[index], names[1 - index]);
-        let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        // Each end knows its own interface.
+        let outer_mtu = match side {
+            Side::Aws => self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next(),
+            Side::Customer => {
+                let connection = &self.plan.connections[id.connection];
+                let outside = Port(connection.customer_interface as u16);
+                let mut ports = self.ports_of(connection.customer_gateway);
+                ports.find(|(port, _)| *port == outside).map(|(_, mtu)| mtu)
+            }
+        };
+        let outer_mtu = outer_mtu.unwrap_or(AWS_MTU);
         Tunnel::new(TunnelConfig {
             name: self.world.trace.sessions()[sessions.ike[index].index()].name.clone(),
             seed: self.plan.seed,
@@ -306,8 +319,9 @@ impl Builder<'_> {
             local,
             remote,
             outer_mtu: outer_mtu as u16,
-            ike: Arc::new(ike::ike_end(end, local_name, remote_name, side)),
+            ike: Arc::new(ike_config(tunnel, side)),
             replay_window: end.replay_window as u16,
+            options: end.packets,
             nat_keepalive: end.nat_keepalive,
             ike_session: sessions.ike[index],
             child_session: sessions.child[index],
@@ -486,6 +500,16 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// What IKE is told at one end of a tunnel. Who names no identity is its outside address, as AWS has it registered.
+pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::ike::Config {
+    let names = [tunnel.aws_outside, tunnel.customer_registered];
+    let (index, end) = match side {
+        Side::Aws => (0, &tunnel.aws),
+        Side::Customer => (1, &tunnel.customer),
+    };
+    ike::ike_end(end, names[index], names[1 - index], side)
 }
 
 fn side_index(side: Side) -> usize {

@@ -16,7 +16,8 @@ use crate::plan::{
 use crate::schema;
 
 use super::Names;
-use super::ends::{aws_end, customer_end};
+use super::certificates::{Made, Pki};
+use super::ends::{aws_end, customer_end, extras};
 use super::judge::{Judge, Verdict, between};
 use super::nodes::whole;
 
@@ -62,7 +63,10 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             let position = names.tunnel_ids.iter().position(|other| *other == tunnel_id).unwrap_or(0);
             let tunnel_name = &names.tunnels[position];
             let endpoint = names.endpoint(position);
-            let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), plan.seed, j);
+            let pki = Pki { seed: plan.seed, began: plan.begins };
+            // AWS names its two certificates after the connection and its endpoint.
+            let certificates = certificates(pki, schema, &format!("{name}.endpoint-{number}"), &parties, j);
+            let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
             if inside.contains(&(parties.gateway, tunnel.inside)) {
                 let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
                 j.wrong(schema.inside_cidr.place, message, None);
@@ -78,6 +82,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
                     availability_zone: j.or(&schema.availability_zone, zone).0,
                 }),
             });
+            plan.warnings.extend(extras(&tunnel.aws, &tunnel.name));
             connection.tunnels.push(tunnel);
         }
         plan.assumptions.extend(assumptions(&connection));
@@ -88,6 +93,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
 /// Who is connected.
 struct Parties {
     customer_gateway: NodeId,
+    /// Its name, which its certificates bear, and whether it is a real device.
+    customer_name: String,
+    customer_external: bool,
     customer_interface: usize,
     customer_outside: Ipv4Addr,
     customer_asn: u32,
@@ -110,6 +118,8 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         of_kind(&schema.gateway, "virtual private gateway", |kind| matches!(kind, NodeKind::VirtualPrivateGateway(_)));
     let mut parties = Parties {
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
+        customer_name: "cgw".into(),
+        customer_external: false,
         customer_interface: 0,
         customer_outside: Ipv4Addr::UNSPECIFIED,
         aws_cidr: Ipv4Net::default(),
@@ -130,6 +140,8 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
         parties.customer_asn = gateway.asn;
+        parties.customer_external = gateway.external.is_some();
+        parties.customer_name = customer.map(|i| plan.nodes[i].name.clone()).unwrap_or_default();
         let interfaces: Vec<String> = gateway.interfaces.iter().map(|i| i.name.clone()).collect();
         let found = match &schema.customer_interface {
             Some(at) => j.find(at, "interface of the customer gateway", &interfaces),
@@ -207,19 +219,54 @@ fn bgp(schema: &schema::BgpTimers, asn: u32, j: &mut Judge) -> BgpEnd {
     }
 }
 
+/// The certificates of both ends, AWS's first.
+fn certificates(
+    pki: Pki,
+    tunnel: &schema::Tunnel,
+    aws_name: &str,
+    parties: &Parties,
+    j: &mut Judge,
+) -> [Option<Made>; 2] {
+    use schema::Authentication::{Certificate, PreSharedKey};
+    let default = schema::Certificate::default();
+    let aws = match &tunnel.authentication {
+        Some(Certificate(schema)) => pki.aws(schema, aws_name, j),
+        Some(PreSharedKey(_)) | None => None,
+    };
+    let customer = match (&tunnel.customer.authentication, &aws) {
+        (Some(PreSharedKey(_)), _) | (None, None) => None,
+        (Some(Certificate(schema)), Some(aws)) => pki.customer(schema, &parties.customer_name, aws, j),
+        (Some(Certificate(schema)), None) => pki.aws(schema, &parties.customer_name, j),
+        // A real gateway brings its own; a simulated one has to be given one that AWS's CA has issued.
+        (None, Some(aws)) if aws.is_from_files() => {
+            if !parties.customer_external {
+                let message = "AWS's certificates are in files, so the customer gateway's must be given, too";
+                let help = "add `customer: (authentication: Certificate(key: ..., certificate: ..., ca: ...))`";
+                j.wrong(tunnel.outside_address.place, message, Some(help.into()));
+            }
+            None
+        }
+        (None, Some(aws)) => pki.customer(&default, &parties.customer_name, aws, j),
+    };
+    [aws, customer]
+}
+
+#[allow(clippy::too_many_arguments, reason = "what a tunnel is made of")]
 fn tunnel(
     schema: &schema::Tunnel,
     name: &str,
     endpoint: NodeId,
     parties: &Parties,
     bgp: Option<&(BgpEnd, BgpEnd)>,
+    certificates: &[Option<Made>; 2],
     seed: u64,
     j: &mut Judge,
 ) -> Tunnel {
     let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
     let first = u32::from(inside.network());
-    let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), seed, j);
-    let customer = customer_end(&schema.customer, &aws, j);
+    let [ours, theirs] = certificates;
+    let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), seed, ours.as_ref(), j);
+    let customer = customer_end(&schema.customer, &aws, theirs.as_ref(), j);
     let outside = j.lawful(&schema.outside_address, |address| {
         if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
             Err(format!("{address} is no outside address"))

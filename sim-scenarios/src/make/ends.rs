@@ -5,18 +5,22 @@
 
 use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
-use sim_core::node::tunnel::NAT_KEEPALIVE;
+use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
-    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, FRAGMENT_SIZE, IkeVersion, Reauthentication, ReauthenticationOrder,
+    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, Reauthentication, ReauthenticationOrder,
 };
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 
-use crate::leaf::{Encryption, Integrity, Leaf, Percent, Psk, PskSource};
+use crate::leaf::{Encryption, Integrity, Leaf, MssClamping, Percent, Psk, PskSource, Size};
 use crate::place::{At, List};
-use crate::plan::{Dpd, DpdTimeoutAction, IkeEnd, Phase, Proposals, Reauthenticates, StartupAction};
+use crate::plan::{
+    Dpd, DpdTimeoutAction, ExtendedSequenceNumbers, IkeEnd, IkeIdentity, Phase, Proposals, Reauthenticates,
+    StartupAction, Warning,
+};
 use crate::schema;
 
+use super::certificates::Made;
 use super::judge::{Judge, between, positive};
 use super::nodes::whole;
 
@@ -39,8 +43,10 @@ pub(super) fn aws_end(
     name: &str,
     (local_cidr, remote_cidr): (Ipv4Net, Ipv4Net),
     seed: u64,
+    certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
+    let certified = is_certified(&schema.authentication, false);
     let s = Duration::from_secs;
     let mut phase1 = phase(&schema.phase1, &whole_phase(1, s(28_800)), false, 1, j);
     let mut phase2 = phase(&schema.phase2, &whole_phase(2, s(3_600)), false, 2, j);
@@ -62,13 +68,17 @@ pub(super) fn aws_end(
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
+    let aws_versions: &[_] = if certified { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
+    let versions = ike_versions(&schema.ike_versions, aws_versions, &phase1, certified, j);
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
             None => drawn_psk(seed, name),
         },
-        ike_versions: ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j),
-        id: None,
+        credentials: certificate.map(|made| made.credentials.clone()),
+        child_protocol: child_protocol(&schema.child_protocol, &versions, j),
+        ike_versions: versions,
+        id: certificate.map(subject),
         expected_id: None,
         local_cidr,
         remote_cidr,
@@ -94,6 +104,9 @@ pub(super) fn aws_end(
         one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
+        extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
+        // How AWS seals what is too long is not published beyond this: before it encrypts (guide, best practices).
+        packets: Options::default(),
         phase1,
         phase2,
     }
@@ -127,14 +140,37 @@ fn reauthentication(
     Some(Reauthentication { after, order })
 }
 
+/// Whether an end is to have a certificate, also if there is something wrong with it.
+fn is_certified(schema: &Option<schema::Authentication>, default: bool) -> bool {
+    match schema {
+        Some(schema::Authentication::Certificate(_)) => true,
+        Some(schema::Authentication::PreSharedKey(_)) => false,
+        None => default,
+    }
+}
+
+/// Who an end with a certificate says it is.
+fn subject(made: &Made) -> IkeIdentity {
+    IkeIdentity::DistinguishedName(made.credentials.chain[0].subject_der())
+}
+
 fn retry(at: &Option<At<Duration>>, j: &mut Judge) -> Duration {
     j.lawful_or(at, Duration::from_secs(10), |t| positive(*t, "the wait before a new attempt"))
 }
 
 /// The customer gateway's end: as AWS's, but that it begins and begins again, and that its own maker set its ranges.
-pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut Judge) -> IkeEnd {
+pub(super) fn customer_end(
+    schema: &schema::CustomerEnd,
+    aws: &IkeEnd,
+    certificate: Option<&Made>,
+    j: &mut Judge,
+) -> IkeEnd {
+    let certified = is_certified(&schema.authentication, aws.credentials.is_some());
     let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
-    let mut phase2 = phase(&schema.phase2, &aws.phase2, true, 2, j);
+    let mut common = aws.phase2.clone();
+    // An extra is named at both ends or it is none.
+    common.encryption.retain(|encryption| *encryption != Encryption::Null);
+    let mut phase2 = phase(&schema.phase2, &common, true, 2, j);
     let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
     phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, aws.phase1.lifetime, lifetime);
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
@@ -147,11 +183,14 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
             Err(format!("the DPD timeout must be longer than the DPD delay, {delay}, or \"0s\" for never"))
         }
     });
+    let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certified, j);
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
-        ike_versions: ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j),
-        id: schema.id.as_ref().and_then(|at| j.read(at)),
-        expected_id: schema.expected_id.as_ref().and_then(|at| j.read(at)),
+        credentials: certificate.map(|made| made.credentials.clone()),
+        child_protocol: child_protocol(&schema.child_protocol, &versions, j),
+        ike_versions: versions,
+        id: schema.id.as_ref().map_or_else(|| certificate.map(subject), |at| j.read(at)),
+        expected_id: schema.expected_id.as_ref().map_or_else(|| aws.id.clone(), |at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
         remote_cidr: j.lawful_or(&schema.remote_cidr, aws.local_cidr, whole),
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
@@ -179,9 +218,65 @@ pub(super) fn customer_end(schema: &schema::CustomerEnd, aws: &IkeEnd, j: &mut J
         mobike: j.or(&schema.mobike, false),
         one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
+        extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
+        packets: packets(schema, j),
         phase1,
         phase2,
     }
+}
+
+/// What a customer gateway does with packets.
+fn packets(schema: &schema::CustomerEnd, j: &mut Judge) -> Options {
+    let default = Options::default();
+    let Size(tfc_padding) = j.lawful_or(&schema.tfc_padding, Size(0), |Size(octets)| {
+        between(*octets, 1, 65_535, "the length to which packets are padded")
+    });
+    let MssClamping(mss_clamp) = j.or(&schema.mss_clamping, MssClamping(None));
+    let last_packet: Option<u64> = schema
+        .last_sequence_number
+        .is_some()
+        .then(|| j.number(&schema.last_sequence_number, u64::MAX, 1, u64::MAX, "the last sequence number"));
+    let rekey_packets: Option<u64> = schema.rekey_packets.as_ref().and_then(|at| j.read(at));
+    Options {
+        df: j.or(&schema.df_bit, default.df),
+        clear_df: j.or(&schema.clear_df_bit, default.clear_df),
+        fragmentation: j.or(&schema.fragmentation, default.fragmentation),
+        learns_path_mtu: j.or(&schema.path_mtu_discovery, true),
+        mss_clamp,
+        tfc_padding: tfc_padding as u16,
+        dummy_every: schema.dummy_interval.as_ref().and_then(|at| j.lawful(at, |t| positive(*t, "this interval"))),
+        // If only the end is moved, so is the beginning of the end.
+        rekey_packets: rekey_packets.or(last_packet.map(|last| last / 4 * 3)),
+        last_packet,
+    }
+}
+
+/// What is allowed at AWS's end here and not offered by AWS.
+pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
+    let (connection, own) = tunnel.split_once('.').unwrap_or((tunnel, ""));
+    let warning = |given: bool, setting: &str, text: &str| {
+        let parameter = format!("connections.{connection}.tunnels.{own}.{setting}");
+        given.then(|| Warning { parameter, text: text.to_owned() })
+    };
+    let null = aws.phase2.encryption.contains(&Encryption::Null);
+    let esn = aws.extended_sequence_numbers != ExtendedSequenceNumbers::No;
+    let ah = aws.child_protocol == ChildProtocol::Ah;
+    [
+        warning(
+            null,
+            "phase2.encryption",
+            "AWS does not offer NULL encryption: such a tunnel is for looking into packets only",
+        ),
+        warning(
+            esn,
+            "extended_sequence_numbers",
+            "AWS has no option for extended sequence numbers: whether its endpoints agree to them is not published",
+        ),
+        warning(ah, "child_protocol", "AWS does not offer AH: such a tunnel shows what AH is, not what AWS does"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn whole_phase(number: u8, lifetime: Duration) -> Phase {
@@ -204,9 +299,17 @@ fn phase(schema: &schema::Phase, default: &Phase, customer: bool, number: u8, j:
             Err(format!("{whose} phase {number} has no Diffie-Hellman group {n}: the nearest of {all} is {nearest}"))
         }
     };
+    let cipher_rule = |e: &Encryption| match (e, number) {
+        (Encryption::Null, 1) => Err("NULL encryption is for phase 2 only: IKE itself is always encrypted".into()),
+        _ => Ok(()),
+    };
+    let encryption = match &schema.encryption {
+        Some(list) => j.items(list, cipher_rule),
+        None => default.encryption.clone(),
+    };
     let dh_groups = schema.dh_groups.as_ref().map(|list| j.items(list, group_rule));
     Phase {
-        encryption: words(&schema.encryption, &default.encryption, j),
+        encryption,
         integrity: words(&schema.integrity, &default.integrity, j),
         dh_groups: dh_groups
             .map_or_else(|| default.dh_groups.clone(), |numbers| numbers.iter().filter_map(numbered).collect()),
@@ -223,9 +326,17 @@ fn ike_versions(
     list: &Option<List<IkeVersion>>,
     default: &[IkeVersion],
     phase1: &Phase,
+    certified: bool,
     j: &mut Judge,
 ) -> Vec<IkeVersion> {
     let versions = words(list, default, j);
+    if let Some(list) = list
+        && certified
+        && versions.contains(&IkeVersion::V1)
+    {
+        let help = "allow \"ikev2\" alone, or authenticate by PreSharedKey()";
+        j.wrong(list.place, "certificates authenticate IKEv2 only", Some(help.into()));
+    }
     let cbc = phase1.encryption.iter().any(|e| matches!(e, Encryption::Aes128 | Encryption::Aes256));
     if let Some(list) = list
         && versions == [IkeVersion::V1]
@@ -235,6 +346,14 @@ fn ike_versions(
         j.wrong(list.place, "IKEv1 has no AES-GCM in phase 1", Some(help.into()));
     }
     versions
+}
+
+/// ESP or AH. AH is negotiated by IKEv2 alone.
+fn child_protocol(at: &Option<At<ChildProtocol>>, versions: &[IkeVersion], j: &mut Judge) -> ChildProtocol {
+    j.lawful_or(at, ChildProtocol::Esp, |protocol| match protocol {
+        ChildProtocol::Ah if versions == [IkeVersion::V1] => Err("AH is for IKEv2 only here".into()),
+        ChildProtocol::Ah | ChildProtocol::Esp => Ok(()),
+    })
 }
 
 fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {

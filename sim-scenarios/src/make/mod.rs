@@ -1,6 +1,7 @@
 //! From the schema to the plan: names become ids, defaults are filled in, every rule is checked, and all mistakes are
 //! reported at once.
 
+mod certificates;
 mod connections;
 mod ends;
 mod expectations;
@@ -14,6 +15,7 @@ use sim_core::id::NodeId;
 use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
+use crate::leaf::Calendar;
 use crate::plan::{Assume, Assumed, Assumption, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
@@ -85,6 +87,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         name: j.need(&scenario.name, String::new()),
         question: j.need(&scenario.question, String::new()),
         duration: duration.unwrap_or(Duration::from_secs(u64::MAX / 1_000_000_000)),
+        begins: j.or(&scenario.begins, Calendar(Duration::ZERO)).0,
         seed: j.or(&scenario.seed, 1),
         nodes: Vec::new(),
         links: Vec::new(),
@@ -96,6 +99,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
         assumptions: Vec::new(),
+        warnings: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
     connections::make(scenario, &names, &mut plan, j);

@@ -27,6 +27,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             schema::Probe::UdpEcho(stream) => (ProbeKind::UdpEcho, stream),
             schema::Probe::IcmpEcho(stream) => (ProbeKind::IcmpEcho, stream),
             schema::Probe::UdpOneWay(stream) => (ProbeKind::UdpOneWay, stream),
+            schema::Probe::TcpEcho(stream) => (ProbeKind::TcpEcho, stream),
         };
         let probe = probe(name, kind, stream, plan, j);
         plan.probes.push(probe);
@@ -89,6 +90,7 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
         to: to.unwrap_or_default(),
         every: every.unwrap_or(plan.duration),
         size: u16::try_from(size).unwrap_or(u16::MAX),
+        dont_fragment: j.or(&schema.dont_fragment, false),
         start: moment(start),
         stop: moment(stop),
         min_lost: j.number(&schema.min_lost, 3, 1, 1_000_000, "min_lost"),

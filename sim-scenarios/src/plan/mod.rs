@@ -29,6 +29,8 @@ pub struct Plan {
     pub question: String,
     /// How long the world runs.
     pub duration: Duration,
+    /// When it begins, counted from 1970-01-01 00:00:00 UTC.
+    pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
     /// Devices, then the tunnel endpoints of all connections.
@@ -51,6 +53,8 @@ pub struct Plan {
     pub assume: Assume,
     /// The same numbers, and every other unverified one, with their sources, for the report.
     pub assumptions: Vec<Assumption>,
+    /// What is allowed and is not as AWS has it, for people.
+    pub warnings: Vec<Warning>,
 }
 
 impl Plan {
@@ -72,6 +76,13 @@ impl Plan {
     /// The fault of that name.
     pub fn fault(&self, name: &str) -> Option<FaultId> {
         position(self.faults.iter().map(|f| &f.name), name).map(|i| FaultId(i as u16))
+    }
+
+    /// The tunnels of a customer gateway, connection by connection.
+    pub fn tunnels_of(&self, customer_gateway: NodeId) -> Vec<TunnelId> {
+        let all = self.connections.iter().enumerate().filter(|(_, c)| c.customer_gateway == customer_gateway);
+        all.flat_map(|(connection, c)| (0..c.tunnels.len()).map(move |tunnel| TunnelId { connection, tunnel }))
+            .collect()
     }
 
     /// A tunnel by its id.
@@ -117,6 +128,15 @@ pub struct Assume {
     pub other_med: u32,
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
+}
+
+/// A setting that makes sense, but not at AWS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Warning {
+    /// Where it stands, as a path for `--set`.
+    pub parameter: String,
+    /// What is to be said of it.
+    pub text: String,
 }
 
 /// A number that the world uses and no document states.

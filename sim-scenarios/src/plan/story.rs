@@ -29,6 +29,8 @@ pub struct Probe {
     pub every: Duration,
     /// Length of the IP packet, in octets.
     pub size: u16,
+    /// True if it may not be cut on the way.
+    pub dont_fragment: bool,
     /// When the first is sent.
     pub start: Instant,
     /// None is sent at or after this moment.

@@ -3,9 +3,11 @@
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
-use sim_core::proto::ike::config::{IkeVersion, Reauthentication};
+use sim_core::node::tunnel::Options;
+use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -70,6 +72,8 @@ pub struct Tunnel {
 pub struct IkeEnd {
     /// The pre-shared key.
     pub psk: Psk,
+    /// The certificate that this end has in its place.
+    pub credentials: Option<Credentials>,
     /// Versions of IKE; it begins with the highest.
     pub ike_versions: Vec<IkeVersion>,
     /// Who this end says it is; `None`: its outside address.
@@ -110,6 +114,44 @@ pub struct IkeEnd {
     pub one_by_one: bool,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
+    /// ESP or AH.
+    pub child_protocol: ChildProtocol,
+    /// How packets are numbered.
+    pub extended_sequence_numbers: ExtendedSequenceNumbers,
+    /// What this end does with packets that IKE does not negotiate.
+    pub packets: Options,
+}
+
+/// Which sequence numbers an end wants (RFC 4303 section 2.2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExtendedSequenceNumbers {
+    /// 32 bits.
+    No,
+    /// 64 bits.
+    Yes,
+    /// 64 bits, or 32 if the other end has no more.
+    Preferred,
+}
+
+impl ExtendedSequenceNumbers {
+    /// What is proposed, preferred first.
+    pub const fn offered(self) -> &'static [Esn] {
+        match self {
+            Self::No => &[Esn::No],
+            Self::Yes => &[Esn::Yes],
+            Self::Preferred => &[Esn::Yes, Esn::No],
+        }
+    }
+}
+
+impl core::fmt::Display for ExtendedSequenceNumbers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::Preferred => "preferred",
+        })
+    }
 }
 
 /// Who an end of a tunnel is to IKE (RFC 7296 section 3.5).
@@ -119,6 +161,8 @@ pub enum IkeIdentity {
     Address(Ipv4Addr),
     /// ID_FQDN.
     Name(String),
+    /// ID_DER_ASN1_DN: the DER of a name.
+    DistinguishedName(Vec<u8>),
 }
 
 impl core::fmt::Display for IkeIdentity {
@@ -126,6 +170,7 @@ impl core::fmt::Display for IkeIdentity {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Name(name) => f.write_str(name),
+            Self::DistinguishedName(der) => f.write_str(&name_text(der)),
         }
     }
 }

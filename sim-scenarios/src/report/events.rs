@@ -192,6 +192,7 @@ impl Names {
                 let next = (!next.is_unspecified()).then(|| next.to_string());
                 ("forwarded", json!({ "port": self.port(hop.node, port), "next_hop": next }))
             }
+            HopStep::MssClamped(mss, hash) => ("mss_clamped", json!({ "mss": mss, "xxh3": format!("{hash:016x}") })),
             HopStep::Translated(hash) => ("translated", json!({ "xxh3": format!("{hash:016x}") })),
             HopStep::Sealed(spi, seq, icv) => {
                 let (spi, icv) = (format!("{spi:08x}"), format!("{icv:08x}"));

@@ -3,7 +3,7 @@
 //! Sources: the Site-to-Site VPN User Guide, "Site-to-Site VPN logs": fields, states, log stream names and the `details`
 //! strings, which are AWS's to the letter. An `xxxx` in them is filled with the SPI in hexadecimal, or the customer
 //! gateway's outside address. AWS names a stream `VPN-ID_OUTSIDE-ADDRESS-IKE.log`; a scenario has no VPN id, so the
-//! connection's name stands there. The scenario begins at the epoch, as its captures do.
+//! connection's name stands there. A scenario that does not say when it begins does so at the epoch, as its captures do.
 //!
 //! AWS documents the strings for IKEv1 and IKEv2 apart; a line is written in the words of the version that is spoken.
 //!
@@ -24,8 +24,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sim_core::id::{NodeId, SessionId};
+use sim_core::node::Node;
 use sim_core::reason::{Reason, State, Step, TimerKind};
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Record, What};
 
 use crate::build::Built;
@@ -121,11 +122,14 @@ impl TunnelLog {
     }
 }
 
-/// The logs of all tunnels, by connection and tunnel.
+/// The logs of all tunnels whose AWS end is simulated, by connection and tunnel.
 pub fn tunnel_logs(plan: &Plan, built: &Built) -> Vec<TunnelLog> {
     let mut scribes: BTreeMap<NodeId, Scribe> = BTreeMap::new();
     for (connection, planned) in plan.connections.iter().enumerate() {
         for (tunnel, planned_tunnel) in planned.tunnels.iter().enumerate() {
+            if matches!(built.world.node(planned_tunnel.endpoint), Node::External(_)) {
+                continue;
+            }
             let id = TunnelId { connection, tunnel };
             let sessions = built.tunnel(id);
             let log = TunnelLog {
@@ -140,6 +144,7 @@ pub fn tunnel_logs(plan: &Plan, built: &Built) -> Vec<TunnelLog> {
                 sessions: [sessions.ike[0], sessions.child[0]],
                 cgw: planned_tunnel.customer_registered,
                 dpd: planned_tunnel.aws.dpd.action != DpdTimeoutAction::None,
+                began: plan.begins,
                 nat: false,
                 phases: [State::Down; 2],
                 retransmits: 0,
@@ -165,6 +170,8 @@ struct Scribe {
     sessions: [SessionId; 2],
     cgw: Ipv4Addr,
     dpd: bool,
+    /// When the world began, counted from the epoch.
+    began: Duration,
     nat: bool,
     /// State of both.
     phases: [State; 2],
@@ -297,7 +304,7 @@ impl Scribe {
     }
 
     fn write(&mut self, at: Instant, details: String) {
-        let event_timestamp = at.as_nanos() / 1_000_000;
+        let event_timestamp = (self.began.as_nanos() + at.as_nanos()) / 1_000_000;
         let readable = i64::try_from(event_timestamp).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let timestamp = readable.map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()).unwrap_or_default();
         self.log.lines.push(Line {

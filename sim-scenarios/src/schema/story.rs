@@ -19,6 +19,8 @@ pub enum Probe {
     IcmpEcho(Stream),
     /// UDP datagrams that are counted at the receiver.
     UdpOneWay(Stream),
+    /// TCP connections over which `size` octets go to the receiver and come back.
+    TcpEcho(Stream),
 }
 
 /// A stream of probes.
@@ -31,8 +33,10 @@ pub struct Stream {
     pub to: At<Name>,
     /// Interval: the resolution of every outage that it measures.
     pub every: At<Span>,
-    /// Length of the IP packet; 100 octets if not given.
+    /// Length of the IP packet, or of the data that goes by TCP; 100 octets if not given.
     pub size: Option<At<Size>>,
+    /// Whether it may not be cut on the way (DF), as TCP segments may not; false if not given.
+    pub dont_fragment: Option<At<Flag>>,
     /// When it begins; 60s if not given, when tunnels and routes are up.
     pub start: Option<At<Span>>,
     /// When it ends; at the end of the scenario if not given.

@@ -2,11 +2,18 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sim_core::proto::ike::config::IkeVersion;
+use sim_core::node::tunnel::Fragmentation;
+use sim_core::proto::esp::DfBit;
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
 
-use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Span};
+use crate::leaf::{
+    Address, Count, Encryption, Flag, Integrity, KeySource, MssClamping, Name, PemSource, Percent, Prefix, PskSource,
+    Size, Span,
+};
 use crate::place::{At, List, Named};
-use crate::plan::{DpdTimeoutAction, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, StartupAction};
+use crate::plan::{
+    DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, StartupAction,
+};
 
 /// A connection between gateways.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -96,7 +103,9 @@ pub struct Tunnel {
     pub availability_zone: Option<At<Name>>,
     /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.
     pub pre_shared_key: Option<At<PskSource>>,
-    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
+    /// How AWS's end proves who it is: PreSharedKey() (if not given) or Certificate(...).
+    pub authentication: Option<Authentication>,
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given, "ikev2" with a certificate.
     pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
@@ -128,6 +137,10 @@ pub struct Tunnel {
     pub ike_fragmentation: Option<At<Flag>>,
     /// The longest IP packet with an IKE message before it does so, in octets; 1280 if not given.
     pub ike_fragment_size: Option<At<Count>>,
+    /// Extended sequence numbers: "no" (if not given), "yes" or "preferred". An extra: AWS has no such option.
+    pub extended_sequence_numbers: Option<At<ExtendedSequenceNumbers>>,
+    /// "esp" (if not given) or "ah". An extra: AWS has ESP only.
+    pub child_protocol: Option<At<ChildProtocol>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
@@ -135,11 +148,45 @@ pub struct Tunnel {
     pub customer: CustomerEnd,
 }
 
+/// How an end proves who it is.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Authentication {
+    /// By the pre-shared key, which is a setting of its own.
+    PreSharedKey(SharedKey),
+    /// By a certificate, as AWS Private CA issues them.
+    Certificate(Box<Certificate>),
+}
+
+/// Nothing more to say: `PreSharedKey()`.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharedKey {}
+
+/// A certificate and whom its owner trusts. What is drawn needs no files: the same name is the same CA at both ends.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificate {
+    /// Its private key: "ecdsa-p256" (if not given), "ecdsa-p384" or "rsa-2048" is drawn from the seed, "file:PATH" or
+    /// "env:VARIABLE" is one in PEM.
+    pub key: Option<At<KeySource>>,
+    /// For a key in PEM: "file:PATH" of its certificate in PEM, followed by those between it and the CA.
+    pub certificate: Option<At<PemSource>>,
+    /// For a drawn key: name of the CA that issues the certificate; if not given, "private-ca" at AWS's end, and at the
+    /// customer's the CA that AWS trusts.
+    pub issuer: Option<At<Name>>,
+    /// The CA that must have issued the other end's certificate: a name, or "file:PATH" of certificates in PEM; if not given, the
+    /// one that issued this end's certificate at AWS's end, and at the customer's the one that issued AWS's.
+    pub ca: Option<At<PemSource>>,
+    /// For a drawn key: how long after the beginning the certificate expires; 9480h if not given, which are 395 days.
+    pub expires: Option<At<Span>>,
+}
+
 /// What one phase allows.
 #[derive(Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// "AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16"; all if not given.
+    /// "AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16"; all if not given. In phase 2 also "NULL", which leaves packets in
+    /// clear to look into; an extra, which AWS does not have.
     pub encryption: Option<List<Encryption>>,
     /// "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"; all if not given.
     pub integrity: Option<List<Integrity>>,
@@ -155,11 +202,13 @@ pub struct Phase {
 pub struct CustomerEnd {
     /// Pre-shared key, if it differs from AWS's.
     pub pre_shared_key: Option<At<PskSource>>,
+    /// How it proves who it is; as AWS if not given.
+    pub authentication: Option<Authentication>,
     /// Versions of IKE that it speaks: it begins with the highest.
     pub ike_versions: Option<List<IkeVersion>>,
-    /// Who it says it is; its outside address if not given, which is what AWS expects.
+    /// Who it says it is; if not given its outside address, which is what AWS expects, or its certificate's subject.
     pub id: Option<At<IkeIdentity>>,
-    /// Who it expects AWS to be; AWS's outside address if not given, which is what AWS says.
+    /// Who it expects AWS to be; if not given AWS's outside address or its certificate's subject, which is what AWS says.
     pub expected_id: Option<At<IkeIdentity>>,
     /// Its own side of the traffic selectors.
     pub local_cidr: Option<At<Prefix>>,
@@ -208,6 +257,36 @@ pub struct CustomerEnd {
     /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
     /// (RFC 3948 section 4).
     pub nat_keepalive: Option<At<Span>>,
+    /// Extended sequence numbers: "no" (if not given), "yes" or "preferred" (RFC 4303 section 2.2.1).
+    pub extended_sequence_numbers: Option<At<ExtendedSequenceNumbers>>,
+    /// What CHILD_SAs are: "esp" (if not given) or "ah", which encrypts nothing and dies behind a NAT (RFC 4302). IKEv2 only.
+    pub child_protocol: Option<At<ChildProtocol>>,
+    /// The DF bit of the packets around sealed ones: "clear" (if not given), "copy" from the packet inside, or "set"
+    /// (RFC 4301 section 8.1).
+    pub df_bit: Option<At<DfBit>>,
+    /// Whether packets that are too long for the tunnel are cut although their DF bit forbids it, as AWS's configuration files ask;
+    /// false if not given: their sender hears by ICMP that they are too long.
+    pub clear_df_bit: Option<At<Flag>>,
+    /// Where packets that are too long for the tunnel are cut: "before_encryption" (if not given; what AWS recommends) or
+    /// "after_encryption".
+    pub fragmentation: Option<At<Fragmentation>>,
+    /// Whether it believes ICMP that tells of a narrower path to AWS; true if not given. There is none without `df_bit` "copy" or
+    /// "set" (RFC 4301 section 8.2).
+    pub path_mtu_discovery: Option<At<Flag>>,
+    /// To what it lowers the maximum segment size that TCP tells through the tunnel: "off" (if not given), "auto" (what fits the
+    /// negotiated suite) or a number of octets.
+    pub mss_clamping: Option<At<MssClamping>>,
+    /// Shorter packets are padded to this length before they are encrypted, at most to the tunnel's MTU; no padding if not given
+    /// (RFC 4303 section 2.7).
+    pub tfc_padding: Option<At<Size>>,
+    /// How often it sends a dummy packet, which AWS throws away; never if not given (RFC 4303 section 2.6).
+    pub dummy_interval: Option<At<Span>>,
+    /// After so many packets on a CHILD_SA it is rekeyed; 0: never. Three quarters of the sequence numbers if not given
+    /// (RFC 4303 section 3.3.3).
+    pub rekey_packets: Option<At<Count>>,
+    /// The last sequence number that it sends with on a CHILD_SA: then it refuses to go on. 4294967295 if not given, or
+    /// 2^64 - 1 with extended ones; less shows in minutes what happens at the end.
+    pub last_sequence_number: Option<At<Count>>,
     /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises through this tunnel; none if not given.

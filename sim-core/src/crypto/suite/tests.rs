@@ -4,7 +4,8 @@ use crate::crypto::testing::hex;
 use proptest::prelude::*;
 
 fn suites() -> impl Iterator<Item = Suite> {
-    Encryption::ALL.into_iter().flat_map(|e| Integrity::ALL.into_iter().filter_map(move |i| Suite::new(e, i)))
+    let ciphers = Encryption::ALL.into_iter().chain([Encryption::Null]);
+    ciphers.flat_map(|e| Integrity::ALL.into_iter().filter_map(move |i| Suite::new(e, i)))
 }
 
 /// A context with keys that count up, and those keys.
@@ -60,6 +61,29 @@ fn aes_gcm_esp_vectors() {
         let message = seal(&protection, &hex(header), &hex(iv), &hex(text));
         assert_eq!(message, hex(&[header, iv, sealed].concat()));
     }
+}
+
+/// The same draft's message with an extended sequence number, as ESP has it: 87654321 is authenticated in its place and not
+/// sent (RFC 4106 section 5).
+#[test]
+fn the_high_half_of_a_sequence_number_is_authenticated_and_not_sent() {
+    let suite = Suite::new(Encryption::AesGcm16_128, Integrity::None).unwrap();
+    let protection = Protection::new(suite, &hex("4c80cdefbb5d10da906ac73c3613a6342e443b68"), &[]);
+    let text = "45000048699a000080114db7c0a80102c0a801010a9bf15638d3010000010000
+                00000000045f736970045f756470037369700963796265726369747902646b00
+                0021000101020201";
+    let (header, iv) = ("0000432100000000", "4956ed7e3b244cfe");
+    let mut message = hex(&[header, iv, text].concat());
+    message.resize(message.len() + 16, 0);
+    protection.seal_extended(&mut message, 8, Some(0x8765_4321));
+    let sealed = "fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34
+                  cfa2436f14a3f3cf65925bf1f4a13c5d15b21e1884f5ff6247aeabb786b93bce
+                  61bc17d768fd9732459018148f6cbe722fd04796562dfdb4";
+    assert_eq!(message, hex(&[header, iv, sealed].concat()));
+    assert_eq!(protection.open_extended(&mut message.clone(), 8, Some(0x8765_4322)), Err(OpenError::BadIcv));
+    assert_eq!(protection.open_extended(&mut message.clone(), 8, None), Err(OpenError::BadIcv));
+    let at = protection.open_extended(&mut message, 8, Some(0x8765_4321)).unwrap();
+    assert_eq!(message[at], hex(text));
 }
 
 /// RFC 3602 section 4 cases 1 and 2 (128-bit key), SP 800-38A appendix F.2.5 (256-bit key). The ICV of a message is by
@@ -132,7 +156,7 @@ fn lengths_that_do_not_fit_are_refused() {
             let opened = protection.open(&mut vec![0; len], 8);
             assert_eq!(opened, Err(OpenError::Length), "{suite:?}, {len} octets");
         }
-        if !suite.encryption().is_aead() {
+        if suite.encryption().block_len() > 1 {
             let opened = protection.open(&mut vec![0; least + 15], 8);
             assert_eq!(opened, Err(OpenError::Length));
         }
@@ -152,7 +176,8 @@ proptest! {
 fn integrity_is_given_once() {
     assert!(Suite::new(Encryption::AesGcm16_256, Integrity::HmacSha1_96).is_none());
     assert!(Suite::new(Encryption::AesCbc256, Integrity::None).is_none());
-    assert_eq!(suites().count(), 2 * 4 + 2);
+    assert!(Suite::new(Encryption::Null, Integrity::None).is_none());
+    assert_eq!(suites().count(), 3 * 4 + 2);
 }
 
 #[test]
@@ -162,6 +187,7 @@ fn transform_ids_are_ianas() {
     assert_eq!(Encryption::from_id(20, 128), Some(Encryption::AesGcm16_128));
     assert_eq!(Encryption::from_id(20, 256), Some(Encryption::AesGcm16_256));
     assert_eq!(Encryption::from_id(20, 192), None);
+    assert_eq!(Encryption::from_id(11, 0), Some(Encryption::Null));
     assert_eq!(Integrity::from_id(2), Some(Integrity::HmacSha1_96));
     assert_eq!(Integrity::from_id(12), Some(Integrity::HmacSha2_256_128));
     assert_eq!(Integrity::from_id(13), Some(Integrity::HmacSha2_384_192));

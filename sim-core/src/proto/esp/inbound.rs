@@ -8,19 +8,21 @@ use crate::crypto::suite::{OpenError, Protection};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::wire::checksum;
-use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, Trailer};
+use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::udp::{self, UdpDatagram};
 
 /// What is known of a packet that was opened, besides its inside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opened {
-    /// Its sequence number.
-    pub sequence: u32,
+    /// Its sequence number, the half that is not sent included.
+    pub sequence: u64,
     /// Where it came from. It authenticated, so a NAT binding may follow it (RFC 7296 section 2.23).
     pub src: Ipv4Addr,
     /// The UDP port it came from, if it was in UDP.
     pub src_port: Option<u16>,
+    /// True if it was a dummy packet: there is nothing inside to hand on (RFC 4303 section 2.6).
+    pub dummy: bool,
 }
 
 /// The receiving side of an SA. Cloning it forks a world; the copies share the key schedules and nothing else.
@@ -28,7 +30,9 @@ pub struct Opened {
 pub struct InboundSa {
     spi: u32,
     protection: Protection,
-    window: ReplayWindow,
+    pub(super) window: ReplayWindow,
+    /// Extended sequence numbers (RFC 4303 section 2.2.1).
+    extended: bool,
     selectors: Option<Selectors>,
 }
 
@@ -39,7 +43,14 @@ impl InboundSa {
     /// # Panics
     /// If the keys do not have the lengths of the suite.
     pub fn new(spi: u32, suite: Suite, keys: &SaKeys, window: ReplayWindow, selectors: Option<Selectors>) -> Self {
-        Self { spi, protection: Protection::new(suite, &keys.encryption, &keys.integrity), window, selectors }
+        let protection = Protection::new(suite, &keys.encryption, &keys.integrity);
+        Self { spi, protection, window, extended: false, selectors }
+    }
+
+    /// The same SA with extended sequence numbers, if so negotiated.
+    pub fn with_esn(mut self, extended: bool) -> Self {
+        self.extended = extended;
+        self
     }
 
     /// The Security Parameters Index.
@@ -59,31 +70,37 @@ impl InboundSa {
 
     /// Opens a sealed packet in place, in the order of RFC 4303 section 3.4: looks at the window, authenticates and
     /// decrypts, and only then commits to the window. `packet` is an IPv4 packet for this end, reassembled, with its
-    /// SPI looked up. If it opens, the inner packet is left.
+    /// SPI looked up. If it opens, the inner packet is left, unless it was a dummy.
     ///
     /// # Errors
     /// Why it went no further; the packet's bytes are then unspecified. Before it authenticates, the SA is unchanged.
     pub fn open(&mut self, packet: &mut Packet) -> Result<Opened, DropReason> {
-        let (opened, outer_tos, message) = self.locate(packet.bytes())?;
+        let (mut opened, outer_tos, message) = self.locate(packet.bytes())?;
+        let mut high = None;
+        if self.extended {
+            opened.sequence = self.window.infer(opened.sequence as u32).ok_or(DropReason::Replayed)?;
+            high = Some((opened.sequence >> 32) as u32);
+        }
         if !self.window.check(opened.sequence) {
             return Err(DropReason::Replayed);
         }
-        let text = self.protection.open(&mut packet.bytes_mut()[message.clone()], esp::HEADER_LEN).map_err(
-            |error| match error {
-                OpenError::Length => DropReason::Malformed,
-                OpenError::BadIcv => DropReason::BadIcv,
-            },
-        )?;
+        let octets = &mut packet.bytes_mut()[message.clone()];
+        let text = self.protection.open_extended(octets, esp::HEADER_LEN, high).map_err(|error| match error {
+            OpenError::Length => DropReason::Malformed,
+            OpenError::BadIcv => DropReason::BadIcv,
+        })?;
         self.window.commit(opened.sequence);
 
         let text = message.start + text.start..message.start + text.end;
         let trailer = Trailer::parse(&packet.bytes()[text.clone()]).map_err(|_| DropReason::BadPadding)?;
-        if trailer.next_header != NEXT_HEADER_IPV4 {
-            return Err(DropReason::BadPadding);
+        match trailer.next_header {
+            NEXT_HEADER_IPV4 => {}
+            NEXT_HEADER_NONE => return Ok(Opened { dummy: true, ..opened }),
+            _ => return Err(DropReason::BadPadding),
         }
         packet.truncate(text.start + trailer.payload_len);
         packet.pop_front(text.start);
-        self.accept_inner(packet, outer_tos)?;
+        accept_inner(packet, self.selectors.as_ref(), outer_tos)?;
         Ok(opened)
     }
 
@@ -110,33 +127,37 @@ impl InboundSa {
         if esp.spi() != self.spi {
             return Err(DropReason::UnknownSpi);
         }
-        let opened = Opened { sequence: esp.sequence_number(), src: outer.src(), src_port };
+        let opened = Opened { sequence: esp.sequence_number().into(), src: outer.src(), src_port, dummy: false };
         Ok((opened, outer.tos(), place))
     }
+}
 
-    /// Checks the inner packet and carries the outer header's congestion mark over to it.
-    fn accept_inner(&self, packet: &mut Packet, outer_tos: u8) -> Result<(), DropReason> {
-        let mut inner = Ipv4Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
-        if let Some(selectors) = &self.selectors
-            && !selectors.contain(inner.src(), inner.dst())
-        {
-            return Err(DropReason::SelectorMismatch);
-        }
-        // RFC 4301 section 5.1.2.1 note 6: only an ECN-capable inner packet can carry the mark.
-        let ecn_capable = matches!(inner.tos() & ECN, ECT_0 | ECT_1);
-        if outer_tos & ECN == CE && ecn_capable {
-            // Changed, not computed anew: damage done before the packet was sealed must stay visible.
-            let word = |tos: u8| u16::from_be_bytes([0, tos]);
-            let marked = inner.tos() | CE;
-            let updated = checksum::adjust(inner.checksum(), word(inner.tos()), word(marked));
-            inner.set_tos(marked);
-            inner.set_checksum(updated);
-        }
-        // What lies behind the inner packet is traffic flow confidentiality padding (RFC 4303 section 2.7).
-        let inner_len = usize::from(inner.total_len());
-        packet.truncate(inner_len);
-        Ok(())
+/// Checks the inner packet and carries the outer header's congestion mark over to it.
+pub(super) fn accept_inner(
+    packet: &mut Packet,
+    selectors: Option<&Selectors>,
+    outer_tos: u8,
+) -> Result<(), DropReason> {
+    let mut inner = Ipv4Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
+    if let Some(selectors) = selectors
+        && !selectors.contain(inner.src(), inner.dst())
+    {
+        return Err(DropReason::SelectorMismatch);
     }
+    // RFC 4301 section 5.1.2.1 note 6: only an ECN-capable inner packet can carry the mark.
+    let ecn_capable = matches!(inner.tos() & ECN, ECT_0 | ECT_1);
+    if outer_tos & ECN == CE && ecn_capable {
+        // Changed, not computed anew: damage done before the packet was sealed must stay visible.
+        let word = |tos: u8| u16::from_be_bytes([0, tos]);
+        let marked = inner.tos() | CE;
+        let updated = checksum::adjust(inner.checksum(), word(inner.tos()), word(marked));
+        inner.set_tos(marked);
+        inner.set_checksum(updated);
+    }
+    // What lies behind the inner packet is traffic flow confidentiality padding (RFC 4303 section 2.7).
+    let inner_len = usize::from(inner.total_len());
+    packet.truncate(inner_len);
+    Ok(())
 }
 
 /// The ECN field of the TOS octet and its code points (RFC 3168 section 5).

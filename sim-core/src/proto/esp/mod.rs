@@ -10,15 +10,19 @@
 //! [`InboundSa::open`] takes everything off again; neither allocates. An SA has no timers: IKE makes, rekeys
 //! and deletes it.
 //!
-//! Left out, with the section that describes it: extended sequence numbers (RFC 4303 section 2.2.1), transport mode
-//! (3.1.1), traffic flow confidentiality padding and dummy packets as a sender (2.6, 2.7; padding is accepted),
-//! lifetimes in octets (RFC 4301 section 4.4.2.1), multiple or port selectors in the SA (4.4.1.1), and the drop of
-//! packets that met congestion without being ECN-capable (RFC 6040 section 4.2; they pass unmarked, RFC 4301 note 6).
+//! [`ah`] is the other protocol of RFC 4301: it authenticates the outer header too, and encrypts nothing.
+//!
+//! Left out, with the section that describes it: transport mode (RFC 4303 section 3.1.1), re-synchronisation after more
+//! than 2^32 packets were lost (appendix A3), lifetimes in octets (RFC 4301 section 4.4.2.1), multiple or port selectors
+//! in the SA (4.4.1.1), and the drop of packets that met congestion without being ECN-capable (RFC 6040 section 4.2; they
+//! pass unmarked, RFC 4301 note 6).
 
+pub mod ah;
 mod inbound;
 mod mtu;
 mod outbound;
 mod replay;
+mod sa;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +34,38 @@ pub use inbound::{InboundSa, Opened};
 pub use mtu::{tunnel_mss, tunnel_mtu};
 pub use outbound::{DfBit, OutboundSa, Outer};
 pub use replay::ReplayWindow;
+pub use sa::{Inbound, Outbound, SaProtocol};
 
 use crate::crypto::Secret;
+
+/// How many packets an SA sends. A sender never lets its counter wrap (RFC 4303 section 3.3.3), so a successor must be there
+/// before the last number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// After so many packets IKE is asked for a successor; 0: never.
+    pub rekey: u64,
+    /// After so many packets the SA sends no more; the end of the number space, if that comes first.
+    pub last: u64,
+}
+
+impl Default for Limits {
+    /// Rekeying after three quarters of 2^32 packets (assumed; hours at the greatest rate of a tunnel), and no end before that of
+    /// the number space. An SA with extended sequence numbers has its whole number space by [`Limits::extended`].
+    fn default() -> Self {
+        Self { rekey: 3 << 30, last: u64::MAX }
+    }
+}
+
+impl Limits {
+    /// Of an SA with extended sequence numbers: rekeying after three quarters of 2^64 packets.
+    pub const fn extended() -> Self {
+        Self { rekey: 3 << 62, last: u64::MAX }
+    }
+
+    fn last(self, extended: bool) -> u64 {
+        if extended { self.last } else { self.last.min(u32::MAX as u64) }
+    }
+}
 
 /// The keys of one SA.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use super::mtu::text_alignment;
-use super::{SaKeys, Selectors, Suite};
+use super::{Limits, SaKeys, Selectors, Suite};
 use crate::crypto::suite::Protection;
-use crate::packet::Packet;
+use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
 use crate::rng::Rng;
-use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, Trailer};
+use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
 use crate::wire::udp::{self, UdpDatagram};
 
@@ -38,6 +38,30 @@ pub struct Outer {
     pub df: DfBit,
 }
 
+impl Outer {
+    /// RFC 4301 section 5.1.2.1: DSCP and ECN are copied, TTL is constructed, DF is the SA's policy.
+    pub(super) fn header(&self, protocol: u8, tos: u8, inner_df: bool, ident: u16) -> Ipv4Header {
+        let dont_fragment = self.dont_fragment(inner_df);
+        Ipv4Header {
+            tos,
+            ttl: self.ttl,
+            // It has a meaning only if the packet may be fragmented (RFC 6864 section 4.1).
+            ident: if dont_fragment { 0 } else { ident },
+            dont_fragment,
+            ..Ipv4Header::new(self.src, self.dst, protocol)
+        }
+    }
+
+    /// The DF bit around an inner packet with this one.
+    pub fn dont_fragment(&self, inner_df: bool) -> bool {
+        match self.df {
+            DfBit::Copy => inner_df,
+            DfBit::Clear => false,
+            DfBit::Set => true,
+        }
+    }
+}
+
 /// The sending side of an SA. Cloning it forks a world: both copies go on alike, sharing the key schedules.
 #[derive(Clone, Debug)]
 pub struct OutboundSa {
@@ -46,7 +70,12 @@ pub struct OutboundSa {
     outer: Outer,
     selectors: Option<Selectors>,
     /// The sequence number sent last; 0 before the first.
-    pub(super) sequence: u32,
+    pub(super) sequence: u64,
+    limits: Limits,
+    /// Extended sequence numbers (RFC 4303 section 2.2.1).
+    extended: bool,
+    /// Payloads shorter than this are padded to it (RFC 4303 section 2.7); 0 for none.
+    tfc_padding: u16,
     /// Added to the sequence number, it makes the outer Identification, so that two SAs between the same ends do not
     /// count in step (RFC 6864 section 4.2).
     pub(super) first_ident: u16,
@@ -73,14 +102,41 @@ impl OutboundSa {
             outer,
             selectors,
             sequence: 0,
+            limits: Limits::default(),
+            extended: false,
+            tfc_padding: 0,
             first_ident: rng.u32() as u16,
             rng,
         }
     }
 
+    /// The same SA with extended sequence numbers, if so negotiated.
+    pub fn with_esn(mut self, extended: bool) -> Self {
+        self.extended = extended;
+        self
+    }
+
+    /// The same SA with other limits than the number space.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same SA with traffic flow confidentiality padding: shorter packets look like one of so many octets (RFC 4303
+    /// section 2.7). Longer ones are not padded.
+    pub fn with_tfc_padding(mut self, octets: u16) -> Self {
+        self.tfc_padding = octets;
+        self
+    }
+
     /// The Security Parameters Index.
     pub fn spi(&self) -> u32 {
         self.spi
+    }
+
+    /// True when the packet that was sealed last is the one after which the SA wants a successor.
+    pub fn wants_successor(&self) -> bool {
+        self.sequence == self.limits.rekey
     }
 
     /// The algorithms.
@@ -89,7 +145,7 @@ impl OutboundSa {
     }
 
     /// The sequence number sent last; 0 before the first.
-    pub fn sequence(&self) -> u32 {
+    pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
@@ -114,7 +170,7 @@ impl OutboundSa {
     ///
     /// # Errors
     /// [`DropReason::Malformed`] if it is no IPv4 packet, [`DropReason::SelectorMismatch`] if the SA does not carry it,
-    /// [`DropReason::SequenceExhausted`] after 2^32 - 1 packets (RFC 4303 section 3.3.3), [`DropReason::TooBigForLink`]
+    /// [`DropReason::SequenceExhausted`] when the last number is used up (RFC 4303 section 3.3.3), [`DropReason::TooBigForLink`]
     /// if the result would not fit an IPv4 datagram. The packet is then unchanged.
     pub fn seal(&mut self, packet: &mut Packet) -> Result<(), DropReason> {
         let inner = Ipv4Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
@@ -124,13 +180,33 @@ impl OutboundSa {
             return Err(DropReason::SelectorMismatch);
         }
         let (tos, inner_df) = (inner.tos(), inner.dont_fragment());
-        let trailer = Trailer::new(packet.len(), text_alignment(self.suite()), NEXT_HEADER_IPV4);
+        self.wrap(packet, NEXT_HEADER_IPV4, tos, inner_df)
+    }
+
+    /// A dummy packet of so many random octets, sealed like any other (RFC 4303 section 2.6). `meta` becomes its own, and `see`
+    /// is shown what is inside.
+    ///
+    /// # Errors
+    /// As [`OutboundSa::seal`]; nothing is sent then.
+    pub fn seal_dummy(&mut self, octets: u16, meta: Meta, see: impl FnOnce(&Packet)) -> Result<Packet, DropReason> {
+        let mut packet = Packet::zeroed(octets.into(), meta);
+        self.rng.fill(packet.bytes_mut());
+        see(&packet);
+        self.wrap(&mut packet, NEXT_HEADER_NONE, 0, false)?;
+        Ok(packet)
+    }
+
+    fn wrap(&mut self, packet: &mut Packet, next_header: u8, tos: u8, inner_df: bool) -> Result<(), DropReason> {
+        let payload_len = packet.len().max(self.tfc_padding.into());
+        let trailer = Trailer::new(payload_len, text_alignment(self.suite()), next_header);
         let total_len = self.headers_len() + trailer.text_len() + self.suite().icv_len();
         let total_len = u16::try_from(total_len).map_err(|_| DropReason::TooBigForLink)?;
-        let sequence = self.sequence.checked_add(1);
-        self.sequence = sequence.ok_or(DropReason::SequenceExhausted)?;
+        if self.sequence >= self.limits.last(self.extended) {
+            return Err(DropReason::SequenceExhausted);
+        }
+        self.sequence += 1;
 
-        packet.push_back(trailer.text_len() - trailer.payload_len + self.suite().icv_len());
+        packet.push_back(trailer.text_len() - packet.len() + self.suite().icv_len());
         let bytes = packet.push_front(self.headers_len());
         let (outer, message) = bytes.split_at_mut(self.outer_len());
         self.seal_message(message, &trailer);
@@ -141,7 +217,8 @@ impl OutboundSa {
             }
             None => protocol::ESP,
         };
-        self.ip_header(protocol, tos, inner_df).emit(outer, total_len);
+        let ident = self.first_ident.wrapping_add(self.sequence as u16);
+        self.outer.header(protocol, tos, inner_df, ident).emit(outer, total_len);
         Ok(())
     }
 
@@ -149,38 +226,19 @@ impl OutboundSa {
     fn seal_message(&mut self, message: &mut [u8], trailer: &Trailer) {
         let mut header = EspPacket::new_unchecked(&mut *message);
         header.set_spi(self.spi);
-        header.set_sequence_number(self.sequence);
+        header.set_sequence_number(self.sequence as u32);
         let encryption = self.suite().encryption();
         let (iv, text) = message[esp::HEADER_LEN..].split_at_mut(encryption.iv_len());
         if encryption.is_aead() {
             // Unique for the key, as the sequence number is (RFC 4106 section 3.1).
-            iv.copy_from_slice(&u64::from(self.sequence).to_be_bytes());
+            iv.copy_from_slice(&self.sequence.to_be_bytes());
         } else {
             // Unpredictable (RFC 3602 section 3).
             self.rng.fill(iv);
         }
         trailer.emit(text);
-        self.protection.seal(message, esp::HEADER_LEN);
-    }
-
-    /// RFC 4301 section 5.1.2.1: DSCP and ECN are copied, TTL is constructed, DF is the SA's policy.
-    fn ip_header(&self, protocol: u8, tos: u8, inner_df: bool) -> Ipv4Header {
-        let dont_fragment = match self.outer.df {
-            DfBit::Copy => inner_df,
-            DfBit::Clear => false,
-            DfBit::Set => true,
-        };
-        Ipv4Header {
-            tos,
-            ttl: self.outer.ttl,
-            // It has a meaning only if the packet may be fragmented (RFC 6864 section 4.1).
-            ident: match dont_fragment {
-                true => 0,
-                false => self.first_ident.wrapping_add(self.sequence as u16),
-            },
-            dont_fragment,
-            ..Ipv4Header::new(self.outer.src, self.outer.dst, protocol)
-        }
+        let high = self.extended.then_some((self.sequence >> 32) as u32);
+        self.protection.seal_extended(message, esp::HEADER_LEN, high);
     }
 
     /// Octets in front of SPI.

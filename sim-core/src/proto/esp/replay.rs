@@ -1,4 +1,7 @@
 //! The anti-replay window (RFC 4303 section 3.4.3) as a ring of bits that never shifts (RFC 6479).
+//!
+//! Numbers have 64 bits. Without extended sequence numbers the upper half stays zero; with them it is not sent, and
+//! [`ReplayWindow::infer`] finds it (RFC 4303 appendix A).
 
 /// Which sequence numbers have been received, as far back as the window reaches.
 ///
@@ -8,7 +11,7 @@ pub struct ReplayWindow {
     /// Numbers that it covers, counted from the highest received downwards.
     size: u32,
     /// The highest number received; 0 before the first.
-    highest: u32,
+    highest: u64,
     /// One bit a number, 64 to a word, words as a ring. A power of two words, and at least one word more than the
     /// window fills: the word into which the window moves is cleared before a number that is still covered could
     /// share it.
@@ -32,24 +35,38 @@ impl ReplayWindow {
     }
 
     /// The highest sequence number received; 0 before the first.
-    pub fn highest(&self) -> u32 {
+    pub fn highest(&self) -> u64 {
         self.highest
+    }
+
+    /// The whole extended sequence number of a packet that shows its low half: the one near the window (RFC 4303 appendix
+    /// A2.1). `None` if it would lie before the first number or behind the last. Only a good ICV proves it right.
+    pub fn infer(&self, low: u32) -> Option<u64> {
+        let (high, top) = ((self.highest >> 32) as u32, self.highest as u32);
+        let bottom = top.wrapping_sub(self.size - 1);
+        let in_one_subspace = top >= self.size - 1;
+        let high = match (in_one_subspace, low >= bottom) {
+            (true, true) | (false, false) => high,
+            (true, false) => high.checked_add(1)?,
+            (false, true) => high.checked_sub(1)?,
+        };
+        Some(u64::from(high) << 32 | u64::from(low))
     }
 
     /// True if a packet with this number may be new: it is right of the window, or within it and not seen.
     /// Zero is never sent (RFC 4303 section 2.2).
-    pub fn check(&self, number: u32) -> bool {
+    pub fn check(&self, number: u64) -> bool {
         if number > self.highest {
             return true;
         }
         let (word, bit) = self.place(number);
-        number != 0 && self.highest - number < self.size && self.seen[word] & bit == 0
+        number != 0 && self.highest - number < u64::from(self.size) && self.seen[word] & bit == 0
     }
 
     /// Notes the number of a packet that [`ReplayWindow::check`] let through and that then authenticated.
-    pub fn commit(&mut self, number: u32) {
+    pub fn commit(&mut self, number: u64) {
         if number > self.highest {
-            let fresh = (number / 64 - self.highest / 64).min(self.seen.len() as u32);
+            let fresh = (number / 64 - self.highest / 64).min(self.seen.len() as u64);
             for step in 0..fresh {
                 let (word, _) = self.place(number - step * 64);
                 self.seen[word] = 0;
@@ -60,7 +77,7 @@ impl ReplayWindow {
         self.seen[word] |= bit;
     }
 
-    fn place(&self, number: u32) -> (usize, u64) {
+    fn place(&self, number: u64) -> (usize, u64) {
         let word = (number as usize / 64) & (self.seen.len() - 1);
         (word, 1 << (number % 64))
     }
@@ -75,34 +92,34 @@ mod tests {
     /// RFC 4303 section 3.4.3 in words: reject what is left of the window or was received before.
     #[derive(Default)]
     struct Naive {
-        received: BTreeSet<u32>,
-        highest: u32,
+        received: BTreeSet<u64>,
+        highest: u64,
     }
 
     impl Naive {
-        fn check(&self, number: u32, size: u16) -> bool {
-            let left_of_window = u64::from(number) + u64::from(size) <= u64::from(self.highest);
+        fn check(&self, number: u64, size: u16) -> bool {
+            let left_of_window = u128::from(number) + u128::from(size) <= u128::from(self.highest);
             number != 0 && !left_of_window && !self.received.contains(&number)
         }
 
-        fn commit(&mut self, number: u32) {
+        fn commit(&mut self, number: u64) {
             self.received.insert(number);
             self.highest = self.highest.max(number);
         }
     }
 
-    /// Numbers near a moving point, with jumps of every scale and the end of the number space.
-    fn numbers() -> impl Strategy<Value = Vec<u32>> {
+    /// Numbers near a moving point, with jumps of every scale, around the ends of both halves.
+    fn numbers() -> impl Strategy<Value = Vec<u64>> {
         let step = prop_oneof![
             6 => -70i64..70,
             3 => -2200i64..2200,
             1 => -10_000i64..100_000,
         ];
-        let start = prop_oneof![Just(1i64), 0i64..1 << 32, Just((1i64 << 32) - 300)];
+        let start = prop_oneof![Just(1u64), 0u64..1 << 32, Just((1u64 << 32) - 300), Just(u64::MAX - 300)];
         (start, prop::collection::vec(step, 0..300)).prop_map(|(start, steps)| {
             let walk = steps.into_iter().scan(start, |at, step| {
-                *at = (*at + step).clamp(0, u32::MAX.into());
-                Some(*at as u32)
+                *at = at.saturating_add_signed(step);
+                Some(*at)
             });
             walk.collect()
         })
@@ -136,7 +153,7 @@ mod tests {
                     naive.commit(number);
                 }
                 let top = naive.highest;
-                for number in top.saturating_sub(u32::from(size) + 70)..top + 3 {
+                for number in top.saturating_sub(u64::from(size) + 70)..top + 3 {
                     let fresh = naive.check(number, size);
                     assert_eq!(window.check(number), fresh, "{size} {jump} {number}");
                 }
@@ -151,8 +168,61 @@ mod tests {
         assert!(window.check(37)); // 64 numbers: 37 to 100
         assert!(!window.check(36));
         assert!(!window.check(100));
-        assert!(window.check(u32::MAX));
+        assert!(window.check(u32::MAX.into()));
         assert!(!window.check(0));
+    }
+
+    /// A window whose highest number is this.
+    fn window_at(size: u16, highest: u64) -> ReplayWindow {
+        let mut window = ReplayWindow::new(size);
+        window.commit(highest);
+        window
+    }
+
+    /// RFC 4303 appendix A2.1. Case A: the window lies within one subspace; what is left of its bottom is of the next one.
+    /// Case B: it reaches back into the one before; what is right of its bottom there is of that one.
+    #[test]
+    fn the_upper_half_follows_the_window() {
+        const S: u64 = 1 << 32;
+        for size in [64, 1024, 2048] {
+            let w = u64::from(size);
+            for (highest, low, whole) in [
+                // Case A: the bottom itself, below it, the top, above it.
+                (5 * S + w, 1, Some(5 * S + 1)),
+                (5 * S + w, 0, Some(6 * S)),
+                (5 * S + w, w, Some(5 * S + w)),
+                (5 * S + w, S - 1, Some(6 * S - 1)),
+                // The last window of case A begins at zero: every low half is of this subspace.
+                (5 * S + w - 1, 0, Some(5 * S)),
+                (5 * S + w - 1, S - 1, Some(6 * S - 1)),
+                // Case B by one number, and the other end of it: the top has just entered the subspace.
+                (5 * S + w - 2, S - 1, Some(5 * S - 1)),
+                (5 * S + w - 2, S - 2, Some(6 * S - 2)),
+                (5 * S, S - w + 1, Some(5 * S - w + 1)),
+                (5 * S, S - w, Some(6 * S - w)),
+                (5 * S, 0, Some(5 * S)),
+                (5 * S, 1, Some(5 * S + 1)),
+                // Nothing lies before the first subspace, and nothing behind the last.
+                (0, S - 1, None),
+                (0, 1, Some(1)),
+                (w - 2, S - 1, None),
+                (u64::MAX, S - 1, Some(u64::MAX)),
+                (u64::MAX, 0, None),
+            ] {
+                let low = u32::try_from(low).unwrap();
+                assert_eq!(window_at(size, highest).infer(low), whole, "{size}, {highest:x}, {low:x}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever lies in the window or less than 2^32 minus its size ahead is found from its low half alone.
+        #[test]
+        fn the_neighbourhood_is_found(size in 64u16..=2048, highest: u64, offset in 0u64..1 << 32) {
+            let bottom = highest.saturating_sub(u64::from(size) - 1);
+            let Some(number) = bottom.checked_add(offset) else { return Ok(()) };
+            prop_assert_eq!(window_at(size, highest).infer(number as u32), Some(number));
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@
 use core::net::Ipv4Addr;
 
 use crate::crypto::Secret;
+use crate::crypto::certificate::{Certificate, Trust};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
+use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Rng;
 use crate::time::Duration;
-use crate::wire::ike::{Id, IdType, TrafficSelector};
+use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
 /// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
 pub const AWS_IKE_LIFETIME: Duration = Duration::from_secs(28_800);
@@ -91,6 +93,8 @@ pub enum Identity {
     Ipv4(Ipv4Addr),
     /// ID_FQDN, without a terminator.
     Fqdn(String),
+    /// ID_DER_ASN1_DN, the DER of a distinguished name.
+    DistinguishedName(Vec<u8>),
     /// ID_KEY_ID, opaque octets.
     KeyId(Vec<u8>),
 }
@@ -105,6 +109,7 @@ impl Identity {
                 (IdType::Ipv4Addr, &octets[..])
             }
             Self::Fqdn(name) => (IdType::Fqdn, name.as_bytes()),
+            Self::DistinguishedName(der) => (IdType::DerAsn1Dn, &der[..]),
             Self::KeyId(data) => (IdType::KeyId, &data[..]),
         };
         with(Id { kind, data })
@@ -187,6 +192,44 @@ pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
         groups: AWS_CHILD_GROUPS.to_vec(),
     });
     (ike.into(), esp.into())
+}
+
+/// How an SA numbers its packets (IANA "Transform Type 5").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u16)]
+pub enum Esn {
+    /// With the 32 bits that are sent.
+    No = 0,
+    /// With 64 bits, of which the lower half is sent (RFC 4303 section 2.2.1).
+    Yes = 1,
+}
+
+impl Esn {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::No, Self::Yes];
+
+    /// The transform ID.
+    pub const fn id(self) -> u16 {
+        self as u16
+    }
+}
+
+/// What a CHILD_SA is: an AEAD or an HMAC with or without encryption, or an HMAC that covers the outer header too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ChildProtocol {
+    /// RFC 4303.
+    Esp,
+    /// RFC 4302. Offers' ciphers have no meaning then; their integrity algorithms have. Not with IKEv1.
+    Ah,
+}
+
+impl From<ChildProtocol> for Protocol {
+    fn from(protocol: ChildProtocol) -> Self {
+        match protocol {
+            ChildProtocol::Esp => Self::Esp,
+            ChildProtocol::Ah => Self::Ah,
+        }
+    }
 }
 
 /// How a responder picks among what both ends can do.
@@ -345,6 +388,25 @@ pub enum NatTraversal {
     Force,
 }
 
+/// How an end proves who it is by a certificate, and which it believes (RFC 7296 section 2.15).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// This end's certificate, and those between it and the CA that the peer trusts.
+    pub chain: Vec<Certificate>,
+    /// The key of the first.
+    pub key: PrivateKey,
+    /// Whom it trusts.
+    pub trust: Trust,
+    /// Hash functions of the signatures that it takes, as it tells the peer (RFC 7427 section 4). An end of before that RFC has
+    /// none, and gets the older methods.
+    pub hashes: Vec<SignatureHash>,
+    /// True if any certificate of a trusted CA will do, whose identity is in it: how AWS takes a customer gateway's (guide:
+    /// tunnel authentication options). Otherwise the peer must also be the configured one.
+    pub any_identity: bool,
+    /// The world's calendar: when it began, counted from 1970-01-01 00:00:00 UTC.
+    pub began: Duration,
+}
+
 /// All that one end of a tunnel is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -356,10 +418,16 @@ pub struct Config {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
+    /// Certificates in its place, on both ends; IKEv2 only.
+    pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
     pub ike_offers: Vec<IkeOffer>,
     /// Suites for CHILD_SAs, preferred first.
     pub esp_offers: Vec<EspOffer>,
+    /// Sequence numbers of CHILD_SAs, preferred first. AWS has no option for extended ones (guide: tunnel options, by absence).
+    pub esn: Vec<Esn>,
+    /// What CHILD_SAs are. AWS has ESP alone (guide).
+    pub child_protocol: ChildProtocol,
     /// How this end picks as responder.
     pub selection: Selection,
     /// What lies behind this end.
@@ -420,8 +488,11 @@ impl Config {
             local_id,
             remote_id,
             psk: psk.into(),
+            credentials: None,
             ike_offers,
             esp_offers,
+            esn: vec![Esn::No],
+            child_protocol: ChildProtocol::Esp,
             selection: Selection::LowestConfigured,
             local_ts: vec![TrafficSelector::ANY_V4],
             remote_ts: vec![TrafficSelector::ANY_V4],

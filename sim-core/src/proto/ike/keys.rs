@@ -89,10 +89,18 @@ impl IkeKeys {
         id_body: &[u8],
     ) -> Secret {
         let prf = self.suite.prf;
-        let sk_p = if initiator { &self.sk_pi } else { &self.sk_pr };
-        let maced_id = prf.prf(sk_p, &[id_body]);
         let key = prf.prf(psk, &[KEY_PAD]);
-        prf.prf(&key, &[first_message, other_nonce, &maced_id])
+        prf.prf(&key, &[first_message, other_nonce, &self.maced_id(initiator, id_body)])
+    }
+
+    /// What one end signs, if it proves itself by a signature: the same octets.
+    pub fn signed_octets(&self, initiator: bool, first_message: &[u8], other_nonce: &[u8], id_body: &[u8]) -> Vec<u8> {
+        [first_message, other_nonce, &self.maced_id(initiator, id_body)].concat()
+    }
+
+    fn maced_id(&self, initiator: bool, id_body: &[u8]) -> Secret {
+        let sk_p = if initiator { &self.sk_pi } else { &self.sk_pr };
+        self.suite.prf.prf(sk_p, &[id_body])
     }
 }
 
@@ -193,7 +201,7 @@ mod tests {
     fn child_keying_material_of_nist() {
         let (ni, nr) = (hex(NI), hex(NR));
         let keys = cavp_keys();
-        let esp = EspSuite { protection: suite(Prf::HmacSha1).protection, group: None };
+        let esp = EspSuite::new(suite(Prf::HmacSha1).protection, None);
         let material = |shared: Option<&[u8]>| {
             let child = keys.child(esp, (&ni, &nr), shared);
             let (i, r) = (child.from_initiator, child.from_responder);

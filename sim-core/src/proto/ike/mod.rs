@@ -72,6 +72,11 @@ pub enum Input {
         /// The SPI.
         spi: u32,
     },
+    /// The SA with this inbound SPI has few sequence numbers left to send with: a successor is wanted (RFC 4303 section 3.3.3).
+    RekeyChild {
+        /// The SA.
+        spi_in: u32,
+    },
     /// Take the tunnel down: DELETE the IKE_SA, initiate no more.
     Close,
     /// Power loss: all state is forgotten, nothing is sent or reported.

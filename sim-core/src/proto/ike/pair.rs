@@ -13,7 +13,7 @@ use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, I
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
-use crate::wire::ike::{Builder, ExchangeType, Flags, Fragment, Header, Message, Payload, parse_chain, sk};
+use crate::wire::ike::{AuthMethod, Builder, ExchangeType, Flags, Fragment, Header, Message, Payload, parse_chain, sk};
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -466,7 +466,10 @@ fn names(payloads: &[Payload<'_>]) -> String {
         Payload::Ke { group, .. } => format!("KE({group})"),
         Payload::IdI(_) => "IDi".into(),
         Payload::IdR(_) => "IDr".into(),
-        Payload::Auth { .. } => "AUTH".into(),
+        Payload::Cert { .. } => "CERT".into(),
+        Payload::CertReq { .. } => "CERTREQ".into(),
+        Payload::Auth { method, .. } if *method == AuthMethod::SharedKey => "AUTH".into(),
+        Payload::Auth { method, .. } => format!("AUTH({method:?})"),
         Payload::Nonce(_) => "N".into(),
         Payload::Notify(n) => format!("N({:?})", n.kind),
         Payload::Delete(d) => format!("D({:?})", d.protocol),

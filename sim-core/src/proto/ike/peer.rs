@@ -78,6 +78,7 @@ impl Peer {
             Input::InboundTraffic { .. }
             | Input::TrafficFrom { .. }
             | Input::UnknownSpi { .. }
+            | Input::RekeyChild { .. }
             | Input::Close
             | Input::Reset => {
                 if let Some(v1) = &mut self.v1 {
@@ -145,8 +146,14 @@ impl Peer {
         self.v2.knows(spi_i, spi_r) || self.v1.as_ref().is_some_and(|v1| v1.knows(spi_i, spi_r))
     }
 
+    /// IKEv1 has pre-shared keys only here.
     fn versions(&self) -> &[IkeVersion] {
-        &self.v2.env().config.versions
+        let config = &self.v2.env().config;
+        match &config.versions[..] {
+            both if config.credentials.is_some() && both.contains(&IkeVersion::V2) => &[IkeVersion::V2],
+            _ if config.credentials.is_some() => &[],
+            all => all,
+        }
     }
 
     /// The highest version; but if the tunnel is up in IKEv1, it is the one that has something to do.

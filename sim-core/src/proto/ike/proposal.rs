@@ -1,7 +1,7 @@
 //! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3). IKEv1's wire has other
 //! words for them, in its own `proposal`.
 
-use super::config::{Config, EspOffer, IkeOffer, Selection};
+use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
@@ -21,10 +21,21 @@ pub struct IkeSuite {
 /// A negotiated CHILD_SA suite.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EspSuite {
-    /// Encryption and integrity.
+    /// ESP or AH.
+    pub protocol: ChildProtocol,
+    /// Encryption and integrity. AH's is that of ESP with NULL encryption, which takes the same keys.
     pub protection: Suite,
     /// The group of its own key exchange, if it had one.
     pub group: Option<DhGroup>,
+    /// How packets are numbered.
+    pub esn: Esn,
+}
+
+impl EspSuite {
+    /// ESP with the sequence numbers that everybody has.
+    pub const fn new(protection: Suite, group: Option<DhGroup>) -> Self {
+        Self { protocol: ChildProtocol::Esp, protection, group, esn: Esn::No }
+    }
 }
 
 /// An algorithm as the wire names it: transform id and Key Length.
@@ -42,17 +53,21 @@ impl Offer {
         Self(types)
     }
 
-    fn esp(offer: &EspOffer, pfs: bool) -> Self {
+    fn esp(config: &Config, offer: &EspOffer, pfs: bool) -> Self {
         let mut types = Self::protection(&offer.encryption, &offer.integrity);
+        if config.child_protocol == ChildProtocol::Ah {
+            // RFC 7296 section 3.3.3: AH has no encryption.
+            types.retain(|(kind, _)| *kind != TransformType::Encryption);
+        }
         if pfs {
             types.push((TransformType::DhGroup, groups(&offer.groups)));
         }
-        types.push((TransformType::Esn, vec![(NO_ESN, None)]));
+        types.push((TransformType::Esn, config.esn.iter().map(|esn| (esn.id(), None)).collect()));
         Self(types)
     }
 
     fn protection(encryption: &[Encryption], integrity: &[Integrity]) -> Vec<(TransformType, Vec<Algorithm>)> {
-        let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits())));
+        let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits()).filter(|bits| *bits > 0)));
         let hashes = integrity.iter().map(|i| (i.id(), None));
         vec![(TransformType::Encryption, ciphers.collect()), (TransformType::Integrity, hashes.collect())]
     }
@@ -102,8 +117,6 @@ impl Offer {
     }
 }
 
-const NO_ESN: u16 = 0;
-
 /// The explicit "none" of the types that have one (RFC 7296 section 3.3.2).
 fn is_none(t: &Transform) -> bool {
     t.id == 0 && matches!(t.kind, TransformType::Integrity | TransformType::DhGroup | TransformType::Esn)
@@ -125,8 +138,16 @@ pub fn offer_ike(config: &Config, spi: Spi) -> Vec<Proposal> {
 
 /// The SA payload of a CHILD_SA request; `pfs` is false in IKE_AUTH, where no key exchange is possible.
 pub fn offer_esp(config: &Config, spi_in: u32, pfs: bool) -> Vec<Proposal> {
-    let offers = config.esp_offers.iter().zip(1..);
-    offers.map(|(offer, number)| Offer::esp(offer, pfs).proposal(number, Protocol::Esp, spi_in.into())).collect()
+    let protocol = config.child_protocol.into();
+    let offers = child_offers(config, pfs).zip(1..);
+    offers.map(|(offer, number)| offer.proposal(number, protocol, spi_in.into())).collect()
+}
+
+/// The offers that make sense for the protocol: AH needs an integrity algorithm of its own.
+fn child_offers(config: &Config, pfs: bool) -> impl Iterator<Item = Offer> {
+    let ah = config.child_protocol == ChildProtocol::Ah;
+    let fitting = config.esp_offers.iter().filter(move |offer| !ah || !offer.integrity.is_empty());
+    fitting.map(move |offer| Offer::esp(config, offer, pfs))
 }
 
 /// Picks a suite for an IKE_SA from the peer's proposals: the suite, and the proposal to answer with.
@@ -138,7 +159,7 @@ pub fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(IkeSuite, P
 
 /// Picks a suite for a CHILD_SA: the suite, the peer's SPI, and the proposal to answer with (its SPI still the peer's).
 pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(EspSuite, u32, Proposal)> {
-    let offers: Vec<_> = config.esp_offers.iter().map(|o| Offer::esp(o, pfs)).collect();
+    let offers: Vec<_> = child_offers(config, pfs).collect();
     let mut received = received.to_vec();
     if !pfs {
         // Groups have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
@@ -147,7 +168,7 @@ pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(
             proposal.transforms.retain(without);
         }
     }
-    let proposal = choose(&offers, &received, Protocol::Esp, config.selection)?;
+    let proposal = choose(&offers, &received, config.child_protocol.into(), config.selection)?;
     Some((read_esp(&proposal)?, proposal.spi.child()?, proposal))
 }
 
@@ -191,13 +212,22 @@ fn read_ike(proposal: &Proposal) -> Option<IkeSuite> {
 
 fn read_esp(proposal: &Proposal) -> Option<EspSuite> {
     let group = find(proposal, TransformType::DhGroup).and_then(|t| DhGroup::from_id(t.id));
-    Some(EspSuite { protection: read_protection(proposal)?, group })
+    let (protocol, protection) = match proposal.protocol {
+        Protocol::Ah => {
+            let integrity = Integrity::from_id(find(proposal, TransformType::Integrity)?.id)?;
+            (ChildProtocol::Ah, Suite::new(Encryption::Null, integrity)?)
+        }
+        _ => (ChildProtocol::Esp, read_protection(proposal)?),
+    };
+    let esn = find(proposal, TransformType::Esn).map_or(Esn::No.id(), |t| t.id);
+    let esn = Esn::ALL.into_iter().find(|known| known.id() == esn)?;
+    Some(EspSuite { protocol, protection, group, esn })
 }
 
 fn read_protection(proposal: &Proposal) -> Option<Suite> {
     let cipher = find(proposal, TransformType::Encryption)?;
     let integrity = find(proposal, TransformType::Integrity).map_or(0, |t| t.id);
-    Suite::new(Encryption::from_id(cipher.id, cipher.key_length?)?, Integrity::from_id(integrity)?)
+    Suite::new(Encryption::from_id(cipher.id, cipher.key_length.unwrap_or(0))?, Integrity::from_id(integrity)?)
 }
 
 fn find(proposal: &Proposal, kind: TransformType) -> Option<&Transform> {
@@ -282,6 +312,60 @@ mod tests {
         let mut odd = offered;
         odd[0].transforms[0].key_length = Some(192);
         assert_eq!(choose_esp(&config, &odd, true), None);
+    }
+
+    /// RFC 7296 section 3.3.2: the ESN transform says which numbers; both on offer leaves the choice to the responder.
+    #[test]
+    fn extended_sequence_numbers_are_agreed_on_or_nothing_is() {
+        let with = |esn: &[Esn]| Config { esn: esn.to_vec(), ..aws() };
+        let (both, short, long) = (with(&[Esn::Yes, Esn::No]), with(&[Esn::No]), with(&[Esn::Yes]));
+        for pfs in [false, true] {
+            let chosen = |own: &Config, peer: &Config| {
+                let (suite, _, answer) = choose_esp(own, &offer_esp(peer, 7, pfs), pfs)?;
+                assert_eq!(accept_esp(peer, &[answer], pfs).map(|(suite, _)| suite), Some(suite));
+                Some(suite.esn)
+            };
+            assert_eq!(chosen(&short, &both), Some(Esn::No));
+            assert_eq!(chosen(&long, &both), Some(Esn::Yes));
+            assert_eq!(chosen(&both, &long), Some(Esn::Yes));
+            // AWS takes the first of its own list; by RFC 7296 section 2.7 it is the initiator's.
+            let polite = Config { selection: Selection::FirstOfInitiator, ..with(&[Esn::No, Esn::Yes]) };
+            assert_eq!(chosen(&with(&[Esn::No, Esn::Yes]), &both), Some(Esn::No));
+            assert_eq!(chosen(&polite, &both), Some(Esn::Yes));
+            assert_eq!(chosen(&short, &long), None);
+            assert_eq!(chosen(&long, &short), None);
+        }
+    }
+
+    /// RFC 7296 section 3.3.3: AH's types are integrity and ESN, and a group. Its SPI has four octets like ESP's.
+    #[test]
+    fn ah_is_offered_without_encryption() {
+        let ah = Config { child_protocol: ChildProtocol::Ah, ..aws() };
+        let offered = offer_esp(&ah, 0x0102_0304, true);
+        let [proposal] = &offered[..] else { panic!("AEADs are nothing to AH: {offered:?}") };
+        assert_eq!((proposal.protocol, proposal.spi.child()), (Protocol::Ah, Some(0x0102_0304)));
+        let kinds = [TransformType::Integrity, TransformType::DhGroup, TransformType::Esn];
+        assert!(proposal.transforms.iter().all(|t| kinds.contains(&t.kind)), "{proposal:?}");
+        let (suite, spi, answer) = choose_esp(&ah, &offered, true).unwrap();
+        assert_eq!((suite.protocol, spi, answer.transforms.len()), (ChildProtocol::Ah, 0x0102_0304, 3));
+        assert_eq!(suite.protection.integrity(), Integrity::HmacSha1_96);
+        assert_eq!(choose_esp(&aws(), &offered, true), None);
+        assert_eq!(choose_esp(&ah, &offer_esp(&aws(), 7, true), true), None);
+    }
+
+    /// RFC 2410 section 2.3: ENCR_NULL has no key, so its transform has no Key Length (RFC 7296 section 3.3.5).
+    #[test]
+    fn null_encryption_has_no_key_length() {
+        let mut config = aws();
+        config.esp_offers[0].encryption = vec![Encryption::Null];
+        config.esp_offers.truncate(1);
+        let offered = offer_esp(&config, 7, false);
+        let cipher = &offered[0].transforms[0];
+        assert_eq!((cipher.kind, cipher.id, cipher.key_length), (TransformType::Encryption, 11, None));
+        let (suite, ..) = choose_esp(&config, &offered, false).unwrap();
+        assert_eq!(suite.protection.encryption(), Encryption::Null);
+        // Nobody gets it who has not asked for it.
+        assert_eq!(choose_esp(&aws(), &offered, false), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! The fixed header and the generic payload header have the same shape in both versions of the protocol; their payloads differ.
 //! The four zero octets that mark IKE on UDP port 4500 (RFC 3948 section 2.2) are not part of a message here.
 //!
-//! Left out: the insides of CERT, CERTREQ, EAP and CP payloads (RFC 7296 sections 3.6, 3.7, 3.15, 3.16), which are kept as
+//! Left out: the insides of EAP and CP payloads (RFC 7296 sections 3.15, 3.16), which are kept as
 //! opaque octets.
 
 use core::fmt;
@@ -28,7 +28,7 @@ pub mod v1;
 
 pub use header::{ExchangeType, Flags, HEADER_LEN, Header};
 pub use notify::{Notify, NotifyType};
-pub use payload::{AuthMethod, Builder, Delete, Id, IdType, Payload, PayloadType, parse_chain};
+pub use payload::{AuthMethod, Builder, CertEncoding, Delete, Id, IdType, Payload, PayloadType, parse_chain};
 pub use proposal::{Attribute, Proposal, Protocol, Spi, Transform, TransformType};
 pub use sk::Unsealed;
 pub use skf::Fragment;

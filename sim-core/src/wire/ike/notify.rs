@@ -126,9 +126,9 @@ impl<'a> Notify<'a> {
         Self { protocol: Protocol::None, spi: Spi::EMPTY, kind, data }
     }
 
-    /// A notification about the ESP SA with this SPI.
-    pub fn about_esp(kind: NotifyType, spi: u32) -> Self {
-        Self { protocol: Protocol::Esp, spi: spi.into(), kind, data: &[] }
+    /// A notification about the ESP or AH SA with this SPI.
+    pub fn about_child(protocol: Protocol, kind: NotifyType, spi: u32) -> Self {
+        Self { protocol, spi: spi.into(), kind, data: &[] }
     }
 
     pub(super) fn emit(&self, out: &mut Vec<u8>) {

@@ -54,6 +54,26 @@ wire_enum! {
 }
 
 wire_enum! {
+    /// What a CERT or CERTREQ payload holds (RFC 7296 section 3.6).
+    CertEncoding(u8) {
+        Pkcs7X509 = 1,
+        Pgp = 2,
+        Dns = 3,
+        X509Signature = 4,
+        Kerberos = 6,
+        Crl = 7,
+        Arl = 8,
+        Spki = 9,
+        X509Attribute = 10,
+        RawRsaKey = 11,
+        HashAndUrl = 12,
+        HashAndUrlOfBundle = 13,
+        OcspContent = 14,
+        RawPublicKey = 15,
+    }
+}
+
+wire_enum! {
     /// What an identification is (RFC 7296 section 3.5).
     IdType(u8) {
         Ipv4Addr = 1,
@@ -118,6 +138,20 @@ pub enum Payload<'a> {
     IdI(Id<'a>),
     /// IDr.
     IdR(Id<'a>),
+    /// CERT.
+    Cert {
+        /// What it holds.
+        encoding: CertEncoding,
+        /// One certificate, in DER with [`CertEncoding::X509Signature`].
+        data: &'a [u8],
+    },
+    /// CERTREQ.
+    CertReq {
+        /// What is wanted.
+        encoding: CertEncoding,
+        /// With [`CertEncoding::X509Signature`]: SHA-1 of the SubjectPublicKeyInfo of each trusted CA, concatenated.
+        authorities: &'a [u8],
+    },
     /// AUTH.
     Auth {
         /// How it was computed.
@@ -146,7 +180,7 @@ pub enum Payload<'a> {
         /// IV, ciphertext and ICV; their lengths depend on the suite.
         body: &'a [u8],
     },
-    /// CERT, CERTREQ, CP, EAP, and every type not known here.
+    /// CP, EAP, and every type not known here.
     Opaque {
         /// The type.
         kind: PayloadType,
@@ -213,9 +247,15 @@ fn parse_body(kind: PayloadType, critical: bool, body: &[u8]) -> Result<Payload<
         PayloadType::VendorId => Payload::VendorId(body),
         PayloadType::TsInitiator => Payload::TsI(ts::parse(&mut r)?),
         PayloadType::TsResponder => Payload::TsR(ts::parse(&mut r)?),
-        PayloadType::Certificate | PayloadType::CertificateRequest | PayloadType::Configuration | PayloadType::Eap => {
-            Payload::Opaque { kind, critical: false, body }
+        PayloadType::Certificate => {
+            let encoding = CertEncoding::from_wire(r.u8("Cert Encoding")?);
+            Payload::Cert { encoding, data: r.rest() }
         }
+        PayloadType::CertificateRequest => {
+            let encoding = CertEncoding::from_wire(r.u8("Cert Encoding")?);
+            Payload::CertReq { encoding, authorities: r.rest() }
+        }
+        PayloadType::Configuration | PayloadType::Eap => Payload::Opaque { kind, critical: false, body },
         PayloadType::None | PayloadType::Encrypted | PayloadType::EncryptedFragment | PayloadType::Other(_) => {
             Payload::Opaque { kind, critical, body }
         }
@@ -278,6 +318,10 @@ impl Builder {
                 out.extend_from_slice(data);
             }
             Payload::IdI(id) | Payload::IdR(id) => id.emit(out),
+            Payload::Cert { encoding, data } | Payload::CertReq { encoding, authorities: data } => {
+                out.push(encoding.to_wire());
+                out.extend_from_slice(data);
+            }
             Payload::Auth { method, data } => {
                 out.extend_from_slice(&[method.to_wire(), 0, 0, 0]);
                 out.extend_from_slice(data);
@@ -339,6 +383,8 @@ fn kind_of(payload: &Payload<'_>) -> (PayloadType, bool) {
         Payload::Ke { .. } => PayloadType::KeyExchange,
         Payload::IdI(_) => PayloadType::IdInitiator,
         Payload::IdR(_) => PayloadType::IdResponder,
+        Payload::Cert { .. } => PayloadType::Certificate,
+        Payload::CertReq { .. } => PayloadType::CertificateRequest,
         Payload::Auth { .. } => PayloadType::Authentication,
         Payload::Nonce(_) => PayloadType::Nonce,
         Payload::Notify(_) => PayloadType::Notify,

@@ -191,6 +191,8 @@ impl Parts {
             Payload::Ke { group: self.word, data },
             Payload::IdI(id),
             Payload::IdR(id),
+            Payload::Cert { encoding: CertEncoding::from_wire(self.kind), data },
+            Payload::CertReq { encoding: CertEncoding::from_wire(self.kind), authorities: data },
             Payload::Auth { method: AuthMethod::from_wire(self.kind), data },
             Payload::Nonce(&self.nonce),
             Payload::Notify(Notify {

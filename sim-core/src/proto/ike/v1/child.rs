@@ -2,7 +2,10 @@
 //! Quick Mode (RFC 2408 section 2.1), and go when no ISAKMP SA with the peer is left.
 //!
 //! IKEv1 has no word for rekeying: a second Quick Mode for the same traffic makes a second pair, and both ends send on the
-//! younger one. The old one receives until its lifetime ends, so nothing is lost.
+//! younger one. The old one receives until its lifetime ends, so nothing is lost. Nothing answers the third message of a Quick
+//! Mode, though, and a responder that installs the pair when it arrives loses what overtakes it; RFC 2408 section 3.1 has
+//! the commit bit against that, which few set. So the initiator stays on the old pair until it hears the peer on the new one,
+//! or for [`SWITCH`].
 
 use super::sa::shorter;
 use crate::proto::ike::config::{Config, Startup};
@@ -11,6 +14,10 @@ use crate::proto::ike::{ChildSa, DirectionKeys, Encapsulation, EspSuite, Output,
 use crate::reason::{Reason, State};
 use crate::time::{Duration, Instant};
 use crate::wire::ike::TrafficSelector;
+
+/// How long the initiator of a rekey sends on the old pair, if it hears nothing on the new one (assumed: more than any path
+/// takes, and less than the shortest rekey margin).
+pub(super) const SWITCH: Duration = Duration::from_millis(500);
 
 /// What this end remembers of a CHILD_SA; its keys live with ESP.
 #[derive(Clone, Debug)]
@@ -21,12 +28,14 @@ pub(super) struct Child {
     pub born: Instant,
     /// When this end rekeys it, if it does.
     pub rekey: Option<Instant>,
+    /// When this end sends on it, whether it has heard the peer on it or not.
+    pub switch: Option<Instant>,
     pub expires: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ChildPhase {
-    /// It receives; it sends once the initiator has confirmed it.
+    /// It receives; it sends once the other end is known to have installed it.
     Unconfirmed,
     Up,
     /// This end's Quick Mode for its successor is on its way.
@@ -41,6 +50,16 @@ pub(super) struct Children {
     pub all: Vec<Child>,
     /// Since when and until when this end waits before it tries again to get one.
     pub retry: Option<(Instant, Instant)>,
+}
+
+/// When a new one sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sends {
+    AtOnce,
+    /// When the peer is heard on it.
+    WhenHeard,
+    /// When the peer is heard on it, or has had the time to install it.
+    WhenSettled,
 }
 
 /// A CHILD_SA on which both ends agree.
@@ -75,8 +94,9 @@ impl Children {
         self.all.iter().any(|child| child.spi_in == spi_in && child.phase == ChildPhase::Unconfirmed)
     }
 
-    /// Installs one, to receive. It sends at once if `confirmed`.
-    pub fn install(&mut self, env: &mut Env, agreed: &Agreed, confirmed: bool) {
+    /// Installs one, to receive; and to send when `sends` says.
+    pub fn install(&mut self, env: &mut Env, agreed: &Agreed, sends: Sends) {
+        let confirmed = sends == Sends::AtOnce;
         let reason = agreed.replaces.map_or(Reason::Authenticated, |_| Reason::Rekeyed);
         if confirmed {
             self.step_back();
@@ -92,6 +112,7 @@ impl Children {
             phase: if confirmed { ChildPhase::Up } else { ChildPhase::Unconfirmed },
             born: env.now,
             rekey: rekey.initiates.then_some(env.now + after),
+            switch: (sends == Sends::WhenSettled).then_some(env.now + SWITCH),
             expires: env.now + lifetime,
         });
         self.retry = None;
@@ -112,12 +133,12 @@ impl Children {
     /// The initiator has installed it too: from now on it sends. Installs it, if it was not there.
     pub fn confirm(&mut self, env: &mut Env, agreed: &Agreed) {
         match self.find(agreed.spi_in) {
-            None => self.install(env, agreed, true),
+            None => self.install(env, agreed, Sends::AtOnce),
             Some(_) => self.heard(env, agreed.spi_in),
         }
     }
 
-    /// The initiator sends on it, or says so: if it was not confirmed, it is.
+    /// The other end sends on it, or has had the time to: if it was not confirmed, it is.
     pub fn heard(&mut self, env: &mut Env, spi_in: u32) {
         if !self.awaits(spi_in) {
             return;
@@ -126,6 +147,7 @@ impl Children {
         self.step_back();
         if let Some(child) = self.find(spi_in) {
             child.phase = ChildPhase::Up;
+            child.switch = None;
         }
         env.because = Reason::Rekeyed;
         env.enter(SaKind::Child, State::Up, Reason::Rekeyed);
@@ -149,6 +171,10 @@ impl Children {
             return;
         };
         let child = self.all.remove(at);
+        if child.switch.is_some() {
+            // The one that it was to replace goes on.
+            self.unreplaced(env, env.config.retry.first);
+        }
         let replaced = child.phase == ChildPhase::Replaced;
         let reason = if replaced && reason != Reason::PeerDead { Reason::Rekeyed } else { reason };
         env.because = reason;
@@ -160,8 +186,17 @@ impl Children {
             && let Some(heir) = heir.map(|at| &mut self.all[at])
         {
             heir.phase = ChildPhase::Up;
+            heir.switch = None;
             heir.rekey = env.config.rekey.initiates.then_some(env.now + env.config.retry.first);
             env.out.push_back(Output::ChildRekeyed { old_spi_in: spi_in, new_spi_in: heir.spi_in });
+        }
+    }
+
+    /// The one that sends is not being replaced after all, and is rekeyed again after `wait`.
+    fn unreplaced(&mut self, env: &Env, wait: Duration) {
+        if let Some(old) = self.all.iter_mut().find(|child| child.phase == ChildPhase::Rekeying) {
+            old.phase = ChildPhase::Up;
+            old.rekey = env.config.rekey.initiates.then_some(env.now + wait);
         }
     }
 

@@ -171,7 +171,7 @@ mod tests {
             cookies: COOKIES,
         };
         let keys = Keys::derive(suite, &from);
-        let child = EspSuite { protection: suite.protection, group: Some(DhGroup::Modp1024) };
+        let child = EspSuite::new(suite.protection, Some(DhGroup::Modp1024));
         let child = keys.child(child, 0xcafe_0001, (&ni, &nr), Some(&[0x55; 4]));
         let proof = |initiator| keys.authentication(initiator, PUBLICS, COOKIES, b"SA", b"ID").to_vec();
         let ours = [

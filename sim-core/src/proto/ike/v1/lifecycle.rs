@@ -32,8 +32,13 @@ pub(super) enum What {
     QuickMode(usize, usize),
     ChildLifetime(u32),
     ChildRekey(u32),
+    ChildSwitch(u32),
     ChildRetry,
 }
+
+/// How long an ISAKMP SA goes on after its successor is up, until the end that made the successor deletes it. A peer that ties
+/// CHILD_SAs to the ISAKMP SA must have the time to move them, or they go with it (strongSwan, which itself waits 10 s).
+const LINGER: Duration = Duration::from_secs(10);
 
 impl What {
     /// The name in the trace.
@@ -47,6 +52,7 @@ impl What {
             Self::Probe(_) | Self::MainMode(_) | Self::QuickMode(..) => TimerKind::Retransmission,
             Self::ChildLifetime(_) => TimerKind::ChildLifetime,
             Self::ChildRekey(_) => TimerKind::ChildRekey,
+            Self::ChildSwitch(_) => TimerKind::ChildSwitch,
             Self::ChildRetry => TimerKind::IkeRetry,
         }
     }
@@ -68,6 +74,9 @@ impl Peer {
             with(What::ChildLifetime(child.spi_in), child.born, child.expires);
             if let (ChildPhase::Up, Some(due)) = (child.phase, child.rekey) {
                 with(What::ChildRekey(child.spi_in), child.born, due);
+            }
+            if let Some(due) = child.switch {
+                with(What::ChildSwitch(child.spi_in), child.born, due);
             }
         }
         if let Some((armed_at, due)) = self.children.retry {
@@ -147,6 +156,7 @@ impl Peer {
             What::QuickMode(i, at) => return self.repeat_quick_mode(i, at),
             What::ChildLifetime(spi_in) => return self.child_expired(spi_in),
             What::ChildRekey(spi_in) => return self.rekey_child(spi_in),
+            What::ChildSwitch(spi_in) => return self.children.heard(&mut self.env, spi_in),
             What::ChildRetry => {
                 self.children.retry = None;
                 return self.make_child();
@@ -250,6 +260,14 @@ impl Peer {
         self.sas.iter().rposition(|sa| sa.state() == SaState::Established)
     }
 
+    /// Rekeys a CHILD_SA, unless that is under way or left to the peer.
+    pub(super) fn wants_successor(&mut self, spi_in: u32) {
+        let up = self.children.find(spi_in).is_some_and(|child| child.phase == ChildPhase::Up);
+        if up && self.env.config.rekey.initiates {
+            self.rekey_child(spi_in);
+        }
+    }
+
     fn rekey_child(&mut self, spi_in: u32) {
         if let Some(child) = self.children.find(spi_in) {
             child.rekey = None;
@@ -305,7 +323,11 @@ impl Peer {
             }
             if since <= begun {
                 // An older one: this one takes its place, and who began this one deletes it.
-                if cookies.initiator { self.retire(j) } else { self.sas[j].replace() }
+                self.sas[j].replace();
+                if cookies.initiator {
+                    let until = self.env.now + LINGER;
+                    self.sas[j].established_mut().into_iter().for_each(|e| e.expires = e.expires.min(until));
+                }
             } else if other.cookies.i < cookies.i {
                 // Two were begun at once. The one with the lower initiator's cookie goes, by who began it.
                 if other.cookies.initiator { self.retire(j) } else { self.sas[j].replace() }
@@ -324,7 +346,7 @@ impl Peer {
         }
     }
 
-    /// Deletes an SA that has a successor, which goes on with its CHILD_SAs.
+    /// Deletes one of two that were begun at once.
     fn retire(&mut self, i: usize) {
         informational::delete_isakmp(&self.sas[i], &mut self.env);
         self.bury(i, Reason::Rekeyed);

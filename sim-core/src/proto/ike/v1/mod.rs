@@ -114,6 +114,7 @@ impl Peer {
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
+            Input::RekeyChild { spi_in } => self.wants_successor(spi_in),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }

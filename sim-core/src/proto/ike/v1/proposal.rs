@@ -1,6 +1,8 @@
 //! Suites of IKEv1: a transform is a whole suite, spelt in attributes (RFC 2409 appendix A, RFC 2407 section 4.5, and IANA's
 //! later values).
 //!
+//! Extended sequence numbers are an attribute, too (RFC 4304 section 2); without it they have 32 bits.
+//!
 //! One proposal carries all transforms, every combination of what an offer lists. AES-GCM protects phase 2 only (RFC 4106 section
 //! 8); RFC 5282 brought it to IKEv2's own messages.
 
@@ -8,13 +10,15 @@ use super::keys::integrity_of;
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
-use crate::proto::ike::config::{Config, EspOffer, IkeOffer, Selection};
+use crate::proto::ike::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
 use crate::proto::ike::{EspSuite, IkeSuite};
 use crate::time::Duration;
 use crate::wire::ike::v1::{Attribute, Proposal, Protocol, Spi, Transform};
 
 /// KEY_IKE (RFC 2407 section 4.4.2).
 const KEY_IKE: u8 = 1;
+/// ESP_NULL (RFC 2407 section 4.4.4).
+const ESP_NULL: u8 = 11;
 /// ESP_AES and ESP_AES_GCM_16 (RFC 3602 section 5.1, RFC 4106 section 8.1).
 const ESP_AES: u8 = 12;
 const ESP_AES_GCM_16: u8 = 20;
@@ -42,7 +46,11 @@ mod phase2 {
     pub const ENCAPSULATION: u16 = 4;
     pub const INTEGRITY: u16 = 5;
     pub const KEY_LENGTH: u16 = 6;
-    pub const ALL: [u16; 6] = [LIFE_TYPE, LIFE_DURATION, GROUP, ENCAPSULATION, INTEGRITY, KEY_LENGTH];
+    /// RFC 4304 section 2.
+    pub const EXTENDED_SEQUENCE_NUMBER: u16 = 11;
+    pub const ALL: [u16; 7] =
+        [LIFE_TYPE, LIFE_DURATION, GROUP, ENCAPSULATION, INTEGRITY, KEY_LENGTH, EXTENDED_SEQUENCE_NUMBER];
+    pub const SEQUENCE_NUMBER_64: u16 = 1;
     pub const TUNNEL: u16 = 1;
     /// RFC 3947 section 5.1.
     pub const UDP_ENCAPSULATED_TUNNEL: u16 = 3;
@@ -90,15 +98,24 @@ fn ike_suites(offer: &IkeOffer) -> impl Iterator<Item = IkeSuite> {
     })
 }
 
-fn esp_suites(offer: &EspOffer, group: Option<DhGroup>) -> impl Iterator<Item = EspSuite> {
+/// The suites of an offer; none for AH, which is IKEv2's here.
+fn esp_suites<'c>(
+    config: &'c Config,
+    offer: &'c EspOffer,
+    group: Option<DhGroup>,
+) -> impl Iterator<Item = EspSuite> + 'c {
+    let protections = esp_protections(offer, group).filter(|_| config.child_protocol == ChildProtocol::Esp);
+    protections.flat_map(move |protection| {
+        config.esn.iter().map(move |esn| EspSuite { esn: *esn, ..EspSuite::new(protection, group) })
+    })
+}
+
+fn esp_protections(offer: &EspOffer, group: Option<DhGroup>) -> impl Iterator<Item = Suite> {
     let wanted = group.map_or(offer.groups.is_empty(), |group| offer.groups.contains(&group));
     offer.encryption.iter().filter(move |_| wanted).flat_map(move |cipher| {
         let none = cipher.is_aead().then_some(&Integrity::None);
         let hashes = offer.integrity.iter().filter(|_| !cipher.is_aead());
-        none.into_iter().chain(hashes).filter_map(move |integrity| {
-            let protection = Suite::new(*cipher, *integrity)?;
-            Some(EspSuite { protection, group })
-        })
+        none.into_iter().chain(hashes).filter_map(move |integrity| Suite::new(*cipher, *integrity))
     })
 }
 
@@ -132,7 +149,7 @@ pub(super) fn pfs_group(config: &Config) -> Option<DhGroup> {
 /// The SA payload of Quick Mode's first message.
 pub(super) fn offer_esp(config: &Config, spi_in: u32, udp: bool) -> Vec<Proposal> {
     let group = pfs_group(config);
-    let suites = config.esp_offers.iter().flat_map(|offer| esp_suites(offer, group));
+    let suites = config.esp_offers.iter().flat_map(|offer| esp_suites(config, offer, group));
     // The cipher is the transform's identifier, which may differ from transform to transform.
     let transforms = suites.zip(1..=u8::MAX).map(|(suite, n)| esp_transform(config, suite, n, udp)).collect();
     vec![Proposal { number: 1, protocol: Protocol::Esp, spi: spi_in.into(), transforms }]
@@ -140,15 +157,23 @@ pub(super) fn offer_esp(config: &Config, spi_in: u32, udp: bool) -> Vec<Proposal
 
 fn esp_transform(config: &Config, suite: EspSuite, number: u8, udp: bool) -> Transform {
     let cipher = suite.protection.encryption();
-    let mut attributes = vec![
-        Attribute::Short(phase2::KEY_LENGTH, cipher.key_bits()),
-        Attribute::Short(phase2::ENCAPSULATION, encapsulation(udp)),
-    ];
+    let key_length = Some(cipher.key_bits()).filter(|bits| *bits > 0);
+    let mut attributes: Vec<_> =
+        key_length.into_iter().map(|bits| Attribute::Short(phase2::KEY_LENGTH, bits)).collect();
+    attributes.push(Attribute::Short(phase2::ENCAPSULATION, encapsulation(udp)));
     let integrity = HASHES.iter().find(|(_, integrity, ..)| *integrity == suite.protection.integrity());
     attributes.extend(integrity.map(|(.., id)| Attribute::Short(phase2::INTEGRITY, *id)));
     attributes.extend(suite.group.map(|group| Attribute::Short(phase2::GROUP, group.id())));
+    if suite.esn == Esn::Yes {
+        attributes.push(Attribute::Short(phase2::EXTENDED_SEQUENCE_NUMBER, phase2::SEQUENCE_NUMBER_64));
+    }
     attributes.extend(life(phase2::LIFE_TYPE, phase2::LIFE_DURATION, config.child_lifetime));
-    Transform { number, id: if cipher.is_aead() { ESP_AES_GCM_16 } else { ESP_AES }, attributes }
+    let id = match cipher {
+        Encryption::AesCbc128 | Encryption::AesCbc256 => ESP_AES,
+        Encryption::AesGcm16_128 | Encryption::AesGcm16_256 => ESP_AES_GCM_16,
+        Encryption::Null => ESP_NULL,
+    };
+    Transform { number, id, attributes }
 }
 
 const fn encapsulation(udp: bool) -> u16 {
@@ -226,15 +251,14 @@ fn read_esp(transform: &Transform, udp: bool) -> Option<(EspSuite, Option<Durati
     if value(phase2::ENCAPSULATION)? != encapsulation(udp) {
         return None;
     }
-    let bits = value(phase2::KEY_LENGTH)?;
+    let bits = value(phase2::KEY_LENGTH);
+    let hash = |id: u16| HASHES.iter().find(|(.., it)| *it == id).map(|(_, integrity, ..)| *integrity);
     let protection = match (transform.id, value(phase2::INTEGRITY)) {
-        (ESP_AES, Some(id)) => {
-            let (_, integrity, ..) = HASHES.iter().find(|(.., it)| *it == id)?;
-            Suite::new(aes_cbc(bits)?, *integrity)?
-        }
+        (ESP_AES, Some(id)) => Suite::new(aes_cbc(bits?)?, hash(id)?)?,
+        (ESP_NULL, Some(id)) if bits.is_none() => Suite::new(Encryption::Null, hash(id)?)?,
         (ESP_AES_GCM_16, None) => {
             let ciphers = [Encryption::AesGcm16_128, Encryption::AesGcm16_256];
-            Suite::new(ciphers.into_iter().find(|cipher| cipher.key_bits() == bits)?, Integrity::None)?
+            Suite::new(ciphers.into_iter().find(|cipher| Some(cipher.key_bits()) == bits)?, Integrity::None)?
         }
         (_, _) => return None,
     };
@@ -242,7 +266,13 @@ fn read_esp(transform: &Transform, udp: bool) -> Option<(EspSuite, Option<Durati
         Some(id) => Some(DhGroup::from_id(id)?),
         None => None,
     };
-    Some((EspSuite { protection, group }, read_lifetime(Phase::Two, &transform.attributes)))
+    let esn = match value(phase2::EXTENDED_SEQUENCE_NUMBER) {
+        None => Esn::No,
+        Some(phase2::SEQUENCE_NUMBER_64) => Esn::Yes,
+        Some(_) => return None,
+    };
+    let suite = EspSuite { esn, ..EspSuite::new(protection, group) };
+    Some((suite, read_lifetime(Phase::Two, &transform.attributes)))
 }
 
 /// Where a suite stands among this end's own.
@@ -251,7 +281,7 @@ fn rank_ike(config: &Config, suite: IkeSuite) -> Option<usize> {
 }
 
 fn rank_esp(config: &Config, suite: EspSuite) -> Option<usize> {
-    config.esp_offers.iter().flat_map(|offer| esp_suites(offer, suite.group)).position(|own| own == suite)
+    config.esp_offers.iter().flat_map(|offer| esp_suites(config, offer, suite.group)).position(|own| own == suite)
 }
 
 /// Picks a suite for the ISAKMP SA: what was agreed, and the SA payload to answer with.

@@ -15,7 +15,7 @@
 
 use core::net::IpAddr;
 
-use super::child::{Agreed, Children};
+use super::child::{Agreed, Children, Sends};
 use super::informational;
 use super::keys::Iv;
 use super::proposal::{self, Phase as Which, Phase2};
@@ -23,7 +23,7 @@ use super::sa::{Opened, Phase, Sa, Verdict};
 use super::selectors::{identification, inside, selector};
 use crate::crypto::dh::DhPrivate;
 use crate::proto::ike::EspSuite;
-use crate::proto::ike::config::Config;
+use crate::proto::ike::config::{ChildProtocol, Config};
 use crate::proto::ike::env::{Env, NONCE_LEN};
 use crate::proto::ike::series::Series;
 use crate::reason::{DropReason, Reason, Step};
@@ -178,7 +178,7 @@ pub(super) fn answer(
     match agree(sa, env, children, &opened) {
         Ok((answered, dh, proposal, offered)) => {
             if answered.agreed.replaces.is_some() {
-                children.install(env, &answered.agreed, false);
+                children.install(env, &answered.agreed, Sends::WhenHeard);
             }
             let own = env.config.child_lifetime;
             let mut data = Vec::new();
@@ -336,7 +336,9 @@ impl Begun {
             }
         };
         let (agreed, nonce_r) = answer;
-        children.install(env, &agreed, true);
+        let follows = self.replaces.is_some() && children.current().is_some();
+        let sends = if follows { Sends::WhenSettled } else { Sends::AtOnce };
+        children.install(env, &agreed, sends);
         let sent = sa.protect(EXCHANGE, quick.message_id, &mut iv, &[&[0], &id, &self.nonce, &nonce_r], &[]);
         env.step(Step::QuickModeSent, quick.message_id, false, None);
         env.transmit(&sa.path, sent.clone());
@@ -429,7 +431,7 @@ pub(super) fn under_way(sa: &Sa) -> bool {
 
 /// What this end would have to make, by configuration.
 pub(super) fn wanted(config: &Config) -> bool {
-    !config.esp_offers.is_empty()
+    !config.esp_offers.is_empty() && config.child_protocol == ChildProtocol::Esp
 }
 
 /// Gives up this end's answers, and what was installed for them.

@@ -11,7 +11,7 @@ use super::window::Place;
 use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, hint, informational, init};
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
-use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, Protocol, parse_chain};
+use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, parse_chain};
 
 impl Peer {
     pub(super) fn datagram(&mut self, datagram: Datagram) {
@@ -237,7 +237,9 @@ impl Peer {
             return Verdict::Alive;
         }
         let about_children = exchange == ExchangeType::CreateChildSa
-            || payloads.iter().any(|p| matches!(p, Payload::Delete(d) if d.protocol == Protocol::Esp));
+            || payloads
+                .iter()
+                .any(|p| matches!(p, Payload::Delete(d) if d.protocol == env.config.child_protocol.into()));
         if let Some(old) = contested.filter(|_| about_children) {
             // The peer sees its CHILD_SAs here already, so it knows of no other heir.
             self.yield_to_heir(old);

@@ -1,29 +1,24 @@
-//! IKE_AUTH (RFC 7296 sections 1.2 and 2.15), both sides: identities, a pre-shared key, the first CHILD_SA.
+//! IKE_AUTH (RFC 7296 sections 1.2 and 2.15), both sides: identities and their proof, the first CHILD_SA.
 //!
 //! ```text
-//! HDR, SK {IDi, N(INITIAL_CONTACT), AUTH, SAi2, TSi, TSr}  -->
-//!                                                          <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+//! HDR, SK {IDi, [CERT+, CERTREQ,] N(INITIAL_CONTACT), AUTH, SAi2, TSi, TSr}  -->
+//!                                                    <--  HDR, SK {IDr, [CERT+,] AUTH, SAr2, TSi, TSr}
 //! ```
 //!
-//! A failure of the CHILD_SA leaves the IKE_SA standing (section 2.21.2). Left out: certificates, EAP, the optional IDr of
-//! the initiator, configuration payloads.
-
-use subtle::ConstantTimeEq as _;
+//! A failure of the CHILD_SA leaves the IKE_SA standing (section 2.21.2). Left out: EAP, the optional IDr of the initiator,
+//! configuration payloads.
 
 use super::child;
 use super::env::Env;
 use super::fragment::Incoming;
+use super::proof::{self, Claim, Proof, Taste};
 use super::reauth;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::{Job, Task};
-use crate::crypto::Secret;
-use crate::proto::ike::config::Identity;
-use crate::proto::ike::keys::{IkeKeys, id_body};
+use crate::proto::ike::keys::IkeKeys;
 use crate::proto::ike::{SaKind, proposal};
 use crate::reason::{Reason, State};
-use crate::wire::ike::{
-    AuthMethod, ExchangeType, Id, Notify, NotifyType, Payload, Proposal, TrafficSelector, parse_chain,
-};
+use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, TrafficSelector, parse_chain};
 
 /// The initiator has sent IKE_AUTH.
 #[derive(Clone, Hash, Debug)]
@@ -45,6 +40,8 @@ pub(super) struct ExpectAuthRequest {
     pub init_request: Vec<u8>,
     /// Ni and Nr.
     pub nonces: (Vec<u8>, Vec<u8>),
+    /// Signatures that the initiator takes.
+    pub peer: Taste,
 }
 
 /// The responder has verified the initiator, and not yet answered.
@@ -53,7 +50,7 @@ pub(super) struct Authenticated {
     keys: IkeKeys,
     nonces: (Vec<u8>, Vec<u8>),
     /// AUTH of this end.
-    auth: Secret,
+    proof: Proof,
     message_id: u32,
     proposals: Vec<Proposal>,
     ts_i: Vec<TrafficSelector>,
@@ -65,8 +62,7 @@ pub(super) struct Authenticated {
 /// What an IKE_AUTH message carries.
 #[derive(Default)]
 struct Parts<'a> {
-    id: Option<Id<'a>>,
-    auth: Option<(AuthMethod, &'a [u8])>,
+    claim: Claim<'a>,
     proposals: Option<&'a [Proposal]>,
     ts_i: Option<&'a [TrafficSelector]>,
     ts_r: Option<&'a [TrafficSelector]>,
@@ -75,12 +71,9 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(payloads: &'a [Payload<'a>], from_initiator: bool) -> Self {
-        let mut parts = Self::default();
+        let mut parts = Self { claim: Claim::of(payloads, from_initiator), ..Self::default() };
         for payload in payloads {
             match payload {
-                Payload::IdI(id) if from_initiator => parts.id = Some(*id),
-                Payload::IdR(id) if !from_initiator => parts.id = Some(*id),
-                Payload::Auth { method, data } => parts.auth = Some((*method, data)),
                 Payload::Sa(proposals) => parts.proposals = Some(proposals),
                 Payload::TsI(selectors) => parts.ts_i = Some(selectors),
                 Payload::TsR(selectors) => parts.ts_r = Some(selectors),
@@ -92,36 +85,6 @@ impl<'a> Parts<'a> {
         }
         parts
     }
-
-    /// Whether the peer is who it must be and knows the pre-shared key, and if not, which of the two failed.
-    fn verify(
-        &self,
-        env: &Env,
-        keys: &IkeKeys,
-        from_initiator: bool,
-        first_message: &[u8],
-        own_nonce: &[u8],
-    ) -> Result<(), Reason> {
-        let (Some(id), Some((AuthMethod::SharedKey, data))) = (self.id, self.auth) else {
-            return Err(Reason::AuthenticationFailed);
-        };
-        let mut body = Vec::with_capacity(4 + id.data.len());
-        id.emit(&mut body);
-        let psk = &env.config.psk;
-        let expected = keys.auth(from_initiator, psk, first_message, own_nonce, &body);
-        // AUTH covers the identity that was sent, so it tells the key apart from the identity.
-        if !bool::from(expected.ct_eq(data)) {
-            Err(Reason::PskMismatch)
-        } else if !is(&env.config.remote_id, id) {
-            Err(Reason::IdMismatch)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-fn is(identity: &Identity, id: Id<'_>) -> bool {
-    identity.with_id(|own| own == id)
 }
 
 /// The initiator's second message. Consumes what only IKE_SA_INIT needed.
@@ -130,23 +93,26 @@ pub(super) fn send_request(
     env: &mut Env,
     mut keys: IkeKeys,
     init_request: &[u8],
-    init_response: Vec<u8>,
+    init_response: &[u8],
     nonces: (Vec<u8>, Vec<u8>),
+    peer: &Taste,
 ) {
     let config = env.config.clone();
-    let auth = keys.auth(true, &config.psk, init_request, &nonces.1, &id_body(&config.local_id));
+    let proof = proof::prove(env, &keys, true, (init_request, &nonces.1), peer);
     let spi_in = env.esp_spi();
     let message_id = sa.window.next_id();
     let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
     let message = config.local_id.with_id(|id| {
         let mut payloads = Vec::with_capacity(6);
         payloads.push(Payload::IdI(id));
+        payloads.extend(proof::certificates(&config));
+        payloads.extend(proof.request());
         if env.alone {
             let contact = Notify::new(NotifyType::InitialContact, &[]);
             payloads.push(Payload::Notify(contact));
         }
         payloads.extend([
-            Payload::Auth { method: AuthMethod::SharedKey, data: &auth },
+            proof.payload(),
             Payload::Sa(proposal::offer_esp(&config, spi_in, false)),
             Payload::TsI(config.local_ts.clone()),
             Payload::TsR(config.remote_ts.clone()),
@@ -155,6 +121,7 @@ pub(super) fn send_request(
         sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)
     });
     sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, message);
+    let init_response = init_response.to_vec();
     sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse { keys, init_response, nonces, spi_in }));
 }
 
@@ -178,13 +145,13 @@ impl ExpectAuthResponse {
         let notice = error.map(|(_, reason)| reason);
         env.received(ExchangeType::IkeAuth, message_id, true, notice);
         let parts = Parts::of(&payloads, false);
-        if parts.auth.is_none() {
+        if parts.claim.auth.is_none() {
             return Verdict::Over(notice.unwrap_or(Reason::InvalidSyntax));
         }
         if unknown_critical(&payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let verified = parts.verify(env, &self.keys, false, &self.init_response, &self.nonces.0);
+        let verified = parts.claim.verify(env, &self.keys, false, (&self.init_response, &self.nonces.0));
         let (spi_in, nonces) = (self.spi_in, self.nonces);
         establish(sa, env, self.keys);
         if let Err(reason) = verified {
@@ -250,17 +217,18 @@ impl ExpectAuthRequest {
             return Err(self.fail(sa, env, message_id, notify, &[kind]));
         }
         let parts = Parts::of(&payloads, true);
-        if let Err(reason) = parts.verify(env, &self.keys, true, &self.init_request, &self.nonces.1) {
+        let verified = parts.claim.verify(env, &self.keys, true, (&self.init_request, &self.nonces.1));
+        if let Err(reason) = verified {
             // The peer hears AUTHENTICATION_FAILED, whichever it was (RFC 7296 section 2.21.2).
             self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]);
             return Err(Verdict::Linger(reason));
         }
         env.last_inbound = env.now;
-        let id = id_body(&env.config.local_id);
-        let psk = &env.config.psk;
-        let auth = self.keys.auth(false, psk, &init_response, &self.nonces.0, &id);
+        let mut peer = self.peer;
+        peer.pss = parts.claim.is_pss();
+        let proof = proof::prove(env, &self.keys, false, (&init_response, &self.nonces.0), &peer);
         Ok(Authenticated {
-            auth,
+            proof,
             message_id,
             proposals: parts.proposals.unwrap_or_default().to_vec(),
             ts_i: parts.ts_i.unwrap_or_default().to_vec(),
@@ -291,8 +259,9 @@ impl Authenticated {
             child::Parts { proposals: &self.proposals, ts_i: &self.ts_i, ts_r: &self.ts_r, ..child::Parts::default() };
         let answer = child::answer_first(sa, env, &self.nonces, &parts, send_now);
         config.local_id.with_id(|id| {
-            let mut payloads =
-                vec![Payload::IdR(id), Payload::Auth { method: AuthMethod::SharedKey, data: &self.auth }];
+            let mut payloads = vec![Payload::IdR(id)];
+            payloads.extend(proof::certificates(&config));
+            payloads.push(self.proof.payload());
             match answer {
                 Ok(answer) => payloads.extend([
                     Payload::Sa(vec![answer.proposal]),

@@ -74,7 +74,7 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
     let config = env.config.clone();
     let mut payloads = Vec::with_capacity(6);
     if let Some(spi) = rekeys {
-        payloads.push(Payload::Notify(Notify::about_esp(NotifyType::RekeySa, spi)));
+        payloads.push(Payload::Notify(Notify::about_child(config.child_protocol.into(), NotifyType::RekeySa, spi)));
     }
     payloads.push(Payload::Sa(proposal::offer_esp(&config, task.spi_in, true)));
     let nonce = task.nonce;
@@ -209,7 +209,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
                 sa.refuse(env, exchange, id, refusal.kind(), &data);
             }
             Refusal::NotFound(Some(spi)) => {
-                let notify = Notify::about_esp(refusal.kind(), spi);
+                let notify = Notify::about_child(env.config.child_protocol.into(), refusal.kind(), spi);
                 sa.respond(env, exchange, id, &[Payload::Notify(notify)]);
             }
             Refusal::NoProposal

@@ -22,7 +22,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
             Payload::Delete(delete) if delete.protocol == Protocol::Ike => {
                 fatal = Some(Reason::PeerDeleted);
             }
-            Payload::Delete(delete) if delete.protocol == Protocol::Esp => {
+            Payload::Delete(delete) if delete.protocol == env.config.child_protocol.into() => {
                 for spi_out in delete.child_spis() {
                     env.step(Step::ChildDeleteReceived, spi_out, false, None);
                     gone.extend(deleted(sa, env, spi_out).map(u32::to_be_bytes).into_iter().flatten());
@@ -43,7 +43,7 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
     if gone.is_empty() {
         sa.respond(env, EXCHANGE, id, &[]);
     } else {
-        sa.respond(env, EXCHANGE, id, &[Payload::Delete(esp(&gone))]);
+        sa.respond(env, EXCHANGE, id, &[Payload::Delete(delete_of(env, &gone))]);
         child::recreate(sa, env);
     }
     Verdict::Alive
@@ -99,7 +99,7 @@ pub(super) fn delete_child(sa: &mut Sa, env: &mut Env, spi_in: u32) {
         env.enter(SaKind::Child, State::Deleting, reason);
     }
     let spi = spi_in.to_be_bytes();
-    let delete = Payload::Delete(esp(&spi));
+    let delete = Payload::Delete(delete_of(env, &spi));
     sa.request(env, EXCHANGE, Task::DeleteChild { spi_in }, &[delete]);
 }
 
@@ -143,6 +143,6 @@ pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'
     }
 }
 
-fn esp(spis: &[u8]) -> Delete<'_> {
-    Delete { protocol: Protocol::Esp, spi_size: 4, spis }
+fn delete_of<'s>(env: &Env, spis: &'s [u8]) -> Delete<'s> {
+    Delete { protocol: env.config.child_protocol.into(), spi_size: 4, spis }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! HDR, SAi1, KEi, Ni, N(NATD) x 2  -->
 //!                                  <--  HDR, SAr1, KEr, Nr, N(NATD) x 2
+//! with certificates both say N(SIGNATURE_HASH_ALGORITHMS), and the responder sends CERTREQ
 //! or                               <--  HDR, N(INVALID_KE_PAYLOAD) | N(NO_PROPOSAL_CHOSEN) | ...
 //! or                               <--  HDR, N(COOKIE)
 //! HDR, N(COOKIE), SAi1, ...        -->
@@ -14,6 +15,7 @@ use super::cookie;
 use super::env::{Env, NONCE_LEN};
 use super::fragment::{self, Outgoing};
 use super::nat;
+use super::proof;
 use super::sa::{self, Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
 use super::task::Task;
 use super::window::Window;
@@ -81,6 +83,7 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
     for payload in nat::payloads(&hashes).chain(fragment::offer(&env.config)) {
         builder.push(&payload);
     }
+    proof::announce(&env.config, false, &mut builder);
     sa.window = Window::default();
     let message = Outgoing::Whole(builder.finish());
     sa.send_request(env, ExchangeType::IkeSaInit, Task::Handshake, message);
@@ -157,7 +160,8 @@ impl ExpectInitResponse {
         sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
         let request = sa.window.outstanding.take().map(|r| r.message.into_whole());
         let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
-        auth::send_request(sa, env, keys, &request.unwrap_or_default(), datagram.bytes, nonces);
+        let peer = proof::Taste::of(&message.payloads);
+        auth::send_request(sa, env, keys, &request.unwrap_or_default(), &datagram.bytes, nonces, &peer);
         Verdict::Alive
     }
 
@@ -256,6 +260,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     for payload in nat::payloads(&hashes).chain(supported) {
         builder.push(&payload);
     }
+    proof::announce(&env.config, true, &mut builder);
     let response = builder.finish();
     env.connecting(Reason::PeerInitiated);
     env.sent(ExchangeType::IkeSaInit, 0, true, None);
@@ -265,6 +270,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         keys,
         init_request: datagram.bytes.clone(),
         nonces: (parts.nonce.to_vec(), nonce.to_vec()),
+        peer: proof::Taste::of(&message.payloads),
     }));
     Ok(())
 }

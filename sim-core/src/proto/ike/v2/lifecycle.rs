@@ -84,6 +84,20 @@ impl Peer {
         }
     }
 
+    /// Rekeys a CHILD_SA before its time, unless that is under way or left to the peer.
+    pub(super) fn rekey_child(&mut self, spi_in: u32) {
+        let job = Job::CreateChild { rekeys: Some(spi_in) };
+        let here = self.sas.iter_mut().position(|sa| child::find(sa, spi_in).is_some());
+        let Some(i) = here.filter(|i| !self.sas[*i].window.queue.contains(&job)) else { return };
+        if let Some(child) = child::find(&mut self.sas[i], spi_in)
+            && child.phase == ChildPhase::Up
+            && self.env.config.rekey.initiates
+        {
+            child.rekey = None;
+            self.enqueue(i, job);
+        }
+    }
+
     fn retransmission(&mut self, i: usize) -> Due {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let request = sa.window.outstanding.as_mut();

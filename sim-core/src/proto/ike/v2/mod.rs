@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `transition` | the total function (state x event) -> action |
 //! | `init`, `auth` | the handshake; each step consumes its state |
+//! | `proof` | AUTH: by a pre-shared key or by a signature and certificates |
 //! | `cookie` | proof that an initiator receives, before anything is kept of it |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
 //! | `rekey`, `reauth` | the IKE_SA that replaces an IKE_SA, with and without the old one's keys |
@@ -26,7 +27,7 @@
 //! one as soon as the new one is established, and of two that were begun at once the one with the lower initiator's SPI is
 //! deleted by the end that began it.
 //!
-//! Left out: certificates and EAP, configuration payloads, IPComp, transport mode, ESN, window sizes above 1,
+//! Left out: EAP, configuration payloads, IPComp, transport mode, window sizes above 1,
 //! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). IKEv1's fragmentation is no standard, so
 //! [`super::v1`] has none.
 //!
@@ -60,6 +61,7 @@ mod init;
 mod lifecycle;
 mod liveness;
 mod nat;
+mod proof;
 mod reauth;
 mod rekey;
 mod sa;
@@ -148,6 +150,7 @@ impl Peer {
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
+            Input::RekeyChild { spi_in } => self.rekey_child(spi_in),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }

@@ -62,7 +62,7 @@ fn a_request_that_lacks_what_it_must_have_ends_the_ike_sa() {
 #[test]
 fn a_rekey_of_an_sa_that_is_not_there_is_not_found() {
     let mut pair = Pair::up(configs());
-    let rekey = Payload::Notify(Notify::about_esp(NotifyType::RekeySa, 0x0bad_c0de));
+    let rekey = Payload::Notify(Notify::about_child(crate::wire::ike::Protocol::Esp, NotifyType::RekeySa, 0x0bad_c0de));
     let nonce = [7; 32];
     let (_, answer) = pair.forge(B, CHILD, 2, &[rekey, Payload::Nonce(&nonce)]);
     assert_eq!(answer, "CreateChildSa response 2 SK {N(ChildSaNotFound)}");

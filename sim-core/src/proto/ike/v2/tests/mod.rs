@@ -1,5 +1,6 @@
 //! Two peers, one message at a time.
 
+mod certificates;
 mod collisions;
 mod cookies;
 mod dpd;

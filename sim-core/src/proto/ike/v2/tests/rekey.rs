@@ -42,6 +42,65 @@ fn a_rekey_loses_no_packet() {
     assert!(DUE < pair.now);
 }
 
+/// RFC 4303 section 3.3.3: when sequence numbers run low, a successor comes long before its time, and no packet is lost. Asking
+/// again while that is under way, or for what is gone, does nothing; an end that leaves rekeying to its peer does nothing either.
+#[test]
+fn a_rekey_can_be_asked_for() {
+    let mut pair = Pair::up(rekeying(&[A]));
+    pair.traffic(secs(1), pair.now + secs(60));
+    let first = pair.ends[A].sending.unwrap();
+    pair.datagrams = 0;
+    for spi_in in [first, first, 0x0bad_c0de] {
+        pair.input(A, Input::RekeyChild { spi_in });
+    }
+    pair.traffic(Duration::from_millis(1), pair.now + secs(2));
+    assert!(pair.is_up());
+    assert_ne!(pair.ends[A].sending, Some(first));
+    assert_eq!((pair.datagrams, pair.esp_lost), (4, 0), "CREATE_CHILD_SA and DELETE, each with its answer");
+    pair.input(A, Input::RekeyChild { spi_in: first });
+    let of_b = pair.ends[B].sending.unwrap();
+    pair.input(B, Input::RekeyChild { spi_in: of_b });
+    pair.traffic(Duration::from_millis(1), pair.now + secs(2));
+    assert_eq!(pair.datagrams, 4);
+}
+
+/// Extended sequence numbers, NULL encryption and AH each last over a rekey, and their SAs go by a DELETE that names the
+/// right protocol.
+#[test]
+fn what_is_beyond_the_common_is_rekeyed_too() {
+    use crate::crypto::suite::{Encryption, Integrity};
+    use crate::proto::ike::config::{ChildProtocol, Esn};
+    fn extended(config: Config) -> Config {
+        Config { esn: vec![Esn::Yes], ..config }
+    }
+    fn null(mut config: Config) -> Config {
+        for offer in &mut config.esp_offers {
+            offer.encryption = vec![Encryption::Null];
+            offer.integrity = vec![Integrity::HmacSha2_256_128];
+        }
+        config
+    }
+    fn ah(config: Config) -> Config {
+        Config { child_protocol: ChildProtocol::Ah, ..null(config) }
+    }
+    for (change, protocol, esn) in [
+        (extended as fn(Config) -> Config, ChildProtocol::Esp, Esn::Yes),
+        (null, ChildProtocol::Esp, Esn::No),
+        (ah, ChildProtocol::Ah, Esn::No),
+    ] {
+        let mut pair = Pair::up(rekeying(&[A]).map(change));
+        let before = pair.ends[A].sending;
+        over_rekey(&mut pair);
+        assert!(pair.is_up(), "{}", pair.ladder);
+        assert_ne!(pair.ends[A].sending, before);
+        assert_eq!(pair.esp_lost, 0);
+        for end in &pair.ends {
+            let suites: Vec<_> = end.installed.values().map(|child| (child.suite.protocol, child.suite.esn)).collect();
+            assert_eq!(suites, [(protocol, esn)]);
+        }
+    }
+}
+
 /// A responder that hears nothing on the new SA waits for the DELETE.
 #[test]
 fn without_traffic_the_delete_moves_the_responder() {

@@ -32,7 +32,7 @@ impl Options {
     }
 
     fn esp(self) -> (EspSuite, EspOffer) {
-        let suite = EspSuite { protection: self.protection(), group: Some(self.group) };
+        let suite = EspSuite::new(self.protection(), Some(self.group));
         let (encryption, integrity) = self.lists();
         (suite, EspOffer { encryption, integrity, groups: vec![self.group] })
     }

@@ -1,0 +1,114 @@
+//! Our exports before the programs that read them: BIRD, FRR and Libreswan check what is written for them.
+//!
+//! strongSwan has no such check; it loads its export in [`crate::strongswan`].
+
+use std::path::Path;
+
+use crate::customer::Customer;
+use crate::process::{Outcome, asked_for, command, expect, run, run_line};
+
+/// Two tunnels with BGP, one prepended; and two with static routes.
+const BGP: &str = include_str!("../../../scenarios/active_passive.ron");
+const STATIC: &str = include_str!("../../../scenarios/static_active_passive.ron");
+
+fn checked(test: &str, check: impl FnOnce() -> Outcome) {
+    if asked_for(test) {
+        check().unwrap_or_else(|why| panic!("{why}"));
+    }
+}
+
+fn both(format: &str, changes: &[&str], mut check: impl FnMut(&Customer, &Path) -> Outcome) -> Outcome {
+    for text in [BGP, STATIC] {
+        let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+        let customer = Customer::of(text, &changes)?;
+        check(&customer, &customer.export(format, "")?)?;
+    }
+    Ok(())
+}
+
+/// A file that is nearly right must not pass, or the check is none.
+fn spoilt(file: &Path, word: &str) -> Outcome<std::path::PathBuf> {
+    let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+    let bad = file.with_extension("bad");
+    let spoilt = text.replacen(word, &format!("un{word}"), 1);
+    if spoilt == text {
+        return Err(format!("no {word:?} in\n{text}"));
+    }
+    std::fs::write(&bad, spoilt).map_err(|e| e.to_string())?;
+    Ok(bad)
+}
+
+#[test]
+fn bird_takes_its_export() {
+    checked("exports::bird_takes_its_export", || {
+        both("bird", &[], |_, file| {
+            run_line(&format!("bird -p -c {}", file.display()))?;
+            let bad = spoilt(file, "protocol kernel")?;
+            match run_line(&format!("bird -p -c {}", bad.display())) {
+                Ok(_) => Err("BIRD takes anything".into()),
+                Err(_) => Ok(()),
+            }
+        })
+    });
+}
+
+#[test]
+fn frr_takes_its_export() {
+    checked("exports::frr_takes_its_export", || {
+        both("frr", &[], |_, file| {
+            let check = |file: &Path| {
+                let (dir, file) = (file.parent().unwrap_or(Path::new(".")).display(), file.display());
+                run_line(&format!("vtysh --dryrun --config_dir {dir} --inputfile {file}"))
+            };
+            let said = check(file)?;
+            if said.contains('%') {
+                return Err(said);
+            }
+            match check(&spoilt(file, "ip ")?) {
+                Ok(said) if !said.contains("Unknown command") => Err(format!("FRR takes anything: {said}")),
+                _ => Ok(()),
+            }
+        })
+    });
+}
+
+/// Debian's Libreswan and strongSwan exclude each other, so `.ci/packages` unpacks Libreswan beside the system.
+const LIBRESWAN: &str = "/usr/local/lib/vpnsim-libreswan/usr/libexec/ipsec/addconn";
+
+#[test]
+fn libreswan_takes_its_export() {
+    checked("exports::libreswan_takes_its_export", || {
+        for change in ["ike_versions=[\"ikev2\"]", "ike_versions=[\"ikev1\"]"] {
+            let changes = ["a", "b"].map(|tunnel| format!("connections.vpn.tunnels.{tunnel}.{change}"));
+            both("libreswan", &changes.each_ref().map(String::as_str), |_, file| {
+                let check = |file: &Path| run_line(&format!("{LIBRESWAN} --checkconfig --config {}", file.display()));
+                check(file)?;
+                match check(&spoilt(file, "type=")?) {
+                    Ok(_) => Err("Libreswan takes anything".into()),
+                    Err(_) => Ok(()),
+                }
+            })?;
+        }
+        suites()
+    });
+}
+
+/// Proposals as Libreswan's own parser understands them.
+fn suites() -> Outcome {
+    let customer = Customer::of(BGP, &[])?;
+    let text = std::fs::read_to_string(customer.export("libreswan", "--tunnel a")?).map_err(|e| e.to_string())?;
+    let value = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).ok_or(format!("no {key}"));
+    let algparse = LIBRESWAN.replace("addconn", "algparse");
+    for (line, says) in [
+        (
+            format!("ike={}", value("ike=")?),
+            "AES_CBC_128+AES_CBC_256-HMAC_SHA1+HMAC_SHA2_256+HMAC_SHA2_384+HMAC_SHA2_512-",
+        ),
+        (format!("ike={}", value("ike=")?), "AES_GCM_16_128+AES_GCM_16_256-"),
+        (format!("esp={}", value("phase2alg=")?), "AES_GCM_16_128+AES_GCM_16_256-NONE-MODP1536+MODP2048"),
+    ] {
+        let said = run(command(&algparse).args(["-v2", "-pfs", &line]))?;
+        expect(&said, &[says])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! strongSwan opposite our IKE and ESP machines, as initiator and as responder, configured by our export alone.
+//!
+//! [`suites`], [`refusals`], [`rekeys`] and [`ends`] are the tests; [`pair`] holds the two ends of a tunnel, [`daemon`] is
+//! strongSwan's, [`suite`] says what is negotiated.
+
+mod daemon;
+mod ends;
+mod pair;
+mod refusals;
+mod rekeys;
+mod suite;
+mod suites;
+
+pub use daemon::{OURS, StrongSwan, THEIRS};
+pub use suite::Suite;

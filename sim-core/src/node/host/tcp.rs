@@ -1,0 +1,150 @@
+//! TCP of a host: probes that connect, send and want everything back, and the echo service that does so (RFC 862).
+//!
+//! A caller sends all it has and closes its half; the service sends everything back and closes the other. So a probe has
+//! arrived when the service has seen the end of it, and is answered when the caller has. Segments carry DF and hosts follow
+//! ICMP that says that they are too long (RFC 1191), as every TCP does today.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::{Cx, ECHO_PORT};
+use crate::id::RecordId;
+use crate::packet::{Meta, Packet, ProbeTag};
+use crate::proto::tcp::{ConnId, Event, Stack, StackOutput, TcpConfig};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::icmp::Quoted;
+use crate::wire::ipv4;
+
+/// A connection that this host began.
+struct Call {
+    conn: ConnId,
+    tag: ProbeTag,
+    octets: usize,
+    /// Octets that have not come back.
+    left: usize,
+}
+
+/// A connection that was begun by somebody else, and the probe whose it is.
+struct Served {
+    conn: ConnId,
+    tag: Option<ProbeTag>,
+}
+
+pub(super) struct HostTcp {
+    stack: Stack,
+    config: TcpConfig,
+    calls: Vec<Call>,
+    served: Vec<Served>,
+}
+
+impl HostTcp {
+    pub fn new(address: Ipv4Addr, mtu: u16, rng: Rng) -> Self {
+        let config = TcpConfig { ttl: ipv4::DEFAULT_TTL, dscp: 0, mtu, ..TcpConfig::default() };
+        let mut stack = Stack::new([address], rng);
+        stack.listen(ECHO_PORT, None, config.clone());
+        Self { stack, config, calls: Vec::new(), served: Vec::new() }
+    }
+
+    /// Connects to the echo service of `to` and sends it `octets` octets. Answers the packets to send.
+    pub fn call(&mut self, cx: &mut Cx, from: Ipv4Addr, to: Ipv4Addr, octets: usize, tag: ProbeTag) -> Vec<Packet> {
+        let remote = SocketAddrV4::new(to, ECHO_PORT);
+        let conn = self.stack.connect(cx.now, self.config.clone(), from, remote);
+        self.calls.push(Call { conn, tag, octets, left: octets });
+        self.drain(cx, None)
+    }
+
+    /// Takes a segment.
+    pub fn packet(&mut self, cx: &mut Cx, packet: &Packet) -> Vec<Packet> {
+        self.stack.handle(cx.now, packet.bytes());
+        self.drain(cx, Some(&packet.meta))
+    }
+
+    /// ICMP says that a segment was too long for the path (RFC 1191 section 3).
+    pub fn too_long(&mut self, cx: &mut Cx, quoted: &Quoted<'_>, mtu: u16) -> Vec<Packet> {
+        let port = |at: usize| quoted.payload.get(at..at + 2).map(|p| u16::from_be_bytes([p[0], p[1]]));
+        let (Some(from), Some(to)) = (port(0), port(2)) else { return Vec::new() };
+        let ends = (SocketAddrV4::new(quoted.header.src, from), SocketAddrV4::new(quoted.header.dst, to));
+        if let Some(conn) = self.stack.find(ends.0, ends.1).filter(|_| mtu < self.config.mtu) {
+            self.stack.set_mtu(cx.now, conn, mtu);
+        }
+        self.drain(cx, None)
+    }
+
+    pub fn timeout(&mut self, cx: &mut Cx) -> Vec<Packet> {
+        self.stack.handle_timeout(cx.now);
+        self.drain(cx, None)
+    }
+
+    pub fn wake(&self) -> Option<Instant> {
+        self.stack.wake()
+    }
+
+    pub fn reset(&mut self) {
+        self.stack.reset_all();
+        self.calls.clear();
+        self.served.clear();
+    }
+
+    fn drain(&mut self, cx: &mut Cx, because: Option<&Meta>) -> Vec<Packet> {
+        cx.rearm();
+        let mut packets = Vec::new();
+        while let Some(output) = self.stack.poll() {
+            match output {
+                StackOutput::Transmit { conn, mut packet } => {
+                    packet.meta = Meta { probe: conn.and_then(|conn| self.tag(conn)), ..cx.meta() };
+                    cx.created(&packet);
+                    packets.push(packet);
+                }
+                StackOutput::Accepted { conn, .. } => {
+                    let tag = because.and_then(|meta| meta.probe).map(|tag| ProbeTag { reply: true, ..tag });
+                    self.served.push(Served { conn, tag });
+                }
+                StackOutput::Event { conn, event } => {
+                    let enabler = because.map_or(RecordId::GENESIS, |meta| meta.enabler);
+                    self.event(cx, conn, event, enabler);
+                }
+                StackOutput::Ignored(_) => {}
+            }
+        }
+        packets
+    }
+
+    fn tag(&self, conn: ConnId) -> Option<ProbeTag> {
+        let called = self.calls.iter().find(|call| call.conn == conn).map(|call| call.tag);
+        called.or_else(|| self.served.iter().find(|served| served.conn == conn)?.tag)
+    }
+
+    fn event(&mut self, cx: &mut Cx, conn: ConnId, event: Event, enabler: RecordId) {
+        let call = self.calls.iter_mut().find(|call| call.conn == conn);
+        // A send that is refused means that the connection is gone, of which the stack tells in its own time.
+        match (event, call) {
+            (Event::Connected, Some(call)) => {
+                let data = vec![0; call.octets];
+                let _ = self.stack.send(cx.now, conn, &data);
+                self.stack.close(cx.now, conn);
+            }
+            (Event::Received(octets), Some(call)) => call.left = call.left.saturating_sub(octets.len()),
+            (Event::PeerClosed, Some(call)) => {
+                if call.left == 0 {
+                    let tag = ProbeTag { reply: true, ..call.tag };
+                    cx.trace.probe(tag.stream).arrived(tag, cx.now, enabler);
+                }
+            }
+            (Event::Received(octets), None) => {
+                let _ = self.stack.send(cx.now, conn, &octets);
+            }
+            (Event::PeerClosed, None) => {
+                if let Some(tag) = self.tag(conn) {
+                    let tag = ProbeTag { reply: false, ..tag };
+                    cx.trace.probe(tag.stream).arrived(tag, cx.now, enabler);
+                }
+                self.stack.close(cx.now, conn);
+            }
+            (Event::Reset | Event::TimedOut | Event::Closed, _) => {
+                self.calls.retain(|call| call.conn != conn);
+                self.served.retain(|served| served.conn != conn);
+            }
+            (Event::Connected, None) | (Event::Ignored(_), _) => {}
+        }
+    }
+}
