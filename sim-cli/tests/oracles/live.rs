@@ -390,6 +390,8 @@ fn strangers_at(to: Ipv4Addr, ports: [u16; 2], burst: u32, datagrams: u32) -> Ou
         // IKE_AUTH and INFORMATIONAL (RFC 7296 section 3.1: the exchange is octet 18), with an SPI of the responder.
         rng.fill(&mut message[8..16]);
         message[18] = if n % 4 == 1 { 35 } else { 37 };
+        // As every such message it begins with an Encrypted payload (section 3.14).
+        message[16] = 46;
         (ports[1], [&[0; 4], &message[..]].concat())
     })
 }

@@ -15,7 +15,6 @@ mod swanctl;
 
 use core::net::Ipv4Addr;
 
-use sim_core::node::tunnel::Options;
 use sim_core::proto::ike::config::ChildProtocol;
 
 use crate::diagnostic::proposal;
@@ -145,9 +144,6 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
     }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
-    }
-    if end.packets != Options::default() {
-        remarks.add(leg, "what the gateway does with packets: DF bit, fragments, MSS, padding and limits");
     }
 }
 
