@@ -35,9 +35,9 @@ pub fn deliver(job: &ExportJob, scenario: &Scenario) -> Result<(), Failure> {
 fn doors(plan: &Plan, tunnels: &[TunnelId], listening: &Listening) -> Result<Vec<Door>, Failure> {
     let gateway = plan.connections[tunnels[0].connection].customer_gateway;
     let NodeKind::CustomerGateway(told) = &plan.nodes[gateway.index()].kind else {
-        return Err(Failure::NothingExternal);
+        return Err(Failure::NotMarked);
     };
-    let external = listening.over(told.external.as_ref().ok_or(Failure::NothingExternal)?);
+    let external = listening.over(told.external.as_ref().ok_or(Failure::NotMarked)?);
     let all = plan.tunnels_of(gateway);
     let doors = external.doors(all.len()).ok_or(Failure::NoPortsLeft)?;
     Ok(all.iter().zip(doors).filter(|(id, _)| tunnels.contains(id)).map(|(_, door)| door).collect())

@@ -52,6 +52,10 @@ pub enum Failure {
                        or use `vpnsim run`"
     ))]
     NothingExternal,
+    /// An export for live mode of a gateway that is not marked.
+    #[error("no customer gateway of this scenario is external")]
+    #[diagnostic(help("mark one: CustomerGateway(external: (), ...); or leave --live out"))]
+    NotMarked,
     /// Somebody real whom the scenario does not have.
     #[error("`{name}` is no {what} of this scenario")]
     Nobody {

@@ -73,9 +73,9 @@ pub struct Host {
     /// Each stream and when its next probe is due.
     probes: SmallVec<[(ProbeConfig, Instant); 1]>,
     address: Ipv4Addr,
-    ip: Ip,
     mtu: u32,
     tcp: Option<Box<HostTcp>>,
+    ip: Ip,
 }
 
 impl Host {
@@ -97,7 +97,7 @@ impl Host {
     /// Fetches what any event at it touches.
     pub(super) fn foresee(&self) {
         fetch(&self.probes);
-        fetch(&self.address);
+        fetch(&self.ip);
     }
 
     /// The streams of its probes.
@@ -134,7 +134,16 @@ impl Host {
             ip.fill_checksum();
         }
         cx.created(&packet);
-        self.ip.output(cx, PORT, packet);
+        self.send(cx, packet);
+    }
+
+    /// Sends a packet, which nearly always fits.
+    fn send(&mut self, cx: &mut Cx, packet: Packet) {
+        if packet.len() <= self.mtu as usize {
+            cx.send(PORT, packet);
+        } else {
+            self.ip.output(cx, PORT, packet);
+        }
     }
 
     /// Touches TCP, if there is one, and sends what it wants sent.
@@ -199,7 +208,7 @@ impl Host {
         if let Some(mut reply) = reply {
             self.ip.identify(&mut reply);
             cx.created(&reply);
-            self.ip.output(cx, PORT, reply);
+            self.send(cx, reply);
         }
     }
 

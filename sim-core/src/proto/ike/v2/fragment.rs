@@ -72,6 +72,14 @@ impl Outgoing {
         }
     }
 
+    /// Gives back what room is left.
+    pub fn shrink(&mut self) {
+        match self {
+            Self::Whole(message) => message.shrink_to_fit(),
+            Self::Fragments(datagrams) => datagrams.iter_mut().for_each(Vec::shrink_to_fit),
+        }
+    }
+
     pub fn send(&self, env: &mut Env, path: &Path) {
         let datagrams = match self {
             Self::Whole(message) => core::slice::from_ref(message),

@@ -82,7 +82,9 @@ impl Window {
     }
 
     /// Keeps the response to the request `expected_id` in place of the one before.
-    pub fn responded(&mut self, response: Outgoing) {
+    pub fn responded(&mut self, mut response: Outgoing) {
+        // It may stay for hours.
+        response.shrink();
         self.stored = Some(response);
         self.expected_id = self.expected_id.wrapping_add(1);
     }
