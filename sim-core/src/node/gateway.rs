@@ -193,7 +193,10 @@ impl Gateway {
         let mut events = core::mem::take(&mut self.tunnel_events);
         let sealed = self.tunnels[tunnel].seal(cx, packet, &mut events);
         self.tunnel_events = events;
-        self.tunnels.hasten(tunnel);
+        // A packet that is simply sealed moves no timer forward.
+        if sealed.is_none() || !self.tunnel_events.is_empty() {
+            self.tunnels.hasten(tunnel);
+        }
         if let Some(packet) = sealed
             && let Some((port, packet)) = self.ip.route(cx, packet)
         {
