@@ -9,13 +9,12 @@ use sim_core::proto::ike::config::{Config, Credentials, Identity, IkeVersion, St
 use sim_core::time::Duration;
 use tempfile::TempDir;
 
-use crate::gateway::{Addresses, Gateway, INITIATE, STANDARD_PORTS};
+use crate::gateway::{Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::{Outcome, asked_for, command, expect, run, run_line};
-use crate::strongswan::{OURS, StrongSwan};
+use crate::strongswan::{OURS, StrongSwan, THEIRS, addresses};
 
-const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
 /// Far more than anything here takes, on a machine that has other things to do.
@@ -205,15 +204,7 @@ fn opposite(test: &str, case: &Case, life: impl FnOnce(&Clock, &mut Gateway, &In
         let clock = Clock::start();
         let config = office.our_config(case)?;
         let shown = format!("{config:?}");
-        let addresses = Addresses {
-            local: OURS,
-            remote: THEIRS,
-            our_host: OUR_HOST,
-            their_host: THEIR_HOST,
-            our_ports: STANDARD_PORTS,
-            their_ports: STANDARD_PORTS,
-        };
-        let (mut gateway, inbox) = Gateway::new(config, addresses, clock.now())?;
+        let (mut gateway, inbox) = Gateway::new(config, addresses([OUR_HOST, THEIR_HOST]), clock.now())?;
         office.load(&strongswan, case)?;
         if case.initiator == Initiator::We {
             gateway.handle(clock.now(), INITIATE)?;

@@ -11,13 +11,12 @@ use sim_core::crypto::suite::{Encryption, Integrity};
 use sim_core::proto::ike::config::{Config, Esn, EspOffer, Identity, IkeOffer, Startup};
 use sim_core::time::Duration;
 
-use crate::gateway::{Addresses, Gateway, INITIATE, STANDARD_PORTS};
+use crate::gateway::{Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::expect;
-use crate::strongswan::{OURS, StrongSwan};
+use crate::strongswan::{OURS, StrongSwan, THEIRS, addresses};
 
-const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 2, 0, 1)];
 const PSK: &str = "correct horse battery staple";
 const LIMIT: Duration = Duration::from_secs(30);
@@ -104,16 +103,8 @@ fn judge(test: &str, case: &Case) {
         let start = if case.they_begin { "start" } else { "none" };
         let text = CONF.replace("@ESP@", case.proposal).replace("@START@", start);
         std::fs::write(&file, text).map_err(|e| e.to_string())?;
-        let addresses = Addresses {
-            local: OURS,
-            remote: THEIRS,
-            our_host: HOSTS[0],
-            their_host: HOSTS[1],
-            our_ports: STANDARD_PORTS,
-            their_ports: STANDARD_PORTS,
-        };
         let clock = Clock::start();
-        let (mut gateway, inbox) = Gateway::new(config(case), addresses, clock.now())?;
+        let (mut gateway, inbox) = Gateway::new(config(case), addresses(HOSTS), clock.now())?;
         strongswan.swanctl(&format!("--load-all --file {}", file.display()))?;
         if !case.they_begin {
             gateway.handle(clock.now(), INITIATE)?;

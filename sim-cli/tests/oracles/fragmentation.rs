@@ -14,23 +14,14 @@ use sim_core::proto::ike::config::{
 use sim_core::reason::State;
 use sim_core::time::Duration;
 
-use crate::gateway::{Addresses, Arrival, Gateway, INITIATE, STANDARD_PORTS};
+use crate::gateway::{Arrival, Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::{Outcome, expect};
-use crate::strongswan::{OURS, StrongSwan};
+use crate::strongswan::{OURS, StrongSwan, THEIRS, addresses};
 
-const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 1);
-const ADDRESSES: Addresses = Addresses {
-    local: OURS,
-    remote: THEIRS,
-    our_host: OUR_HOST,
-    their_host: THEIR_HOST,
-    our_ports: STANDARD_PORTS,
-    their_ports: STANDARD_PORTS,
-};
 const PSK: &str = "correct horse battery staple";
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -103,7 +94,7 @@ fn opposite(
     isolated(test, || {
         let strongswan = StrongSwan::start([OUR_HOST, THEIR_HOST])?;
         let clock = Clock::start();
-        let (mut gateway, inbox) = Gateway::new(config, ADDRESSES, clock.now())?;
+        let (mut gateway, inbox) = Gateway::new(config, addresses([OUR_HOST, THEIR_HOST]), clock.now())?;
         let id = |letter: &str| format!("keyid:{}", letter.repeat(setting.identity));
         let text = SWANCTL_CONF
             .replace("@OURS@", &OURS.to_string())

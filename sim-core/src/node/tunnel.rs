@@ -524,23 +524,17 @@ impl Tunnel {
         };
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
         if child.suite.protocol == ChildProtocol::Esp {
-            let log = SessionKeys::Esp {
-                ends: child.encapsulation.is_none().then_some((src, dst)),
-                spi: child.spi_out,
-                suite,
-                encryption: keys_out.encryption.clone(),
-                integrity: keys_out.integrity.clone(),
-            };
-            cx.trace.keys(cx.now, cx.node, &log);
-            // The peer does the same, but it may be real.
-            let log = SessionKeys::Esp {
-                ends: child.encapsulation.is_none().then_some((dst, src)),
-                spi: child.spi_in,
-                suite,
-                encryption: keys_in.encryption.clone(),
-                integrity: keys_in.integrity.clone(),
-            };
-            cx.trace.keys(cx.now, cx.node, &log);
+            // Both directions: a simulated peer does the same, but it may be real.
+            for (ends, spi, keys) in [((src, dst), child.spi_out, &keys_out), ((dst, src), child.spi_in, &keys_in)] {
+                let log = SessionKeys::Esp {
+                    ends: child.encapsulation.is_none().then_some(ends),
+                    spi,
+                    suite,
+                    encryption: keys.encryption.clone(),
+                    integrity: keys.integrity.clone(),
+                };
+                cx.trace.keys(cx.now, cx.node, &log);
+            }
         }
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
         let rng = Rng::stream(self.config.seed, &stream, Purpose::Esp);

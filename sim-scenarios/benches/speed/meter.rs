@@ -59,9 +59,9 @@ impl Report {
         }
     }
 
-    /// The same for a promise that is not kept yet: to miss it is said, and only to fall behind `floor` of it is a failure.
-    pub fn promise(&mut self, line: &str, limit: Limit, floor: f64, ours: f64, reference: f64) {
-        if !self.look(line, limit, ours, reference, "not kept yet") && reference / ours < floor {
+    /// The same for a promise that is not kept yet, a rate: to miss `least` is said, and only to miss `floor` is a failure.
+    pub fn promise(&mut self, line: &str, least: f64, floor: f64, ours: f64, reference: f64) {
+        if !self.look(line, Limit::Rate(least), ours, reference, "not kept yet") && reference / ours < floor {
             self.missed.push(line.into());
         }
     }

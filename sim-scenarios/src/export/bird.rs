@@ -44,16 +44,7 @@ pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> String {
             remarks.add(leg, what);
         }
     }
-    format!("{}\n{body}", comment(&site.preamble("BIRD 2 (bird.conf)", remarks, &host(site)), "#"))
-}
-
-fn host(site: &Site<'_>) -> Vec<String> {
-    let mut lines = vec!["The tunnels are interfaces with these addresses:".to_owned()];
-    for leg in &site.legs {
-        let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
-        lines.push(format!("    {} {address}/{length}, AWS is {}", leg.tunnel.name, leg.tunnel.aws_inside));
-    }
-    lines
+    format!("{}\n{body}", comment(&site.preamble("BIRD 2 (bird.conf)", remarks, &site.inside_addresses()), "#"))
 }
 
 fn session(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, remarks: &mut Remarks) -> String {

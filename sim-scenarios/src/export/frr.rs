@@ -46,17 +46,8 @@ pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> String {
         body.push_str("  maximum-paths 1\n exit-address-family\nexit\n!\n");
         sessions.iter().for_each(|(leg, _, customer)| body.push_str(&policy(leg, customer)));
     }
-    let preamble = site.preamble("FRRouting (frr.conf; bgpd and staticd)", remarks, &host(site));
+    let preamble = site.preamble("FRRouting (frr.conf; bgpd and staticd)", remarks, &site.inside_addresses());
     format!("{}{body}", comment(&preamble, "!"))
-}
-
-fn host(site: &Site<'_>) -> Vec<String> {
-    let mut lines = vec!["The tunnels are interfaces with these addresses:".to_owned()];
-    for leg in &site.legs {
-        let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
-        lines.push(format!("    {} {address}/{length}, AWS is {}", leg.tunnel.name, leg.tunnel.aws_inside));
-    }
-    lines
 }
 
 fn neighbor(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, remarks: &mut Remarks) -> String {

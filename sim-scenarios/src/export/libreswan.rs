@@ -37,10 +37,7 @@ fn host(site: &Site<'_>) -> Vec<String> {
         let interface = leg.interface();
         let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
         lines.push(format!("    ip address add {address}/{length} dev {interface}"));
-        let routes = leg.routes.iter();
-        lines.extend(
-            routes.map(|route| format!("    ip route add {} dev {interface} metric {}", route.prefix, route.distance)),
-        );
+        lines.extend(leg.route_commands());
     }
     if site.connection.routing == Routing::Bgp {
         lines.push("BGP inside of the tunnels is another program's: --as bird, --as frr.".to_owned());

@@ -201,6 +201,16 @@ impl<'a> Site<'a> {
         lines
     }
 
+    /// What a routing program's host must have. Lines of plain text.
+    fn inside_addresses(&self) -> Vec<String> {
+        let mut lines = vec!["The tunnels are interfaces with these addresses:".to_owned()];
+        for leg in &self.legs {
+            let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
+            lines.push(format!("    {} {address}/{length}, AWS is {}", leg.tunnel.name, leg.tunnel.aws_inside));
+        }
+        lines
+    }
+
     /// Without interfaces, traffic selectors are policies, and those that AWS has by default take everything.
     fn warn_of_policies(&self, leg: &Leg<'_>, remarks: &mut Remarks) {
         if self.order.policy_based && leg.end().remote_cidr.prefix_len() == 0 {
@@ -227,6 +237,13 @@ impl Leg<'_> {
     /// The tunnel's interface.
     fn interface(&self) -> String {
         format!("ipsec{}", self.number)
+    }
+
+    /// The static routes into its interface, as Linux's commands.
+    fn route_commands(&self) -> impl Iterator<Item = String> {
+        let interface = self.interface();
+        let routes = self.routes.iter();
+        routes.map(move |route| format!("    ip route add {} dev {interface} metric {}", route.prefix, route.distance))
     }
 
     /// Where AWS's end is.

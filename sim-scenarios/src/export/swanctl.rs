@@ -44,10 +44,7 @@ fn host(site: &Site<'_>) -> Vec<String> {
         lines.push(format!("    ip link add {interface} type xfrm if_id {number}"));
         lines.push(format!("    ip address add {address}/{length} dev {interface}"));
         lines.push(format!("    ip link set {interface} up"));
-        let routes = leg.routes.iter();
-        lines.extend(
-            routes.map(|route| format!("    ip route add {} dev {interface} metric {}", route.prefix, route.distance)),
-        );
+        lines.extend(leg.route_commands());
     }
     if site.connection.routing == Routing::Bgp {
         lines.push("BGP inside of the tunnels is another program's: --as bird, --as frr.".to_owned());

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::gateway::{Addresses, STANDARD_PORTS};
 use crate::network::Namespace;
 use crate::process::{Daemon, Outcome, command, run, run_line, wait_for};
 
@@ -16,6 +17,12 @@ use crate::process::{Daemon, Outcome, command, run, run_line, wait_for};
 pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// strongSwan's end of the wire.
 pub const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+/// Both ends of the wire and the host behind each, ours first, with the standard ports.
+pub const fn addresses([our_host, their_host]: [Ipv4Addr; 2]) -> Addresses {
+    let (our_ports, their_ports) = (STANDARD_PORTS, STANDARD_PORTS);
+    Addresses { local: OURS, remote: THEIRS, our_host, their_host, our_ports, their_ports }
+}
 
 /// Only what is needed is loaded; strongSwan's own route would send the tunnel's packets into the tunnel.
 const STRONGSWAN_CONF: &str = "

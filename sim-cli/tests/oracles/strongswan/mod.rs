@@ -11,5 +11,5 @@ mod rekeys;
 mod suite;
 mod suites;
 
-pub use daemon::{OURS, StrongSwan, THEIRS};
+pub use daemon::{OURS, StrongSwan, THEIRS, addresses};
 pub use suite::Suite;

@@ -7,9 +7,9 @@ use sim_core::proto::ike::{Config, Input};
 use sim_core::reason::State;
 use sim_core::time::Duration;
 
-use super::daemon::{OURS, StrongSwan, THEIRS};
+use super::daemon::{StrongSwan, addresses};
 use crate::customer::Customer;
-use crate::gateway::{Addresses, Arrival, Gateway, INITIATE, STANDARD_PORTS};
+use crate::gateway::{Arrival, Gateway, INITIATE};
 use crate::pace::Clock;
 use crate::process::{Outcome, expect, run_line};
 
@@ -18,14 +18,6 @@ const SITE: &str = include_str!("../site.ron");
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
 /// The host behind strongSwan's end.
 const THEIR_HOST: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 10);
-const ADDRESSES: Addresses = Addresses {
-    local: OURS,
-    remote: THEIRS,
-    our_host: OUR_HOST,
-    their_host: THEIR_HOST,
-    our_ports: STANDARD_PORTS,
-    their_ports: STANDARD_PORTS,
-};
 /// Far more than anything here takes, on a machine that has other things to do.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
@@ -61,7 +53,7 @@ impl Pair {
         let strongswan = StrongSwan::start([OUR_HOST, THEIR_HOST])?;
         let clock = Clock::start();
         let idle = Customer::of(SITE, &[])?.aws();
-        let (gateway, inbox) = Gateway::new(idle, ADDRESSES, clock.now())?;
+        let (gateway, inbox) = Gateway::new(idle, addresses([OUR_HOST, THEIR_HOST]), clock.now())?;
         Ok(Self { clock, gateway, strongswan, inbox })
     }
 
