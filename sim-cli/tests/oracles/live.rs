@@ -106,10 +106,15 @@ impl Program {
             return Err(self.last_words(&format!("{status}\n{report}\n")));
         }
         let report = read("answer/report.json")?;
-        for file in ["uplink.pcapng", "path-a.pcapng", "esp_sa", "ikev2_decryption_table"] {
-            if std::fs::metadata(home.join("answer").join(file)).map_err(|e| format!("{file}: {e}"))?.len() == 0 {
+        let length = |name: &str| std::fs::metadata(home.join("answer").join(name)).map(|file| file.len());
+        for file in ["uplink.pcapng", "path-a.pcapng", "esp_sa"] {
+            if length(file).map_err(|e| format!("{file}: {e}"))? == 0 {
                 return Err(format!("{file} is empty"));
             }
+        }
+        // One for each version of IKE.
+        if ["ikev2_decryption_table", "ikev1_decryption_table"].iter().all(|table| length(table).unwrap_or(0) == 0) {
+            return Err("no keys of an IKE_SA were written".into());
         }
         let replay = program(&home).args("run live.ron -q --format json --replay journal.jsonl".split(' ')).output();
         let replay = replay.map_err(|e| e.to_string())?;
