@@ -418,7 +418,7 @@ pub struct Config {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
-    /// Certificates in its place, on both ends; IKEv2 only.
+    /// Certificates in its place, on both ends.
     pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
     pub ike_offers: Vec<IkeOffer>,
@@ -461,6 +461,9 @@ pub struct Config {
     pub reauthentication: Option<Reauthentication>,
     /// How long this end, as responder, believes the initiator (RFC 4478), which it tells it; `None`: for ever.
     pub auth_lifetime: Option<Duration>,
+    /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does and
+    /// strongSwan and Libreswan do not.
+    pub invalid_cookie: bool,
     /// True if this end says that its address may change (RFC 4555). No address change is negotiated: see [`super::v2`].
     pub mobike: bool,
 }
@@ -528,6 +531,7 @@ impl Config {
             fragment_size: Some(FRAGMENT_SIZE),
             reauthentication: None,
             auth_lifetime: None,
+            invalid_cookie: false,
             mobike: false,
         }
     }

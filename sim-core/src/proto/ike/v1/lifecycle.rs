@@ -188,7 +188,7 @@ impl Peer {
         }
     }
 
-    fn probe(&mut self, i: usize) {
+    pub(super) fn probe(&mut self, i: usize) {
         if let Some(established) = self.sas[i].established_mut() {
             established.probe = None;
         }
