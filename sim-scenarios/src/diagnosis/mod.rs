@@ -9,6 +9,7 @@
 use core::fmt::Display;
 
 use sim_core::crypto::certificate::Certificate;
+use sim_core::crypto::signature::KeyType;
 use sim_core::id::{NodeId, SessionId};
 use sim_core::reason::{Reason, State, Step};
 use sim_core::time::{Duration, Instant};
@@ -32,7 +33,10 @@ pub fn diagnose(plan: &Plan, built: &Built, logs: &[TunnelLog]) -> Vec<Misconfig
         let mut symptoms: Vec<Symptom> = Vec::new();
         for symptom in symptoms_of(built, log.id) {
             // The first of each kind tells the story; later attempts repeat it.
-            if !symptoms.iter().any(|known| known.kind == symptom.kind) {
+            let known = |kind| symptoms.iter().any(|known| known.kind == kind);
+            // A responder that cannot read Main Mode's fifth message goes on being silent.
+            let consequence = matches!(symptom.kind, Kind::Silence(_)) && known(Kind::Psk);
+            if !known(symptom.kind) && !consequence {
                 symptoms.push(symptom);
             }
         }
@@ -53,6 +57,8 @@ enum Kind {
     /// A certificate at one end, a pre-shared key at the other.
     Method,
     Phase1,
+    /// Refused in IKEv1's Main Mode, which negotiates the method of authentication too.
+    MainMode,
     /// Refused in IKE_AUTH.
     Phase2,
     /// Refused in IKEv1's Quick Mode, which has a group of its own.
@@ -91,7 +97,7 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
                 let kind = noticed(&record.what, end, session == sessions.ike[end])?;
                 // IKEv1 has one Informational exchange for both phases (RFC 2409 section 5.7): what is refused is the one under way.
                 let kind = match kind {
-                    Kind::Phase1 if phase1 => Kind::QuickMode,
+                    Kind::MainMode if phase1 => Kind::QuickMode,
                     Kind::Id(_) if phase1 => Kind::QuickModeSelectors,
                     kind => kind,
                 };
@@ -129,9 +135,12 @@ fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
             (Step::IkeAuthSent | Step::CreateChildSaSent, Reason::TsUnacceptable) => Some(Kind::Selectors),
             _ => None,
         },
-        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. } => Some(Kind::Psk),
+        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. }
+        | What::Step { step: Step::IsakmpInformationalReceived, notice: Some(Reason::Undecipherable), .. } => {
+            Some(Kind::Psk)
+        }
         What::Step { step: Step::IsakmpInformationalSent, notice: Some(notice), .. } => match notice {
-            Reason::NoProposalChosen => Some(Kind::Phase1),
+            Reason::NoProposalChosen => Some(Kind::MainMode),
             Reason::InvalidIdInformation => Some(Kind::Id(end)),
             _ => None,
         },
@@ -154,6 +163,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
     };
     let both = |aws: &str, customer: &str| format!("AWS has {aws}, the customer gateway {customer}");
     Some(match symptom.kind {
+        // With certificates the keys of phase 1 do not come from it.
+        Kind::Psk if aws.credentials.is_some() && customer.credentials.is_some() => return None,
         Kind::Psk => entry(
             "pre_shared_key",
             "hidden".into(),
@@ -179,7 +190,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
         }
         Kind::Certificate(end, reason) => {
             let log = line(tunnel_log::AUTHENTICATION_FAILED).filter(|_| end == AWS);
-            certificate(tunnel, end, reason, symptom.at, log, &entry)?
+            let v1 = path::speaks_v1(&built.world.trace, sessions.ike[end], symptom.at);
+            certificate(tunnel, end, reason, (symptom.at, v1), log, &entry)?
         }
         Kind::Method => {
             let has = |end: &IkeEnd| match &end.credentials {
@@ -190,7 +202,12 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("the two ends prove who they are in different ways: {}.", both(&a, &c));
             entry("authentication", a, c, text, line(tunnel_log::AUTHENTICATION_FAILED))
         }
-        Kind::Phase1 => {
+        Kind::MainMode if method(aws) != method(customer) => {
+            let (a, c) = (method(aws), method(customer));
+            let text = format!("IKEv1 negotiates one way for both ends to prove who they are: {}.", both(&a, &c));
+            entry("authentication", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase1 | Kind::MainMode => {
             let (a, c) = (suites(&aws.phase1, true), suites(&customer.phase1, true));
             let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
             entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
@@ -298,7 +315,7 @@ fn certificate(
     tunnel: &Tunnel,
     end: usize,
     reason: Reason,
-    at: Instant,
+    (at, v1): (Instant, bool),
     log: Option<String>,
     entry: &Entry<'_>,
 ) -> Option<Misconfiguration> {
@@ -316,11 +333,17 @@ fn certificate(
             let expired = own.not_after().saturating_sub(began);
             let (a, c) = settings(String::new(), format!("expired at {}", seconds(expired)));
             let text = format!(
-                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. An IKE_SA that was authenticated \
-                 before lives on, and so do its rekeys: it shows when the tunnel has to be set up anew.",
+                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. {}",
                 own.subject(),
                 seconds(expired),
-                Seconds::from(at)
+                Seconds::from(at),
+                if v1 {
+                    "An ISAKMP SA that was authenticated before lives on until it ends: IKEv1 has no rekey of phase 1 without \
+                     another proof."
+                } else {
+                    "An IKE_SA that was authenticated before lives on, and so do its rekeys: it shows when the tunnel has to \
+                     be set up anew."
+                }
             );
             ("certificate", a, c, text)
         }
@@ -353,6 +376,16 @@ fn certificate(
         }
     };
     Some(entry(setting, a, c, text, log))
+}
+
+/// How an end proves who it is in IKEv1.
+fn method(end: &IkeEnd) -> String {
+    match end.credentials.as_ref().map(|credentials| credentials.key.kind()) {
+        None => "a pre-shared key".into(),
+        Some(KeyType::Rsa) => "a certificate with RSA".into(),
+        Some(KeyType::EcdsaP256) => "a certificate with ECDSA on P-256".into(),
+        Some(KeyType::EcdsaP384) => "a certificate with ECDSA on P-384".into(),
+    }
 }
 
 type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;

@@ -145,6 +145,17 @@ fn fragments(built: &Built, attempt: &Attempt<'_>, v1: bool, [from, to]: [&str; 
     Some(format!("{message} of {whose} is too long for one packet, and {place} drops IP fragments. {help}"))
 }
 
+/// True if the last handshake of a session until then was IKEv1's.
+pub(super) fn speaks_v1(trace: &Trace, session: SessionId, until: Instant) -> bool {
+    let records = trace.session_records(session).take_while(|(_, record)| record.at <= until);
+    let v1 = |what: &What| match what {
+        What::Step { step: Step::MainModeSent | Step::MainModeReceived, .. } => Some(true),
+        What::Step { step: Step::IkeSaInitSent | Step::IkeSaInitReceived, .. } => Some(false),
+        _ => None,
+    };
+    records.filter_map(|(_, record)| v1(&record.what)).last().unwrap_or(false)
+}
+
 /// When the attempt began that failed at `until`; `None` if the session was up before.
 fn attempt(trace: &Trace, session: SessionId, until: Instant) -> Option<Instant> {
     let mut began = None;

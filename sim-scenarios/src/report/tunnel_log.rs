@@ -216,6 +216,9 @@ impl Scribe {
             (Step::MainModeReceived, _) if notice == Some(Reason::PayloadMalformed) => {
                 self.write(at, PSK_UNDECIPHERABLE.into());
             }
+            (Step::IsakmpInformationalReceived, _) if notice == Some(Reason::Undecipherable) => {
+                self.write(at, PSK_UNDECIPHERABLE.into());
+            }
             (Step::MainModeReceived | Step::MainModeSent, _) => self.v1 = true,
             // RFC 2409 has one Informational exchange for both phases: what is refused is the phase under way.
             (Step::IsakmpInformationalSent, _) if notice == Some(Reason::NoProposalChosen) => {

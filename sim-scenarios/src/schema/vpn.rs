@@ -105,7 +105,7 @@ pub struct Tunnel {
     pub pre_shared_key: Option<At<PskSource>>,
     /// How AWS's end proves who it is: PreSharedKey() (if not given) or Certificate(...).
     pub authentication: Option<Authentication>,
-    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given, "ikev2" with a certificate.
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
     pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]

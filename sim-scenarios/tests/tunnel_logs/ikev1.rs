@@ -205,3 +205,68 @@ fn ip_fragments_are_dropped() {
         outcome.report.misconfigurations
     );
 }
+
+/// Tunnel a of the library's certificates, whose keys are ECDSA on P-256 at both ends.
+fn certificates(changes: &[&str]) -> super::Outcome {
+    minute("certificates", changes)
+}
+
+#[test]
+fn certificates_in_main_mode() {
+    for key in ["ecdsa-p256", "ecdsa-p384", "rsa-2048"] {
+        let [aws, customer] =
+            ["TUNNEL", "TUNNEL.customer"].map(|end| format!("{end}.authentication=Certificate(key: \"{key}\")"));
+        let outcome = certificates(&[
+            &aws,
+            &customer,
+            "expect={\"up\": EstablishedWithin(session: \"vpn.a.child\", within: \"109ms\")}",
+        ]);
+        assert!(outcome.report.misconfigurations.is_empty(), "{key}: {:#?}", outcome.report.misconfigurations);
+        assert!(outcome.report.expectations.iter().all(|expectation| expectation.held), "{key}");
+    }
+}
+
+/// The way in which both ends prove who they are is part of the proposal (RFC 2409 section 5).
+#[test]
+fn two_kinds_of_proof() {
+    let outcome = certificates(&["TUNNEL.customer.authentication=Certificate(key: \"rsa-2048\")"]);
+    let found = misconfiguration(&outcome, "authentication");
+    assert_eq!(found.aws, "a certificate with ECDSA on P-256");
+    assert_eq!((found.customer.as_str(), found.log.as_deref()), ("a certificate with RSA", Some(NO_PROPOSAL)));
+    let outcome = certificates(&["TUNNEL.customer.authentication=PreSharedKey()"]);
+    let found = misconfiguration(&outcome, "authentication");
+    assert_eq!((found.customer.as_str(), found.log.as_deref()), ("a pre-shared key", Some(NO_PROPOSAL)));
+}
+
+/// AWS documents AUTHENTICATION_FAILED for IKEv2 alone: the explanation is all that there is.
+#[test]
+fn certificates_that_are_refused() {
+    let outcome = certificates(&["TUNNEL.customer.authentication=Certificate(issuer: \"rogue\")"]);
+    let found = misconfiguration(&outcome, "certificate");
+    assert_eq!(found.aws, "trusts O=private-ca, CN=private-ca root");
+    assert_eq!(found.customer, "issued by O=rogue, CN=rogue subordinate");
+
+    let outcome = certificates(&["TUNNEL.customer.id=CN=somebody"]);
+    let found = misconfiguration(&outcome, "id");
+    assert!(found.text.contains("but its certificate is one of CN=cgw"), "{}", found.text);
+
+    // The customer gateway does not believe AWS.
+    let outcome = certificates(&["TUNNEL.customer.expected_id=CN=vpn.endpoint-1"]);
+    let found = misconfiguration(&outcome, "id");
+    assert_eq!((found.aws.as_str(), found.customer.as_str()), ("CN=vpn.endpoint-0", "CN=vpn.endpoint-1"));
+    assert_eq!(details(&outcome)[0], "AWS tunnel received DELETE for IKE_SA from CGW");
+}
+
+/// The library's certificate that expires after 300 s, and phase 1 lives 1,000 s. IKEv2 would rekey it without asking for a certificate.
+/// IKEv1 begins another Main Mode, which is refused, so the tunnel dies with its ISAKMP SA: 1,000 s after Main Mode's last message.
+#[test]
+fn a_certificate_that_expires() {
+    let outcome = v1("expired_certificate", &["duration=1100s", "faults={}"]);
+    let found = misconfiguration(&outcome, "certificate");
+    assert_eq!(found.customer, "expired at 300.000 s");
+    assert!(
+        found.text.contains("AWS refused it at 1000.") && found.text.contains("IKEv1 has no rekey of phase 1"),
+        "{found:?}"
+    );
+    assert_eq!(found.log, None);
+}
