@@ -112,6 +112,7 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
     all
 }
 
+/// A refusal counts at the end that makes it and at the one that hears it, of which one may be a real device without records.
 fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
     match what {
         What::State { to: State::Down | State::Deleting, from, reason, .. } => match reason {
@@ -129,19 +130,25 @@ fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
             _ => None,
         },
         What::Step { step, response: true, notice: Some(notice), .. } => match (step, notice) {
-            (Step::IkeSaInitSent, Reason::NoProposalChosen) => Some(Kind::Phase1),
-            (Step::IkeAuthSent, Reason::NoProposalChosen) => Some(Kind::Phase2),
-            (Step::CreateChildSaSent, Reason::NoProposalChosen) => Some(Kind::Rekey),
-            (Step::IkeAuthSent | Step::CreateChildSaSent, Reason::TsUnacceptable) => Some(Kind::Selectors),
+            (Step::IkeSaInitSent | Step::IkeSaInitReceived, Reason::NoProposalChosen) => Some(Kind::Phase1),
+            (Step::IkeAuthSent | Step::IkeAuthReceived, Reason::NoProposalChosen) => Some(Kind::Phase2),
+            (Step::CreateChildSaSent | Step::CreateChildSaReceived, Reason::NoProposalChosen) => Some(Kind::Rekey),
+            (
+                Step::IkeAuthSent | Step::IkeAuthReceived | Step::CreateChildSaSent | Step::CreateChildSaReceived,
+                Reason::TsUnacceptable,
+            ) => Some(Kind::Selectors),
             _ => None,
         },
         What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. }
         | What::Step { step: Step::IsakmpInformationalReceived, notice: Some(Reason::Undecipherable), .. } => {
             Some(Kind::Psk)
         }
-        What::Step { step: Step::IsakmpInformationalSent, notice: Some(notice), .. } => match notice {
-            Reason::NoProposalChosen => Some(Kind::MainMode),
-            Reason::InvalidIdInformation => Some(Kind::Id(end)),
+        What::Step { step, notice: Some(notice), .. } => match (step, notice) {
+            (Step::IsakmpInformationalSent | Step::IsakmpInformationalReceived, Reason::NoProposalChosen) => {
+                Some(Kind::MainMode)
+            }
+            (Step::IsakmpInformationalSent, Reason::InvalidIdInformation) => Some(Kind::Id(end)),
+            (Step::IsakmpInformationalReceived, Reason::InvalidIdInformation) => Some(Kind::Id(1 - end)),
             _ => None,
         },
         _ => None,
