@@ -51,6 +51,7 @@ fn a_foreign_suite_when_aws_begins() {
     explained("explained::a_foreign_suite_when_aws_begins", [""; 2], &changes, "[ N(NO_PROP) ]", &report);
 }
 
+#[allow(clippy::disallowed_methods, reason = "a real process has to hear what was sent to it")]
 fn explained(test: &str, [usual, other]: [&str; 2], changes: &[&str], theirs: &str, report: &[&str]) {
     isolated(test, || {
         let own = changes.iter().chain(&[IKEV1]).map(|change| format!("{TUNNEL}.{change}"));

@@ -99,6 +99,7 @@ pub(super) fn aws_end(
         fragment_size: fragment_size(&schema.ike_fragmentation, &schema.ike_fragment_size, FRAGMENT_SIZE, j),
         reauthentication: None,
         mobike: false,
+        invalid_cookie: false,
         one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
@@ -204,6 +205,7 @@ pub(super) fn customer_end(
         ),
         reauthentication: reauthentication(schema, phase1.lifetime, aws, j),
         mobike: j.or(&schema.mobike, false),
+        invalid_cookie: j.or(&schema.invalid_cookie, false),
         one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),

@@ -12,7 +12,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Rng;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
 /// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
@@ -480,6 +480,22 @@ impl Config {
                 jitter_percent: 0,
             },
             DpdModel::RetransmissionSeries => self.retransmission,
+        }
+    }
+
+    /// From when the silence of a peer counts, and when it means death: `life` is its last sign of life, `asked` when the request that
+    /// has no answer was first sent. `None` if that is left to the retransmissions of the request.
+    pub(super) fn silence(&self, life: Instant, asked: Instant) -> Option<(Instant, Instant)> {
+        match self.dpd.model {
+            DpdModel::Timeout { timeout, base, .. } => {
+                let from = match base {
+                    DpdBase::LastPacket => life,
+                    DpdBase::FirstFailedProbe => life.max(asked),
+                };
+                // A request that was sent after a long silence gets a chance.
+                Some((from, (from + timeout).max(asked + self.retransmission.first)))
+            }
+            DpdModel::RetransmissionSeries => None,
         }
     }
 
