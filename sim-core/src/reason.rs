@@ -172,6 +172,8 @@ codes! {
         CertificateIdMismatch "certificate_id_mismatch" "the peer's certificate does not bear the identity that it claims",
         SignatureMismatch "signature_mismatch" "the peer's AUTH is not signed with the key of its certificate",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew",
+        // What only the initiator of Main Mode sees
+        Undecipherable "undecipherable" "the answer does not decipher, as with a wrong pre-shared key",
     }
 
     /// Which timer expired.

@@ -105,7 +105,7 @@ pub struct Tunnel {
     pub pre_shared_key: Option<At<PskSource>>,
     /// How AWS's end proves who it is: PreSharedKey() (if not given) or Certificate(...).
     pub authentication: Option<Authentication>,
-    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given, "ikev2" with a certificate.
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
     pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
@@ -254,6 +254,8 @@ pub struct CustomerEnd {
     pub reauthentication_time: Option<At<Span>>,
     /// Whether it says that its address may change, as strongSwan does (RFC 4555), which AWS does not answer; false if not given.
     pub mobike: Option<At<Flag>>,
+    /// Whether it says INVALID-COOKIE of an ISAKMP SA that it does not have (RFC 2408 section 5.2); false if not given. IKEv1 only.
+    pub invalid_cookie: Option<At<Flag>>,
     /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
     /// (RFC 3948 section 4).
     pub nat_keepalive: Option<At<Span>>,

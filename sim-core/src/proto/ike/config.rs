@@ -12,7 +12,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Seldom;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
 /// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
@@ -418,7 +418,7 @@ pub struct Config {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
-    /// Certificates in its place, on both ends; IKEv2 only.
+    /// Certificates in its place, on both ends.
     pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
     pub ike_offers: Vec<IkeOffer>,
@@ -461,6 +461,9 @@ pub struct Config {
     pub reauthentication: Option<Reauthentication>,
     /// How long this end, as responder, believes the initiator (RFC 4478), which it tells it; `None`: for ever.
     pub auth_lifetime: Option<Duration>,
+    /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does and
+    /// strongSwan and Libreswan do not.
+    pub invalid_cookie: bool,
     /// True if this end says that its address may change (RFC 4555). No address change is negotiated: see [`super::v2`].
     pub mobike: bool,
 }
@@ -477,6 +480,22 @@ impl Config {
                 jitter_percent: 0,
             },
             DpdModel::RetransmissionSeries => self.retransmission,
+        }
+    }
+
+    /// From when the silence of a peer counts, and when it means death: `life` is its last sign of life, `asked` when the request that
+    /// has no answer was first sent. `None` if that is left to the retransmissions of the request.
+    pub(super) fn silence(&self, life: Instant, asked: Instant) -> Option<(Instant, Instant)> {
+        match self.dpd.model {
+            DpdModel::Timeout { timeout, base, .. } => {
+                let from = match base {
+                    DpdBase::LastPacket => life,
+                    DpdBase::FirstFailedProbe => life.max(asked),
+                };
+                // A request that was sent after a long silence gets a chance.
+                Some((from, (from + timeout).max(asked + self.retransmission.first)))
+            }
+            DpdModel::RetransmissionSeries => None,
         }
     }
 
@@ -528,6 +547,7 @@ impl Config {
             fragment_size: Some(FRAGMENT_SIZE),
             reauthentication: None,
             auth_lifetime: None,
+            invalid_cookie: false,
             mobike: false,
         }
     }

@@ -97,6 +97,17 @@ impl Env {
         }
     }
 
+    /// Brings the states of both into line with what is there. A CHILD_SA goes before its IKE_SA, and comes after it.
+    pub fn enter_both(&mut self, ike: State, child: State, reason: Reason) {
+        if ike == State::Down {
+            self.enter(SaKind::Child, child, reason);
+            self.enter(SaKind::Ike, ike, reason);
+        } else {
+            self.enter(SaKind::Ike, ike, reason);
+            self.enter(SaKind::Child, child, reason);
+        }
+    }
+
     /// The one door into a state.
     pub fn enter(&mut self, sa: SaKind, to: State, reason: Reason) {
         let state = match sa {

@@ -33,6 +33,7 @@ mod path;
 mod peer;
 pub mod proposal;
 mod series;
+mod trust;
 pub mod v1;
 pub mod v2;
 

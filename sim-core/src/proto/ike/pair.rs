@@ -1,5 +1,6 @@
 //! Two peers and the path between them, with a ladder of what happens.
 
+pub mod certified;
 mod isakmp;
 
 use core::fmt::Write as _;
