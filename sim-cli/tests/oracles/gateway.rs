@@ -188,6 +188,18 @@ impl Gateway {
                     };
                     self.send(local_port, remote, remote_port, &bytes)?;
                 }
+                Output::TransmitFrom(departure) => {
+                    let (local_port, (remote, remote_port)) = (departure.local.1, departure.remote);
+                    let marker = if local_port == NAT_PORT { &NON_ESP_MARKER[..] } else { &[] };
+                    self.send(local_port, remote, remote_port, &[marker, &departure.bytes].concat())?;
+                }
+                Output::Moved(moved) => {
+                    self.note(now, &format!("{moved:?}"));
+                    self.addresses.remote = match moved.remote {
+                        IpAddr::V4(address) => address,
+                        IpAddr::V6(_) => self.addresses.remote,
+                    };
+                }
                 Output::ChildUp(child) => self.install(&child)?,
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
                 Output::ChildDown { spi_in, reason } => {

@@ -93,6 +93,8 @@ pub(super) enum TunnelEvent {
     Installed(u32),
     /// Packets with this SPI are for nobody.
     Removed(u32),
+    /// The outside address of this end is another; the addresses of both ends were these.
+    Readdressed((Ipv4Addr, Ipv4Addr)),
 }
 
 /// Address and UDP port of the other end, as this end sees it.
@@ -433,7 +435,8 @@ impl Tunnel {
             cx.rearm();
             match output {
                 Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
-                    let mut packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    let from = (self.config.local, local_port);
+                    let mut packet = self.datagram(cx, from, (address, remote_port), &bytes);
                     if overlooked {
                         // Nobody waits for an answer to a stranger; a list of those that were lost would grow.
                         packet.meta.session = None;
@@ -441,6 +444,12 @@ impl Tunnel {
                     events.push(TunnelEvent::Send(packet));
                 }
                 Output::Transmit { .. } => {}
+                Output::TransmitFrom(departure) => {
+                    if let (IpAddr::V4(from), IpAddr::V4(to)) = (departure.local.0, departure.remote.0) {
+                        let ends = ((from, departure.local.1), (to, departure.remote.1));
+                        events.push(TunnelEvent::Send(self.datagram(cx, ends.0, ends.1, &departure.bytes)));
+                    }
+                }
                 Output::Expired { timer, armed_at } => {
                     cx.expired(Some(self.config.ike_session), timer, armed_at);
                 }
@@ -484,6 +493,7 @@ impl Tunnel {
                     }
                 }
                 Output::PeerMoved { .. } => {}
+                Output::Moved(moved) => self.moved(cx, &moved, events),
                 Output::Ignored { reason } => match arrived.filter(|_| !self.strangers.take(cx.now)) {
                     Some(packet) => cx.drop(packet, reason, RecordId::GENESIS),
                     None => drop(cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32)),
@@ -492,10 +502,41 @@ impl Tunnel {
         }
     }
 
-    fn datagram(&mut self, cx: &mut Cx, local_port: u16, to: Remote, bytes: &[u8]) -> Packet {
+    /// The outside address of this end is another from here on.
+    pub(super) fn readdress(&mut self, cx: &mut Cx, local: Ipv4Addr, events: &mut Vec<TunnelEvent>) {
+        events.push(TunnelEvent::Readdressed(self.outside()));
+        self.config.local = local;
+        self.input(cx, Input::Addresses(vec![IpAddr::V4(local)]), events);
+    }
+
+    /// The SAs go between other addresses (RFC 4555 section 3.5), and perhaps in UDP now, or no longer.
+    fn moved(&mut self, cx: &mut Cx, moved: &ike::Moved, events: &mut Vec<TunnelEvent>) {
+        let (IpAddr::V4(local), IpAddr::V4(remote)) = (moved.local, moved.remote) else { return };
+        self.since = cx.step(self.config.ike_session, Step::AddressesUpdated, remote.into());
+        if local != self.config.local {
+            events.push(TunnelEvent::Readdressed(self.outside()));
+            self.config.local = local;
+        }
+        let encapsulation = moved.encapsulation;
+        self.binding = encapsulation.filter(|udp| udp.behind_nat).map(|udp| {
+            let remote = (remote, udp.remote.1);
+            Binding { local_port: udp.local_port, remote, used: cx.now }
+        });
+        for pair in &mut self.pairs {
+            let is_esp = matches!(pair.outbound, Outbound::Esp(_));
+            let outer = pair.outbound.outer_mut();
+            (outer.src, outer.dst) = (local, remote);
+            outer.udp = encapsulation.filter(|_| is_esp).map(|udp| (udp.local_port, udp.remote.1));
+        }
+        if self.is_up() {
+            let mtu = self.mtu();
+            events.push(TunnelEvent::Narrowed(mtu));
+        }
+    }
+
+    fn datagram(&mut self, cx: &mut Cx, from: Remote, to: Remote, bytes: &[u8]) -> Packet {
         let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
-        let from = (self.config.local, local_port);
-        if local_port == NATT_PORT {
+        if from.1 == NATT_PORT {
             if let Some(binding) = &mut self.binding {
                 binding.used = cx.now;
             }
@@ -514,7 +555,10 @@ impl Tunnel {
                 self.binding = behind_nat.then_some(Binding { local_port, remote, used: cx.now });
                 (address, Some((local_port, port)))
             }
-            _ => (dst, None),
+            _ => match child.remote {
+                Some(IpAddr::V4(address)) => (address, None),
+                _ => (dst, None),
+            },
         };
         let options = self.config.options;
         let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: options.df };
@@ -527,7 +571,8 @@ impl Tunnel {
             // Both directions: a simulated peer does the same, but it may be real.
             for (ends, spi, keys) in [((src, dst), child.spi_out, &keys_out), ((dst, src), child.spi_in, &keys_in)] {
                 let log = SessionKeys::Esp {
-                    ends: child.encapsulation.is_none().then_some(ends),
+                    // Addresses that may change later tell a reader of captures nothing.
+                    ends: (child.encapsulation.is_none() && child.remote.is_none()).then_some(ends),
                     spi,
                     suite,
                     encryption: keys.encryption.clone(),

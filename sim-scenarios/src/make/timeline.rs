@@ -44,6 +44,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         {
             nat.later.push(address);
         }
+        if let FaultKind::AddressChange { node, interface, to } = fault.what
+            && let Some(NodeKind::CustomerGateway(gateway)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
+        {
+            gateway.later.push((interface, to.addr()));
+        }
         plan.faults.push(fault);
     }
 }
@@ -220,6 +225,7 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
         }
         schema::What::NatFlush(it) => FaultKind::NatFlush { node: nat(&it.node, plan, j).unwrap_or_default() },
         schema::What::NatRenumber(it) => renumbered(it, plan, j),
+        schema::What::AddressChange(it) => readdressed(it, plan, j),
         schema::What::IkeDelete(it) => {
             FaultKind::IkeDelete { tunnel: tunnel(&it.tunnel, names, j), by: j.need(&it.by, Side::Aws) }
         }
@@ -263,6 +269,32 @@ fn renumbered(schema: &schema::Renumbered, plan: &Plan, j: &mut Judge) -> FaultK
         Ok(())
     });
     FaultKind::NatRenumber { node: node.unwrap_or_default(), address: address.unwrap_or(Ipv4Addr::UNSPECIFIED) }
+}
+
+/// Another address for an interface of a customer gateway from which tunnels start.
+fn readdressed(schema: &schema::Readdressed, plan: &Plan, j: &mut Judge) -> FaultKind {
+    let mut all = Vec::new();
+    for connection in &plan.connections {
+        let (node, index) = (connection.customer_gateway, connection.customer_interface);
+        if let Some(NodeKind::CustomerGateway(gateway)) = plan.nodes.get(node.index()).map(|node| &node.kind)
+            && let Some(interface) = gateway.interfaces.get(index)
+        {
+            let name = format!("{}.{}", plan.nodes[node.index()].name, interface.name);
+            all.push((name, node, index, interface.address));
+        }
+    }
+    all.dedup();
+    let names: Vec<String> = all.iter().map(|(name, ..)| name.clone()).collect();
+    let found = j.find(&schema.interface, "interface where tunnels start", &names).map(|i| &all[i]);
+    let to = j.lawful(&schema.to, |to| {
+        usable(*to)?;
+        match found {
+            Some((name, .., before)) if before.addr() == to.addr() => Err(format!("`{name}` has {} already", to.addr())),
+            _ => Ok(()),
+        }
+    });
+    let (node, interface) = found.map_or((NodeId::default(), usize::MAX), |(_, node, interface, _)| (*node, *interface));
+    FaultKind::AddressChange { node, interface, to: to.unwrap_or_default() }
 }
 
 pub(super) fn link(at: &At<Name>, names: &Names, j: &mut Judge) -> LinkId {

@@ -108,7 +108,7 @@ pub struct IkeEnd {
     pub fragment_size: Option<u16>,
     /// When and how this end authenticates anew; `None`: it does not.
     pub reauthentication: Option<Reauthentication>,
-    /// True if it says that its address may change (RFC 4555).
+    /// True if it says that addresses may change, and does what follows if the other end says so, too (RFC 4555).
     pub mobike: bool,
     /// True if each combination of algorithms is a proposal of its own.
     pub one_by_one: bool,
