@@ -170,6 +170,7 @@ impl Ip {
             source: RouteSource::Underlay,
             distance: distance::UNDERLAY,
             target: Target::Blackhole,
+            since: cx.cause,
             ..after
         };
         let returned = gone(to.addr());
