@@ -45,7 +45,8 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             nat.later.push(address);
         }
         if let FaultKind::AddressChange { node, interface, to } = fault.what
-            && let Some(NodeKind::CustomerGateway(gateway)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
+            && let Some(NodeKind::CustomerGateway(gateway)) =
+                plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
         {
             gateway.later.push((interface, to.addr()));
         }
@@ -289,11 +290,14 @@ fn readdressed(schema: &schema::Readdressed, plan: &Plan, j: &mut Judge) -> Faul
     let to = j.lawful(&schema.to, |to| {
         usable(*to)?;
         match found {
-            Some((name, .., before)) if before.addr() == to.addr() => Err(format!("`{name}` has {} already", to.addr())),
+            Some((name, .., before)) if before.addr() == to.addr() => {
+                Err(format!("`{name}` has {} already", to.addr()))
+            }
             _ => Ok(()),
         }
     });
-    let (node, interface) = found.map_or((NodeId::default(), usize::MAX), |(_, node, interface, _)| (*node, *interface));
+    let (node, interface) =
+        found.map_or((NodeId::default(), usize::MAX), |(_, node, interface, _)| (*node, *interface));
     FaultKind::AddressChange { node, interface, to: to.unwrap_or_default() }
 }
 

@@ -240,7 +240,11 @@ fn a_peer_without_mobike_gets_new_sas() {
         let mut pair = up(configs);
         pair.readdress(A, &[a()[1]]);
         pair.run_for(SECOND);
-        assert!(!pair.ladder.contains("UpdateSaAddresses") && pair.ladder.contains("N(InitialContact)"), "{}", pair.ladder);
+        assert!(
+            !pair.ladder.contains("UpdateSaAddresses") && pair.ladder.contains("N(InitialContact)"),
+            "{}",
+            pair.ladder
+        );
         assert_eq!(pair.entered(A, SaKind::Child, State::Down).unwrap().1, Reason::AddressChanged);
         assert!(pair.is_up() && pair.is_symmetric(), "{}", pair.ladder);
     }
