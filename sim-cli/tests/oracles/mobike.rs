@@ -44,7 +44,8 @@ fn strongswan_moves() {
             strongswan.echoes(20)?;
             let line = strongswan.line(&format!("ping -q -c {PINGS} -i 0.05 -W 2 -I {OFFICE} {APP}"));
             let pings = std::thread::spawn(move || run_line(&line));
-            std::thread::sleep(std::time::Duration::from_secs(3));
+            // While pings cross.
+            strongswan.echoes(50)?;
             readdress(&strongswan)?;
             let said = pings.join().map_err(|_| "the pings' thread panicked")??;
             wait_for("strongSwan's new address", || expect(&strongswan.sas()?, &[&format!("@ {LATER}[4500]")]))?;

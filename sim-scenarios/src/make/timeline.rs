@@ -48,7 +48,10 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             && let Some(NodeKind::CustomerGateway(gateway)) =
                 plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
         {
-            gateway.later.push((interface, to.addr()));
+            let later = (interface, to.addr());
+            if !gateway.later.contains(&later) {
+                gateway.later.push(later);
+            }
         }
         plan.faults.push(fault);
     }
@@ -281,7 +284,7 @@ fn readdressed(schema: &schema::Readdressed, plan: &Plan, j: &mut Judge) -> Faul
             && let Some(interface) = gateway.interfaces.get(index)
         {
             let name = format!("{}.{}", plan.nodes[node.index()].name, interface.name);
-            all.push((name, node, index, interface.address));
+            all.push((name, node, index));
         }
     }
     all.dedup();
@@ -289,16 +292,25 @@ fn readdressed(schema: &schema::Readdressed, plan: &Plan, j: &mut Judge) -> Faul
     let found = j.find(&schema.interface, "interface where tunnels start", &names).map(|i| &all[i]);
     let to = j.lawful(&schema.to, |to| {
         usable(*to)?;
-        match found {
-            Some((name, .., before)) if before.addr() == to.addr() => {
-                Err(format!("`{name}` has {} already", to.addr()))
-            }
-            _ => Ok(()),
+        match plan.nodes.iter().find(|node| has(&node.kind, to.addr())) {
+            Some(node) => Err(format!("{} is an address of `{}`", to.addr(), node.name)),
+            None => Ok(()),
         }
     });
-    let (node, interface) =
-        found.map_or((NodeId::default(), usize::MAX), |(_, node, interface, _)| (*node, *interface));
+    let (node, interface) = found.map_or((NodeId::default(), usize::MAX), |(_, node, interface)| (*node, *interface));
     FaultKind::AddressChange { node, interface, to: to.unwrap_or_default() }
+}
+
+/// Whether a device begins with an address outside of tunnels.
+fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
+    match kind {
+        NodeKind::Host(host) => host.address.addr() == address,
+        NodeKind::Router(router) => router.address == Some(address),
+        NodeKind::Nat(nat) => nat.inside.addr() == address || nat.outside_addresses().contains(&address),
+        NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
+        NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => false,
+    }
 }
 
 pub(super) fn link(at: &At<Name>, names: &Names, j: &mut Judge) -> LinkId {
