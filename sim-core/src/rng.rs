@@ -3,6 +3,9 @@
 //! A stream is chosen by what it is for, never by the order in which things were made, so that adding a die somewhere
 //! never re-rolls another and two variants of a scenario are compared on common random numbers.
 //! Everything that decides an event is an integer: chances are 32-bit thresholds, jitter is whole nanoseconds.
+//!
+//! [`Rng`] keeps what it has generated ahead, in 304 octets. [`Seldom`] is the same stream in 32, for dice of which there are
+//! many and which are thrown a few times in an hour.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -113,22 +116,20 @@ impl rand_core::TryCryptoRng for Rng {}
 impl Rng {
     /// The stream of `owner` for `purpose` in the world with this `seed`.
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
-        let mut key = [0u8; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(b"vpnsim 1");
-        let mut rng = ChaCha8Rng::from_seed(key);
-        rng.set_stream(xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes()));
-        Self(rng)
+        Seldom::stream(seed, owner, purpose).often()
     }
 
     /// A stream of its own for another of the owner's dice. It is found by its name and by this one's identity; how far
     /// this one has come does not matter.
     pub fn sibling(&self, name: &str) -> Self {
-        let mut rng = self.0.clone();
-        let identity = format!("{:x}\0{name}", rng.get_stream());
-        rng.set_stream(xxhash_rust::xxh3::xxh3_64(identity.as_bytes()));
-        rng.set_word_pos(0);
-        Self(rng)
+        self.seldom().sibling(name).often()
+    }
+
+    /// The same stream at the same place, without what was generated ahead.
+    pub fn seldom(&self) -> Seldom {
+        let seed = *self.0.get_seed().first_chunk().expect("a key has 32 octets");
+        let drawn = self.0.get_word_pos();
+        Seldom { seed: u64::from_le_bytes(seed), stream: self.0.get_stream(), drawn }
     }
 
     /// The next 32 bits.
@@ -168,9 +169,117 @@ impl Rng {
     }
 }
 
+/// A stream of random numbers of which only its identity and the place in it are kept: each draw generates anew what it takes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Seldom {
+    seed: u64,
+    stream: u64,
+    /// 32-bit words drawn, of 2^68.
+    drawn: u128,
+}
+
+/// For libraries that draw keys and salts.
+impl rand_core::TryRng for Seldom {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.draw(Rng::u32))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.draw(Rng::u64))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.draw(|rng| rng.fill(bytes));
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Seldom {}
+
+impl Seldom {
+    /// As [`Rng::stream`].
+    pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
+        let stream = xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes());
+        Self { seed, stream, drawn: 0 }
+    }
+
+    /// As [`Rng::sibling`].
+    pub fn sibling(&self, name: &str) -> Self {
+        let identity = format!("{:x}\0{name}", self.stream);
+        Self { seed: self.seed, stream: xxhash_rust::xxh3::xxh3_64(identity.as_bytes()), drawn: 0 }
+    }
+
+    /// The same stream at the same place, for many draws.
+    pub fn often(&self) -> Rng {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[8..16].copy_from_slice(b"vpnsim 1");
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(self.stream);
+        if self.drawn > 0 {
+            rng.set_word_pos(self.drawn);
+        }
+        Rng(rng)
+    }
+
+    /// Draws what `what` draws.
+    pub fn draw<T>(&mut self, what: impl FnOnce(&mut Rng) -> T) -> T {
+        let mut rng = self.often();
+        let drawn = what(&mut rng);
+        self.drawn = rng.0.get_word_pos();
+        drawn
+    }
+
+    /// As [`Rng::u32`].
+    pub fn u32(&mut self) -> u32 {
+        self.draw(Rng::u32)
+    }
+
+    /// As [`Rng::u64`].
+    pub fn u64(&mut self) -> u64 {
+        self.draw(Rng::u64)
+    }
+
+    /// As [`Rng::seek_u64`].
+    pub fn seek_u64(&mut self, n: u64) {
+        self.drawn = u128::from(n) * 2;
+    }
+
+    /// As [`Rng::fill`].
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.draw(|rng| rng.fill(bytes));
+    }
+
+    /// As [`Rng::between`].
+    pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        self.draw(|rng| rng.between(low, high))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The two forms of a stream go on alike, through every kind of draw at every place.
+    #[test]
+    fn a_stream_kept_by_its_place_draws_the_same() {
+        let mut rng = Rng::stream(7, "a", Purpose::Test);
+        let mut seldom = Seldom::stream(7, "a", Purpose::Test);
+        for round in 0..500 {
+            let (mut ours, mut theirs) = ([0; 97], [0; 97]);
+            let octets = round * 31 % 97;
+            rng.fill(&mut theirs[..octets]);
+            seldom.fill(&mut ours[..octets]);
+            assert_eq!(ours, theirs);
+            assert_eq!(seldom.u32(), rng.u32());
+            assert_eq!(seldom.u64(), rng.u64());
+            assert_eq!(seldom, rng.seldom());
+        }
+        assert_eq!(seldom.often().u64(), rng.u64());
+        assert_eq!(seldom.sibling("b").u64(), rng.sibling("b").u64());
+    }
 
     /// The first block of ChaCha8 with an all-zero key, nonce and counter, as published with the eSTREAM submission
     /// (ECRYPT test vectors for ChaCha8, 256-bit key, TC1): 3e00ef2f895f40d6...

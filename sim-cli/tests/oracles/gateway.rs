@@ -10,7 +10,7 @@ use sim_core::proto::esp::{DfBit, InboundSa, OutboundSa, Outer, ReplayWindow, Sa
 use sim_core::proto::ike::config::Esn;
 use sim_core::proto::ike::{ChildSa, Config, Datagram, DirectionKeys, Input, NAT_PORT, Output, PORT, Peer, SaKind};
 use sim_core::reason::{Reason, State};
-use sim_core::rng::{Purpose, Rng};
+use sim_core::rng::{Purpose, Seldom};
 use sim_core::time::Instant;
 use sim_core::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_request};
 use sim_core::wire::ipv4::{self, Ipv4Packet};
@@ -244,7 +244,7 @@ impl Gateway {
             df: DfBit::Clear,
         };
         let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
-        let rng = Rng::stream(SEED, &format!("{:08x}", child.spi_out), Purpose::Esp);
+        let rng = Seldom::stream(SEED, &format!("{:08x}", child.spi_out), Purpose::Esp);
         let window = ReplayWindow::new(64);
         let extended = child.suite.esn == Esn::Yes;
         let pair = Child {
@@ -348,7 +348,7 @@ impl Site for Gateway {
 pub const INITIATE: Input = Input::Initiate(Reason::Startup);
 
 fn peer(config: Config, addresses: &Addresses, now: Instant) -> Peer {
-    let stream = |purpose| Rng::stream(SEED, OWNER, purpose);
+    let stream = |purpose| Seldom::stream(SEED, OWNER, purpose);
     let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
     Peer::new(Arc::new(config), addresses.local.into(), addresses.remote.into(), secrets, timers, now)
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 use sim_core::proto::ike::config::{Config, Identity};
 use sim_core::proto::ike::{self, Output};
-use sim_core::rng::{Purpose, Rng};
+use sim_core::rng::{Purpose, Rng, Seldom};
 use sim_core::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -401,7 +401,7 @@ fn first_request() -> Outcome<Vec<u8>> {
     let ids = [OUTSIDE, ENDPOINT].map(Identity::Ipv4);
     let [local, remote] = ids;
     let config = Config::customer_gateway(local, remote, b"nobody's key");
-    let stream = |purpose| Rng::stream(2, "stranger", purpose);
+    let stream = |purpose| Seldom::stream(2, "stranger", purpose);
     let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
     let mut peer = ike::Peer::new(Arc::new(config), OUTSIDE.into(), ENDPOINT.into(), secrets, timers, Instant::START);
     peer.handle(Instant::START, INITIATE);

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::agreement;
 use crypto_bigint::U448;
+use rand_core::CryptoRng;
 
 use self::modp::Exponentiate;
 use super::Secret;
-use crate::rng::Rng;
 
 mod modp;
 mod primes;
@@ -202,13 +202,13 @@ enum Private {
 
 impl DhPrivate {
     /// A fresh private value.
-    pub fn generate(group: DhGroup, rng: &mut Rng) -> Self {
+    pub fn generate(group: DhGroup, rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 66];
         let bytes = &mut bytes[..group.private_len()];
         // Rejection keeps the value uniform (FIPS 186-5 appendix A.2.2). A second draw is needed about once in 2^32 for the
         // curves and safe primes, and about every other time for the subgroups of groups 23 and 24.
         loop {
-            rng.fill(bytes);
+            rng.fill_bytes(bytes);
             if group == DhGroup::Ecp521 {
                 // 66 octets are seven bits longer than the order.
                 bytes[0] &= 1;

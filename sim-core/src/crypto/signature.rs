@@ -11,14 +11,13 @@ use p256::ecdsa::signature::RandomizedSigner as _;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::elliptic_curve::Generate as _;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use rand_core::CryptoRng;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::traits::PublicKeyParts as _;
 use rustls_pki_types::{AlgorithmIdentifier, alg_id};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use x509_cert::der::{Encode as _, Tag, asn1::AnyRef, pem};
-
-use crate::rng::Rng;
 
 /// A hash function for signatures.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -170,7 +169,7 @@ impl PrivateKey {
     ///
     /// # Panics
     /// Never: RSA keys of this size can be drawn.
-    pub fn drawn(kind: KeyType, rng: &mut Rng) -> Self {
+    pub fn drawn(kind: KeyType, rng: &mut impl CryptoRng) -> Self {
         Self(match kind {
             KeyType::EcdsaP256 => Inner::P256(p256::ecdsa::SigningKey::generate_from_rng(rng)),
             KeyType::EcdsaP384 => Inner::P384(p384::ecdsa::SigningKey::generate_from_rng(rng)),
@@ -244,7 +243,7 @@ impl PrivateKey {
 
     /// Signs; `None` if the scheme is not for this kind of key. `rng` gives the salt of PSS, and blinds RSA, which does not show
     /// in the signature.
-    pub fn sign(&self, scheme: Scheme, message: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
+    pub fn sign(&self, scheme: Scheme, message: &[u8], rng: &mut impl CryptoRng) -> Option<Vec<u8>> {
         match (&self.0, scheme) {
             (Inner::P256(key), Scheme::Ecdsa(hash)) => {
                 let signature: p256::ecdsa::Signature = key.sign_prehash(&hash.digest(message)).ok()?;

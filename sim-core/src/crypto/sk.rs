@@ -8,9 +8,10 @@
 
 use core::ops::Range;
 
+use rand_core::CryptoRng;
+
 use super::Secret;
 use super::suite::{Encryption, Integrity, OpenError, Protection, Suite};
-use crate::rng::Rng;
 
 /// Why an Encrypted payload was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ impl SkKeys {
 
     /// Appends the sealed `inner` payloads to `message`, which holds everything up to and including the SK generic
     /// header, with all its length fields final (see [`SkKeys::sealed_len`]): they are authenticated.
-    pub fn seal(&mut self, message: &mut Vec<u8>, inner: &[u8], rng: &mut Rng) {
+    pub fn seal(&mut self, message: &mut Vec<u8>, inner: &[u8], rng: &mut impl CryptoRng) {
         let header_len = message.len();
         let iv_len = self.suite.encryption().iv_len();
         let end = header_len + self.sealed_len(inner.len());
@@ -91,7 +92,7 @@ impl SkKeys {
             message[header_len..].copy_from_slice(&self.next_iv.to_be_bytes());
             self.next_iv += 1;
         } else {
-            rng.fill(&mut message[header_len..]);
+            rng.fill_bytes(&mut message[header_len..]);
         }
         message.extend_from_slice(inner);
         let padding = text_end - message.len() - 1;
@@ -118,7 +119,7 @@ impl SkKeys {
 mod tests {
     use super::*;
     use crate::crypto::testing::hex;
-    use crate::rng::Purpose;
+    use crate::rng::{Purpose, Rng};
 
     /// A Delete payload for one ESP SPI.
     const INNER: &str = "0000000c03040001c0ffee00";

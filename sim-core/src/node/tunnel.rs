@@ -22,7 +22,7 @@ use crate::proto::esp::{
 use crate::proto::ike::config::{ChildProtocol, Esn};
 use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
-use crate::rng::{Purpose, Rng};
+use crate::rng::{Purpose, Seldom};
 use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
@@ -158,7 +158,7 @@ struct Binding {
 impl Tunnel {
     /// A tunnel end that is down and initiates nothing before its device starts.
     pub fn new(config: TunnelConfig) -> Self {
-        let stream = |purpose| Rng::stream(config.seed, &config.name, purpose);
+        let stream = |purpose| Seldom::stream(config.seed, &config.name, purpose);
         let (local, remote) = (IpAddr::V4(config.local), IpAddr::V4(config.remote));
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
@@ -551,7 +551,7 @@ impl Tunnel {
             }
         }
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
-        let rng = Rng::stream(self.config.seed, &stream, Purpose::Esp);
+        let rng = Seldom::stream(self.config.seed, &stream, Purpose::Esp);
         let window = ReplayWindow::new(self.config.replay_window);
         let extended = child.suite.esn == Esn::Yes;
         let space = if extended { Limits::extended() } else { Limits::default() };

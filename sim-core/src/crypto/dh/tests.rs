@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::crypto::testing::hex;
 use crate::rng::Purpose;
+use crate::rng::Rng;
 
 /// Room for 8,192 bits and some.
 type U8448 = Uint<{ 8448 / Limb::BITS as usize }>;

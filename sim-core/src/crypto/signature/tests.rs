@@ -3,6 +3,7 @@ use crate::crypto::certificate::Certificate;
 use crate::crypto::certificate::authority::{Authority, Request};
 use crate::crypto::testing::hex;
 use crate::rng::Purpose;
+use crate::rng::Rng;
 use crate::time::Duration;
 
 fn rng() -> Rng {

@@ -20,7 +20,7 @@ use crate::crypto::mac::KeyedMac;
 use crate::crypto::suite::Integrity;
 use crate::packet::Packet;
 use crate::reason::DropReason;
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::wire::ah::{self, AhPacket};
 use crate::wire::esp::NEXT_HEADER_IPV4;
 use crate::wire::ipv4::{self, Ipv4Packet, protocol};
@@ -47,7 +47,7 @@ pub struct OutboundAh {
 
 impl OutboundAh {
     /// An SA that has sent nothing. `spi` is the receiver's choice, `rng` the SA's own stream.
-    pub fn new(spi: u32, integrity: Integrity, keys: &SaKeys, outer: Outer, mut rng: Rng) -> Self {
+    pub fn new(spi: u32, integrity: Integrity, keys: &SaKeys, outer: Outer, mut rng: Seldom) -> Self {
         let mac = Arc::new(KeyedMac::new(integrity, &keys.integrity));
         let first_ident = rng.u32() as u16;
         Self { spi, integrity, mac, outer, sequence: 0, limits: Limits::default(), extended: false, first_ident }
@@ -236,7 +236,7 @@ mod tests {
 
     fn pair(integrity: Integrity, extended: bool) -> (OutboundAh, InboundAh) {
         let keys = keys(integrity);
-        let out = OutboundAh::new(SPI, integrity, &keys, outer(DfBit::Copy), Rng::stream(1, "ah", Purpose::Test));
+        let out = OutboundAh::new(SPI, integrity, &keys, outer(DfBit::Copy), Seldom::stream(1, "ah", Purpose::Test));
         let into = InboundAh::new(SPI, integrity, &keys, ReplayWindow::new(64), extended, None);
         (out.with(extended, Limits::default()), into)
     }

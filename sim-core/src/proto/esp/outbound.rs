@@ -7,7 +7,7 @@ use super::{Limits, SaKeys, Selectors, Suite};
 use crate::crypto::suite::Protection;
 use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
-use crate::rng::Rng;
+use crate::rng::{Rng, Seldom};
 use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
 use crate::wire::udp::{self, UdpDatagram};
@@ -79,7 +79,23 @@ pub struct OutboundSa {
     /// Added to the sequence number, it makes the outer Identification, so that two SAs between the same ends do not
     /// count in step (RFC 6864 section 4.2).
     pub(super) first_ident: u16,
-    rng: Rng,
+    dice: Dice,
+}
+
+/// What an SA draws: an IV for each packet, or with an AEAD the text of a dummy packet now and then.
+#[derive(Clone, Debug)]
+enum Dice {
+    Seldom(Seldom),
+    Often(Box<Rng>),
+}
+
+impl Dice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        match self {
+            Self::Seldom(rng) => rng.fill(bytes),
+            Self::Often(rng) => rng.fill(bytes),
+        }
+    }
 }
 
 impl OutboundSa {
@@ -94,7 +110,7 @@ impl OutboundSa {
         keys: &SaKeys,
         outer: Outer,
         selectors: Option<Selectors>,
-        mut rng: Rng,
+        mut rng: Seldom,
     ) -> Self {
         Self {
             spi,
@@ -106,7 +122,7 @@ impl OutboundSa {
             extended: false,
             tfc_padding: 0,
             first_ident: rng.u32() as u16,
-            rng,
+            dice: if suite.encryption().is_aead() { Dice::Seldom(rng) } else { Dice::Often(Box::new(rng.often())) },
         }
     }
 
@@ -190,7 +206,7 @@ impl OutboundSa {
     /// As [`OutboundSa::seal`]; nothing is sent then.
     pub fn seal_dummy(&mut self, octets: u16, meta: Meta, see: impl FnOnce(&Packet)) -> Result<Packet, DropReason> {
         let mut packet = Packet::zeroed(octets.into(), meta);
-        self.rng.fill(packet.bytes_mut());
+        self.dice.fill(packet.bytes_mut());
         see(&packet);
         self.wrap(&mut packet, NEXT_HEADER_NONE, 0, false)?;
         Ok(packet)
@@ -234,7 +250,7 @@ impl OutboundSa {
             iv.copy_from_slice(&self.sequence.to_be_bytes());
         } else {
             // Unpredictable (RFC 3602 section 3).
-            self.rng.fill(iv);
+            self.dice.fill(iv);
         }
         trailer.emit(text);
         let high = self.extended.then_some((self.sequence >> 32) as u32);

@@ -2,7 +2,7 @@ use super::*;
 use crate::crypto::testing::hex;
 use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
-use crate::rng::{Purpose, Rng};
+use crate::rng::{Purpose, Seldom};
 use crate::wire::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
 use crate::wire::udp::UdpDatagram;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn outer(udp: Option<(u16, u16)>, df: DfBit) -> Outer {
 }
 
 fn outbound(suite: Suite, outer: Outer) -> OutboundSa {
-    let rng = Rng::stream(1, "esp", Purpose::Test);
+    let rng = Seldom::stream(1, "esp", Purpose::Test);
     OutboundSa::new(SPI, suite, &keys(suite), outer, None, rng)
 }
 
@@ -514,7 +514,7 @@ fn packets_outside_the_selectors_are_refused() {
     let misses = Selectors { src: own, dst: last_but_one };
 
     let suite = gcm();
-    let rng = Rng::stream(1, "esp", Purpose::Test);
+    let rng = Seldom::stream(1, "esp", Purpose::Test);
     let make = |selectors| {
         let outer = outer(None, DfBit::Copy);
         OutboundSa::new(SPI, suite, &keys(suite), outer, Some(selectors), rng.clone())

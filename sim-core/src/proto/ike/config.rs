@@ -13,7 +13,7 @@ use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
 use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::Duration;
 use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
@@ -268,7 +268,7 @@ pub struct Rekey {
 
 impl Rekey {
     /// How long after its birth an SA with this lifetime is rekeyed. Draws once.
-    pub fn after(&self, lifetime: Duration, rng: &mut Rng) -> Duration {
+    pub fn after(&self, lifetime: Duration, rng: &mut Seldom) -> Duration {
         let fuzz = rng.between(Duration::ZERO, self.margin.scale(self.fuzz_percent, 100));
         let at = match self.law {
             RekeyLaw::BeforeMargin => lifetime.saturating_sub(self.margin + fuzz),

@@ -8,7 +8,7 @@ use super::mobility::Mobility;
 use super::path::Path;
 use super::{Config, Departure, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
 use crate::wire::ike::ExchangeType;
 
@@ -21,9 +21,9 @@ pub(super) struct Env {
     pub local: IpAddr,
     pub remote: IpAddr,
     /// SPIs, nonces, private values, IVs.
-    pub secrets: Rng,
+    pub secrets: Seldom,
     /// Fuzz of CHILD_SA rekeys and jitter.
-    pub timers: Rng,
+    pub timers: Seldom,
     /// IKE_SAs that were established; each has its own draw of the fuzz of its rekey.
     ike_sas: u64,
     pub out: VecDeque<Output>,
@@ -72,7 +72,7 @@ impl Env {
     pub fn new(
         config: Arc<Config>,
         (local, remote): (IpAddr, IpAddr),
-        (secrets, timers): (Rng, Rng),
+        (secrets, timers): (Seldom, Seldom),
         now: Instant,
     ) -> Self {
         let mobility = config.mobike.as_ref().map(|own| Box::new(Mobility::new(local, &own.additional)));

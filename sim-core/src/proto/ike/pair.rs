@@ -13,7 +13,7 @@ use crate::proto::ike::{
     ChildSa, Datagram, Departure, DirectionKeys, IkeKeyLog, IkeSuite, Input, Moved, Output, Peer, SaKind,
 };
 use crate::reason::{Reason, State, TimerKind};
-use crate::rng::{Purpose, Rng};
+use crate::rng::{Purpose, Rng, Seldom};
 use crate::time::{Duration, Instant};
 use crate::wire::ike::{AuthMethod, Builder, ExchangeType, Flags, Fragment, Header, Message, Payload, parse_chain, sk};
 
@@ -143,8 +143,8 @@ impl Pair {
                     Arc::new(config),
                     local,
                     remote,
-                    Rng::stream(seed, owner, Purpose::IkeSecrets),
-                    Rng::stream(seed, owner, Purpose::IkeTimers),
+                    Seldom::stream(seed, owner, Purpose::IkeSecrets),
+                    Seldom::stream(seed, owner, Purpose::IkeTimers),
                     Instant::START,
                 ),
                 address: local,
@@ -191,7 +191,7 @@ impl Pair {
     /// Power loss at an end, which comes back with another configuration.
     pub fn reconfigure(&mut self, end: usize, config: Config) {
         let this = &mut self.ends[end];
-        let stream = |purpose| Rng::stream(2, ["a", "b"][end], purpose);
+        let stream = |purpose| Seldom::stream(2, ["a", "b"][end], purpose);
         this.peer = Peer::new(
             Arc::new(config),
             this.address,

@@ -10,7 +10,7 @@ use super::config::IkeVersion;
 use super::env::Env;
 use super::{Config, Input, Output, SaKind, v1, v2};
 use crate::reason::{DropReason, State, TimerKind};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::Instant;
 use crate::wire::ike::{self, HEADER_LEN};
 
@@ -56,7 +56,14 @@ const V1_DRAWS: u64 = 1 << 63;
 impl Peer {
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and
     /// jitter. Nothing happens until an input comes, not even with startup action *start*.
-    pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        local: IpAddr,
+        remote: IpAddr,
+        secrets: Seldom,
+        timers: Seldom,
+        now: Instant,
+    ) -> Self {
         let reported = Reported { v1: States::DOWN, v2: States::DOWN, both: States::DOWN };
         Self { v2: v2::Peer::new(config, local, remote, secrets, timers, now), v1: None, reported, ignored: None }
     }

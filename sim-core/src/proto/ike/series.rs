@@ -1,7 +1,7 @@
 //! When a message that wants an answer is sent again, and when that is given up.
 
 use super::config::Retransmission;
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
 
 /// A message that waits for its answer.
@@ -26,13 +26,13 @@ pub(super) enum Due {
 
 impl Series {
     /// The message has just been sent.
-    pub fn new(now: Instant, schedule: &Retransmission, rng: &mut Rng) -> Self {
+    pub fn new(now: Instant, schedule: &Retransmission, rng: &mut Seldom) -> Self {
         let wait = schedule.first;
         Self { first_sent: now, sent: now, due: now + jittered(wait, schedule, rng), wait, tries: 0 }
     }
 
     /// The retransmission timer expired.
-    pub fn expire(&mut self, now: Instant, schedule: &Retransmission, rng: &mut Rng) -> Due {
+    pub fn expire(&mut self, now: Instant, schedule: &Retransmission, rng: &mut Seldom) -> Due {
         if self.tries == schedule.tries {
             return Due::Exhausted;
         }
@@ -45,7 +45,7 @@ impl Series {
 }
 
 /// strongSwan's `retransmit_jitter`: a wait is shortened by up to so many percent.
-fn jittered(wait: Duration, schedule: &Retransmission, rng: &mut Rng) -> Duration {
+fn jittered(wait: Duration, schedule: &Retransmission, rng: &mut Seldom) -> Duration {
     if schedule.jitter_percent == 0 {
         return wait;
     }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn the_default_series_is_strongswans() {
         let schedule = Retransmission { first: Duration::from_secs(4), factor: (9, 5), tries: 5, jitter_percent: 0 };
-        let mut rng = Rng::stream(1, "window", Purpose::Test);
+        let mut rng = Seldom::stream(1, "window", Purpose::Test);
         let mut series = Series::new(Instant::START, &schedule, &mut rng);
         let mut at = Vec::new();
         loop {

@@ -40,7 +40,7 @@ use super::attempt::Attempt;
 use super::env::Env;
 use super::{Config, Input, Output, SaKind};
 use crate::reason::{Reason, State, TimerKind};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
 
 mod arrival;
@@ -86,7 +86,14 @@ pub struct Peer {
 impl Peer {
     /// The end at `local` of the tunnel to `remote`. `secrets` draws cookies, SPIs, nonces and private values, `timers` fuzz and
     /// jitter. Nothing happens until an input comes.
-    pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        local: IpAddr,
+        remote: IpAddr,
+        secrets: Seldom,
+        timers: Seldom,
+        now: Instant,
+    ) -> Self {
         Self {
             env: Env::new(config, (local, remote), (secrets, timers), now),
             sas: Vec::new(),

@@ -46,7 +46,7 @@ use super::attempt::Attempt;
 use super::mobility::Mobility;
 use super::{Config, Input, Output, SaKind, env};
 use crate::reason::{Reason, State, TimerKind};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
 
 mod arrival;
@@ -122,7 +122,14 @@ pub struct Peer {
 impl Peer {
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and jitter.
     /// Nothing happens until an input comes, not even with startup action *start*.
-    pub fn new(config: Arc<Config>, local: IpAddr, remote: IpAddr, secrets: Rng, timers: Rng, now: Instant) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        local: IpAddr,
+        remote: IpAddr,
+        secrets: Seldom,
+        timers: Seldom,
+        now: Instant,
+    ) -> Self {
         Self {
             env: Env::new(config, (local, remote), (secrets, timers), now),
             sas: Vec::new(),

@@ -14,7 +14,7 @@ use crate::proto::ike::Encapsulation;
 use crate::proto::ike::keys::IkeKeys;
 pub(super) use crate::proto::ike::path::Path;
 use crate::reason::{DropReason, Reason};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::Instant;
 use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Notify, NotifyType, Payload, PayloadType};
 
@@ -269,7 +269,7 @@ pub(super) fn seal(
     ids: Ids,
     limit: usize,
     keys: &mut IkeKeys,
-    rng: &mut Rng,
+    rng: &mut Seldom,
     header: &Header,
     payloads: &[Payload<'_>],
 ) -> Outgoing {

@@ -8,7 +8,7 @@ use super::fragment::Outgoing;
 use super::task::{Job, Task};
 use crate::proto::ike::config::Retransmission;
 pub(super) use crate::proto::ike::series::{Due, Series};
-use crate::rng::Rng;
+use crate::rng::Seldom;
 use crate::time::Instant;
 use crate::wire::ike::ExchangeType;
 
@@ -113,7 +113,7 @@ impl Request {
         task: Task,
         now: Instant,
         schedule: &Retransmission,
-        rng: &mut Rng,
+        rng: &mut Seldom,
     ) -> Self {
         Self { id, exchange, message, task, series: Series::new(now, schedule, rng) }
     }

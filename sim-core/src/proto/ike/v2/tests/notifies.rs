@@ -122,7 +122,7 @@ fn a_ninth_child_is_refused() {
     let mut pair = Pair::up(quiet());
     let dh = crate::crypto::dh::DhPrivate::generate(
         crate::crypto::dh::DhGroup::Ecp256,
-        &mut crate::rng::Rng::stream(1, "offerer", crate::rng::Purpose::Test),
+        &mut crate::rng::Seldom::stream(1, "offerer", crate::rng::Purpose::Test),
     );
     let any = || vec![TrafficSelector::ANY_V4];
     let create = |pair: &mut Pair, id: u32| {

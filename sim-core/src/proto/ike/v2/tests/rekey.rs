@@ -206,9 +206,9 @@ fn a_refused_rekey_leaves_the_old_sa_until_its_lifetime() {
 #[test]
 fn rekey_times_follow_margin_and_fuzz() {
     use crate::proto::ike::config::{AWS_CHILD_LIFETIME, RekeyLaw};
-    use crate::rng::{Purpose, Rng};
+    use crate::rng::{Purpose, Seldom};
     let mut rekey = super::pair::configs()[B].rekey;
-    let mut rng = Rng::stream(1, "rekey", Purpose::Test);
+    let mut rng = Seldom::stream(1, "rekey", Purpose::Test);
     let mut range = |rekey: crate::proto::ike::config::Rekey| {
         let draws: Vec<_> = (0..2_000).map(|_| rekey.after(AWS_CHILD_LIFETIME, &mut rng)).collect();
         (*draws.iter().min().unwrap(), *draws.iter().max().unwrap())
