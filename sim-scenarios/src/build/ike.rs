@@ -59,7 +59,7 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.retry.cap = config.retry.cap.max(end.retry);
     config.fragment_size = end.fragment_size;
     config.reauthentication = end.reauthentication;
-    config.mobike = end.mobike;
+    config.mobike = end.mobike.then(ike_config::Mobike::default);
     config.invalid_cookie = end.invalid_cookie;
     config
 }

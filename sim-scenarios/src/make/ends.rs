@@ -98,7 +98,7 @@ pub(super) fn aws_end(
         retry: retry(&schema.retry, j),
         fragment_size: fragment_size(&schema.ike_fragmentation, &schema.ike_fragment_size, FRAGMENT_SIZE, j),
         reauthentication: None,
-        mobike: false,
+        mobike: j.or(&schema.mobike, false),
         invalid_cookie: false,
         one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
@@ -261,6 +261,11 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
             esn,
             "extended_sequence_numbers",
             "AWS has no option for extended sequence numbers: whether its endpoints agree to them is not published",
+        ),
+        warning(
+            aws.mobike,
+            "mobike",
+            "AWS documents no MOBIKE: such a tunnel shows what another responder does, not what AWS does",
         ),
         warning(ah, "child_protocol", "AWS does not offer AH: such a tunnel shows what AH is, not what AWS does"),
     ]

@@ -14,4 +14,5 @@ mod suite;
 mod suites;
 
 pub use daemon::{OURS, StrongSwan, THEIRS, addresses};
+pub use pair::{Initiator, Pair};
 pub use suite::Suite;

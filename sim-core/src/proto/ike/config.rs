@@ -3,7 +3,9 @@
 //! Sources of the constants: *guide* is the AWS Site-to-Site VPN User Guide (tunnel options), *API* the EC2 API reference
 //! (`ModifyVpnTunnelOptions`), *strongSwan* its 5.9 defaults. What AWS does not publish says so.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
 
 use crate::crypto::Secret;
 use crate::crypto::certificate::{Certificate, Trust};
@@ -464,8 +466,29 @@ pub struct Config {
     /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does and
     /// strongSwan and Libreswan do not.
     pub invalid_cookie: bool,
-    /// True if this end says that its address may change (RFC 4555). No address change is negotiated: see [`super::v2`].
-    pub mobike: bool,
+    /// Address changes under a living IKE_SA (RFC 4555), which happen if both ends announce it; `None`: this end does not. AWS
+    /// documents no such announcement, and its tunnel options have none.
+    pub mobike: Option<Mobike>,
+}
+
+/// What an end that announces MOBIKE is told (RFC 4555).
+///
+/// Without NAT traversal ([`NatTraversal::Off`]) it sends NO_NATS_ALLOWED, as section 3.9 demands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mobike {
+    /// Its addresses besides the one that it is made with (section 3.4).
+    pub additional: Vec<IpAddr>,
+    /// True if the peer must show by COOKIE2 that it receives at another address before ESP is sent there, which should be so by
+    /// default (section 3.7).
+    pub checks_return: bool,
+    /// Networks to which the peer may move (section 3.5: "acceptable according to local policy"); none: to any.
+    pub acceptable: Vec<IpNet>,
+}
+
+impl Default for Mobike {
+    fn default() -> Self {
+        Self { additional: Vec::new(), checks_return: true, acceptable: Vec::new() }
+    }
 }
 
 impl Config {
@@ -548,7 +571,7 @@ impl Config {
             reauthentication: None,
             auth_lifetime: None,
             invalid_cookie: false,
-            mobike: false,
+            mobike: None,
         }
     }
 

@@ -86,6 +86,7 @@ impl Peer {
             | Input::TrafficFrom { .. }
             | Input::UnknownSpi { .. }
             | Input::RekeyChild { .. }
+            | Input::Addresses(_)
             | Input::Close
             | Input::Reset => {
                 if let Some(v1) = &mut self.v1 {

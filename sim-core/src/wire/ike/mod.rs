@@ -18,6 +18,7 @@
 use core::fmt;
 
 pub mod header;
+pub mod mobike;
 pub mod notify;
 pub mod payload;
 pub mod proposal;

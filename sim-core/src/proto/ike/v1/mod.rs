@@ -135,6 +135,8 @@ impl Peer {
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
             Input::RekeyChild { spi_in } => self.wants_successor(spi_in),
+            // IKEv1 has no MOBIKE, and dead peer detection to notice what is of no use any more.
+            Input::Addresses(local) => self.env.local = local.first().copied().unwrap_or(self.env.local),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }

@@ -7,7 +7,7 @@ use super::sa::{Ids, Phase, Sa};
 use super::task::{Job, Task};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Due;
-use super::{Attempt, Peer, informational};
+use super::{Attempt, Peer, informational, mobike};
 use crate::proto::ike::Output;
 use crate::proto::ike::attempt::Revival;
 use crate::reason::{Reason, State, Step};
@@ -122,6 +122,7 @@ impl Peer {
         if let Some(request) = &sa.window.outstanding {
             env.step(Step::Retransmitted, request.id, false, None);
             request.message.send(env, &sa.path);
+            mobike::send_elsewhere(sa, env, &request.message);
         }
     }
 
@@ -317,6 +318,7 @@ impl Peer {
                 | Task::RekeyIke(_)
                 | Task::DeleteChild { .. }
                 | Task::Liveness
+                | Task::Mobike(_)
                 | Task::Notice => None,
             },
             _ => None,

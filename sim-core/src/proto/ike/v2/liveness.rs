@@ -65,6 +65,7 @@ pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
             | Task::DeleteChild { .. }
             | Task::DeleteIke(_)
             | Task::Liveness
+            | Task::Mobike(_)
             | Task::Notice,
             DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries,
         ) => config.retransmission,
