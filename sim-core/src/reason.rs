@@ -254,6 +254,10 @@ codes! {
         ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
         SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
         PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
+        IkeIntermediateSent "ike_intermediate_sent" "IKE_INTERMEDIATE message sent",
+        IkeIntermediateReceived "ike_intermediate_received" "IKE_INTERMEDIATE message arrived",
+        IkeFollowupKeSent "ike_followup_ke_sent" "IKE_FOLLOWUP_KE message sent",
+        IkeFollowupKeReceived "ike_followup_ke_received" "IKE_FOLLOWUP_KE message arrived",
     }
 }
 
@@ -265,6 +269,8 @@ impl Step {
             | Self::IkeAuthSent
             | Self::CreateChildSaSent
             | Self::InformationalSent
+            | Self::IkeIntermediateSent
+            | Self::IkeFollowupKeSent
             | Self::Retransmitted
             | Self::TcpConnecting
             | Self::OpenMessageSent
@@ -279,6 +285,8 @@ impl Step {
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
+            | Self::IkeIntermediateReceived
+            | Self::IkeFollowupKeReceived
             | Self::ChildDeleteReceived
             | Self::SequenceLow
             | Self::PathMtuLearned
