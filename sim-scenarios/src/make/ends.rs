@@ -72,6 +72,7 @@ pub(super) fn aws_end(
     let half = phase2.lifetime / 2;
     let aws_versions: &[_] = if certified { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
     let versions = ike_versions(&schema.ike_versions, aws_versions, &phase1, certified, j);
+    rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
@@ -186,6 +187,7 @@ pub(super) fn customer_end(
         }
     });
     let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certified, j);
+    rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         credentials: certificate.map(|made| made.credentials.clone()),
@@ -352,6 +354,14 @@ fn rounds(list: &[schema::AdditionalKeyExchange], customer: bool, j: &mut Judge)
     }
     rounds.sort_by_key(|round| round.number);
     rounds
+}
+
+/// IKEv1 has one key exchange.
+fn rounds_are_of_ikev2(phases: [&schema::Phase; 2], versions: &[IkeVersion], j: &mut Judge) {
+    let given = phases.into_iter().filter_map(|phase| phase.additional_key_exchanges.as_ref()?.first());
+    for exchange in given.filter(|_| versions == [IkeVersion::V1]) {
+        j.wrong(exchange.round.place, "additional key exchanges are for IKEv2 only", None);
+    }
 }
 
 fn words<T: Leaf + Clone>(list: &Option<List<T>>, default: &[T], j: &mut Judge) -> Vec<T> {
