@@ -337,7 +337,8 @@ fn rounds(list: &[schema::AdditionalKeyExchange], customer: bool, j: &mut Judge)
     let rule = |n: &u64| match method(n) {
         Some(_) => Ok(()),
         None => Err(format!(
-            "there is no key exchange method {n} here: 35, 36 and 37 are ML-KEM-512, ML-KEM-768 and ML-KEM-1024, the              others are Diffie-Hellman groups"
+            "there is no key exchange method {n} here: 35, 36 and 37 are ML-KEM-512, ML-KEM-768 and ML-KEM-1024, the \
+             others are Diffie-Hellman groups"
         )),
     };
     let mut rounds: Vec<Round> = Vec::new();
