@@ -81,6 +81,8 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
     if v2 {
         // RFC 7296 section 2.9 lets the peer narrow; Libreswan wants to be told.
         lines.push(("narrowing", yes(true)));
+        // "no" is its default.
+        lines.extend(end.mobike.then(|| ("mobike", yes(true))));
     }
     if !site.order.policy_based {
         lines.push(("ipsec-interface", leg.number.to_string()));

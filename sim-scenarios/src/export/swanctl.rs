@@ -72,7 +72,7 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
     if begins {
         body.set("keyingtries", 0);
     }
-    body.set("mobike", "no");
+    body.set("mobike", if end.mobike { "yes" } else { "no" });
     dpd(leg, body, remarks);
     let margin = Rekey::of(leg, "phase1.lifetime", end.phase1.lifetime, remarks);
     body.set("rekey_time", format!("{}s", margin.at));

@@ -160,6 +160,19 @@ fn strongswan_has_words_for_additional_key_exchanges() {
     assert!(text.lines().any(|line| line.trim().starts_with("proposals = ") && line.contains(wanted)), "{text}");
 }
 
+/// Both daemons have MOBIKE, and only strongSwan has it unless it is told not to.
+#[test]
+fn mobike_is_as_the_scenario_says() {
+    let change = "connections.vpn.tunnels.a.customer.mobike=true";
+    for (format, with, without) in
+        [(Format::Swanctl, "mobike = yes", Some("mobike = no")), (Format::Libreswan, "mobike=yes", None)]
+    {
+        let [changed, plain] = [&[change][..], &[]].map(|changes| written(BGP, changes, format).text);
+        assert!(changed.contains(with), "{changed}");
+        assert!(!plain.contains(with) && without.is_none_or(|said| plain.contains(said)), "{plain}");
+    }
+}
+
 /// strongSwan draws the moment of a rekey as we do (swanctl.conf: `rand_time` is subtracted), so margin and fuzz need no remark.
 #[test]
 fn strongswan_rekeys_when_the_scenario_says() {

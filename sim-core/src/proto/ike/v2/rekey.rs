@@ -18,7 +18,6 @@ use super::followup::{self, Pending, Progress, What};
 use super::init::log_keys;
 use super::sa::{Established, Ids, Phase, Sa, Verdict, error_in};
 use super::task::Task;
-use super::window::Window;
 use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::crypto::exchange::Method;
@@ -298,7 +297,7 @@ fn admit(sa: &Sa) -> Result<bool, Refusal> {
         Some(Task::RekeyIke(own)) if own.followed.is_some() => Err(Refusal::Temporary),
         Some(Task::RekeyIke(_)) => Ok(true),
         Some(Task::CreateChild(_) | Task::DeleteChild { .. } | Task::DeleteIke(_)) => Err(Refusal::Temporary),
-        Some(Task::Handshake | Task::Liveness | Task::Notice) | None => Ok(false),
+        Some(Task::Handshake | Task::Liveness | Task::Mobike(_) | Task::Notice) | None => Ok(false),
     }
 }
 
@@ -315,12 +314,13 @@ fn heir(old: &Sa, env: &mut Env, ids: Ids, keys: IkeKeys) -> Sa {
     Sa {
         ids,
         path: old.path,
-        window: Window::default(),
+        window: super::mobike::window_of_heir(old),
         fragment_size: old.fragment_size,
         assembly: [None, None],
         phase: Phase::Established(Box::new(established)),
         purpose: old.purpose,
         begun: env.now,
         up: true,
+        mobike: old.mobike,
     }
 }

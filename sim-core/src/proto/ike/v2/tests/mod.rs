@@ -14,6 +14,7 @@ mod ike_rekey;
 mod inside;
 mod intermediate;
 mod laws;
+mod mobike;
 mod notifies;
 mod reauth;
 mod rekey;
