@@ -264,6 +264,10 @@ codes! {
         SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
         PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
         AddressesUpdated "addresses_updated" "the SAs go between other addresses from here on (RFC 4555 section 3.5): the peer's, as a number",
+        IkeIntermediateSent "ike_intermediate_sent" "IKE_INTERMEDIATE message sent",
+        IkeIntermediateReceived "ike_intermediate_received" "IKE_INTERMEDIATE message arrived",
+        IkeFollowupKeSent "ike_followup_ke_sent" "IKE_FOLLOWUP_KE message sent",
+        IkeFollowupKeReceived "ike_followup_ke_received" "IKE_FOLLOWUP_KE message arrived",
     }
 }
 
@@ -275,6 +279,8 @@ impl Step {
             | Self::IkeAuthSent
             | Self::CreateChildSaSent
             | Self::InformationalSent
+            | Self::IkeIntermediateSent
+            | Self::IkeFollowupKeSent
             | Self::Retransmitted
             | Self::TcpConnecting
             | Self::OpenMessageSent
@@ -289,6 +295,8 @@ impl Step {
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
+            | Self::IkeIntermediateReceived
+            | Self::IkeFollowupKeReceived
             | Self::ChildDeleteReceived
             | Self::SequenceLow
             | Self::PathMtuLearned
