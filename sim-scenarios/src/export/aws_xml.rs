@@ -217,7 +217,11 @@ fn lowest<T: Ord + Copy>(aws: &[T], customer: &[T]) -> Option<T> {
 /// AWS's 40 s are 10 s of silence and three checks, 10 s apart.
 fn dead_peer_detection(leg: &Leg<'_>, remarks: &mut Remarks) -> Option<DeadPeerDetection> {
     let dpd = leg.end().dpd;
-    let timeout = dpd.timeout.filter(|_| dpd.action != DpdTimeoutAction::None)?;
+    if dpd.action == DpdTimeoutAction::None {
+        return None;
+    }
+    let series = || leg.end().retransmission.iter().fold(dpd.delay, |sum, wait| sum + *wait);
+    let timeout = dpd.timeout.unwrap_or_else(series);
     let retries = timeout.saturating_sub(dpd.delay).as_nanos().div_ceil(AWS_DPD_INTERVAL.as_nanos()).max(1);
     let told = dpd.delay + AWS_DPD_INTERVAL * retries;
     if told != timeout || dpd.delay != AWS_DPD_INTERVAL {
@@ -288,6 +292,7 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
         ("dummy_interval", packets.dummy_every.map(|every| every.to_string())),
         ("rekey_packets", packets.rekey_packets.map(|packets| packets.to_string())),
         ("last_sequence_number", packets.last_packet.map(|last| last.to_string())),
+        ("delete_rekeyed_delay", packets.delete_rekeyed_delay.map(|delay| delay.to_string())),
     ] {
         no_word(setting, value.is_some(), value.unwrap_or_default());
     }

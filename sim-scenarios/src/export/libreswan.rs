@@ -116,6 +116,9 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
     if end.half_open_timeout != HALF_OPEN_TIMEOUT {
         remarks.add(leg, format!("half_open_timeout {}: Libreswan has a time of its own", end.half_open_timeout));
     }
+    if let Some(delay) = end.packets.delete_rekeyed_delay {
+        remarks.add(leg, format!("delete_rekeyed_delay {delay}: Libreswan has no word for it"));
+    }
     if begins {
         remarks.add(leg, format!("retry {}: Libreswan has waits of its own before it tries again", end.retry));
     }
@@ -195,11 +198,16 @@ fn dpd(leg: &Leg<'_>, v2: bool, remarks: &mut Remarks) -> Vec<(&'static str, Str
         // Called restart_by_peer in AWS's file, a name that Libreswan has given up.
         DpdTimeoutAction::Restart => "restart",
     };
-    let Some(timeout) = dpd.timeout else {
-        remarks.add(leg, "dpd_timeout 0s: Libreswan checks with a timeout or not at all; here not");
-        return Vec::new();
-    };
-    if v2 {
+    // Without a timeout AWS's end is dead when a check was repeated in vain; Libreswan wants a number in any case.
+    let series = || leg.end().retransmission.iter().fold(dpd.delay, |sum, wait| sum + *wait);
+    let timeout = dpd.timeout.unwrap_or_else(series);
+    if dpd.timeout.is_none() && !v2 {
+        remarks.add(
+            leg,
+            format!("dpd_timeout 0s: Libreswan does not repeat a check as a request; here {timeout} of silence"),
+        );
+    }
+    if dpd.timeout.is_some() && v2 {
         let what = format!(
             "dpd_timeout {timeout}: with IKEv2 Libreswan gives AWS's end up after its retransmit-timeout instead"
         );

@@ -193,6 +193,9 @@ fn elsewhere(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
     if end.nat_keepalive != Some(NAT_KEEPALIVE) {
         elsewhere("nat_keepalive", "keep_alive", end.nat_keepalive.unwrap_or_default());
     }
+    if let Some(delay) = end.packets.delete_rekeyed_delay {
+        elsewhere("delete_rekeyed_delay", "delete_rekeyed_delay", delay);
+    }
     if end.startup == StartupAction::Start {
         let what = format!(
             "retry {}: strongSwan tries again at once when nobody answers, and not at all after a refusal",

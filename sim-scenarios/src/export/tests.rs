@@ -256,7 +256,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 46] = {
+const SETTINGS: [(&str, &str, &[&str], About); 47] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -307,6 +307,7 @@ const SETTINGS: [(&str, &str, &[&str], About); 46] = {
         ("dummy_interval", "1s", &[], Ipsec),
         ("rekey_packets", "1000", &[], Ipsec),
         ("last_sequence_number", "1000", &[], Ipsec),
+        ("delete_rekeyed_delay", "5s", &[], Ipsec),
         ("prepend", "2", &[], Bgp),
         ("med", "77", &[], Bgp),
         ("local_preference", "300", &[], Bgp),
