@@ -172,6 +172,13 @@ codes! {
         CertificateIdMismatch "certificate_id_mismatch" "the peer's certificate does not bear the identity that it claims",
         SignatureMismatch "signature_mismatch" "the peer's AUTH is not signed with the key of its certificate",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew",
+        // What only the initiator of Main Mode sees
+        Undecipherable "undecipherable" "the answer does not decipher, as with a wrong pre-shared key",
+        // MOBIKE
+        AddressChanged "address_changed" "the address of this end changed, and the peer follows no change (no MOBIKE, RFC 4555)",
+        UnacceptableAddresses "unacceptable_addresses" "UNACCEPTABLE_ADDRESSES: the peer does not take the new addresses",
+        UnexpectedNat "unexpected_nat" "UNEXPECTED_NAT_DETECTED: the addresses were translated on the way, which NO_NATS_ALLOWED forbids",
+        ReturnRoutability "return_routability" "the peer did not return the COOKIE2 that it was sent (RFC 4555 section 3.7)",
     }
 
     /// Which timer expired.
@@ -255,6 +262,7 @@ codes! {
         ChildDeleteReceived "child_delete_received" "DELETE of a CHILD_SA arrived: its SPI",
         SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
         PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
+        AddressesUpdated "addresses_updated" "the SAs go between other addresses from here on (RFC 4555 section 3.5): the peer's, as a number",
     }
 }
 
@@ -283,6 +291,7 @@ impl Step {
             | Self::ChildDeleteReceived
             | Self::SequenceLow
             | Self::PathMtuLearned
+            | Self::AddressesUpdated
             | Self::NatDetected
             | Self::PeerMoved
             | Self::OpenMessageReceived

@@ -128,7 +128,7 @@ impl Rng {
     /// The same stream at the same place, without what was generated ahead.
     pub fn seldom(&self) -> Seldom {
         let seed = *self.0.get_seed().first_chunk().expect("a key has 32 octets");
-        let drawn = self.0.get_word_pos();
+        let drawn = Place::of(self.0.get_word_pos());
         Seldom { seed: u64::from_le_bytes(seed), stream: self.0.get_stream(), drawn }
     }
 
@@ -174,8 +174,21 @@ impl Rng {
 pub struct Seldom {
     seed: u64,
     stream: u64,
-    /// 32-bit words drawn, of 2^68.
-    drawn: u128,
+    drawn: Place,
+}
+
+/// How many 32-bit words of 2^68 were drawn, low half first: a `u128` would align all that holds it to 16 octets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Place([u64; 2]);
+
+impl Place {
+    const fn of(words: u128) -> Self {
+        Self([words as u64, (words >> 64) as u64])
+    }
+
+    const fn words(self) -> u128 {
+        self.0[0] as u128 | (self.0[1] as u128) << 64
+    }
 }
 
 /// For libraries that draw keys and salts.
@@ -202,13 +215,14 @@ impl Seldom {
     /// As [`Rng::stream`].
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
         let stream = xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes());
-        Self { seed, stream, drawn: 0 }
+        Self { seed, stream, drawn: Place::default() }
     }
 
     /// As [`Rng::sibling`].
     pub fn sibling(&self, name: &str) -> Self {
         let identity = format!("{:x}\0{name}", self.stream);
-        Self { seed: self.seed, stream: xxhash_rust::xxh3::xxh3_64(identity.as_bytes()), drawn: 0 }
+        let stream = xxhash_rust::xxh3::xxh3_64(identity.as_bytes());
+        Self { seed: self.seed, stream, drawn: Place::default() }
     }
 
     /// The same stream at the same place, for many draws.
@@ -218,8 +232,8 @@ impl Seldom {
         key[8..16].copy_from_slice(b"vpnsim 1");
         let mut rng = ChaCha8Rng::from_seed(key);
         rng.set_stream(self.stream);
-        if self.drawn > 0 {
-            rng.set_word_pos(self.drawn);
+        if self.drawn != Place::default() {
+            rng.set_word_pos(self.drawn.words());
         }
         Rng(rng)
     }
@@ -228,7 +242,7 @@ impl Seldom {
     pub fn draw<T>(&mut self, what: impl FnOnce(&mut Rng) -> T) -> T {
         let mut rng = self.often();
         let drawn = what(&mut rng);
-        self.drawn = rng.0.get_word_pos();
+        self.drawn = Place::of(rng.0.get_word_pos());
         drawn
     }
 
@@ -244,7 +258,7 @@ impl Seldom {
 
     /// As [`Rng::seek_u64`].
     pub fn seek_u64(&mut self, n: u64) {
-        self.drawn = u128::from(n) * 2;
+        self.drawn = Place::of(u128::from(n) * 2);
     }
 
     /// As [`Rng::fill`].

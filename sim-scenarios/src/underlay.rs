@@ -57,6 +57,8 @@ fn reached_at(plan: &Plan, node: NodeId, interface: Option<usize>) -> Vec<Ipv4Ne
             let Some(index) = interface else { return Vec::new() };
             let outside = plan.connections.iter().any(|c| c.customer_gateway == node && c.customer_interface == index);
             let mut prefixes = host(cgw.interfaces[index].address.addr());
+            let later = cgw.later.iter().filter(|(interface, _)| *interface == index);
+            prefixes.extend(later.map(|(_, address)| Ipv4Net::from(*address)));
             if !outside {
                 prefixes.push(Ipv4Net::default());
             }

@@ -8,9 +8,9 @@ use crate::network::{Namespace, isolated};
 use crate::process::{Outcome, expect, run_line};
 use crate::strongswan::{OURS, StrongSwan, THEIRS};
 
-const SCENARIO: &str = include_str!("call.ron");
+pub const SCENARIO: &str = include_str!("call.ron");
 /// The scenario without its fault, for as long as a handshake and some pings take on a busy machine.
-const QUIET: &str = "--set faults={} --set expect={} --duration 12s";
+pub const QUIET: &str = "--set faults={} --set expect={} --duration 12s";
 
 /// What the report says of the probes that went there and back: sent and answered.
 fn round_trips(report: &Value) -> Outcome<(u64, u64)> {
@@ -22,7 +22,7 @@ fn round_trips(report: &Value) -> Outcome<(u64, u64)> {
     found.ok_or_else(|| format!("no round trips in {}", report["probes"]))
 }
 
-fn answered(report: &Value, at_least: u64) -> Outcome {
+pub fn answered(report: &Value, at_least: u64) -> Outcome {
     match round_trips(report)? {
         (_, received) if received >= at_least => Ok(()),
         (sent, received) => Err(format!("{received} of {sent} pings were answered, not {at_least}")),
@@ -101,15 +101,27 @@ connections {
 secrets { ike-head { secret = \"@PSK@\" } }
 ";
 
+/// Its configuration at `theirs`, towards `ours`, with these proposals of IKE and ESP.
+pub fn head_end([theirs, ours]: [&str; 2], [ike, esp]: [&str; 2]) -> String {
+    let ids = [OUTSIDE, ENDPOINT].map(|id| id.to_string());
+    let all = [
+        ("@IKE@", ike),
+        ("@ESP@", esp),
+        ("@PSK@", PSK),
+        ("@OURS@", ours),
+        ("@THEIRS@", theirs),
+        ("@OUTSIDE@", &ids[0]),
+        ("@ENDPOINT@", &ids[1]),
+    ];
+    all.iter().fold(HEAD_END.to_owned(), |text, (at, it)| text.replace(at, it))
+}
+
 /// strongSwan, which allows these proposals of IKE and ESP, is called by the scenario's gateway.
-fn responder(test: &str, [ike, esp]: [&str; 2], arguments: &str, judge: impl FnOnce(&Value) -> Outcome) {
+fn responder(test: &str, proposals: [&str; 2], arguments: &str, judge: impl FnOnce(&Value) -> Outcome) {
     isolated(test, || {
         let strongswan = StrongSwan::start([OFFICE, APP])?;
-        let text = [("@IKE@", ike), ("@ESP@", esp), ("@PSK@", PSK)]
-            .iter()
-            .fold(HEAD_END.to_owned(), |text, (at, it)| text.replace(at, it));
-        let addresses = [("@OURS@", OURS), ("@THEIRS@", THEIRS), ("@OUTSIDE@", OUTSIDE), ("@ENDPOINT@", ENDPOINT)];
-        let text = addresses.iter().fold(text, |text, (at, address)| text.replace(at, &address.to_string()));
+        let ends = [THEIRS, OURS].map(|end| end.to_string());
+        let text = head_end([&ends[0], &ends[1]], proposals);
         let file = strongswan.directory().join("swanctl.conf");
         std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
         strongswan.load(&file)?;

@@ -1,4 +1,4 @@
-//! strongSwan opposite our IKEv2 machine with certificates, which the program `openssl` makes for each test.
+//! strongSwan opposite our machines of both versions with certificates, which the program `openssl` makes for each test.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -36,6 +36,7 @@ enum Initiator {
 /// What differs from test to test.
 struct Case<'a> {
     initiator: Initiator,
+    version: IkeVersion,
     /// Kinds of our key and of strongSwan's, as `openssl req -newkey` names them.
     keys: [&'a str; 2],
     /// Whether we say which hash functions we take (RFC 7427 section 4).
@@ -54,6 +55,7 @@ impl Default for Case<'_> {
     fn default() -> Self {
         Self {
             initiator: Initiator::We,
+            version: IkeVersion::V2,
             keys: [P256, P384],
             rfc7427: true,
             setting: "",
@@ -107,6 +109,56 @@ fn the_older_method_with_rsa() {
         Case { rfc7427: false, setting: OLD, keys: [RSA, RSA], initiator: Initiator::StrongSwan, ..Case::default() };
     let said = ["'CN=ours' with RSA signature successful", "'CN=theirs' (myself) with RSA signature"];
     comes_up("certificates::the_older_method_with_rsa", &case, &said);
+}
+
+/// Main Mode with keys of one kind: its method is negotiated for both ends (RFC 2409 section 5).
+fn in_main_mode<'a>(initiator: Initiator, kind: &'a str) -> Case<'a> {
+    Case { initiator, version: IkeVersion::V1, keys: [kind; 2], ..Case::default() }
+}
+
+/// A signature without the name of a hash (RFC 2409 section 5.1), in messages that IP fragments.
+#[test]
+fn we_initiate_main_mode_with_rsa() {
+    let said = ["[ ID CERT SIG CERTREQ N(INITIAL_CONTACT) ]", "'CN=ours' with RSA_EMSA_PKCS1_NULL successful"];
+    comes_up("certificates::we_initiate_main_mode_with_rsa", &in_main_mode(Initiator::We, RSA), &said);
+}
+
+#[test]
+fn strongswan_initiates_main_mode_with_rsa() {
+    let case = in_main_mode(Initiator::StrongSwan, RSA);
+    let said = ["[ KE No CERTREQ NAT-D NAT-D ]", "'CN=ours' with RSA_EMSA_PKCS1_NULL successful"];
+    comes_up("certificates::strongswan_initiates_main_mode_with_rsa", &case, &said);
+}
+
+#[test]
+fn we_initiate_main_mode_with_ecdsa() {
+    let said = ["'CN=ours' with ECDSA_WITH_NULL successful", "'CN=theirs' (myself) successful"];
+    comes_up("certificates::we_initiate_main_mode_with_ecdsa", &in_main_mode(Initiator::We, P256), &said);
+}
+
+/// The key's curve decides on SHA-384, where phase 1 has SHA-256.
+#[test]
+fn strongswan_initiates_main_mode_with_ecdsa() {
+    let said = ["'CN=ours' with ECDSA_WITH_NULL successful", "'CN=theirs' (myself) successful"];
+    let case = in_main_mode(Initiator::StrongSwan, P384);
+    comes_up("certificates::strongswan_initiates_main_mode_with_ecdsa", &case, &said);
+}
+
+#[test]
+fn our_expired_certificate_is_refused_by_strongswan_in_main_mode() {
+    let case = Case { days: "expired", ..in_main_mode(Initiator::We, RSA) };
+    let theirs = ["subject certificate invalid", "[ HASH N(AUTH_FAILED) ]"];
+    let test = "certificates::our_expired_certificate_is_refused_by_strongswan_in_main_mode";
+    refused(test, &case, "to: Down, reason: AuthenticationFailed", &theirs);
+}
+
+#[test]
+fn an_expired_certificate_is_refused_by_us_in_main_mode() {
+    let ahead = Duration::from_secs(40 * 86_400);
+    let case = Case { ahead, ..in_main_mode(Initiator::StrongSwan, RSA) };
+    let theirs = ["received AUTHENTICATION_FAILED error notify"];
+    let test = "certificates::an_expired_certificate_is_refused_by_us_in_main_mode";
+    refused(test, &case, "to: Down, reason: CertificateExpired", &theirs);
 }
 
 #[test]
@@ -176,7 +228,11 @@ fn comes_up(test: &str, case: &Case, said: &[&str]) {
     opposite(test, case, |clock, gateway, inbox, strongswan| {
         clock.run("CHILD_SA", LIMIT, gateway, inbox, Gateway::carries)?;
         clock.ask("strongSwan's SAs", LIMIT, gateway, inbox, || {
-            expect(&strongswan.sas()?, &["ESTABLISHED, IKEv2", "INSTALLED", "local  'CN=theirs'", "remote 'CN=ours'"])
+            let established = match case.version {
+                IkeVersion::V1 => "ESTABLISHED, IKEv1",
+                IkeVersion::V2 => "ESTABLISHED, IKEv2",
+            };
+            expect(&strongswan.sas()?, &[established, "INSTALLED", "local  'CN=theirs'", "remote 'CN=ours'"])
         })?;
         gateway.ping(0)?;
         clock.run("the answer to a ping", LIMIT, gateway, inbox, |g| g.replies() == 1)?;
@@ -291,7 +347,7 @@ impl Office {
         let mut config = Config::customer_gateway(local, remote, b"");
         let (ike, esp) = suite_aes256_sha256_group14();
         (config.ike_offers, config.esp_offers) = (vec![ike], vec![esp]);
-        config.versions = vec![IkeVersion::V2];
+        config.versions = vec![case.version];
         if case.initiator == Initiator::StrongSwan {
             config.startup = Startup::Add;
         }
@@ -323,9 +379,13 @@ impl Office {
             swanctl("--reload-settings")?;
         }
         let start = if case.initiator == Initiator::StrongSwan { "start" } else { "none" };
+        let version = match case.version {
+            IkeVersion::V1 => 1,
+            IkeVersion::V2 => 2,
+        };
         let text = format!(
             "connections {{ vpnsim {{
-                version = 2
+                version = {version}
                 local_addrs = {THEIRS}
                 remote_addrs = {OURS}
                 proposals = aes256-sha256-modp2048

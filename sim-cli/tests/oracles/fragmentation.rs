@@ -1,5 +1,5 @@
 //! strongSwan opposite our IKEv2 machine where messages are long and lives are short: IKE fragmentation (RFC 7383),
-//! reauthentication, and MOBIKE, which strongSwan announces unless it is told not to, and our end does not answer.
+//! reauthentication, and the announcement of MOBIKE, which strongSwan makes unless it is told not to, and our end does not answer.
 //!
 //! Identities of 480 octets, of which strongSwan sends both, and each suite of a long list as a proposal of its own, stand for
 //! certificates. Our fragments are of 576 octets, strongSwan's of its default, 1,280.

@@ -78,6 +78,8 @@ pub struct Gateway {
     replies: u16,
     load: Option<Load>,
     log: Vec<String>,
+    /// Where sockets that are opened later put what they read.
+    to_inbox: Sender<Arrival>,
 }
 
 impl Gateway {
@@ -87,7 +89,7 @@ impl Gateway {
         let gateway = Self {
             peer: peer(config, &addresses, now),
             ike: socket(addresses.local, addresses.our_ports[0], PORT, to_gateway.clone())?,
-            nat: socket(addresses.local, addresses.our_ports[1], NAT_PORT, to_gateway)?,
+            nat: socket(addresses.local, addresses.our_ports[1], NAT_PORT, to_gateway.clone())?,
             addresses,
             children: BTreeMap::new(),
             retired: BTreeMap::new(),
@@ -95,8 +97,18 @@ impl Gateway {
             replies: 0,
             load: None,
             log: Vec::new(),
+            to_inbox: to_gateway,
         };
         Ok((gateway, inbox))
+    }
+
+    /// The address of our end is another from now on.
+    pub fn readdress(&mut self, now: Instant, local: Ipv4Addr) -> Outcome {
+        let [ike, nat] = self.addresses.our_ports;
+        self.ike = socket(local, ike, PORT, self.to_inbox.clone())?;
+        self.nat = socket(local, nat, NAT_PORT, self.to_inbox.clone())?;
+        self.addresses.local = local;
+        self.handle(now, Input::Addresses(vec![local.into()]))
     }
 
     /// Another peer in the place of this one, behind the same sockets: nothing of it is left.
@@ -187,6 +199,18 @@ impl Gateway {
                         _ => bytes,
                     };
                     self.send(local_port, remote, remote_port, &bytes)?;
+                }
+                Output::TransmitFrom(departure) => {
+                    let (local_port, (remote, remote_port)) = (departure.local.1, departure.remote);
+                    let marker = if local_port == NAT_PORT { &NON_ESP_MARKER[..] } else { &[] };
+                    self.send(local_port, remote, remote_port, &[marker, &departure.bytes].concat())?;
+                }
+                Output::Moved(moved) => {
+                    self.note(now, &format!("{moved:?}"));
+                    self.addresses.remote = match moved.remote {
+                        IpAddr::V4(address) => address,
+                        IpAddr::V6(_) => self.addresses.remote,
+                    };
                 }
                 Output::ChildUp(child) => self.install(&child)?,
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),

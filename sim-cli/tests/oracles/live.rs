@@ -49,8 +49,25 @@ impl Program {
         Self::with(include_str!("live.ron"), arguments, str::to_owned)
     }
 
+    /// Starts it with a scenario and changes of it.
+    pub fn changed(scenario: &str, changes: &[String], arguments: &str) -> Outcome<Self> {
+        Self::spawn(
+            scenario,
+            arguments.split_whitespace().chain(changes.iter().flat_map(|c| ["--set", c])),
+            str::to_owned,
+        )
+    }
+
     /// Starts it with a scenario, by a command that `place` makes of the program's own.
     pub fn with(scenario: &str, arguments: &str, place: impl Fn(&str) -> String) -> Outcome<Self> {
+        Self::spawn(scenario, arguments.split_whitespace(), place)
+    }
+
+    fn spawn<'a>(
+        scenario: &str,
+        arguments: impl Iterator<Item = &'a str>,
+        place: impl Fn(&str) -> String,
+    ) -> Outcome<Self> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         std::fs::write(dir.path().join("live.ron"), scenario).map_err(|e| e.to_string())?;
         let vpnsim = assert_cmd::cargo::cargo_bin("vpnsim");
@@ -58,7 +75,7 @@ impl Program {
         let mut child = command(&line)
             .current_dir(dir.path())
             .args("live live.ron --journal journal.jsonl --out answer --pcap --trace packets".split_whitespace())
-            .args(arguments.split_whitespace())
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -98,6 +115,16 @@ impl Program {
 
     /// Waits for its end and gives its report, after the same program has repeated it from the journal.
     pub fn report(&mut self) -> Outcome<Value> {
+        self.report_with(true)
+    }
+
+    /// As [`Program::end`], where no tunnel has come up.
+    pub fn end_without_keys(&mut self, signal: &str) -> Outcome<Value> {
+        run_line(&format!("kill -s {signal} {}", self.child.id()))?;
+        self.report_with(false)
+    }
+
+    fn report_with(&mut self, keys: bool) -> Outcome<Value> {
         let status = self.child.wait().map_err(|e| e.to_string())?;
         let home = self.dir.path().to_path_buf();
         let read = |name: &str| std::fs::read_to_string(home.join(name)).map_err(|e| format!("{name}: {e}"));
@@ -106,10 +133,16 @@ impl Program {
             return Err(self.last_words(&format!("{status}\n{report}\n")));
         }
         let report = read("answer/report.json")?;
-        for file in ["uplink.pcapng", "path-a.pcapng", "esp_sa", "ikev2_decryption_table"] {
-            if std::fs::metadata(home.join("answer").join(file)).map_err(|e| format!("{file}: {e}"))?.len() == 0 {
+        let length = |name: &str| std::fs::metadata(home.join("answer").join(name)).map(|file| file.len());
+        for file in ["uplink.pcapng", "path-a.pcapng"].into_iter().chain(keys.then_some("esp_sa")) {
+            if length(file).map_err(|e| format!("{file}: {e}"))? == 0 {
                 return Err(format!("{file} is empty"));
             }
+        }
+        // One for each version of IKE.
+        let tables = ["ikev2_decryption_table", "ikev1_decryption_table"];
+        if keys && tables.iter().all(|table| length(table).unwrap_or(0) == 0) {
+            return Err("no keys of an IKE_SA were written".into());
         }
         let replay = program(&home).args("run live.ron -q --format json --replay journal.jsonl".split(' ')).output();
         let replay = replay.map_err(|e| e.to_string())?;

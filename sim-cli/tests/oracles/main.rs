@@ -4,7 +4,8 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`exports`], [`fragmentation`], [`captures`], [`live`], [`call`] and [`tun`] are the tests, of
+//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`], [`call`],
+//! [`tun`] and [`page`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
 //! peers, and [`customer`] configures the peers by our own export.
@@ -15,13 +16,16 @@ mod captures;
 mod certificates;
 mod customer;
 mod esp;
+mod explained;
 mod exports;
 mod fragmentation;
 mod gateway;
 mod live;
 mod load;
+mod mobike;
 mod network;
 mod pace;
+mod page;
 mod process;
 mod router;
 mod strongswan;

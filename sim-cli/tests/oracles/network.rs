@@ -95,6 +95,11 @@ impl Namespace {
         std::thread::spawn(enter).join().map_err(|_| "the thread in the namespace panicked".to_owned())?
     }
 
+    /// Moves a device of this process's namespace into this one, where it has lost its addresses.
+    pub fn take(&self, device: &str) -> Outcome {
+        run_line(&format!("ip link set dev {device} netns {}", self.keeper.id())).map(drop)
+    }
+
     /// Lays a wire between this process's namespace (`here`) and this one (`there`), addresses with prefix length.
     pub fn connect(&self, here: &str, there: &str) -> Outcome {
         let peer = self.keeper.id();

@@ -100,6 +100,7 @@ const FIELDS: &[&str] = &[
     "isakmp.frag.number",
     "isakmp.flag_e",
     "isakmp.hash",
+    "isakmp.sig",
     "isakmp.ikev2.integrity_checksum",
     "esp.spi",
     "esp.sequence",
@@ -238,13 +239,14 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
-    /// True if an IKE message was readable or was made so. Every encrypted message of IKEv1 has a HASH payload inside.
+    /// True if an IKE message was readable or was made so. Every encrypted message of IKEv1 has a HASH or
+    /// a SIG payload inside.
     fn deciphered(&self) -> Outcome<bool> {
         Ok(match self.number("isakmp.exchangetype")? {
             IKE_SA_INIT => true,
             // INVALID_IKE_SPI has no keys (RFC 7296 section 1.5). What is encrypted says so in its header.
             IKE_SA_INIT.. if self.number("isakmp.nextpayload")? == NOTIFY => true,
-            ..=NEW_GROUP_MODE => !self.holds("isakmp.flag_e") || self.has("isakmp.hash"),
+            ..=NEW_GROUP_MODE => !self.holds("isakmp.flag_e") || self.has("isakmp.hash") || self.has("isakmp.sig"),
             _ => self.has("isakmp.enc.decrypted"),
         })
     }

@@ -1,9 +1,10 @@
 //! Programs of this machine in the place of a simulated host, by a TUN device.
 
-use std::net::UdpSocket;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 
 use crate::live::{APP, OFFICE, Program, site_configuration};
-use crate::network::isolated;
+use crate::network::{Namespace, isolated};
 use crate::process::{Outcome, command, expect, run_line, wait_for};
 use crate::strongswan::{OURS, StrongSwan};
 
@@ -35,6 +36,53 @@ fn ping_is_a_host_of_the_scenario() {
         // An ICMP error of the simulated gateway reaches ping.
         let refused = command("ping -n -c 1 -W 2 -t 1 10.0.1.10").output().map_err(|e| e.to_string())?;
         expect(&String::from_utf8_lossy(&refused.stdout), &["From 10.1.0.1", "Time to live exceeded"])?;
+        program.end("INT").map(drop)
+    });
+}
+
+/// The simulated gateway tells this machine's kernel what fits the tunnel, and the kernel heeds it: `ping` hears of it, shorter
+/// packets pass, and TCP, which began with segments for 1,500 octets, sends shorter ones.
+///
+/// 1,438 octets: of 1,500, less 20 for the outer header, 8 for ESP's, 16 for the IV and 12 for the ICV of HMAC-SHA1-96, 1,440
+/// are whole blocks, and two octets are the trailer.
+#[test]
+fn the_kernel_learns_what_fits_the_tunnel() {
+    const OCTETS: usize = 400_000;
+    isolated("tun::the_kernel_learns_what_fits_the_tunnel", || {
+        let arguments = "--tun office=office0 --tun app=app0 --set faults={} --set expect={} --set probes={}";
+        let mut program =
+            Program::with(include_str!("call.ron"), &format!("{arguments} --duration 38s"), str::to_owned)?;
+        // In one namespace the two would talk to each other directly.
+        let vpc = Namespace::new()?;
+        vpc.take("app0")?;
+        vpc.run(&format!("ip address add {APP}/24 dev app0"))?;
+        vpc.run("ip link set app0 up")?;
+        vpc.run("ip route add default dev app0")?;
+        run_line("ip route add 10.0.0.0/16 dev office0")?;
+        wait_for("an answer", || run_line(&format!("ping -n -c 1 -W 1 {APP}")))?;
+
+        let said = command(&format!("ping -n -c 1 -W 2 -M do -s 1472 {APP}")).output().map_err(|e| e.to_string())?;
+        expect(&String::from_utf8_lossy(&said.stdout), &["From 10.1.0.1", "Frag needed and DF set (mtu = 1438)"])?;
+        expect(&run_line(&format!("ip route get {APP}"))?, &["mtu 1438"])?;
+        run_line(&format!("ping -n -c 1 -W 2 -M do -s 1410 {APP}"))?;
+        let said = command(&format!("ping -n -c 1 -W 2 -M do -s 1411 {APP}")).output().map_err(|e| e.to_string())?;
+        expect(&String::from_utf8_lossy(&said.stderr), &["message too long, mtu=1438"])?;
+
+        // TCP has to find out by itself.
+        run_line("ip route flush cache")?;
+        let listener = vpc.inside(|| TcpListener::bind((APP, 8080)).map_err(|e| e.to_string()))?;
+        let reader = std::thread::spawn(move || {
+            let mut octets = Vec::new();
+            listener.accept().and_then(|(mut from, _)| from.read_to_end(&mut octets))
+        });
+        let mut stream = TcpStream::connect((APP, 8080)).map_err(|e| e.to_string())?;
+        stream.write_all(&vec![0x5a; OCTETS]).map_err(|e| e.to_string())?;
+        stream.shutdown(Shutdown::Write).map_err(|e| e.to_string())?;
+        match reader.join().map_err(|_| "the reader panicked")? {
+            Ok(OCTETS) => {}
+            other => return Err(format!("{other:?} of {OCTETS} octets came")),
+        }
+        expect(&run_line(&format!("ip route get {APP}"))?, &["mtu 1438"])?;
         program.end("INT").map(drop)
     });
 }

@@ -47,6 +47,15 @@ impl From<&[u8]> for Secret {
     }
 }
 
+impl Secret {
+    /// Two keys as one.
+    fn joined(keys: [&[u8]; 2]) -> Self {
+        let mut joined = Self::from(keys[0]);
+        joined.0.extend_from_slice(keys[1]);
+        joined
+    }
+}
+
 impl core::ops::Deref for Secret {
     type Target = [u8];
 

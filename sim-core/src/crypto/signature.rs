@@ -1,4 +1,5 @@
-//! Signatures of IKEv2's AUTH (RFC 7296 section 2.15, RFC 7427, RFC 4754) and of certificates.
+//! Signatures of IKEv2's AUTH (RFC 7296 section 2.15, RFC 7427, RFC 4754), of IKEv1's SIG (RFC 2409 section 5.1) and of
+//! certificates.
 //!
 //! What is signed is a function of the key and the message: ECDSA by RFC 6979, RSASSA-PKCS1-v1_5 as it is. RSASSA-PSS has a salt,
 //! which the caller's stream gives.
@@ -8,9 +9,9 @@
 use core::fmt;
 
 use p256::ecdsa::signature::RandomizedSigner as _;
-use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::elliptic_curve::Generate as _;
-use p256::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 use rand_core::CryptoRng;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::traits::PublicKeyParts as _;
@@ -271,6 +272,23 @@ impl PrivateKey {
             | (Inner::Rsa(_), Scheme::Ecdsa(_)) => None,
         }
     }
+
+    /// Signs a hash that both ends can compute, as it is: RSA with the padding of PKCS #1 alone, which names no hash function (RFC
+    /// 2409 section 5.1), ECDSA as `r | s` (RFC 4754 section 7). `None` if the key is too small for the hash. `rng` blinds RSA,
+    /// which does not show in the signature.
+    pub fn sign_hash(&self, hash: &[u8], rng: &mut impl CryptoRng) -> Option<Vec<u8>> {
+        match &self.0 {
+            Inner::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign_prehash(hash).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+            Inner::P384(key) => {
+                let signature: p384::ecdsa::Signature = key.sign_prehash(hash).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+            Inner::Rsa(key) => key.sign_with_rng(rng, rsa::Pkcs1v15Sign::new_unprefixed(), hash).ok(),
+        }
+    }
 }
 
 pub(super) fn pkcs1(hash: SignatureHash) -> rsa::Pkcs1v15Sign {
@@ -284,10 +302,29 @@ pub(super) fn pkcs1(hash: SignatureHash) -> rsa::Pkcs1v15Sign {
 
 /// Verifies RSASSA-PKCS1-v1_5 with SHA-1, given the DER of the SubjectPublicKeyInfo.
 pub(super) fn verify_rsa_sha1(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    use rsa::pkcs8::DecodePublicKey as _;
     let key = rsa::PublicKey::from_public_key_der(public_key);
     let digest = SignatureHash::Sha1.digest(message);
     key.is_ok_and(|key| key.verify(pkcs1(SignatureHash::Sha1), &digest, signature).is_ok())
+}
+
+/// Verifies what [`PrivateKey::sign_hash`] makes, given the DER of the SubjectPublicKeyInfo.
+pub(super) fn verify_hash(kind: KeyType, public_key: &[u8], hash: &[u8], signature: &[u8]) -> bool {
+    match kind {
+        KeyType::EcdsaP256 => {
+            let signature = p256::ecdsa::Signature::from_slice(signature);
+            let key = p256::ecdsa::VerifyingKey::from_public_key_der(public_key);
+            key.is_ok_and(|key| signature.is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok()))
+        }
+        KeyType::EcdsaP384 => {
+            let signature = p384::ecdsa::Signature::from_slice(signature);
+            let key = p384::ecdsa::VerifyingKey::from_public_key_der(public_key);
+            key.is_ok_and(|key| signature.is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok()))
+        }
+        KeyType::Rsa => {
+            let key = rsa::PublicKey::from_public_key_der(public_key);
+            key.is_ok_and(|key| key.verify(rsa::Pkcs1v15Sign::new_unprefixed(), hash, signature).is_ok())
+        }
+    }
 }
 
 /// The DER of an ECDSA signature that RFC 4754 section 7 writes as `r | s`; `None` if it is none of this kind of key.

@@ -13,7 +13,7 @@
 //! (RFC 4303 section 2.2.1), between SPI and Sequence Number with AES-GCM (RFC 4106 section 5).
 
 use core::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aes::cipher::{
     Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit,
@@ -22,6 +22,7 @@ use aes::cipher::{
 use aes::{Aes128, Aes256};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
+use super::Secret;
 use super::mac::KeyedMac;
 
 /// A negotiable encryption algorithm with its key length (IANA "Transform Type 1").
@@ -201,13 +202,16 @@ pub enum OpenError {
     BadIcv,
 }
 
-/// A suite with its keys, ready for any number of messages. Cloning shares the key schedules.
+/// A suite with its keys, ready for any number of messages. Cloning shares the key schedules, which are made when the first
+/// message wants them: many an SA is replaced before it has carried a packet.
 #[derive(Clone)]
 pub struct Protection(Arc<Inner>);
 
 struct Inner {
     suite: Suite,
-    cipher: Cipher,
+    /// Of encryption, with its salt, and of integrity.
+    keys: Secret,
+    cipher: OnceLock<Cipher>,
 }
 
 enum Cipher {
@@ -226,8 +230,34 @@ pub(super) enum Aes {
     Aes256(Aes256),
 }
 
+impl Inner {
+    fn cipher(&self) -> &Cipher {
+        self.cipher.get_or_init(|| self.prepared())
+    }
+
+    #[cold]
+    fn prepared(&self) -> Cipher {
+        let (encryption, integrity) = (self.suite.encryption, self.suite.integrity);
+        let (encryption_key, integrity_key) = self.keys.split_at(encryption.keymat_len());
+        let (key, salt) = encryption_key.split_at(encryption.key_len());
+        let gcm = |algorithm| Cipher::Gcm {
+            key: LessSafeKey::new(UnboundKey::new(algorithm, key).expect(KEY_LENGTH)),
+            salt: salt.try_into().expect(KEY_LENGTH),
+        };
+        let mac = || KeyedMac::new(integrity, integrity_key);
+        match encryption {
+            Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
+            Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
+            Encryption::AesCbc128 | Encryption::AesCbc256 => {
+                Cipher::Cbc(Box::new(Cbc { aes: Aes::new(encryption, key), mac: mac() }))
+            }
+            Encryption::Null => Cipher::Null(Box::new(mac())),
+        }
+    }
+}
+
 impl Protection {
-    /// Prepares the key schedules. `encryption_key` is key and salt, as cut from the keying material.
+    /// Takes the keys. `encryption_key` is key and salt, as cut from the keying material.
     ///
     /// # Panics
     /// If a key has not the length that the suite asks for: keys are cut by [`Encryption::keymat_len`] and
@@ -235,22 +265,8 @@ impl Protection {
     pub fn new(suite: Suite, encryption_key: &[u8], integrity_key: &[u8]) -> Self {
         assert_eq!(encryption_key.len(), suite.encryption.keymat_len());
         assert_eq!(integrity_key.len(), suite.integrity.key_len());
-        let (key, salt) = encryption_key.split_at(suite.encryption.key_len());
-        let gcm = |algorithm| Cipher::Gcm {
-            key: LessSafeKey::new(UnboundKey::new(algorithm, key).expect(KEY_LENGTH)),
-            salt: salt.try_into().expect(KEY_LENGTH),
-        };
-        let cbc = |aes| {
-            let mac = KeyedMac::new(suite.integrity, integrity_key);
-            Cipher::Cbc(Box::new(Cbc { aes, mac }))
-        };
-        let cipher = match suite.encryption {
-            Encryption::AesGcm16_128 => gcm(&AES_128_GCM),
-            Encryption::AesGcm16_256 => gcm(&AES_256_GCM),
-            cipher @ (Encryption::AesCbc128 | Encryption::AesCbc256) => cbc(Aes::new(cipher, key)),
-            Encryption::Null => Cipher::Null(Box::new(KeyedMac::new(suite.integrity, integrity_key))),
-        };
-        Self(Arc::new(Inner { suite, cipher }))
+        let keys = Secret::joined([encryption_key, integrity_key]);
+        Self(Arc::new(Inner { suite, keys, cipher: OnceLock::new() }))
     }
 
     /// The suite.
@@ -278,7 +294,7 @@ impl Protection {
         let icv_at = message.len() - suite.icv_len();
         let text_at = header_len + suite.encryption.iv_len();
         assert!((icv_at - text_at).is_multiple_of(suite.encryption.block_len()));
-        match &self.0.cipher {
+        match self.0.cipher() {
             Cipher::Gcm { key, salt } => {
                 let (aad, rest) = message.split_at_mut(header_len);
                 let (iv, rest) = rest.split_at_mut(8);
@@ -323,7 +339,7 @@ impl Protection {
             .filter(|&icv_at| icv_at >= text_at)
             .filter(|&icv_at| (icv_at - text_at).is_multiple_of(suite.encryption.block_len()))
             .ok_or(OpenError::Length)?;
-        match &self.0.cipher {
+        match self.0.cipher() {
             Cipher::Gcm { key, salt } => {
                 let (aad, rest) = message.split_at_mut(header_len);
                 let (iv, sealed) = rest.split_at_mut(8);

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use ipnet::Ipv4Net;
+
 use super::Cx;
 use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
@@ -346,6 +348,7 @@ impl Gateway {
                 TunnelEvent::Down => change = Some(false),
                 TunnelEvent::Installed(spi) => self.tunnels.installed(tunnel, spi),
                 TunnelEvent::Removed(spi) => self.tunnels.removed(tunnel, spi),
+                TunnelEvent::Readdressed(before) => self.tunnels.readdressed(tunnel, before),
             }
         }
         if let Some(up) = change {
@@ -394,6 +397,18 @@ impl Gateway {
         self.routing_events = events;
     }
 
+    /// An interface gets another address, and the tunnels that begin there with it.
+    fn readdress(&mut self, cx: &mut Cx, port: Port, to: Ipv4Net) {
+        let Some(before) = self.ip.readdress(cx, port, to) else { return };
+        let cause = cx.cause;
+        let here = |tunnel: &usize| self.tunnels[*tunnel].outside().0 == before;
+        let moved: Vec<usize> = (0..self.tunnels.len()).filter(here).collect();
+        for tunnel in moved {
+            cx.cause = cause;
+            self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.readdress(cx, to.addr(), events));
+        }
+    }
+
     /// Carries out what an operator typed.
     pub(super) fn command(&mut self, cx: &mut Cx, command: super::Command) {
         use super::Command;
@@ -407,6 +422,7 @@ impl Gateway {
             // Cease, Administrative Shutdown (RFC 4486).
             Command::BgpShutdown { tunnel } => self.bgp(cx, bgp::Input::Stop { peer: PeerId(tunnel), subcode: 2 }),
             Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
+            Command::Readdress { port, to } => self.readdress(cx, port, to),
             Command::NatFlush | Command::NatRenumber { .. } => {}
         }
     }

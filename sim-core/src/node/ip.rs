@@ -149,6 +149,38 @@ impl Ip {
         &self.fib
     }
 
+    /// Gives an interface another address and its network, which a loss of power does not undo. Answers which it had, if it had
+    /// one.
+    pub fn readdress(&mut self, cx: &mut Cx, port: Port, to: Ipv4Net) -> Option<Ipv4Addr> {
+        let is_network = |r: &&mut Route| r.source == RouteSource::Connected && r.target == Target::port(port);
+        let route = self.configured.iter_mut().find(is_network)?;
+        let own = self.own.iter_mut().find(|own| route.prefix.contains(&**own))?;
+        let before = core::mem::replace(own, to.addr());
+        let (network, after) = (*route, Route { prefix: to.trunc(), ..*route });
+        *route = after;
+        if self.interfaces.get(port.index()).copied().flatten().is_some_and(|interface| interface.up) {
+            self.fib.remove_target(network.prefix, network.source, network.target);
+            self.fib.insert(after);
+            self.changed = cx.cause;
+            self.fib.stamp(after.prefix, cx.cause);
+        }
+        // Nobody on the link answers for the address that is gone.
+        let gone = |address: Ipv4Addr| Route {
+            prefix: address.into(),
+            source: RouteSource::Underlay,
+            distance: distance::UNDERLAY,
+            target: Target::Blackhole,
+            since: cx.cause,
+            ..after
+        };
+        let returned = gone(to.addr());
+        self.configured.retain(|route| (route.prefix, route.target) != (returned.prefix, Target::Blackhole));
+        self.fib.remove_target(returned.prefix, returned.source, returned.target);
+        self.configured.push(gone(before));
+        self.fib.insert(gone(before));
+        Some(before)
+    }
+
     /// Forgets everything that was learned.
     pub fn reset(&mut self) {
         self.fib = Fib::new();

@@ -23,7 +23,7 @@ use std::net::Ipv4Addr;
 
 pub use cx::Cx;
 pub(crate) use cx::Emit;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use prefetch_index::prefetch_index;
 
 use crate::id::{Port, RecordId};
@@ -93,6 +93,13 @@ pub enum Command {
     BgpStart {
         /// The tunnel, by its number on the device.
         tunnel: u16,
+    },
+    /// Give an interface of a customer gateway another address, as its provider does.
+    Readdress {
+        /// The interface.
+        port: Port,
+        /// Its address, and the length of its network's prefix.
+        to: Ipv4Net,
     },
     /// Empty the table of a NAT.
     NatFlush,

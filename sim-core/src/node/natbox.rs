@@ -296,7 +296,8 @@ impl Device for NatBox {
             Command::IkeDelete { .. }
             | Command::IkeInitiate { .. }
             | Command::BgpShutdown { .. }
-            | Command::BgpStart { .. } => {}
+            | Command::BgpStart { .. }
+            | Command::Readdress { .. } => {}
         }
     }
 }

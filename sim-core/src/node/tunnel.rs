@@ -5,6 +5,7 @@
 //! the machine says so, and the old inbound one stays until it is deleted, or for some time after
 //! ([`Options::delete_rekeyed_delay`]), so that nothing under way is lost (RFC 7296 section 2.8).
 
+mod moves;
 mod options;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -93,6 +94,8 @@ pub(super) enum TunnelEvent {
     Installed(u32),
     /// Packets with this SPI are for nobody.
     Removed(u32),
+    /// The outside address of this end is another; the addresses of both ends were these.
+    Readdressed((Ipv4Addr, Ipv4Addr)),
 }
 
 /// Address and UDP port of the other end, as this end sees it.
@@ -460,7 +463,8 @@ impl Tunnel {
             cx.rearm();
             match output {
                 Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
-                    let mut packet = self.datagram(cx, local_port, (address, remote_port), &bytes);
+                    let from = (self.config.local, local_port);
+                    let mut packet = self.datagram(cx, from, (address, remote_port), &bytes);
                     if overlooked {
                         // Nobody waits for an answer to a stranger; a list of those that were lost would grow.
                         packet.meta.session = None;
@@ -468,6 +472,12 @@ impl Tunnel {
                     events.push(TunnelEvent::Send(packet));
                 }
                 Output::Transmit { .. } => {}
+                Output::TransmitFrom(departure) => {
+                    if let (IpAddr::V4(from), IpAddr::V4(to)) = (departure.local.0, departure.remote.0) {
+                        let ends = ((from, departure.local.1), (to, departure.remote.1));
+                        events.push(TunnelEvent::Send(self.datagram(cx, ends.0, ends.1, &departure.bytes)));
+                    }
+                }
                 Output::Expired { timer, armed_at } => {
                     cx.expired(Some(self.config.ike_session), timer, armed_at);
                 }
@@ -511,6 +521,7 @@ impl Tunnel {
                     }
                 }
                 Output::PeerMoved { .. } => {}
+                Output::Moved(moved) => self.moved(cx, &moved, events),
                 Output::Ignored { reason } => match arrived.filter(|_| !self.strangers.take(cx.now)) {
                     Some(packet) => cx.drop(packet, reason, RecordId::GENESIS),
                     None => drop(cx.step(self.config.ike_session, Step::MessageIgnored, reason as u32)),
@@ -519,10 +530,9 @@ impl Tunnel {
         }
     }
 
-    fn datagram(&mut self, cx: &mut Cx, local_port: u16, to: Remote, bytes: &[u8]) -> Packet {
+    fn datagram(&mut self, cx: &mut Cx, from: Remote, to: Remote, bytes: &[u8]) -> Packet {
         let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
-        let from = (self.config.local, local_port);
-        if local_port == NATT_PORT {
+        if from.1 == NATT_PORT {
             if let Some(binding) = &mut self.binding {
                 binding.used = cx.now;
             }
@@ -541,7 +551,10 @@ impl Tunnel {
                 self.binding = behind_nat.then_some(Binding { local_port, remote, used: cx.now });
                 (address, Some((local_port, port)))
             }
-            _ => (dst, None),
+            _ => match child.remote {
+                Some(IpAddr::V4(address)) => (address, None),
+                _ => (dst, None),
+            },
         };
         let options = self.config.options;
         let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: options.df };
@@ -554,7 +567,8 @@ impl Tunnel {
             // Both directions: a simulated peer does the same, but it may be real.
             for (ends, spi, keys) in [((src, dst), child.spi_out, &keys_out), ((dst, src), child.spi_in, &keys_in)] {
                 let log = SessionKeys::Esp {
-                    ends: child.encapsulation.is_none().then_some(ends),
+                    // Addresses that may change later tell a reader of captures nothing.
+                    ends: (child.encapsulation.is_none() && child.remote.is_none()).then_some(ends),
                     spi,
                     suite,
                     encryption: keys.encryption.clone(),

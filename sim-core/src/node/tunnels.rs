@@ -85,6 +85,14 @@ impl Tunnels {
         self.spis.remove(&(spi, tunnel as u16));
     }
 
+    /// A tunnel has another outside address; both ends' were these.
+    pub(super) fn readdressed(&mut self, tunnel: usize, before: (Ipv4Addr, Ipv4Addr)) {
+        if self.between(before) == Some(tunnel) {
+            self.between.remove(&before);
+        }
+        self.between.entry(self.all[tunnel].outside()).or_insert(tunnel as u16);
+    }
+
     /// All forget everything.
     pub(super) fn reset(&mut self) {
         self.all.iter_mut().for_each(Tunnel::reset);

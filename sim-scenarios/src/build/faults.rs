@@ -1,11 +1,11 @@
 //! The timeline: what each fault of a plan does to the world.
 
-use sim_core::id::{LinkId, NodeId};
+use sim_core::id::{LinkId, NodeId, Port};
 use sim_core::node::Command;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
 use super::{Builder, jitter, loss, tunnels};
-use crate::plan::{Conditions, Directions, FaultKind, Side, TunnelId};
+use crate::plan::{Conditions, Directions, FaultKind, NodeKind, Side, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn add_faults(&mut self) {
@@ -64,6 +64,18 @@ impl Builder<'_> {
                 let name = self.plan.nodes[node.index()].name.clone();
                 let strike = Command::NatRenumber { address: *address };
                 ("nat_renumber", name, vec![Action::Operator { node: *node, strike, heal: None }])
+            }
+            FaultKind::AddressChange { node, interface, to } => {
+                let (mut name, mut before) = (self.plan.nodes[node.index()].name.clone(), *to);
+                if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind
+                    && let Some(interface) = gateway.interfaces.get(*interface)
+                {
+                    name = format!("{name}.{}", interface.name);
+                    before = interface.address;
+                }
+                let readdress = |to| Command::Readdress { port: Port(*interface as u16), to };
+                let (strike, heal) = (readdress(*to), Some(readdress(before)));
+                ("address_change", name, vec![Action::Operator { node: *node, strike, heal }])
             }
             FaultKind::IkeDelete { tunnel, by } => {
                 let (node, number) = self.operator(*tunnel, *by);

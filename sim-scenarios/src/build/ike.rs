@@ -59,7 +59,8 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.retry.cap = config.retry.cap.max(end.retry);
     config.fragment_size = end.fragment_size;
     config.reauthentication = end.reauthentication;
-    config.mobike = end.mobike;
+    config.mobike = end.mobike.then(ike_config::Mobike::default);
+    config.invalid_cookie = end.invalid_cookie;
     config
 }
 
@@ -228,6 +229,19 @@ mod tests {
             assert_eq!(ike[0].integrity, suite::Integrity::ALL[1..]);
             assert_eq!(esp[0].integrity, suite::Integrity::ALL[1..]);
         }
+    }
+
+    /// AWS's guide has no word on INVALID-COOKIE, so it is the customer gateway's alone.
+    #[test]
+    fn a_customer_gateway_may_tell_that_it_has_lost_its_state() {
+        let says = |changes: &[&str]| {
+            let scenario = Scenario::parse("active_passive.ron", TEXT, &NoSecrets).expect("it makes sense");
+            let scenario = scenario.with(changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let tunnel = &scenario.plan().connections[0].tunnels[1];
+            [Side::Aws, Side::Customer].map(|side| crate::build::ike_config(tunnel, side).invalid_cookie)
+        };
+        assert_eq!(says(&[]), [false, false]);
+        assert_eq!(says(&["connections.vpn.tunnels.b.customer.invalid_cookie=true"]), [false, true]);
     }
 
     /// The user guide: AWS goes from the lowest value upwards. RFC 7296 section 2.7: the initiator's order is its preference.

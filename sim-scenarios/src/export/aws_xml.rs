@@ -276,6 +276,7 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
         no_word("reauthentication", true, format!("every {}", anew.after));
     }
     no_word("mobike", end.mobike, "true".to_owned());
+    no_word("invalid_cookie", end.invalid_cookie, "true".to_owned());
     let keepalive = end.nat_keepalive.unwrap_or_default();
     no_word("nat_keepalive", keepalive != NAT_KEEPALIVE, keepalive.to_string());
     let esn = end.extended_sequence_numbers;

@@ -85,6 +85,8 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
     if v2 {
         // RFC 7296 section 2.9 lets the peer narrow; Libreswan wants to be told.
         lines.push(("narrowing", yes(true)));
+        // "no" is its default.
+        lines.extend(end.mobike.then(|| ("mobike", yes(true))));
     }
     if !site.order.policy_based {
         lines.push(("ipsec-interface", leg.number.to_string()));
@@ -93,9 +95,17 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         remarks.add(leg, "ike_versions: a connection of Libreswan has one, here IKEv2; it does not answer IKEv1");
     }
     site.warn_of_policies(leg, remarks);
+    if end.invalid_cookie {
+        remarks.add(leg, "invalid_cookie true: Libreswan does not say INVALID-COOKIE");
+    }
+    if end.mobike && v2 {
+        remarks.add(
+            leg,
+            "mobike true: Libreswan moves only as a client that AWS's end gives an address to, which it does not",
+        );
+    }
     lines.extend(packets(leg, remarks));
     linux::remark(site, leg, remarks);
-    lines.extend(mobility(leg, v2, remarks));
     lines.extend(reauthentication(leg, v2, remarks));
     lines.extend(retransmission(leg, remarks));
     lines.extend(dpd(leg, v2, remarks));
@@ -144,17 +154,6 @@ fn packets(leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'static str, String)> 
         lines.push(("ipsec-max-packets", packets.to_string()));
     }
     lines
-}
-
-fn mobility(leg: &Leg<'_>, v2: bool, remarks: &mut Remarks) -> Option<(&'static str, String)> {
-    if !(leg.end().mobike && v2) {
-        return None;
-    }
-    remarks.add(
-        leg,
-        "mobike true: Libreswan moves only as a client that AWS's end gives an address to, which it does not",
-    );
-    Some(("mobike", "yes".to_owned()))
 }
 
 /// In place of a rekey of the IKE_SA, with the old one there until the other is.

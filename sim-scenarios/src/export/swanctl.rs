@@ -181,6 +181,9 @@ fn elsewhere(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
         );
         remarks.add(leg, what);
     }
+    if end.invalid_cookie {
+        remarks.add(leg, "invalid_cookie true: strongSwan does not say INVALID-COOKIE");
+    }
     let mut elsewhere = |setting: &str, key: &str, time: Duration| {
         let seconds = remarks.seconds(leg, setting, time);
         let what =

@@ -145,6 +145,19 @@ fn what_cannot_be_said_is_named() {
     }
 }
 
+/// Both daemons have MOBIKE, and only strongSwan has it unless it is told not to.
+#[test]
+fn mobike_is_as_the_scenario_says() {
+    let change = "connections.vpn.tunnels.a.customer.mobike=true";
+    for (format, with, without) in
+        [(Format::Swanctl, "mobike = yes", Some("mobike = no")), (Format::Libreswan, "mobike=yes", None)]
+    {
+        let [changed, plain] = [&[change][..], &[]].map(|changes| written(BGP, changes, format).text);
+        assert!(changed.contains(with), "{changed}");
+        assert!(!plain.contains(with) && without.is_none_or(|said| plain.contains(said)), "{plain}");
+    }
+}
+
 /// strongSwan draws the moment of a rekey as we do (swanctl.conf: `rand_time` is subtracted), so margin and fuzz need no remark.
 #[test]
 fn strongswan_rekeys_when_the_scenario_says() {
@@ -256,7 +269,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 47] = {
+const SETTINGS: [(&str, &str, &[&str], About); 48] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -295,6 +308,7 @@ const SETTINGS: [(&str, &str, &[&str], About); 47] = {
             Ipsec,
         ),
         ("mobike", "true", &[], Ipsec),
+        ("invalid_cookie", "true", &[], Ipsec),
         ("nat_keepalive", "5s", &[], Ipsec),
         ("extended_sequence_numbers", "preferred", &[], Ipsec),
         ("child_protocol", "ah", &[], Ipsec),

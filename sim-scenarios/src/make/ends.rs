@@ -46,7 +46,6 @@ pub(super) fn aws_end(
     certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
-    let certified = is_certified(&schema.authentication, false);
     let s = Duration::from_secs;
     let mut phase1 = phase(&schema.phase1, &whole_phase(1, s(28_800)), false, 1, j);
     let mut phase2 = phase(&schema.phase2, &whole_phase(2, s(3_600)), false, 2, j);
@@ -68,8 +67,7 @@ pub(super) fn aws_end(
         j.wrong(at.place, message, None);
     }
     let half = phase2.lifetime / 2;
-    let aws_versions: &[_] = if certified { &[IkeVersion::V2] } else { &[IkeVersion::V1, IkeVersion::V2] };
-    let versions = ike_versions(&schema.ike_versions, aws_versions, &phase1, certified, j);
+    let versions = ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j);
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
@@ -100,7 +98,8 @@ pub(super) fn aws_end(
         retry: retry(&schema.retry, j),
         fragment_size: fragment_size(&schema.ike_fragmentation, &schema.ike_fragment_size, FRAGMENT_SIZE, j),
         reauthentication: None,
-        mobike: false,
+        mobike: j.or(&schema.mobike, false),
+        invalid_cookie: false,
         one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
@@ -143,15 +142,6 @@ fn reauthentication(
     Some(Reauthentication { after, order })
 }
 
-/// Whether an end is to have a certificate, also if there is something wrong with it.
-fn is_certified(schema: &Option<schema::Authentication>, default: bool) -> bool {
-    match schema {
-        Some(schema::Authentication::Certificate(_)) => true,
-        Some(schema::Authentication::PreSharedKey(_)) => false,
-        None => default,
-    }
-}
-
 /// Who an end with a certificate says it is.
 fn subject(made: &Made) -> IkeIdentity {
     IkeIdentity::DistinguishedName(made.credentials.chain[0].subject_der())
@@ -168,7 +158,6 @@ pub(super) fn customer_end(
     certificate: Option<&Made>,
     j: &mut Judge,
 ) -> IkeEnd {
-    let certified = is_certified(&schema.authentication, aws.credentials.is_some());
     let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
     let mut common = aws.phase2.clone();
     // An extra is named at both ends or it is none.
@@ -188,7 +177,7 @@ pub(super) fn customer_end(
             ))
         }
     });
-    let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, certified, j);
+    let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j);
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         credentials: certificate.map(|made| made.credentials.clone()),
@@ -221,6 +210,7 @@ pub(super) fn customer_end(
         ),
         reauthentication: reauthentication(schema, phase1.lifetime, aws, j),
         mobike: j.or(&schema.mobike, false),
+        invalid_cookie: j.or(&schema.invalid_cookie, false),
         one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
@@ -282,6 +272,11 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
             "extended_sequence_numbers",
             "AWS has no option for extended sequence numbers: whether its endpoints agree to them is not published",
         ),
+        warning(
+            aws.mobike,
+            "mobike",
+            "AWS documents no MOBIKE: such a tunnel shows what another responder does, not what AWS does",
+        ),
         warning(ah, "child_protocol", "AWS does not offer AH: such a tunnel shows what AH is, not what AWS does"),
     ]
     .into_iter()
@@ -336,17 +331,9 @@ fn ike_versions(
     list: &Option<List<IkeVersion>>,
     default: &[IkeVersion],
     phase1: &Phase,
-    certified: bool,
     j: &mut Judge,
 ) -> Vec<IkeVersion> {
     let versions = words(list, default, j);
-    if let Some(list) = list
-        && certified
-        && versions.contains(&IkeVersion::V1)
-    {
-        let help = "allow \"ikev2\" alone, or authenticate by PreSharedKey()";
-        j.wrong(list.place, "certificates authenticate IKEv2 only", Some(help.into()));
-    }
     let cbc = phase1.encryption.iter().any(|e| matches!(e, Encryption::Aes128 | Encryption::Aes256));
     if let Some(list) = list
         && versions == [IkeVersion::V1]

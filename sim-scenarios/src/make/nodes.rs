@@ -114,6 +114,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
     CustomerGateway {
         asn: asn.0,
         interfaces,
+        later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, true),

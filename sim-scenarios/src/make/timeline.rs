@@ -44,6 +44,15 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         {
             nat.later.push(address);
         }
+        if let FaultKind::AddressChange { node, interface, to } = fault.what
+            && let Some(NodeKind::CustomerGateway(gateway)) =
+                plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
+        {
+            let later = (interface, to.addr());
+            if !gateway.later.contains(&later) {
+                gateway.later.push(later);
+            }
+        }
         plan.faults.push(fault);
     }
 }
@@ -220,6 +229,7 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
         }
         schema::What::NatFlush(it) => FaultKind::NatFlush { node: nat(&it.node, plan, j).unwrap_or_default() },
         schema::What::NatRenumber(it) => renumbered(it, plan, j),
+        schema::What::AddressChange(it) => readdressed(it, plan, j),
         schema::What::IkeDelete(it) => {
             FaultKind::IkeDelete { tunnel: tunnel(&it.tunnel, names, j), by: j.need(&it.by, Side::Aws) }
         }
@@ -263,6 +273,44 @@ fn renumbered(schema: &schema::Renumbered, plan: &Plan, j: &mut Judge) -> FaultK
         Ok(())
     });
     FaultKind::NatRenumber { node: node.unwrap_or_default(), address: address.unwrap_or(Ipv4Addr::UNSPECIFIED) }
+}
+
+/// Another address for an interface of a customer gateway from which tunnels start.
+fn readdressed(schema: &schema::Readdressed, plan: &Plan, j: &mut Judge) -> FaultKind {
+    let mut all = Vec::new();
+    for connection in &plan.connections {
+        let (node, index) = (connection.customer_gateway, connection.customer_interface);
+        if let Some(NodeKind::CustomerGateway(gateway)) = plan.nodes.get(node.index()).map(|node| &node.kind)
+            && let Some(interface) = gateway.interfaces.get(index)
+        {
+            let name = format!("{}.{}", plan.nodes[node.index()].name, interface.name);
+            all.push((name, node, index));
+        }
+    }
+    all.dedup();
+    let names: Vec<String> = all.iter().map(|(name, ..)| name.clone()).collect();
+    let found = j.find(&schema.interface, "interface where tunnels start", &names).map(|i| &all[i]);
+    let to = j.lawful(&schema.to, |to| {
+        usable(*to)?;
+        match plan.nodes.iter().find(|node| has(&node.kind, to.addr())) {
+            Some(node) => Err(format!("{} is an address of `{}`", to.addr(), node.name)),
+            None => Ok(()),
+        }
+    });
+    let (node, interface) = found.map_or((NodeId::default(), usize::MAX), |(_, node, interface)| (*node, *interface));
+    FaultKind::AddressChange { node, interface, to: to.unwrap_or_default() }
+}
+
+/// Whether a device begins with an address outside of tunnels.
+fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
+    match kind {
+        NodeKind::Host(host) => host.address.addr() == address,
+        NodeKind::Router(router) => router.address == Some(address),
+        NodeKind::Nat(nat) => nat.inside.addr() == address || nat.outside_addresses().contains(&address),
+        NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
+        NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => false,
+    }
 }
 
 pub(super) fn link(at: &At<Name>, names: &Names, j: &mut Judge) -> LinkId {

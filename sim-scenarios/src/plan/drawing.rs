@@ -63,6 +63,8 @@ pub struct CustomerGateway {
     pub asn: u32,
     /// Its interfaces, in the scenario's order.
     pub interfaces: Vec<Interface>,
+    /// Addresses that an interface (index) will have later.
+    pub later: Vec<(usize, Ipv4Addr)>,
     /// Prefixes that it originates into BGP.
     pub advertise: Vec<Ipv4Net>,
     /// Static routes.

@@ -117,6 +117,15 @@ pub enum FaultKind {
         /// The address.
         address: Ipv4Addr,
     },
+    /// A customer gateway's interface has another address until healed.
+    AddressChange {
+        /// The customer gateway.
+        node: NodeId,
+        /// Index into [`super::CustomerGateway::interfaces`].
+        interface: usize,
+        /// The address and its subnet.
+        to: Ipv4Net,
+    },
     /// One end deletes the tunnel's IKE_SA and stays quiet until healed.
     IkeDelete {
         /// The tunnel.

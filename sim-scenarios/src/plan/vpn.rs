@@ -109,8 +109,10 @@ pub struct IkeEnd {
     pub fragment_size: Option<u16>,
     /// When and how this end authenticates anew; `None`: it does not.
     pub reauthentication: Option<Reauthentication>,
-    /// True if it says that its address may change (RFC 4555).
+    /// True if it says that addresses may change, and does what follows if the other end says so, too (RFC 4555).
     pub mobike: bool,
+    /// Whether it says INVALID-COOKIE (RFC 2408 section 5.2).
+    pub invalid_cookie: bool,
     /// True if each combination of algorithms is a proposal of its own.
     pub one_by_one: bool,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.

@@ -16,6 +16,8 @@
 //!
 //! Left out:
 //! - `AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision`: the machine keeps no record of it;
+//! - what AWS documents no string for: of IKEv1 the refusal of an identity, a certificate or selectors, and a handshake that nobody
+//!   completes;
 //! - the DELETE of an IKE_SA that another has replaced, which changes no state;
 //! - the BGP log (`...-BGP.log`).
 
@@ -212,6 +214,9 @@ impl Scribe {
             (Step::Retransmitted, false) => self.retransmits += 1,
             (Step::IkeSaInitReceived, false) | (Step::IkeSaInitSent, false) => (self.nat, self.v1) = (false, false),
             (Step::MainModeReceived, _) if notice == Some(Reason::PayloadMalformed) => {
+                self.write(at, PSK_UNDECIPHERABLE.into());
+            }
+            (Step::IsakmpInformationalReceived, _) if notice == Some(Reason::Undecipherable) => {
                 self.write(at, PSK_UNDECIPHERABLE.into());
             }
             (Step::MainModeReceived | Step::MainModeSent, _) => self.v1 = true,

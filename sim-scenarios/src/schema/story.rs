@@ -84,6 +84,8 @@ pub enum What {
     NatFlush(OneNat),
     /// A NAT gets another outside address, as a subscriber's line does whose provider hands out addresses for a while only.
     NatRenumber(Renumbered),
+    /// An interface of a customer gateway gets another address, and the old one back when healed.
+    AddressChange(Readdressed),
     /// One end deletes a tunnel's IKE_SA, and does not come back until healed.
     IkeDelete(OneEnd),
     /// One end shuts a tunnel's BGP session down until healed.
@@ -148,6 +150,16 @@ pub struct Renumbered {
     pub node: At<Name>,
     /// Its address from then on.
     pub to: At<Address>,
+}
+
+/// An interface and its address.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Readdressed {
+    /// The customer gateway and its interface, like "cgw.wan".
+    pub interface: At<Name>,
+    /// Its address from then on and the subnet, like "203.0.113.10/24".
+    pub to: At<Prefix>,
 }
 
 /// One end of a tunnel.

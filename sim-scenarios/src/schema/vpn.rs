@@ -105,7 +105,7 @@ pub struct Tunnel {
     pub pre_shared_key: Option<At<PskSource>>,
     /// How AWS's end proves who it is: PreSharedKey() (if not given) or Certificate(...).
     pub authentication: Option<Authentication>,
-    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given, "ikev2" with a certificate.
+    /// Versions of IKE that AWS allows, "ikev1" and "ikev2"; both if not given.
     pub ike_versions: Option<List<IkeVersion>>,
     /// What AWS allows for the IKE_SA.
     #[serde(default)]
@@ -139,6 +139,9 @@ pub struct Tunnel {
     pub ike_fragment_size: Option<At<Count>>,
     /// Extended sequence numbers: "no" (if not given), "yes" or "preferred". An extra: AWS has no such option.
     pub extended_sequence_numbers: Option<At<ExtendedSequenceNumbers>>,
+    /// Whether this end answers a customer gateway that says that its address may change (RFC 4555); false if not given. An extra:
+    /// AWS documents no MOBIKE.
+    pub mobike: Option<At<Flag>>,
     /// "esp" (if not given) or "ah". An extra: AWS has ESP only.
     pub child_protocol: Option<At<ChildProtocol>>,
     /// How long AWS's end goes on taking packets of a CHILD_SA that was rekeyed and deleted, which others have overtaken; "0s" if
@@ -256,8 +259,11 @@ pub struct CustomerEnd {
     pub reauthentication: Option<At<Reauthenticates>>,
     /// How long after the last time; the phase 1 lifetime without the rekey margin if not given.
     pub reauthentication_time: Option<At<Span>>,
-    /// Whether it says that its address may change, as strongSwan does (RFC 4555), which AWS does not answer; false if not given.
+    /// Whether it says that its address may change, as strongSwan does (RFC 4555): its SAs survive that if the other end says so,
+    /// too, which AWS does not. False if not given.
     pub mobike: Option<At<Flag>>,
+    /// Whether it says INVALID-COOKIE of an ISAKMP SA that it does not have (RFC 2408 section 5.2); false if not given. IKEv1 only.
+    pub invalid_cookie: Option<At<Flag>>,
     /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
     /// (RFC 3948 section 4).
     pub nat_keepalive: Option<At<Span>>,

@@ -176,7 +176,7 @@ impl StrongSwan {
 }
 
 /// A copy of a program: where AppArmor runs, Debian's profiles go by path and would keep it to files of the system.
-fn unconfined(program: &str, dir: &Path) -> Outcome<PathBuf> {
+pub(super) fn unconfined(program: &str, dir: &Path) -> Outcome<PathBuf> {
     let source = Path::new(program);
     let copy = dir.join(source.file_name().unwrap_or_default());
     std::fs::copy(source, &copy).map_err(|e| format!("{program}: {e}"))?;

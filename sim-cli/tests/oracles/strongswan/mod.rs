@@ -1,10 +1,12 @@
 //! strongSwan opposite our IKE and ESP machines, as initiator and as responder, configured by our export alone.
 //!
-//! [`suites`], [`refusals`], [`rekeys`] and [`ends`] are the tests; [`pair`] holds the two ends of a tunnel, [`daemon`] is
-//! strongSwan's, [`suite`] says what is negotiated.
+//! [`suites`], [`refusals`], [`rekeys`] and [`ends`] are the tests, and [`native`] those over protocol 50; [`pair`] holds the
+//! two ends of a tunnel, [`daemon`] and [`kernel`] are strongSwan's, [`suite`] says what is negotiated.
 
 mod daemon;
 mod ends;
+mod kernel;
+mod native;
 mod pair;
 mod refusals;
 mod rekeys;
@@ -12,4 +14,5 @@ mod suite;
 mod suites;
 
 pub use daemon::{OURS, StrongSwan, THEIRS, addresses};
+pub use pair::{Initiator, Pair};
 pub use suite::Suite;

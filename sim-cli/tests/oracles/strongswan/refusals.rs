@@ -1,5 +1,9 @@
 //! Ends that cannot agree: both give the reason, nothing comes up, and no log has a pre-shared key in it (RFC 7296 sections
-//! 2.7 and 2.21). (A wrong key of IKEv1 is not here: each end's complaint about it is one that the other may not believe.)
+//! 2.7 and 2.21).
+//!
+//! With IKEv1 a wrong pre-shared key shows in Main Mode's fifth message, which the responder cannot read. strongSwan says so under
+//! the key that the initiator does not have, we say so in clear, and neither believes the other: the initiator goes on
+//! repeating itself.
 
 use super::pair::{Initiator, Pair};
 use super::suite::{Phase, Suite};
@@ -57,6 +61,27 @@ fn a_foreign_suite_is_refused_by_us_with_ikev1() {
     refused(test, Initiator::StrongSwan, &foreign_suite_of_ikev1(), ours, &theirs);
 }
 
+/// strongSwan's complaint is as unreadable for us as our message was for it. That it complained is all that we can tell.
+#[test]
+fn a_wrong_psk_is_refused_by_strongswan_with_ikev1() {
+    let test = "strongswan::refusals::a_wrong_psk_is_refused_by_strongswan_with_ikev1";
+    let ours = "notice: Some(Undecipherable)";
+    let theirs = ["could not decrypt payloads", "[ HASH N(PLD_MAL) ]"];
+    unbelieved(test, Initiator::We, &wrong_psk_of_ikev1(), ours, &theirs);
+}
+
+#[test]
+fn a_wrong_psk_is_refused_by_us_with_ikev1() {
+    let test = "strongswan::refusals::a_wrong_psk_is_refused_by_us_with_ikev1";
+    let ours = "notice: Some(PayloadMalformed)";
+    let theirs = ["[ N(PLD_MAL) ]", "ignoring unprotected INFORMATIONAL"];
+    unbelieved(test, Initiator::StrongSwan, &wrong_psk_of_ikev1(), ours, &theirs);
+}
+
+fn wrong_psk_of_ikev1() -> Vec<String> {
+    [wrong_psk(), vec!["connections.vpn.tunnels.a.ike_versions=[\"ikev1\"]".to_owned()]].concat()
+}
+
 fn wrong_psk() -> Vec<String> {
     let other = format!("connections.vpn.tunnels.a.customer.pre_shared_key={OTHER_PSK}");
     [Suite::AWS_DEFAULT.changes(), vec![other]].concat()
@@ -84,7 +109,23 @@ fn foreign(suite: Suite) -> Vec<String> {
     [suite.changes(), theirs].concat()
 }
 
+/// Both ends say why, and strongSwan has nothing left.
 fn refused(test: &str, initiator: Initiator, changes: &[String], ours: &str, theirs: &[&str]) {
+    disagreement(test, initiator, changes, (ours, theirs), |sas| sas.trim().is_empty());
+}
+
+/// Both ends say why, and strongSwan goes on trying.
+fn unbelieved(test: &str, initiator: Initiator, changes: &[String], ours: &str, theirs: &[&str]) {
+    disagreement(test, initiator, changes, (ours, theirs), |sas| sas.contains("CONNECTING, IKEv1"));
+}
+
+fn disagreement(
+    test: &str,
+    initiator: Initiator,
+    changes: &[String],
+    (ours, theirs): (&str, &[&str]),
+    left: impl Fn(&str) -> bool,
+) {
     isolated(test, || {
         let mut pair = Pair::start()?;
         let shown = format!("{:?}", pair.configure(changes, initiator, |_| ())?);
@@ -92,10 +133,8 @@ fn refused(test: &str, initiator: Initiator, changes: &[String], ours: &str, the
         let outcome = outcome.and_then(|()| {
             pair.ask("strongSwan's refusal", |strongswan| {
                 expect(&strongswan.log(), theirs)?;
-                match strongswan.sas()?.trim() {
-                    "" => Ok(()),
-                    left => Err(format!("strongSwan has\n{left}")),
-                }
+                let sas = strongswan.sas()?;
+                if left(&sas) { Ok(()) } else { Err(format!("strongSwan has\n{sas}")) }
             })
         });
         let (our_log, their_log) = (pair.gateway.log(), pair.strongswan.log());

@@ -7,7 +7,7 @@ use crate::network::isolated;
 use crate::process::{Outcome, expect};
 
 /// Every cipher and hash of AWS, and groups of each kind: MODP, MODP with a subgroup, ECP.
-const IKEV2: [Suite; 7] = [
+pub(super) const IKEV2: [Suite; 7] = [
     Suite::AWS_DEFAULT,
     Suite::of("AES256", "SHA2-256", 14),
     Suite::of("AES128-GCM-16", "SHA2-256", 19),
@@ -18,7 +18,7 @@ const IKEV2: [Suite; 7] = [
 ];
 
 /// IKEv1 knows AES-GCM in phase 2 only. A key longer than its hash has to be drawn out (RFC 2409 appendix B).
-const IKEV1: [Suite; 7] = [
+pub(super) const IKEV1: [Suite; 7] = [
     Suite::AWS_DEFAULT,
     Suite::of("AES256", "SHA2-256", 14),
     Suite { phase1: Phase("AES128", "SHA2-256", 19), phase2: Phase("AES128-GCM-16", "SHA2-256", 19) },

@@ -17,7 +17,7 @@ use x509_cert::ext::pkix;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
-use super::signature::{KeyType, Scheme, SignatureHash, verify_rsa_sha1};
+use super::signature::{KeyType, Scheme, SignatureHash, verify_hash, verify_rsa_sha1};
 use crate::time::Duration;
 
 pub mod authority;
@@ -175,6 +175,12 @@ impl Certificate {
             Scheme::RsaPkcs1(Sha1) => verify_rsa_sha1(&self.public_key(), message, signature),
             Scheme::Ecdsa(Sha1) | Scheme::RsaPss(Sha1) => false,
         }
+    }
+
+    /// True if the key of this certificate has signed the hash as it is: see
+    /// [`PrivateKey::sign_hash`](super::signature::PrivateKey::sign_hash).
+    pub fn verify_hash(&self, hash: &[u8], signature: &[u8]) -> bool {
+        self.key_type().is_some_and(|kind| verify_hash(kind, &self.public_key(), hash, signature))
     }
 
     /// True if it bears this name (RFC 7296 section 4, RFC 4945 section 3.1): as its subject, or among the alternative names.

@@ -155,6 +155,36 @@ fn rsa_signs_what_another_implementation_verifies() {
     assert_eq!(key.sign(old, b"octets", &mut other).unwrap(), signature);
 }
 
+/// RFC 8017 section 9.2: what RSASSA-PKCS1-v1_5 pads is the hash behind the DER that names its function. With that DER in front, the
+/// bare form of RFC 2409 is the same signature, and without it another one.
+#[test]
+fn a_bare_hash_is_signed_without_a_name() {
+    let message = b"octets";
+    let hash = SignatureHash::Sha2_256.digest(message);
+    let named = [hex("3031300d060960864801650304020105000420"), hash.clone()].concat();
+    let key = PrivateKey::drawn(KeyType::Rsa, &mut rng());
+    let usual = key.sign(Scheme::RsaPkcs1(SignatureHash::Sha2_256), message, &mut rng()).unwrap();
+    assert_eq!(key.sign_hash(&named, &mut rng()).unwrap(), usual);
+    assert_ne!(key.sign_hash(&hash, &mut rng()).unwrap(), usual);
+
+    for kind in [KeyType::Rsa, KeyType::EcdsaP256, KeyType::EcdsaP384] {
+        let key = PrivateKey::drawn(kind, &mut rng());
+        let certificate = certified(&key);
+        let signature = key.sign_hash(&hash, &mut rng()).unwrap();
+        assert!(certificate.verify_hash(&hash, &signature), "{kind:?}");
+        assert!(!certificate.verify_hash(&hash[1..], &signature), "{kind:?}");
+        assert!(!certificate.verify_hash(&hash, &signature[1..]), "{kind:?}");
+        assert!(
+            !certified(&PrivateKey::drawn(kind, &mut Rng::stream(2, "other", Purpose::Test)))
+                .verify_hash(&hash, &signature)
+        );
+    }
+    // AWS-LC verifies ECDSA of the hash as ECDSA of the message.
+    let key = PrivateKey::drawn(KeyType::EcdsaP256, &mut rng());
+    let signature = ecdsa_to_der(key.kind(), &key.sign_hash(&hash, &mut rng()).unwrap()).unwrap();
+    assert!(certified(&key).verify(Scheme::Ecdsa(SignatureHash::Sha2_256), message, &signature));
+}
+
 #[test]
 fn a_key_signs_with_what_fits_its_strength_and_the_peer() {
     let (a, b) = (PrivateKey::drawn(KeyType::EcdsaP256, &mut rng()), PrivateKey::drawn(KeyType::EcdsaP384, &mut rng()));

@@ -3,7 +3,9 @@
 //! Sources of the constants: *guide* is the AWS Site-to-Site VPN User Guide (tunnel options), *API* the EC2 API reference
 //! (`ModifyVpnTunnelOptions`), *strongSwan* its 5.9 defaults. What AWS does not publish says so.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
 
 use crate::crypto::Secret;
 use crate::crypto::certificate::{Certificate, Trust};
@@ -12,7 +14,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
 use crate::rng::Seldom;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::ike::{Id, IdType, Protocol, TrafficSelector};
 
 /// Phase 1 (IKE_SA) lifetime: 8 hours (guide; 900 to 28,800 s).
@@ -418,7 +420,7 @@ pub struct Config {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
-    /// Certificates in its place, on both ends; IKEv2 only.
+    /// Certificates in its place, on both ends.
     pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
     pub ike_offers: Vec<IkeOffer>,
@@ -461,8 +463,32 @@ pub struct Config {
     pub reauthentication: Option<Reauthentication>,
     /// How long this end, as responder, believes the initiator (RFC 4478), which it tells it; `None`: for ever.
     pub auth_lifetime: Option<Duration>,
-    /// True if this end says that its address may change (RFC 4555). No address change is negotiated: see [`super::v2`].
-    pub mobike: bool,
+    /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does and
+    /// strongSwan and Libreswan do not.
+    pub invalid_cookie: bool,
+    /// Address changes under a living IKE_SA (RFC 4555), which happen if both ends announce it; `None`: this end does not. AWS
+    /// documents no such announcement, and its tunnel options have none.
+    pub mobike: Option<Mobike>,
+}
+
+/// What an end that announces MOBIKE is told (RFC 4555).
+///
+/// Without NAT traversal ([`NatTraversal::Off`]) it sends NO_NATS_ALLOWED, as section 3.9 demands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mobike {
+    /// Its addresses besides the one that it is made with (section 3.4).
+    pub additional: Vec<IpAddr>,
+    /// True if the peer must show by COOKIE2 that it receives at another address before ESP is sent there, which should be so by
+    /// default (section 3.7).
+    pub checks_return: bool,
+    /// Networks to which the peer may move (section 3.5: "acceptable according to local policy"); none: to any.
+    pub acceptable: Vec<IpNet>,
+}
+
+impl Default for Mobike {
+    fn default() -> Self {
+        Self { additional: Vec::new(), checks_return: true, acceptable: Vec::new() }
+    }
 }
 
 impl Config {
@@ -477,6 +503,22 @@ impl Config {
                 jitter_percent: 0,
             },
             DpdModel::RetransmissionSeries => self.retransmission,
+        }
+    }
+
+    /// From when the silence of a peer counts, and when it means death: `life` is its last sign of life, `asked` when the request that
+    /// has no answer was first sent. `None` if that is left to the retransmissions of the request.
+    pub(super) fn silence(&self, life: Instant, asked: Instant) -> Option<(Instant, Instant)> {
+        match self.dpd.model {
+            DpdModel::Timeout { timeout, base, .. } => {
+                let from = match base {
+                    DpdBase::LastPacket => life,
+                    DpdBase::FirstFailedProbe => life.max(asked),
+                };
+                // A request that was sent after a long silence gets a chance.
+                Some((from, (from + timeout).max(asked + self.retransmission.first)))
+            }
+            DpdModel::RetransmissionSeries => None,
         }
     }
 
@@ -528,7 +570,8 @@ impl Config {
             fragment_size: Some(FRAGMENT_SIZE),
             reauthentication: None,
             auth_lifetime: None,
-            mobike: false,
+            invalid_cookie: false,
+            mobike: None,
         }
     }
 

@@ -4,8 +4,9 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::mobility::Mobility;
 use super::path::Path;
-use super::{Config, Output, SaKind};
+use super::{Config, Departure, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
 use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(super) struct Env {
     pub alone: bool,
     /// Why the latest change of the set of SAs happened.
     pub because: Reason,
+    /// Both ends' addresses, if this end announces that its own may change.
+    pub mobility: Option<Box<Mobility>>,
     ike: State,
     child: State,
 }
@@ -56,11 +59,12 @@ impl core::hash::Hash for Env {
             last_message,
             alone,
             because,
+            mobility,
             ike,
             child,
         } = self;
         (local, remote, secrets, timers, ike_sas, out.len()).hash(state);
-        (now, last_inbound, last_message, alone, because, ike, child).hash(state);
+        (now, last_inbound, last_message, alone, because, mobility, ike, child).hash(state);
     }
 }
 
@@ -71,6 +75,7 @@ impl Env {
         (secrets, timers): (Seldom, Seldom),
         now: Instant,
     ) -> Self {
+        let mobility = config.mobike.as_ref().map(|own| Box::new(Mobility::new(local, &own.additional)));
         Self {
             config,
             local,
@@ -84,6 +89,7 @@ impl Env {
             last_message: now,
             alone: true,
             because: Reason::Configured,
+            mobility,
             ike: State::Down,
             child: State::Down,
         }
@@ -94,6 +100,17 @@ impl Env {
         match sa {
             SaKind::Ike => self.ike,
             SaKind::Child => self.child,
+        }
+    }
+
+    /// Brings the states of both into line with what is there. A CHILD_SA goes before its IKE_SA, and comes after it.
+    pub fn enter_both(&mut self, ike: State, child: State, reason: Reason) {
+        if ike == State::Down {
+            self.enter(SaKind::Child, child, reason);
+            self.enter(SaKind::Ike, ike, reason);
+        } else {
+            self.enter(SaKind::Ike, ike, reason);
+            self.enter(SaKind::Child, child, reason);
         }
     }
 
@@ -133,16 +150,19 @@ impl Env {
 
     pub fn forget(&mut self) {
         self.out.clear();
+        self.mobility.iter_mut().for_each(|mobility| mobility.forget());
         self.ike = State::Down;
         self.child = State::Down;
     }
 
     pub fn transmit(&mut self, path: &Path, bytes: Vec<u8>) {
-        self.out.push_back(Output::Transmit {
-            local_port: path.local_port,
-            remote_port: path.remote.1,
-            remote: path.remote.0,
-            bytes,
+        let (local_port, remote) = (path.local_port, path.remote);
+        self.out.push_back(match &self.mobility {
+            Some(mobility) => {
+                let local = (mobility.from.unwrap_or(self.local), local_port);
+                Output::TransmitFrom(Box::new(Departure { local, remote, bytes }))
+            }
+            None => Output::Transmit { local_port, remote_port: remote.1, remote: remote.0, bytes },
         });
     }
 

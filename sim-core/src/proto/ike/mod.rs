@@ -27,12 +27,14 @@ mod attempt;
 pub mod config;
 mod env;
 pub mod keys;
+mod mobility;
 #[cfg(test)]
 mod pair;
 mod path;
 mod peer;
 pub mod proposal;
 mod series;
+mod trust;
 pub mod v1;
 pub mod v2;
 
@@ -77,6 +79,9 @@ pub enum Input {
         /// The SA.
         spi_in: u32,
     },
+    /// These are the addresses of this end from now on, the first is to be used. With MOBIKE the SAs move to it (RFC 4555);
+    /// without, they are of no use any more. An empty list changes nothing.
+    Addresses(Vec<IpAddr>),
     /// Take the tunnel down: DELETE the IKE_SA, initiate no more.
     Close,
     /// Power loss: all state is forgotten, nothing is sent or reported.
@@ -108,6 +113,8 @@ pub enum Output {
         /// The message.
         bytes: Vec<u8>,
     },
+    /// The same from an address of this end that need not be the one that ESP uses (RFC 4555).
+    TransmitFrom(Box<Departure>),
     /// A timer expired. What it caused follows.
     Expired {
         /// Which.
@@ -162,11 +169,35 @@ pub enum Output {
         /// Where to.
         remote: (IpAddr, u16),
     },
+    /// What is sent on the tunnel's CHILD_SAs goes between these addresses from now on (RFC 4555 section 3.5).
+    Moved(Box<Moved>),
     /// A datagram had no effect.
     Ignored {
         /// Why.
         reason: DropReason,
     },
+}
+
+/// A datagram that leaves from a certain address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Departure {
+    /// Source address and UDP port. From port 4500 it gets the non-ESP marker in front.
+    pub local: (IpAddr, u16),
+    /// Destination address and UDP port.
+    pub remote: (IpAddr, u16),
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
+/// Between which addresses the SAs of a tunnel go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moved {
+    /// The address of this end.
+    pub local: IpAddr,
+    /// The address of the peer.
+    pub remote: IpAddr,
+    /// UDP encapsulation (RFC 3948), if there is a NAT between them.
+    pub encapsulation: Option<Encapsulation>,
 }
 
 /// Which kind of SA.
@@ -227,6 +258,8 @@ pub struct ChildSa {
     pub remote_ts: Vec<TrafficSelector>,
     /// UDP encapsulation (RFC 3948), if a NAT was detected or is pretended.
     pub encapsulation: Option<Encapsulation>,
+    /// Where it goes without encapsulation, if the peer may have moved (RFC 4555); `None`: where the tunnel is configured to go.
+    pub remote: Option<IpAddr>,
     /// The inbound SPI of the SA that it replaces.
     pub rekeys: Option<u32>,
     /// True if it may send at once. Otherwise the peer may not have installed it: wait for [`Output::ChildRekeyed`].

@@ -1,15 +1,18 @@
 //! Two peers and the path between them, with a ladder of what happens.
 
+pub mod certified;
 mod isakmp;
 
 use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
 use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
-use crate::proto::ike::{ChildSa, Datagram, DirectionKeys, IkeKeyLog, IkeSuite, Input, Output, Peer, SaKind};
+use crate::proto::ike::{
+    ChildSa, Datagram, Departure, DirectionKeys, IkeKeyLog, IkeSuite, Input, Moved, Output, Peer, SaKind,
+};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::{Purpose, Rng, Seldom};
 use crate::time::{Duration, Instant};
@@ -48,6 +51,10 @@ impl Undertaking {
 pub struct End {
     pub peer: Peer,
     pub address: IpAddr,
+    /// Its further addresses.
+    pub further: Vec<IpAddr>,
+    /// Between which addresses ESP goes, this end's first, and whether in UDP, if it was ever told.
+    pub esp: Option<Moved>,
     /// Installed CHILD_SAs by inbound SPI.
     pub installed: BTreeMap<u32, ChildSa>,
     /// Inbound SPI of the SA that sends.
@@ -74,9 +81,13 @@ pub struct Pair {
     pub fates: BTreeMap<usize, Fate>,
     /// True while nothing passes, by sender.
     pub dark: [bool; 2],
+    /// Addresses to and from which nothing passes.
+    pub dead: BTreeSet<IpAddr>,
     /// What a NAT in front of the sender makes of its address and ports.
     pub nat: Option<(IpAddr, u16)>,
     pub ladder: String,
+    /// True if the ladder tells addresses.
+    pub shows_addresses: bool,
     pub datagrams: usize,
     pub esp_delivered: usize,
     pub esp_lost: usize,
@@ -138,6 +149,8 @@ impl Pair {
                     Instant::START,
                 ),
                 address: local,
+                further: Vec::new(),
+                esp: None,
                 installed: BTreeMap::new(),
                 sending: None,
                 states: Vec::new(),
@@ -151,8 +164,10 @@ impl Pair {
             delay: Duration::from_millis(10),
             fates: BTreeMap::new(),
             dark: [false; 2],
+            dead: BTreeSet::new(),
             nat: None,
             ladder: String::new(),
+            shows_addresses: false,
             datagrams: 0,
             esp_delivered: 0,
             esp_lost: 0,
@@ -198,6 +213,24 @@ impl Pair {
     pub fn input(&mut self, end: usize, input: Input) {
         self.ends[end].peer.handle(self.now, input);
         self.drain(end);
+    }
+
+    /// These are the addresses of an end from here on, the first is to be used.
+    pub fn readdress(&mut self, end: usize, addresses: &[IpAddr]) {
+        let list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        self.line(end, &format!("has {} from here on", list.join(" and ")));
+        let this = &mut self.ends[end];
+        (this.address, this.further) = (addresses[0], addresses[1..].to_vec());
+        self.input(end, Input::Addresses(addresses.to_vec()));
+    }
+
+    /// True if what goes between these addresses, the sender's first, arrives.
+    fn passes(&self, from: usize, ends: (IpAddr, IpAddr)) -> bool {
+        let has = |end: &End, address: IpAddr| end.address == address || end.further.contains(&address);
+        has(&self.ends[from], ends.0)
+            && has(&self.ends[1 - from], ends.1)
+            && !self.dead.contains(&ends.0)
+            && !self.dead.contains(&ends.1)
     }
 
     pub fn undertake(&mut self, end: usize, what: Undertaking) {
@@ -265,13 +298,18 @@ impl Pair {
     pub fn send_esp(&mut self, end: usize) {
         let sending = self.ends[end].sending;
         match sending.and_then(|spi| self.ends[end].installed.get(&spi)) {
-            Some(sa) if !self.dark[end] => {
+            Some(sa) if !self.dark[end] && self.esp_passes(end) => {
                 let flight = Flight::Esp(sa.spi_out, sa.outbound.clone());
                 self.fly(1 - end, flight, self.delay);
             }
             Some(_) => {}
             None => self.esp_lost += 1,
         }
+    }
+
+    fn esp_passes(&self, end: usize) -> bool {
+        let moved = self.ends[end].esp.map(|esp| (esp.local, esp.remote));
+        moved.is_none_or(|ends| self.nat.is_some() || self.passes(end, ends))
     }
 
     fn fly(&mut self, to: usize, flight: Flight, delay: Duration) {
@@ -291,7 +329,14 @@ impl Pair {
         let this = &mut self.ends[end];
         match output {
             Output::Transmit { local_port, remote_port, remote, bytes } => {
-                self.transmit(end, (local_port, remote_port, remote), bytes)
+                let local = (this.address, local_port);
+                self.transmit(end, Departure { local, remote: (remote, remote_port), bytes });
+            }
+            Output::TransmitFrom(departure) => self.transmit(end, *departure),
+            Output::Moved(moved) => {
+                this.esp = Some(*moved);
+                let udp = if moved.encapsulation.is_some() { ", in UDP" } else { "" };
+                self.line(end, &format!("ESP goes {} > {}{udp}", moved.local, moved.remote));
             }
             Output::Expired { timer, armed_at } => {
                 this.expired.push((now, timer, armed_at));
@@ -335,7 +380,8 @@ impl Pair {
         }
     }
 
-    fn transmit(&mut self, end: usize, (from, to, remote): (u16, u16, IpAddr), bytes: Vec<u8>) {
+    fn transmit(&mut self, end: usize, Departure { local, remote, bytes }: Departure) {
+        let ((own, from), (remote, to)) = (local, remote);
         let number = self.datagrams;
         self.datagrams += 1;
         let mut fate = self.fates.get(&number).copied().unwrap_or(Fate::Deliver);
@@ -343,7 +389,9 @@ impl Pair {
             fate = Fate::Drop;
         }
         let arrow = if end == A { "A -> B" } else { "B -> A" };
+        let lost = self.nat.is_none() && !self.passes(end, (own, remote));
         let mark = match fate {
+            _ if lost => "  TO NOBODY".into(),
             Fate::Deliver => String::new(),
             Fate::Drop => "  LOST".into(),
             Fate::Duplicate => "  TWICE".into(),
@@ -352,9 +400,12 @@ impl Pair {
         let what = self.describe(&bytes);
         let ports = if from == 500 { "" } else { "4500 " };
         let at = seconds(self.now);
-        let _ = writeln!(self.ladder, "{at} {arrow}  {ports}{what}{mark}");
+        let both = if self.shows_addresses { format!("{own} > {remote}  ") } else { String::new() };
+        let _ = writeln!(self.ladder, "{at} {arrow}  {both}{ports}{what}{mark}");
         self.ends[end].sent.push(bytes.clone());
-        let own = self.ends[end].address;
+        if lost {
+            return;
+        }
         let source = match self.nat {
             Some(outside) if end == A => outside,
             _ => (own, from),
@@ -365,7 +416,7 @@ impl Pair {
             Some(_) if end == B => (self.ends[A].address, from),
             _ => (remote, to),
         };
-        assert_eq!(expected.0, self.ends[1 - end].address);
+        assert!(self.nat.is_none() || expected.0 == self.ends[1 - end].address);
         let datagram = Datagram { local: expected, remote: source, bytes };
         let copies = match fate {
             Fate::Drop => [None, None],
@@ -379,7 +430,7 @@ impl Pair {
     }
 
     /// The message as an observer with the key log sees it.
-    fn describe(&mut self, bytes: &[u8]) -> String {
+    pub fn describe(&mut self, bytes: &[u8]) -> String {
         if bytes[17] >> 4 == 1 {
             return self.isakmp.describe(bytes);
         }
@@ -535,6 +586,7 @@ impl Pair {
         let outputs: Vec<Output> = core::iter::from_fn(|| peer.poll()).collect();
         let answer = outputs.iter().find_map(|output| match output {
             Output::Transmit { bytes, .. } => Some(bytes.clone()),
+            Output::TransmitFrom(departure) => Some(departure.bytes.clone()),
             _ => None,
         });
         let answer = answer.map(|bytes| self.describe(&bytes));

@@ -86,6 +86,7 @@ impl Peer {
             | Input::TrafficFrom { .. }
             | Input::UnknownSpi { .. }
             | Input::RekeyChild { .. }
+            | Input::Addresses(_)
             | Input::Close
             | Input::Reset => {
                 if let Some(v1) = &mut self.v1 {
@@ -153,20 +154,10 @@ impl Peer {
         self.v2.knows(spi_i, spi_r) || self.v1.as_ref().is_some_and(|v1| v1.knows(spi_i, spi_r))
     }
 
-    /// IKEv1 has pre-shared keys only here.
-    fn versions(&self) -> &[IkeVersion] {
-        let config = &self.v2.env().config;
-        match &config.versions[..] {
-            both if config.credentials.is_some() && both.contains(&IkeVersion::V2) => &[IkeVersion::V2],
-            _ if config.credentials.is_some() => &[],
-            all => all,
-        }
-    }
-
     /// The highest version; but if the tunnel is up in IKEv1, it is the one that has something to do.
     fn initiates_with(&self) -> Option<IkeVersion> {
         let v1_lives = self.v1.as_ref().is_some_and(|v1| v1.state(SaKind::Ike) == State::Up);
-        if v1_lives { Some(IkeVersion::V1) } else { self.versions().iter().copied().max() }
+        if v1_lives { Some(IkeVersion::V1) } else { self.v2.env().config.versions.iter().copied().max() }
     }
 
     /// The version of a message, if this end may speak it. What has no version, or a higher one, is IKEv2's to judge
@@ -174,7 +165,7 @@ impl Peer {
     fn version_of(&self, bytes: &[u8]) -> Option<IkeVersion> {
         let v1 = bytes.len() >= HEADER_LEN && bytes[VERSION_AT] >> 4 == ike::v1::MAJOR;
         let version = if v1 { IkeVersion::V1 } else { IkeVersion::V2 };
-        self.versions().contains(&version).then_some(version)
+        self.v2.env().config.versions.contains(&version).then_some(version)
     }
 
     fn v1(&mut self, now: Instant) -> &mut v1::Peer {

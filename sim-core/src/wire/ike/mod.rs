@@ -18,6 +18,7 @@
 use core::fmt;
 
 pub mod header;
+pub mod mobike;
 pub mod notify;
 pub mod payload;
 pub mod proposal;
@@ -166,6 +167,12 @@ macro_rules! wire_enum {
     };
 }
 use wire_enum;
+
+/// The SPIs of ESP or AH SAs that a Delete payload names, in either version: words of four octets.
+fn child_spis(spi_size: u8, spis: &[u8]) -> impl Iterator<Item = u32> {
+    let words = if spi_size == 4 { spis } else { &[] };
+    words.as_chunks().0.iter().map(|octets| u32::from_be_bytes(*octets))
+}
 
 /// A cursor over a payload's body; every error names the payload and the field.
 struct Reader<'a, P = PayloadType> {

@@ -117,8 +117,7 @@ pub struct Delete<'a> {
 impl Delete<'_> {
     /// The SPIs of ESP or AH SAs.
     pub fn child_spis(&self) -> impl Iterator<Item = u32> {
-        let words = if self.spi_size == 4 { self.spis } else { &[] };
-        words.as_chunks().0.iter().map(|octets| u32::from_be_bytes(*octets))
+        super::child_spis(self.spi_size, self.spis)
     }
 }
 

@@ -93,6 +93,9 @@ fn names(payloads: &[Payload<'_>]) -> String {
         Payload::Delete(d) => format!("D({:?})", d.protocol),
         Payload::VendorId(_) => "VID".into(),
         Payload::NatD(_) => "NAT-D".into(),
+        Payload::Cert { .. } => "CERT".into(),
+        Payload::CertReq { .. } => "CERTREQ".into(),
+        Payload::Sig(_) => "SIG".into(),
         Payload::Opaque { kind, .. } => format!("{kind:?}"),
     };
     let names: Vec<String> = payloads.iter().map(name).collect();

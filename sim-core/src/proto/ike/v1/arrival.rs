@@ -15,6 +15,9 @@ impl Peer {
         let Ok(header) = Header::parse(&datagram.bytes) else {
             return self.env.ignored(DropReason::Malformed);
         };
+        if let Some(i) = self.hinted(&header, &datagram.bytes) {
+            return self.look_after(i, &header);
+        }
         let first = header.exchange == ExchangeType::MainMode && header.cookie_r == 0;
         let found = self.sas.iter().position(|sa| {
             sa.cookies.i == header.cookie_i
@@ -23,8 +26,7 @@ impl Peer {
         match found {
             Some(i) => self.deliver(i, &header, datagram),
             None if first && header.message_id == 0 && !header.flags.encryption => self.admit(&header, datagram),
-            // RFC 2408 section 5.2 lets a receiver say INVALID-COOKIE; whom it is said to is unproven.
-            None => self.env.ignored(DropReason::UnknownSpi),
+            None => self.stray(&header, &datagram),
         }
     }
 

@@ -125,6 +125,7 @@ impl Children {
             local_ts: vec![agreed.local_ts],
             remote_ts: vec![agreed.remote_ts],
             encapsulation: agreed.encapsulation,
+            remote: None,
             rekeys: agreed.replaces,
             send_now: confirmed,
         })));

@@ -66,9 +66,9 @@ pub(super) fn refuse(env: &mut Env, cookies: Cookies, path: &Path, kind: NotifyT
 }
 
 /// Refuses Main Mode to a peer that has shown that it has the keys.
-pub(super) fn refuse_protected(sa: &Sa, env: &mut Env, kind: NotifyType) -> Verdict {
+pub(super) fn refuse_protected(sa: &Sa, env: &mut Env, kind: NotifyType, reason: Reason) -> Verdict {
     notify(sa, env, &Notify { protocol: Protocol::Isakmp, spi: &sa.cookies.octets(), kind, data: &[] });
-    Verdict::Over(reason_of(kind))
+    Verdict::Over(reason)
 }
 
 /// Tells the peer that this end has deleted ESP SAs.

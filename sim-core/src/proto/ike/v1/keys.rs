@@ -1,4 +1,4 @@
-//! Keys of IKEv1 with a pre-shared key: SKEYID and its children, the authenticating hashes, IVs and the encryption key of
+//! Keys of IKEv1 with a pre-shared key or signatures: SKEYID and its children, the authenticating hashes, IVs and the encryption key of
 //! phase 1, KEYMAT of phase 2 (RFC 2409 sections 5, 5.5 and appendix B).
 
 use crate::crypto::cbc::{self, BLOCK};
@@ -29,7 +29,8 @@ pub(super) struct Keys {
 
 /// What the keys are made of, the initiator's first in each pair.
 pub(super) struct Ingredients<'a> {
-    pub psk: &'a [u8],
+    /// The pre-shared key; `None` with signatures.
+    pub psk: Option<&'a [u8]>,
     pub nonces: (&'a [u8], &'a [u8]),
     pub publics: (&'a [u8], &'a [u8]),
     pub shared: &'a [u8],
@@ -40,7 +41,10 @@ impl Keys {
     pub fn derive(suite: IkeSuite, from: &Ingredients<'_>) -> Self {
         let prf = suite.prf;
         let cookies = [from.cookies.0.to_be_bytes(), from.cookies.1.to_be_bytes()].concat();
-        let skeyid = prf.prf(&[from.psk].concat(), &[from.nonces.0, from.nonces.1]);
+        let skeyid = match from.psk {
+            Some(psk) => prf.prf(psk, &[from.nonces.0, from.nonces.1]),
+            None => prf.prf(&[from.nonces.0, from.nonces.1].concat(), &[from.shared]),
+        };
         let skeyid_d = prf.prf(&skeyid, &[from.shared, &cookies, &[0]]);
         let skeyid_a = prf.prf(&skeyid, &[&skeyid_d, from.shared, &cookies, &[1]]);
         let skeyid_e = prf.prf(&skeyid, &[&skeyid_a, from.shared, &cookies, &[2]]);
@@ -56,9 +60,11 @@ impl Keys {
         }
     }
 
-    /// HASH_I if `initiator`, else HASH_R.
+    /// HASH_I if `initiator`, else HASH_R, by the negotiated PRF or by that of a method of signing that is tied to one (RFC 2409
+    /// section 5.1).
     pub fn authentication(
         &self,
+        prf: Prf,
         initiator: bool,
         publics: (&[u8], &[u8]),
         cookies: (u64, u64),
@@ -68,7 +74,7 @@ impl Keys {
         let cookies = (cookies.0.to_be_bytes(), cookies.1.to_be_bytes());
         let [own, other] = if initiator { [publics.0, publics.1] } else { [publics.1, publics.0] };
         let (cky, cky_other) = if initiator { cookies } else { (cookies.1, cookies.0) };
-        self.suite.prf.prf(&self.skeyid, &[own, other, &cky, &cky_other, sa_body, id_body])
+        prf.prf(&self.skeyid, &[own, other, &cky, &cky_other, sa_body, id_body])
     }
 
     /// `prf(SKEYID_a, ...)`: HASH(1), HASH(2) and HASH(3) of phase 2 and Informational exchanges.
@@ -164,7 +170,7 @@ mod tests {
             IkeSuite { protection: Suite::new(cipher, integrity_of(prf)).unwrap(), prf, group: DhGroup::Modp1024 };
         let (ni, nr): (Vec<u8>, Vec<u8>) = ((0..16).collect(), (16..40).collect());
         let from = Ingredients {
-            psk: b"an.example_key",
+            psk: Some(b"an.example_key"),
             nonces: (&ni, &nr),
             publics: PUBLICS,
             shared: &[0xcc; 8],
@@ -173,7 +179,7 @@ mod tests {
         let keys = Keys::derive(suite, &from);
         let child = EspSuite::new(suite.protection, Some(DhGroup::Modp1024));
         let child = keys.child(child, 0xcafe_0001, (&ni, &nr), Some(&[0x55; 4]));
-        let proof = |initiator| keys.authentication(initiator, PUBLICS, COOKIES, b"SA", b"ID").to_vec();
+        let proof = |initiator| keys.authentication(prf, initiator, PUBLICS, COOKIES, b"SA", b"ID").to_vec();
         let ours = [
             keys.encryption.to_vec(),
             keys.chain.to_vec(),

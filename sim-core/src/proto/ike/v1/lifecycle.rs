@@ -4,10 +4,10 @@ use super::child::ChildPhase;
 use super::sa::{Phase, Sa};
 use super::transition::{Action, Event, SaState, transition};
 use super::{Peer, informational, quick_mode};
-use crate::proto::ike::attempt::Attempt;
-use crate::proto::ike::config::{DpdAction, DpdBase, DpdModel, Startup};
+use crate::proto::ike::Output;
+use crate::proto::ike::attempt::{Attempt, Revival};
+use crate::proto::ike::config::{DpdAction, Startup};
 use crate::proto::ike::series::{Due, Series};
-use crate::proto::ike::{Output, SaKind};
 use crate::reason::{Reason, State, Step, TimerKind};
 use crate::time::{Duration, Instant};
 
@@ -124,17 +124,8 @@ impl Peer {
         else {
             return with(What::DpdIdle(i), life, life + config.dpd.idle);
         };
-        match config.dpd.model {
-            DpdModel::Timeout { timeout, base, .. } => {
-                let from = match base {
-                    DpdBase::LastPacket => life,
-                    DpdBase::FirstFailedProbe => life.max(series.first_sent),
-                };
-                // A check that was sent after a long silence gets a chance.
-                let due = (from + timeout).max(series.first_sent + config.retransmission.first);
-                with(What::DpdTimeout(i), from, due);
-            }
-            DpdModel::RetransmissionSeries => {}
+        if let Some((from, due)) = config.silence(life, series.first_sent) {
+            with(What::DpdTimeout(i), from, due);
         }
         with(What::Probe(i), series.sent, series.due);
     }
@@ -188,7 +179,7 @@ impl Peer {
         }
     }
 
-    fn probe(&mut self, i: usize) {
+    pub(super) fn probe(&mut self, i: usize) {
         if let Some(established) = self.sas[i].established_mut() {
             established.probe = None;
         }
@@ -398,17 +389,10 @@ impl Peer {
         if connecting || reason == Reason::AdminDown {
             return;
         }
-        let dead = matches!(reason, Reason::PeerDead | Reason::RetransmitExhausted);
-        if dead {
-            if self.env.config.dpd.action == DpdAction::Restart {
-                self.begin(Reason::DpdRestart);
-            }
-        } else if self.wants_child() {
-            if lived >= self.env.config.retry.first {
-                self.begin(Reason::Startup);
-            } else {
-                self.put_off(Reason::Startup);
-            }
+        match Revival::after(&self.env.config, self.wanted, reason, lived) {
+            Some(Revival::AtOnce(purpose)) => self.begin(purpose),
+            Some(Revival::Later(purpose)) => self.put_off(purpose),
+            None => {}
         }
     }
 
@@ -428,12 +412,6 @@ impl Peer {
             State::Connecting
         };
         let child = self.children.state();
-        if ike == State::Down {
-            self.env.enter(SaKind::Child, child, because);
-            self.env.enter(SaKind::Ike, ike, because);
-        } else {
-            self.env.enter(SaKind::Ike, ike, because);
-            self.env.enter(SaKind::Child, child, because);
-        }
+        self.env.enter_both(ike, child, because);
     }
 }

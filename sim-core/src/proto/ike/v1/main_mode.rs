@@ -1,25 +1,29 @@
-//! Main Mode with a pre-shared key (RFC 2409 section 5.4), both sides, with the detection of NATs (RFC 3947 section 3).
+//! Main Mode with a pre-shared key or signatures (RFC 2409 sections 5.4 and 5.1), both sides, with the detection of NATs (RFC 3947 section 3).
 //!
 //! ```text
 //! 1  HDR, SA, VID              -->
 //! 2                            <--  HDR, SA, VID
 //! 3  HDR, KE, Ni, NAT-D x 2    -->
-//! 4                            <--  HDR, KE, Nr, NAT-D x 2
+//! 4                            <--  HDR, KE, Nr, [CR,] NAT-D x 2
 //! 5  HDR*, IDii, HASH_I        -->                             from here on UDP 4500, if there is a NAT
 //! 6                            <--  HDR*, IDir, HASH_R
+//!
+//! 5  HDR*, IDii, CERT+, SIG_I, CR  -->                         with signatures
+//! 6                                <--  HDR*, IDir, CERT+, SIG_R
 //! ```
 //!
 //! The key that encrypts the fifth message comes from the pre-shared key, so with a wrong one the responder cannot read who
-//! speaks: it answers PAYLOAD-MALFORMED, in clear and for what it is worth.
+//! speaks: it answers PAYLOAD-MALFORMED, in clear and for what it is worth. strongSwan answers it under a key that the initiator
+//! does not have; that much is noticed, and not believed.
 
 use super::informational;
 use super::keys::{Ingredients, Keys};
 use super::nat;
+use super::proof::{self, Failure, Proof};
 use super::proposal::{self, Phase as Which};
 use super::sa::{Abilities, Answered, Cookies, Established, Outstanding, Phase, Sa, Verdict, error_in, shorter};
-use crate::crypto::cbc::BLOCK;
 use crate::crypto::dh::DhPrivate;
-use crate::proto::ike::config::{Identity, NatTraversal};
+use crate::proto::ike::config::NatTraversal;
 use crate::proto::ike::env::{Env, NONCE_LEN};
 use crate::proto::ike::path::Path;
 use crate::proto::ike::series::Series;
@@ -28,8 +32,7 @@ use crate::reason::{DropReason, Reason, Step};
 use crate::time::Duration;
 use crate::wire::ike::HEADER_LEN;
 use crate::wire::ike::v1::{
-    Builder, ExchangeType, Flags, Header, Id, IdType, Message, Notify, NotifyType, Payload, Protocol, emit_attributes,
-    parse_attributes, parse_chain,
+    Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Protocol, emit_attributes,
 };
 
 /// The MD5 hash of "RFC 3947" (RFC 3947 section 3.1).
@@ -61,17 +64,6 @@ pub(super) struct ExpectMessage4 {
     suite: IkeSuite,
     dh: DhPrivate,
     nonce: [u8; NONCE_LEN],
-}
-
-/// The keys are there; what is left is that the other end proves who it is.
-#[derive(Clone, Debug)]
-pub(super) struct Proof {
-    pub keys: Keys,
-    sa_body: Vec<u8>,
-    /// g^xi and g^xr.
-    publics: (Vec<u8>, Vec<u8>),
-    /// The lifetime that was offered to this end.
-    offered: Option<Duration>,
 }
 
 /// Begins an ISAKMP SA. `None` if the configuration has no suite that IKEv1 can name.
@@ -124,7 +116,7 @@ fn first_pair(env: &Env, cookies: Cookies, sa: Payload<'_>) -> Vec<u8> {
     builder.finish()
 }
 
-fn clear_header(cookies: Cookies) -> Header {
+pub(super) fn clear_header(cookies: Cookies) -> Header {
     Header::new(cookies.pair(), ExchangeType::MainMode, Flags::default(), 0)
 }
 
@@ -178,6 +170,10 @@ fn second_pair(env: &mut Env, sa: &Sa, suite: IkeSuite, public: &[u8], nonce: &[
     let hashes = sa.peer.nat_traversal.then(|| nat::hashes(env, suite.prf, sa.cookies, &sa.path));
     let mut builder = Builder::new(&clear_header(sa.cookies));
     builder.push(&Payload::Ke(public)).push(&Payload::Nonce(nonce));
+    // An initiator asks in its fifth message.
+    for name in proof::authorities(&env.config).iter().filter(|_| !sa.cookies.initiator) {
+        builder.push(&proof::request(name));
+    }
     for hash in hashes.iter().filter(|_| env.config.nat != NatTraversal::Off).flatten() {
         builder.push(&Payload::NatD(hash));
     }
@@ -258,7 +254,8 @@ impl ExpectMessage4 {
         let mut proof = Proof { keys, sa_body: self.sa_body, publics, offered: None };
         let cookies = sa.cookies.octets();
         let contact = Notify { protocol: Protocol::Isakmp, spi: &cookies, kind: NotifyType::InitialContact, data: &[] };
-        let bytes = proof.message(env, sa.cookies, env.alone.then_some(contact));
+        let contact = env.alone.then_some(contact);
+        let bytes = proof.message(env, sa.cookies, contact);
         sa.phase = Phase::ExpectMessage6(Box::new(proof));
         send(sa, env, bytes);
         Verdict::Alive
@@ -274,7 +271,7 @@ fn keys(
     shared: &[u8],
 ) -> Keys {
     let ingredients = Ingredients {
-        psk: &env.config.psk,
+        psk: env.config.credentials.is_none().then_some(&env.config.psk[..]),
         nonces,
         publics: (&publics.0, &publics.1),
         shared,
@@ -286,81 +283,7 @@ fn keys(
     keys
 }
 
-/// The body of an identification of phase 1.
-fn id_body(identity: &Identity) -> Vec<u8> {
-    let mut body = Vec::with_capacity(16);
-    // The types that an identity can have are numbered alike in both versions.
-    identity.with_id(|id| {
-        let kind = IdType::from_wire(id.kind.to_wire());
-        Id { kind, protocol: 0, port: 0, data: id.data }.emit(&mut body);
-    });
-    body
-}
-
 impl Proof {
-    fn hash(&self, cookies: Cookies, initiator: bool, id_body: &[u8]) -> crate::crypto::Secret {
-        let publics = (&self.publics.0[..], &self.publics.1[..]);
-        self.keys.authentication(initiator, publics, cookies.pair(), &self.sa_body, id_body)
-    }
-
-    /// The fifth or the sixth message: who this end is, and the proof.
-    fn message(&mut self, env: &Env, cookies: Cookies, notify: Option<Notify<'_>>) -> Vec<u8> {
-        let body = id_body(&env.config.local_id);
-        let hash = self.hash(cookies, cookies.initiator, &body);
-        let flags = Flags { encryption: true, ..Flags::default() };
-        let mut builder = Builder::new(&Header { flags, ..clear_header(cookies) });
-        env.config.local_id.with_id(|id| {
-            let kind = IdType::from_wire(id.kind.to_wire());
-            builder.push(&Payload::Id(Id { kind, protocol: 0, port: 0, data: id.data }));
-        });
-        builder.push(&Payload::Hash(&hash));
-        if let Some(notify) = notify {
-            builder.push(&Payload::Notify(notify));
-        }
-        builder.pad(BLOCK);
-        let mut bytes = builder.finish();
-        let mut chain = self.keys.chain;
-        self.keys.encrypt(&mut chain, &mut bytes);
-        self.keys.chain = chain;
-        bytes
-    }
-
-    /// Decrypts and reads the other end's proof: what is wrong with it, or which notifications came along.
-    fn verify(&mut self, env: &Env, cookies: Cookies, header: &Header, bytes: &mut [u8]) -> Result<Told, Failure> {
-        let mut chain = self.keys.chain;
-        if !self.keys.decrypt(&mut chain, bytes) {
-            return Err(Failure::Unreadable);
-        }
-        let (payloads, _) = parse_chain(header.next_payload, &bytes[HEADER_LEN..]).map_err(|_| Failure::Unreadable)?;
-        let (mut id, mut hash) = (None, None);
-        let mut told = Told::default();
-        for payload in &payloads {
-            match payload {
-                Payload::Id(it) => id = Some(*it),
-                Payload::Hash(it) => hash = Some(*it),
-                Payload::Notify(n) if n.kind == NotifyType::InitialContact => told.initial_contact = true,
-                Payload::Notify(n) if n.kind == NotifyType::ResponderLifetime => {
-                    let attributes = parse_attributes(n.data).unwrap_or_default();
-                    told.lifetime = proposal::read_lifetime(Which::One, &attributes);
-                }
-                _ => {}
-            }
-        }
-        let (Some(id), Some(hash)) = (id, hash) else {
-            return Err(Failure::Unreadable);
-        };
-        let mut body = Vec::new();
-        id.emit(&mut body);
-        let expected = self.hash(cookies, !cookies.initiator, &body);
-        self.keys.chain = chain;
-        if *expected != *hash {
-            return Err(Failure::Refused(NotifyType::AuthenticationFailed));
-        }
-        // Protocol and port are not part of who somebody is (RFC 2407 section 4.6.2).
-        let known = env.config.remote_id.with_id(|own| (own.kind.to_wire(), own.data) == (id.kind.to_wire(), id.data));
-        if known { Ok(told) } else { Err(Failure::Refused(NotifyType::InvalidIdInformation)) }
-    }
-
     /// Responder: the fifth message. Whatever cannot be read is ignored, because anybody can forge it.
     pub fn read_message_5(mut self, sa: &mut Sa, env: &mut Env, header: &Header, datagram: Datagram) -> Verdict {
         let Datagram { local, remote, bytes } = datagram;
@@ -374,11 +297,11 @@ impl Proof {
                 sa.phase = Phase::ExpectMessage5(Box::new(self));
                 return Verdict::Alive;
             }
-            Err(Failure::Refused(kind)) => {
+            Err(Failure::Refused(kind, reason)) => {
                 env.step(Step::MainModeReceived, 0, false, None);
                 sa.path = Path { local_port: local.1, remote, ..sa.path };
                 sa.phase = Phase::ExpectMessage5(Box::new(self));
-                return informational::refuse_protected(sa, env, kind);
+                return informational::refuse_protected(sa, env, kind, reason);
             }
         };
         env.step(Step::MainModeReceived, 0, false, None);
@@ -412,28 +335,16 @@ impl Proof {
                 sa.phase = Phase::ExpectMessage6(Box::new(self));
                 Verdict::Alive
             }
-            Err(Failure::Refused(kind)) => {
+            Err(Failure::Refused(kind, reason)) => {
                 env.step(Step::MainModeReceived, 0, true, None);
                 sa.phase = Phase::ExpectMessage6(Box::new(self));
-                informational::refuse_protected(sa, env, kind)
+                let verdict = informational::refuse_protected(sa, env, kind, reason);
+                // The responder believes in an ISAKMP SA.
+                informational::delete_isakmp(sa, env);
+                verdict
             }
         }
     }
-}
-
-/// What came along with a proof.
-#[derive(Clone, Copy, Debug, Default)]
-struct Told {
-    initial_contact: bool,
-    lifetime: Option<Duration>,
-}
-
-/// Why a proof is none.
-enum Failure {
-    /// It does not decrypt to a message.
-    Unreadable,
-    /// It is one, and this is the answer.
-    Refused(NotifyType),
 }
 
 fn establish(sa: &mut Sa, env: &mut Env, keys: Keys, told: Option<Duration>) {
@@ -456,10 +367,15 @@ pub(super) fn read_refusal(sa: &Sa, env: &mut Env, header: &Header, datagram: Da
     let mut bytes = datagram.bytes;
     let refused = match (header.flags.encryption, sa.keys()) {
         (false, _) => Message::parse(&bytes).ok().and_then(|message| error_in(&message.payloads).map(|(_, r)| r)),
-        (true, Some(keys)) => informational::open(keys, header, &mut bytes).ok().and_then(|opened| {
-            let refused = error_in(&opened.payloads);
-            refused.map(|(_, reason)| reason)
-        }),
+        (true, Some(keys)) => match informational::open(keys, header, &mut bytes) {
+            Ok(opened) => error_in(&opened.payloads).map(|(_, reason)| reason),
+            Err(_) => {
+                // Whoever has sent it: nothing follows from it.
+                let notice = Some(Reason::Undecipherable);
+                env.step(Step::IsakmpInformationalReceived, header.message_id, false, notice);
+                return Verdict::Alive;
+            }
+        },
         (true, None) => None,
     };
     let Some(reason) = refused else {

@@ -13,6 +13,8 @@
 //! | `transition` | the total function (state x event) -> action |
 //! | `main_mode` | phase 1; each step consumes its state |
 //! | `quick_mode`, `child` | phase 2, and what it has made |
+//! | `proof` | who an end is: pre-shared key, or signature and certificates |
+//! | `hint` | INVALID-COOKIE, which nobody has to believe |
 //! | `informational` | DELETE, notifications, dead peer detection |
 //! | `proposal`, `selectors` | suites and traffic selectors in IKEv1's words |
 //! | `keys`, `nat` | keys, hashes and IVs; NAT detection |
@@ -25,8 +27,11 @@
 //! A lifetime is the shorter one of both ends'. A responder that wants less than it was offered says so in RESPONDER-LIFETIME
 //! (RFC 2407 section 4.6.3.1) and does not touch the offer, which must come back unchanged (RFC 2409 section 5).
 //!
-//! Left out: Aggressive Mode (RFC 2409 section 5.4, second half; AWS does not offer it either), signatures and public key
-//! encryption, hence certificates (sections 5.1 to 5.3), New Group Mode (5.6), the commit bit (RFC 2408 section 3.1), lifetimes in
+//! Messages with certificates, and a first message with all of AWS's proposals, are longer than a packet and travel in fragments of IP:
+//! IKEv1 has none of its own.
+//!
+//! Left out: Aggressive Mode (RFC 2409 section 5.4, second half; AWS does not offer it either), DSS (5.1), public key encryption
+//! (5.2, 5.3), New Group Mode (5.6), the commit bit (RFC 2408 section 3.1), lifetimes in
 //! kilobytes (RFC 2407 section 4.5), AH and IPComp (4.4.3, 4.4.5), transport mode and NAT-OA (RFC 3947 section 5.2), the drafts
 //! before RFC 3947, XAUTH and Mode Config (Transaction exchanges, never RFCs), fragmentation (a vendor's extension).
 
@@ -45,11 +50,13 @@ use crate::time::{Duration, Instant};
 
 mod arrival;
 mod child;
+mod hint;
 mod informational;
 mod keys;
 mod lifecycle;
 mod main_mode;
 mod nat;
+mod proof;
 mod proposal;
 mod quick_mode;
 mod sa;
@@ -62,8 +69,11 @@ mod tests;
 /// ISAKMP SAs that a responder holds before they are authenticated; the oldest gives way.
 const MAX_HALF_OPEN: usize = 4;
 
-/// INVALID-SPI is said at most so often (assumed, as for IKEv2).
-const INVALID_SPI_INTERVAL: Duration = Duration::from_secs(10);
+/// INVALID-SPI and INVALID-COOKIE are said at most so often (assumed, as for IKEv2).
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A hint is followed at most so often (assumed, as for IKEv2).
+const HINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One end of a tunnel that speaks IKEv1: all ISAKMP SAs and CHILD_SAs between two addresses. See [`crate::proto`] for how to
 /// drive it.
@@ -78,8 +88,10 @@ pub struct Peer {
     retry: Option<Attempt>,
     /// Attempts in a row that failed.
     failures: u32,
-    /// When the peer was last told INVALID-SPI.
-    told: Option<Instant>,
+    /// Until when this end complains of nothing more.
+    quiet_until: Instant,
+    /// Until when it follows no more hints.
+    deaf_until: Instant,
     wake: Option<(Instant, TimerKind)>,
 }
 
@@ -101,7 +113,8 @@ impl Peer {
             wanted: false,
             retry: None,
             failures: 0,
-            told: None,
+            quiet_until: now,
+            deaf_until: now,
             wake: None,
         }
     }
@@ -122,6 +135,8 @@ impl Peer {
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
             Input::RekeyChild { spi_in } => self.wants_successor(spi_in),
+            // IKEv1 has no MOBIKE, and dead peer detection to notice what is of no use any more.
+            Input::Addresses(local) => self.env.local = local.first().copied().unwrap_or(self.env.local),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }
@@ -199,7 +214,7 @@ impl Peer {
 
     fn unknown_spi(&mut self, spi: u32) {
         let now = self.env.now;
-        if self.told.is_some_and(|at| now.since(at) < INVALID_SPI_INTERVAL) {
+        if now < self.quiet_until {
             return;
         }
         // The initiator is ahead of its third message, which may have been lost: it will come.
@@ -208,7 +223,7 @@ impl Peer {
             return;
         }
         if let Some(sa) = self.sas.iter().rev().find(|sa| sa.state() == SaState::Established) {
-            self.told = Some(now);
+            self.quiet_until = now + COMPLAINT_INTERVAL;
             informational::invalid_spi(sa, &mut self.env, spi);
         }
     }
@@ -231,7 +246,7 @@ impl Peer {
         self.wanted = false;
         self.retry = None;
         self.failures = 0;
-        self.told = None;
+        (self.quiet_until, self.deaf_until) = (self.env.now, self.env.now);
         self.env.forget();
     }
 }

@@ -9,6 +9,7 @@
 use super::keys::integrity_of;
 use crate::crypto::dh::DhGroup;
 use crate::crypto::prf::Prf;
+use crate::crypto::signature::KeyType;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::proto::ike::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
 use crate::proto::ike::{EspSuite, IkeSuite};
@@ -36,6 +37,10 @@ mod phase1 {
     /// AES-CBC (RFC 3602 section 5.1).
     pub const AES_CBC: u16 = 7;
     pub const PRE_SHARED_KEY: u16 = 1;
+    pub const RSA_SIGNATURES: u16 = 3;
+    /// RFC 4754 section 4: with SHA-256 on P-256, with SHA-384 on P-384.
+    pub const ECDSA_256: u16 = 9;
+    pub const ECDSA_384: u16 = 10;
 }
 
 /// Attributes of phase 2 (RFC 2407 section 4.5).
@@ -119,6 +124,17 @@ fn esp_protections(offer: &EspOffer, group: Option<DhGroup>) -> impl Iterator<It
     })
 }
 
+/// How both ends prove who they are: one method for the two of them (RFC 2409 section 5), so the keys of both certificates must be
+/// of one kind.
+fn method(config: &Config) -> u16 {
+    match config.credentials.as_ref().map(|credentials| credentials.key.kind()) {
+        None => phase1::PRE_SHARED_KEY,
+        Some(KeyType::Rsa) => phase1::RSA_SIGNATURES,
+        Some(KeyType::EcdsaP256) => phase1::ECDSA_256,
+        Some(KeyType::EcdsaP384) => phase1::ECDSA_384,
+    }
+}
+
 /// The SA payload of Main Mode's first message; `None` if the configuration has no suite for it.
 pub(super) fn offer_ike(config: &Config) -> Option<Vec<Proposal>> {
     let suites = config.ike_offers.iter().flat_map(ike_suites);
@@ -135,7 +151,7 @@ fn ike_transform(config: &Config, suite: IkeSuite, number: u8) -> Transform {
         Attribute::Short(phase1::KEY_LENGTH, suite.protection.encryption().key_bits()),
         Attribute::Short(phase1::HASH, hash),
         Attribute::Short(phase1::GROUP, suite.group.id()),
-        Attribute::Short(phase1::METHOD, phase1::PRE_SHARED_KEY),
+        Attribute::Short(phase1::METHOD, method(config)),
     ];
     attributes.extend(life(phase1::LIFE_TYPE, phase1::LIFE_DURATION, config.ike_lifetime));
     Transform { number, id: KEY_IKE, attributes }
@@ -218,13 +234,13 @@ pub(super) fn read_lifetime(phase: Phase, attributes: &[Attribute]) -> Option<Du
     Some(Duration::from_secs(seconds.min(u64::from(u32::MAX))))
 }
 
-fn read_ike(transform: &Transform) -> Option<Phase1> {
+fn read_ike(config: &Config, transform: &Transform) -> Option<Phase1> {
     let known = |a: &Attribute| phase1::ALL.contains(&a.kind());
     if transform.id != KEY_IKE || !transform.attributes.iter().all(known) {
         return None;
     }
     let value = |kind| u16::try_from(transform.value(kind)?).ok();
-    if (value(phase1::ENCRYPTION)?, value(phase1::METHOD)?) != (phase1::AES_CBC, phase1::PRE_SHARED_KEY) {
+    if (value(phase1::ENCRYPTION)?, value(phase1::METHOD)?) != (phase1::AES_CBC, method(config)) {
         return None;
     }
     let cipher = aes_cbc(value(phase1::KEY_LENGTH)?)?;
@@ -288,7 +304,7 @@ fn rank_esp(config: &Config, suite: EspSuite) -> Option<usize> {
 pub(super) fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(Phase1, Proposal)> {
     let candidates = alone(received, Protocol::Isakmp).flat_map(|proposal| {
         proposal.transforms.iter().filter_map(move |transform| {
-            let agreed = read_ike(transform)?;
+            let agreed = read_ike(config, transform)?;
             Some((rank_ike(config, agreed.suite)?, agreed, answer(proposal, transform)))
         })
     });

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::keys::{Iv, Keys};
-use super::main_mode::{ExpectMessage2, ExpectMessage3, ExpectMessage4, Proof};
+use super::main_mode::{ExpectMessage2, ExpectMessage3, ExpectMessage4};
+use super::proof::Proof;
 use super::quick_mode::Quick;
 use super::transition::SaState;
 use crate::crypto::cbc::BLOCK;

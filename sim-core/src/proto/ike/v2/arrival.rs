@@ -8,7 +8,8 @@ use super::fragment::Incoming;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, hint, informational, init};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, hint, informational, init, mobike};
+use crate::proto::ike::mobility::Ends;
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
 use crate::wire::ike::{ExchangeType, Header, Message, NotifyType, Payload, parse_chain};
@@ -207,7 +208,8 @@ impl Peer {
 
     fn read_request(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
         let (id, exchange) = (header.message_id, header.exchange);
-        let Datagram { remote, bytes, .. } = datagram;
+        let Datagram { local, remote, bytes } = datagram;
+        let ends = Ends { local, remote };
         let Some(mut message) = self.gather(i, header, bytes) else {
             return Verdict::Alive;
         };
@@ -221,6 +223,7 @@ impl Peer {
             }
         };
         alive(env, sa, remote);
+        mobike::note_request(sa, env, &ends);
         for child in sa.established_mut().into_iter().flat_map(|e| &mut e.children) {
             child.taken_up = true;
         }
@@ -247,7 +250,7 @@ impl Peer {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         match exchange {
             ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
-            ExchangeType::Informational => informational::answer(sa, env, id, &payloads),
+            ExchangeType::Informational => informational::answer(sa, env, id, &ends, &payloads),
             ExchangeType::IkeSaInit | ExchangeType::IkeAuth | ExchangeType::Other(_) => {
                 sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
                 Verdict::Linger(Reason::InvalidSyntax)
@@ -257,7 +260,7 @@ impl Peer {
 
     fn read_response(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
         let (id, exchange) = (header.message_id, header.exchange);
-        let Datagram { remote, bytes, .. } = datagram;
+        let Datagram { local, remote, bytes } = datagram;
         let Some(mut message) = self.gather(i, header, bytes) else {
             return Verdict::Alive;
         };
@@ -273,6 +276,7 @@ impl Peer {
         let Some(request) = sa.window.outstanding.take() else {
             return Verdict::Alive;
         };
+        mobike::came_by(sa, env, &Ends { local, remote });
         let Ok(payloads) = parse_chain(first, inner) else {
             // RFC 7296 section 2.21.3: an authentic message that makes no sense ends the IKE_SA.
             env.received(exchange, id, true, Some(Reason::InvalidSyntax));
@@ -291,6 +295,11 @@ impl Peer {
     pub(super) fn traffic_from(&mut self, spi_in: u32, remote: (IpAddr, u16)) {
         let owner = |sa: &&mut Sa| sa.established().is_some_and(|e| e.children.iter().any(|c| c.spi_in == spi_in));
         if let Some(sa) = self.sas.iter_mut().find(owner) {
+            // Of ESP alone, MOBIKE or not (RFC 4555 section 3.8).
+            let mut path = sa.path;
+            if sa.mobike.is_some() && path.follow(remote) {
+                self.env.out.push_back(Output::PeerMoved { remote });
+            }
             follow(&mut self.env, sa, remote);
         }
     }
@@ -322,17 +331,19 @@ impl Peer {
 
     fn repeat(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
-        let Datagram { remote, bytes, .. } = datagram;
+        let Datagram { local, remote, bytes } = datagram;
+        mobike::note_request(sa, env, &Ends { local, remote });
         match (sa.verify_repetition(header, bytes), sa.window.stored()) {
             (Ok(()), Some(response)) => {
                 env.last_inbound = env.now;
                 env.received(header.exchange, header.message_id, false, None);
                 env.step(Step::Retransmitted, header.message_id, true, None);
-                response.send(env, &sa::Path { remote, ..sa.path });
+                mobike::send_response(env, response, &sa::Path { remote, ..sa.path });
             }
             (Ok(()), None) => env.ignored(DropReason::UnexpectedMessage),
             (Err(reason), _) => env.ignored(reason),
         }
+        mobike::answered(env);
         Verdict::Alive
     }
 }
@@ -345,8 +356,9 @@ fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
 }
 
 /// Something authentic came from there. A peer behind a NAT is followed (RFC 7296 section 2.23), unless this end is behind one, too.
+/// With MOBIKE the initiator says so itself (RFC 4555 section 3.8).
 fn follow(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
-    if sa.path.follow(remote) {
+    if sa.mobike.is_none() && sa.path.follow(remote) {
         env.out.push_back(Output::PeerMoved { remote });
     }
 }

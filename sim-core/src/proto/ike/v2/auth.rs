@@ -11,6 +11,7 @@
 use super::child;
 use super::env::Env;
 use super::fragment::Incoming;
+use super::mobike::{self, Role};
 use super::proof::{self, Claim, Proof, Taste};
 use super::reauth;
 use super::sa::{self, Established, Phase, Sa, Verdict, error_in, unknown_critical};
@@ -98,6 +99,7 @@ pub(super) fn send_request(
     peer: &Taste,
 ) {
     let config = env.config.clone();
+    let moving = mobike::announce(sa, env, true);
     let proof = proof::prove(env, &keys, true, (init_request, &nonces.1), peer);
     let spi_in = env.esp_spi();
     let message_id = sa.window.next_id();
@@ -117,7 +119,7 @@ pub(super) fn send_request(
             Payload::TsI(config.local_ts.clone()),
             Payload::TsR(config.remote_ts.clone()),
         ]);
-        payloads.extend(config.mobike.then_some(Payload::Notify(Notify::new(NotifyType::MobikeSupported, &[]))));
+        payloads.extend(moving.payloads());
         sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)
     });
     sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, message);
@@ -162,6 +164,7 @@ impl ExpectAuthResponse {
             return Verdict::Over(reason);
         }
         reauth::told(sa, env, &payloads);
+        mobike::agree(sa, env, Role::Initiator, &payloads);
         env.enter(SaKind::Ike, State::Up, Reason::Authenticated);
         env.because = Reason::Authenticated;
         match notice {
@@ -223,6 +226,10 @@ impl ExpectAuthRequest {
             self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]);
             return Err(Verdict::Linger(reason));
         }
+        mobike::agree(sa, env, Role::Responder, &payloads);
+        if mobike::is_translated(sa, env, &payloads) {
+            return Err(self.fail(sa, env, message_id, NotifyType::UnexpectedNatDetected, &[]));
+        }
         env.last_inbound = env.now;
         let mut peer = self.peer;
         peer.pss = parts.claim.is_pss();
@@ -258,6 +265,7 @@ impl Authenticated {
         let parts =
             child::Parts { proposals: &self.proposals, ts_i: &self.ts_i, ts_r: &self.ts_r, ..child::Parts::default() };
         let answer = child::answer_first(sa, env, &self.nonces, &parts, send_now);
+        let moving = mobike::announce(sa, env, false);
         config.local_id.with_id(|id| {
             let mut payloads = vec![Payload::IdR(id)];
             payloads.extend(proof::certificates(&config));
@@ -275,6 +283,7 @@ impl Authenticated {
             }
             let lifetime = reauth::lifetime(env);
             payloads.extend(lifetime.iter().map(|data| Payload::Notify(Notify::new(NotifyType::AuthLifetime, data))));
+            payloads.extend(moving.payloads());
             sa.respond(env, ExchangeType::IkeAuth, self.message_id, &payloads);
         });
         Verdict::Up

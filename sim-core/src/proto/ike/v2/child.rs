@@ -240,6 +240,7 @@ pub(super) fn within(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficS
 
 pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let encapsulation = sa.encapsulation();
+    let remote = sa.mobike.map(|_| sa.path.remote.0);
     let Some(established) = sa.established_mut() else {
         return;
     };
@@ -276,6 +277,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         local_ts,
         remote_ts,
         encapsulation,
+        remote,
         rekeys: agreed.replaces,
         send_now: agreed.send_now,
     })));

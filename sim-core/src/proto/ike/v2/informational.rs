@@ -3,18 +3,20 @@
 use super::child::{self, Child, ChildPhase};
 use super::create;
 use super::env::Env;
+use super::mobike;
 use super::reauth;
 use super::rekey;
 use super::sa::{Phase, Sa, Verdict};
 use super::task::{Job, Task};
 use crate::proto::ike::SaKind;
+use crate::proto::ike::mobility::Ends;
 use crate::reason::{Reason, State, Step};
 use crate::wire::ike::{Delete, ExchangeType, Notify, NotifyType, Payload, Protocol};
 
 const EXCHANGE: ExchangeType = ExchangeType::Informational;
 
 /// Answers a request.
-pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_>]) -> Verdict {
+pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, ends: &Ends, payloads: &[Payload<'_>]) -> Verdict {
     let mut fatal = None;
     let mut gone: Vec<u8> = Vec::new();
     for payload in payloads {
@@ -40,7 +42,9 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
         sa.respond(env, EXCHANGE, id, &[]);
         return Verdict::Linger(reason);
     }
-    if gone.is_empty() {
+    if sa.mobike.is_some() && gone.is_empty() {
+        mobike::answer(sa, env, id, ends, payloads);
+    } else if gone.is_empty() {
         sa.respond(env, EXCHANGE, id, &[]);
     } else {
         sa.respond(env, EXCHANGE, id, &[Payload::Delete(delete_of(env, &gone))]);
@@ -139,7 +143,9 @@ pub(super) fn read(sa: &mut Sa, env: &mut Env, task: Task, payloads: &[Payload<'
             Verdict::Alive
         }
         Task::DeleteIke(reason) => Verdict::Over(reason),
-        Task::Handshake | Task::Liveness | Task::Notice => Verdict::Alive,
+        Task::Mobike(asked) => mobike::read(sa, env, *asked, payloads),
+        Task::Liveness => mobike::probed(sa, env, payloads),
+        Task::Handshake | Task::Notice => Verdict::Alive,
     }
 }
 

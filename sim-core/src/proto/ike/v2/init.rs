@@ -14,6 +14,7 @@ use super::auth::{self, ExpectAuthRequest};
 use super::cookie;
 use super::env::{Env, NONCE_LEN};
 use super::fragment::{self, Outgoing};
+use super::mobike;
 use super::nat;
 use super::proof;
 use super::sa::{self, Ids, Path, Phase, Sa, Verdict, error_in, unknown_critical};
@@ -64,6 +65,7 @@ pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
         purpose,
         begun: env.now,
         up: false,
+        mobike: None,
     };
     send_request(&mut sa, env, expect);
     Some(sa)
@@ -153,10 +155,11 @@ impl ExpectInitResponse {
         if nat::detect(env, spis, &mut sa.path, &message.payloads) {
             env.step(Step::NatDetected, 0, true, None);
             sa.path.float();
-        } else if env.config.mobike && nat::is_traversed_by_both(env, &message.payloads) {
+        } else if env.config.mobike.is_some() && nat::is_traversed_by_both(env, &message.payloads) {
             // RFC 4555 section 3.3: there may be one on the next path.
             sa.path.float();
         }
+        mobike::note_own_address(env, &message.payloads);
         sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
         let request = sa.window.outstanding.take().map(|r| r.message.into_whole());
         let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
@@ -212,6 +215,7 @@ pub(super) fn respond(env: &mut Env, header: &Header, datagram: Datagram) -> Opt
         purpose: Reason::PeerInitiated,
         begun: env.now,
         up: false,
+        mobike: None,
     };
     env.received(ExchangeType::IkeSaInit, 0, false, None);
     match accept(&mut sa, env, &datagram) {

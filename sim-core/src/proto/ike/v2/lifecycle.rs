@@ -7,9 +7,9 @@ use super::sa::{Ids, Phase, Sa};
 use super::task::{Job, Task};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Due;
-use super::{Attempt, Peer, informational};
-use crate::proto::ike::config::{DpdAction, Startup};
-use crate::proto::ike::{Output, SaKind};
+use super::{Attempt, Peer, informational, mobike};
+use crate::proto::ike::Output;
+use crate::proto::ike::attempt::Revival;
 use crate::reason::{Reason, State, Step};
 use crate::time::{Duration, Instant};
 
@@ -122,6 +122,7 @@ impl Peer {
         if let Some(request) = &sa.window.outstanding {
             env.step(Step::Retransmitted, request.id, false, None);
             request.message.send(env, &sa.path);
+            mobike::send_elsewhere(sa, env, &request.message);
         }
     }
 
@@ -317,6 +318,7 @@ impl Peer {
                 | Task::RekeyIke(_)
                 | Task::DeleteChild { .. }
                 | Task::Liveness
+                | Task::Mobike(_)
                 | Task::Notice => None,
             },
             _ => None,
@@ -333,17 +335,10 @@ impl Peer {
         if reason == Reason::Reauthentication {
             return self.begin(reason);
         }
-        let dead = matches!(reason, Reason::PeerDead | Reason::RetransmitExhausted);
-        if dead {
-            if self.env.config.dpd.action == DpdAction::Restart {
-                self.begin(Reason::DpdRestart);
-            }
-        } else if self.wanted && self.env.config.startup == Startup::Start {
-            if lived >= self.env.config.retry.first {
-                self.begin(Reason::Startup);
-            } else {
-                self.put_off(Reason::Startup);
-            }
+        match Revival::after(&self.env.config, self.wanted, reason, lived) {
+            Some(Revival::AtOnce(purpose)) => self.begin(purpose),
+            Some(Revival::Later(purpose)) => self.put_off(purpose),
+            None => {}
         }
     }
 
@@ -415,12 +410,6 @@ impl Peer {
         let lasting = self.sas.iter().filter(|sa| sa.state() == SaState::Established).filter_map(Sa::established);
         let mut lasting = lasting.flat_map(|e| &e.children);
         self.awaited = lasting.find(|c| !(c.sending && c.taken_up) && c.phase == ChildPhase::Up).map(|c| c.spi_in);
-        if ike == State::Down {
-            self.env.enter(SaKind::Child, child, because);
-            self.env.enter(SaKind::Ike, ike, because);
-        } else {
-            self.env.enter(SaKind::Ike, ike, because);
-            self.env.enter(SaKind::Child, child, because);
-        }
+        self.env.enter_both(ike, child, because);
     }
 }

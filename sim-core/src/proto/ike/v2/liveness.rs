@@ -9,7 +9,7 @@ use super::env::Env;
 use super::sa::{Phase, Sa};
 use super::task::Task;
 use crate::proto::ike::Config;
-use crate::proto::ike::config::{DpdAction, DpdBase, DpdModel, Retransmission};
+use crate::proto::ike::config::{DpdAction, DpdModel, Retransmission};
 use crate::reason::TimerKind;
 use crate::time::Instant;
 
@@ -65,6 +65,7 @@ pub(super) fn schedule(config: &Config, task: &Task) -> Retransmission {
             | Task::DeleteChild { .. }
             | Task::DeleteIke(_)
             | Task::Liveness
+            | Task::Mobike(_)
             | Task::Notice,
             DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries,
         ) => config.retransmission,
@@ -144,18 +145,8 @@ impl Sa {
     /// From when the peer's silence counts, and when it means death.
     fn silence(&self, env: &Env, since: Instant) -> (Instant, Option<Instant>) {
         let life = env.last_inbound.max(since);
-        let dpd = &env.config.dpd;
-        match (&self.window.outstanding, dpd.model) {
-            (Some(request), DpdModel::Timeout { timeout, base, .. }) if dpd.action != DpdAction::None => {
-                let from = match base {
-                    DpdBase::LastPacket => life,
-                    DpdBase::FirstFailedProbe => life.max(request.series.first_sent),
-                };
-                // A request that was sent after a long silence gets a chance.
-                let due = (from + timeout).max(request.series.first_sent + env.config.retransmission.first);
-                (from, Some(due))
-            }
-            (Some(_) | None, DpdModel::Timeout { .. } | DpdModel::RetransmissionSeries) => (life, None),
-        }
+        let request = self.window.outstanding.as_ref().filter(|_| env.config.dpd.action != DpdAction::None);
+        let silence = request.and_then(|request| env.config.silence(life, request.series.first_sent));
+        silence.map_or((life, None), |(from, due)| (from, Some(due)))
     }
 }

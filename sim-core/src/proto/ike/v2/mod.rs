@@ -21,6 +21,7 @@
 //! | `window`, `task` | Message IDs, retransmission, stored responses; what waits and what is under way |
 //! | `liveness` | which timer is due when |
 //! | `nat` | NAT detection |
+//! | `mobike` | addresses that change (RFC 4555) |
 //!
 //! Normally there is one IKE_SA. There are more while one is rekeyed, while a rebooted peer comes back, or when both ends
 //! initiate at once; the tunnel ends with one: INITIAL_CONTACT removes what the peer has lost, an initiator deletes an older
@@ -31,9 +32,7 @@
 //! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). IKEv1's fragmentation is no standard, so
 //! [`super::v1`] has none.
 //!
-//! Of MOBIKE (RFC 4555) there is what a peer without it sees: the announcement, and port 4500 without a NAT (section 3.3).
-//! AWS's end never answers it. Left out is all that an answer would begin: further addresses (section 3.4), their update, the
-//! check that the peer receives there and the refusal of NATs (sections 3.5 to 3.9).
+//! Of MOBIKE (RFC 4555) a peer without it, as AWS's end is, sees the announcement, and port 4500 without a NAT (section 3.3).
 
 use core::net::IpAddr;
 use std::collections::VecDeque;
@@ -44,6 +43,7 @@ use self::sa::Sa;
 use self::task::Job;
 pub use self::transition::{Action, Event, SaState, transition};
 use super::attempt::Attempt;
+use super::mobility::Mobility;
 use super::{Config, Input, Output, SaKind, env};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Seldom;
@@ -60,6 +60,7 @@ mod informational;
 mod init;
 mod lifecycle;
 mod liveness;
+mod mobike;
 mod nat;
 mod proof;
 mod reauth;
@@ -158,6 +159,7 @@ impl Peer {
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
             Input::RekeyChild { spi_in } => self.rekey_child(spi_in),
+            Input::Addresses(local) => self.addresses(local),
             Input::Close => self.close(),
             Input::Reset => self.reset(),
         }
@@ -284,6 +286,43 @@ impl Peer {
         sa.window.queue.clear();
         sa.window.queue.push_front(Job::DeleteIke(reason));
         sa.pump(&mut self.env);
+    }
+
+    /// The addresses of this end are others.
+    fn addresses(&mut self, local: Vec<IpAddr>) {
+        let Some(&first) = local.first() else { return };
+        let env = &mut self.env;
+        let before = core::mem::replace(&mut env.local, first);
+        let further = |own: &Mobility, in_use| own.additional(in_use).collect::<Vec<_>>();
+        let tells = env.mobility.as_deref_mut().is_some_and(|own| {
+            let told = further(own, before);
+            own.local = local;
+            told != further(own, first)
+        });
+        if before != first {
+            self.leave_address();
+        }
+        if tells {
+            self.sas.iter_mut().for_each(|sa| mobike::tell(sa, &mut self.env));
+        }
+    }
+
+    /// This end is no longer where it was. What cannot follow is of no use any more, and the peer cannot be told.
+    fn leave_address(&mut self) {
+        let mut lost = self.retry.take().is_some();
+        for i in (0..self.sas.len()).rev() {
+            if mobike::moved_here(&mut self.sas[i], &mut self.env) {
+                continue;
+            }
+            self.children_down(i, Reason::AddressChanged);
+            drop(self.sas.remove(i));
+            lost = true;
+        }
+        self.env.because = Reason::AddressChanged;
+        self.settle();
+        if lost && self.wanted && self.sas.is_empty() {
+            self.begin(Reason::AddressChanged);
+        }
     }
 
     fn reset(&mut self) {

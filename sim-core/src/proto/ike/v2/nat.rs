@@ -7,6 +7,7 @@ use sha1::{Digest as _, Sha1};
 use super::env::Env;
 use super::sa::Path;
 use crate::proto::ike::config::NatTraversal;
+use crate::proto::ike::mobility::Ends;
 use crate::wire::ike::{Notify, NotifyType, Payload};
 
 pub(super) type Hash = [u8; 20];
@@ -26,14 +27,20 @@ fn hash(spis: (u64, u64), (address, port): (IpAddr, u16)) -> Hash {
 
 /// The two hashes of a message in IKE_SA_INIT: of its source and of its destination. `None` if NAT traversal is off.
 pub(super) fn hashes(env: &mut Env, spis: (u64, u64), path: &Path) -> Option<[Hash; 2]> {
-    let mut source = hash(spis, (env.local, path.local_port));
+    let ends = Ends { local: (env.local, path.local_port), remote: path.remote };
+    hashes_between(env, spis, &ends)
+}
+
+/// The same of a message that goes between these addresses and ports.
+pub(super) fn hashes_between(env: &mut Env, spis: (u64, u64), ends: &Ends) -> Option<[Hash; 2]> {
+    let mut source = hash(spis, ends.local);
     match env.config.nat {
         NatTraversal::Off => return None,
         NatTraversal::Detect => {}
         // No address has this hash, so the peer concludes that there is a NAT in front of this end.
         NatTraversal::Force => env.secrets.fill(&mut source),
     }
-    Some([source, hash(spis, path.remote)])
+    Some([source, hash(spis, ends.remote)])
 }
 
 /// The notifications that carry them.

@@ -3,24 +3,21 @@
 //!
 //! A peer that says which hash functions it takes gets a signature with its algorithm named (RFC 7427 section 3), any other the
 //! older methods: 1 for RSA, 9 and 10 for ECDSA (RFC 4754). A peer cannot ask for RSASSA-PSS; a responder answers with it an
-//! initiator that has used it (RFC 7427 section 5 leaves the choice open). Certificates are always sent: CERTREQ is a hint
-//! (RFC 7296 section 3.7).
+//! initiator that has used it (RFC 7427 section 5 leaves the choice open).
 //!
 //! Left out: raw public keys (RFC 7670), hash and URL of a certificate (RFC 7296 section 3.6), several rounds of authentication
-//! (RFC 4739), a choice among several certificates by CERTREQ.
-
-use core::net::Ipv4Addr;
+//! (RFC 4739).
 
 use subtle::ConstantTimeEq as _;
 
 use super::env::Env;
-use crate::crypto::certificate::{Certificate, SubjectName, Untrusted};
+use crate::crypto::certificate::Certificate;
 use crate::crypto::signature::{KeyType, Scheme, SignatureHash, ecdsa_from_der, ecdsa_to_der};
 use crate::proto::ike::config::{Config, Credentials, Identity};
 use crate::proto::ike::keys::{IkeKeys, id_body};
+use crate::proto::ike::trust;
 use crate::reason::Reason;
-use crate::time::{Duration, Instant};
-use crate::wire::ike::{AuthMethod, Builder, CertEncoding, Id, IdType, Notify, NotifyType, Payload};
+use crate::wire::ike::{AuthMethod, Builder, CertEncoding, Id, Notify, NotifyType, Payload};
 
 /// Signatures that the peer takes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -63,8 +60,7 @@ pub(super) fn announce(config: &Config, responder: bool, builder: &mut Builder) 
 
 /// The CERT payloads of this end, its own certificate first.
 pub(super) fn certificates(config: &Config) -> impl Iterator<Item = Payload<'_>> {
-    let chain = config.credentials.iter().flat_map(|credentials| &credentials.chain);
-    chain.map(|certificate| Payload::Cert { encoding: CertEncoding::X509Signature, data: certificate.der() })
+    trust::certificates(config).map(|data| Payload::Cert { encoding: CertEncoding::X509Signature, data })
 }
 
 /// AUTH of this end.
@@ -180,7 +176,7 @@ impl<'a> Claim<'a> {
             }
             (Some(credentials), _) if is_signature(method) => {
                 let octets = keys.signed_octets(from_initiator, first_message, nonce, &body);
-                self.verify_signature(credentials, config, env.now, &octets)
+                self.verify_signature(env, credentials, &octets)
             }
             (Some(_), AuthMethod::SharedKey) => Err(Reason::AuthMethodMismatch),
             (None, method) if is_signature(method) => Err(Reason::AuthMethodMismatch),
@@ -188,32 +184,11 @@ impl<'a> Claim<'a> {
         }
     }
 
-    fn verify_signature(
-        &self,
-        credentials: &Credentials,
-        config: &Config,
-        now: Instant,
-        octets: &[u8],
-    ) -> Result<(), Reason> {
+    fn verify_signature(&self, env: &Env, credentials: &Credentials, octets: &[u8]) -> Result<(), Reason> {
         let (Some(id), Some((method, data))) = (self.id, self.auth) else {
             return Err(Reason::AuthenticationFailed);
         };
-        let today = credentials.began + Duration::from_nanos(now.as_nanos());
-        let trusted = credentials.trust.verify(&self.certificates, today);
-        let certificate = trusted.map_err(|why| match why {
-            Untrusted::Expired => Reason::CertificateExpired,
-            Untrusted::UnknownAuthority => Reason::CertificateUnknownCa,
-            Untrusted::Unfit => Reason::CertificateUnfit,
-        })?;
-        if !signed(&certificate, method, data, octets) {
-            Err(Reason::SignatureMismatch)
-        } else if !bears(&certificate, id) {
-            Err(Reason::CertificateIdMismatch)
-        } else if !credentials.any_identity && !is_peer(&config.remote_id, id, &certificate) {
-            Err(Reason::IdMismatch)
-        } else {
-            Ok(())
-        }
+        trust::believe(env, credentials, &self.certificates, id, |own| signed(own, method, data, octets))
     }
 }
 
@@ -259,26 +234,6 @@ fn signed(certificate: &Certificate, method: AuthMethod, data: &[u8], octets: &[
         | AuthMethod::Null
         | AuthMethod::Other(_) => false,
     }
-}
-
-/// RFC 4945 section 3.1: a certificate proves the identities that stand in it.
-fn bears(certificate: &Certificate, id: Id<'_>) -> bool {
-    let text = || core::str::from_utf8(id.data).ok();
-    match id.kind {
-        IdType::DerAsn1Dn => certificate.bears(SubjectName::Distinguished(id.data)),
-        IdType::Fqdn => text().is_some_and(|name| certificate.bears(SubjectName::Dns(name))),
-        IdType::Rfc822Addr => text().is_some_and(|name| certificate.bears(SubjectName::Mail(name))),
-        IdType::Ipv4Addr => {
-            let octets = <[u8; 4]>::try_from(id.data);
-            octets.is_ok_and(|octets| certificate.bears(SubjectName::Ipv4(Ipv4Addr::from(octets))))
-        }
-        IdType::Ipv6Addr | IdType::DerAsn1Gn | IdType::KeyId | IdType::Other(_) => false,
-    }
-}
-
-/// Whether the peer is the configured one: it says so, or its certificate does.
-fn is_peer(expected: &Identity, id: Id<'_>, certificate: &Certificate) -> bool {
-    expected.with_id(|expected| expected == id || bears(certificate, expected))
 }
 
 fn is(identity: &Identity, id: Id<'_>) -> bool {

@@ -16,7 +16,6 @@ use super::env::{Env, NONCE_LEN};
 use super::init::log_keys;
 use super::sa::{Established, Ids, Phase, Sa, Verdict, error_in};
 use super::task::Task;
-use super::window::Window;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::keys::IkeKeys;
 use crate::proto::ike::{SaKind, proposal};
@@ -184,7 +183,7 @@ fn admit(sa: &Sa) -> Result<bool, Refusal> {
     match sa.window.outstanding.as_ref().map(|request| &request.task) {
         Some(Task::RekeyIke(_)) => Ok(true),
         Some(Task::CreateChild(_) | Task::DeleteChild { .. } | Task::DeleteIke(_)) => Err(Refusal::Temporary),
-        Some(Task::Handshake | Task::Liveness | Task::Notice) | None => Ok(false),
+        Some(Task::Handshake | Task::Liveness | Task::Mobike(_) | Task::Notice) | None => Ok(false),
     }
 }
 
@@ -201,12 +200,13 @@ fn heir(old: &Sa, env: &mut Env, ids: Ids, keys: IkeKeys) -> Sa {
     Sa {
         ids,
         path: old.path,
-        window: Window::default(),
+        window: super::mobike::window_of_heir(old),
         fragment_size: old.fragment_size,
         assembly: [None, None],
         phase: Phase::Established(Box::new(established)),
         purpose: old.purpose,
         begun: env.now,
         up: true,
+        mobike: old.mobike,
     }
 }

@@ -5,6 +5,7 @@ use super::child::Child;
 use super::env::Env;
 use super::fragment::{Assembly, Incoming, Outgoing, room};
 use super::init::ExpectInitResponse;
+use super::mobike::{self, Role};
 use super::rekey::Succession;
 use super::task::{Job, Task};
 use super::transition::SaState;
@@ -33,6 +34,8 @@ pub(super) struct Sa {
     pub begun: Instant,
     /// True once both ends are authenticated; it stays true.
     pub up: bool,
+    /// Which end this one is to MOBIKE, if both ends have announced it.
+    pub mobike: Option<Role>,
 }
 
 /// Who an IKE_SA is.
@@ -183,7 +186,7 @@ impl Sa {
         let message = seal(ids, limit, &mut established.keys, &mut env.secrets, &head, payloads);
         let notice = error_in(payloads).map(|(_, reason)| reason);
         env.sent(exchange, id, true, notice);
-        message.send(env, &self.path);
+        mobike::send_response(env, &message, &self.path);
         // Nothing more of the request is waited for.
         self.assembly[0] = None;
         self.window.responded(message);
@@ -231,9 +234,8 @@ impl Sa {
                 Job::RekeyIke => super::rekey::build(self, env, None),
                 Job::DeleteChild { spi_in } => super::informational::delete_child(self, env, spi_in),
                 Job::DeleteIke(reason) => super::informational::delete_ike(self, env, reason),
-                Job::Liveness => {
-                    self.request(env, ExchangeType::Informational, Task::Liveness, &[]);
-                }
+                Job::Liveness => mobike::probe(self, env),
+                Job::Mobike(wish) => mobike::ask(self, env, wish),
                 Job::InvalidSpi { spi } => super::informational::invalid_spi(self, env, spi),
             }
         }
@@ -315,6 +317,8 @@ pub(super) fn reason_of(kind: NotifyType) -> Reason {
         NotifyType::NoAdditionalSas => Reason::NoAdditionalSas,
         NotifyType::InvalidSpi | NotifyType::InvalidIkeSpi => Reason::InvalidSpi,
         NotifyType::InvalidMajorVersion => Reason::InvalidMajorVersion,
+        NotifyType::UnacceptableAddresses => Reason::UnacceptableAddresses,
+        NotifyType::UnexpectedNatDetected => Reason::UnexpectedNat,
         _ => Reason::PeerRefused,
     }
 }

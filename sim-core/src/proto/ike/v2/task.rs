@@ -1,6 +1,7 @@
 //! What this end does in the exchanges it begins: a [`Job`] waits in the queue, a [`Task`] has its request on the way.
 
 use super::create::CreateChild;
+use super::mobike::{Asked, Wish};
 use super::rekey::RekeyIke;
 use crate::reason::Reason;
 
@@ -19,6 +20,8 @@ pub(super) enum Job {
     Liveness,
     /// N(INVALID_SPI).
     InvalidSpi { spi: u32 },
+    /// INFORMATIONAL about addresses.
+    Mobike(Wish),
 }
 
 impl Task {
@@ -31,16 +34,17 @@ impl Task {
             | Self::DeleteChild { .. }
             | Self::DeleteIke(_)
             | Self::Liveness
+            | Self::Mobike(_)
             | Self::Notice => false,
         }
     }
 }
 
 impl Job {
-    /// True if an heir of the IKE_SA has to do it.
+    /// True if an heir of the IKE_SA has to do it: what is about a CHILD_SA, or about where they go.
     pub fn is_about_a_child(&self) -> bool {
         match self {
-            Self::CreateChild { .. } | Self::DeleteChild { .. } | Self::InvalidSpi { .. } => true,
+            Self::CreateChild { .. } | Self::DeleteChild { .. } | Self::InvalidSpi { .. } | Self::Mobike(_) => true,
             Self::RekeyIke | Self::DeleteIke(_) | Self::Liveness => false,
         }
     }
@@ -58,6 +62,8 @@ pub(super) enum Task {
     },
     DeleteIke(Reason),
     Liveness,
+    /// Something about addresses.
+    Mobike(Box<Asked>),
     /// A notification that needs no answer but an empty one.
     Notice,
 }

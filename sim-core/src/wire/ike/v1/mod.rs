@@ -22,13 +22,13 @@
 //! and appendix B). A clear message is read by [`Message::parse`], the text of an encrypted one, once it is
 //! decrypted, by [`parse_chain`].
 //!
-//! Left out: the insides of CERT, CR, SIG and NAT-OA payloads (RFC 2408 sections 3.9, 3.10, 3.12, RFC 3947 section 5.2), which
-//! are kept as opaque octets; domains of interpretation other than IPsec's (RFC 2407 section 4.1), and its situations
+//! Left out: the insides of NAT-OA payloads (RFC 3947 section 5.2), which are kept as opaque octets; domains of interpretation other than IPsec's (RFC 2407 section 4.1), and its situations
 //! with secrecy and integrity labels (section 4.2).
 
 mod payload;
 mod sa;
 
+pub use super::payload::CertEncoding;
 pub use payload::{Builder, Delete, Id, IdType, Notify, NotifyType, Payload, PayloadType, parse_chain};
 pub use sa::{Attribute, Proposal, Protocol, Spi, Transform, emit_attributes, parse_attributes};
 

@@ -12,7 +12,7 @@
 
 use super::super::HEADER_LEN;
 use super::sa::{self, DOI_IPSEC};
-use super::{Error, Header, Proposal, Protocol, Reader, wire_enum};
+use super::{CertEncoding, Error, Header, Proposal, Protocol, Reader, wire_enum};
 
 wire_enum! {
     /// Payload types (RFC 2408 section 3.1, RFC 3947 section 3.2).
@@ -151,8 +151,7 @@ pub struct Delete<'a> {
 impl Delete<'_> {
     /// The SPIs of ESP or AH SAs.
     pub fn child_spis(&self) -> impl Iterator<Item = u32> {
-        let words = if self.spi_size == 4 { self.spis } else { &[] };
-        words.as_chunks().0.iter().map(|octets| u32::from_be_bytes(*octets))
+        super::super::child_spis(self.spi_size, self.spis)
     }
 }
 
@@ -177,7 +176,23 @@ pub enum Payload<'a> {
     VendorId(&'a [u8]),
     /// NAT-D: a hash of an address and port (RFC 3947 section 3.2).
     NatD(&'a [u8]),
-    /// CERT, CR, SIG, NAT-OA, and every type not known here.
+    /// CERT (RFC 2408 section 3.9). The encodings are numbered as in IKEv2.
+    Cert {
+        /// What it is.
+        encoding: CertEncoding,
+        /// One certificate, in DER with [`CertEncoding::X509Signature`].
+        data: &'a [u8],
+    },
+    /// CR (RFC 2408 section 3.10).
+    CertReq {
+        /// What is asked for.
+        encoding: CertEncoding,
+        /// With [`CertEncoding::X509Signature`]: the DER of the name of one trusted CA, or nothing for any.
+        authority: &'a [u8],
+    },
+    /// SIG (RFC 2408 section 3.12).
+    Sig(&'a [u8]),
+    /// NAT-OA, and every type not known here.
     Opaque {
         /// The type.
         kind: PayloadType,
@@ -225,12 +240,18 @@ fn parse_body(kind: PayloadType, body: &[u8]) -> Result<Payload<'_>, Error> {
         PayloadType::Delete => Payload::Delete(parse_delete(&mut r)?),
         PayloadType::VendorId => Payload::VendorId(body),
         PayloadType::NatDetection => Payload::NatD(body),
+        PayloadType::Certificate => {
+            let encoding = CertEncoding::from_wire(r.u8("Cert Encoding")?);
+            Payload::Cert { encoding, data: r.rest() }
+        }
+        PayloadType::CertificateRequest => {
+            let encoding = CertEncoding::from_wire(r.u8("Cert. Type")?);
+            Payload::CertReq { encoding, authority: r.rest() }
+        }
+        PayloadType::Signature => Payload::Sig(body),
         PayloadType::None
         | PayloadType::Proposal
         | PayloadType::Transform
-        | PayloadType::Certificate
-        | PayloadType::CertificateRequest
-        | PayloadType::Signature
         | PayloadType::NatOriginalAddress
         | PayloadType::Other(_) => Payload::Opaque { kind, body },
     })
@@ -309,8 +330,13 @@ impl Builder {
                 out.extend_from_slice(&(count.unwrap_or(0) as u16).to_be_bytes());
                 out.extend_from_slice(d.spis);
             }
+            Payload::Cert { encoding, data } | Payload::CertReq { encoding, authority: data } => {
+                out.push(encoding.to_wire());
+                out.extend_from_slice(data);
+            }
             Payload::Ke(body)
             | Payload::Hash(body)
+            | Payload::Sig(body)
             | Payload::Nonce(body)
             | Payload::VendorId(body)
             | Payload::NatD(body)
@@ -351,6 +377,9 @@ fn kind_of(payload: &Payload<'_>) -> PayloadType {
         Payload::Delete(_) => PayloadType::Delete,
         Payload::VendorId(_) => PayloadType::VendorId,
         Payload::NatD(_) => PayloadType::NatDetection,
+        Payload::Cert { .. } => PayloadType::Certificate,
+        Payload::CertReq { .. } => PayloadType::CertificateRequest,
+        Payload::Sig(_) => PayloadType::Signature,
         Payload::Opaque { kind, .. } => *kind,
     }
 }

@@ -124,7 +124,10 @@ impl Parts {
             Payload::Delete(Delete { protocol: Protocol::Esp, spi_size: 4, spis: &data[..data.len() / 4 * 4] }),
             Payload::VendorId(data),
             Payload::NatD(data),
-            Payload::Opaque { kind: PayloadType::Signature, body: data },
+            Payload::Cert { encoding: CertEncoding::from_wire(self.kind), data },
+            Payload::CertReq { encoding: CertEncoding::from_wire(self.kind), authority: data },
+            Payload::Sig(data),
+            Payload::Opaque { kind: PayloadType::NatOriginalAddress, body: data },
             Payload::Opaque { kind: PayloadType::Other(200), body: data },
         ];
         Message { header: self.header, payloads }

@@ -1,6 +1,8 @@
 //! Two peers that speak IKEv1, one message at a time.
 
+mod certificates;
 mod handshake;
+mod hints;
 mod hostile;
 mod laws;
 mod life;

@@ -1,7 +1,7 @@
 //! IKE_SA_INIT and IKE_AUTH: the regular way, refusals, and a path that loses, repeats and delays.
 
 use super::pair::{A, B, Fate, Pair, address, configs, default_configs};
-use crate::proto::ike::config::{Identity, NatTraversal, suite_aes256gcm_group20};
+use crate::proto::ike::config::{Identity, Mobike, NatTraversal, suite_aes256gcm_group20};
 use crate::proto::ike::{Input, SaKind};
 use crate::reason::{Reason, State};
 use crate::time::{Duration, Instant};
@@ -270,7 +270,7 @@ fn a_nat_that_makes_another_mapping_is_followed_with_and_without_mobike() {
     for mobike in [false, true] {
         let outside: core::net::IpAddr = "192.0.2.77".parse().unwrap();
         let mut configs = configs();
-        configs[A].mobike = mobike;
+        configs[A].mobike = mobike.then(Mobike::default);
         let mut pair = Pair::new(configs);
         pair.nat = Some((outside, 40_000));
         pair.input(A, Input::Initiate(Reason::Startup));
@@ -293,7 +293,7 @@ fn a_nat_that_makes_another_mapping_is_followed_with_and_without_mobike() {
 #[test]
 fn an_announced_mobike_is_not_answered() {
     let mut configs = configs();
-    configs[A].mobike = true;
+    configs[A].mobike = Some(Mobike::default());
     let mut pair = start(configs);
     pair.run_for(Duration::from_secs(1));
     insta::assert_snapshot!(pair.ladder);

@@ -12,6 +12,7 @@ mod hostile;
 mod ike_rekey;
 mod inside;
 mod laws;
+mod mobike;
 mod notifies;
 mod reauth;
 mod rekey;

@@ -7,18 +7,20 @@
 //! A blocked IP protocol 50 is the exception: no machine notices it, so there a filter's drops are the evidence.
 
 use core::fmt::Display;
-use core::ops::RangeInclusive;
 
 use sim_core::crypto::certificate::Certificate;
+use sim_core::crypto::signature::KeyType;
 use sim_core::id::{NodeId, SessionId};
-use sim_core::reason::{DropReason, Reason, State, Step};
+use sim_core::reason::{Reason, State, Step};
 use sim_core::time::{Duration, Instant};
-use sim_core::trace::{Place, Trace, What};
+use sim_core::trace::{Trace, What};
 
-use crate::build::{Built, TunnelSessions};
+use crate::build::Built;
 use crate::plan::{IkeEnd, Phase, Plan, Tunnel, TunnelId};
 use crate::report::model::{Misconfiguration, Seconds};
 use crate::report::tunnel_log::{self, TunnelLog};
+
+mod path;
 
 /// AWS's place in a pair of ends; the customer gateway has the other.
 const AWS: usize = 0;
@@ -31,7 +33,10 @@ pub fn diagnose(plan: &Plan, built: &Built, logs: &[TunnelLog]) -> Vec<Misconfig
         let mut symptoms: Vec<Symptom> = Vec::new();
         for symptom in symptoms_of(built, log.id) {
             // The first of each kind tells the story; later attempts repeat it.
-            if !symptoms.iter().any(|known| known.kind == symptom.kind) {
+            let known = |kind| symptoms.iter().any(|known| known.kind == kind);
+            // A responder that cannot read Main Mode's fifth message goes on being silent.
+            let consequence = matches!(symptom.kind, Kind::Silence(_)) && known(Kind::Psk);
+            if !known(symptom.kind) && !consequence {
                 symptoms.push(symptom);
             }
         }
@@ -52,6 +57,8 @@ enum Kind {
     /// A certificate at one end, a pre-shared key at the other.
     Method,
     Phase1,
+    /// Refused in IKEv1's Main Mode, which negotiates the method of authentication too.
+    MainMode,
     /// Refused in IKE_AUTH.
     Phase2,
     /// Refused in IKEv1's Quick Mode, which has a group of its own.
@@ -59,6 +66,8 @@ enum Kind {
     /// Refused in CREATE_CHILD_SA.
     Rekey,
     Selectors,
+    /// Refused in IKEv1's Quick Mode, which gives them whole or not at all.
+    QuickModeSelectors,
     /// The end whose SA reached its lifetime.
     IkeLifetime(usize),
     ChildLifetime(usize),
@@ -86,47 +95,24 @@ fn symptoms_of(built: &Built, id: TunnelId) -> Vec<Symptom> {
                     phase1 = to == State::Up;
                 }
                 let kind = noticed(&record.what, end, session == sessions.ike[end])?;
-                let kind = if kind == Kind::Phase1 && phase1 { Kind::QuickMode } else { kind };
+                // IKEv1 has one Informational exchange for both phases (RFC 2409 section 5.7): what is refused is the one under way.
+                let kind = match kind {
+                    Kind::MainMode if phase1 => Kind::QuickMode,
+                    Kind::Id(_) if phase1 => Kind::QuickModeSelectors,
+                    kind => kind,
+                };
                 Some(Symptom { at: record.at, kind })
             });
             all.extend(noticed);
         }
     }
-    all.extend(esp_blocked(trace, sessions));
-    all.extend(ah_translated(trace, sessions));
+    all.extend(path::esp_blocked(trace, sessions));
+    all.extend(path::ah_translated(trace, sessions));
     all.sort_by_key(|symptom| symptom.at);
     all
 }
 
-/// What a filter drops of a tunnel is ESP, if both ends have a CHILD_SA and the IKE session goes on.
-fn esp_blocked(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
-    let went = |session, state: State| {
-        let mut records = trace.session_records(session).map(|(_, record)| record);
-        records.find(|r| matches!(r.what, What::State { to, .. } if to == state)).map(|r| r.at)
-    };
-    let up = went(sessions.child[0], State::Up)?.max(went(sessions.child[1], State::Up)?);
-    if sessions.ike.iter().any(|ike| went(*ike, State::Down).is_some()) {
-        return None;
-    }
-    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
-    let filtered = dropped.filter(|drop| drop.reason == DropReason::FilterRule && drop.at >= up);
-    let first = filtered.min_by_key(|drop| drop.at)?;
-    match first.place {
-        Place::Node(filter) => Some(Symptom { at: first.at, kind: Kind::Esp(filter) }),
-        Place::Link(..) => None,
-    }
-}
-
-/// An ICV of AH that does not verify at a peer that has the keys.
-fn ah_translated(trace: &Trace, sessions: &TunnelSessions) -> Option<Symptom> {
-    let dropped = sessions.ike.iter().flat_map(|ike| trace.drops_of(*ike));
-    let first = dropped.filter(|drop| drop.reason == DropReason::BadAhIcv).min_by_key(|drop| drop.at)?;
-    match first.place {
-        Place::Node(end) => Some(Symptom { at: first.at, kind: Kind::Ah(end) }),
-        Place::Link(..) => None,
-    }
-}
-
+/// A refusal counts at the end that makes it and at the one that hears it, of which one may be a real device without records.
 fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
     match what {
         What::State { to: State::Down | State::Deleting, from, reason, .. } => match reason {
@@ -144,16 +130,27 @@ fn noticed(what: &What, end: usize, ike: bool) -> Option<Kind> {
             _ => None,
         },
         What::Step { step, response: true, notice: Some(notice), .. } => match (step, notice) {
-            (Step::IkeSaInitSent, Reason::NoProposalChosen) => Some(Kind::Phase1),
-            (Step::IkeAuthSent, Reason::NoProposalChosen) => Some(Kind::Phase2),
-            (Step::CreateChildSaSent, Reason::NoProposalChosen) => Some(Kind::Rekey),
-            (Step::IkeAuthSent | Step::CreateChildSaSent, Reason::TsUnacceptable) => Some(Kind::Selectors),
+            (Step::IkeSaInitSent | Step::IkeSaInitReceived, Reason::NoProposalChosen) => Some(Kind::Phase1),
+            (Step::IkeAuthSent | Step::IkeAuthReceived, Reason::NoProposalChosen) => Some(Kind::Phase2),
+            (Step::CreateChildSaSent | Step::CreateChildSaReceived, Reason::NoProposalChosen) => Some(Kind::Rekey),
+            (
+                Step::IkeAuthSent | Step::IkeAuthReceived | Step::CreateChildSaSent | Step::CreateChildSaReceived,
+                Reason::TsUnacceptable,
+            ) => Some(Kind::Selectors),
             _ => None,
         },
-        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. } => Some(Kind::Psk),
-        What::Step { step: Step::IsakmpInformationalSent, notice: Some(Reason::NoProposalChosen), .. } => {
-            Some(Kind::Phase1)
+        What::Step { step: Step::MainModeReceived, notice: Some(Reason::PayloadMalformed), .. }
+        | What::Step { step: Step::IsakmpInformationalReceived, notice: Some(Reason::Undecipherable), .. } => {
+            Some(Kind::Psk)
         }
+        What::Step { step, notice: Some(notice), .. } => match (step, notice) {
+            (Step::IsakmpInformationalSent | Step::IsakmpInformationalReceived, Reason::NoProposalChosen) => {
+                Some(Kind::MainMode)
+            }
+            (Step::IsakmpInformationalSent, Reason::InvalidIdInformation) => Some(Kind::Id(end)),
+            (Step::IsakmpInformationalReceived, Reason::InvalidIdInformation) => Some(Kind::Id(1 - end)),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -173,6 +170,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
     };
     let both = |aws: &str, customer: &str| format!("AWS has {aws}, the customer gateway {customer}");
     Some(match symptom.kind {
+        // With certificates the keys of phase 1 do not come from it.
+        Kind::Psk if aws.credentials.is_some() && customer.credentials.is_some() => return None,
         Kind::Psk => entry(
             "pre_shared_key",
             "hidden".into(),
@@ -198,7 +197,8 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
         }
         Kind::Certificate(end, reason) => {
             let log = line(tunnel_log::AUTHENTICATION_FAILED).filter(|_| end == AWS);
-            certificate(tunnel, end, reason, symptom.at, log, &entry)?
+            let v1 = path::speaks_v1(&built.world.trace, sessions.ike[end], symptom.at);
+            certificate(tunnel, end, reason, (symptom.at, v1), log, &entry)?
         }
         Kind::Method => {
             let has = |end: &IkeEnd| match &end.credentials {
@@ -209,7 +209,12 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("the two ends prove who they are in different ways: {}.", both(&a, &c));
             entry("authentication", a, c, text, line(tunnel_log::AUTHENTICATION_FAILED))
         }
-        Kind::Phase1 => {
+        Kind::MainMode if method(aws) != method(customer) => {
+            let (a, c) = (method(aws), method(customer));
+            let text = format!("IKEv1 negotiates one way for both ends to prove who they are: {}.", both(&a, &c));
+            entry("authentication", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
+        Kind::Phase1 | Kind::MainMode => {
             let (a, c) = (suites(&aws.phase1, true), suites(&customer.phase1, true));
             let text = format!("no phase 1 proposal fits both ends: {}.", both(&a, &c));
             entry("phase1", a, c, text, line(tunnel_log::NO_PROPOSAL))
@@ -234,6 +239,20 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
             entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL))
         }
+        Kind::QuickMode if protection_fits(&aws.phase2, &customer.phase2) => {
+            let (a, c) = (groups(&aws.phase2), groups(&customer.phase2));
+            let meet = aws.phase2.dh_groups.iter().any(|group| customer.phase2.dh_groups.contains(group));
+            let why = if meet {
+                "the Diffie-Hellman group for PFS does not fit: Quick Mode offers one group alone, the first of the end that begins"
+            } else {
+                "no Diffie-Hellman group for PFS fits both ends"
+            };
+            let text = format!(
+                "{why}: {}. Quick Mode has a key exchange of its own, so the first CHILD_SA already fails, while phase 1 is up.",
+                both(&a, &c)
+            );
+            entry("pfs_group", a, c, text, line(tunnel_log::NO_PROPOSAL_NOTIFY))
+        }
         Kind::QuickMode => {
             let (a, c) = (suites(&aws.phase2, true), suites(&customer.phase2, true));
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
@@ -256,12 +275,17 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
             entry("phase2", a, c, text, line(tunnel_log::PHASE2_FAILED))
         }
-        Kind::Selectors => {
+        Kind::Selectors | Kind::QuickModeSelectors => {
             let sides =
                 |aws: &dyn Display, customer: &dyn Display| format!("{aws} at AWS and {customer} at the customer");
             let a = sides(&aws.local_cidr, &aws.remote_cidr);
             let c = sides(&customer.remote_cidr, &customer.local_cidr);
-            let text = format!("the traffic selectors do not meet: {}.", both(&a, &c));
+            let whole = "IKEv1 does not narrow: what one end asks for must lie within what the other has.";
+            let (verb, after) = match symptom.kind {
+                Kind::QuickModeSelectors => ("fit", format!(" {whole}")),
+                _ => ("meet", String::new()),
+            };
+            let text = format!("the traffic selectors do not {verb}: {}.{after}", both(&a, &c));
             entry("traffic_selectors", a, c, text, line(tunnel_log::TS_UNACCEPTABLE))
         }
         Kind::Esp(filter) => {
@@ -287,63 +311,10 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
         Kind::IkeLifetime(end) => lifetime(1, end, &aws.phase1, &customer.phase1, &entry)?,
         Kind::ChildLifetime(end) => lifetime(2, end, &aws.phase2, &customer.phase2, &entry)?,
         Kind::Silence(end) => {
-            let trace = &built.world.trace;
-            let (own, other) = (sessions.ike[end], sessions.ike[1 - end]);
-            // A path that worked before is a matter of faults, not of settings.
-            let attempt = attempt(trace, own, symptom.at)?;
-            let heard = |session, step| received(trace, session, step, attempt..=symptom.at);
-            let names = if end == AWS { ["AWS", "the customer gateway"] } else { ["the customer gateway", "AWS"] };
-            let [from, to] = names;
-            let text = if let Some(text) = fragments(built, [own, other], attempt..=symptom.at, names) {
-                text
-            } else if !heard(other, Step::IkeSaInitReceived) {
-                format!("no IKE_SA_INIT of {from} reached {to}: UDP 500 is blocked on the way, or the path is dead.")
-            } else if !heard(own, Step::IkeSaInitReceived) {
-                format!(
-                    "IKE_SA_INIT of {from} reached {to}, but no answer came back: UDP 500 is blocked on the way back, or the \
-                     path is dead that way."
-                )
-            } else if heard(own, Step::NatDetected) {
-                format!(
-                    "IKE_SA_INIT succeeded and showed a NAT, but IKE_AUTH of {from} got no answer: UDP 4500 is blocked."
-                )
-            } else {
-                format!("IKE_SA_INIT succeeded, but IKE_AUTH of {from} got no answer: the path died in between.")
-            };
+            let text = path::silence(built, tunnel, sessions, end, symptom.at)?;
             entry("path", String::new(), String::new(), text, line(tunnel_log::HALF_OPEN))
         }
     })
-}
-
-/// What is said of an attempt of `own` of which fragments were dropped: whose message it was, where it died, and what helps.
-fn fragments(
-    built: &Built,
-    [own, other]: [SessionId; 2],
-    when: RangeInclusive<Instant>,
-    [from, to]: [&str; 2],
-) -> Option<String> {
-    let trace = &built.world.trace;
-    let dropped = |session| {
-        let mut drops = trace.drops_of(session).iter().filter(|drop| when.contains(&drop.at));
-        drops.find(|drop| matches!(drop.reason, DropReason::FragmentDropped | DropReason::NatFragment))
-    };
-    let (drop, whose) = match (dropped(own), dropped(other)) {
-        (Some(drop), _) => (drop, from),
-        (None, Some(drop)) => (drop, to),
-        (None, None) => return None,
-    };
-    let place = match drop.place {
-        Place::Node(node) => built.world.node_name(node),
-        Place::Link(link, _) => built.world.link_name(link),
-    };
-    // An initiator that has heard the answer to IKE_SA_INIT has gone on to IKE_AUTH.
-    let first = !received(trace, own, Step::IkeSaInitReceived, when);
-    let (message, help) = if first {
-        ("IKE_SA_INIT", "IKE fragmentation (RFC 7383) cannot help before there are keys: propose less.")
-    } else {
-        ("IKE_AUTH", "IKE fragmentation (RFC 7383) at both ends would avoid IP fragments.")
-    };
-    Some(format!("{message} of {whose} is too long for one packet, and {place} drops IP fragments. {help}"))
 }
 
 /// The end does not believe the other's certificate.
@@ -351,7 +322,7 @@ fn certificate(
     tunnel: &Tunnel,
     end: usize,
     reason: Reason,
-    at: Instant,
+    (at, v1): (Instant, bool),
     log: Option<String>,
     entry: &Entry<'_>,
 ) -> Option<Misconfiguration> {
@@ -369,11 +340,17 @@ fn certificate(
             let expired = own.not_after().saturating_sub(began);
             let (a, c) = settings(String::new(), format!("expired at {}", seconds(expired)));
             let text = format!(
-                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. An IKE_SA that was authenticated \
-                 before lives on, and so do its rekeys: it shows when the tunnel has to be set up anew.",
+                "the certificate of {judged}, {}, expired at {}; {judge} refused it at {}. {}",
                 own.subject(),
                 seconds(expired),
-                Seconds::from(at)
+                Seconds::from(at),
+                if v1 {
+                    "An ISAKMP SA that was authenticated before lives on until it ends: IKEv1 has no rekey of phase 1 without \
+                     another proof."
+                } else {
+                    "An IKE_SA that was authenticated before lives on, and so do its rekeys: it shows when the tunnel has to \
+                     be set up anew."
+                }
             );
             ("certificate", a, c, text)
         }
@@ -406,6 +383,16 @@ fn certificate(
         }
     };
     Some(entry(setting, a, c, text, log))
+}
+
+/// How an end proves who it is in IKEv1.
+fn method(end: &IkeEnd) -> String {
+    match end.credentials.as_ref().map(|credentials| credentials.key.kind()) {
+        None => "a pre-shared key".into(),
+        Some(KeyType::Rsa) => "a certificate with RSA".into(),
+        Some(KeyType::EcdsaP256) => "a certificate with ECDSA on P-256".into(),
+        Some(KeyType::EcdsaP384) => "a certificate with ECDSA on P-384".into(),
+    }
 }
 
 type Entry<'a> = dyn Fn(&str, String, String, String, Option<String>) -> Misconfiguration + 'a;
@@ -455,22 +442,4 @@ fn protection_fits(a: &Phase, b: &Phase) -> bool {
 fn down(trace: &Trace, session: SessionId, since: Instant) -> Option<Instant> {
     let mut records = trace.session_records(session).filter(|(_, record)| record.at >= since);
     records.find_map(|(_, record)| matches!(record.what, What::State { to: State::Down, .. }).then_some(record.at))
-}
-
-fn received(trace: &Trace, session: SessionId, wanted: Step, when: RangeInclusive<Instant>) -> bool {
-    let mut records = trace.session_records(session).filter(|(_, record)| when.contains(&record.at));
-    records.any(|(_, record)| matches!(record.what, What::Step { step, .. } if step == wanted))
-}
-
-/// When the attempt began that failed at `until`; `None` if the session was up before.
-fn attempt(trace: &Trace, session: SessionId, until: Instant) -> Option<Instant> {
-    let mut began = None;
-    for (_, record) in trace.session_records(session).take_while(|(_, record)| record.at <= until) {
-        match record.what {
-            What::State { to: State::Up, .. } => return None,
-            What::State { to: State::Connecting, .. } => began = Some(record.at),
-            _ => {}
-        }
-    }
-    began
 }

@@ -7,6 +7,8 @@ use sim_scenarios::report::text;
 use sim_scenarios::report::tunnel_log::TunnelLog;
 use sim_scenarios::{NoSecrets, Simulation};
 
+mod ikev1;
+#[path = "../shared/mod.rs"]
 mod shared;
 
 const TUNNEL: &str = "connections.vpn.tunnels.a";
@@ -226,33 +228,6 @@ fn a_shorter_lifetime_at_one_end() {
     let outcome = run("pfs_mismatch_at_rekey", &changes);
     let found = misconfiguration(&outcome, "phase2_lifetime");
     assert_eq!((found.aws.as_str(), found.customer.as_str()), ("900s", "600s"));
-}
-
-/// IKEv1 has strings of its own, and its Quick Mode notices a wrong group at once.
-#[test]
-fn ikev1_in_its_own_words() {
-    let v1 = ["expect={}", "control=[]", "TUNNEL.ike_versions=[\"ikev1\"]"];
-    let short = [&v1[..], &["duration=61s", "probes.app.start=1s"]].concat();
-    let outcome = run("wrong_psk", &short);
-    let line = "AWS tunnel payload decryption was unsuccessful due to invalid Pre-shared Key";
-    assert_eq!(details(&outcome)[0], line);
-    assert_eq!(misconfiguration(&outcome, "pre_shared_key").log.as_deref(), Some(line));
-
-    let outcome = run("wrong_proposal", &[&short[..], &["TUNNEL.phase1.encryption=[\"AES256\"]"]].concat());
-    assert_eq!(details(&outcome)[0], "No Proposal Match Found by AWS");
-    assert_eq!(misconfiguration(&outcome, "phase1").customer, "AES128 with SHA1 and group 2");
-
-    let outcome = run("pfs_mismatch_at_rekey", &[&v1[..], &["duration=60s", "probes.app.start=1s"]].concat());
-    assert_eq!(details(&outcome)[0], "No Proposal Match Found. Notifying with \"No proposal chosen\"");
-    let found = misconfiguration(&outcome, "phase2");
-    assert!(found.aws.ends_with("and group 14") && found.customer.ends_with("and group 2"), "{found:?}");
-
-    let outcome = run("static_active_passive", &[&v1[..], &["duration=500s", "faults.cut.heal=499s"]].concat());
-    assert_eq!(count(&outcome, "Peer is not responsive - Declaring peer dead"), 1, "{:#?}", details(&outcome));
-
-    let goodbye = ["duration=400s", "faults.delete.what.by=customer", "faults.delete.heal=399s"];
-    let outcome = run("graceful_delete", &[&v1[..], &goodbye].concat());
-    assert_eq!(count(&outcome, "AWS tunnel received DELETE for IKE_SA from CGW"), 1, "{:#?}", details(&outcome));
 }
 
 /// The library's NAT in front of a firewall: IKE_SA_INIT passes on 500, IKE_AUTH does not on 4500.
