@@ -209,6 +209,8 @@ codes! {
         DummyPacket "dummy_packet" "the next dummy packet for traffic flow confidentiality is due (RFC 4303 section 2.6)",
         ChildSwitch "child_switch" "IKEv1: the peer has had time to install the new CHILD_SA",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew (RFC 7296 section 2.8.3)",
+        BfdDetection "bfd_detection" "BFD: nothing from the other end for the Detection Time (RFC 5880 section 6.8.4)",
+        BfdTransmit "bfd_transmit" "BFD: the next control packet is due (RFC 5880 section 6.8.7)",
         DeleteRekeyedDelay "delete_rekeyed_delay" "packets of a CHILD_SA that was rekeyed are waited for no longer",
     }
 
@@ -263,6 +265,10 @@ codes! {
         SequenceLow "sequence_low" "a CHILD_SA has sent so many packets that it wants a successor (RFC 4303 section 3.3.3): its SPI",
         PathMtuLearned "path_mtu_learned" "ICMP tells of a narrower path below the tunnel (RFC 4301 section 8.2): its MTU in octets",
         AddressesUpdated "addresses_updated" "the SAs go between other addresses from here on (RFC 4555 section 3.5): the peer's, as a number",
+        IkeIntermediateSent "ike_intermediate_sent" "IKE_INTERMEDIATE message sent",
+        IkeIntermediateReceived "ike_intermediate_received" "IKE_INTERMEDIATE message arrived",
+        IkeFollowupKeSent "ike_followup_ke_sent" "IKE_FOLLOWUP_KE message sent",
+        IkeFollowupKeReceived "ike_followup_ke_received" "IKE_FOLLOWUP_KE message arrived",
     }
 }
 
@@ -274,6 +280,8 @@ impl Step {
             | Self::IkeAuthSent
             | Self::CreateChildSaSent
             | Self::InformationalSent
+            | Self::IkeIntermediateSent
+            | Self::IkeFollowupKeSent
             | Self::Retransmitted
             | Self::TcpConnecting
             | Self::OpenMessageSent
@@ -288,6 +296,8 @@ impl Step {
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
             | Self::InformationalReceived
+            | Self::IkeIntermediateReceived
+            | Self::IkeFollowupKeReceived
             | Self::ChildDeleteReceived
             | Self::SequenceLow
             | Self::PathMtuLearned

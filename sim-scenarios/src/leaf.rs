@@ -19,7 +19,7 @@ use sim_core::time::Duration;
 
 use crate::plan::{
     Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
-    Proposals, Reauthenticates, Side, StartupAction, TcpProfile,
+    Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile,
 };
 
 pub use certificate::{Calendar, KeySource, PemSource};
@@ -436,6 +436,10 @@ words! {
         "no" => Self::No,
         "yes" => Self::Yes,
         "preferred" => Self::Preferred,
+    }
+    Requirement: "a requirement" {
+        "required" => Self::Required,
+        "optional" => Self::Optional,
     }
     ChildProtocol: "an IPsec protocol" {
         "esp" => Self::Esp,

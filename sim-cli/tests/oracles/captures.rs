@@ -157,6 +157,7 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
         seen.capture(&told, &capture, out, icvs)?;
     }
     seen.agrees(&told)?;
+    intermediate_decrypts(out)?;
     if doubt {
         wrong_keys_are_noticed(out)?;
         if told.bgp.is_empty() == speaks_bgp {
@@ -262,6 +263,8 @@ impl Told {
                     "ike_auth_sent" => Some(35),
                     "create_child_sa_sent" => Some(36),
                     "informational_sent" => Some(37),
+                    "ike_intermediate_sent" => Some(43),
+                    "ike_followup_ke_sent" => Some(44),
                     "main_mode_sent" => Some(2),
                     "quick_mode_sent" => Some(32),
                     "isakmp_informational_sent" => Some(5),
@@ -528,6 +531,21 @@ fn wrong_keys_are_noticed(out: &Path) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// IKE_INTERMEDIATE decrypts with the first keys of its IKE_SA: all others are made by it. Every scenario that has any has one.
+fn intermediate_decrypts(out: &Path) -> Outcome {
+    const TABLE: &str = "ikev2_decryption_table";
+    let rows = fs::read_to_string(out.join(TABLE)).map_err(|e| format!("{TABLE}: {e}"))?;
+    let mut known = BTreeSet::new();
+    let spis = |row: &str| row.split(',').take(2).map(str::to_owned).collect::<Vec<_>>();
+    let first: Vec<&str> = rows.lines().filter(|row| known.insert(spis(row))).collect();
+    if first.len() == rows.lines().count() {
+        return Ok(());
+    }
+    let keys = tempfile::tempdir().map_err(|e| e.to_string())?;
+    fs::write(keys.path().join(TABLE), first.join("\n") + "\n").map_err(|e| e.to_string())?;
+    captures(out)?.iter().try_for_each(|capture| dissect(capture, keys.path(), Icvs::Intermediate, |_| Ok(())))
 }
 
 /// With one UPDATE of the trace missing, changed, out of order or too many, the captures must not agree any more.

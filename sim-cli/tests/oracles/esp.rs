@@ -140,9 +140,14 @@ fn config(case: &Case) -> Config {
         integrity: Vec::new(),
         prf: vec![Prf::HmacSha2_256],
         groups: groups.clone(),
+        additional: Vec::new(),
     }];
-    config.esp_offers =
-        vec![EspOffer { encryption: vec![case.encryption], integrity: case.integrity.into_iter().collect(), groups }];
+    config.esp_offers = vec![EspOffer {
+        encryption: vec![case.encryption],
+        integrity: case.integrity.into_iter().collect(),
+        groups,
+        additional: Vec::new(),
+    }];
     config.esn = case.esn.to_vec();
     if case.they_begin {
         config.startup = Startup::Add;

@@ -3,6 +3,8 @@
 //! | what | where | from |
 //! |---|---|---|
 //! | Diffie-Hellman groups | [`dh`] | `crypto-bigint` (MODP), `aws-lc-rs` (ECP, Curve25519) |
+//! | key encapsulation | [`kem`] | `ml-kem` |
+//! | a key exchange of either kind | [`exchange`] | [`dh`], [`kem`] |
 //! | PRF and prf+ | [`prf`] | `hmac`, `sha1`, `sha2` |
 //! | encryption and integrity of a message in place | [`suite`] | `aws-lc-rs` (AES-GCM), `aes`, `cbc`, [`mac`] |
 //! | ICVs without encryption | [`mac`] | `hmac`, `sha1`, `sha2` |
@@ -20,6 +22,8 @@
 pub mod cbc;
 pub mod certificate;
 pub mod dh;
+pub mod exchange;
+pub mod kem;
 pub mod mac;
 pub mod prf;
 pub mod signature;

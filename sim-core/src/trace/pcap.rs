@@ -3,7 +3,8 @@
 //! A capture shows a link as an instrument at the sending end would: every packet that enters it, also those that the
 //! link then loses, stamped in nanoseconds with the date at which it enters, if the world begins on the date that is given. Each packet carries its name in the trace as
 //! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa`;
-//! they are secrets.
+//! they are secrets. An IKE_SA with additional key exchanges (RFC 9370) has a row for each of its sets of keys, in order. Wireshark
+//! takes the last, which opens everything but IKE_INTERMEDIATE; that opens with the rows before it alone.
 
 use core::fmt::Write as _;
 use std::borrow::Cow;

@@ -102,11 +102,13 @@ fn offers(end: &IkeEnd, side: Side) -> (Vec<ike_config::IkeOffer>, Vec<ike_confi
         integrity,
         prf: prf.clone(),
         groups: phase1.dh_groups.clone(),
+        additional: phase1.additional.clone(),
     });
     let esp = split(&phase2).map(|(encryption, integrity)| ike_config::EspOffer {
         encryption,
         integrity,
         groups: phase2.dh_groups.clone(),
+        additional: phase2.additional.clone(),
     });
     let (ike, esp) = (ike.collect(), esp.collect());
     if end.one_by_one { one_by_one(ike, esp) } else { (ike, esp) }
@@ -132,6 +134,7 @@ fn one_by_one(
                     integrity: integrity.clone(),
                     prf: vec![prf],
                     groups: vec![*group],
+                    additional: offer.additional.clone(),
                 }));
             }
         }
@@ -148,6 +151,7 @@ fn one_by_one(
                     encryption: vec![*encryption],
                     integrity: integrity.clone(),
                     groups: groups.clone(),
+                    additional: offer.additional.clone(),
                 }));
             }
         }
@@ -163,6 +167,7 @@ fn in_order(phase: &crate::plan::Phase, side: Side) -> crate::plan::Phase {
         phase.encryption.sort_unstable();
         phase.integrity.sort_unstable();
         phase.dh_groups.sort_unstable_by_key(|group| group.id());
+        phase.additional.iter_mut().for_each(|round| round.methods.sort_unstable_by_key(|method| method.id()));
     }
     phase
 }

@@ -11,6 +11,7 @@ use core::fmt::Display;
 use sim_core::crypto::certificate::Certificate;
 use sim_core::crypto::signature::KeyType;
 use sim_core::id::{NodeId, SessionId};
+use sim_core::proto::ike::config::Round;
 use sim_core::reason::{Reason, State, Step};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Trace, What};
@@ -209,6 +210,14 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let text = format!("the two ends prove who they are in different ways: {}.", both(&a, &c));
             entry("authentication", a, c, text, line(tunnel_log::AUTHENTICATION_FAILED))
         }
+        Kind::Phase1 if only_rounds_differ(&aws.phase1, &customer.phase1) => {
+            let (a, c) = (additional(&aws.phase1), additional(&customer.phase1));
+            let text = format!(
+                "the two ends do not agree on additional key exchanges (RFC 9370) in phase 1: {}.",
+                both(&a, &c)
+            );
+            entry("phase1.additional_key_exchanges", a, c, text, line(tunnel_log::NO_PROPOSAL))
+        }
         Kind::MainMode if method(aws) != method(customer) => {
             let (a, c) = (method(aws), method(customer));
             let text = format!("IKEv1 negotiates one way for both ends to prove who they are: {}.", both(&a, &c));
@@ -257,6 +266,16 @@ fn tell(tunnel: &Tunnel, built: &Built, log: &TunnelLog, symptom: &Symptom) -> O
             let (a, c) = (suites(&aws.phase2, true), suites(&customer.phase2, true));
             let text = format!("no phase 2 proposal fits both ends: {}.", both(&a, &c));
             entry("phase2", a, c, text, line(tunnel_log::NO_PROPOSAL_NOTIFY))
+        }
+        Kind::Rekey if only_rounds_differ(&aws.phase2, &customer.phase2) => {
+            let (a, c) = (additional(&aws.phase2), additional(&customer.phase2));
+            let text = format!(
+                "the two ends do not agree on additional key exchanges (RFC 9370) in phase 2: {}. IKE_AUTH has none, so the \
+                 tunnel came up all the same; the first rekey of its CHILD_SA was refused at {}.",
+                both(&a, &c),
+                Seconds::from(symptom.at)
+            );
+            entry("phase2.additional_key_exchanges", a, c, text, line(tunnel_log::PHASE2_FAILED))
         }
         Kind::Rekey if protection_fits(&aws.phase2, &customer.phase2) => {
             let (a, c) = (groups(&aws.phase2), groups(&customer.phase2));
@@ -421,6 +440,23 @@ fn suites(phase: &Phase, with_groups: bool) -> String {
 fn groups(phase: &Phase) -> String {
     let noun = if phase.dh_groups.len() == 1 { "group" } else { "groups" };
     format!("{noun} {}", list(&phase.dh_groups.iter().map(|group| group.id()).collect::<Vec<_>>()))
+}
+
+/// "round 1 (36, required)", or "none".
+fn additional(phase: &Phase) -> String {
+    let round = |round: &Round| {
+        let methods: Vec<String> = round.methods.iter().map(|method| method.id().to_string()).collect();
+        let requirement = if round.optional { "optional" } else { "required" };
+        format!("round {} ({}, {requirement})", round.number, methods.join(" or "))
+    };
+    let rounds: Vec<String> = phase.additional.iter().map(round).collect();
+    if rounds.is_empty() { "none".into() } else { rounds.join(", ") }
+}
+
+/// Whether cipher, integrity algorithm and group fit, and additional key exchanges are not the same.
+fn only_rounds_differ(a: &Phase, b: &Phase) -> bool {
+    let group = a.dh_groups.iter().any(|group| b.dh_groups.contains(group));
+    protection_fits(a, b) && group && a.additional != b.additional
 }
 
 /// Whether both ends can number packets alike.

@@ -258,6 +258,11 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
     };
     let [id, expected] = leg.identities();
     no_word("ike_versions", end.ike_versions.len() == 1, version(end.ike_versions[0]).to_owned());
+    for (setting, phase) in [("phase1", &end.phase1), ("phase2", &end.phase2)] {
+        let rounds = phase.additional.len();
+        let setting = format!("{setting}.additional_key_exchanges");
+        no_word(&setting, rounds > 0, format!("({rounds})"));
+    }
     no_word("id", end.id.is_some(), id.to_string());
     no_word("expected_id", end.expected_id.is_some(), expected.to_string());
     no_word("local_cidr", end.local_cidr.prefix_len() > 0, end.local_cidr.to_string());

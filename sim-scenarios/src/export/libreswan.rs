@@ -239,6 +239,9 @@ fn proposals(leg: &Leg<'_>, phase: &Phase, v2: bool, ike: bool, remarks: &mut Re
         remarks.add(leg, what);
         groups.truncate(1);
     }
+    if !phase.additional.is_empty() {
+        remarks.add(leg, format!("{setting}.additional_key_exchanges: Libreswan 4 has none; they are left out"));
+    }
     let [cbc, aead] = ciphers(phase);
     let mut all = Vec::new();
     for (ciphers, is_aead) in [(cbc, false), (aead, true)] {

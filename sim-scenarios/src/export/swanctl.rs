@@ -1,10 +1,12 @@
-//! strongSwan's swanctl.conf (its man page, version 5.9).
+//! strongSwan's swanctl.conf (its man page, version 5.9; additional key exchanges, `ke1_` to `ke7_`, are of version 6.0).
 
 use sim_core::crypto::dh::DhGroup;
+use sim_core::crypto::exchange::Method;
+use sim_core::crypto::kem::MlKem;
 use sim_core::node::tunnel::NAT_KEEPALIVE;
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{
-    FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion, RETRANSMIT_FIRST, ReauthenticationOrder,
+    FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion, RETRANSMIT_FIRST, ReauthenticationOrder, Round,
 };
 use sim_core::proto::ike::{NAT_PORT, PORT};
 use sim_core::time::Duration;
@@ -253,6 +255,11 @@ fn proposals(leg: &Leg<'_>, phase: &Phase, ike: bool, remarks: &mut Remarks) -> 
     let end = leg.end();
     let v1_only = end.ike_versions == [IkeVersion::V1];
     let [cbc, aead] = ciphers(phase);
+    if !phase.additional.is_empty() {
+        let setting = if ike { "phase1" } else { "phase2" };
+        let what = if v1_only { "IKEv1 has none; they are left out" } else { "they need strongSwan 6.0 or later" };
+        remarks.add(leg, format!("{setting}.additional_key_exchanges: {what}"));
+    }
     let mut all = Vec::new();
     for (ciphers, is_aead) in [(cbc, false), (aead, true)] {
         if ciphers.is_empty() {
@@ -270,11 +277,13 @@ fn proposals(leg: &Leg<'_>, phase: &Phase, ike: bool, remarks: &mut Remarks) -> 
                 for hash in alternatives(if ike { prfs } else { hashes }) {
                     let hashes = if is_aead { &[] } else { hash };
                     let prfs = if ike && !v1_only { hash } else { &[] };
-                    all.extend(phase.dh_groups.iter().map(|group| proposal(&[*cipher], hashes, prfs, &[*group])));
+                    let additional = if v1_only { &[] } else { &phase.additional[..] };
+                    let groups = phase.dh_groups.iter();
+                    all.extend(groups.map(|group| proposal(&[*cipher], hashes, prfs, &[*group], additional)));
                 }
             }
         } else {
-            all.push(proposal(&ciphers, hashes, prfs, &phase.dh_groups));
+            all.push(proposal(&ciphers, hashes, prfs, &phase.dh_groups, &phase.additional));
         }
     }
     if !ike {
@@ -293,12 +302,27 @@ fn alternatives(hashes: &[Integrity]) -> Vec<&[Integrity]> {
     if hashes.is_empty() { vec![&[]] } else { hashes.chunks(1).collect() }
 }
 
-fn proposal(ciphers: &[Encryption], hashes: &[Integrity], prfs: &[Integrity], groups: &[DhGroup]) -> String {
+fn proposal(
+    ciphers: &[Encryption],
+    hashes: &[Integrity],
+    prfs: &[Integrity],
+    groups: &[DhGroup],
+    rounds: &[Round],
+) -> String {
+    let rounds = rounds.iter().flat_map(|round| {
+        let methods = round.methods.iter().map(|method| match method {
+            Method::Dh(group) => self::group(*group),
+            Method::Kem(MlKem::MlKem512) => "mlkem512",
+            Method::Kem(MlKem::MlKem768) => "mlkem768",
+            Method::Kem(MlKem::MlKem1024) => "mlkem1024",
+        });
+        methods.chain(round.optional.then_some("none")).map(|method| format!("ke{}_{method}", round.number))
+    });
     let ciphers = ciphers.iter().map(|e| cipher(*e).to_owned());
     let hashes = hashes.iter().map(|i| hash(*i).to_owned());
     let prfs = prfs.iter().map(|i| format!("prf{}", hash(*i)));
     let groups = groups.iter().map(|g| group(*g).to_owned());
-    ciphers.chain(hashes).chain(prfs).chain(groups).collect::<Vec<_>>().join("-")
+    ciphers.chain(hashes).chain(prfs).chain(groups).chain(rounds).collect::<Vec<_>>().join("-")
 }
 
 fn cipher(encryption: Encryption) -> &'static str {

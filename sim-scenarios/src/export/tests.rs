@@ -126,6 +126,9 @@ fn what_cannot_be_said_is_named() {
         (Format::Swanctl, a("customer.retry=3s"), "vpn.a: retry 3s: strongSwan tries again at once"),
         (Format::Libreswan, a("customer.phase2.dh_groups=[22,14]"), "vpn.a: phase2.dh_groups 22: Libreswan 4 has no"),
         (Format::Libreswan, a("customer.phase1.dh_groups=[24]"), "no such groups, and there are no others"),
+        (Format::Libreswan, a(ROUNDS), "phase1.additional_key_exchanges: Libreswan 4 has none; they are left out"),
+        (Format::AwsXml, a(ROUNDS), "phase1.additional_key_exchanges (2) has no element"),
+        (Format::Swanctl, a(ROUNDS), "phase1.additional_key_exchanges: they need strongSwan 6.0 or later"),
         (Format::Libreswan, a("customer.nat_keepalive=5s"), "`keep-alive=5` in `config setup`"),
         (Format::Bird, "connections.vpn.routing.customer.jitter=false".into(), "jitter false: BIRD shortens"),
         (
@@ -143,6 +146,18 @@ fn what_cannot_be_said_is_named() {
         let first = says.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(folded.contains(&first), "{format:?}: {says:?} is not in\n{}", changed.text);
     }
+}
+
+/// Two additional key exchanges of the customer gateway, the second by choice.
+const ROUNDS: &str = "customer.phase1.additional_key_exchanges=[\
+    (round: 2, key_exchange_methods: [37, 20], requirement: \"optional\"), (round: 1, key_exchange_methods: [36])]";
+
+/// strongSwan 6's words for them, in the order of the rounds.
+#[test]
+fn strongswan_has_words_for_additional_key_exchanges() {
+    let text = written(BGP, &[&format!("connections.vpn.tunnels.a.{ROUNDS}")], Format::Swanctl).text;
+    let wanted = "-ke1_mlkem768-ke2_mlkem1024-ke2_ecp384-ke2_none";
+    assert!(text.lines().any(|line| line.trim().starts_with("proposals = ") && line.contains(wanted)), "{text}");
 }
 
 /// Both daemons have MOBIKE, and only strongSwan has it unless it is told not to.
@@ -281,7 +296,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 48] = {
+const SETTINGS: [(&str, &str, &[&str], About); 50] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -294,10 +309,12 @@ const SETTINGS: [(&str, &str, &[&str], About); 48] = {
         ("phase1.encryption", "[\"AES256\"]", &[], Ipsec),
         ("phase1.integrity", "[\"SHA2-512\"]", &[], Ipsec),
         ("phase1.dh_groups", "[21]", &[], Ipsec),
+        ("phase1.additional_key_exchanges", "[(round: 1, key_exchange_methods: [36])]", &[], Ipsec),
         ("phase1.lifetime", "20000s", &[], Ipsec),
         ("phase2.encryption", "[\"AES256\"]", &[], Ipsec),
         ("phase2.integrity", "[\"SHA2-512\"]", &["connections.vpn.tunnels.a.phase2.encryption=[\"AES128\"]"], Ipsec),
         ("phase2.dh_groups", "[21]", &[], Ipsec),
+        ("phase2.additional_key_exchanges", "[(round: 1, key_exchange_methods: [36])]", &[], Ipsec),
         ("phase2.lifetime", "3000s", &[], Ipsec),
         ("rekey_margin", "100s", &[], Ipsec),
         ("rekey_fuzz", "50%", &[], Ipsec),

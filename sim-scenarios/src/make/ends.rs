@@ -5,9 +5,11 @@
 
 use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
+use sim_core::crypto::exchange::Method;
 use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
-    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, Reauthentication, ReauthenticationOrder,
+    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, Reauthentication,
+    ReauthenticationOrder, Round,
 };
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
@@ -16,7 +18,7 @@ use crate::leaf::{Encryption, Integrity, Leaf, MssClamping, Percent, Psk, PskSou
 use crate::place::{At, List};
 use crate::plan::{
     Dpd, DpdTimeoutAction, ExtendedSequenceNumbers, IkeEnd, IkeIdentity, Phase, Proposals, Reauthenticates,
-    StartupAction, Warning,
+    Requirement, StartupAction, Warning,
 };
 use crate::schema;
 
@@ -68,6 +70,7 @@ pub(super) fn aws_end(
     }
     let half = phase2.lifetime / 2;
     let versions = ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j);
+    rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
@@ -178,6 +181,7 @@ pub(super) fn customer_end(
         }
     });
     let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j);
+    rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
     IkeEnd {
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         credentials: certificate.map(|made| made.credentials.clone()),
@@ -286,7 +290,8 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
 
 fn whole_phase(number: u8, lifetime: Duration) -> Phase {
     let dh_groups = groups(number, false);
-    Phase { encryption: ENCRYPTION.to_vec(), integrity: INTEGRITY.to_vec(), dh_groups, lifetime }
+    let (encryption, integrity) = (ENCRYPTION.to_vec(), INTEGRITY.to_vec());
+    Phase { encryption, integrity, dh_groups, additional: Vec::new(), lifetime }
 }
 
 /// What a phase allows; its lifetime is judged by the caller.
@@ -318,7 +323,50 @@ fn phase(schema: &schema::Phase, default: &Phase, customer: bool, number: u8, j:
         integrity: words(&schema.integrity, &default.integrity, j),
         dh_groups: dh_groups
             .map_or_else(|| default.dh_groups.clone(), |numbers| numbers.iter().filter_map(numbered).collect()),
+        additional: schema
+            .additional_key_exchanges
+            .as_ref()
+            .map_or_else(|| default.additional.clone(), |list| rounds(list, customer, j)),
         lifetime: default.lifetime,
+    }
+}
+
+/// Additional key exchanges (API: `VpnAdditionalKeyExchangeRequest`): rounds 1 to 7, each once, with the groups of phase 2 or
+/// ML-KEM.
+fn rounds(list: &[schema::AdditionalKeyExchange], customer: bool, j: &mut Judge) -> Vec<Round> {
+    let groups = groups(2, customer);
+    let method = |n: &u64| {
+        let method = u16::try_from(*n).ok().and_then(Method::from_id);
+        method.filter(|method| !matches!(method, Method::Dh(group) if !groups.contains(group)))
+    };
+    let rule = |n: &u64| match method(n) {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "there is no key exchange method {n} here: 35, 36 and 37 are ML-KEM-512, ML-KEM-768 and ML-KEM-1024, the \
+             others are Diffie-Hellman groups"
+        )),
+    };
+    let mut rounds: Vec<Round> = Vec::new();
+    for exchange in list {
+        let Some(number) = j.lawful(&exchange.round, |n| between(*n, 1, 7, "the round of a key exchange")) else {
+            continue;
+        };
+        if rounds.iter().any(|round| u64::from(round.number) == number) {
+            j.wrong(exchange.round.place, format!("there are two rounds {number}"), None);
+        }
+        let methods = j.items(&exchange.key_exchange_methods, rule).iter().filter_map(method).collect();
+        let optional = j.or(&exchange.requirement, Requirement::Required) == Requirement::Optional;
+        rounds.push(Round { number: number as u8, methods, optional });
+    }
+    rounds.sort_by_key(|round| round.number);
+    rounds
+}
+
+/// IKEv1 has one key exchange.
+fn rounds_are_of_ikev2(phases: [&schema::Phase; 2], versions: &[IkeVersion], j: &mut Judge) {
+    let given = phases.into_iter().filter_map(|phase| phase.additional_key_exchanges.as_ref()?.first());
+    for exchange in given.filter(|_| versions == [IkeVersion::V1]) {
+        j.wrong(exchange.round.place, "additional key exchanges are for IKEv2 only", None);
     }
 }
 

@@ -7,7 +7,7 @@ use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
 use sim_core::node::tunnel::Options;
-use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication};
+use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication, Round};
 use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Psk};
@@ -190,6 +190,15 @@ pub enum LogOutputFormat {
     Text,
 }
 
+/// Whether an additional key exchange may be left out (`Requirement` of AWS's tunnel options).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Requirement {
+    /// Without it there is no tunnel.
+    Required,
+    /// It is made if the peer offers it.
+    Optional,
+}
+
 /// What one phase allows, in the scenario's order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Phase {
@@ -199,6 +208,8 @@ pub struct Phase {
     pub integrity: Vec<Integrity>,
     /// Diffie-Hellman groups; in phase 2 they are for PFS.
     pub dh_groups: Vec<DhGroup>,
+    /// Additional key exchanges, by ascending round; in phase 2 they are made on rekey.
+    pub additional: Vec<Round>,
     /// Lifetime.
     pub lifetime: Duration,
 }

@@ -12,7 +12,8 @@ use crate::leaf::{
 };
 use crate::place::{At, List, Named};
 use crate::plan::{
-    DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, StartupAction,
+    DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, Requirement,
+    StartupAction,
 };
 
 /// A connection between gateways.
@@ -188,6 +189,18 @@ pub struct Certificate {
     pub expires: Option<At<Span>>,
 }
 
+/// An additional key exchange, with the names of AWS's tunnel options.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct AdditionalKeyExchange {
+    /// Its round, 1 to 7: they are made in this order.
+    pub round: At<Count>,
+    /// Methods by their IANA numbers: 35, 36 and 37 are ML-KEM-512, ML-KEM-768 and ML-KEM-1024, the others Diffie-Hellman groups.
+    pub key_exchange_methods: List<Count>,
+    /// "required" (if not given) or "optional": left out with a peer that does not offer it.
+    pub requirement: Option<At<Requirement>>,
+}
+
 /// What one phase allows.
 #[derive(Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
@@ -199,6 +212,9 @@ pub struct Phase {
     pub integrity: Option<List<Integrity>>,
     /// 2, 14 to 24, and 5 in phase 2 only; all if not given.
     pub dh_groups: Option<List<Count>>,
+    /// Additional key exchanges (RFC 9370), as against quantum computers; none if not given. IKEv2 only. Those of phase 2 are made
+    /// when the CHILD_SA is rekeyed.
+    pub additional_key_exchanges: Option<Vec<AdditionalKeyExchange>>,
     /// Lifetime; 28800s for phase 1 and 3600s for phase 2 if not given.
     pub lifetime: Option<At<Span>>,
 }

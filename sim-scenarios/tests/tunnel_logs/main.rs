@@ -103,6 +103,35 @@ fn no_proposal_in_either_phase() {
     assert!(found.aws.starts_with("AES128 with ") && found.customer.starts_with("AES256 with "), "{found:?}");
 }
 
+/// AWS requires an additional key exchange that the customer gateway does not offer: nothing comes up in phase 1, and nothing is
+/// rekeyed in phase 2.
+#[test]
+fn an_additional_key_exchange_that_one_end_has_alone() {
+    let ends = ["expect={}", "control=[]", "duration=900s"];
+    let without = |phase: &str| format!("connections.vpn.tunnels.a.customer.{phase}.additional_key_exchanges=[]");
+    for (phase, details) in [
+        ("phase1", "No Proposal Match Found by AWS"),
+        ("phase2", "AWS tunnel Phase 2 was unable to establish while keeping Phase 1"),
+    ] {
+        let change = without(phase);
+        let mut changes = ends.to_vec();
+        changes.push(&change);
+        let outcome = run("post_quantum", &changes);
+        let found = misconfiguration(&outcome, &format!("{phase}.additional_key_exchanges"));
+        assert_eq!((found.aws.as_str(), found.customer.as_str()), ("round 1 (36, required)", "none"));
+        assert_eq!(found.log.as_deref(), Some(details));
+    }
+    // Optional at AWS's end, it is left out, and all is well.
+    let (optional, none) = (
+        "connections.vpn.tunnels.a.phase1.additional_key_exchanges=\
+         [(round: 1, key_exchange_methods: [36], requirement: \"optional\")]",
+        without("phase1"),
+    );
+    let mut changes = vec!["expect={}", "control=[]", "duration=10s", optional];
+    changes.push(&none);
+    assert!(run("post_quantum", &changes).report.misconfigurations.is_empty());
+}
+
 /// Refused by AWS as responder, and by the customer gateway when AWS begins.
 #[test]
 fn selectors_that_do_not_meet() {

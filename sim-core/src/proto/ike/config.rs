@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::crypto::Secret;
 use crate::crypto::certificate::{Certificate, Trust};
 use crate::crypto::dh::DhGroup;
+use crate::crypto::exchange::Method;
 use crate::crypto::prf::Prf;
 use crate::crypto::signature::{PrivateKey, SignatureHash};
 use crate::crypto::suite::{Encryption, Integrity};
@@ -118,6 +119,17 @@ impl Identity {
     }
 }
 
+/// An additional key exchange (RFC 9370; API: `VpnAdditionalKeyExchangeRequest`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Round {
+    /// Which of the seven: they are made in this order. From 1 to 7.
+    pub number: u8,
+    /// Alternatives, in this end's order.
+    pub methods: Vec<Method>,
+    /// True if it may be left out with a peer that does not offer it.
+    pub optional: bool,
+}
+
 /// Alternatives for an IKE_SA: one of each list. AEADs and other ciphers need offers of their own (RFC 7296 section 3.3),
 /// and an offer of AEADs has no integrity algorithms.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,6 +142,8 @@ pub struct IkeOffer {
     pub prf: Vec<Prf>,
     /// Diffie-Hellman groups.
     pub groups: Vec<DhGroup>,
+    /// Additional key exchanges, by ascending number; IKEv2 only.
+    pub additional: Vec<Round>,
 }
 
 /// Alternatives for a CHILD_SA.
@@ -141,6 +155,8 @@ pub struct EspOffer {
     pub integrity: Vec<Integrity>,
     /// Groups for perfect forward secrecy on rekey; empty for none. The first CHILD_SA uses none (RFC 7296 section 1.2).
     pub groups: Vec<DhGroup>,
+    /// Additional key exchanges on rekey, by ascending number; IKEv2 only.
+    pub additional: Vec<Round>,
 }
 
 /// AWS's default outcome: AES-128-CBC, HMAC-SHA1-96, PRF-HMAC-SHA1, group 2 (guide: sample configurations).
@@ -170,9 +186,14 @@ pub fn suite_aes128gcm_group31() -> (IkeOffer, EspOffer) {
 
 fn offers(encryption: Encryption, integrity: Option<Integrity>, prf: Prf, group: DhGroup) -> (IkeOffer, EspOffer) {
     let integrity: Vec<_> = integrity.into_iter().collect();
-    let ike =
-        IkeOffer { encryption: vec![encryption], integrity: integrity.clone(), prf: vec![prf], groups: vec![group] };
-    let esp = EspOffer { encryption: vec![encryption], integrity, groups: vec![group] };
+    let ike = IkeOffer {
+        encryption: vec![encryption],
+        integrity: integrity.clone(),
+        prf: vec![prf],
+        groups: vec![group],
+        additional: Vec::new(),
+    };
+    let esp = EspOffer { encryption: vec![encryption], integrity, groups: vec![group], additional: Vec::new() };
     (ike, esp)
 }
 
@@ -187,11 +208,13 @@ pub fn aws_default_offers() -> (Vec<IkeOffer>, Vec<EspOffer>) {
         integrity: integrity.clone(),
         prf: prf.clone(),
         groups: AWS_IKE_GROUPS.to_vec(),
+        additional: Vec::new(),
     });
     let esp = [(&cbc, &hashes), (&gcm, &Vec::new())].map(|(encryption, integrity)| EspOffer {
         encryption: encryption.clone(),
         integrity: integrity.clone(),
         groups: AWS_CHILD_GROUPS.to_vec(),
+        additional: Vec::new(),
     });
     (ike.into(), esp.into())
 }

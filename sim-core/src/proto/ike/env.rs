@@ -186,6 +186,10 @@ impl Env {
             (ExchangeType::IkeAuth, false) => Step::IkeAuthReceived,
             (ExchangeType::CreateChildSa, true) => Step::CreateChildSaSent,
             (ExchangeType::CreateChildSa, false) => Step::CreateChildSaReceived,
+            (ExchangeType::IkeIntermediate, true) => Step::IkeIntermediateSent,
+            (ExchangeType::IkeIntermediate, false) => Step::IkeIntermediateReceived,
+            (ExchangeType::IkeFollowupKe, true) => Step::IkeFollowupKeSent,
+            (ExchangeType::IkeFollowupKe, false) => Step::IkeFollowupKeReceived,
             (ExchangeType::Informational | ExchangeType::Other(_), true) => Step::InformationalSent,
             (ExchangeType::Informational | ExchangeType::Other(_), false) => Step::InformationalReceived,
         };

@@ -34,9 +34,10 @@ impl IkeKeys {
     }
 
     /// The keys of the IKE_SA that replaces this one (RFC 7296 section 2.18): SKEYSEED comes from this one's SK_d and PRF, the
-    /// rest is derived with the new suite's.
-    pub fn rekeyed(&self, suite: IkeSuite, nonces: (&[u8], &[u8]), shared: &[u8], spis: (u64, u64)) -> Self {
-        let seed = self.suite.prf.prf(&self.sk_d, &[shared, nonces.0, nonces.1]);
+    /// rest is derived with the new suite's. Of the secrets the first is SK(0), the second those of additional key exchanges, one
+    /// after the other (RFC 9370 section 2.2.4).
+    pub fn rekeyed(&self, suite: IkeSuite, nonces: (&[u8], &[u8]), secrets: (&[u8], &[u8]), spis: (u64, u64)) -> Self {
+        let seed = self.suite.prf.prf(&self.sk_d, &[secrets.0, nonces.0, nonces.1, secrets.1]);
         Self::from_seed(suite, &seed, nonces, spis)
     }
 
@@ -65,11 +66,18 @@ impl IkeKeys {
         }
     }
 
-    /// Derives the keys of a CHILD_SA; `shared` is the secret of its own key exchange, if it had one.
-    pub fn child(&self, suite: EspSuite, nonces: (&[u8], &[u8]), shared: Option<&[u8]>) -> ChildKeys {
+    /// Derives the keys of a CHILD_SA; `shared` is the secret of its own key exchange, if it had one, and `additional` those of
+    /// additional ones, one after the other (RFC 9370 section 2.2.4).
+    pub fn child(
+        &self,
+        suite: EspSuite,
+        nonces: (&[u8], &[u8]),
+        shared: Option<&[u8]>,
+        additional: &[u8],
+    ) -> ChildKeys {
         let protection = suite.protection;
         let (e, a) = (SkKeys::encryption_key_len(protection), SkKeys::integrity_key_len(protection));
-        let seed = [shared.unwrap_or_default(), nonces.0, nonces.1];
+        let seed = [shared.unwrap_or_default(), nonces.0, nonces.1, additional];
         let material = self.suite.prf.prf_plus(&self.sk_d, &seed, 2 * (e + a));
         // RFC 7296 section 2.17: initiator to responder first, encryption before integrity.
         let direction = |from: usize| DirectionKeys {
@@ -79,7 +87,14 @@ impl IkeKeys {
         ChildKeys { suite: protection, from_initiator: direction(0), from_responder: direction(e + a) }
     }
 
-    /// The AUTH data of one end: over the first message it sent, the other's nonce and its own identity.
+    /// IntAuth of one end's next IKE_INTERMEDIATE message (RFC 9242 section 3.3.2): over its IntAuth so far and the message.
+    pub fn int_auth(&self, initiator: bool, before: &[u8], message: &[u8]) -> Secret {
+        let sk_p = if initiator { &self.sk_pi } else { &self.sk_pr };
+        self.suite.prf.prf(sk_p, &[before, message])
+    }
+
+    /// The AUTH data of one end: over the first message it sent, the other's nonce, its own identity, and IntAuth of both ends
+    /// (RFC 9242 section 3.3.2), which is empty without IKE_INTERMEDIATE.
     pub fn auth(
         &self,
         initiator: bool,
@@ -87,15 +102,23 @@ impl IkeKeys {
         first_message: &[u8],
         other_nonce: &[u8],
         id_body: &[u8],
+        int_auth: &[u8],
     ) -> Secret {
         let prf = self.suite.prf;
         let key = prf.prf(psk, &[KEY_PAD]);
-        prf.prf(&key, &[first_message, other_nonce, &self.maced_id(initiator, id_body)])
+        prf.prf(&key, &[first_message, other_nonce, &self.maced_id(initiator, id_body), int_auth])
     }
 
     /// What one end signs, if it proves itself by a signature: the same octets.
-    pub fn signed_octets(&self, initiator: bool, first_message: &[u8], other_nonce: &[u8], id_body: &[u8]) -> Vec<u8> {
-        [first_message, other_nonce, &self.maced_id(initiator, id_body)].concat()
+    pub fn signed_octets(
+        &self,
+        initiator: bool,
+        first_message: &[u8],
+        other_nonce: &[u8],
+        id_body: &[u8],
+        int_auth: &[u8],
+    ) -> Vec<u8> {
+        [first_message, other_nonce, &self.maced_id(initiator, id_body), int_auth].concat()
     }
 
     fn maced_id(&self, initiator: bool, id_body: &[u8]) -> Secret {
@@ -203,7 +226,7 @@ mod tests {
         let keys = cavp_keys();
         let esp = EspSuite::new(suite(Prf::HmacSha1).protection, None);
         let material = |shared: Option<&[u8]>| {
-            let child = keys.child(esp, (&ni, &nr), shared);
+            let child = keys.child(esp, (&ni, &nr), shared, &[]);
             let (i, r) = (child.from_initiator, child.from_responder);
             [i.encryption, i.integrity, r.encryption, r.integrity].map(|secret| secret.to_vec()).concat()
         };
@@ -228,11 +251,11 @@ mod tests {
         let (ni, nr) = (hex(NI), hex(NR));
         let published = hex("63e81194946ebd05df7df5ebf5d8750056bf1f1d");
         let keys = cavp_keys();
-        let new = keys.rekeyed(keys.suite, (&ni, &nr), &hex(GIR_NEW), SPIS);
+        let new = keys.rekeyed(keys.suite, (&ni, &nr), (&hex(GIR_NEW), &[]), SPIS);
         assert_eq!(new, IkeKeys::from_seed(keys.suite, &published, (&ni, &nr), SPIS));
         // The PRF of SKEYSEED belongs to the old IKE_SA, prf+ to the new one.
         let other = suite(Prf::HmacSha2_512);
-        let new = keys.rekeyed(other, (&ni, &nr), &hex(GIR_NEW), SPIS);
+        let new = keys.rekeyed(other, (&ni, &nr), (&hex(GIR_NEW), &[]), SPIS);
         assert_eq!(new, IkeKeys::from_seed(other, &published, (&ni, &nr), SPIS));
     }
 
@@ -249,13 +272,58 @@ mod tests {
         assert_eq!(id, [1, 0, 0, 0, 192, 0, 2, 1]);
         let psk = b"vpnsim.Example_Key1";
         assert_eq!(
-            keys.auth(true, psk, &message, &[0xab; 32], &id)[..],
+            keys.auth(true, psk, &message, &[0xab; 32], &id, &[])[..],
             hex("f4894ca27540a7de88e282ef146bff9c6fa98f8654bf87afd8a5b964cd5982ae")
         );
         keys.suite.prf = Prf::HmacSha1;
         assert_eq!(
-            keys.auth(false, psk, &message, &[0xab; 32], &id)[..],
+            keys.auth(false, psk, &message, &[0xab; 32], &id, &[])[..],
             hex("3933c39b361e7f6e83602d65aecfd7d1ef52a2f7")
+        );
+    }
+
+    /// Independent computation with Python's `hmac` and `hashlib` of the formulas of RFC 9242 section 3.3.2 and RFC 9370 sections
+    /// 2.2.2 and 2.2.4, with PRF-HMAC-SHA2-256: SK_d 00..1f, SK_pi 20..3f, SK_pr 40..5f, Ni 32 times 11, Nr 32 times 22, SK(0) 48
+    /// times 33, SK(1) 32 times 44, SK(2) 32 times 55.
+    #[test]
+    fn additional_key_exchanges_of_another_implementation() {
+        let mut keys = cavp_keys();
+        keys.suite.prf = Prf::HmacSha2_256;
+        let octets = |from: u8| (from..from + 32).collect::<Vec<u8>>();
+        (keys.sk_d, keys.sk_pi, keys.sk_pr) = (octets(0).into(), octets(32).into(), octets(64).into());
+        let (ni, nr, sk0) = ([0x11; 32], [0x22; 32], [0x33; 48]);
+        let (sk1, sk2) = ([0x44; 32], [0x55; 32]);
+        let both = [sk1, sk2].concat();
+        // IntAuth of a message of 32 times 66 and 40 times 77, of another one after it, and of the responder's.
+        let first = keys.int_auth(true, &[], &[&[0x66; 32][..], &[0x77; 40]].concat());
+        assert_eq!(first[..], hex("3d4c54471edd266af79ef4707c0efda965acf1128aa0c75e1f71667bd38163d8"));
+        let second = keys.int_auth(true, &first, &[0x77; 40]);
+        assert_eq!(second[..], hex("2cb9ed073c42a6f5c4d54cf68520d85fd2832aef5b1b21c79d51843d40014e17"));
+        let other = keys.int_auth(false, &[], &[&[0x77; 40][..], &[0x66; 32]].concat());
+        assert_eq!(other[..], hex("c927007b2b356b963f58ac8826dd66eb7adf5dd4df2e1b7c37a06d97ac72dbc1"));
+        // SK_d after IKE_INTERMEDIATE, and of an IKE_SA that is rekeyed with two additional key exchanges.
+        let stronger = keys.rekeyed(keys.suite, (&ni, &nr), (&sk1, &[]), SPIS);
+        assert_eq!(stronger.sk_d[..], hex("efeaea59d1f42e205a163cc9e22001f8b3db3c859937cad9a752e368eaa96ecf"));
+        let heir = keys.rekeyed(keys.suite, (&ni, &nr), (&sk0, &both), SPIS);
+        assert_eq!(heir.sk_d[..], hex("7b03b5b8385b85c711413fd72d1316b83f53bb9088394a4193e13b7af2f3b098"));
+        // KEYMAT with and without SK(0).
+        let esp = EspSuite::new(keys.suite.protection, None);
+        let material = |shared: Option<&[u8]>, additional: &[u8]| {
+            let child = keys.child(esp, (&ni, &nr), shared, additional);
+            let (i, r) = (child.from_initiator, child.from_responder);
+            [i.encryption, i.integrity, r.encryption, r.integrity].map(|secret| secret.to_vec()).concat()
+        };
+        assert_eq!(
+            material(Some(&sk0), &both),
+            hex("84b21d9ffb383a3b8ba091f021b6e17096a65646003cb29c17e689e5d77a11e1
+                 b97c067df079e70fc86a3b0af88715f4392e044ccbd16de8987971d2e4838f2f
+                 d44f0c5705cd57ed")
+        );
+        assert_eq!(
+            material(None, &sk1),
+            hex("204e77b332b5f451b43bbfc6349e41a2e74f8d6557b72575e81bc374900913d4
+                 97bd9ed80ad238f08d1b1d000827d1a2816e1511ff367ed84a495c35f4b0579f
+                 c38dc65777b7ca1c")
         );
     }
 }

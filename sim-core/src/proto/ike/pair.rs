@@ -446,15 +446,16 @@ impl Pair {
             let _ = write!(text, " {}", names(&message.payloads));
             return text;
         };
-        let keys = self
-            .keys
-            .iter()
-            .find(|k| (k.spi_i, k.spi_r) == (header.spi_i, header.spi_r))
-            .expect("the keys of every protected message are logged");
-        let (e, a) = if header.flags.initiator { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
-        let keys = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
-        let mut bytes = bytes.to_vec();
-        let inner = keys.open(&mut bytes, header_len).expect("logged keys open it");
+        // An IKE_SA has other keys after each IKE_INTERMEDIATE.
+        let keys = self.keys.iter().filter(|k| (k.spi_i, k.spi_r) == (header.spi_i, header.spi_r));
+        let opened = keys.into_iter().find_map(|keys| {
+            let (e, a) = if header.flags.initiator { (&keys.sk_ei, &keys.sk_ai) } else { (&keys.sk_er, &keys.sk_ar) };
+            let keys = SkKeys::new(keys.suite.protection, e.clone(), a.clone());
+            let mut bytes = bytes.to_vec();
+            let inner = keys.open(&mut bytes, header_len).ok()?;
+            Some((bytes, inner))
+        });
+        let (bytes, inner) = opened.expect("the keys of every protected message are logged");
         let inner = parse_chain(first, &bytes[inner]).expect("a peer sends well-formed payloads");
         let _ = write!(text, " SK {}", names(&inner));
         text

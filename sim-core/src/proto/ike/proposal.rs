@@ -1,8 +1,9 @@
 //! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3). IKEv1's wire has other
 //! words for them, in its own `proposal`.
 
-use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Selection};
+use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Round, Selection};
 use crate::crypto::dh::DhGroup;
+use crate::crypto::exchange::Method;
 use crate::crypto::prf::Prf;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::wire::ike::{Proposal, Protocol, Spi, Transform, TransformType};
@@ -50,6 +51,7 @@ impl Offer {
         let prf = offer.prf.iter().map(|p| (p.id(), None)).collect();
         types.push((TransformType::Prf, prf));
         types.push((TransformType::DhGroup, groups(&offer.groups)));
+        types.extend(rounds_of(&offer.additional));
         Self(types)
     }
 
@@ -63,6 +65,9 @@ impl Offer {
             types.push((TransformType::DhGroup, groups(&offer.groups)));
         }
         types.push((TransformType::Esn, config.esn.iter().map(|esn| (esn.id(), None)).collect()));
+        if pfs {
+            types.extend(rounds_of(&offer.additional));
+        }
         Self(types)
     }
 
@@ -95,6 +100,9 @@ impl Offer {
                 let place = algorithms.iter().position(|a| *a == it);
                 place.filter(|_| t.unknown.is_empty())
             };
+            if is_additional(*kind) {
+                continue;
+            }
             if algorithms.is_empty() {
                 match offered().find(|t| is_none(t)) {
                     Some(none) => chosen.push(none.clone()),
@@ -113,13 +121,89 @@ impl Offer {
             ranks.push(rank);
             chosen.push(t.clone());
         }
+        let rounds: Vec<_> = self.0.iter().filter(|(kind, _)| is_additional(*kind)).collect();
+        distinct(&rounds, received, rule, &mut ranks, &mut chosen)?;
+        // What this end has no use for is declined in so many words (RFC 9370 section 2.2.1).
+        let unused = received.transforms.iter().filter(|t| is_additional(t.kind) && t.id == 0);
+        chosen.extend(unused.filter(|t| rounds.iter().all(|(kind, _)| *kind != t.kind)).cloned());
         Some((ranks, chosen))
     }
 }
 
-/// The explicit "none" of the types that have one (RFC 7296 section 3.3.2).
+/// One method for each additional key exchange that both have, all of them different and none the one of type 4 (RFC 9370
+/// section 2.2.1). An optional one has "none" as its last choice, and may be missing.
+fn distinct(
+    rounds: &[&(TransformType, Vec<Algorithm>)],
+    received: &Proposal,
+    rule: Selection,
+    ranks: &mut Vec<usize>,
+    chosen: &mut Vec<Transform>,
+) -> Option<()> {
+    let Some(((kind, algorithms), rest)) = rounds.split_first() else { return Some(()) };
+    let place = |t: &Transform| algorithms.iter().position(|a| *a == (t.id, t.key_length) && t.unknown.is_empty());
+    let offered = received.transforms.iter().filter(|t| t.kind == *kind);
+    let mut common: Vec<_> = offered.clone().filter_map(|t| Some((place(t)?, t))).collect();
+    if rule == Selection::LowestConfigured {
+        common.sort_by_key(|(rank, _)| *rank);
+    }
+    let before = (ranks.len(), chosen.len());
+    for (rank, t) in common {
+        let is_used = |c: &Transform| c.id == t.id && (c.kind == TransformType::DhGroup || is_additional(c.kind));
+        if t.id != 0 && chosen.iter().any(is_used) {
+            continue;
+        }
+        ranks.push(rank);
+        chosen.push(t.clone());
+        if distinct(rest, received, rule, ranks, chosen).is_some() {
+            return Some(());
+        }
+        ranks.truncate(before.0);
+        chosen.truncate(before.1);
+    }
+    let may_miss = algorithms.contains(&NONE) && offered.count() == 0;
+    may_miss.then(|| distinct(rest, received, rule, ranks, chosen)).flatten()
+}
+
+/// The explicit "none" of the types that have one (RFC 7296 section 3.3.2, RFC 9370 section 4).
 fn is_none(t: &Transform) -> bool {
-    t.id == 0 && matches!(t.kind, TransformType::Integrity | TransformType::DhGroup | TransformType::Esn)
+    let has_none = matches!(t.kind, TransformType::Integrity | TransformType::DhGroup | TransformType::Esn);
+    t.id == 0 && (has_none || is_additional(t.kind))
+}
+
+/// "None" as an algorithm.
+const NONE: Algorithm = (0, None);
+
+fn is_additional(kind: TransformType) -> bool {
+    TransformType::ADDITIONAL.contains(&kind)
+}
+
+/// The transform types of additional key exchanges. A number that there is not is left out.
+fn rounds_of(rounds: &[Round]) -> impl Iterator<Item = (TransformType, Vec<Algorithm>)> {
+    rounds.iter().filter_map(|round| {
+        let kind = TransformType::ADDITIONAL.get(usize::from(round.number).checked_sub(1)?)?;
+        let methods = round.methods.iter().map(|method| (method.id(), None));
+        Some((*kind, methods.chain(round.optional.then_some(NONE)).collect()))
+    })
+}
+
+/// The methods of the additional key exchanges of a proposal that was agreed on, the last one first.
+pub fn rounds(agreed: &Proposal) -> Vec<Method> {
+    let transforms = TransformType::ADDITIONAL.into_iter().rev().filter_map(|kind| find(agreed, kind));
+    transforms.filter_map(|t| Method::from_id(t.id)).collect()
+}
+
+/// What is left of proposals to an IKE_SA where there can be no additional key exchanges, because the peer does not support
+/// IKE_INTERMEDIATE: those that do not insist on one.
+pub fn without_rounds(received: &[Proposal]) -> Vec<Proposal> {
+    let insists = |p: &Proposal| {
+        let mut wanted = p.transforms.iter().filter(|t| is_additional(t.kind));
+        wanted.any(|t| !p.transforms.iter().any(|none| none.kind == t.kind && is_none(none)))
+    };
+    let mut left: Vec<_> = received.iter().filter(|p| !insists(p)).cloned().collect();
+    for proposal in &mut left {
+        proposal.transforms.retain(|t| !is_additional(t.kind) || is_none(t));
+    }
+    left
 }
 
 fn groups(groups: &[DhGroup]) -> Vec<Algorithm> {
@@ -164,7 +248,7 @@ pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(
     if !pfs {
         // Groups have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
         for proposal in &mut received {
-            let without = |t: &Transform| t.kind != TransformType::DhGroup;
+            let without = |t: &Transform| t.kind != TransformType::DhGroup && !is_additional(t.kind);
             proposal.transforms.retain(without);
         }
     }
@@ -306,7 +390,7 @@ mod tests {
         odd[0].transforms[0].unknown.push(crate::wire::ike::Attribute::Short(99, 1));
         assert_eq!(choose_esp(&config, &odd, true), None);
         let mut odd = offered.clone();
-        let unknown = Transform::new(TransformType::Other(6), 35);
+        let unknown = Transform::new(TransformType::Other(13), 35);
         odd[0].transforms.push(unknown);
         assert_eq!(choose_esp(&config, &odd, true), None);
         let mut odd = offered;

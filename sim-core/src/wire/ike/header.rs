@@ -24,12 +24,14 @@ use super::{Error, PayloadType, wire_enum};
 pub const HEADER_LEN: usize = 28;
 
 wire_enum! {
-    /// What a message is part of (RFC 7296 section 3.1).
+    /// What a message is part of (RFC 7296 section 3.1; 43 is of RFC 9242, 44 of RFC 9370).
     ExchangeType(u8) {
         IkeSaInit = 34,
         IkeAuth = 35,
         CreateChildSa = 36,
         Informational = 37,
+        IkeIntermediate = 43,
+        IkeFollowupKe = 44,
     }
 }
 

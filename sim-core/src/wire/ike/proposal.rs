@@ -23,14 +23,34 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// What a transform is for (RFC 7296 section 3.3.2).
+    /// What a transform is for (RFC 7296 section 3.3.2; those from 6 on RFC 9370 section 4).
     TransformType(u8) {
         Encryption = 1,
         Prf = 2,
         Integrity = 3,
         DhGroup = 4,
         Esn = 5,
+        AdditionalKe1 = 6,
+        AdditionalKe2 = 7,
+        AdditionalKe3 = 8,
+        AdditionalKe4 = 9,
+        AdditionalKe5 = 10,
+        AdditionalKe6 = 11,
+        AdditionalKe7 = 12,
     }
+}
+
+impl TransformType {
+    /// Additional Key Exchange 1 to 7, in the order in which they are made (RFC 9370 section 2.2.1).
+    pub const ADDITIONAL: [Self; 7] = [
+        Self::AdditionalKe1,
+        Self::AdditionalKe2,
+        Self::AdditionalKe3,
+        Self::AdditionalKe4,
+        Self::AdditionalKe5,
+        Self::AdditionalKe6,
+        Self::AdditionalKe7,
+    ];
 }
 
 /// The Key Length attribute (RFC 7296 section 3.3.5), in bits.

@@ -8,7 +8,7 @@ use super::fragment::Incoming;
 use super::sa::{self, Phase, Sa, Verdict, unknown_critical};
 use super::transition::{Action, Event, SaState, transition};
 use super::window::Place;
-use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, hint, informational, init, mobike};
+use super::{COOKIE_THRESHOLD, MAX_HALF_OPEN, Peer, cookie, create, followup, hint, informational, init, mobike};
 use crate::proto::ike::mobility::Ends;
 use crate::proto::ike::{Datagram, Output};
 use crate::reason::{DropReason, Reason, Step};
@@ -79,7 +79,7 @@ impl Peer {
         if let Some(sa) = init::respond(&mut self.env, header, datagram) {
             self.env.because = Reason::PeerInitiated;
             if self.half_open() == MAX_HALF_OPEN
-                && let Some(oldest) = self.sas.iter().position(|sa| sa.state() == SaState::ExpectAuthRequest)
+                && let Some(oldest) = self.sas.iter().position(Sa::is_half_open)
             {
                 self.sas.remove(oldest);
             }
@@ -90,7 +90,7 @@ impl Peer {
     }
 
     fn half_open(&self) -> usize {
-        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
+        self.sas.iter().filter(|sa| sa.is_half_open()).count()
     }
 
     fn deliver(&mut self, i: usize, header: &Header, datagram: Datagram) {
@@ -101,7 +101,8 @@ impl Peer {
                 Phase::ExpectInitResponse(expect) => expect.read(sa, &mut self.env, header, datagram),
                 other => Self::keep(sa, other),
             },
-            Action::ReadAuthResponse => self.read_auth_response(i, header, datagram),
+            Action::ReadIntermediateResponse | Action::ReadAuthResponse => self.read_set_up(i, header, datagram),
+            Action::ReadIntermediateRequest => self.read_intermediate_request(i, header, datagram),
             Action::ReadAuthRequest => return self.authenticate(i, header, datagram),
             Action::ReadRequest => self.read_request(i, header, datagram),
             Action::ReadResponse => self.read_response(i, header, datagram),
@@ -131,13 +132,36 @@ impl Peer {
         }
     }
 
-    fn read_auth_response(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
+    /// A protected response before the IKE_SA is established.
+    fn read_set_up(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
         let Some(mut message) = self.gather(i, header, datagram.bytes) else {
             return Verdict::Alive;
         };
         let sa = &mut self.sas[i];
         match core::mem::replace(&mut sa.phase, Phase::Over) {
+            Phase::ExpectIntermediateResponse(expect) => expect.read(sa, &mut self.env, header, &mut message),
             Phase::ExpectAuthResponse(expect) => expect.read(sa, &mut self.env, header.message_id, &mut message),
+            other => Self::keep(sa, other),
+        }
+    }
+
+    fn read_intermediate_request(&mut self, i: usize, header: &Header, datagram: Datagram) -> Verdict {
+        let Datagram { local, remote, bytes } = datagram;
+        let Some(mut message) = self.gather(i, header, bytes) else {
+            return Verdict::Alive;
+        };
+        let sa = &mut self.sas[i];
+        match core::mem::replace(&mut sa.phase, Phase::Over) {
+            Phase::ExpectIntermediateRequest(expect) => {
+                // The initiator may have floated (RFC 7296 section 2.23). If the message is not its own, the path stays.
+                let (before, due) = (sa.path, sa.window.next_due());
+                (sa.path.local_port, sa.path.remote) = (local.1, remote);
+                let verdict = expect.read(sa, &mut self.env, header, &mut message);
+                if sa.window.next_due() == due {
+                    sa.path = before;
+                }
+                verdict
+            }
             other => Self::keep(sa, other),
         }
     }
@@ -239,7 +263,7 @@ impl Peer {
             sa.refuse(env, exchange, id, notify, &[kind]);
             return Verdict::Alive;
         }
-        let about_children = exchange == ExchangeType::CreateChildSa
+        let about_children = matches!(exchange, ExchangeType::CreateChildSa | ExchangeType::IkeFollowupKe)
             || payloads
                 .iter()
                 .any(|p| matches!(p, Payload::Delete(d) if d.protocol == env.config.child_protocol.into()));
@@ -251,7 +275,11 @@ impl Peer {
         match exchange {
             ExchangeType::CreateChildSa => create::answer(sa, env, id, &payloads),
             ExchangeType::Informational => informational::answer(sa, env, id, &ends, &payloads),
-            ExchangeType::IkeSaInit | ExchangeType::IkeAuth | ExchangeType::Other(_) => {
+            ExchangeType::IkeFollowupKe => followup::answer(sa, env, id, &payloads),
+            ExchangeType::IkeSaInit
+            | ExchangeType::IkeAuth
+            | ExchangeType::IkeIntermediate
+            | ExchangeType::Other(_) => {
                 sa.refuse(env, exchange, id, NotifyType::InvalidSyntax, &[]);
                 Verdict::Linger(Reason::InvalidSyntax)
             }
@@ -309,8 +337,10 @@ impl Peer {
     fn repeat_init(&mut self, i: usize, datagram: &Datagram) -> Verdict {
         let (env, sa) = (&mut self.env, &mut self.sas[i]);
         let same = match &sa.phase {
-            Phase::ExpectAuthRequest(expect) => expect.init_request == datagram.bytes,
+            Phase::ExpectIntermediateRequest(expect) => expect.auth.is_repeated(&datagram.bytes),
+            Phase::ExpectAuthRequest(expect) => expect.is_repeated(&datagram.bytes),
             Phase::ExpectInitResponse(_)
+            | Phase::ExpectIntermediateResponse(_)
             | Phase::ExpectAuthResponse(_)
             | Phase::Established(_)
             | Phase::Replaced(_)
@@ -373,6 +403,8 @@ fn event(sa: &Sa, header: &Header) -> Event {
             (true, ExchangeType::IkeAuth) => Event::AuthResponse,
             (true, ExchangeType::CreateChildSa) => Event::ChildResponse,
             (true, ExchangeType::Informational) => Event::InfoResponse,
+            (true, ExchangeType::IkeIntermediate) => Event::IntermediateResponse,
+            (true, ExchangeType::IkeFollowupKe) => Event::FollowupResponse,
         };
     }
     if exchange == ExchangeType::IkeSaInit {
@@ -384,6 +416,8 @@ fn event(sa: &Sa, header: &Header) -> Event {
         (Place::Next, ExchangeType::IkeAuth) => Event::AuthRequest,
         (Place::Next, ExchangeType::CreateChildSa) => Event::ChildRequest,
         (Place::Next, ExchangeType::Informational) => Event::InfoRequest,
+        (Place::Next, ExchangeType::IkeIntermediate) => Event::IntermediateRequest,
+        (Place::Next, ExchangeType::IkeFollowupKe) => Event::FollowupRequest,
         (Place::Next, ExchangeType::IkeSaInit | ExchangeType::Other(_)) => Event::UnknownRequest,
     }
 }

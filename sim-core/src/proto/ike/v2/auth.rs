@@ -11,6 +11,7 @@
 use super::child;
 use super::env::Env;
 use super::fragment::Incoming;
+use super::intermediate::{Opening, Passed};
 use super::mobike::{self, Role};
 use super::proof::{self, Claim, Proof, Taste};
 use super::reauth;
@@ -31,18 +32,22 @@ pub(super) struct ExpectAuthResponse {
     nonces: (Vec<u8>, Vec<u8>),
     /// The offered CHILD_SA.
     spi_in: u32,
+    /// IntAuth (RFC 9242 section 3.3.2); empty without IKE_INTERMEDIATE.
+    int_auth: Vec<u8>,
 }
 
 /// The responder has answered IKE_SA_INIT.
 #[derive(Clone, Hash, Debug)]
 pub(super) struct ExpectAuthRequest {
     pub keys: IkeKeys,
-    /// What the initiator's AUTH signs; the response is the window's stored one.
+    /// What the initiator's AUTH signs; the response is the window's stored one, unless exchanges came in between.
     pub init_request: Vec<u8>,
     /// Ni and Nr.
     pub nonces: (Vec<u8>, Vec<u8>),
     /// Signatures that the initiator takes.
     pub peer: Taste,
+    /// IKE_INTERMEDIATE, if there are to be any.
+    pub passed: Option<Box<Passed>>,
 }
 
 /// The responder has verified the initiator, and not yet answered.
@@ -88,21 +93,15 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The initiator's second message. Consumes what only IKE_SA_INIT needed.
-pub(super) fn send_request(
-    sa: &mut Sa,
-    env: &mut Env,
-    mut keys: IkeKeys,
-    init_request: &[u8],
-    init_response: &[u8],
-    nonces: (Vec<u8>, Vec<u8>),
-    peer: &Taste,
-) {
+/// The initiator's message. Consumes what only IKE_SA_INIT needed.
+pub(super) fn send_request(sa: &mut Sa, env: &mut Env, opening: Opening) {
+    let Opening { mut keys, request, response: init_response, nonces, peer, transcript } = opening;
     let config = env.config.clone();
     let moving = mobike::announce(sa, env, true);
-    let proof = proof::prove(env, &keys, true, (init_request, &nonces.1), peer);
-    let spi_in = env.esp_spi();
     let message_id = sa.window.next_id();
+    let int_auth = transcript.int_auth(message_id);
+    let proof = proof::prove(env, &keys, true, (&request, &nonces.1, &int_auth), &peer);
+    let spi_in = env.esp_spi();
     let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
     let message = config.local_id.with_id(|id| {
         let mut payloads = Vec::with_capacity(6);
@@ -123,8 +122,8 @@ pub(super) fn send_request(
         sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)
     });
     sa.send_request(env, ExchangeType::IkeAuth, Task::Handshake, message);
-    let init_response = init_response.to_vec();
-    sa.phase = Phase::ExpectAuthResponse(Box::new(ExpectAuthResponse { keys, init_response, nonces, spi_in }));
+    let expect = ExpectAuthResponse { keys, init_response, nonces, spi_in, int_auth };
+    sa.phase = Phase::ExpectAuthResponse(Box::new(expect));
 }
 
 impl ExpectAuthResponse {
@@ -153,7 +152,8 @@ impl ExpectAuthResponse {
         if unknown_critical(&payloads).is_some() {
             return Verdict::Over(Reason::UnsupportedCriticalPayload);
         }
-        let verified = parts.claim.verify(env, &self.keys, false, (&self.init_response, &self.nonces.0));
+        let covered = (&self.init_response[..], &self.nonces.0[..], &self.int_auth[..]);
+        let verified = parts.claim.verify(env, &self.keys, false, covered);
         let (spi_in, nonces) = (self.spi_in, self.nonces);
         establish(sa, env, self.keys);
         if let Err(reason) = verified {
@@ -194,6 +194,12 @@ impl<'a> Parts<'a> {
 }
 
 impl ExpectAuthRequest {
+    /// True if this is the IKE_SA_INIT request again and its response is still the last one.
+    pub fn is_repeated(&self, init_request: &[u8]) -> bool {
+        let later = self.passed.as_ref().is_some_and(|passed| passed.before.is_some());
+        !later && self.init_request == init_request
+    }
+
     /// Reads the request: an authentic one of the right peer goes on to [`Authenticated::finish`].
     pub fn read(
         self,
@@ -211,7 +217,10 @@ impl ExpectAuthRequest {
             }
         };
         env.received(ExchangeType::IkeAuth, message_id, false, None);
-        let init_response = sa.window.stored_whole();
+        let (init_response, int_auth) = match &self.passed {
+            Some(passed) => (passed.init_response.clone(), passed.transcript.int_auth(message_id)),
+            None => (sa.window.stored_whole(), Vec::new()),
+        };
         let Ok(payloads) = inner else {
             return Err(self.fail(sa, env, message_id, NotifyType::InvalidSyntax, &[]));
         };
@@ -220,7 +229,7 @@ impl ExpectAuthRequest {
             return Err(self.fail(sa, env, message_id, notify, &[kind]));
         }
         let parts = Parts::of(&payloads, true);
-        let verified = parts.claim.verify(env, &self.keys, true, (&self.init_request, &self.nonces.1));
+        let verified = parts.claim.verify(env, &self.keys, true, (&self.init_request, &self.nonces.1, &int_auth));
         if let Err(reason) = verified {
             // The peer hears AUTHENTICATION_FAILED, whichever it was (RFC 7296 section 2.21.2).
             self.fail(sa, env, message_id, NotifyType::AuthenticationFailed, &[]);
@@ -233,7 +242,7 @@ impl ExpectAuthRequest {
         env.last_inbound = env.now;
         let mut peer = self.peer;
         peer.pss = parts.claim.is_pss();
-        let proof = proof::prove(env, &self.keys, false, (&init_response, &self.nonces.0), &peer);
+        let proof = proof::prove(env, &self.keys, false, (&init_response, &self.nonces.0, &int_auth), &peer);
         Ok(Authenticated {
             proof,
             message_id,
@@ -246,12 +255,23 @@ impl ExpectAuthRequest {
         })
     }
 
-    /// Refuses under protection. The SA is over, but its response may be asked for again.
     fn fail(self, sa: &mut Sa, env: &mut Env, message_id: u32, kind: NotifyType, data: &[u8]) -> Verdict {
-        establish(sa, env, self.keys);
-        sa.refuse(env, ExchangeType::IkeAuth, message_id, kind, data);
-        Verdict::Linger(sa::reason_of(kind))
+        fail(sa, env, self.keys, (ExchangeType::IkeAuth, message_id), kind, data)
     }
+}
+
+/// A responder refuses under protection. The SA is over, but its response may be asked for again.
+pub(super) fn fail(
+    sa: &mut Sa,
+    env: &mut Env,
+    keys: IkeKeys,
+    (exchange, message_id): (ExchangeType, u32),
+    kind: NotifyType,
+    data: &[u8],
+) -> Verdict {
+    establish(sa, env, keys);
+    sa.refuse(env, exchange, message_id, kind, data);
+    Verdict::Linger(sa::reason_of(kind))
 }
 
 impl Authenticated {

@@ -150,6 +150,8 @@ pub(super) struct Agreed<'a> {
     pub suite: EspSuite,
     pub nonces: (&'a [u8], &'a [u8]),
     pub shared: Option<&'a [u8]>,
+    /// The secrets of additional key exchanges, one after the other.
+    pub additional: &'a [u8],
     /// TSi and TSr.
     pub selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
     pub replaces: Option<u32>,
@@ -177,6 +179,7 @@ pub(super) fn answer_first(
         suite,
         nonces: (&nonces.0, &nonces.1),
         shared: None,
+        additional: &[],
         selectors: (ts_i.clone(), ts_r.clone()),
         replaces: None,
         send_now,
@@ -204,6 +207,7 @@ pub(super) fn read_first(
         suite,
         nonces: (&nonces.0, &nonces.1),
         shared: None,
+        additional: &[],
         selectors,
         replaces: None,
         send_now: true,
@@ -246,7 +250,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let Some(established) = sa.established_mut() else {
         return;
     };
-    let keys = established.keys.child(agreed.suite, agreed.nonces, agreed.shared);
+    let keys = established.keys.child(agreed.suite, agreed.nonces, agreed.shared, agreed.additional);
     let (inbound, outbound) = if agreed.initiator {
         (keys.from_responder, keys.from_initiator)
     } else {

@@ -1,4 +1,5 @@
-//! CREATE_CHILD_SA (RFC 7296 sections 1.3.1 and 1.3.3), both sides, with collisions (2.8.1) and INVALID_KE_PAYLOAD (1.3).
+//! CREATE_CHILD_SA (RFC 7296 sections 1.3.1 and 1.3.3), both sides, with collisions (2.8.1) and INVALID_KE_PAYLOAD (1.3). If
+//! additional key exchanges are agreed on, the SA is made when the last of them is done: see `followup`.
 
 use super::MAX_CHILDREN;
 use super::child::{
@@ -6,12 +7,14 @@ use super::child::{
     within,
 };
 use super::env::{Env, NONCE_LEN};
+use super::followup::{self, Pending, Progress, What};
 use super::rekey;
 use super::sa::{Sa, Verdict, error_in};
 use super::task::{Job, Task};
 use super::transition::SaState;
 use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
+use crate::crypto::exchange::Method;
 use crate::proto::ike::{EspSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::time::Duration;
@@ -27,6 +30,44 @@ pub(super) struct CreateChild {
     dh: Option<DhPrivate>,
     refused: Vec<DhGroup>,
     rival: Option<Rival>,
+    /// What was agreed on and is being followed up.
+    followed: Option<Box<Followed>>,
+}
+
+impl CreateChild {
+    /// True if additional key exchanges are under way.
+    pub fn is_followed_up(&self) -> bool {
+        self.followed.is_some()
+    }
+}
+
+/// An initiator's additional key exchanges.
+#[derive(Clone, Hash, Debug)]
+struct Followed {
+    accepted: Accepted,
+    progress: Progress,
+}
+
+/// What the responder's CREATE_CHILD_SA says.
+#[derive(Clone, Hash, Debug)]
+struct Accepted {
+    suite: EspSuite,
+    spi_out: u32,
+    nonce: Vec<u8>,
+    shared: Option<Secret>,
+    selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+}
+
+/// What a responder has agreed to.
+#[derive(Clone, Hash, Debug)]
+pub(super) struct PendingChild {
+    spi_in: u32,
+    spi_out: u32,
+    suite: EspSuite,
+    nonces: (Vec<u8>, Vec<u8>),
+    shared: Option<Secret>,
+    selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+    pub replaces: Option<u32>,
 }
 
 /// The peer's replacement of the same SA, made at the same time.
@@ -44,7 +85,14 @@ const TAKEN_UP: Duration = Duration::from_secs(180);
 pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
     let initiator = sa.ids.initiator;
     if let Some(spi) = rekeys {
+        let pending = sa.established().and_then(|e| e.pending.as_ref());
+        let busy = pending.is_some_and(|pending| pending.is_replacing(rekeys, env.now));
         match find(sa, spi) {
+            // The peer is at it already.
+            Some(child) if child.is_usable() && busy => {
+                child.rekey = Some(env.retry_refused(initiator));
+                return;
+            }
             // The peer may not have it yet, and would deny knowing it; when it has, the two ends would come apart. A peer that
             // has not read the response in this time has given up.
             Some(child) if child.is_usable() && !child.taken_up && env.now.since(child.born) < TAKEN_UP => {
@@ -69,6 +117,7 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
             dh: group.map(|g| DhPrivate::generate(g, &mut env.secrets)),
             refused: Vec::new(),
             rival: None,
+            followed: None,
         })
     });
     let config = env.config.clone();
@@ -87,49 +136,43 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
     sa.request(env, exchange, Task::CreateChild(task), &payloads);
 }
 
-/// Reads the response to [`build`].
-pub(super) fn process(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, payloads: &[Payload<'_>]) -> Verdict {
+/// Reads the response to [`build`], or to one of the exchanges that follow it up.
+pub(super) fn process(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, payloads: &[Payload<'_>]) -> Verdict {
     if let Some((notify, reason)) = error_in(payloads) {
         failed(sa, env, task, &notify, reason);
         return Verdict::Alive;
     }
-    let parts = Parts::of(payloads);
-    match agree(env, &task, &parts) {
-        Ok((suite, spi_out, shared, selectors)) => {
-            let nonce = parts.nonce.unwrap_or_default();
-            let old = task.rekeys.filter(|spi| find(sa, *spi).is_some());
-            let low = nonce.min(&task.nonce[..]);
-            // RFC 7296 section 2.8.1: the SA with the lowest nonce goes, closed by the end that made it.
-            let lost = task.rival.as_ref().is_some_and(|rival| low < &rival.low[..]);
-            let agreed = Agreed {
-                initiator: true,
-                spi_in: task.spi_in,
-                spi_out,
-                suite,
-                nonces: (&task.nonce, nonce),
-                shared: shared.as_deref(),
-                selectors,
-                replaces: task.rekeys,
-                send_now: old.is_none() && !lost,
-                reason: task.rekeys.map_or(Reason::Configured, |_| Reason::Rekeyed),
-            };
-            install(sa, env, agreed);
-            match old {
-                Some(old) if !lost => {
-                    switch(sa, env, old, task.spi_in);
-                    sa.window.queue.push_back(Job::DeleteChild { spi_in: old });
+    let followed = match task.followed.take() {
+        Some(mut followed) => match followed.progress.read(env, payloads) {
+            Ok(Some(link)) => {
+                follow_up(sa, env, task, followed, &link);
+                return Verdict::Alive;
+            }
+            Ok(None) => Ok((followed.accepted, followed.progress.secrets)),
+            Err(reason) => Err(reason),
+        },
+        None => match agree(env, &task, &Parts::of(payloads)) {
+            Ok((accepted, rounds)) if !rounds.is_empty() && is_lost(&task, &accepted) => {
+                give_way(sa, env, &task);
+                return Verdict::Alive;
+            }
+            Ok((accepted, rounds)) => match (Progress::begin(env, rounds), followup::link(payloads)) {
+                (Some(progress), Some(link)) => {
+                    if let Some(established) = sa.established_mut() {
+                        // What the peer has begun of its own loses (RFC 9370 section 2.2.4).
+                        established.pending.take_if(|p| task.rekeys.is_some() && p.is_replacing(task.rekeys, env.now));
+                    }
+                    follow_up(sa, env, task, Box::new(Followed { accepted, progress }), link);
+                    return Verdict::Alive;
                 }
-                Some(_) | None => {}
-            }
-            if let Some(old) = old.and_then(|spi| find(sa, spi)) {
-                old.phase = ChildPhase::Replaced;
-            }
-            if lost {
-                discard(sa, task.spi_in, Reason::Rekeyed);
-            } else if let Some(rival) = task.rival.and_then(|rival| find(sa, rival.spi_in)) {
-                rival.phase = ChildPhase::Replaced;
-            }
-        }
+                (Some(_), None) | (None, Some(_)) => Err(Reason::InvalidSyntax),
+                (None, None) => Ok((accepted, Vec::new())),
+            },
+            Err(reason) => Err(reason),
+        },
+    };
+    match followed {
+        Ok((accepted, secrets)) => conclude(sa, env, *task, accepted, &secrets),
         Err(reason) => {
             // The responder has installed what this end cannot use.
             discard(sa, task.spi_in, reason);
@@ -139,12 +182,66 @@ pub(super) fn process(sa: &mut Sa, env: &mut Env, task: Box<CreateChild>, payloa
     Verdict::Alive
 }
 
-type Accepted = (EspSuite, u32, Option<Secret>, (Vec<TrafficSelector>, Vec<TrafficSelector>));
+fn follow_up(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, followed: Box<Followed>, link: &[u8]) {
+    let ke = followed.progress.ke();
+    task.followed = Some(followed);
+    followup::send(sa, env, Task::CreateChild(task), ke, link);
+}
 
-fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, Reason> {
+/// RFC 7296 section 2.8.1: the SA with the lowest nonce goes, closed by the end that made it.
+fn is_lost(task: &CreateChild, accepted: &Accepted) -> bool {
+    let low = (&accepted.nonce[..]).min(&task.nonce[..]);
+    task.rival.as_ref().is_some_and(|rival| low < &rival.low[..])
+}
+
+/// The peer's replacement goes on instead of this end's. If it comes to nothing, this end tries again.
+fn give_way(sa: &mut Sa, env: &mut Env, task: &CreateChild) {
+    let made = task.rival.as_ref().is_some_and(|rival| find(sa, rival.spi_in).is_some());
+    match task.rekeys.and_then(|spi| find(sa, spi)) {
+        Some(old) if made => old.phase = ChildPhase::Replaced,
+        Some(_) | None => put_off(sa, env, task.rekeys, Reason::PeerInitiated),
+    }
+}
+
+fn conclude(sa: &mut Sa, env: &mut Env, task: CreateChild, accepted: Accepted, additional: &[u8]) {
+    let lost = is_lost(&task, &accepted);
+    let old = task.rekeys.filter(|spi| find(sa, *spi).is_some());
+    let agreed = Agreed {
+        initiator: true,
+        spi_in: task.spi_in,
+        spi_out: accepted.spi_out,
+        suite: accepted.suite,
+        nonces: (&task.nonce, &accepted.nonce),
+        shared: accepted.shared.as_deref(),
+        additional,
+        selectors: accepted.selectors,
+        replaces: task.rekeys,
+        send_now: old.is_none() && !lost,
+        reason: task.rekeys.map_or(Reason::Configured, |_| Reason::Rekeyed),
+    };
+    install(sa, env, agreed);
+    match old {
+        Some(old) if !lost => {
+            switch(sa, env, old, task.spi_in);
+            sa.window.queue.push_back(Job::DeleteChild { spi_in: old });
+        }
+        Some(_) | None => {}
+    }
+    if let Some(old) = old.and_then(|spi| find(sa, spi)) {
+        old.phase = ChildPhase::Replaced;
+    }
+    if lost {
+        discard(sa, task.spi_in, Reason::Rekeyed);
+    } else if let Some(rival) = task.rival.and_then(|rival| find(sa, rival.spi_in)) {
+        rival.phase = ChildPhase::Replaced;
+    }
+}
+
+/// What the responder has accepted, and the methods of the exchanges to follow, the last one first.
+fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<(Accepted, Vec<Method>), Reason> {
     let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
     let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
-    parts.nonce.ok_or(Reason::InvalidSyntax)?;
+    let nonce = parts.nonce.ok_or(Reason::InvalidSyntax)?.to_vec();
     let shared = match suite.group {
         Some(group) => {
             let dh = task.dh.as_ref().filter(|dh| dh.group() == group);
@@ -154,7 +251,8 @@ fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<Accepted, R
         }
         None => None,
     };
-    Ok((suite, spi_out, shared, selectors))
+    let rounds = parts.proposals.first().map(proposal::rounds).unwrap_or_default();
+    Ok((Accepted { suite, spi_out, nonce, shared, selectors }, rounds))
 }
 
 fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notify<'_>, reason: Reason) {
@@ -171,8 +269,8 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
         }
     }
     match (&task.rival, task.rekeys.and_then(|spi| find(sa, spi))) {
-        // The peer's own replacement is in place; it deletes the old one.
-        (Some(_), Some(old)) => old.phase = ChildPhase::Replaced,
+        // The peer's own replacement is in place, and it deletes the old one; or it will be.
+        (Some(_), Some(_)) => give_way(sa, env, &task),
         (None, Some(old)) if notify.kind == NotifyType::ChildSaNotFound => {
             let spi_in = old.spi_in;
             child::down(sa, env, spi_in, reason);
@@ -244,36 +342,91 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         None => None,
     };
     let (spi_in, nonce_r) = (env.esp_spi(), env.nonce());
+    let rounds = proposal::rounds(&proposal);
+    let child = PendingChild {
+        spi_in,
+        spi_out,
+        suite,
+        nonces: (nonce_i.to_vec(), nonce_r.to_vec()),
+        shared: exchanged.as_ref().map(|(_, shared)| shared.clone()),
+        selectors: (ts_i.clone(), ts_r.clone()),
+        replaces,
+    };
+    let pending = if rounds.is_empty() {
+        install_agreed(sa, env, child, &[]);
+        None
+    } else {
+        if let Some(task) = own_task(sa, replaces) {
+            task.rival = Some(Rival { low: nonce_i.min(&nonce_r[..]).to_vec(), spi_in });
+        }
+        Some(Box::new(Pending::new(env, id, rounds, What::Child(child))))
+    };
+    let mut payloads = vec![Payload::Sa(vec![Proposal { spi: spi_in.into(), ..proposal }]), Payload::Nonce(&nonce_r)];
+    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke { group: dh.group().id(), data: dh.public() }));
+    payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
+    payloads.extend(pending.iter().map(|pending| pending.notify()));
+    sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
+    if let Some(established) = sa.established_mut() {
+        established.pending = pending;
+    }
+    Ok(())
+}
+
+/// The additional key exchanges are done.
+pub(super) fn make(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: &[u8]) -> Result<(), Refusal> {
+    if is_rekeying(sa) {
+        return Err(Refusal::Temporary);
+    }
+    if let Some(old) = child.replaces
+        && !find(sa, old).is_some_and(|old| old.is_usable())
+    {
+        return Err(Refusal::NotFound(None));
+    }
+    install_agreed(sa, env, child, additional);
+    Ok(())
+}
+
+/// The responder's SA.
+fn install_agreed(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: &[u8]) {
     // The initiator can read nothing before it has the response; while there is another SA, that one sends.
     let only = !sa.established().is_some_and(|e| e.children.iter().any(Child::carries));
+    let PendingChild { spi_in, spi_out, suite, nonces, shared, selectors, replaces } = child;
     let agreed = Agreed {
         initiator: false,
         spi_in,
         spi_out,
         suite,
-        nonces: (nonce_i, &nonce_r),
-        shared: exchanged.as_ref().map(|(_, shared)| &shared[..]),
-        selectors: (ts_i.clone(), ts_r.clone()),
+        nonces: (&nonces.0, &nonces.1),
+        shared: shared.as_deref(),
+        additional,
+        selectors,
         replaces,
         send_now: only,
         reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
     };
     install(sa, env, agreed);
     if let Some(old) = replaces {
-        let low = nonce_i.min(&nonce_r[..]).to_vec();
+        let low = nonces.0.min(nonces.1);
         collide(sa, old, Rival { low, spi_in });
     }
-    let mut payloads = vec![Payload::Sa(vec![Proposal { spi: spi_in.into(), ..proposal }]), Payload::Nonce(&nonce_r)];
-    payloads.extend(exchanged.iter().map(|(dh, _)| Payload::Ke { group: dh.group().id(), data: dh.public() }));
-    payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
-    sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
-    Ok(())
+}
+
+/// True if this end is rekeying the IKE_SA.
+fn is_rekeying(sa: &Sa) -> bool {
+    matches!(sa.window.outstanding.as_ref().map(|r| &r.task), Some(Task::RekeyIke(_)))
+}
+
+/// This end's own replacement of the same SA, if it is under way.
+fn own_task(sa: &mut Sa, rekeys: Option<u32>) -> Option<&mut CreateChild> {
+    match sa.window.outstanding.as_mut().map(|request| &mut request.task) {
+        Some(Task::CreateChild(task)) if rekeys.is_some() && task.rekeys == rekeys => Some(task),
+        _ => None,
+    }
 }
 
 /// Whether a request can be answered now, and which SA it replaces (RFC 7296 section 2.25).
 fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
-    let rekeying = matches!(sa.window.outstanding.as_ref().map(|r| &r.task), Some(Task::RekeyIke(_)));
-    if sa.state() != SaState::Established || rekeying {
+    if sa.state() != SaState::Established || is_rekeying(sa) {
         return Err(Refusal::Temporary);
     }
     let Some(rekeys) = parts.rekeys else {
@@ -288,7 +441,12 @@ fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
     let children = sa.established_mut().map(|e| &mut e.children);
     let mut children = children.into_iter().flatten();
     let old = children.find(|child| Some(child.spi_out) == rekeys);
-    match old.map(|child| (child.phase, child.spi_in)) {
+    let old = old.map(|child| (child.phase, child.spi_in));
+    if own_task(sa, old.map(|(_, spi_in)| spi_in)).is_some_and(|task| task.is_followed_up()) {
+        // RFC 9370 section 2.2.4: too late for the nonces to decide.
+        return Err(Refusal::Temporary);
+    }
+    match old {
         None => Err(Refusal::NotFound(rekeys)),
         Some((ChildPhase::Up | ChildPhase::Rekeying, spi_in)) => Ok(Some(spi_in)),
         Some((ChildPhase::Replaced | ChildPhase::Deleting(_), _)) => Err(Refusal::Temporary),
@@ -297,10 +455,7 @@ fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
 
 /// The peer has replaced `old`. If this end is at it as well, the nonces decide later.
 fn collide(sa: &mut Sa, old: u32, rival: Rival) {
-    if let Some(request) = &mut sa.window.outstanding
-        && let Task::CreateChild(task) = &mut request.task
-        && task.rekeys == Some(old)
-    {
+    if let Some(task) = own_task(sa, Some(old)) {
         task.rival = Some(rival);
     } else if let Some(child) = find(sa, old) {
         child.phase = ChildPhase::Replaced;

@@ -22,7 +22,7 @@ use super::sa::{Ids, Path, Sa};
 use crate::proto::ike::config::Config;
 use crate::proto::ike::keys::IkeKeys;
 use crate::reason::DropReason;
-use crate::wire::ike::{Fragment, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
+use crate::wire::ike::{Fragment, HEADER_LEN, Header, Message, Notify, NotifyType, Payload, PayloadType, sk};
 
 /// Octets of a message that is put together, ICVs and all (section 2.6 leaves a limit to the receiver; assumed). Certificates
 /// and post-quantum values stay well below.
@@ -113,6 +113,33 @@ impl Incoming {
     }
 }
 
+impl Incoming {
+    /// The octets that IntAuth covers of a message that was opened (RFC 9242 section 3.3.2): as if it had come in one piece, and
+    /// with lengths that count neither IV, padding nor ICV.
+    pub fn covered(&self, header: &Header, first: PayloadType, inner: &[u8]) -> Vec<u8> {
+        let whole = match self {
+            Self::Sealed(bytes) => {
+                let message = Message::parse(bytes).ok();
+                let at = message.and_then(|message| sk::header_len(bytes.len(), &message.payloads));
+                at.map(|(header_len, _)| bytes[..header_len].to_vec())
+            }
+            Self::Assembled { .. } => None,
+        };
+        let mut octets = whole.unwrap_or_else(|| {
+            let mut octets = Vec::with_capacity(HEADER_LEN + 4 + inner.len());
+            Header { next_payload: PayloadType::Encrypted, ..*header }.emit(&mut octets);
+            octets.extend_from_slice(&[first.to_wire(), 0, 0, 0]);
+            octets
+        });
+        let at = octets.len();
+        octets.extend_from_slice(inner);
+        let length = octets.len() as u32;
+        octets[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&length.to_be_bytes());
+        octets[at - 2..at].copy_from_slice(&(4 + inner.len() as u16).to_be_bytes());
+        octets
+    }
+}
+
 /// What has arrived of a message of the peer.
 #[derive(Clone, Hash, Debug)]
 pub(super) struct Assembly {
@@ -161,7 +188,8 @@ impl Sa {
                 return Err(DropReason::ReassemblyFull);
             }
         }
-        let piece = self.open_fragment(&fragment, &mut bytes)?;
+        let keys = self.keys().ok_or(DropReason::UnexpectedMessage)?;
+        let piece = self.open_fragment(&fragment, &mut bytes, keys)?;
         let assembly = match known.take() {
             Some(same) if same.total == fragment.total => known.insert(same),
             _ => known.insert(Box::new(Assembly {
@@ -188,8 +216,7 @@ impl Sa {
         Fragment::parse(bytes).map_err(|_| DropReason::Malformed)
     }
 
-    fn open_fragment(&self, fragment: &Fragment, bytes: &mut [u8]) -> Result<Vec<u8>, DropReason> {
-        let keys = self.keys().ok_or(DropReason::UnexpectedMessage)?;
+    fn open_fragment(&self, fragment: &Fragment, bytes: &mut [u8], keys: &IkeKeys) -> Result<Vec<u8>, DropReason> {
         let keys = if self.ids.initiator { &keys.responder } else { &keys.initiator };
         let piece = keys.open(bytes, fragment.header_len).map_err(|_| DropReason::BadIcv)?;
         Ok(bytes[piece].to_vec())
@@ -197,14 +224,14 @@ impl Sa {
 
     /// Verifies a repetition of a request that was answered. Of one in fragments only the first is one (section 2.6.1).
     pub fn verify_repetition(&self, header: &Header, mut bytes: Vec<u8>) -> Result<(), DropReason> {
+        let keys = self.repetition_keys().ok_or(DropReason::UnexpectedMessage)?;
         if header.next_payload != PayloadType::EncryptedFragment {
-            let keys = self.keys().ok_or(DropReason::UnexpectedMessage)?;
             return Incoming::Sealed(bytes).open(self.ids, keys).map(|_| ());
         }
         let fragment = self.fragment(&bytes)?;
         if fragment.number != 1 {
             return Err(DropReason::FragmentOverlap);
         }
-        self.open_fragment(&fragment, &mut bytes).map(|_| ())
+        self.open_fragment(&fragment, &mut bytes, keys).map(|_| ())
     }
 }

@@ -10,10 +10,11 @@
 //! ```
 
 use super::MAX_COOKIES;
-use super::auth::{self, ExpectAuthRequest};
+use super::auth::ExpectAuthRequest;
 use super::cookie;
 use super::env::{Env, NONCE_LEN};
 use super::fragment::{self, Outgoing};
+use super::intermediate::{self, Opening, Passed, Transcript};
 use super::mobike;
 use super::nat;
 use super::proof;
@@ -82,7 +83,8 @@ fn send_request(sa: &mut Sa, env: &mut Env, expect: ExpectInitResponse) {
         .push(&Payload::Sa(proposal::offer_ike(&env.config, Spi::EMPTY)))
         .push(&Payload::Ke { group: expect.dh.group().id(), data: expect.dh.public() })
         .push(&Payload::Nonce(&expect.nonce));
-    for payload in nat::payloads(&hashes).chain(fragment::offer(&env.config)) {
+    let supported = fragment::offer(&env.config).into_iter().chain(intermediate::offer(&env.config));
+    for payload in nat::payloads(&hashes).chain(supported) {
         builder.push(&payload);
     }
     proof::announce(&env.config, false, &mut builder);
@@ -147,6 +149,11 @@ impl ExpectInitResponse {
         let Ok(shared) = self.dh.agree(parts.public) else {
             return self.stay(sa, env, DropReason::Malformed);
         };
+        let rounds = parts.proposals.first().map(proposal::rounds).unwrap_or_default();
+        if !rounds.is_empty() && !intermediate::is_supported(&message.payloads) {
+            // Additional key exchanges are agreed on, and there is no exchange for them (RFC 9370 section 2.2.1).
+            return Verdict::Over(Reason::InvalidSyntax);
+        }
         env.received(ExchangeType::IkeSaInit, 0, true, None);
         sa.ids.spi_r = header.spi_r;
         let spis = (sa.ids.spi_i, sa.ids.spi_r);
@@ -164,7 +171,9 @@ impl ExpectInitResponse {
         let request = sa.window.outstanding.take().map(|r| r.message.into_whole());
         let nonces = (self.nonce.to_vec(), parts.nonce.to_vec());
         let peer = proof::Taste::of(&message.payloads);
-        auth::send_request(sa, env, keys, &request.unwrap_or_default(), &datagram.bytes, nonces, &peer);
+        let (request, transcript) = (request.unwrap_or_default(), Transcript::default());
+        let opening = Opening { keys, request, response: datagram.bytes.clone(), nonces, peer, transcript };
+        intermediate::proceed(sa, env, opening, rounds);
         Verdict::Alive
     }
 
@@ -236,8 +245,17 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         return Err((NotifyType::UnsupportedCriticalPayload, vec![kind]));
     }
     let parts = Parts::of(&message.payloads).ok_or(refusal(NotifyType::InvalidSyntax))?;
-    let (suite, accepted) =
-        proposal::choose_ike(&env.config, parts.proposals).ok_or(refusal(NotifyType::NoProposalChosen))?;
+    let intermediate = intermediate::offer(&env.config).filter(|_| intermediate::is_supported(&message.payloads));
+    let plain;
+    let proposals = if intermediate.is_some() {
+        parts.proposals
+    } else {
+        plain = proposal::without_rounds(parts.proposals);
+        &plain
+    };
+    let chosen = proposal::choose_ike(&env.config, proposals);
+    let (suite, accepted) = chosen.ok_or(refusal(NotifyType::NoProposalChosen))?;
+    let rounds = proposal::rounds(&accepted);
     if parts.group != suite.group.id() {
         let wanted = suite.group.id().to_be_bytes().to_vec();
         return Err((NotifyType::InvalidKePayload, wanted));
@@ -261,7 +279,7 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         .push(&Payload::Nonce(&nonce));
     sa.fragment_size = fragment::agreed(&env.config, &message.payloads);
     let supported = fragment::offer(&env.config).filter(|_| sa.fragment_size.is_some());
-    for payload in nat::payloads(&hashes).chain(supported) {
+    for payload in nat::payloads(&hashes).chain(supported).chain(intermediate) {
         builder.push(&payload);
     }
     proof::announce(&env.config, true, &mut builder);
@@ -269,13 +287,19 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     env.connecting(Reason::PeerInitiated);
     env.sent(ExchangeType::IkeSaInit, 0, true, None);
     env.transmit(&sa.path, response.clone());
+    let passed = (!rounds.is_empty()).then(|| {
+        let (init_response, transcript) = (response.clone(), Transcript::default());
+        Box::new(Passed { init_response, transcript, before: None })
+    });
     sa.window = Window::after_init(response);
-    sa.phase = Phase::ExpectAuthRequest(Box::new(ExpectAuthRequest {
+    let auth = ExpectAuthRequest {
         keys,
         init_request: datagram.bytes.clone(),
         nonces: (parts.nonce.to_vec(), nonce.to_vec()),
         peer: proof::Taste::of(&message.payloads),
-    }));
+        passed,
+    };
+    sa.phase = intermediate::await_request(Box::new(auth), rounds);
     Ok(())
 }
 

@@ -383,7 +383,11 @@ impl Peer {
         let rank = |sa: &Sa| match &sa.phase {
             Phase::Established(_) if rekeying(sa) => 3,
             Phase::Established(_) => 4,
-            Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) | Phase::ExpectAuthRequest(_) => 2,
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectIntermediateResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectIntermediateRequest(_)
+            | Phase::ExpectAuthRequest(_) => 2,
             // Between two steps of the handshake.
             Phase::Over => 2,
             Phase::Deleting(_) => 1,

@@ -87,8 +87,8 @@ impl Sa {
     fn timers(&self, env: &Env, with: &mut impl FnMut(Timer)) {
         let timer = |what, armed_at, due| Timer { due, what, armed_at };
         match &self.phase {
-            Phase::ExpectInitResponse(_) | Phase::ExpectAuthResponse(_) => {}
-            Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
+            Phase::ExpectInitResponse(_) | Phase::ExpectIntermediateResponse(_) | Phase::ExpectAuthResponse(_) => {}
+            Phase::ExpectIntermediateRequest(_) | Phase::ExpectAuthRequest(_) | Phase::Lingering(_) | Phase::Over => {
                 let due = self.begun + env.config.half_open;
                 with(timer(What::HalfOpen, self.begun, due));
             }

@@ -291,7 +291,9 @@ pub(super) fn moved_here(sa: &mut Sa, env: &mut Env) -> bool {
         SaState::Established if !is_unchecked(env) => commit(sa, env),
         SaState::Established | SaState::Replaced => {}
         SaState::ExpectInitResponse
+        | SaState::ExpectIntermediateResponse
         | SaState::ExpectAuthResponse
+        | SaState::ExpectIntermediateRequest
         | SaState::ExpectAuthRequest
         | SaState::Deleting
         | SaState::Lingering => return true,

@@ -5,12 +5,15 @@
 //!                              |        |
 //!        outstanding Task, queue of Jobs   ExpectInitResponse -> ExpectAuthResponse --+
 //!        stored response                   ExpectAuthRequest -> Authenticated --------+--> Established --> Replaced
+//!
+//! with additional key exchanges, before ExpectAuth...:   ExpectIntermediateResponse | ExpectIntermediateRequest
 //! ```
 //!
 //! | file | what |
 //! |---|---|
 //! | `transition` | the total function (state x event) -> action |
 //! | `init`, `auth` | the handshake; each step consumes its state |
+//! | `intermediate`, `followup` | additional key exchanges, of a set-up and of a CREATE_CHILD_SA |
 //! | `proof` | AUTH: by a pre-shared key or by a signature and certificates |
 //! | `cookie` | proof that an initiator receives, before anything is kept of it |
 //! | `child`, `create`, `informational` | CHILD_SAs; the exchanges of an established IKE_SA |
@@ -54,10 +57,12 @@ mod auth;
 mod child;
 mod cookie;
 mod create;
+mod followup;
 mod fragment;
 mod hint;
 mod informational;
 mod init;
+mod intermediate;
 mod lifecycle;
 mod liveness;
 mod mobike;

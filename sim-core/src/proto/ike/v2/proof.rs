@@ -85,19 +85,20 @@ impl Proof {
     }
 }
 
-/// What AUTH covers beside the identity: the first message of who proves itself, and the other's nonce.
-type Covered<'a> = (&'a [u8], &'a [u8]);
+/// What AUTH covers beside the identity: the first message of who proves itself, the other's nonce, and IntAuth (RFC 9242 section
+/// 3.3.2; empty without IKE_INTERMEDIATE).
+type Covered<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// Proves who this end is.
 pub(super) fn prove(env: &mut Env, keys: &IkeKeys, initiator: bool, covered: Covered<'_>, peer: &Taste) -> Proof {
     let config = env.config.clone();
     let id = id_body(&config.local_id);
-    let (first_message, nonce) = covered;
+    let (first_message, nonce, int_auth) = covered;
     let Some(credentials) = &config.credentials else {
-        let data = keys.auth(initiator, &config.psk, first_message, nonce, &id).to_vec();
+        let data = keys.auth(initiator, &config.psk, first_message, nonce, &id, int_auth).to_vec();
         return Proof { method: AuthMethod::SharedKey, data, authorities: Vec::new() };
     };
-    let octets = keys.signed_octets(initiator, first_message, nonce, &id);
+    let octets = keys.signed_octets(initiator, first_message, nonce, &id, int_auth);
     let signed = sign(env, credentials, &octets, peer);
     // A key that fits no method signs nothing, and the peer refuses.
     let (method, data) = signed.unwrap_or((AuthMethod::DigitalSignature, Vec::new()));
@@ -160,11 +161,11 @@ impl<'a> Claim<'a> {
         };
         let mut body = Vec::with_capacity(4 + id.data.len());
         id.emit(&mut body);
-        let (first_message, nonce) = covered;
+        let (first_message, nonce, int_auth) = covered;
         let config = &env.config;
         match (&config.credentials, method) {
             (None, AuthMethod::SharedKey) => {
-                let expected = keys.auth(from_initiator, &config.psk, first_message, nonce, &body);
+                let expected = keys.auth(from_initiator, &config.psk, first_message, nonce, &body, int_auth);
                 // AUTH covers the identity that was sent, so it tells the key apart from the identity.
                 if !bool::from(expected.ct_eq(data)) {
                     Err(Reason::PskMismatch)
@@ -175,7 +176,7 @@ impl<'a> Claim<'a> {
                 }
             }
             (Some(credentials), _) if is_signature(method) => {
-                let octets = keys.signed_octets(from_initiator, first_message, nonce, &body);
+                let octets = keys.signed_octets(from_initiator, first_message, nonce, &body, int_auth);
                 self.verify_signature(env, credentials, &octets)
             }
             (Some(_), AuthMethod::SharedKey) => Err(Reason::AuthMethodMismatch),

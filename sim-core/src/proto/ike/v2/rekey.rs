@@ -9,16 +9,20 @@
 //!
 //! The new IKE_SA is the old one's *heir*. ESP notices nothing. If both ends rekey at once there are two, and until the end
 //! knows both exchanges it leaves the CHILD_SAs where they are: then the heir made with the lowest of the four nonces goes,
-//! deleted by the end that began it, and the end that began the other deletes the old IKE_SA (section 2.8.2).
+//! deleted by the end that began it, and the end that began the other deletes the old IKE_SA (section 2.8.2). If additional key
+//! exchanges are agreed on, the heir is made when the last of them is done: see `followup`.
 
 use super::child::{Parts, Refusal};
 use super::env::{Env, NONCE_LEN};
+use super::followup::{self, Pending, Progress, What};
 use super::init::log_keys;
 use super::sa::{Established, Ids, Phase, Sa, Verdict, error_in};
 use super::task::Task;
+use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
+use crate::crypto::exchange::Method;
 use crate::proto::ike::keys::IkeKeys;
-use crate::proto::ike::{SaKind, proposal};
+use crate::proto::ike::{IkeSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal};
 
@@ -30,6 +34,36 @@ pub(super) struct RekeyIke {
     dh: DhPrivate,
     refused: Vec<DhGroup>,
     pub rival: Option<Rival>,
+    /// What was agreed on and is being followed up.
+    followed: Option<Box<Followed>>,
+}
+
+/// An initiator's additional key exchanges.
+#[derive(Clone, Hash, Debug)]
+struct Followed {
+    agreed: PendingIke,
+    progress: Progress,
+}
+
+/// What both ends have agreed to, before the last key exchange.
+#[derive(Clone, Hash, Debug)]
+pub(super) struct PendingIke {
+    ids: Ids,
+    suite: IkeSuite,
+    nonces: (Vec<u8>, Vec<u8>),
+    shared: Secret,
+}
+
+impl PendingIke {
+    fn keys(&self, old: &IkeKeys, additional: &[u8]) -> IkeKeys {
+        let Self { ids, suite, nonces, shared } = self;
+        old.rekeyed(*suite, (&nonces.0, &nonces.1), (shared, additional), (ids.spi_i, ids.spi_r))
+    }
+
+    /// The lower of both nonces.
+    fn low(&self) -> &[u8] {
+        (&self.nonces.0).min(&self.nonces.1)
+    }
 }
 
 /// The peer's heir of the same IKE_SA, made at the same time.
@@ -59,6 +93,11 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, again: Option<Box<RekeyIke>>) {
         return;
     };
     established.rekey = None;
+    if established.pending.as_ref().is_some_and(|pending| pending.is_replacing(None, env.now)) {
+        // The peer is at it already.
+        established.rekey = Some(env.retry_refused(sa.ids.initiator));
+        return;
+    }
     let current = established.keys.suite.group;
     let mut groups = env.config.ike_offers.iter().flat_map(|offer| &offer.groups);
     // The group that both ends agreed on is the one that needs no second try.
@@ -71,6 +110,7 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, again: Option<Box<RekeyIke>>) {
             dh: DhPrivate::generate(group, &mut env.secrets),
             refused: Vec::new(),
             rival: None,
+            followed: None,
         }),
         (None, None) => return,
     };
@@ -85,29 +125,57 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, again: Option<Box<RekeyIke>>) {
     sa.request(env, ExchangeType::CreateChildSa, Task::RekeyIke(task), &payloads);
 }
 
-/// Reads the response to [`build`].
-pub(super) fn process(sa: &mut Sa, env: &mut Env, task: Box<RekeyIke>, payloads: &[Payload<'_>]) -> Verdict {
+/// Reads the response to [`build`], or to one of the exchanges that follow it up.
+pub(super) fn process(sa: &mut Sa, env: &mut Env, mut task: Box<RekeyIke>, payloads: &[Payload<'_>]) -> Verdict {
     if let Some((notify, reason)) = error_in(payloads) {
         return failed(sa, env, task, &notify, reason);
     }
-    let parts = Parts::of(payloads);
-    let Some(keys) = sa.keys() else { return Verdict::Alive };
-    match agree(env, keys, &task, &parts) {
-        Ok((ids, keys)) => {
-            let low = parts.nonce.unwrap_or_default().min(&task.nonce[..]);
-            let how = match task.rival {
-                // RFC 7296 section 2.8.2: the IKE_SA with the lowest nonce goes.
-                Some(rival) if low < &rival.low[..] => Succession::Lost,
-                rival => Succession::Won(rival.map(|rival| rival.ids)),
-            };
-            Verdict::Succeeded(Box::new(heir(sa, env, ids, keys)), how)
-        }
-        // The responder has an heir that this end cannot use, and goes on with it: the two ends have come apart.
-        Err(reason) => Verdict::Over(reason),
-    }
+    let (agreed, secrets) = match task.followed.take() {
+        Some(mut followed) => match followed.progress.read(env, payloads) {
+            Ok(Some(link)) => return follow_up(sa, env, task, followed, &link),
+            Ok(None) => (followed.agreed, followed.progress.secrets),
+            Err(reason) => return Verdict::Over(reason),
+        },
+        None => match agree(env, &task, &Parts::of(payloads)) {
+            Ok((agreed, rounds)) if !rounds.is_empty() && is_lost(&task, &agreed) => {
+                return give_way(sa, env, &task, Reason::PeerInitiated);
+            }
+            Ok((agreed, rounds)) => match (Progress::begin(env, rounds), followup::link(payloads)) {
+                (Some(progress), Some(link)) => {
+                    if let Some(established) = sa.established_mut() {
+                        // What the peer has begun of its own loses (RFC 9370 section 2.2.4).
+                        established.pending = None;
+                    }
+                    return follow_up(sa, env, task, Box::new(Followed { agreed, progress }), link);
+                }
+                (Some(_), None) | (None, Some(_)) => return Verdict::Over(Reason::InvalidSyntax),
+                (None, None) => (agreed, Vec::new()),
+            },
+            // The responder has an heir that this end cannot use, and goes on with it: the two ends have come apart.
+            Err(reason) => return Verdict::Over(reason),
+        },
+    };
+    let Some(old) = sa.keys() else { return Verdict::Alive };
+    let (ids, keys) = (agreed.ids, agreed.keys(old, &secrets));
+    let how =
+        if is_lost(&task, &agreed) { Succession::Lost } else { Succession::Won(task.rival.map(|rival| rival.ids)) };
+    Verdict::Succeeded(Box::new(heir(sa, env, ids, keys)), how)
 }
 
-fn agree(env: &Env, old: &IkeKeys, task: &RekeyIke, parts: &Parts<'_>) -> Result<(Ids, IkeKeys), Reason> {
+fn follow_up(sa: &mut Sa, env: &mut Env, mut task: Box<RekeyIke>, followed: Box<Followed>, link: &[u8]) -> Verdict {
+    let ke = followed.progress.ke();
+    task.followed = Some(followed);
+    followup::send(sa, env, Task::RekeyIke(task), ke, link);
+    Verdict::Alive
+}
+
+/// RFC 7296 section 2.8.2: the IKE_SA with the lowest nonce goes.
+fn is_lost(task: &RekeyIke, agreed: &PendingIke) -> bool {
+    task.rival.as_ref().is_some_and(|rival| agreed.low() < &rival.low[..])
+}
+
+/// What both ends agree on, and the methods of the exchanges to follow, the last one first.
+fn agree(env: &Env, task: &RekeyIke, parts: &Parts<'_>) -> Result<(PendingIke, Vec<Method>), Reason> {
     let accepted = proposal::accept_ike(&env.config, parts.proposals);
     let (suite, spi) = accepted.ok_or(Reason::NoProposalChosen)?;
     let spi_r = spi.ike().ok_or(Reason::InvalidSyntax)?;
@@ -117,7 +185,22 @@ fn agree(env: &Env, old: &IkeKeys, task: &RekeyIke, parts: &Parts<'_>) -> Result
     let (_, public) = ke.ok_or(Reason::InvalidKe)?;
     let shared = task.dh.agree(public).map_err(|_| Reason::InvalidSyntax)?;
     let ids = Ids { initiator: true, spi_i: task.spi, spi_r };
-    Ok((ids, old.rekeyed(suite, (&task.nonce, nonce), &shared, (ids.spi_i, ids.spi_r))))
+    let rounds = parts.proposals.first().map(proposal::rounds).unwrap_or_default();
+    Ok((PendingIke { ids, suite, nonces: (task.nonce.to_vec(), nonce.to_vec()), shared }, rounds))
+}
+
+/// The peer's heir takes over if it has been made, and otherwise when it will be. If that comes to nothing, this end tries again.
+fn give_way(sa: &mut Sa, env: &mut Env, task: &RekeyIke, reason: Reason) -> Verdict {
+    let heir = sa.established().and_then(|e| e.heir);
+    if heir.is_some() && heir == task.rival.as_ref().map(|rival| rival.ids) {
+        return Verdict::Yielded;
+    }
+    let again = env.retry_refused(sa.ids.initiator);
+    if let Some(established) = sa.established_mut() {
+        established.rekey = Some(again);
+    }
+    env.because = reason;
+    Verdict::Alive
 }
 
 fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<RekeyIke>, notify: &Notify<'_>, reason: Reason) -> Verdict {
@@ -134,16 +217,8 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<RekeyIke>, notify: &Notify<'
             return Verdict::Alive;
         }
     }
-    if task.rival.is_some() {
-        // The peer has answered no request of this end, so it knows one heir only.
-        return Verdict::Yielded;
-    }
-    let again = env.retry_refused(sa.ids.initiator);
-    if let Some(established) = sa.established_mut() {
-        established.rekey = Some(again);
-    }
-    env.because = reason;
-    Verdict::Alive
+    // With a rival the peer has answered no request of this end, so it knows one heir only.
+    give_way(sa, env, &task, reason)
 }
 
 /// Answers a request: an heir for this IKE_SA.
@@ -158,18 +233,55 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> 
     let shared = dh.agree(public).map_err(|_| Refusal::Syntax)?;
     let (spi_r, nonce_r) = (env.ike_spi(), env.nonce());
     let ids = Ids { initiator: false, spi_i, spi_r };
-    let keys = sa.keys().ok_or(Refusal::Temporary)?;
-    let keys = keys.rekeyed(suite, (nonce_i, &nonce_r), &shared, (spi_i, spi_r));
-    let heir = heir(sa, env, ids, keys);
-    if contested && let Some(Task::RekeyIke(own)) = sa.window.outstanding.as_mut().map(|r| &mut r.task) {
-        own.rival = Some(Rival { low: nonce_i.min(&nonce_r[..]).to_vec(), ids });
-    }
+    let ike = PendingIke { ids, suite, nonces: (nonce_i.to_vec(), nonce_r.to_vec()), shared };
+    let rounds = proposal::rounds(&proposal);
+    let (pending, verdict) = if rounds.is_empty() {
+        (None, succeed(sa, env, contested, ike, &[])?)
+    } else {
+        if contested {
+            contest(sa, &ike);
+        }
+        (Some(Box::new(Pending::new(env, id, rounds, What::Ike(ike)))), Verdict::Alive)
+    };
     let accepted = Proposal { spi: spi_r.into(), ..proposal };
     let ke = Payload::Ke { group: suite.group.id(), data: dh.public() };
-    let payloads = [Payload::Sa(vec![accepted]), Payload::Nonce(&nonce_r), ke];
+    let mut payloads = vec![Payload::Sa(vec![accepted]), Payload::Nonce(&nonce_r), ke];
+    payloads.extend(pending.iter().map(|pending| pending.notify()));
     sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
+    if let Some(established) = sa.established_mut() {
+        established.pending = pending;
+    }
+    Ok(verdict)
+}
+
+/// The additional key exchanges are done.
+pub(super) fn make(sa: &mut Sa, env: &mut Env, ike: PendingIke, additional: &[u8]) -> Result<Verdict, Refusal> {
+    let contested = admit(sa)?;
+    succeed(sa, env, contested, ike, additional)
+}
+
+/// The responder's heir.
+fn succeed(
+    sa: &mut Sa,
+    env: &mut Env,
+    contested: bool,
+    ike: PendingIke,
+    additional: &[u8],
+) -> Result<Verdict, Refusal> {
+    let keys = ike.keys(sa.keys().ok_or(Refusal::Temporary)?, additional);
+    let heir = heir(sa, env, ike.ids, keys);
+    if contested {
+        contest(sa, &ike);
+    }
     let how = if contested { Succession::Contested } else { Succession::ByPeer };
     Ok(Verdict::Succeeded(Box::new(heir), how))
+}
+
+/// This end's own rekey has a rival.
+fn contest(sa: &mut Sa, ike: &PendingIke) {
+    if let Some(Task::RekeyIke(own)) = sa.window.outstanding.as_mut().map(|r| &mut r.task) {
+        own.rival = Some(Rival { low: ike.low().to_vec(), ids: ike.ids });
+    }
 }
 
 /// Whether a request can be answered now (RFC 7296 section 2.25), and whether this end is at it as well.
@@ -181,6 +293,8 @@ fn admit(sa: &Sa) -> Result<bool, Refusal> {
         return Err(Refusal::Temporary);
     }
     match sa.window.outstanding.as_ref().map(|request| &request.task) {
+        // RFC 9370 section 2.2.4: once it is followed up, it is too late for the nonces to decide.
+        Some(Task::RekeyIke(own)) if own.followed.is_some() => Err(Refusal::Temporary),
         Some(Task::RekeyIke(_)) => Ok(true),
         Some(Task::CreateChild(_) | Task::DeleteChild { .. } | Task::DeleteIke(_)) => Err(Refusal::Temporary),
         Some(Task::Handshake | Task::Liveness | Task::Mobike(_) | Task::Notice) | None => Ok(false),

@@ -3,8 +3,10 @@
 use super::auth::{ExpectAuthRequest, ExpectAuthResponse};
 use super::child::Child;
 use super::env::Env;
+use super::followup::Pending;
 use super::fragment::{Assembly, Incoming, Outgoing, room};
 use super::init::ExpectInitResponse;
+use super::intermediate::{ExpectIntermediateRequest, ExpectIntermediateResponse};
 use super::mobike::{self, Role};
 use super::rekey::Succession;
 use super::task::{Job, Task};
@@ -52,7 +54,9 @@ pub(super) struct Ids {
 #[derive(Clone, Hash, Debug)]
 pub(super) enum Phase {
     ExpectInitResponse(Box<ExpectInitResponse>),
+    ExpectIntermediateResponse(Box<ExpectIntermediateResponse>),
     ExpectAuthResponse(Box<ExpectAuthResponse>),
+    ExpectIntermediateRequest(Box<ExpectIntermediateRequest>),
     ExpectAuthRequest(Box<ExpectAuthRequest>),
     Established(Box<Established>),
     /// Its heir has taken over; the DELETE is to come.
@@ -82,6 +86,8 @@ pub(super) struct Established {
     pub retry_child: Option<Instant>,
     /// The IKE_SA that was made to replace it.
     pub heir: Option<Ids>,
+    /// What the peer has begun and follows up with additional key exchanges.
+    pub pending: Option<Box<Pending>>,
 }
 
 impl Established {
@@ -99,6 +105,7 @@ impl Established {
             reauth: super::reauth::due(env),
             retry_child: None,
             heir: None,
+            pending: None,
         }
     }
 }
@@ -124,7 +131,9 @@ impl Sa {
     pub fn state(&self) -> SaState {
         match &self.phase {
             Phase::ExpectInitResponse(_) => SaState::ExpectInitResponse,
+            Phase::ExpectIntermediateResponse(_) => SaState::ExpectIntermediateResponse,
             Phase::ExpectAuthResponse(_) => SaState::ExpectAuthResponse,
+            Phase::ExpectIntermediateRequest(_) => SaState::ExpectIntermediateRequest,
             Phase::ExpectAuthRequest(_) => SaState::ExpectAuthRequest,
             Phase::Established(_) => SaState::Established,
             Phase::Replaced(_) => SaState::Replaced,
@@ -136,10 +145,32 @@ impl Sa {
     pub fn keys(&self) -> Option<&IkeKeys> {
         match &self.phase {
             Phase::ExpectInitResponse(_) | Phase::Over => None,
+            Phase::ExpectIntermediateResponse(p) => Some(&p.opening.keys),
             Phase::ExpectAuthResponse(p) => Some(&p.keys),
+            Phase::ExpectIntermediateRequest(p) => Some(&p.auth.keys),
             Phase::ExpectAuthRequest(p) => Some(&p.keys),
             Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(&e.keys),
             Phase::Lingering(keys) => Some(keys),
+        }
+    }
+
+    /// The keys with which the peer would repeat its last request.
+    pub fn repetition_keys(&self) -> Option<&IkeKeys> {
+        let auth = match &self.phase {
+            Phase::ExpectIntermediateRequest(p) => Some(&p.auth),
+            Phase::ExpectAuthRequest(p) => Some(p),
+            Phase::ExpectInitResponse(_)
+            | Phase::ExpectIntermediateResponse(_)
+            | Phase::ExpectAuthResponse(_)
+            | Phase::Established(_)
+            | Phase::Replaced(_)
+            | Phase::Deleting(_)
+            | Phase::Lingering(_)
+            | Phase::Over => None,
+        };
+        match auth {
+            Some(auth) => auth.passed.as_ref()?.before.as_ref(),
+            None => self.keys(),
         }
     }
 
@@ -148,7 +179,9 @@ impl Sa {
         match &self.phase {
             Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(e),
             Phase::ExpectInitResponse(_)
+            | Phase::ExpectIntermediateResponse(_)
             | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectIntermediateRequest(_)
             | Phase::ExpectAuthRequest(_)
             | Phase::Lingering(_)
             | Phase::Over => None,
@@ -159,7 +192,9 @@ impl Sa {
         match &mut self.phase {
             Phase::Established(e) | Phase::Replaced(e) | Phase::Deleting(e) => Some(e),
             Phase::ExpectInitResponse(_)
+            | Phase::ExpectIntermediateResponse(_)
             | Phase::ExpectAuthResponse(_)
+            | Phase::ExpectIntermediateRequest(_)
             | Phase::ExpectAuthRequest(_)
             | Phase::Lingering(_)
             | Phase::Over => None,
@@ -185,6 +220,18 @@ impl Sa {
         let head = ids.header(exchange, true, id);
         let message = seal(ids, limit, &mut established.keys, &mut env.secrets, &head, payloads);
         let notice = error_in(payloads).map(|(_, reason)| reason);
+        self.answered(env, exchange, id, message, notice);
+    }
+
+    /// Sends a response that is ready, and keeps it.
+    pub fn answered(
+        &mut self,
+        env: &mut Env,
+        exchange: ExchangeType,
+        id: u32,
+        message: Outgoing,
+        notice: Option<Reason>,
+    ) {
         env.sent(exchange, id, true, notice);
         mobike::send_response(env, &message, &self.path);
         // Nothing more of the request is waited for.
@@ -239,6 +286,11 @@ impl Sa {
                 Job::InvalidSpi { spi } => super::informational::invalid_spi(self, env, spi),
             }
         }
+    }
+
+    /// True for a responder's that is not authenticated yet.
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.phase, Phase::ExpectIntermediateRequest(_) | Phase::ExpectAuthRequest(_))
     }
 
     pub fn is_deleting(&self) -> bool {

@@ -5,9 +5,13 @@
 pub enum SaState {
     /// Initiator: IKE_SA_INIT is sent.
     ExpectInitResponse,
+    /// Initiator: IKE_INTERMEDIATE is sent.
+    ExpectIntermediateResponse,
     /// Initiator: IKE_AUTH is sent.
     ExpectAuthResponse,
-    /// Responder: IKE_SA_INIT is answered.
+    /// Responder: IKE_SA_INIT is answered, and IKE_INTERMEDIATE is to come.
+    ExpectIntermediateRequest,
+    /// Responder: all before IKE_AUTH is answered.
     ExpectAuthRequest,
     /// Both ends are authenticated.
     Established,
@@ -30,6 +34,10 @@ pub enum Event {
     ChildRequest,
     /// INFORMATIONAL request.
     InfoRequest,
+    /// IKE_INTERMEDIATE request.
+    IntermediateRequest,
+    /// IKE_FOLLOWUP_KE request.
+    FollowupRequest,
     /// Request of an exchange type not known here.
     UnknownRequest,
     /// A protected request that was answered before.
@@ -42,6 +50,10 @@ pub enum Event {
     ChildResponse,
     /// INFORMATIONAL response.
     InfoResponse,
+    /// IKE_INTERMEDIATE response.
+    IntermediateResponse,
+    /// IKE_FOLLOWUP_KE response.
+    FollowupResponse,
     /// Any message whose ID is not in the window or whose request is not outstanding.
     Stray,
     /// The retransmission timer expired and tries are left.
@@ -67,8 +79,12 @@ pub enum Action {
     RepeatInit,
     /// Send the stored response again, if the request is authentic.
     Repeat,
-    /// Read the response to IKE_SA_INIT, send IKE_AUTH.
+    /// Read the response to IKE_SA_INIT, send IKE_INTERMEDIATE or IKE_AUTH.
     ReadInitResponse,
+    /// Answer IKE_INTERMEDIATE.
+    ReadIntermediateRequest,
+    /// Read the response to IKE_INTERMEDIATE, send the next one or IKE_AUTH.
+    ReadIntermediateResponse,
     /// Authenticate the initiator, answer.
     ReadAuthRequest,
     /// Authenticate the responder.
@@ -99,72 +115,101 @@ pub fn transition(state: SaState, event: Event) -> Action {
             RetransmitDue => SendAgain,
             RetransmitExhausted => Fail,
             Close => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest
-            | AuthResponse | ChildResponse | InfoResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => {
-                Ignore
-            }
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest
+            | UnknownRequest | RepeatedRequest | AuthResponse | ChildResponse | InfoResponse | IntermediateResponse
+            | FollowupResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => Ignore,
+        },
+        SaState::ExpectIntermediateResponse => match event {
+            IntermediateResponse => ReadIntermediateResponse,
+            RetransmitDue => SendAgain,
+            RetransmitExhausted => Fail,
+            Close => Remove,
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest
+            | UnknownRequest | RepeatedRequest | InitResponse | AuthResponse | ChildResponse | InfoResponse
+            | FollowupResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => Ignore,
         },
         SaState::ExpectAuthResponse => match event {
             AuthResponse => ReadAuthResponse,
             RetransmitDue => SendAgain,
             RetransmitExhausted => Fail,
             Close => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest
-            | InitResponse | ChildResponse | InfoResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => {
-                Ignore
-            }
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest
+            | UnknownRequest | RepeatedRequest | InitResponse | ChildResponse | InfoResponse | IntermediateResponse
+            | FollowupResponse | Stray | PeerSilent | HalfOpenExpired | LifetimeExpired => Ignore,
+        },
+        SaState::ExpectIntermediateRequest => match event {
+            InitRequest => RepeatInit,
+            RepeatedRequest => Repeat,
+            // IKE_AUTH comes too early, which its sender hears.
+            IntermediateRequest | AuthRequest => ReadIntermediateRequest,
+            HalfOpenExpired | Close => Remove,
+            ChildRequest | InfoRequest | FollowupRequest | UnknownRequest | InitResponse | AuthResponse
+            | ChildResponse | InfoResponse | IntermediateResponse | FollowupResponse | Stray | RetransmitDue
+            | RetransmitExhausted | PeerSilent | LifetimeExpired => Ignore,
         },
         SaState::ExpectAuthRequest => match event {
             InitRequest => RepeatInit,
+            RepeatedRequest => Repeat,
             AuthRequest => ReadAuthRequest,
             HalfOpenExpired | Close => Remove,
-            ChildRequest | InfoRequest | UnknownRequest | RepeatedRequest | InitResponse | AuthResponse
-            | ChildResponse | InfoResponse | Stray | RetransmitDue | RetransmitExhausted | PeerSilent
-            | LifetimeExpired => Ignore,
+            ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest | UnknownRequest | InitResponse
+            | AuthResponse | ChildResponse | InfoResponse | IntermediateResponse | FollowupResponse | Stray
+            | RetransmitDue | RetransmitExhausted | PeerSilent | LifetimeExpired => Ignore,
         },
         SaState::Established => match event {
-            AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
+            AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest | UnknownRequest => {
+                ReadRequest
+            }
             RepeatedRequest => Repeat,
-            ChildResponse | InfoResponse => ReadResponse,
+            ChildResponse | InfoResponse | FollowupResponse => ReadResponse,
             RetransmitDue => SendAgain,
             RetransmitExhausted | PeerSilent => PeerDead,
             LifetimeExpired | Close => Delete,
-            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired => Ignore,
+            InitRequest | InitResponse | AuthResponse | IntermediateResponse | Stray | HalfOpenExpired => Ignore,
         },
         SaState::Replaced => match event {
-            AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
+            AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest | UnknownRequest => {
+                ReadRequest
+            }
             RepeatedRequest => Repeat,
-            ChildResponse | InfoResponse => ReadResponse,
+            ChildResponse | InfoResponse | FollowupResponse => ReadResponse,
             RetransmitDue => SendAgain,
             // Whether the peer lives is a question to the heir.
             RetransmitExhausted | PeerSilent => Remove,
             LifetimeExpired | Close => Delete,
-            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired => Ignore,
+            InitRequest | InitResponse | AuthResponse | IntermediateResponse | Stray | HalfOpenExpired => Ignore,
         },
         SaState::Deleting => match event {
-            AuthRequest | ChildRequest | InfoRequest | UnknownRequest => ReadRequest,
+            AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest | UnknownRequest => {
+                ReadRequest
+            }
             RepeatedRequest => Repeat,
-            ChildResponse | InfoResponse => ReadResponse,
+            ChildResponse | InfoResponse | FollowupResponse => ReadResponse,
             RetransmitDue => SendAgain,
             // The peer did not confirm the DELETE, but this end has made up its mind.
             RetransmitExhausted | PeerSilent => Remove,
-            InitRequest | InitResponse | AuthResponse | Stray | HalfOpenExpired | LifetimeExpired | Close => Ignore,
+            InitRequest | InitResponse | AuthResponse | IntermediateResponse | Stray | HalfOpenExpired
+            | LifetimeExpired | Close => Ignore,
         },
         SaState::Lingering => match event {
             RepeatedRequest => Repeat,
             HalfOpenExpired => Remove,
-            InitRequest | AuthRequest | ChildRequest | InfoRequest | UnknownRequest | InitResponse | AuthResponse
-            | ChildResponse | InfoResponse | Stray | RetransmitDue | RetransmitExhausted | PeerSilent
-            | LifetimeExpired | Close => Ignore,
+            InitRequest | AuthRequest | ChildRequest | InfoRequest | IntermediateRequest | FollowupRequest
+            | UnknownRequest | InitResponse | AuthResponse | ChildResponse | InfoResponse | IntermediateResponse
+            | FollowupResponse | Stray | RetransmitDue | RetransmitExhausted | PeerSilent | LifetimeExpired | Close => {
+                Ignore
+            }
         },
     }
 }
 
 impl SaState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ExpectInitResponse,
+        Self::ExpectIntermediateResponse,
         Self::ExpectAuthResponse,
+        Self::ExpectIntermediateRequest,
         Self::ExpectAuthRequest,
         Self::Established,
         Self::Replaced,
@@ -175,17 +220,21 @@ impl SaState {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::InitRequest,
         Self::AuthRequest,
         Self::ChildRequest,
         Self::InfoRequest,
+        Self::IntermediateRequest,
+        Self::FollowupRequest,
         Self::UnknownRequest,
         Self::RepeatedRequest,
         Self::InitResponse,
         Self::AuthResponse,
         Self::ChildResponse,
         Self::InfoResponse,
+        Self::IntermediateResponse,
+        Self::FollowupResponse,
         Self::Stray,
         Self::RetransmitDue,
         Self::RetransmitExhausted,

@@ -58,6 +58,11 @@ impl Window {
         self.next_id
     }
 
+    /// Message ID of the peer's next request.
+    pub fn next_due(&self) -> u32 {
+        self.expected_id
+    }
+
     /// The request is on its way.
     pub fn sent(&mut self, request: Request) {
         self.next_id = request.id.wrapping_add(1);

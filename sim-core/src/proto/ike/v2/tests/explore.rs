@@ -17,7 +17,7 @@ use std::rc::Rc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::pair::{A, B, Pair, Undertaking, address};
-use crate::proto::ike::config::Startup;
+use crate::proto::ike::config::{Config, Startup};
 use crate::proto::ike::v2::Peer;
 use crate::proto::ike::{Datagram, DirectionKeys, Input, Output, SaKind};
 use crate::reason::State;
@@ -121,7 +121,10 @@ enum Move {
 
 impl World {
     fn new(undertakings: [Undertaking; 2], drops: u8, delays: u8) -> Self {
-        let mut configs = super::pair::configs();
+        Self::of(super::pair::configs(), undertakings, drops, delays)
+    }
+
+    fn of(mut configs: [Config; 2], undertakings: [Undertaking; 2], drops: u8, delays: u8) -> Self {
         for config in &mut configs {
             config.startup = Startup::Start;
             config.child_lifetime = Duration::from_secs(100_000);
@@ -472,6 +475,21 @@ fn delete_child_beside_everything() {
 #[test]
 fn delete_ike_beside_everything() {
     beside_everything(Undertaking::DeleteIke);
+}
+
+/// The same for undertakings with an additional key exchange each (RFC 9370 section 2.2.4), whose series of messages is longer: one
+/// fault of each kind.
+#[test]
+fn additional_key_exchanges_beside_everything() {
+    let (drops, delays) = if std::env::var_os("VPNSIM_EXPLORE").is_some() { budget() } else { (1, 1) };
+    for a in Undertaking::ALL {
+        for b in Undertaking::ALL {
+            let configs = super::intermediate::both(super::intermediate::KEM_512);
+            let world = World::of(configs, [a, b], drops, delays);
+            let search = Search::explore(world, !deletes(a) && !deletes(b));
+            assert_eq!(search.failure, None, "{a:?} and {b:?}");
+        }
+    }
 }
 
 /// The search finds what it is for: an owner that does not send on the new SA after a lost DELETE.

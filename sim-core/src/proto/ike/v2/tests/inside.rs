@@ -58,7 +58,12 @@ impl Peer {
 
     /// IKE_SAs of a responder that are not authenticated.
     pub fn half_open_sas(&self) -> usize {
-        self.sas.iter().filter(|sa| sa.state() == SaState::ExpectAuthRequest).count()
+        self.sas.iter().filter(|sa| sa.is_half_open()).count()
+    }
+
+    /// What the peer has begun and not followed up yet is lost.
+    pub fn forget_pending(&mut self) {
+        self.sas.iter_mut().filter_map(|sa| sa.established_mut()).for_each(|e| e.pending = None);
     }
 
     /// An operator writes another configuration, which takes effect on what is negotiated from now on.

@@ -5,12 +5,14 @@ mod collisions;
 mod cookies;
 mod dpd;
 mod explore;
+mod followup;
 mod fragments;
 mod handshake;
 mod hints;
 mod hostile;
 mod ike_rekey;
 mod inside;
+mod intermediate;
 mod laws;
 mod mobike;
 mod notifies;
@@ -30,7 +32,7 @@ fn every_state_has_an_answer_to_every_event() {
         for state in SaState::ALL {
             let action = transition(state, event);
             if action != Action::Ignore {
-                table.push_str(&format!("    {:20} {action:?}\n", format!("{state:?}")));
+                table.push_str(&format!("    {:26} {action:?}\n", format!("{state:?}")));
             }
         }
     }

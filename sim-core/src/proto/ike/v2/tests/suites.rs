@@ -28,13 +28,16 @@ impl Options {
     fn ike(self) -> (IkeSuite, IkeOffer) {
         let suite = IkeSuite { protection: self.protection(), prf: Prf::ALL[self.integrity], group: self.group };
         let (encryption, integrity) = self.lists();
-        (suite, IkeOffer { encryption, integrity, prf: vec![suite.prf], groups: vec![self.group] })
+        (
+            suite,
+            IkeOffer { encryption, integrity, prf: vec![suite.prf], groups: vec![self.group], additional: Vec::new() },
+        )
     }
 
     fn esp(self) -> (EspSuite, EspOffer) {
         let suite = EspSuite::new(self.protection(), Some(self.group));
         let (encryption, integrity) = self.lists();
-        (suite, EspOffer { encryption, integrity, groups: vec![self.group] })
+        (suite, EspOffer { encryption, integrity, groups: vec![self.group], additional: Vec::new() })
     }
 
     fn lists(self) -> (Vec<Encryption>, Vec<Integrity>) {
