@@ -8,7 +8,7 @@ use super::mobility::Mobility;
 use super::path::Path;
 use super::{Config, Departure, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step};
-use crate::rng::Seldom;
+use crate::rng::{Rng, Seldom};
 use crate::time::{Duration, Instant};
 use crate::wire::ike::ExchangeType;
 
@@ -200,9 +200,9 @@ impl Env {
         self.out.push_back(Output::Step { step, message_id, response, notice });
     }
 
-    /// A fresh SPI for an IKE_SA; never zero (RFC 7296 section 2.6).
+    /// See [`ike_spi`].
     pub fn ike_spi(&mut self) -> u64 {
-        self.secrets.u64().max(1)
+        self.secrets.draw(ike_spi)
     }
 
     /// A fresh SPI for an ESP SA; 1 to 255 are reserved (RFC 4303 section 2.1).
@@ -211,8 +211,18 @@ impl Env {
     }
 
     pub fn nonce(&mut self) -> [u8; NONCE_LEN] {
-        let mut nonce = [0; NONCE_LEN];
-        self.secrets.fill(&mut nonce);
-        nonce
+        self.secrets.draw(nonce)
     }
+}
+
+/// A fresh SPI for an IKE_SA; never zero (RFC 7296 section 2.6).
+pub(super) fn ike_spi(rng: &mut Rng) -> u64 {
+    rng.u64().max(1)
+}
+
+/// A fresh nonce.
+pub(super) fn nonce(rng: &mut Rng) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
+    rng.fill(&mut nonce);
+    nonce
 }

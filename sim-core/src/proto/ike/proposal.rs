@@ -1,6 +1,10 @@
 //! Suites: what is offered, what is chosen, and what a peer chose (RFC 7296 sections 2.7 and 3.3). IKEv1's wire has other
 //! words for them, in its own `proposal`.
 
+use std::borrow::Cow;
+
+use smallvec::{SmallVec, smallvec};
+
 use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Round, Selection};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::exchange::Method;
@@ -42,8 +46,14 @@ impl EspSuite {
 /// An algorithm as the wire names it: transform id and Key Length.
 type Algorithm = (u16, Option<u16>);
 
+/// Algorithms of one transform type, in this end's order. Most ends have been told one.
+type Algorithms = SmallVec<[Algorithm; 4]>;
+
+/// Transform types with their algorithms.
+type Types = SmallVec<[(TransformType, Algorithms); 4]>;
+
 /// One offer, per transform type, in this end's order. A type without algorithms is not part of it.
-struct Offer(Vec<(TransformType, Vec<Algorithm>)>);
+struct Offer(Types);
 
 impl Offer {
     fn ike(offer: &IkeOffer) -> Self {
@@ -71,10 +81,10 @@ impl Offer {
         Self(types)
     }
 
-    fn protection(encryption: &[Encryption], integrity: &[Integrity]) -> Vec<(TransformType, Vec<Algorithm>)> {
+    fn protection(encryption: &[Encryption], integrity: &[Integrity]) -> Types {
         let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits()).filter(|bits| *bits > 0)));
         let hashes = integrity.iter().map(|i| (i.id(), None));
-        vec![(TransformType::Encryption, ciphers.collect()), (TransformType::Integrity, hashes.collect())]
+        smallvec![(TransformType::Encryption, ciphers.collect()), (TransformType::Integrity, hashes.collect())]
     }
 
     fn proposal(&self, number: u8, protocol: Protocol, spi: Spi) -> Proposal {
@@ -133,7 +143,7 @@ impl Offer {
 /// One method for each additional key exchange that both have, all of them different and none the one of type 4 (RFC 9370
 /// section 2.2.1). An optional one has "none" as its last choice, and may be missing.
 fn distinct(
-    rounds: &[&(TransformType, Vec<Algorithm>)],
+    rounds: &[&(TransformType, Algorithms)],
     received: &Proposal,
     rule: Selection,
     ranks: &mut Vec<usize>,
@@ -178,7 +188,7 @@ fn is_additional(kind: TransformType) -> bool {
 }
 
 /// The transform types of additional key exchanges. A number that there is not is left out.
-fn rounds_of(rounds: &[Round]) -> impl Iterator<Item = (TransformType, Vec<Algorithm>)> {
+fn rounds_of(rounds: &[Round]) -> impl Iterator<Item = (TransformType, Algorithms)> {
     rounds.iter().filter_map(|round| {
         let kind = TransformType::ADDITIONAL.get(usize::from(round.number).checked_sub(1)?)?;
         let methods = round.methods.iter().map(|method| (method.id(), None));
@@ -206,7 +216,7 @@ pub fn without_rounds(received: &[Proposal]) -> Vec<Proposal> {
     left
 }
 
-fn groups(groups: &[DhGroup]) -> Vec<Algorithm> {
+fn groups(groups: &[DhGroup]) -> Algorithms {
     groups.iter().map(|g| (g.id(), None)).collect()
 }
 
@@ -244,13 +254,11 @@ pub fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(IkeSuite, P
 /// Picks a suite for a CHILD_SA: the suite, the peer's SPI, and the proposal to answer with (its SPI still the peer's).
 pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(EspSuite, u32, Proposal)> {
     let offers: Vec<_> = child_offers(config, pfs).collect();
-    let mut received = received.to_vec();
-    if !pfs {
-        // Groups have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
-        for proposal in &mut received {
-            let without = |t: &Transform| t.kind != TransformType::DhGroup && !is_additional(t.kind);
-            proposal.transforms.retain(without);
-        }
+    let mut received = Cow::Borrowed(received);
+    let is_exchange = |t: &Transform| t.kind == TransformType::DhGroup || is_additional(t.kind);
+    if !pfs && received.iter().flat_map(|proposal| &proposal.transforms).any(is_exchange) {
+        // Key exchanges have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
+        received.to_mut().iter_mut().for_each(|proposal| proposal.transforms.retain(|t| !is_exchange(t)));
     }
     let proposal = choose(&offers, &received, config.child_protocol.into(), config.selection)?;
     Some((read_esp(&proposal)?, proposal.spi.child()?, proposal))

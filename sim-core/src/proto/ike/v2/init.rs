@@ -12,7 +12,7 @@
 use super::MAX_COOKIES;
 use super::auth::ExpectAuthRequest;
 use super::cookie;
-use super::env::{Env, NONCE_LEN};
+use super::env::{self, Env, NONCE_LEN};
 use super::fragment::{self, Outgoing};
 use super::intermediate::{self, Opening, Passed, Transcript};
 use super::mobike;
@@ -25,6 +25,7 @@ use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::proto::ike::keys::IkeKeys;
 use crate::proto::ike::{Datagram, IkeKeyLog, Output, PORT, proposal};
 use crate::reason::{DropReason, Reason, Step};
+use crate::rng::Rng;
 use crate::wire::ike::{Builder, ExchangeType, Flags, Header, Message, Notify, NotifyType, Payload, Proposal, Spi};
 
 /// A cookie is 1 to 64 octets (RFC 7296 section 2.6).
@@ -46,16 +47,13 @@ pub(super) struct ExpectInitResponse {
 /// Begins an IKE_SA. `None` if the configuration offers no group.
 pub(super) fn initiate(env: &mut Env, purpose: Reason) -> Option<Sa> {
     let group = *env.config.ike_offers.first()?.groups.first()?;
-    let ids = Ids { initiator: true, spi_i: env.ike_spi(), spi_r: 0 };
+    // In one go, because a stream that is thrown seldom is found anew each time.
+    let draws = |rng: &mut Rng| (env::ike_spi(rng), env::nonce(rng), DhPrivate::generate(group, rng));
+    let (spi_i, nonce, dh) = env.secrets.draw(draws);
+    let ids = Ids { initiator: true, spi_i, spi_r: 0 };
     env.connecting(purpose);
     let path = Path { local_port: PORT, remote: (env.remote, PORT), local_nat: false, remote_nat: false };
-    let expect = ExpectInitResponse {
-        nonce: env.nonce(),
-        dh: DhPrivate::generate(group, &mut env.secrets),
-        refused: Vec::new(),
-        cookie: None,
-        cookies: 0,
-    };
+    let expect = ExpectInitResponse { nonce, dh, refused: Vec::new(), cookie: None, cookies: 0 };
     let mut sa = Sa {
         ids,
         path,
@@ -260,14 +258,14 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
         let wanted = suite.group.id().to_be_bytes().to_vec();
         return Err((NotifyType::InvalidKePayload, wanted));
     }
-    let dh = DhPrivate::generate(suite.group, &mut env.secrets);
+    let draws = |rng: &mut Rng| (DhPrivate::generate(suite.group, rng), env::ike_spi(rng), env::nonce(rng));
+    let (dh, spi_r, nonce) = env.secrets.draw(draws);
     let shared = dh.agree(parts.public).map_err(|_| refusal(NotifyType::InvalidSyntax))?;
     if nat::detect(env, (sa.ids.spi_i, 0), &mut sa.path, &message.payloads) {
         env.step(Step::NatDetected, 0, false, None);
     }
-    sa.ids.spi_r = env.ike_spi();
+    sa.ids.spi_r = spi_r;
     let spis = (sa.ids.spi_i, sa.ids.spi_r);
-    let nonce = env.nonce();
     let keys = IkeKeys::derive(suite, (parts.nonce, &nonce), &shared, spis);
     log_keys(env, sa.ids, &keys);
     let header = sa.ids.header(ExchangeType::IkeSaInit, true, 0);
