@@ -4,7 +4,7 @@ use schemars::schema_for;
 use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::World;
-use sim_scenarios::plan::Warning;
+use sim_scenarios::plan::{Plan, Warning};
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
@@ -46,7 +46,7 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     let place = Place::prepare(&job.answer)?;
     let mut taps = Taps::default();
     let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);
-    let listeners = |world: &World| place.open(&mut taps, world);
+    let listeners = |world: &World| place.open(&mut taps, world, scenario.plan());
     let heard = &mut |at| progress.at(at);
     let outcome = match &journal {
         None => engine::run(&scenario, listeners, heard)?,
@@ -69,7 +69,7 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
         journal: job.journal.as_deref(),
         remarks: !job.answer.answer_only,
     };
-    let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world))?;
+    let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world, scenario.plan()))?;
     let pace = format!("{} in real time", outcome.report.simulated_s.0);
     place.answer(taps, &outcome, &pace)
 }
@@ -90,9 +90,9 @@ impl<'a> Place<'a> {
     }
 
     /// The files that are written while the world runs.
-    fn open(&self, taps: &mut Taps, world: &World) -> Result<Vec<Box<dyn Sink>>, Failure> {
+    fn open(&self, taps: &mut Taps, world: &World, plan: &Plan) -> Result<Vec<Box<dyn Sink>>, Failure> {
         match &self.out {
-            Some((delivery, out)) => taps.open(world, out, delivery),
+            Some((delivery, out)) => taps.open(world, plan.begins, out, delivery),
             None => Ok(Vec::new()),
         }
     }

@@ -47,11 +47,10 @@ pub enum Failure {
     },
     /// Live mode without anybody real.
     #[error("nobody in this scenario is real")]
-    #[diagnostic(help(
-        "name a gateway (--external NAME) or a host (--tun HOST), or mark CustomerGateway(external: (), ...); \
-                       or use `vpnsim run`"
-    ))]
-    NothingExternal,
+    NothingExternal {
+        #[help]
+        help: String,
+    },
     /// An export for live mode of a gateway that is not marked.
     #[error("no customer gateway of this scenario is external")]
     #[diagnostic(help("mark one: CustomerGateway(external: (), ...); or leave --live out"))]
@@ -153,10 +152,18 @@ impl Failure {
     pub fn no_socket(what: &str, error: &io::Error) -> Self {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
-                Some("ports below 1024 need privileges: --ike-port and --nat-port choose others".into())
+                Some("ports below 1024 need root or CAP_NET_BIND_SERVICE: sudo, or others, like --ike-port 10500 --nat-port 14500".into())
             }
-            io::ErrorKind::AddrInUse => Some("another IKE daemon may run on this machine".into()),
-            io::ErrorKind::AddrNotAvailable => Some("--listen wants an address of this machine".into()),
+            io::ErrorKind::AddrInUse => Some(
+                "another program has it, perhaps an IKE daemon; `ss -nlup` names it. Stop that, or choose others: --listen \
+                 ADDRESS, --ike-port PORT, --nat-port PORT"
+                    .into(),
+            ),
+            io::ErrorKind::AddrNotAvailable => Some(
+                "--listen wants an address of this machine: `ip address` lists them, `sudo ip address add ADDRESS dev \
+                 INTERFACE` adds one"
+                    .into(),
+            ),
             _ => None,
         };
         Self::NoSocket { what: what.into(), reason: plain_reason(error), help }
@@ -166,7 +173,7 @@ impl Failure {
     pub fn no_raw_socket(address: Ipv4Addr, error: &io::Error) -> Self {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
-                Some("a raw socket needs CAP_NET_RAW: leave --native-esp out, or run it as root")
+                Some("a raw socket needs root or CAP_NET_RAW: sudo, or leave --native-esp out, and ESP travels in UDP")
             }
             io::ErrorKind::AddrNotAvailable => {
                 Some("--native-esp wants the scenario's address on this machine: ip address add")
@@ -181,9 +188,11 @@ impl Failure {
     pub fn no_tun(name: Option<&str>, error: &io::Error) -> Self {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
-                Some("a TUN device needs CAP_NET_ADMIN and /dev/net/tun: run it as root")
+                Some("a TUN device needs root, or CAP_NET_ADMIN and access to /dev/net/tun: sudo")
             }
-            io::ErrorKind::NotFound => Some("this machine has no /dev/net/tun"),
+            io::ErrorKind::NotFound => {
+                Some("this machine has no /dev/net/tun: `sudo modprobe tun`; a container must be given the device")
+            }
             io::ErrorKind::ResourceBusy => {
                 Some("another program has that device: --tun HOST=NAME chooses another name")
             }
@@ -235,4 +244,23 @@ fn neighbour(path: &Path) -> Option<String> {
 pub fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name)).min()?;
     (near.0 <= wanted.chars().count() / 3).then_some(near.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without privileges each way into the machine names what it needs, and a way around it if there is one.
+    #[test]
+    fn who_lacks_privileges_is_told_what_to_do() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        for (failure, says) in [
+            (Failure::no_socket("UDP 127.0.0.1:500", &denied), ["root or CAP_NET_BIND_SERVICE", "--ike-port 10500"]),
+            (Failure::no_raw_socket(Ipv4Addr::LOCALHOST, &denied), ["root or CAP_NET_RAW", "leave --native-esp out"]),
+            (Failure::no_tun(None, &denied), ["root, or CAP_NET_ADMIN", "sudo"]),
+        ] {
+            let help = failure.help().map(|help| help.to_string()).unwrap_or_default();
+            assert!(says.iter().all(|word| help.contains(word)), "{failure}: {help}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use sim_core::time::Duration;
 use sim_core::trace::Sink;
 use sim_core::trace::pcap::{Capture, FirstError, Tables};
 use sim_core::world::World;
@@ -24,10 +25,11 @@ pub struct Taps {
 }
 
 impl Taps {
-    /// Opens the files that were asked for and hands out the listeners that fill them.
+    /// Opens the files that were asked for and hands out the listeners that fill them. The world began so long after 1970.
     pub fn open(
         &mut self,
         world: &World,
+        began: Duration,
         out: &OutputDirectory,
         delivery: &Delivery,
     ) -> Result<Vec<Box<dyn Sink>>, Failure> {
@@ -52,8 +54,8 @@ impl Taps {
                 ikev1: self.create(out, output::IKEV1_KEYS)?,
                 esp: self.create(out, output::ESP_KEYS)?,
             };
-            let (capture, failed) =
-                Capture::new(links, tables).map_err(|error| Failure::undeliverable(&out.place("captures"), &error))?;
+            let (capture, failed) = Capture::new(began, links, tables)
+                .map_err(|error| Failure::undeliverable(&out.place("captures"), &error))?;
             self.failed.push(failed);
             listeners.push(Box::new(capture));
         }

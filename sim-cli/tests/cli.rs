@@ -277,6 +277,31 @@ fn an_answer_is_a_directory_with_everything() {
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "wire.ron and answer, nothing half-written");
 }
 
+/// pcapng counts from 1970 (UTC), and so does a world that says when it begins; 1795600800 is what `date -u +%s` makes of it.
+#[test]
+fn captures_begin_when_the_world_begins() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    for (begins, second) in [("2026-11-25T10:00:00Z", 1_795_600_800), ("1970-01-01T00:00:00Z", 0)] {
+        let change = format!("begins={begins}");
+        let line = ["run", "wire.ron", "--out", "answer", "--pcap", "--set", &change];
+        vpnsim(home.path()).args(line).assert().code(0);
+        let capture = fs::File::open(home.path().join("answer/wire.pcapng")).unwrap();
+        let mut reader = pcap_file::pcapng::PcapNgReader::new(capture).unwrap();
+        let mut stamps = Vec::new();
+        while let Some(block) = reader.next_block() {
+            if let pcap_file::pcapng::Block::EnhancedPacket(packet) = block.unwrap() {
+                stamps.push(packet.timestamp.as_secs());
+            }
+        }
+        // The world lasts 20 s.
+        assert!(
+            stamps.len() > 100 && stamps.iter().all(|at| (second..second + 20).contains(at)),
+            "{begins}: {stamps:?}"
+        );
+    }
+}
+
 /// The file of each tunnel is called like AWS's log stream and holds a JSON object a line.
 #[test]
 fn awss_tunnel_logs_are_part_of_the_answer() {

@@ -152,7 +152,11 @@ fn live_mode_says_what_it_lacks() {
     let port = taken.local_addr().unwrap().port().to_string();
     for (line, says) in [
         (&["live", "inside.ron"][..], "nobody in this scenario is real"),
-        (&["live", "live.ron", "--ike-port", &port], "another IKE daemon may run on this machine"),
+        (&["live", "inside.ron"], "--external NAME puts a real device in the place of one of: cgw, vgw"),
+        (&["live", "inside.ron"], "--tun NAME puts a program of this machine in the place of one of: office, app"),
+        (&["live", "live.ron", "--ike-port", &port], "address already in use"),
+        (&["live", "live.ron", "--ike-port", &port], "perhaps an IKE daemon; `ss -nlup` names it"),
+        (&["live", "live.ron", "--ike-port", &port], "choose others: --listen ADDRESS, --ike-port PORT"),
         (&["live", "live.ron", "--listen", "203.0.113.77", "--ike-port", &port], "wants an address of this machine"),
         (&["live", "live.ron", "--ike-port", "0"], "0 is not in 1..=65535"),
         (&["live", "live.ron", "--duration", "soon"], "soon"),

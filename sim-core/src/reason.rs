@@ -209,6 +209,9 @@ codes! {
         DummyPacket "dummy_packet" "the next dummy packet for traffic flow confidentiality is due (RFC 4303 section 2.6)",
         ChildSwitch "child_switch" "IKEv1: the peer has had time to install the new CHILD_SA",
         Reauthentication "reauthentication" "time to authenticate the IKE_SA anew (RFC 7296 section 2.8.3)",
+        BfdDetection "bfd_detection" "BFD: nothing from the other end for the Detection Time (RFC 5880 section 6.8.4)",
+        BfdTransmit "bfd_transmit" "BFD: the next control packet is due (RFC 5880 section 6.8.7)",
+        DeleteRekeyedDelay "delete_rekeyed_delay" "packets of a CHILD_SA that was rekeyed are waited for no longer",
     }
 
     /// The state of a session.

@@ -61,3 +61,60 @@ fn a_tunnel_that_never_came_up_is_part_of_the_answer() {
     let reports = [answer, text::render(&outcome, wide), markdown::render(&outcome), outcome.report.to_json()];
     assert!(reports.iter().all(|report| !report.contains(key)));
 }
+
+/// strongSwan's own meaning of a DPD timeout of 0, in either version of IKE: AWS's end is dead when a check that was sent after
+/// 10 s of silence was repeated in vain, 165.06 s later. That is no more "never" than AWS's 40 s are.
+#[test]
+fn without_a_dpd_timeout_the_peer_is_dead_when_a_check_was_repeated_in_vain() {
+    let text = include_str!("../../scenarios/active_passive.ron");
+    let dead_after = |version: &str, timeout: &str| {
+        let tunnel = |setting: &str| format!("connections.vpn.tunnels.a.{setting}");
+        let changes = [
+            "faults.cut.at=300s".to_owned(),
+            "faults.cut.heal=700s".to_owned(),
+            tunnel(&format!("ike_versions=[\"{version}\"]")),
+            tunnel(&format!("customer.dpd_timeout={timeout}")),
+            // AWS's end shall not be the first to act, and BGP shall not stop sending what nobody answers.
+            tunnel("dpd_timeout_action=none"),
+        ];
+        let report = until(600, text, &changes.each_ref().map(String::as_str)).report;
+        let ike =
+            report.sessions.iter().find(|s| s.kind == "ike" && s.name.starts_with("vpn.a@cgw")).expect("it is there");
+        let dead = ike.transitions.iter().find(|t| t.reason == "peer_dead").map(|t| t.at_s.0.as_secs_f64() - 300.0);
+        dead.unwrap_or_else(|| panic!("{version}, {timeout}: {:?}", ike.transitions))
+    };
+    for version in ["ikev1", "ikev2"] {
+        // The last packet came up to 20 ms before the cut; DPD counts from it.
+        let (with, without) = (dead_after(version, "40s"), dead_after(version, "0s"));
+        assert!((39.9..40.1).contains(&with), "{version}: {with}");
+        assert!((174.9..175.2).contains(&without), "{version}: {without}");
+    }
+}
+
+/// A path on which some packets are overtaken by 50 ms of others, and rekeys by both ends. What was sealed before a rekey may come
+/// after the DELETE of its SA (RFC 7296 section 2.8 leaves it to the ends how long they wait).
+#[test]
+fn a_rekey_on_a_path_that_reorders_loses_nothing_if_both_ends_wait() {
+    let text = include_str!("../../scenarios/active_passive.ron");
+    let lost = |delay: &str| {
+        let tunnel = |setting: &str| format!("connections.vpn.tunnels.a.{setting}");
+        let changes = [
+            "faults.cut.enabled=false".to_owned(),
+            "probes.app.every=2ms".to_owned(),
+            "probes.back.every=2ms".to_owned(),
+            "links.path-a.reorder=(chance: \"20%\", by: \"50ms\")".to_owned(),
+            tunnel("ike_versions=[\"ikev2\"]"),
+            tunnel("customer.phase2.lifetime=60s"),
+            tunnel("customer.rekey_margin=20s"),
+            tunnel(&format!("delete_rekeyed_delay={delay}")),
+            tunnel(&format!("customer.delete_rekeyed_delay={delay}")),
+        ];
+        let report = until(400, text, &changes.each_ref().map(String::as_str)).report;
+        let child =
+            report.sessions.iter().find(|s| s.kind == "child" && s.name.starts_with("vpn.a@cgw")).expect("it is there");
+        assert!(child.transitions.iter().filter(|t| t.to == "rekeying").count() >= 2, "{:?}", child.transitions);
+        report.drops.iter().filter(|d| d.reason == "unknown_spi").map(|d| d.packets).sum::<u64>()
+    };
+    assert!(lost("0s") > 0, "the path does not reorder enough to show anything");
+    assert_eq!(lost("5s"), 0);
+}

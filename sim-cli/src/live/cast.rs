@@ -130,10 +130,29 @@ impl Cast {
         });
         match both {
             Some(connection) => Err(Failure::NothingBetween { connection: connection.name.clone() }),
-            None if reality.devices.is_empty() && reality.hosts.is_empty() => Err(Failure::NothingExternal),
+            None if reality.devices.is_empty() && reality.hosts.is_empty() => Err(nothing_external(plan)),
             None => Ok(reality),
         }
     }
+}
+
+/// Nobody is real, but these could be.
+fn nothing_external(plan: &Plan) -> Failure {
+    let names = |fits: fn(&NodeKind) -> bool| {
+        let all = plan.nodes.iter().filter(|node| fits(&node.kind)).map(|node| node.name.as_str());
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let gateways = names(|kind| matches!(kind, NodeKind::CustomerGateway(_) | NodeKind::VirtualPrivateGateway(_)));
+    let hosts = names(|kind| matches!(kind, NodeKind::Host(_) | NodeKind::Instance(_)));
+    let choice = |option: &str, what: &str, names: String| {
+        (!names.is_empty()).then(|| format!("{option} puts a {what} in the place of one of: {names}"))
+    };
+    let choices = [
+        choice("--external NAME", "real device", gateways),
+        choice("--tun NAME", "program of this machine", hosts),
+        Some("`vpnsim run` simulates everybody".to_owned()),
+    ];
+    Failure::NothingExternal { help: choices.into_iter().flatten().collect::<Vec<_>>().join("; ") }
 }
 
 fn find(plan: &Plan, names: &[String], what: &str, fits: impl Fn(&NodeKind) -> bool) -> Result<Vec<NodeId>, Failure> {

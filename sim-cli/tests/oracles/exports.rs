@@ -89,6 +89,27 @@ fn libreswan_takes_its_export() {
                 }
             })?;
         }
+        // Words that stand in a file only if the scenario says so.
+        let words = [
+            "ike_fragmentation=false",
+            "reauthentication=make_before_break",
+            "mobike=true",
+            "extended_sequence_numbers=preferred",
+            "df_bit=copy",
+            "tfc_padding=500",
+            "rekey_packets=1000",
+            "proposals=one_by_one",
+            "phase1.dh_groups=[14]",
+            "phase2.dh_groups=[14]",
+        ];
+        let words = words.map(|word| format!("connections.vpn.tunnels.a.customer.{word}"));
+        both("libreswan", &words.each_ref().map(String::as_str), |_, file| {
+            let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+            let written = ["fragmentation=no", "reauth=yes", "mobike=yes", "esn=either", "nopmtudisc=no"];
+            expect(&text, &written)?;
+            expect(&text, &["tfc=500", "ipsec-max-packets=1000"])?;
+            run_line(&format!("{LIBRESWAN} --checkconfig --config {}", file.display())).map(drop)
+        })?;
         suites()
     });
 }

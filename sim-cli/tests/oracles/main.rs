@@ -1,16 +1,17 @@
-//! Third parties judge vpnsim: strongSwan and BIRD opposite its machines, tshark over its captures.
+//! Third parties judge vpnsim: strongSwan, BIRD and FRR opposite its machines, tshark over its captures.
 //!
 //! These tests need root, network namespaces, TUN devices and the daemons that `.ci/packages` installs. They run where
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`], [`call`],
-//! [`tun`] and [`page`] are the tests, of
+//! [`bfd`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`],
+//! [`call`], [`tun`] and [`page`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
 //! peers, and [`customer`] configures the peers by our own export.
 
 mod additional;
+mod bfd;
 mod bird;
 mod call;
 mod captures;

@@ -208,7 +208,7 @@ fn network(n: u16) -> String {
 }
 
 /// A TUN device whose kernel end has the peer's address.
-fn link() -> Outcome<(Arc<SyncDevice>, Receiver<Vec<u8>>)> {
+pub fn link() -> Outcome<(Arc<SyncDevice>, Receiver<Vec<u8>>)> {
     let device = DeviceBuilder::new().name("tun0").build_sync();
     let device = Arc::new(device.map_err(|e| format!("/dev/net/tun: {e}"))?);
     run_line(&format!("ip address add {THEIRS}/30 dev tun0"))?;
@@ -226,6 +226,7 @@ fn link() -> Outcome<(Arc<SyncDevice>, Receiver<Vec<u8>>)> {
     Ok((device, inbox))
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> Outcome<T> {
+/// Reads what a constant says.
+pub fn parse<T: std::str::FromStr>(text: &str) -> Outcome<T> {
     text.parse().map_err(|_| format!("{text:?} is not well-formed"))
 }

@@ -2,8 +2,8 @@
 //!
 //! The machine decides; this file carries its decisions out: datagrams become packets, CHILD_SAs become ESP SAs, events
 //! become records. On a rekey the new inbound SA is there before the peer may use it, the new outbound one is used when
-//! the machine says so, and the old inbound one stays until it is deleted, so that nothing under way is lost
-//! (RFC 7296 section 2.8).
+//! the machine says so, and the old inbound one stays until it is deleted, or for some time after
+//! ([`Options::delete_rekeyed_delay`]), so that nothing under way is lost (RFC 7296 section 2.8).
 
 mod moves;
 mod options;
@@ -122,12 +122,22 @@ struct Pair {
     outbound: Outbound,
 }
 
+/// What is left of a pair that was rekeyed and deleted: it opens what comes late.
+#[derive(Clone, Debug)]
+struct Late {
+    deleted: Instant,
+    spi_in: u32,
+    inbound: Inbound,
+}
+
 /// One end of an IPsec tunnel.
 #[derive(Clone, Debug)]
 pub struct Tunnel {
     config: TunnelConfig,
     ike: ike::Peer,
     pairs: Vec<Pair>,
+    /// Those that were rekeyed and deleted, the oldest first; empty without [`Options::delete_rekeyed_delay`].
+    late: Vec<Late>,
     /// Inbound SPI of the pair that sends.
     sending: Option<u32>,
     suite: Option<ike::EspSuite>,
@@ -169,6 +179,7 @@ impl Tunnel {
             config,
             ike,
             pairs: Vec::new(),
+            late: Vec::new(),
             sending: None,
             suite: None,
             ike_suite: None,
@@ -225,6 +236,7 @@ impl Tunnel {
         self.ike.handle(Instant::START, Input::Reset);
         while self.ike.poll().is_some() {}
         self.pairs.clear();
+        self.late.clear();
         self.sending = None;
         self.binding = None;
         self.path_mtu = self.config.outer_mtu;
@@ -263,6 +275,11 @@ impl Tunnel {
         if self.dummy.is_some_and(|due| due <= cx.now) {
             self.send_dummy(cx, events);
         }
+        while self.late_until().is_some_and(|due| due <= cx.now) {
+            let late = self.late.remove(0);
+            cx.expired(Some(self.config.child_session), TimerKind::DeleteRekeyedDelay, late.deleted);
+            events.push(TunnelEvent::Removed(late.spi_in));
+        }
     }
 
     /// Sends a dummy packet, if there is an SA to send it on.
@@ -285,7 +302,12 @@ impl Tunnel {
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let keepalive = self.keepalive_due().map(|at| (at, TimerKind::NatKeepalive));
         let dummy = self.dummy.map(|at| (at, TimerKind::DummyPacket));
-        self.ike.wake().into_iter().chain(keepalive).chain(dummy).min_by_key(|(at, _)| *at)
+        let late = self.late_until().map(|at| (at, TimerKind::DeleteRekeyedDelay));
+        self.ike.wake().into_iter().chain(keepalive).chain(dummy).chain(late).min_by_key(|(at, _)| *at)
+    }
+
+    fn late_until(&self) -> Option<Instant> {
+        Some(self.late.first()?.deleted + self.config.options.delete_rekeyed_delay?)
     }
 
     fn keepalive_due(&self) -> Option<Instant> {
@@ -336,7 +358,9 @@ impl Tunnel {
 
     /// True if one of its inbound SAs has this protocol and SPI.
     pub(super) fn knows(&self, protocol: SaProtocol, spi: u32) -> bool {
-        self.pairs.iter().any(|pair| pair.spi_in == spi && pair.inbound.protocol() == protocol)
+        let current = self.pairs.iter().map(|pair| (pair.spi_in, &pair.inbound));
+        let late = self.late.iter().map(|late| (late.spi_in, &late.inbound));
+        current.chain(late).any(|(spi_in, inbound)| spi_in == spi && inbound.protocol() == protocol)
     }
 
     /// ICMP says that a packet sealed with this outbound SPI was too long: the path below has this MTU. It is not
@@ -382,8 +406,11 @@ impl Tunnel {
         spi: u32,
         mut packet: Packet,
     ) -> Option<(Option<Packet>, Option<Remote>)> {
-        let pair = self.pairs.iter_mut().find(|pair| pair.spi_in == spi)?;
-        match pair.inbound.open(&mut packet) {
+        let inbound = match self.pairs.iter_mut().find(|pair| pair.spi_in == spi) {
+            Some(pair) => &mut pair.inbound,
+            None => &mut self.late.iter_mut().find(|late| late.spi_in == spi)?.inbound,
+        };
+        match inbound.open(&mut packet) {
             Ok(opened) => {
                 packet.meta.tunnel = None;
                 cx.hop(packet.meta.id, HopStep::Opened(spi, opened.sequence as u32));
@@ -484,7 +511,7 @@ impl Tunnel {
                 }
                 Output::ChildUp(child) => self.install(cx, &child, events),
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
-                Output::ChildDown { spi_in, .. } => self.remove(cx, spi_in, events),
+                Output::ChildDown { spi_in, reason } => self.remove(cx, spi_in, reason, events),
                 Output::PeerMoved { remote: (IpAddr::V4(address), port) } => {
                     self.since = cx.step(self.config.ike_session, Step::PeerMoved, port.into());
                     for pair in &mut self.pairs {
@@ -592,14 +619,21 @@ impl Tunnel {
         }
     }
 
-    fn remove(&mut self, cx: &Cx, spi_in: u32, events: &mut Vec<TunnelEvent>) {
-        self.pairs.retain(|pair| pair.spi_in != spi_in);
-        events.push(TunnelEvent::Removed(spi_in));
+    /// A CHILD_SA is gone. One that was rekeyed may still have packets under way, which others have overtaken: its inbound half
+    /// stays for a moment, if this end is told so.
+    fn remove(&mut self, cx: &Cx, spi_in: u32, reason: Reason, events: &mut Vec<TunnelEvent>) {
+        let waits = reason == Reason::Rekeyed && self.config.options.delete_rekeyed_delay.is_some();
+        let pair = self.pairs.iter().position(|pair| pair.spi_in == spi_in).map(|at| self.pairs.remove(at));
+        match pair.filter(|_| waits) {
+            Some(pair) => self.late.push(Late { deleted: cx.now, spi_in, inbound: pair.inbound }),
+            None => events.push(TunnelEvent::Removed(spi_in)),
+        }
         if self.sending == Some(spi_in) {
             self.sending = self.pairs.last().map(|pair| pair.spi_in);
             if self.sending.is_none() {
                 self.since = cx.cause;
                 self.dummy = None;
+                events.extend(self.late.drain(..).map(|late| TunnelEvent::Removed(late.spi_in)));
                 events.push(TunnelEvent::Down);
             }
         }

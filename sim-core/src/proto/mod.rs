@@ -10,6 +10,7 @@
 //! - `wake()` names the next instant at which `handle_timeout` must be called, and the timer that asks for it;
 //! - a machine is a value: `Clone`, no clocks, no shared state between the two ends of a session.
 
+pub mod bfd;
 pub mod bgp;
 pub mod esp;
 pub mod ike;

@@ -1,7 +1,7 @@
 //! Captures in pcapng and the keys that Wireshark needs to read them.
 //!
 //! A capture shows a link as an instrument at the sending end would: every packet that enters it, also those that the
-//! link then loses, stamped with nanoseconds since the start of the world. Each packet carries its name in the trace as
+//! link then loses, stamped in nanoseconds with the date at which it enters, if the world begins on the date that is given. Each packet carries its name in the trace as
 //! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa`;
 //! they are secrets. An IKE_SA with additional key exchanges (RFC 9370) has a row for each of its sets of keys, in order. Wireshark
 //! takes the last, which opens everything but IKE_INTERMEDIATE; that opens with the rows before it alone.
@@ -25,7 +25,7 @@ use crate::crypto::Secret;
 use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::id::{LinkId, NodeId};
 use crate::packet::Packet;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The keys of one SA, for a key log.
 #[derive(Debug)]
@@ -163,16 +163,18 @@ pub struct Capture<W: Write> {
     tables: Tables<W>,
     /// Rows already written: both ends of an SA know its keys.
     known: BTreeSet<String>,
+    began: Duration,
     failed: FirstError,
 }
 
 impl<W: Write> Capture<W> {
-    /// Captures `links`, each into its writer, and keys into their tables.
+    /// Captures `links`, each into its writer, and keys into their tables. The world began so long after 1970 (UTC), as pcapng
+    /// counts.
     /// The first failed write is kept in the returned cell; later ones are not tried.
     ///
     /// # Errors
     /// If a file header cannot be written.
-    pub fn new(links: Vec<(LinkId, String, W)>, tables: Tables<W>) -> io::Result<(Self, FirstError)> {
+    pub fn new(began: Duration, links: Vec<(LinkId, String, W)>, tables: Tables<W>) -> io::Result<(Self, FirstError)> {
         let open = |(id, name, writer): (LinkId, String, W)| {
             let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
             let options =
@@ -183,7 +185,7 @@ impl<W: Write> Capture<W> {
         };
         let links = links.into_iter().map(open).collect::<io::Result<_>>()?;
         let failed = FirstError::default();
-        Ok((Self { links, tables, known: BTreeSet::new(), failed: Rc::clone(&failed) }, failed))
+        Ok((Self { links, tables, known: BTreeSet::new(), began, failed: Rc::clone(&failed) }, failed))
     }
 
     fn attempt(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
@@ -208,7 +210,7 @@ impl<W: Write> Sink for Capture<W> {
             let Some(pcap) = this.links.get_mut(&link) else { return Ok(()) };
             let block = EnhancedPacketBlock {
                 interface_id: 0,
-                timestamp: StdDuration::from_nanos(at.as_nanos()),
+                timestamp: StdDuration::from_nanos(this.began.as_nanos() + at.as_nanos()),
                 original_len: packet.len() as u32,
                 data: Cow::Borrowed(packet.bytes()),
                 options: vec![EnhancedPacketOption::Comment(Cow::Owned(format!("#{}", packet.meta.id.0)))],

@@ -1,6 +1,7 @@
 //! Bytes on the wire: parse and emit, no behaviour. BGP's codec is `netgauze-bgp-pkt`, reached through [`crate::proto::bgp`].
 
 pub mod ah;
+pub mod bfd;
 pub mod checksum;
 mod error;
 pub mod esp;

@@ -8,16 +8,25 @@ use core::net::Ipv4Addr;
 
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde::{Deserialize, Serialize};
-use sim_core::proto::ike::config::{AWS_DPD_INTERVAL, AWS_REKEY_FUZZ_PERCENT, AWS_REKEY_MARGIN, IkeVersion};
+use sim_core::node::tunnel::{Fragmentation, MssClamp, NAT_KEEPALIVE};
+use sim_core::proto::bgp::config::CONNECT_RETRY;
+use sim_core::proto::esp::DfBit;
+use sim_core::proto::ike::config::{
+    AWS_DPD_INTERVAL, AWS_REKEY_FUZZ_PERCENT, AWS_REKEY_MARGIN, FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion,
+};
 use sim_core::time::Duration;
 
 use super::remark::Remarks;
-use super::{Leg, Site, is_aead};
+use super::{Leg, Site, is_aead, linux};
 use crate::leaf::{Encryption, Integrity};
-use crate::plan::{BgpEnd, DpdTimeoutAction, Phase, Routing, StartupAction};
+use crate::plan::{BgpEnd, DpdTimeoutAction, ExtendedSequenceNumbers, Phase, Routing, StartupAction};
 
 /// The MSS in AWS's files: an outer packet of 1,500 octets with AES-128-CBC and HMAC-SHA1-96, and some room.
 const AWS_MSS: u16 = 1379;
+/// A scenario's wait before another attempt if nothing else is said.
+const RETRY: Duration = Duration::from_secs(10);
+/// A scenario's wait after a BGP session failed if nothing else is said.
+const IDLE_HOLD: Duration = Duration::from_secs(10);
 /// The window that AWS's endpoints use if nothing else is said.
 const AWS_REPLAY_WINDOW: u32 = 1024;
 
@@ -143,7 +152,7 @@ fn ipsec_tunnel(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> IpsecT
         },
         bgp: bgp.map(|bgp| Bgp { asn: bgp.asn, hold_time: remarks.seconds(leg, "hold_time", bgp.hold_time) }),
     };
-    let (phase1, phase2) = (&leg.end().phase1, &leg.end().phase2);
+    let (phase1, phase2, packets) = (&leg.end().phase1, &leg.end().phase2, leg.end().packets);
     let (cipher1, hash1, group1) = agreed(leg, "phase1", &tunnel.aws.phase1, phase1, remarks);
     let (cipher2, hash2, group2) = agreed(leg, "phase2", &tunnel.aws.phase2, phase2, remarks);
     let (aws, customer) = tunnel.bgp.as_ref().map_or((None, None), |(aws, customer)| (Some(aws), Some(customer)));
@@ -165,9 +174,9 @@ fn ipsec_tunnel(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> IpsecT
             lifetime: remarks.seconds(leg, "phase2.lifetime", phase2.lifetime),
             perfect_forward_secrecy: format!("group{group2}"),
             mode: "tunnel".to_owned(),
-            clear_df_bit: true,
-            fragmentation_before_encryption: true,
-            tcp_mss_adjustment: AWS_MSS,
+            clear_df_bit: packets.clear_df,
+            fragmentation_before_encryption: packets.fragmentation == Fragmentation::BeforeEncryption,
+            tcp_mss_adjustment: mss(leg),
             dead_peer_detection: dead_peer_detection(leg, remarks),
         },
     };
@@ -208,7 +217,11 @@ fn lowest<T: Ord + Copy>(aws: &[T], customer: &[T]) -> Option<T> {
 /// AWS's 40 s are 10 s of silence and three checks, 10 s apart.
 fn dead_peer_detection(leg: &Leg<'_>, remarks: &mut Remarks) -> Option<DeadPeerDetection> {
     let dpd = leg.end().dpd;
-    let timeout = dpd.timeout.filter(|_| dpd.action != DpdTimeoutAction::None)?;
+    if dpd.action == DpdTimeoutAction::None {
+        return None;
+    }
+    let series = || leg.end().retransmission.iter().fold(dpd.delay, |sum, wait| sum + *wait);
+    let timeout = dpd.timeout.unwrap_or_else(series);
     let retries = timeout.saturating_sub(dpd.delay).as_nanos().div_ceil(AWS_DPD_INTERVAL.as_nanos()).max(1);
     let told = dpd.delay + AWS_DPD_INTERVAL * retries;
     if told != timeout || dpd.delay != AWS_DPD_INTERVAL {
@@ -221,7 +234,17 @@ fn dead_peer_detection(leg: &Leg<'_>, remarks: &mut Remarks) -> Option<DeadPeerD
     Some(DeadPeerDetection { interval: remarks.seconds(leg, "dpd_delay", dpd.delay), retries })
 }
 
-/// What differs from AWS's defaults and has no element.
+/// AWS's files ask for clamping, whether the scenario's gateway does so or not.
+fn mss(leg: &Leg<'_>) -> u16 {
+    const IPV4_AND_TCP: u16 = 40;
+    match leg.end().packets.mss_clamp {
+        None => AWS_MSS,
+        Some(MssClamp::Auto) => linux::narrowest(leg).map_or(AWS_MSS, |mtu| mtu - IPV4_AND_TCP),
+        Some(MssClamp::To(octets)) => octets,
+    }
+}
+
+/// What differs from the defaults of AWS, or of a scenario's customer gateway, and has no element.
 fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
     let end = leg.end();
     let mut no_word = |setting: &str, differs: bool, value: String| {
@@ -246,7 +269,48 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
     no_word("replay_window", end.replay_window != AWS_REPLAY_WINDOW, end.replay_window.to_string());
     no_word("startup_action", end.startup == StartupAction::Add, "add".to_owned());
     no_word("dpd_timeout_action", end.dpd.action == DpdTimeoutAction::Clear, "clear".to_owned());
+    let waits = end.retransmission.iter().map(Duration::to_string).collect::<Vec<_>>().join(", ");
+    no_word("retransmission", !leg.has_usual_retransmission(), waits);
+    no_word("half_open_timeout", end.half_open_timeout != HALF_OPEN_TIMEOUT, end.half_open_timeout.to_string());
+    no_word("retry", end.retry != RETRY, end.retry.to_string());
+    no_word("ike_fragmentation", end.fragment_size.is_none(), "false".to_owned());
+    let size = end.fragment_size.unwrap_or(FRAGMENT_SIZE);
+    no_word("ike_fragment_size", size != FRAGMENT_SIZE, size.to_string());
+    no_word("proposals", end.one_by_one, "one_by_one".to_owned());
+    if let Some(anew) = end.reauthentication {
+        no_word("reauthentication", true, format!("every {}", anew.after));
+    }
+    no_word("mobike", end.mobike, "true".to_owned());
+    no_word("invalid_cookie", end.invalid_cookie, "true".to_owned());
+    let keepalive = end.nat_keepalive.unwrap_or_default();
+    no_word("nat_keepalive", keepalive != NAT_KEEPALIVE, keepalive.to_string());
+    let esn = end.extended_sequence_numbers;
+    no_word("extended_sequence_numbers", esn != ExtendedSequenceNumbers::No, esn.to_string());
+    let packets = end.packets;
+    match packets.df {
+        DfBit::Clear => {}
+        DfBit::Copy => no_word("df_bit", true, "copy".to_owned()),
+        DfBit::Set => no_word("df_bit", true, "set".to_owned()),
+    }
+    no_word("path_mtu_discovery", !packets.learns_path_mtu, "false".to_owned());
+    no_word("tfc_padding", packets.tfc_padding > 0, packets.tfc_padding.to_string());
+    for (setting, value) in [
+        ("dummy_interval", packets.dummy_every.map(|every| every.to_string())),
+        ("rekey_packets", packets.rekey_packets.map(|packets| packets.to_string())),
+        ("last_sequence_number", packets.last_packet.map(|last| last.to_string())),
+        ("delete_rekeyed_delay", packets.delete_rekeyed_delay.map(|delay| delay.to_string())),
+    ] {
+        no_word(setting, value.is_some(), value.unwrap_or_default());
+    }
     if let Some(bgp) = bgp {
+        no_word("connect_retry", bgp.connect_retry != CONNECT_RETRY, bgp.connect_retry.to_string());
+        no_word("idle_hold", bgp.idle_hold != IDLE_HOLD, bgp.idle_hold.to_string());
+        no_word(
+            "advertisement_interval",
+            !bgp.advertisement_interval.is_zero(),
+            bgp.advertisement_interval.to_string(),
+        );
+        no_word("jitter", !bgp.jitter, "false".to_owned());
         no_word("prepend", bgp.prepend > 0, bgp.prepend.to_string());
         no_word("med", bgp.med.is_some(), bgp.med.unwrap_or_default().to_string());
         no_word("local_preference", bgp.local_preference != 100, bgp.local_preference.to_string());

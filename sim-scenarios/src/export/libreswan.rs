@@ -1,14 +1,15 @@
 //! Libreswan's ipsec.conf and ipsec.secrets (the man page, version 4.10), in the manner of AWS's download for Openswan.
 
 use sim_core::crypto::dh::DhGroup;
-use sim_core::proto::ike::config::IkeVersion;
+use sim_core::proto::esp::DfBit;
+use sim_core::proto::ike::config::{HALF_OPEN_TIMEOUT, IkeVersion, ReauthenticationOrder};
 use sim_core::proto::ike::{NAT_PORT, PORT};
 use sim_core::time::Duration;
 
 use super::remark::Remarks;
-use super::{Leg, Site, ciphers, comment, identity};
+use super::{Leg, Site, ciphers, comment, identity, linux};
 use crate::leaf::{Encryption, Integrity};
-use crate::plan::{DpdTimeoutAction, Phase, Routing, StartupAction};
+use crate::plan::{DpdTimeoutAction, ExtendedSequenceNumbers, Phase, Routing, StartupAction};
 
 /// The text of ipsec.conf, and that of ipsec.secrets.
 pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> (String, String) {
@@ -36,6 +37,7 @@ fn host(site: &Site<'_>) -> Vec<String> {
     for leg in &site.legs {
         let interface = leg.interface();
         let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
+        lines.extend(linux::mtu_command(leg));
         lines.push(format!("    ip address add {address}/{length} dev {interface}"));
         lines.extend(leg.route_commands());
     }
@@ -65,7 +67,7 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         ("ike", proposals(leg, &end.phase1, v2, true, remarks)),
         ("phase2alg", proposals(leg, &end.phase2, v2, false, remarks)),
         ("pfs", yes(true)),
-        ("esn", yes(false)),
+        ("esn", esn(end.extended_sequence_numbers).to_owned()),
         ("ikelifetime", format!("{}s", remarks.seconds(leg, "phase1.lifetime", end.phase1.lifetime))),
         ("salifetime", format!("{}s", remarks.seconds(leg, "phase2.lifetime", end.phase2.lifetime))),
         ("rekeymargin", format!("{}s", remarks.seconds(leg, "rekey_margin", end.rekey_margin))),
@@ -73,6 +75,8 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         ("keyingtries", if begins { "%forever" } else { "1" }.to_owned()),
         ("replay-window", end.replay_window.to_string()),
         ("nat-keepalive", yes(end.nat_keepalive.is_some())),
+        ("fragmentation", yes(end.fragment_size.is_some())),
+        ("nopmtudisc", yes(end.packets.df == DfBit::Clear)),
     ];
     if let Some(door) = leg.door.filter(|door| door.ike_port != PORT) {
         lines.push(("leftikeport", NAT_PORT.to_string()));
@@ -91,6 +95,18 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         remarks.add(leg, "ike_versions: a connection of Libreswan has one, here IKEv2; it does not answer IKEv1");
     }
     site.warn_of_policies(leg, remarks);
+    if end.invalid_cookie {
+        remarks.add(leg, "invalid_cookie true: Libreswan does not say INVALID-COOKIE");
+    }
+    if end.mobike && v2 {
+        remarks.add(
+            leg,
+            "mobike true: Libreswan moves only as a client that AWS's end gives an address to, which it does not",
+        );
+    }
+    lines.extend(packets(leg, remarks));
+    linux::remark(site, leg, remarks);
+    lines.extend(reauthentication(leg, v2, remarks));
     lines.extend(retransmission(leg, remarks));
     lines.extend(dpd(leg, v2, remarks));
     if let Some(every) = end.nat_keepalive {
@@ -101,10 +117,60 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
             remarks.add(leg, what);
         }
     }
+    if let Some(size) = end.fragment_size.filter(|_| v2) {
+        let what = format!(
+            "ike_fragment_size {size}: Libreswan cuts what is longer than 576 octets, from the first repetition on"
+        );
+        remarks.add(leg, what);
+    }
+    if end.half_open_timeout != HALF_OPEN_TIMEOUT {
+        remarks.add(leg, format!("half_open_timeout {}: Libreswan has a time of its own", end.half_open_timeout));
+    }
+    if let Some(delay) = end.packets.delete_rekeyed_delay {
+        remarks.add(leg, format!("delete_rekeyed_delay {delay}: Libreswan has no word for it"));
+    }
     if begins {
         remarks.add(leg, format!("retry {}: Libreswan has waits of its own before it tries again", end.retry));
     }
     lines
+}
+
+fn esn(wanted: ExtendedSequenceNumbers) -> &'static str {
+    match wanted {
+        ExtendedSequenceNumbers::No => "no",
+        ExtendedSequenceNumbers::Yes => "yes",
+        ExtendedSequenceNumbers::Preferred => "either",
+    }
+}
+
+fn packets(leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'static str, String)> {
+    let options = leg.end().packets;
+    let mut lines = Vec::new();
+    if options.tfc_padding > 0 {
+        lines.push(("tfc", options.tfc_padding.to_string()));
+    }
+    if let Some(packets @ 1..) = options.rekey_packets {
+        remarks.add(leg, format!("rekey_packets {packets}: Libreswan has a limit, and rekeys some time before it"));
+        lines.push(("ipsec-max-packets", packets.to_string()));
+    }
+    lines
+}
+
+/// In place of a rekey of the IKE_SA, with the old one there until the other is.
+fn reauthentication(leg: &Leg<'_>, v2: bool, remarks: &mut Remarks) -> Option<(&'static str, String)> {
+    let wanted = leg.end().reauthentication.filter(|_| v2)?;
+    let rekey = leg.end().phase1.lifetime.saturating_sub(leg.end().rekey_margin);
+    if wanted.after != rekey {
+        let what = format!(
+            "reauthentication_time {}: Libreswan does it when it would rekey, {rekey} after the beginning",
+            wanted.after
+        );
+        remarks.add(leg, what);
+    }
+    if wanted.order == ReauthenticationOrder::BreakBeforeMake {
+        remarks.add(leg, "reauthentication break_before_make: Libreswan makes the other IKE_SA first");
+    }
+    Some(("reauth", "yes".to_owned()))
 }
 
 /// Libreswan doubles each wait until a time is over.
@@ -131,11 +197,16 @@ fn dpd(leg: &Leg<'_>, v2: bool, remarks: &mut Remarks) -> Vec<(&'static str, Str
         // Called restart_by_peer in AWS's file, a name that Libreswan has given up.
         DpdTimeoutAction::Restart => "restart",
     };
-    let Some(timeout) = dpd.timeout else {
-        remarks.add(leg, "dpd_timeout 0s: Libreswan checks with a timeout or not at all; here not");
-        return Vec::new();
-    };
-    if v2 {
+    // Without a timeout AWS's end is dead when a check was repeated in vain; Libreswan wants a number in any case.
+    let series = || leg.end().retransmission.iter().fold(dpd.delay, |sum, wait| sum + *wait);
+    let timeout = dpd.timeout.unwrap_or_else(series);
+    if dpd.timeout.is_none() && !v2 {
+        remarks.add(
+            leg,
+            format!("dpd_timeout 0s: Libreswan does not repeat a check as a request; here {timeout} of silence"),
+        );
+    }
+    if dpd.timeout.is_some() && v2 {
         let what = format!(
             "dpd_timeout {timeout}: with IKEv2 Libreswan gives AWS's end up after its retransmit-timeout instead"
         );
@@ -148,7 +219,8 @@ fn dpd(leg: &Leg<'_>, v2: bool, remarks: &mut Remarks) -> Vec<(&'static str, Str
     ]
 }
 
-/// The proposals of a phase: alternatives in one with IKEv2, every combination by itself with IKEv1.
+/// The proposals of a phase: alternatives in one with IKEv2 unless the scenario says otherwise, every combination by itself with
+/// IKEv1.
 fn proposals(leg: &Leg<'_>, phase: &Phase, v2: bool, ike: bool, remarks: &mut Remarks) -> String {
     let setting = if ike { "phase1" } else { "phase2" };
     let (had, mut lost): (Vec<DhGroup>, Vec<DhGroup>) = phase.dh_groups.iter().partition(|group| is_compiled(**group));
@@ -183,7 +255,7 @@ fn proposals(leg: &Leg<'_>, phase: &Phase, v2: bool, ike: bool, remarks: &mut Re
         // The second word is the integrity algorithm; for an AEAD it is the PRF in phase 1, and none in phase 2.
         let hashes: Vec<&str> =
             if is_aead && !ike { vec!["null"] } else { phase.integrity.iter().map(|i| hash(*i)).collect() };
-        if v2 {
+        if v2 && !leg.end().one_by_one {
             let ciphers = ciphers.iter().map(|e| cipher(*e)).collect::<Vec<_>>().join("+");
             let groups = groups.iter().map(|g| group(*g)).collect::<Vec<_>>().join("+");
             all.push(format!("{ciphers}-{};{groups}", hashes.join("+")));

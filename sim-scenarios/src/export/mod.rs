@@ -10,18 +10,18 @@ mod aws_xml;
 mod bird;
 mod frr;
 mod libreswan;
+mod linux;
 mod remark;
 mod swanctl;
 
 use core::net::Ipv4Addr;
 
-use sim_core::proto::ike::config::ChildProtocol;
+use sim_core::proto::ike::config::{ChildProtocol, RETRANSMIT_FACTOR, RETRANSMIT_FIRST, RETRANSMIT_TRIES};
 
 use crate::diagnostic::proposal;
 use crate::leaf::{Encryption, Integrity};
 use crate::plan::{
-    Connection, CustomerGateway, Door, ExtendedSequenceNumbers, IkeEnd, IkeIdentity, NodeKind, Phase, Plan,
-    StaticRoute, Tunnel, TunnelId, Via,
+    Connection, CustomerGateway, Door, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute, Tunnel, TunnelId, Via,
 };
 
 pub use remark::Remark;
@@ -139,9 +139,6 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
             "authentication by certificate: give the device its own certificate and key in place of the key here",
         );
     }
-    if end.extended_sequence_numbers != ExtendedSequenceNumbers::No {
-        remarks.add(leg, "extended_sequence_numbers: 32 bits are proposed");
-    }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
     }
@@ -244,6 +241,15 @@ impl Leg<'_> {
         let interface = self.interface();
         let routes = self.routes.iter();
         routes.map(move |route| format!("    ip route add {} dev {interface} metric {}", route.prefix, route.distance))
+    }
+
+    /// Whether requests are repeated as strongSwan does, and as a scenario's ends do if nothing else is said.
+    fn has_usual_retransmission(&self) -> bool {
+        let waits = &self.end().retransmission;
+        let [first, second] = [0, 1].map(|i| waits.get(i).or(waits.first()).copied().unwrap_or(RETRANSMIT_FIRST));
+        first == RETRANSMIT_FIRST
+            && first.scale(RETRANSMIT_FACTOR.0, RETRANSMIT_FACTOR.1) == second
+            && waits.len().saturating_sub(1) == RETRANSMIT_TRIES as usize
     }
 
     /// Where AWS's end is.

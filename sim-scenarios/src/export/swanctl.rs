@@ -4,16 +4,17 @@ use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::exchange::Method;
 use sim_core::crypto::kem::MlKem;
 use sim_core::node::tunnel::NAT_KEEPALIVE;
+use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{
-    HALF_OPEN_TIMEOUT, IkeVersion, RETRANSMIT_FACTOR, RETRANSMIT_FIRST, RETRANSMIT_TRIES, Round,
+    FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion, RETRANSMIT_FIRST, ReauthenticationOrder, Round,
 };
 use sim_core::proto::ike::{NAT_PORT, PORT};
 use sim_core::time::Duration;
 
 use super::remark::Remarks;
-use super::{Leg, Site, ciphers, comment, hash, identity};
+use super::{Leg, Site, ciphers, comment, hash, identity, linux};
 use crate::leaf::{Encryption, Integrity};
-use crate::plan::{DpdTimeoutAction, IkeEnd, Phase, Routing, StartupAction};
+use crate::plan::{DpdTimeoutAction, ExtendedSequenceNumbers, IkeEnd, Phase, Routing, StartupAction};
 
 pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> String {
     let mut body = Sections::default();
@@ -45,6 +46,7 @@ fn host(site: &Site<'_>) -> Vec<String> {
         let (address, length) = (leg.tunnel.customer_inside, leg.tunnel.inside.prefix_len());
         lines.push(format!("    ip link add {interface} type xfrm if_id {number}"));
         lines.push(format!("    ip address add {address}/{length} dev {interface}"));
+        lines.extend(linux::mtu_command(leg));
         lines.push(format!("    ip link set {interface} up"));
         lines.extend(leg.route_commands());
     }
@@ -73,9 +75,13 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
         body.set("keyingtries", 0);
     }
     body.set("mobike", if end.mobike { "yes" } else { "no" });
+    if end.fragment_size.is_none() {
+        body.set("fragmentation", "no");
+    }
     dpd(leg, body, remarks);
     let margin = Rekey::of(leg, "phase1.lifetime", end.phase1.lifetime, remarks);
     body.set("rekey_time", format!("{}s", margin.at));
+    reauthentication(leg, body, remarks);
     body.set("rand_time", format!("{}s", margin.random));
     body.set("over_time", format!("{}s", margin.lifetime - margin.at));
     if !site.order.policy_based {
@@ -98,7 +104,15 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
     body.set("rekey_time", format!("{}s", margin.at));
     body.set("rand_time", format!("{}s", margin.random));
     body.set("life_time", format!("{}s", margin.lifetime));
+    if let Some(packets @ 1..) = end.packets.rekey_packets {
+        body.set("rekey_packets", packets);
+        body.set("rand_packets", 0);
+    }
     body.set("replay_window", end.replay_window);
+    if end.packets.tfc_padding > 0 {
+        body.set("tfc_padding", end.packets.tfc_padding);
+    }
+    body.set("copy_df", if end.packets.df == DfBit::Clear { "no" } else { "yes" });
     body.set(
         "dpd_action",
         match end.dpd.action {
@@ -112,6 +126,7 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
     body.close();
     body.close();
     elsewhere(site, leg, remarks);
+    linux::remark(site, leg, remarks);
     site.warn_of_policies(leg, remarks);
 }
 
@@ -136,22 +151,40 @@ fn dpd(leg: &Leg<'_>, body: &mut Sections, remarks: &mut Remarks) {
     }
 }
 
+fn reauthentication(leg: &Leg<'_>, body: &mut Sections, remarks: &mut Remarks) {
+    let Some(reauthentication) = leg.end().reauthentication else { return };
+    let after = remarks.seconds(leg, "reauthentication_time", reauthentication.after);
+    body.set("reauth_time", format!("{after}s"));
+    remarks.add(leg, format!("reauthentication_time {after}s: strongSwan subtracts a random part of rand_time"));
+    if reauthentication.order == ReauthenticationOrder::MakeBeforeBreak {
+        let what = "reauthentication make_before_break is for all connections, in strongswan.conf: charon { \
+                    make_before_break = yes }";
+        remarks.add(leg, what);
+    }
+}
+
 /// Settings that strongSwan has for all connections at once, in strongswan.conf, or not at all.
 fn elsewhere(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
     let end = leg.end();
     let [first, second] = [0, 1].map(|i| end.retransmission.get(i).or(end.retransmission.first()).copied());
     let (first, second) = (first.unwrap_or(RETRANSMIT_FIRST), second.unwrap_or(RETRANSMIT_FIRST));
     let tries = end.retransmission.len().saturating_sub(1);
-    let usual = first == RETRANSMIT_FIRST
-        && first.scale(RETRANSMIT_FACTOR.0, RETRANSMIT_FACTOR.1) == second
-        && tries == RETRANSMIT_TRIES as usize;
-    if !usual {
+    if !leg.has_usual_retransmission() {
         let (base, first) = (second.as_secs_f64() / first.as_secs_f64(), first.as_secs_f64());
         let what = format!(
             "retransmission is for all connections, in strongswan.conf: charon {{ retransmit_timeout = {first} \
              retransmit_base = {base} retransmit_tries = {tries} }}"
         );
         remarks.add(leg, what);
+    }
+    if let Some(size) = end.fragment_size.filter(|size| *size != FRAGMENT_SIZE) {
+        let what = format!(
+            "ike_fragment_size {size} is for all connections, in strongswan.conf: charon {{ fragment_size = {size} }}"
+        );
+        remarks.add(leg, what);
+    }
+    if end.invalid_cookie {
+        remarks.add(leg, "invalid_cookie true: strongSwan does not say INVALID-COOKIE");
     }
     let mut elsewhere = |setting: &str, key: &str, time: Duration| {
         let seconds = remarks.seconds(leg, setting, time);
@@ -164,6 +197,9 @@ fn elsewhere(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
     }
     if end.nat_keepalive != Some(NAT_KEEPALIVE) {
         elsewhere("nat_keepalive", "keep_alive", end.nat_keepalive.unwrap_or_default());
+    }
+    if let Some(delay) = end.packets.delete_rekeyed_delay {
+        elsewhere("delete_rekeyed_delay", "delete_rekeyed_delay", delay);
     }
     if end.startup == StartupAction::Start {
         let what = format!(
@@ -213,9 +249,11 @@ impl Rekey {
     }
 }
 
-/// The proposals of a phase. IKEv1 takes the first of each kind in a proposal only, so there every combination is one.
+/// The proposals of a phase. IKEv1 takes the first of each kind in a proposal only, so there every combination is one, as it is
+/// where the scenario says so.
 fn proposals(leg: &Leg<'_>, phase: &Phase, ike: bool, remarks: &mut Remarks) -> String {
-    let v1_only = leg.end().ike_versions == [IkeVersion::V1];
+    let end = leg.end();
+    let v1_only = end.ike_versions == [IkeVersion::V1];
     let [cbc, aead] = ciphers(phase);
     if !phase.additional.is_empty() {
         let setting = if ike { "phase1" } else { "phase2" };
@@ -233,17 +271,28 @@ fn proposals(leg: &Leg<'_>, phase: &Phase, ike: bool, remarks: &mut Remarks) -> 
         }
         let hashes: &[Integrity] = if is_aead { &[] } else { &phase.integrity };
         let prfs: &[Integrity] = if ike { &phase.integrity } else { &[] };
-        if v1_only {
+        if v1_only || end.one_by_one {
             for cipher in &ciphers {
-                for hash in alternatives(hashes) {
-                    for group in &phase.dh_groups {
-                        all.push(proposal(&[*cipher], hash, &[], &[*group], &[]));
-                    }
+                // One setting names the integrity algorithm and the PRF.
+                for hash in alternatives(if ike { prfs } else { hashes }) {
+                    let hashes = if is_aead { &[] } else { hash };
+                    let prfs = if ike && !v1_only { hash } else { &[] };
+                    let additional = if v1_only { &[] } else { &phase.additional[..] };
+                    let groups = phase.dh_groups.iter();
+                    all.extend(groups.map(|group| proposal(&[*cipher], hashes, prfs, &[*group], additional)));
                 }
             }
         } else {
             all.push(proposal(&ciphers, hashes, prfs, &phase.dh_groups, &phase.additional));
         }
+    }
+    if !ike {
+        let numbers = match end.extended_sequence_numbers {
+            ExtendedSequenceNumbers::No => "",
+            ExtendedSequenceNumbers::Yes => "-esn",
+            ExtendedSequenceNumbers::Preferred => "-esn-noesn",
+        };
+        all.iter_mut().for_each(|proposal| proposal.push_str(numbers));
     }
     all.join(", ")
 }

@@ -266,3 +266,136 @@ fn a_name_that_is_not_there_is_answered_with_one_that_is() {
     assert_eq!(error.to_string(), "`vpn` has no tunnel called `c`");
     assert!(error.help.is_some_and(|help| help.contains("possible: a, b")));
 }
+
+/// What a setting is about, and so which formats must have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum About {
+    Ipsec,
+    Bgp,
+}
+
+impl About {
+    fn formats(self) -> [Format; 3] {
+        match self {
+            Self::Ipsec => [Format::AwsXml, Format::Swanctl, Format::Libreswan],
+            Self::Bgp => [Format::AwsXml, Format::Bird, Format::Frr],
+        }
+    }
+}
+
+/// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
+const SETTINGS: [(&str, &str, &[&str], About); 50] = {
+    use About::{Bgp, Ipsec};
+    [
+        ("pre_shared_key", "yet.another.key", &[], Ipsec),
+        ("authentication", "Certificate()", &["connections.vpn.tunnels.a.ike_versions=[\"ikev2\"]"], Ipsec),
+        ("ike_versions", "[\"ikev2\"]", &[], Ipsec),
+        ("id", "cgw.example", &[], Ipsec),
+        ("expected_id", "aws.example", &[], Ipsec),
+        ("local_cidr", "10.1.0.0/16", &[], Ipsec),
+        ("remote_cidr", "10.0.0.0/16", &[], Ipsec),
+        ("phase1.encryption", "[\"AES256\"]", &[], Ipsec),
+        ("phase1.integrity", "[\"SHA2-512\"]", &[], Ipsec),
+        ("phase1.dh_groups", "[21]", &[], Ipsec),
+        ("phase1.additional_key_exchanges", "[(round: 1, key_exchange_methods: [36])]", &[], Ipsec),
+        ("phase1.lifetime", "20000s", &[], Ipsec),
+        ("phase2.encryption", "[\"AES256\"]", &[], Ipsec),
+        ("phase2.integrity", "[\"SHA2-512\"]", &["connections.vpn.tunnels.a.phase2.encryption=[\"AES128\"]"], Ipsec),
+        ("phase2.dh_groups", "[21]", &[], Ipsec),
+        ("phase2.additional_key_exchanges", "[(round: 1, key_exchange_methods: [36])]", &[], Ipsec),
+        ("phase2.lifetime", "3000s", &[], Ipsec),
+        ("rekey_margin", "100s", &[], Ipsec),
+        ("rekey_fuzz", "50%", &[], Ipsec),
+        ("replay_window", "64", &[], Ipsec),
+        ("dpd_delay", "7s", &[], Ipsec),
+        ("dpd_timeout", "50s", &[], Ipsec),
+        ("dpd_timeout_action", "none", &[], Ipsec),
+        ("startup_action", "add", &[], Ipsec),
+        ("retransmission", "[\"1s\", \"2s\"]", &[], Ipsec),
+        ("half_open_timeout", "9s", &[], Ipsec),
+        ("retry", "3s", &[], Ipsec),
+        ("ike_fragmentation", "false", &[], Ipsec),
+        ("ike_fragment_size", "700", &[], Ipsec),
+        ("proposals", "one_by_one", &["connections.vpn.tunnels.a.phase1.dh_groups=[20, 21]"], Ipsec),
+        ("reauthentication", "make_before_break", &[], Ipsec),
+        (
+            "reauthentication_time",
+            "7h",
+            &["connections.vpn.tunnels.a.customer.reauthentication=make_before_break"],
+            Ipsec,
+        ),
+        ("mobike", "true", &[], Ipsec),
+        ("invalid_cookie", "true", &[], Ipsec),
+        ("nat_keepalive", "5s", &[], Ipsec),
+        ("extended_sequence_numbers", "preferred", &[], Ipsec),
+        ("child_protocol", "ah", &[], Ipsec),
+        ("df_bit", "set", &[], Ipsec),
+        ("clear_df_bit", "true", &[], Ipsec),
+        ("fragmentation", "after_encryption", &[], Ipsec),
+        ("path_mtu_discovery", "false", &[], Ipsec),
+        ("mss_clamping", "1300", &[], Ipsec),
+        ("tfc_padding", "500", &[], Ipsec),
+        ("dummy_interval", "1s", &[], Ipsec),
+        ("rekey_packets", "1000", &[], Ipsec),
+        ("last_sequence_number", "1000", &[], Ipsec),
+        ("delete_rekeyed_delay", "5s", &[], Ipsec),
+        ("prepend", "2", &[], Bgp),
+        ("med", "77", &[], Bgp),
+        ("local_preference", "300", &[], Bgp),
+    ]
+};
+
+/// The same of BGP's timers.
+const TIMERS: [(&str, &str); 6] = [
+    ("hold_time", "60s"),
+    ("keepalive", "7s"),
+    ("connect_retry", "50s"),
+    ("idle_hold", "77s"),
+    ("advertisement_interval", "5s"),
+    ("jitter", "false"),
+];
+
+/// Names of all settings in a schema; those of a group are `GROUP.SETTING`.
+fn settings_of<T: schemars::JsonSchema>() -> std::collections::BTreeSet<String> {
+    let schema = schemars::schema_for!(T);
+    let names = |schema: &serde_json::Value| -> Vec<String> {
+        schema["properties"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default()
+    };
+    let whole = schema.as_value();
+    let phase: Vec<String> = names(&whole["$defs"]["Phase"]);
+    let all = names(whole).into_iter().flat_map(|name| match name.as_str() {
+        "phase1" | "phase2" => phase.iter().map(|of| format!("{name}.{of}")).collect(),
+        _ => vec![name],
+    });
+    all.collect()
+}
+
+/// Nothing that a scenario can say of a customer gateway's tunnel is dropped in silence: it changes the configuration, or is
+/// named as what that has no word for. A setting that the schema has and this table has not fails it.
+#[test]
+fn every_setting_is_mapped_or_named_in_every_format() {
+    let known: std::collections::BTreeSet<String> = SETTINGS.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(known, settings_of::<crate::schema::CustomerEnd>(), "a customer gateway's settings");
+    let timers: std::collections::BTreeSet<String> = TIMERS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(timers, settings_of::<crate::schema::BgpTimers>(), "BGP's timers");
+    let ends = SETTINGS.iter().map(|(name, value, with, about)| {
+        (format!("connections.vpn.tunnels.a.customer.{name}={value}"), *with, *about)
+    });
+    let timers = TIMERS
+        .iter()
+        .map(|(name, value)| (format!("connections.vpn.routing.customer.{name}={value}"), &[][..], About::Bgp));
+    let mut dropped = Vec::new();
+    for (change, with, about) in ends.chain(timers) {
+        for format in about.formats() {
+            let base: Vec<&str> = SITE.iter().chain(with).copied().collect();
+            let (before, after) = (written(BGP, &base, format), {
+                let changed: Vec<&str> = base.iter().copied().chain([change.as_str()]).collect();
+                written(BGP, &changed, format)
+            });
+            if before == after {
+                dropped.push(format!("{format:?}: {change}"));
+            }
+        }
+    }
+    assert!(dropped.is_empty(), "neither mapped nor named:\n{}", dropped.join("\n"));
+}

@@ -108,7 +108,10 @@ pub(super) fn aws_end(
         nat_keepalive: Some(NAT_KEEPALIVE),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
         // How AWS seals what is too long is not published beyond this: before it encrypts (guide, best practices).
-        packets: Options::default(),
+        packets: Options {
+            delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, j),
+            ..Options::default()
+        },
         phase1,
         phase2,
     }
@@ -172,7 +175,9 @@ pub(super) fn customer_end(
         if t.is_zero() || *t > delay {
             Ok(())
         } else {
-            Err(format!("the DPD timeout must be longer than the DPD delay, {delay}, or \"0s\" for never"))
+            Err(format!(
+                "the DPD timeout must be longer than the DPD delay, {delay}, or \"0s\" for the retransmission series"
+            ))
         }
     });
     let versions = ike_versions(&schema.ike_versions, &aws.ike_versions, &phase1, j);
@@ -242,7 +247,12 @@ fn packets(schema: &schema::CustomerEnd, j: &mut Judge) -> Options {
         // If only the end is moved, so is the beginning of the end.
         rekey_packets: rekey_packets.or(last_packet.map(|last| last / 4 * 3)),
         last_packet,
+        delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, j),
     }
+}
+
+fn delete_rekeyed_delay(at: &Option<At<Duration>>, j: &mut Judge) -> Option<Duration> {
+    Some(j.or(at, Duration::ZERO)).filter(|delay| !delay.is_zero())
 }
 
 /// What is allowed at AWS's end here and not offered by AWS.

@@ -98,7 +98,8 @@ pub struct IkeEnd {
     pub dpd: Dpd,
     /// Whether this end initiates.
     pub startup: StartupAction,
-    /// Waits after each sending of a request (but liveness checks, which follow [`Dpd`]); after the last, it has failed.
+    /// Waits after each sending of a request (but liveness checks, which follow [`Dpd::timeout`] if there is one); after the last,
+    /// it has failed.
     pub retransmission: Vec<Duration>,
     /// A responder forgets an IKE_SA that is not established by then.
     pub half_open_timeout: Duration,
@@ -215,7 +216,7 @@ pub struct Phase {
 pub struct Dpd {
     /// Silence after which a liveness check is sent; it is sent again after each further such time.
     pub delay: Duration,
-    /// Silence after which the peer is dead; `None`: no dead peer detection.
+    /// Silence after which the peer is dead; `None`: it is dead when the repetitions of a check have ended.
     pub timeout: Option<Duration>,
     /// What follows.
     pub action: DpdTimeoutAction,
@@ -226,7 +227,7 @@ pub struct Dpd {
 pub enum DpdTimeoutAction {
     /// End the IKE session and clear the routes.
     Clear,
-    /// Nothing.
+    /// Nothing: it does not check.
     None,
     /// End the IKE session and initiate a new one.
     Restart,

@@ -37,8 +37,8 @@ pub struct Scenario {
     pub question: At<Text>,
     /// How long the world runs.
     pub duration: At<Span>,
-    /// The date on which it begins, like "2026-11-25T10:00:00Z", for certificates and AWS's tunnel logs;
-    /// "1970-01-01T00:00:00Z" if not given. Captures count from 1970 whatever it is.
+    /// The date on which it begins, like "2026-11-25T10:00:00Z", for certificates, AWS's tunnel logs and
+    /// captures; "1970-01-01T00:00:00Z" if not given.
     pub begins: Option<At<Calendar>>,
     /// The seed of every random choice; 1 if not given.
     pub seed: Option<At<Count>>,

@@ -145,6 +145,9 @@ pub struct Tunnel {
     pub mobike: Option<At<Flag>>,
     /// "esp" (if not given) or "ah". An extra: AWS has ESP only.
     pub child_protocol: Option<At<ChildProtocol>>,
+    /// How long AWS's end goes on taking packets of a CHILD_SA that was rekeyed and deleted, which others have overtaken; "0s" if
+    /// not given: AWS publishes nothing.
+    pub delete_rekeyed_delay: Option<At<Span>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
@@ -247,7 +250,8 @@ pub struct CustomerEnd {
     pub replay_window: Option<At<Count>>,
     /// Silence after which it checks whether AWS lives.
     pub dpd_delay: Option<At<Span>>,
-    /// Silence after which it holds AWS for dead; "0s": never.
+    /// Silence after which it holds AWS for dead; "0s": when the repetitions of a check have ended (`retransmission`), as strongSwan
+    /// does. Never is `dpd_timeout_action` "none".
     pub dpd_timeout: Option<At<Span>>,
     /// What it does then: "clear", "none" or "restart" (if not given).
     pub dpd_timeout_action: Option<At<DpdTimeoutAction>>,
@@ -309,6 +313,9 @@ pub struct CustomerEnd {
     /// The last sequence number that it sends with on a CHILD_SA: then it refuses to go on. 4294967295 if not given, or
     /// 2^64 - 1 with extended ones; less shows in minutes what happens at the end.
     pub last_sequence_number: Option<At<Count>>,
+    /// How long it goes on taking packets of a CHILD_SA that was rekeyed and deleted, which others have overtaken; "0s" if not given
+    /// (strongSwan: 5s).
+    pub delete_rekeyed_delay: Option<At<Span>>,
     /// How often it prepends its autonomous system to what it advertises through this tunnel; 0 if not given.
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises through this tunnel; none if not given.

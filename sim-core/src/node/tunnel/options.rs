@@ -26,6 +26,9 @@ pub struct Options {
     pub rekey_packets: Option<u64>,
     /// After so many packets a CHILD_SA sends no more, where that is less than the number space.
     pub last_packet: Option<u64>,
+    /// How long the inbound half of a CHILD_SA that was rekeyed and deleted stays, for packets that others have overtaken;
+    /// `None`: it goes with the DELETE (RFC 7296 section 1.4.1).
+    pub delete_rekeyed_delay: Option<Duration>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             dummy_every: None,
             rekey_packets: None,
             last_packet: None,
+            delete_rekeyed_delay: None,
         }
     }
 }
