@@ -268,6 +268,23 @@ impl Leaf for Address {
     }
 }
 
+/// What AWS has registered of a customer gateway's address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registered {
+    /// This one.
+    Address(Ipv4Addr),
+    /// None: a certificate says who it is.
+    Nothing,
+}
+
+impl Leaf for Registered {
+    const EXPECTED: &'static str = "an IPv4 address like \"203.0.113.10\", or \"none\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        if scalar.text()? == "none" { Ok(Self::Nothing) } else { Address::read(scalar).map(Self::Address) }
+    }
+}
+
 /// An IPv4 address with the length of its prefix.
 pub(crate) type Prefix = Ipv4Net;
 

@@ -118,3 +118,21 @@ fn a_rekey_on_a_path_that_reorders_loses_nothing_if_both_ends_wait() {
     assert!(lost("0s") > 0, "the path does not reorder enough to show anything");
     assert_eq!(lost("5s"), 0);
 }
+
+/// Without an address AWS can tell a customer gateway by its certificate alone, and cannot call it (guide: tunnel authentication
+/// options; tunnel initiation options).
+#[test]
+fn without_a_registered_address_there_is_a_certificate_and_the_customer_begins() {
+    let text = include_str!("../../scenarios/unregistered_address.ron");
+    let scenario = Scenario::parse("unregistered_address.ron", text, &NoSecrets).expect("it makes sense");
+    for (change, says) in [
+        ("authentication=PreSharedKey()", "a pre-shared key belongs to an address"),
+        ("customer.authentication=PreSharedKey()", "`vpn.a` needs certificates at both ends"),
+        ("startup_action=start", "AWS cannot begin `vpn.a` without the customer gateway's address"),
+        ("ike_versions=[\"ikev1\", \"ikev2\"]", "is for IKEv2 only here"),
+    ] {
+        let change = format!("connections.vpn.tunnels.a.{change}");
+        let Err(mistakes) = scenario.with(&[&change], &NoSecrets) else { panic!("{change} is no mistake") };
+        assert!(mistakes.to_string().contains(says), "{change}: {mistakes}");
+    }
+}

@@ -265,7 +265,7 @@ impl Gateway {
                     }
                 }
             },
-            Outside::Ike(offset) => match of_peer.or_else(|| self.by_ike_spis(&packet, offset)) {
+            Outside::Ike(offset) => match self.for_ike(&packet, offset) {
                 Some(tunnel) => {
                     cx.hop(packet.meta.id, HopStep::Delivered);
                     self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.message(cx, &packet, offset, events));
@@ -277,10 +277,14 @@ impl Gateway {
         }
     }
 
-    /// The tunnel of an IKE message from an address that no tunnel has: of an IKE_SA there is, a peer behind a NAT may
-    /// show another address (RFC 7296 section 2.23). Whether it is that peer is for IKE to verify.
-    fn by_ike_spis(&self, packet: &Packet, offset: usize) -> Option<usize> {
-        self.tunnels.iter().position(|tunnel| tunnel.knows_ike(packet, offset))
+    /// The tunnel of an IKE message. From an address that no tunnel has it may be of an IKE_SA there is, as a peer behind a NAT may
+    /// show another address (RFC 7296 section 2.23), or for a tunnel whose peer may be anywhere. Whether it is that peer is for
+    /// IKE to verify.
+    fn for_ike(&self, packet: &Packet, offset: usize) -> Option<usize> {
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let by_spis = || self.tunnels.iter().position(|tunnel| tunnel.knows_ike(packet, offset));
+        let by_identity = || self.tunnels.iter().position(|tunnel| tunnel.takes_anybody_at(ip.dst()));
+        self.tunnels.between((ip.dst(), ip.src())).or_else(by_spis).or_else(by_identity)
     }
 
     fn sealed(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {

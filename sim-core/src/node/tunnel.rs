@@ -61,6 +61,8 @@ pub struct TunnelConfig {
     pub local: Ipv4Addr,
     /// Outside address of the other end.
     pub remote: Ipv4Addr,
+    /// True if the other end may be anywhere: it is whoever proves to be it, and `remote` only where it is expected.
+    pub any_remote: bool,
     /// MTU of the path between the outside addresses, in octets.
     pub outer_mtu: u16,
     /// What IKE is told.
@@ -199,6 +201,11 @@ impl Tunnel {
     /// Outside addresses: this end, other end.
     pub fn outside(&self) -> (Ipv4Addr, Ipv4Addr) {
         (self.config.local, self.config.remote)
+    }
+
+    /// True if an IKE message to this address is for it, wherever it comes from.
+    pub(super) fn takes_anybody_at(&self, local: Ipv4Addr) -> bool {
+        self.config.any_remote && self.config.local == local
     }
 
     /// What this end does that IKE does not negotiate.

@@ -104,6 +104,7 @@ pub fn tunnel(
         port,
         local,
         remote,
+        any_remote: false,
         outer_mtu: 1500,
         ike: config(local, remote, suite),
         replay_window: 1024,

@@ -318,6 +318,7 @@ impl Builder<'_> {
             port,
             local,
             remote,
+            any_remote: side == Side::Aws && tunnel.customer_anywhere,
             outer_mtu: outer_mtu as u16,
             ike: Arc::new(ike_config(tunnel, side)),
             replay_window: end.replay_window as u16,

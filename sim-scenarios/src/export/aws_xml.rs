@@ -180,6 +180,10 @@ fn ipsec_tunnel(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> IpsecT
             dead_peer_detection: dead_peer_detection(leg, remarks),
         },
     };
+    if tunnel.customer_anywhere {
+        let what = "customer_address none: here stands the address that the customer gateway has in the beginning";
+        remarks.add(leg, what);
+    }
     wordless(leg, customer, remarks);
     told
 }

@@ -267,6 +267,18 @@ fn a_name_that_is_not_there_is_answered_with_one_that_is() {
     assert!(error.help.is_some_and(|help| help.contains("possible: a, b")));
 }
 
+/// AWS's file has the customer gateway's address in any case.
+#[test]
+fn an_address_that_is_not_registered_is_named() {
+    let text = include_str!("../../../scenarios/unregistered_address.ron");
+    let named = |changes: &[&str]| {
+        let export = written(text, changes, Format::AwsXml);
+        assert!(export.text.contains("<ip_address>203.0.113.10</ip_address>"), "{}", export.text);
+        export.remarks.iter().any(|remark| remark.what.starts_with("customer_address none: "))
+    };
+    assert!(named(&[]) && !named(&["connections.vpn.customer_address=203.0.113.10"]));
+}
+
 /// What a setting is about, and so which formats must have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum About {

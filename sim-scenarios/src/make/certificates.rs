@@ -2,9 +2,6 @@
 //!
 //! A drawn CA is known by its name alone: the same name is the same CA, in every tunnel and at both ends. It is a root with a
 //! subordinate CA below it, as AWS wants its certificates issued (guide: tunnel authentication options).
-//!
-//! Left out: a customer gateway without a registered address, which AWS allows with certificates and whose address it then does
-//! not check (guide, same page): an endpoint tells its peer by its address here.
 
 use sim_core::crypto::certificate::authority::{Authority, Request};
 use sim_core::crypto::certificate::{Certificate, Trust};

@@ -280,6 +280,7 @@ fn tunnel(
         aws_outside: outside.unwrap_or(Ipv4Addr::UNSPECIFIED),
         customer_outside: parties.customer_outside,
         customer_registered: parties.customer_outside,
+        customer_anywhere: false,
         inside,
         aws_inside: Ipv4Addr::from(first.saturating_add(1)),
         customer_inside: Ipv4Addr::from(first.saturating_add(2)),

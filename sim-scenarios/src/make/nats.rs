@@ -5,11 +5,12 @@ use core::net::Ipv4Addr;
 use sim_core::id::NodeId;
 use sim_core::net::nat::{Mode, NatConfig, Timers};
 use sim_core::node::natbox::{Rule, RuleAction, RuleDirection};
+use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
 
-use crate::leaf::IpProtocol;
-use crate::place::At;
-use crate::plan::{End, Nat, NatMode, Node, NodeKind, Plan};
+use crate::leaf::{IpProtocol, Registered};
+use crate::place::{At, Place};
+use crate::plan::{End, Nat, NatMode, Node, NodeKind, Plan, StartupAction, Tunnel};
 use crate::schema;
 
 use super::judge::{Judge, Verdict, positive};
@@ -140,11 +141,21 @@ pub(super) fn registered(scenario: &schema::Scenario, plan: &mut Plan, j: &mut J
     for (number, (_, schema)) in scenario.connections.0.iter().enumerate() {
         let schema::Connection::Vpn(schema) = schema;
         let connection = &plan.connections[number];
-        let Some(first) = connection.tunnels.first() else { continue };
+        let Some(first_outside) = connection.tunnels.first().map(|first| first.customer_outside) else { continue };
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
-        let address = match &schema.customer_address {
-            Some(at) => j.lawful(at, |address| usable((*address).into())),
-            None => match shown(plan, wan, first.customer_outside) {
+        let given = schema.customer_address.as_ref().and_then(|at| {
+            j.lawful(at, |registered| match registered {
+                Registered::Address(address) => usable((*address).into()),
+                Registered::Nothing => Ok(()),
+            })
+        });
+        if let (Some(Registered::Nothing), Some(at)) = (given, &schema.customer_address) {
+            unregistered(&mut plan.connections[number].tunnels, at.place, j);
+        }
+        let address = match given {
+            Some(Registered::Address(address)) => Some(address),
+            Some(Registered::Nothing) => Some(shown(plan, wan, first_outside).unwrap_or(first_outside)),
+            None => match shown(plan, wan, first_outside) {
                 Ok(address) => Some(address),
                 Err(nat) => {
                     let message = format!("NAT `{nat}` has no pair for the customer gateway's address");
@@ -157,6 +168,29 @@ pub(super) fn registered(scenario: &schema::Scenario, plan: &mut Plan, j: &mut J
         for tunnel in &mut plan.connections[number].tunnels {
             tunnel.customer_registered = address.unwrap_or(tunnel.customer_outside);
         }
+    }
+}
+
+/// A customer gateway whose address AWS does not have (guide: "Tunnel authentication options"; `IpAddress` of `CreateCustomerGateway`
+/// is optional with a certificate).
+fn unregistered(tunnels: &mut [Tunnel], place: Place, j: &mut Judge) {
+    for tunnel in tunnels {
+        tunnel.customer_anywhere = true;
+        let name = &tunnel.name;
+        let (what, help) = if tunnel.aws.credentials.is_none() || tunnel.customer.credentials.is_none() {
+            let what =
+                format!("a pre-shared key belongs to an address: without one `{name}` needs certificates at both ends");
+            (what, "give the tunnel `authentication: Certificate()`, or the connection an address")
+        } else if tunnel.aws.startup == StartupAction::Start {
+            let what = format!("AWS cannot begin `{name}` without the customer gateway's address");
+            (what, "leave `startup_action` \"add\" at AWS's end, or give the connection an address")
+        } else if tunnel.aws.ike_versions != [IkeVersion::V2] {
+            let what = format!("`{name}` without the customer gateway's address is for IKEv2 only here");
+            (what, "give the tunnel `ike_versions: [\"ikev2\"]`")
+        } else {
+            continue;
+        };
+        j.wrong(place, what, Some(help.into()));
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Tunnel {
     pub customer_outside: Ipv4Addr,
     /// What AWS has registered as the customer gateway's address: another one, if it is behind a NAT.
     pub customer_registered: Ipv4Addr,
+    /// True if AWS has no address registered: it knows the customer gateway by its certificate, wherever it is. Then
+    /// `customer_registered` is where it is in the beginning.
+    pub customer_anywhere: bool,
     /// The inside /30.
     pub inside: Ipv4Net,
     /// AWS's inside address: the first host.

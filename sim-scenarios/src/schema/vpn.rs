@@ -8,7 +8,7 @@ use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
 
 use crate::leaf::{
     Address, Count, Encryption, Flag, Integrity, KeySource, MssClamping, Name, PemSource, Percent, Prefix, PskSource,
-    Size, Span,
+    Registered, Size, Span,
 };
 use crate::place::{At, List, Named};
 use crate::plan::{
@@ -32,8 +32,9 @@ pub struct Vpn {
     /// The interface of the customer gateway that the tunnels start from; "wan" if not given.
     pub customer_interface: Option<At<Name>>,
     /// The customer gateway's address as AWS has it registered, and its IKE identity; if not given, its interface's, or the
-    /// outside address of the NAT in front of it.
-    pub customer_address: Option<At<Address>>,
+    /// outside address of the NAT in front of it. "none": AWS knows it by its certificate alone, wherever it calls from; it must
+    /// be the one that begins, by IKEv2.
+    pub customer_address: Option<At<Registered>>,
     /// The virtual private gateway.
     pub gateway: At<Name>,
     /// How AWS learns the customer's routes.

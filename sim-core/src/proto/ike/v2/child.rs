@@ -244,7 +244,9 @@ pub(super) fn within(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficS
 
 pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
     let encapsulation = sa.encapsulation();
-    let remote = sa.mobike.map(|_| sa.path.remote.0);
+    // It may change, or it is not the one that was configured.
+    let elsewhere = encapsulation.is_none() && sa.path.remote.0 != env.remote;
+    let remote = (sa.mobike.is_some() || elsewhere).then_some(sa.path.remote.0);
     let Some(established) = sa.established_mut() else {
         return;
     };
