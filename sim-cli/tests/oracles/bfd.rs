@@ -123,6 +123,9 @@ fn come_up(clock: &Clock, end: &mut End, inbox: &Receiver<Vec<u8>>, frr: &Frr) -
     clock.ask("FRR's word", LIMIT, end, inbox, told)
 }
 
+/// When our end went into a state, what FRR had said, and why.
+type Change = (Instant, Option<(State, Diagnostic)>, Diagnostic);
+
 /// Our end and its link.
 struct End {
     session: Session,
@@ -134,8 +137,8 @@ struct End {
     heard: Instant,
     /// The state that FRR said last, and why.
     told: Option<(State, Diagnostic)>,
-    /// When it went into a state, what FRR had said, and why.
-    changes: Vec<(Instant, Option<(State, Diagnostic)>, Diagnostic)>,
+    /// The states that it went into.
+    changes: Vec<Change>,
 }
 
 impl End {

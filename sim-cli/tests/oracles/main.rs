@@ -10,6 +10,7 @@
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
 //! peers, and [`customer`] configures the peers by our own export.
 
+mod additional;
 mod bfd;
 mod bird;
 mod call;

@@ -50,28 +50,42 @@ pub struct StrongSwan {
     charon: Daemon,
     namespace: Namespace,
     dir: TempDir,
+    /// What its paths begin with, and it does not know; empty for the strongSwan of this machine.
+    root: &'static str,
     /// The host behind our end, and the one behind strongSwan's.
     hosts: [Ipv4Addr; 2],
 }
 
+/// The root of strongSwan 6 (`.ci/packages`).
+const SIX: &str = "/usr/local/lib/vpnsim-strongswan-6";
+
 impl StrongSwan {
     /// Starts strongSwan, without a connection, and lays the wire.
     pub fn start(hosts: [Ipv4Addr; 2]) -> Outcome<Self> {
-        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        Self::start_in("", hosts)
+    }
+
+    /// As [`StrongSwan::start`], but it is strongSwan 6.
+    pub fn start_six(hosts: [Ipv4Addr; 2]) -> Outcome<Self> {
+        Self::start_in(SIX, hosts)
+    }
+
+    fn start_in(root: &'static str, hosts: [Ipv4Addr; 2]) -> Outcome<Self> {
+        let dir = tempfile::tempdir_in(format!("{root}/tmp")).map_err(|e| format!("{root}/tmp: {e}"))?;
         let namespace = Namespace::new()?;
         namespace.connect(&format!("{OURS}/24"), &format!("{THEIRS}/24"))?;
 
         let conf = dir.path().join("strongswan.conf");
-        let text = STRONGSWAN_CONF.replace("@DIR@", &dir.path().to_string_lossy());
+        let text = STRONGSWAN_CONF.replace("@DIR@", &within(root, dir.path()));
         std::fs::write(&conf, text).map_err(|e| format!("{}: {e}", conf.display()))?;
-        let charon = unconfined("/usr/sbin/charon-systemd", dir.path())?;
+        let charon = program(root, "/usr/sbin/charon-systemd", dir.path())?;
         let charon = Daemon::start(
-            &namespace.line(&charon.to_string_lossy()),
-            &[("STRONGSWAN_CONF", &conf)],
+            &namespace.line(&charon),
+            &[("STRONGSWAN_CONF", Path::new(&within(root, &conf)))],
             &dir.path().join("out"),
         )?;
-        unconfined("/usr/sbin/swanctl", dir.path())?;
-        let this = Self { charon, namespace, dir, hosts };
+        program(root, "/usr/sbin/swanctl", dir.path())?;
+        let this = Self { charon, namespace, dir, root, hosts };
         wait_for("charon answers swanctl", || this.swanctl("--stats"))?;
         this.route()?;
         Ok(this)
@@ -92,7 +106,9 @@ impl StrongSwan {
 
     /// Gives strongSwan an exported configuration, in the place of an earlier one; it begins at once if that says so.
     pub fn load(&self, config: &Path) -> Outcome {
-        self.swanctl(&format!("--load-all --clear --file {}", config.display())).map(drop)
+        let copy = self.dir.path().join("swanctl.conf");
+        std::fs::copy(config, &copy).map_err(|e| format!("{}: {e}", config.display()))?;
+        self.swanctl(&format!("--load-all --clear --file {}", within(self.root, &copy))).map(drop)
     }
 
     /// `kill -9`.
@@ -170,8 +186,26 @@ impl StrongSwan {
 
     /// The command line of a swanctl, for whoever must not wait for it.
     pub fn swanctl_line(&self, arguments: &str) -> String {
-        let dir = self.dir.path().display();
-        format!("{dir}/swanctl {arguments} --uri unix://{dir}/vici")
+        let dir = within(self.root, self.dir.path());
+        let swanctl = match self.root {
+            "" => format!("{dir}/swanctl"),
+            root => format!("chroot {root} /usr/sbin/swanctl"),
+        };
+        format!("{swanctl} {arguments} --uri unix://{dir}/vici")
+    }
+}
+
+/// A path as who has this root knows it.
+fn within(root: &str, path: &Path) -> String {
+    let path = path.to_string_lossy();
+    path.strip_prefix(root).unwrap_or(&path).to_owned()
+}
+
+/// How to call a program of strongSwan's.
+fn program(root: &str, name: &str, dir: &Path) -> Outcome<String> {
+    match root {
+        "" => Ok(unconfined(name, dir)?.to_string_lossy().into_owned()),
+        root => Ok(format!("chroot {root} {name}")),
     }
 }
 

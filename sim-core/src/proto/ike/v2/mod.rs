@@ -32,8 +32,8 @@
 //! deleted by the end that began it.
 //!
 //! Left out: EAP, configuration payloads, IPComp, transport mode, window sizes above 1,
-//! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685). IKEv1's fragmentation is no standard, so
-//! [`super::v1`] has none.
+//! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685), ML-KEM as the first key exchange. IKEv1's
+//! fragmentation is no standard, so [`super::v1`] has none.
 //!
 //! Of MOBIKE (RFC 4555) a peer without it, as AWS's end is, sees the announcement, and port 4500 without a NAT (section 3.3).
 
