@@ -155,9 +155,11 @@ impl core::fmt::Debug for KemPrivate {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::digest::{SHA256, digest};
     use aws_lc_rs::kem::{self, ML_KEM_512, ML_KEM_768, ML_KEM_1024};
 
     use super::*;
+    use crate::crypto::testing::hex;
     use crate::rng::{Purpose, Rng};
 
     fn theirs(set: MlKem) -> &'static kem::Algorithm {
@@ -165,6 +167,41 @@ mod tests {
             MlKem::MlKem512 => &ML_KEM_512,
             MlKem::MlKem768 => &ML_KEM_768,
             MlKem::MlKem1024 => &ML_KEM_1024,
+        }
+    }
+
+    /// kyber-py 1.2.0, a third implementation, on the seed 00 to 3f and the randomness 40 to 5f: SHA-256 of the encapsulation key
+    /// and of the ciphertext, and the secret.
+    #[test]
+    fn keys_ciphertexts_and_secrets_of_another_implementation() {
+        let octets: Vec<u8> = (0..0x60).collect();
+        let (seed, random) = octets.split_first_chunk::<64>().unwrap();
+        for (set, key, ciphertext, secret) in [
+            (
+                MlKem::MlKem512,
+                "3ae268dccc5456ac0d0f9b39257dc48fe081383b97c400512d712b739762daee",
+                "81efe667826848514dcae46fc10cfd34f7b95ed6900e094f727c9e7cccc34df2",
+                "14cace3e48771b316676afad2cfcfe8488daaa4fad954e57236caa3f24a42cf7",
+            ),
+            (
+                MlKem::MlKem768,
+                "0b7934c83125c788995e2ba6bd761e33046b3e40571be53e023309a29f398cc9",
+                "dbf4e9aa48b078ad46ec1c9c47bda8c2d2fec9d0e7a21bd48d2238a2abedb856",
+                "9cddd089ffe70e3996e76f7c8d06746df34d07e8657bc0fcf2bb0e1c3084aea1",
+            ),
+            (
+                MlKem::MlKem1024,
+                "c7b8fa0aa471d5ae18922d6ccad5b31e1d84f92ae723abfd13747018740a8530",
+                "7c89743960f7c3d17bb69572e49de14fe0990c9113a0706963a8f4c7b39afcdf",
+                "0ad8d1ea1b8dd788979b4379581218df9321bdce5567eca42ae6be7d395f1a54",
+            ),
+        ] {
+            let sha256 = |data: &[u8]| digest(&SHA256, data).as_ref().to_vec();
+            let private = KemPrivate::from_seed(set, *seed);
+            assert_eq!(sha256(private.public()), hex(key), "{set:?}");
+            let (sent, agreed) = set.encapsulate_with(private.public(), random.try_into().unwrap()).unwrap();
+            assert_eq!((sha256(&sent), &agreed[..]), (hex(ciphertext), &hex(secret)[..]), "{set:?}");
+            assert_eq!(private.decapsulate(&sent), Some(agreed));
         }
     }
 
