@@ -7,8 +7,11 @@
 //! [`Rng`] keeps what it has generated ahead, in 304 octets. [`Seldom`] is the same stream in 32, for dice of which there are
 //! many and which are thrown a few times in an hour.
 
+use std::io::Write as _;
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use smallvec::SmallVec;
 
 use crate::time::Duration;
 
@@ -211,18 +214,22 @@ impl rand_core::TryRng for Seldom {
 
 impl rand_core::TryCryptoRng for Seldom {}
 
+/// The number of the stream with this identity, which nearly always has room on the stack.
+fn hash(identity: core::fmt::Arguments<'_>) -> u64 {
+    let mut text = SmallVec::<[u8; 128]>::new();
+    text.write_fmt(identity).expect("memory takes whatever is written");
+    xxhash_rust::xxh3::xxh3_64(&text)
+}
+
 impl Seldom {
     /// As [`Rng::stream`].
     pub fn stream(seed: u64, owner: &str, purpose: Purpose) -> Self {
-        let stream = xxhash_rust::xxh3::xxh3_64(format!("{owner}\0{purpose:?}").as_bytes());
-        Self { seed, stream, drawn: Place::default() }
+        Self { seed, stream: hash(format_args!("{owner}\0{purpose:?}")), drawn: Place::default() }
     }
 
     /// As [`Rng::sibling`].
     pub fn sibling(&self, name: &str) -> Self {
-        let identity = format!("{:x}\0{name}", self.stream);
-        let stream = xxhash_rust::xxh3::xxh3_64(identity.as_bytes());
-        Self { seed: self.seed, stream, drawn: Place::default() }
+        Self { seed: self.seed, stream: hash(format_args!("{:x}\0{name}", self.stream)), drawn: Place::default() }
     }
 
     /// The same stream at the same place, for many draws.
