@@ -107,7 +107,9 @@ impl StrongSwan {
     /// Gives strongSwan an exported configuration, in the place of an earlier one; it begins at once if that says so.
     pub fn load(&self, config: &Path) -> Outcome {
         let copy = self.dir.path().join("swanctl.conf");
-        std::fs::copy(config, &copy).map_err(|e| format!("{}: {e}", config.display()))?;
+        // Who wrote it to that place already would lose it to `std::fs::copy`.
+        let text = std::fs::read(config).map_err(|e| format!("{}: {e}", config.display()))?;
+        std::fs::write(&copy, text).map_err(|e| format!("{}: {e}", copy.display()))?;
         self.swanctl(&format!("--load-all --clear --file {}", within(self.root, &copy))).map(drop)
     }
 
