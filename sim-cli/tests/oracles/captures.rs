@@ -12,6 +12,7 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 use serde_json::Value;
 use sim_core::wire::ah::AhPacket;
 use sim_core::wire::ipv4::Ipv4Packet;
+use sim_scenarios::{NoSecrets, Scenario};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::process::{Outcome, asked_for};
@@ -22,6 +23,8 @@ use crate::tshark::{Frame, Icvs, Tcp, Update, dissect};
 struct Told {
     /// What entered each link, in order.
     sent: BTreeMap<String, Vec<Sent>>,
+    /// The date on which the world begins, in nanoseconds since 1970, from which captures count.
+    begins_ns: u64,
     /// Who made each packet; fragments are cut from others and have no such event.
     makers: BTreeMap<u64, String>,
     /// The digest of each packet's bytes as it was made, or as a NAT left it. What is inside ESP is nobody's to change.
@@ -149,7 +152,8 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
     if !matches!(vpnsim.status.code(), Some(0 | 1)) {
         return Err(String::from_utf8_lossy(&vpnsim.stderr).into_owned());
     }
-    let told = Told::read(&out.join("events.jsonl"))?;
+    let mut told = Told::read(&out.join("events.jsonl"))?;
+    told.begins_ns = begins_ns(scenario)?;
     let mut seen = Seen::default();
     let extended = scenario.file_stem().is_some_and(|name| EXTENDED.iter().any(|extended| name == *extended));
     let icvs = if extended { Icvs::Extended } else { Icvs::Good };
@@ -184,6 +188,13 @@ pub fn judge_live(out: &Path, real: &str) -> Outcome {
         return Err(format!("{} ESP packets of {real}", seen.foreign));
     }
     seen.agrees(&told)
+}
+
+/// The date on which a scenario begins, in nanoseconds since 1970.
+fn begins_ns(scenario: &Path) -> Outcome<u64> {
+    let text = fs::read_to_string(scenario).map_err(|e| format!("{}: {e}", scenario.display()))?;
+    let scenario = Scenario::parse(&scenario.to_string_lossy(), &text, &NoSecrets).map_err(|e| e.to_string())?;
+    Ok(scenario.plan().begins.as_nanos())
 }
 
 /// The captures in a directory.
@@ -332,7 +343,8 @@ impl Seen {
         let mut next = 0;
         let mut interface = None;
         let mut bytes = packets(capture)?;
-        dissect(capture, keys, icvs, |frame| {
+        dissect(capture, keys, icvs, |mut frame| {
+            frame.at_ns = frame.at_ns.checked_sub(told.begins_ns).ok_or("a packet from before the world began")?;
             let link = interface.get_or_insert_with(|| frame.interface.clone());
             let sent = told.sent.get(link).and_then(|sent| sent.get(next));
             let sent = sent.ok_or_else(|| format!("more packets than the trace has on {link}"))?;

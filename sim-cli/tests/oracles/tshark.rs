@@ -229,14 +229,14 @@ impl<'a> Row<'a> {
         if self.has("_ws.malformed") {
             return Err("malformed".into());
         }
+        if self.quotes() {
+            return Ok(());
+        }
         if self.has("isakmp.ikev2.integrity_checksum") {
             return Err("the integrity checksum of an IKE message is wrong".into());
         }
         if self.has("isakmp.exchangetype") && !self.deciphered()? {
             return Err("an IKE message did not decrypt".into());
-        }
-        if self.quotes() {
-            return Ok(());
         }
         if icvs == Icvs::Good && self.has("esp.spi") && (self.holds("esp.icv_bad") || !self.holds("esp.icv_good")) {
             return Err("the ICV of an ESP packet is not good".into());
@@ -277,7 +277,7 @@ impl<'a> Row<'a> {
     }
 
     fn ike(&self) -> Outcome<Option<Ike>> {
-        if !self.has("isakmp.messageid") {
+        if self.quotes() || !self.has("isakmp.messageid") {
             return Ok(None);
         }
         let fragment = if self.has("isakmp.frag.number") { self.number("isakmp.frag.number")? } else { 1 };
