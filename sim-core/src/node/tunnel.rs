@@ -7,6 +7,8 @@
 
 mod moves;
 mod options;
+mod outside;
+mod pairs;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,25 +17,20 @@ use super::Cx;
 use super::allowance::Allowance;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
-use crate::proto::esp::ah::{InboundAh, OutboundAh};
-use crate::proto::esp::{
-    Inbound, InboundSa, Limits, Outbound, OutboundSa, Outer, ReplayWindow, SaKeys, SaProtocol, tunnel_mtu,
-};
-use crate::proto::ike::config::{ChildProtocol, Esn};
-use crate::proto::ike::{self, ChildSa, Datagram, Input, Output, SaKind};
+use crate::proto::esp::{Inbound, Outbound, SaProtocol, tunnel_mtu};
+use crate::proto::ike::{self, Datagram, Input, Output, SaKind};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Seldom};
 use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
-use crate::wire::ah::AhPacket;
-use crate::wire::esp::UdpEncapsulated;
-use crate::wire::icmp::Quoted;
 use crate::wire::ike::Header;
 use crate::wire::ipv4::{Ipv4Packet, MIN_REASSEMBLY};
 use crate::wire::udp::{self, UdpDatagram};
 
 pub use options::{Fragmentation, MssClamp, Options};
+pub(super) use outside::{Outside, Remote, classify, quoted_spi};
+use pairs::sa_protocol;
 
 /// UDP port of IKE (RFC 7296 section 2).
 pub const IKE_PORT: u16 = 500;
@@ -98,22 +95,6 @@ pub(super) enum TunnelEvent {
     Removed(u32),
     /// The outside address of this end is another; the addresses of both ends were these.
     Readdressed((Ipv4Addr, Ipv4Addr)),
-}
-
-/// Address and UDP port of the other end, as this end sees it.
-pub(super) type Remote = (Ipv4Addr, u16);
-
-/// What arrived for a tunnel from outside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outside {
-    /// An IKE message that begins this far into the UDP payload.
-    Ike(usize),
-    /// ESP or AH with this SPI.
-    Sealed(SaProtocol, u32),
-    /// A NAT keepalive (RFC 3948 section 2.3).
-    Keepalive,
-    /// Nothing that makes sense.
-    Malformed,
 }
 
 /// An installed pair of SAs. The outbound one may wait for its turn.
@@ -548,103 +529,6 @@ impl Tunnel {
             udp::packet(from, to, bytes, meta)
         }
     }
-
-    fn install(&mut self, cx: &mut Cx, child: &ChildSa, events: &mut Vec<TunnelEvent>) {
-        let suite = child.suite.protection;
-        let (src, dst) = (self.config.local, self.config.remote);
-        let (dst, udp) = match child.encapsulation {
-            Some(ike::Encapsulation { local_port, remote: (IpAddr::V4(address), port), behind_nat }) => {
-                let remote = (address, port);
-                self.binding = behind_nat.then_some(Binding { local_port, remote, used: cx.now });
-                (address, Some((local_port, port)))
-            }
-            _ => match child.remote {
-                Some(IpAddr::V4(address)) => (address, None),
-                _ => (dst, None),
-            },
-        };
-        let options = self.config.options;
-        let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: options.df };
-        let keys = |keys: &ike::DirectionKeys| SaKeys {
-            encryption: keys.encryption.clone(),
-            integrity: keys.integrity.clone(),
-        };
-        let (keys_in, keys_out) = (keys(&child.inbound), keys(&child.outbound));
-        if child.suite.protocol == ChildProtocol::Esp {
-            // Both directions: a simulated peer does the same, but it may be real.
-            for (ends, spi, keys) in [((src, dst), child.spi_out, &keys_out), ((dst, src), child.spi_in, &keys_in)] {
-                let log = SessionKeys::Esp {
-                    // Addresses that may change later tell a reader of captures nothing.
-                    ends: (child.encapsulation.is_none() && child.remote.is_none()).then_some(ends),
-                    spi,
-                    suite,
-                    encryption: keys.encryption.clone(),
-                    integrity: keys.integrity.clone(),
-                };
-                cx.trace.keys(cx.now, cx.node, &log);
-            }
-        }
-        let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
-        let rng = Seldom::stream(self.config.seed, &stream, Purpose::Esp);
-        let window = ReplayWindow::new(self.config.replay_window);
-        let extended = child.suite.esn == Esn::Yes;
-        let space = if extended { Limits::extended() } else { Limits::default() };
-        let limits = Limits {
-            rekey: options.rekey_packets.unwrap_or(space.rekey),
-            last: options.last_packet.unwrap_or(space.last),
-        };
-        self.suite = Some(child.suite);
-        let (inbound, outbound) = match child.suite.protocol {
-            ChildProtocol::Esp => {
-                let padding = tunnel_mtu(self.path_mtu, suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
-                let inbound = InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended);
-                let outbound = OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended);
-                let outbound = outbound.with_limits(limits).with_tfc_padding(padding);
-                (Inbound::Esp(inbound), Outbound::Esp(outbound))
-            }
-            ChildProtocol::Ah => {
-                // UDP carries ESP only (RFC 3948 section 1), so AH goes where it is configured to go.
-                let outer = Outer { dst: self.config.remote, udp: None, ..outer };
-                let integrity = suite.integrity();
-                let inbound = InboundAh::new(child.spi_in, integrity, &keys_in, window, extended, None);
-                let outbound = OutboundAh::new(child.spi_out, integrity, &keys_out, outer, rng);
-                (Inbound::Ah(Box::new(inbound)), Outbound::Ah(Box::new(outbound.with(extended, limits))))
-            }
-        };
-        // Nearly always there is one, and ten thousand tunnels have room for one each.
-        self.pairs.reserve_exact(1);
-        self.pairs.push(Pair { spi_in: child.spi_in, inbound, outbound });
-        events.push(TunnelEvent::Installed(child.spi_in));
-        if self.sending.is_none() {
-            self.since = cx.cause;
-            let mtu = self.mtu();
-            events.push(TunnelEvent::Up(mtu));
-            self.dummy = options.dummy_every.map(|every| cx.now + every);
-        }
-        if child.send_now || self.sending.is_none() {
-            self.sending = Some(child.spi_in);
-        }
-    }
-
-    /// A CHILD_SA is gone. One that was rekeyed may still have packets under way, which others have overtaken: its inbound half
-    /// stays for a moment, if this end is told so.
-    fn remove(&mut self, cx: &Cx, spi_in: u32, reason: Reason, events: &mut Vec<TunnelEvent>) {
-        let waits = reason == Reason::Rekeyed && self.config.options.delete_rekeyed_delay.is_some();
-        let pair = self.pairs.iter().position(|pair| pair.spi_in == spi_in).map(|at| self.pairs.remove(at));
-        match pair.filter(|_| waits) {
-            Some(pair) => self.late.push(Late { deleted: cx.now, spi_in, inbound: pair.inbound }),
-            None => events.push(TunnelEvent::Removed(spi_in)),
-        }
-        if self.sending == Some(spi_in) {
-            self.sending = self.pairs.last().map(|pair| pair.spi_in);
-            if self.sending.is_none() {
-                self.since = cx.cause;
-                self.dummy = None;
-                events.extend(self.late.drain(..).map(|late| TunnelEvent::Removed(late.spi_in)));
-                events.push(TunnelEvent::Down);
-            }
-        }
-    }
 }
 
 /// True for the steps with which an end handles a message that nothing proves to be its peer's: those of a handshake, answers
@@ -653,6 +537,8 @@ fn proves_nothing(step: Step, response: bool, notice: Option<Reason>) -> bool {
     match step {
         Step::IkeSaInitSent
         | Step::IkeSaInitReceived
+        | Step::IkeIntermediateSent
+        | Step::IkeIntermediateReceived
         | Step::IkeAuthSent
         | Step::IkeAuthReceived
         | Step::MainModeSent
@@ -662,60 +548,6 @@ fn proves_nothing(step: Step, response: bool, notice: Option<Reason>) -> bool {
         | Step::NatDetected => true,
         Step::Retransmitted => response,
         _ => response && matches!(notice, Some(Reason::InvalidSpi | Reason::InvalidMajorVersion)),
-    }
-}
-
-/// What a packet for one of a device's outside addresses is, by protocol and port. The UDP checksum is verified where
-/// there is one; ESP in UDP has none (RFC 3948 section 2.1).
-pub(super) fn classify(packet: &Packet) -> Option<Outside> {
-    use crate::wire::ipv4::protocol;
-    let ip = Ipv4Packet::new_unchecked(packet.bytes());
-    let spi = |octets: &[u8]| match octets.first_chunk() {
-        Some(spi) => Outside::Sealed(SaProtocol::Esp, u32::from_be_bytes(*spi)),
-        None => Outside::Malformed,
-    };
-    match ip.protocol() {
-        protocol::ESP => Some(spi(ip.payload())),
-        protocol::AH => Some(match AhPacket::new_checked(ip.payload()) {
-            Ok(ah) => Outside::Sealed(SaProtocol::Ah, ah.spi()),
-            Err(_) => Outside::Malformed,
-        }),
-        protocol::UDP => {
-            let Ok(udp) = UdpDatagram::new_checked(ip.payload()) else { return Some(Outside::Malformed) };
-            let outside = match (udp.dst_port(), udp.payload()) {
-                (IKE_PORT, _) => Outside::Ike(0),
-                (NATT_PORT, octets) => match UdpEncapsulated::parse(octets) {
-                    Ok(UdpEncapsulated::Ike(_)) => Outside::Ike(NON_ESP_MARKER.len()),
-                    Ok(UdpEncapsulated::Keepalive) => Outside::Keepalive,
-                    Ok(UdpEncapsulated::Esp(esp)) => spi(esp),
-                    Err(_) => Outside::Malformed,
-                },
-                _ => return None,
-            };
-            let whole = matches!(outside, Outside::Sealed(..)) || udp.verify_checksum(ip.src(), ip.dst());
-            Some(if whole { outside } else { Outside::Malformed })
-        }
-        _ => None,
-    }
-}
-
-/// The outbound SPI of the sealed packet that an ICMP error quotes, if it shows so much of it: in UDP, 8 octets are not
-/// enough.
-pub(super) fn quoted_spi(quoted: &Quoted<'_>) -> Option<u32> {
-    use crate::wire::ipv4::protocol;
-    let at = match quoted.header.protocol {
-        protocol::ESP => 0,
-        protocol::AH => 4,
-        protocol::UDP => udp::HEADER_LEN,
-        _ => return None,
-    };
-    quoted.payload.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
-}
-
-fn sa_protocol(protocol: ChildProtocol) -> SaProtocol {
-    match protocol {
-        ChildProtocol::Esp => SaProtocol::Esp,
-        ChildProtocol::Ah => SaProtocol::Ah,
     }
 }
 
