@@ -486,8 +486,7 @@ pub struct Config {
     pub reauthentication: Option<Reauthentication>,
     /// How long this end, as responder, believes the initiator (RFC 4478), which it tells it; `None`: for ever.
     pub auth_lifetime: Option<Duration>,
-    /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does and
-    /// strongSwan and Libreswan do not.
+    /// True if this end tells in IKEv1 that it does not have an ISAKMP SA (RFC 2408 section 5.2), as OpenBSD's isakmpd does.
     pub invalid_cookie: bool,
     /// Address changes under a living IKE_SA (RFC 4555), which happen if both ends announce it; `None`: this end does not. AWS
     /// documents no such announcement, and its tunnel options have none.

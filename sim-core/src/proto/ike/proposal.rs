@@ -204,7 +204,10 @@ pub fn rounds(agreed: &Proposal) -> Vec<Method> {
 
 /// What is left of proposals to an IKE_SA where there can be no additional key exchanges, because the peer does not support
 /// IKE_INTERMEDIATE: those that do not insist on one.
-pub fn without_rounds(received: &[Proposal]) -> Vec<Proposal> {
+pub fn without_rounds(received: &[Proposal]) -> Cow<'_, [Proposal]> {
+    if !received.iter().flat_map(|proposal| &proposal.transforms).any(|t| is_additional(t.kind)) {
+        return Cow::Borrowed(received);
+    }
     let insists = |p: &Proposal| {
         let mut wanted = p.transforms.iter().filter(|t| is_additional(t.kind));
         wanted.any(|t| !p.transforms.iter().any(|none| none.kind == t.kind && is_none(none)))
@@ -213,7 +216,7 @@ pub fn without_rounds(received: &[Proposal]) -> Vec<Proposal> {
     for proposal in &mut left {
         proposal.transforms.retain(|t| !is_additional(t.kind) || is_none(t));
     }
-    left
+    Cow::Owned(left)
 }
 
 fn groups(groups: &[DhGroup]) -> Algorithms {

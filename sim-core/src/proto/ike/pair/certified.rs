@@ -1,10 +1,12 @@
 //! Certificates for both ends of a pair.
 
-use super::{A, B, address};
+use super::{A, B, Pair, address};
 use crate::crypto::certificate::Trust;
 use crate::crypto::certificate::authority::{Authority, Request};
 use crate::crypto::signature::{KeyType, PrivateKey, SignatureHash};
 use crate::proto::ike::config::{Config, Credentials, Identity};
+use crate::proto::ike::{Input, SaKind};
+use crate::reason::{Reason, State};
 use crate::rng::{Purpose, Rng};
 use crate::time::Duration;
 
@@ -51,4 +53,18 @@ pub fn with(mut configs: [Config; 2], credentials: [Credentials; 2]) -> [Config;
     configs[A].remote_id = configs[B].local_id.clone();
     configs[B].remote_id = configs[A].local_id.clone();
     configs
+}
+
+/// A pair whose first end calls, after nine tenths of a second.
+pub fn start(configs: [Config; 2]) -> Pair {
+    let mut pair = Pair::new(configs);
+    pair.input(A, Input::Initiate(Reason::Startup));
+    pair.run_for(Duration::from_millis(900));
+    pair
+}
+
+/// Why each end went down.
+pub fn reasons(pair: &Pair) -> [Reason; 2] {
+    assert!(!pair.is_up(), "{}", pair.ladder);
+    [A, B].map(|end| pair.entered(end, SaKind::Ike, State::Down).expect(&pair.ladder).1)
 }

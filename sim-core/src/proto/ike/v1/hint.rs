@@ -5,8 +5,8 @@
 //! | this end | N(INVALID-COOKIE), in clear | if it is configured to, in answer to a message of an ISAKMP SA that it does not have |
 //! | the peer | N(INVALID-COOKIE) of an ISAKMP SA of this end | it may have lost its state |
 //!
-//! RFC 2408 section 5.2 leaves it open whether INVALID-COOKIE is sent: OpenBSD's isakmpd sends it, strongSwan and Libreswan do not,
-//! and those two believe nothing that comes in clear. Here a hint makes this end ask the peer at once whether it lives (RFC 3706),
+//! RFC 2408 section 5.2 leaves it open whether INVALID-COOKIE is sent: OpenBSD's isakmpd sends it. strongSwan believes nothing that
+//! comes in clear. Here a hint makes this end ask the peer at once whether it lives (RFC 3706),
 //! as it does after a time of silence; what follows from silence is as without it.
 //!
 //! A clear Informational is never answered, so that two ends do not complain of each other's complaints.

@@ -9,6 +9,8 @@
 //! HDR, N(COOKIE), SAi1, ...        -->
 //! ```
 
+use std::borrow::Cow;
+
 use super::MAX_COOKIES;
 use super::auth::ExpectAuthRequest;
 use super::cookie;
@@ -244,14 +246,11 @@ fn accept(sa: &mut Sa, env: &mut Env, datagram: &Datagram) -> Result<(), (Notify
     }
     let parts = Parts::of(&message.payloads).ok_or(refusal(NotifyType::InvalidSyntax))?;
     let intermediate = intermediate::offer(&env.config).filter(|_| intermediate::is_supported(&message.payloads));
-    let plain;
-    let proposals = if intermediate.is_some() {
-        parts.proposals
-    } else {
-        plain = proposal::without_rounds(parts.proposals);
-        &plain
+    let proposals = match intermediate {
+        Some(_) => Cow::Borrowed(parts.proposals),
+        None => proposal::without_rounds(parts.proposals),
     };
-    let chosen = proposal::choose_ike(&env.config, proposals);
+    let chosen = proposal::choose_ike(&env.config, &proposals);
     let (suite, accepted) = chosen.ok_or(refusal(NotifyType::NoProposalChosen))?;
     let rounds = proposal::rounds(&accepted);
     if parts.group != suite.group.id() {

@@ -1,6 +1,6 @@
 //! Main Mode with signatures and certificates (RFC 2409 section 5.1): the regular way with each kind of key, and each refusal.
 
-use super::pair::certified::{BEGAN, HOUR, credentials, with};
+use super::pair::certified::{BEGAN, HOUR, credentials, reasons, start, with};
 use super::pair::{A, B, Pair, address};
 use super::{configs, fast_configs};
 use crate::crypto::certificate::distinguished_name;
@@ -8,26 +8,13 @@ use crate::crypto::prf::Prf;
 use crate::crypto::signature::{KeyType, PrivateKey};
 use crate::proto::ike::config::{Identity, IkeOffer};
 use crate::proto::ike::v1::keys::integrity_of;
-use crate::proto::ike::{Config, Input, SaKind};
+use crate::proto::ike::{Config, SaKind};
 use crate::reason::{Reason, State};
 use crate::rng::{Purpose, Rng};
 use crate::time::{Duration, Instant};
 
 fn certified(configs: [Config; 2], kinds: [KeyType; 2]) -> [Config; 2] {
     with(configs, [A, B].map(|end| credentials(end, kinds[end], "ca", "ca", HOUR)))
-}
-
-fn start(configs: [Config; 2]) -> Pair {
-    let mut pair = Pair::new(configs);
-    pair.input(A, Input::Initiate(Reason::Startup));
-    pair.run_for(Duration::from_millis(900));
-    pair
-}
-
-/// Why each end went down.
-fn reasons(pair: &Pair) -> [Reason; 2] {
-    assert!(!pair.is_up(), "{}", pair.ladder);
-    [A, B].map(|end| pair.entered(end, SaKind::Ike, State::Down).expect(&pair.ladder).1)
 }
 
 /// CERT and SIG in the place of HASH; the responder asks for a certificate in its fourth message, the initiator in its fifth.

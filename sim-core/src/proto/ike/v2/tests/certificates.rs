@@ -1,31 +1,18 @@
 //! AUTH by signatures and certificates: the regular way with each kind of key, older methods, and each refusal.
 
-use super::pair::certified::{BEGAN, HOUR, credentials, with};
+use super::pair::certified::{BEGAN, HOUR, credentials, reasons, start, with};
 use super::pair::{A, B, Pair, address, configs};
 use crate::crypto::certificate::distinguished_name;
 use crate::crypto::signature::{KeyType, PrivateKey, SignatureHash};
+use crate::proto::ike::Config;
 use crate::proto::ike::config::Identity;
-use crate::proto::ike::{Config, Input, SaKind};
-use crate::reason::{Reason, State};
+use crate::reason::Reason;
 use crate::rng::{Purpose, Rng};
 use crate::time::Duration;
 use crate::wire::ike::AuthMethod;
 
 fn certified(kinds: [KeyType; 2]) -> [Config; 2] {
     with(configs(), [A, B].map(|end| credentials(end, kinds[end], "ca", "ca", HOUR)))
-}
-
-fn start(configs: [Config; 2]) -> Pair {
-    let mut pair = Pair::new(configs);
-    pair.input(A, Input::Initiate(Reason::Startup));
-    pair.run_for(Duration::from_millis(900));
-    pair
-}
-
-/// Why each end went down.
-fn reasons(pair: &Pair) -> [Reason; 2] {
-    assert!(!pair.is_up(), "{}", pair.ladder);
-    [A, B].map(|end| pair.entered(end, SaKind::Ike, State::Down).expect(&pair.ladder).1)
 }
 
 /// RFC 7296 section 1.2 with CERT and CERTREQ, RFC 7427 section 4; both send the subordinate CA along.
