@@ -128,6 +128,13 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
             Ok(_) if typed.loudness.quiet => {}
             Ok(scenario) => {
                 screen::answer(&format!("{}: ok\n", file.display()))?;
+                for used in &scenario.plan().profiles {
+                    let file = file.display();
+                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
+                    for (parameter, value, source) in &used.settings {
+                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
+                    }
+                }
                 for warning in &scenario.plan().warnings {
                     let Warning { parameter, text } = warning;
                     screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));

@@ -107,8 +107,7 @@ impl Judge<'_> {
             }
             ExpectationKind::RoutePresent { node, prefix, via, at, present } => {
                 let now = self.route(*node, &(*prefix).into(), *at);
-                let wanted = via.map(|tunnel| self.plan.tunnel(tunnel).name.as_str());
-                let matches = now.as_deref().is_some_and(|port| wanted.is_none_or(|wanted| wanted == port));
+                let matches = now.as_deref().is_some_and(|port| via.as_deref().is_none_or(|wanted| wanted == port));
                 let detail = now.as_ref().map_or("no route".to_owned(), |port| format!("via {port}"));
                 finding(matches == *present, detail)
             }
@@ -161,11 +160,21 @@ impl Judge<'_> {
     }
 
     fn ends(&self, session: SessionRef) -> [SessionId; 2] {
-        let sessions = self.built.tunnel(session.tunnel);
-        match session.kind {
-            SessionKind::Ike => sessions.ike,
-            SessionKind::Child => sessions.child,
-            SessionKind::Bgp => sessions.bgp.unwrap_or(sessions.ike),
+        match session {
+            SessionRef::Tunnel { tunnel, kind } => {
+                let sessions = self.built.tunnel(tunnel);
+                match kind {
+                    SessionKind::Ike => sessions.ike,
+                    SessionKind::Child => sessions.child,
+                    SessionKind::Bgp => sessions.bgp.unwrap_or(sessions.ike),
+                }
+            }
+            SessionRef::Neighbor { node, neighbor, bfd } => {
+                let sessions = &self.built.routers[node.index()];
+                let own = sessions.bfd[neighbor].filter(|_| bfd).unwrap_or(sessions.bgp[neighbor]);
+                // Who is nobody's neighbour has one end, which never gets anywhere.
+                [own, self.built.world.trace.sessions()[own.index()].peer.unwrap_or(own)]
+            }
         }
     }
 

@@ -8,7 +8,9 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
 use sim_core::crypto::certificate::distinguished_name;
+use sim_core::net::multipath::FlowFields;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
+use sim_core::node::ip::ReversePath;
 use sim_core::node::natbox::{RuleAction, RuleDirection};
 use sim_core::node::tunnel::{Fragmentation, MssClamp};
 use sim_core::proto::esp::DfBit;
@@ -490,6 +492,15 @@ words! {
         "forward" => Self::Forward,
         "reverse" => Self::Reverse,
         "round_trip" => Self::RoundTrip,
+    }
+    ReversePath: "what is asked of a source" {
+        "off" => Self::Off,
+        "loose" => Self::Loose,
+        "strict" => Self::Strict,
+    }
+    FlowFields: "what a flow is" {
+        "three_tuple" => Self::ThreeTuple,
+        "five_tuple" => Self::FiveTuple,
     }
     TcpProfile: "a TCP profile" {
         "linux" => Self::Linux,

@@ -32,8 +32,8 @@ use crate::build::{self, Built, Reality};
 use crate::diagnosis;
 use crate::expect;
 use crate::observe::Observation;
-use crate::plan::Plan;
-use crate::report::model::Expectation;
+use crate::plan::{Plan, ProfileUse};
+use crate::report::model::{Expectation, Profile, ProfileSetting};
 use crate::report::{self, Identity, Outcome, tunnel_log};
 use crate::scenario::Scenario;
 
@@ -127,6 +127,7 @@ impl Simulation {
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
         let logs = &outcome.detail.logs;
         outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
+        outcome.report.profiles = self.plan.profiles.iter().map(profile).collect();
         outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, logs, &outcome.report);
         if let Verdict::Storm { events, at } = self.verdict {
             outcome.report.expectations.push(Expectation {
@@ -137,5 +138,19 @@ impl Simulation {
             });
         }
         outcome
+    }
+}
+
+fn profile(used: &ProfileUse) -> Profile {
+    let setting = |(parameter, value, source): &(String, String, &'static str)| ProfileSetting {
+        parameter: parameter.clone(),
+        value: value.clone(),
+        source: (*source).to_owned(),
+    };
+    Profile {
+        device: used.device.clone(),
+        profile: used.profile.to_owned(),
+        about: used.about.to_owned(),
+        settings: used.settings.iter().map(setting).collect(),
     }
 }

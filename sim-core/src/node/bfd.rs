@@ -218,3 +218,6 @@ const fn reason(diagnostic: Diagnostic) -> Reason {
         Diagnostic::AdminDown => Reason::AdminDown,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,11 +53,12 @@ impl Cgw {
         let prefix: Ipv4Net = change.prefix;
         match change.to.and_then(|best| best.peer.map(|peer| (best, peer))) {
             Some((best, peer)) => {
-                let Some(port) = self.gateway.routing.as_ref().map(|routing| routing.port(peer)) else { return };
+                let Some(routing) = self.gateway.routing.as_ref() else { return };
+                let (port, internal) = (routing.port(peer), routing.is_internal(peer));
                 let route = Route {
                     prefix,
                     source: RouteSource::Bgp,
-                    distance: distance::EBGP,
+                    distance: if internal { distance::IBGP } else { distance::EBGP },
                     metric: best.med.unwrap_or(0),
                     target: Target::via(port, best.next_hop),
                     since: RecordId::GENESIS,

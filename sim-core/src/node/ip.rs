@@ -560,3 +560,6 @@ impl Ip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

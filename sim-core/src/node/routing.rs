@@ -103,6 +103,11 @@ impl Routing {
         self.config.ports[peer.index()]
     }
 
+    /// True if a peer is in our own autonomous system.
+    pub(super) fn is_internal(&self, peer: PeerId) -> bool {
+        self.config.speaker.peers[peer.index()].remote_as == self.config.speaker.local_as
+    }
+
     /// The peers behind a port.
     pub(super) fn behind(&self, port: Port) -> Vec<PeerId> {
         self.peers().filter(|peer| self.port(*peer) == port).collect()

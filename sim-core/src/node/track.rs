@@ -204,3 +204,6 @@ impl Tracks {
         events.push(TrackEvent::Changed(TrackId(number as u8), up, record));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,14 @@
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
+mod routers;
 
 use std::sync::Arc;
 
 pub use external::Reality;
 use ipnet::Ipv4Net;
+pub use routers::RouterSessions;
+pub(crate) use routers::forwarding;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
@@ -27,7 +30,7 @@ use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vgw::{self, Vgw, VgwConfig};
 use sim_core::node::vpc::{self, Vpc};
 use sim_core::proto::bgp::policy::{Change, Policy};
-use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
+use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
@@ -35,10 +38,11 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
-    Tunnel as PlannedTunnel, TunnelId, Via,
+    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NodeKind, Plan, ProbeKind, Routing as How, Side,
+    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use crate::underlay;
+use routers::{Ports, connect};
 
 /// MTU inside AWS, between endpoint, gateway and VPC (guide: a VGW carries 1,500 octets).
 const AWS_MTU: u32 = 1500;
@@ -49,6 +53,8 @@ pub struct Built {
     pub world: World,
     /// The sessions of each tunnel, by connection and tunnel.
     pub sessions: Vec<Vec<TunnelSessions>>,
+    /// The sessions of each node beyond those of its tunnels, by node.
+    pub routers: Vec<RouterSessions>,
 }
 
 /// The sessions of one tunnel: `[AWS's end, the customer gateway's end]`.
@@ -78,7 +84,9 @@ pub fn build(plan: &Plan) -> Built {
 pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
-    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), reality };
+    let routers = routers::add_sessions(plan, &mut world);
+    let (ports, ways) = (ports(plan), underlay::ways(plan));
+    let mut builder = Builder { plan, world, sessions, routers, ports, ways, reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -89,13 +97,14 @@ pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     builder.add_links();
     builder.add_inner_links();
     builder.add_faults();
-    Built { world: builder.world, sessions: builder.sessions }
+    Built { world: builder.world, sessions: builder.sessions, routers: builder.routers }
 }
 
 struct Builder<'p> {
     plan: &'p Plan,
     world: World,
     sessions: Vec<Vec<TunnelSessions>>,
+    routers: Vec<RouterSessions>,
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
     ways: Vec<underlay::Way>,
@@ -128,7 +137,7 @@ fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
 fn ports(plan: &Plan) -> Vec<[Port; 2]> {
     let mut used = vec![0u16; plan.nodes.len()];
     let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
-        (NodeKind::CustomerGateway(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
@@ -154,6 +163,7 @@ impl Builder<'_> {
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
                 Node::Router(Box::new(made))
             }
+            NodeKind::BgpRouter(router) => Node::Cgw(Box::new(Cgw::new(self.bgp_router(id, router)))),
             NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
             NodeKind::CustomerGateway(cgw) if self.is_door(id) => self.external_gateway(id, cgw),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
@@ -226,39 +236,29 @@ impl Builder<'_> {
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
         let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.customer_gateway == id).collect();
-        let tunnel_port = |i: usize| Port((cgw.interfaces.len() + i) as u16);
+        let ports = Ports { interfaces: &cgw.interfaces, tunnels: &tunnels };
         let mut own: Vec<_> = cgw.interfaces.iter().map(|i| i.address.addr()).collect();
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
-        let connected = |net: Ipv4Net| (net.trunc(), RouteSource::Connected, distance::CONNECTED);
         for (i, interface) in cgw.interfaces.iter().enumerate() {
-            let (net, source, distance) = connected(interface.address);
-            ip.add_route(net, source, distance, Port(i as u16));
+            connect(&mut ip, interface.address, Port(i as u16));
         }
-        for (i, tunnel) in tunnels.iter().enumerate() {
-            ip.add_port(tunnel_port(i), AWS_MTU);
-            let (net, source, distance) = connected(self.plan.tunnel(*tunnel).inside);
-            ip.add_route(net, source, distance, tunnel_port(i));
+        for (i, tunnel) in tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel)).enumerate() {
+            ip.add_port(ports.tunnel(i), AWS_MTU);
+            ip.filter_reverse_path(ports.tunnel(i), tunnel.customer_reverse_path);
+            connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
-        for route in &cgw.static_routes {
-            let distance = u8::try_from(route.distance).unwrap_or(u8::MAX);
-            match route.via {
-                Via::Tunnel(t) => {
-                    let number = tunnels.iter().position(|id| *id == t).unwrap_or_default();
-                    ip.add_route(route.prefix, RouteSource::Static, distance, tunnel_port(number));
-                }
-                Via::Interface(i) => ip.add_route(route.prefix, RouteSource::Static, distance, Port(i as u16)),
-                Via::Blackhole => ip.add_blackhole(route.prefix, distance),
-            }
-        }
-        let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, tunnel_port(i)));
-        let peers: Vec<(TunnelId, Port)> = tunnels.iter().enumerate().map(|(i, t)| (*t, tunnel_port(i))).collect();
-        let routing = self.routing(id, cgw.asn, &peers, Side::Customer, &cgw.advertise, cgw.tcp);
-        Gateway::new(ip, ends.collect(), routing, cgw.routes_follow_sa)
+        self.direct(id, &mut ip, &ports, &cgw.static_routes, &cgw.forwarding);
+        let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, ports.tunnel(i))).collect();
+        let peers = tunnels.iter().enumerate().filter_map(|(i, t)| self.peer(*t, Side::Customer, ports.tunnel(i)));
+        let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
+        let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
+        self.watch(id, &mut gateway, &ports, &cgw.forwarding);
+        gateway
     }
 
     fn endpoint(&self, id: TunnelId) -> Gateway {
@@ -280,7 +280,8 @@ impl Builder<'_> {
             _ => (0, Vec::new()),
         };
         let tcp = self.plan.assume.aws_tcp;
-        let routing = self.routing(tunnel.endpoint, asn, &[(id, endpoint::TUNNEL_PORT)], Side::Aws, &cidrs, tcp);
+        let peers = self.peer(id, Side::Aws, endpoint::TUNNEL_PORT).into_iter().collect();
+        let routing = self.speak(tunnel.endpoint, asn, peers, &Forwarding::default(), &cidrs, tcp);
         let mut gateway = Gateway::new(ip, vec![end], routing, true);
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
@@ -330,39 +331,41 @@ impl Builder<'_> {
         })
     }
 
-    fn routing(
+    /// The BGP session of a tunnel at one end, if it has one.
+    fn peer(&self, id: TunnelId, side: Side, port: Port) -> Option<Peer> {
+        let tunnel = self.plan.tunnel(id);
+        let (index, (aws, customer)) = (side_index(side), tunnel.bgp.as_ref()?);
+        let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
+        let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
+        let config = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
+        let session = self.sessions[id.connection][id.tunnel].bgp?[index];
+        Some(Peer { config: told(config, end), session, port, bfd: None })
+    }
+
+    /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
+    fn speak(
         &self,
         node: NodeId,
         asn: u32,
-        tunnels: &[(TunnelId, Port)],
-        side: Side,
+        mut peers: Vec<Peer>,
+        forwarding: &Forwarding,
         networks: &[Ipv4Net],
         tcp: TcpProfile,
     ) -> Option<Routing> {
-        let index = side_index(side);
-        let mut peers = Vec::new();
-        let (mut sessions, mut ports) = (Vec::new(), Vec::new());
-        for (id, port) in tunnels {
-            let tunnel = self.plan.tunnel(*id);
-            let Some((aws, customer)) = &tunnel.bgp else { continue };
-            let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
-            let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
-            let mut peer = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
-            peer.hold_time = end.hold_time;
-            peer.keepalive = Some(end.keepalive);
-            peer.connect_retry = end.connect_retry;
-            peer.idle_hold = end.idle_hold;
-            peer.route_advertisement = end.advertisement_interval;
-            peer.jitter = if end.jitter { BgpJitter::Rfc4271 } else { BgpJitter::None };
-            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
-            let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
-            peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
-            peers.push(peer);
-            ports.push(*port);
-            sessions.extend(self.sessions[id.connection][id.tunnel].bgp.map(|ends| ends[index]));
+        let interfaces = routers::forwarding(&self.plan.nodes[node.index()].kind).map_or(&[][..], |(_, all)| all);
+        let numbers = routers::bfd_numbers(forwarding);
+        for ((neighbor, session), bfd) in forwarding.neighbors.iter().zip(&self.routers[node.index()].bgp).zip(numbers)
+        {
+            let here = interfaces[neighbor.interface].address;
+            let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
+            let port = Port(neighbor.interface as u16);
+            peers.push(Peer { config: told(config, &neighbor.end), session: *session, port, bfd });
         }
-        let first = peers.first()?;
-        let mut speaker = SpeakerConfig::new(asn, first.local_address, peers);
+        let first = peers.first()?.config.local_address;
+        let sessions = peers.iter().map(|peer| peer.session).collect();
+        let ports = peers.iter().map(|peer| peer.port).collect();
+        let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
@@ -370,7 +373,6 @@ impl Builder<'_> {
         };
         let name = self.plan.nodes[node.index()].name.clone();
         let tcp = TcpConfig { profile, ..TcpConfig::default() };
-        let bfd = vec![None; ports.len()];
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
     }
 
@@ -432,6 +434,11 @@ impl Builder<'_> {
                     let names: Vec<String> =
                         interfaces.chain(tunnels.map(|t| self.plan.tunnel(t).name.clone())).collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
+                }
+                NodeKind::BgpRouter(router) => {
+                    for (p, interface) in router.interfaces.iter().enumerate() {
+                        self.world.name_port(id, Port(p as u16), &interface.name);
+                    }
                 }
                 NodeKind::VirtualPrivateGateway(vgw) => {
                     let vpc = &self.plan.nodes[vgw.vpc.index()].name;
@@ -514,6 +521,35 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
         Side::Customer => (1, &tunnel.customer),
     };
     ike::ike_end(end, names[index], names[1 - index], side)
+}
+
+/// A BGP session of a device.
+struct Peer {
+    config: PeerConfig,
+    session: SessionId,
+    port: Port,
+    /// The number of the BFD session on which it depends.
+    bfd: Option<usize>,
+}
+
+/// A peer with the timers and the policy of an end.
+fn told(mut peer: PeerConfig, end: &BgpEnd) -> PeerConfig {
+    peer.hold_time = end.hold_time;
+    peer.keepalive = Some(end.keepalive);
+    peer.connect_retry = end.connect_retry;
+    peer.idle_hold = end.idle_hold;
+    peer.damping = end.idle_hold_limit.map(|limit| Damping { limit, forget_after: limit });
+    peer.route_advertisement = end.advertisement_interval;
+    peer.poll = end.poll;
+    peer.jitter = match (end.jitter, end.hold_jitter) {
+        (true, true) => BgpJitter::Bird,
+        (true, false) => BgpJitter::Rfc4271,
+        (false, _) => BgpJitter::None,
+    };
+    peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
+    let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
+    peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
+    peer
 }
 
 fn side_index(side: Side) -> usize {

@@ -9,6 +9,8 @@ mod judge;
 mod links;
 mod nats;
 mod nodes;
+mod profiles;
+mod routers;
 mod timeline;
 
 use sim_core::id::NodeId;
@@ -100,6 +102,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         assume: assume(&scenario.assume, j),
         assumptions: Vec::new(),
         warnings: Vec::new(),
+        profiles: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
     connections::make(scenario, &names, &mut plan, j);

@@ -9,13 +9,14 @@ use sim_core::id::NodeId;
 use crate::leaf::{Asn, Name};
 use crate::place::{At, Named, Place};
 use crate::plan::{
-    Assumed, Assumption, CustomerGateway, External, Host, Instance, Interface, Node, NodeKind, Plan, RouteTable,
-    Router, StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
+    Assumed, Assumption, CustomerGateway, External, Host, Instance, Node, NodeKind, Plan, RouteTable, Router, Subnet,
+    VirtualPrivateGateway, Vpc,
 };
 use crate::schema;
 
-use super::judge::{Judge, did_you_mean};
-use super::{Names, judge};
+use super::judge::Judge;
+use super::routers::{self, Given, Ways};
+use super::{Names, judge, profiles};
 
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
@@ -34,6 +35,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::Router(it) => {
                     NodeKind::Router(Router { address: it.address.as_ref().and_then(|at| j.read(at)) })
                 }
+                schema::Node::BgpRouter(it) => NodeKind::BgpRouter(Box::new(routers::bgp_router(it, j))),
                 schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
                 schema::Node::CustomerGateway(it) => NodeKind::CustomerGateway(customer_gateway(it, names, j)),
                 schema::Node::VirtualPrivateGateway(it) => {
@@ -85,41 +87,33 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
 }
 
 fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Judge) -> CustomerGateway {
-    let interface_names = j.names(&schema.interfaces, "interface");
-    let mut interfaces: Vec<Interface> = Vec::new();
-    for (name, (_, interface)) in interface_names.iter().zip(&schema.interfaces.0) {
-        let address = j.lawful(&interface.address, |net| {
-            usable(*net)?;
-            match interfaces.iter().find(|other| overlap(&other.address, net)) {
-                Some(other) => Err(format!("{net} overlaps the subnet of interface `{}`", other.name)),
-                None => Ok(()),
-            }
-        });
-        interfaces.push(Interface { name: name.clone(), address: address.unwrap_or_default() });
-    }
+    let interfaces = routers::interfaces(&schema.interfaces, j);
     // AWS refuses 7224, its own public autonomous system, in every Region.
     let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
         7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
         _ => Ok(()),
     });
-    let static_routes = schema
-        .static_routes
-        .iter()
-        .map(|route| StaticRoute {
-            prefix: j.lawful(&route.prefix, whole).unwrap_or_default(),
-            via: via(&route.via, &interface_names, names, j),
-            distance: j.number(&route.distance, 1, 1, 255, "an administrative distance"),
-        })
-        .collect();
+    let ways = Ways { interfaces: &interfaces, tunnels: Some(names) };
+    let static_routes = routers::static_routes(&schema.static_routes, &schema.tracks, &ways, j);
+    let given = Given {
+        neighbors: &schema.neighbors,
+        tracks: &schema.tracks,
+        policy_routes: &schema.policy_routes,
+        ecmp: schema.ecmp.as_ref(),
+    };
+    let forwarding = routers::forwarding(&given, asn.0, &ways, j);
+    let profile = profiles::named(&schema.profile, j);
     CustomerGateway {
         asn: asn.0,
-        interfaces,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
         static_routes,
-        routes_follow_sa: j.or(&schema.routes_follow_sa, true),
-        tcp: j.or(&schema.tcp, TcpProfile::Linux),
+        routes_follow_sa: j.or(&schema.routes_follow_sa, profile.routes_follow_sa),
+        forwarding,
+        profile,
+        tcp: j.or(&schema.tcp, profile.tcp),
         external: schema.external.as_ref().map(|it| external(it, j)),
+        interfaces,
     }
 }
 
@@ -150,26 +144,8 @@ fn external(schema: &schema::External, j: &mut Judge) -> External {
 /// IKE's (RFC 7296 section 2), and that of NAT traversal (RFC 3948).
 const PORTS: [u16; 2] = [500, 4500];
 
-fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
+pub(super) fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
-}
-
-fn via(at: &At<Name>, interfaces: &[String], names: &Names, j: &mut Judge) -> Via {
-    let Some(Name(name)) = j.read(at) else {
-        return Via::Blackhole;
-    };
-    if name == "blackhole" {
-        Via::Blackhole
-    } else if let Some(tunnel) = names.tunnels.iter().position(|tunnel| *tunnel == name) {
-        Via::Tunnel(names.tunnel_ids[tunnel])
-    } else if let Some(interface) = interfaces.iter().position(|interface| *interface == name) {
-        Via::Interface(interface)
-    } else {
-        let all = names.tunnels.iter().chain(interfaces).map(String::as_str);
-        let help = did_you_mean(&name, all.chain(["blackhole"]));
-        j.wrong(at.place, format!("`{name}` is no tunnel, no interface of this gateway, and not \"blackhole\""), help);
-        Via::Blackhole
-    }
 }
 
 /// The VPCs of a scenario and the names of their subnets, for those who refer to them.
@@ -409,6 +385,12 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             }
             (schema::Node::CustomerGateway(it), NodeKind::CustomerGateway(gateway)) => {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
+                    let owner = format!("{name}.{}", interface.name);
+                    claim(interface.address.addr(), owner, schema.address.place, j);
+                }
+            }
+            (schema::Node::BgpRouter(it), NodeKind::BgpRouter(router)) => {
+                for ((_, schema), interface) in it.interfaces.0.iter().zip(&router.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
                     claim(interface.address.addr(), owner, schema.address.place, j);
                 }

@@ -4,10 +4,12 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::node::ip::ReversePath;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::{Nat, TunnelId};
+use super::{BgpRouter, Forwarding, Nat, TunnelId};
+use crate::profile::Profile;
 
 /// A device.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub enum NodeKind {
     /// A router of the underlay. It knows the way (fewest links, then the scenario's order) to every address outside the
     /// tunnels: interfaces of hosts, customer gateways and tunnel endpoints.
     Router(Router),
+    /// A router that speaks BGP, and knows nothing of the underlay.
+    BgpRouter(Box<BgpRouter>),
     /// A NAT, or a filter. What it does not translate for is not shown to the outside.
     Nat(Box<Nat>),
     /// A customer gateway.
@@ -71,6 +75,10 @@ pub struct CustomerGateway {
     pub static_routes: Vec<StaticRoute>,
     /// True if a tunnel's routes leave the FIB while it has no CHILD_SA (interface tracking). If false, only BGP removes them.
     pub routes_follow_sa: bool,
+    /// Its neighbours and how it forwards.
+    pub forwarding: Forwarding,
+    /// What gave its defaults.
+    pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
     /// How a real device takes its place, if one may.
@@ -115,16 +123,18 @@ impl External {
     }
 }
 
-/// An interface of a customer gateway.
+/// An interface of a customer gateway or BGP router.
 #[derive(Clone, Debug)]
 pub struct Interface {
     /// Its name, unique in the device.
     pub name: String,
     /// Its address and the length of its subnet's prefix.
     pub address: Ipv4Net,
+    /// What it asks of sources.
+    pub reverse_path: ReversePath,
 }
 
-/// A static route of a customer gateway.
+/// A static route of a customer gateway or BGP router.
 #[derive(Clone, Debug)]
 pub struct StaticRoute {
     /// Destination.
@@ -133,6 +143,8 @@ pub struct StaticRoute {
     pub via: Via,
     /// Administrative distance: the lowest usable one is used. BGP's is 20.
     pub distance: u32,
+    /// What must be up (index into [`Forwarding::tracks`]).
+    pub track: Option<usize>,
 }
 
 /// Where a static route points.

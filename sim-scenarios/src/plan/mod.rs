@@ -9,6 +9,7 @@
 
 mod drawing;
 mod nat;
+mod router;
 mod story;
 mod vpn;
 
@@ -17,6 +18,7 @@ use sim_core::time::Duration;
 
 pub use drawing::*;
 pub use nat::*;
+pub use router::*;
 pub use story::*;
 pub use vpn::*;
 
@@ -55,6 +57,8 @@ pub struct Plan {
     pub assumptions: Vec<Assumption>,
     /// What is allowed and is not as AWS has it, for people.
     pub warnings: Vec<Warning>,
+    /// What device profiles set, where the scenario said nothing.
+    pub profiles: Vec<ProfileUse>,
 }
 
 impl Plan {

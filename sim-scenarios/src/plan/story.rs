@@ -258,8 +258,8 @@ pub enum ExpectationKind {
         node: NodeId,
         /// Destination.
         prefix: Ipv4Net,
-        /// Through this tunnel; through anything, if `None`.
-        via: Option<TunnelId>,
+        /// Through the tunnel or interface of this name; through anything, if `None`.
+        via: Option<String>,
         /// When.
         at: Instant,
         /// False: it must not be there.
@@ -329,13 +329,25 @@ pub enum Detector {
     Reason(Reason),
 }
 
-/// A session of a tunnel.
+/// A session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionRef {
-    /// The tunnel.
-    pub tunnel: TunnelId,
-    /// Which of its sessions.
-    pub kind: SessionKind,
+pub enum SessionRef {
+    /// Of a tunnel.
+    Tunnel {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Which of its sessions.
+        kind: SessionKind,
+    },
+    /// With a neighbour.
+    Neighbor {
+        /// The device.
+        node: NodeId,
+        /// Index into [`super::Forwarding::neighbors`].
+        neighbor: usize,
+        /// True for BFD, false for BGP.
+        bfd: bool,
+    },
 }
 
 /// Which session of a tunnel.

@@ -119,6 +119,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
             .collect(),
         drops: observed.drops.iter().map(drop_entry).collect(),
         misconfigurations: Vec::new(),
+        profiles: Vec::new(),
         expectations: Vec::new(),
         assumptions: assumptions(&paths),
     };

@@ -66,6 +66,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         routes(outcome),
         logs(outcome),
         expectations(report),
+        profiles(report),
         assumptions(report),
         identity(report),
     ]);
@@ -527,6 +528,20 @@ fn expectations(report: &Report) -> Section {
         })
         .collect();
     section("Expectations", judged)
+}
+
+/// Which devices are of which make, and what that set.
+fn profiles(report: &Report) -> Section {
+    let mut blocks = Vec::new();
+    for device in &report.profiles {
+        blocks.push(Block::Say(format!("{} has the profile {}: {}.", device.device, device.profile, device.about)));
+    }
+    let settings = report.profiles.iter().flat_map(|device| &device.settings);
+    let rows: Vec<_> = settings.map(|s| vec![s.parameter.clone(), s.value.clone(), s.source.clone()]).collect();
+    if !rows.is_empty() {
+        blocks.extend(shortened(&["parameter", "value", "source"], rows));
+    }
+    section("Device profiles", blocks)
 }
 
 fn assumptions(report: &Report) -> Section {

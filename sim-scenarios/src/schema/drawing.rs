@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
+use sim_core::node::ip::ReversePath;
 
-use super::Nat;
+use super::{BgpRouter, Ecmp, Nat, Neighbor, PolicyRoute, Track};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -16,6 +17,8 @@ pub enum Node {
     Host(Host),
     /// A router of the underlay: the internet service provider, for example.
     Router(Router),
+    /// A router that speaks BGP.
+    BgpRouter(Box<BgpRouter>),
     /// A NAT, or a filter.
     Nat(Box<Nat>),
     /// The customer's end of VPN connections.
@@ -62,6 +65,19 @@ pub struct CustomerGateway {
     pub static_routes: Vec<StaticRoute>,
     /// Whether a tunnel's routes vanish while it has no CHILD_SA; true if not given.
     pub routes_follow_sa: Option<At<Flag>>,
+    /// BGP sessions over interfaces, beside those through tunnels. The other end needs one, too.
+    #[serde(default)]
+    pub neighbors: Named<Neighbor>,
+    /// What it watches, so that static routes can depend on it.
+    #[serde(default)]
+    pub tracks: Named<Track>,
+    /// Rules by which packets in transit go another way than the table's; the first that fits decides.
+    #[serde(default)]
+    pub policy_routes: Vec<PolicyRoute>,
+    /// How it spreads flows over routes of equal cost; not at all if not given.
+    pub ecmp: Option<Ecmp>,
+    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird", "strongswan_frr" or "libreswan".
+    pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
@@ -85,15 +101,18 @@ pub struct External {
     pub peer: Option<At<Address>>,
 }
 
-/// An interface of a customer gateway.
+/// An interface of a customer gateway or BGP router.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24".
     pub address: At<Prefix>,
+    /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
+    /// "strict" (that this is the way to it) (RFC 3704).
+    pub reverse_path: Option<At<ReversePath>>,
 }
 
-/// A static route of a customer gateway.
+/// A static route of a customer gateway or BGP router.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct StaticRoute {
@@ -101,8 +120,11 @@ pub struct StaticRoute {
     pub prefix: At<Prefix>,
     /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
     pub via: At<Name>,
-    /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20.
+    /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20, and 200 within an autonomous
+    /// system: a route that stands in for one of those has more.
     pub distance: Option<At<Count>>,
+    /// What must be up for it to be used: one of the device's `tracks`.
+    pub track: Option<At<Name>>,
 }
 
 /// A virtual private gateway.

@@ -10,6 +10,7 @@
 
 mod drawing;
 mod nat;
+mod router;
 mod story;
 mod vpn;
 
@@ -22,6 +23,7 @@ use crate::plan::TcpProfile;
 
 pub use drawing::*;
 pub use nat::*;
+pub use router::*;
 pub use story::*;
 pub use vpn::*;
 

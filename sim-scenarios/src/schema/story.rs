@@ -287,7 +287,8 @@ pub struct DropsBetween {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct EstablishedWithin {
-    /// "CONNECTION.TUNNEL.ike", "CONNECTION.TUNNEL.child" or "CONNECTION.TUNNEL.bgp".
+    /// "CONNECTION.TUNNEL.ike", "CONNECTION.TUNNEL.child" or "CONNECTION.TUNNEL.bgp"; with a neighbour "NODE.NEIGHBOR.bgp" or
+    /// "NODE.NEIGHBOR.bfd".
     pub session: At<Name>,
     /// Counted from this moment; the beginning if not given.
     pub after: Option<At<Span>>,
@@ -317,7 +318,7 @@ pub struct Route {
     pub node: At<Name>,
     /// Destination.
     pub prefix: At<Prefix>,
-    /// Through this tunnel; through anything if not given.
+    /// Through this tunnel or interface of the device; through anything if not given.
     pub via: Option<At<Name>>,
     /// When.
     pub at: At<Span>,

@@ -104,6 +104,8 @@ pub struct PeerConfig {
     pub listen_after_failure: bool,
     /// Which timers are jittered.
     pub jitter: Jitter,
+    /// How late we act on an expired HoldTimer at most, uniform from none: a daemon looks at its timers now and then.
+    pub poll: Duration,
     /// What we say we can do. Without `four_octet_as` we are an old speaker towards the peer, though one that still
     /// understands AS4_PATH.
     pub capabilities: Capabilities,
@@ -149,6 +151,7 @@ impl PeerConfig {
             passive: false,
             listen_after_failure: true,
             jitter: Jitter::Rfc4271,
+            poll: Duration::ZERO,
             capabilities: Capabilities::ALL,
             max_prefixes: None,
             import: Policy::accept_all(),

@@ -139,7 +139,14 @@ impl Speaker {
                 let hold = fsm.session.map_or(Duration::ZERO, |session| session.hold);
                 match hold.is_zero() {
                     true => fsm.hold.stop(),
-                    false => fsm.hold.start(now, config.jitter.draw_hold(hold, rng)),
+                    false => {
+                        let late = if config.poll.is_zero() {
+                            Duration::ZERO
+                        } else {
+                            rng.between(Duration::ZERO, config.poll)
+                        };
+                        fsm.hold.start(now, config.jitter.draw_hold(hold, rng) + late);
+                    }
                 }
             }
             Action::Connect

@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::bgp::policy::{Change, Policy};
 
 /// When something that `matches` happened at an end first.
-fn first(pair: &Pair, end: usize, matches: impl Fn(&Output) -> bool) -> Option<Instant> {
+pub(super) fn first(pair: &Pair, end: usize, matches: impl Fn(&Output) -> bool) -> Option<Instant> {
     pair.log.iter().find(|(_, who, output)| *who == end && matches(output)).map(|(at, _, _)| *at)
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the speaker, by subject, and the two-ended harness that the ladders use.
 
+mod bfd;
 mod codec;
 mod decisions;
 mod errors;
