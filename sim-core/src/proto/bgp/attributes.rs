@@ -60,7 +60,7 @@ pub enum Origin {
 }
 
 /// What a route carries besides its prefix.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Attributes {
     /// ORIGIN.
     pub origin: Origin,
@@ -81,7 +81,7 @@ pub struct Attributes {
 }
 
 /// An attribute that is passed on as it came.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Carried {
     /// Type code.
     pub code: u8,

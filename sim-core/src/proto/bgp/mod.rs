@@ -33,6 +33,7 @@ pub mod notification;
 pub mod open;
 mod peer;
 pub mod policy;
+mod pool;
 mod receive;
 mod rib;
 mod session;
@@ -42,7 +43,7 @@ pub mod update;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -56,8 +57,9 @@ pub use self::notification::Notification;
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
-use self::rib::LocRib;
-pub use self::rib::{Best, Entry, Route};
+use self::pool::Pool;
+pub use self::rib::{AdjRibIn, Best, Entry, LocRib, Route};
+use self::rib::{Pending, Rib};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
@@ -245,7 +247,18 @@ pub struct Speaker {
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
     peers: Vec<Peer>,
-    loc: LocRib,
+    /// Whose connections are whose.
+    conns: BTreeMap<ConnId, PeerId>,
+    /// The peers with an established session, in their order.
+    established: Vec<PeerId>,
+    /// When the first timer of each peer expires that has one running.
+    wakes: BTreeSet<(Instant, PeerId)>,
+    rib: Rib,
+    pool: Pool,
+    /// What changed in Loc-RIB and no peer was told yet.
+    changed: Pending,
+    /// Peers that have to be told something and may be.
+    ready: BTreeSet<PeerId>,
     /// Changes of our own routes that MinASOriginationIntervalTimer holds back.
     withheld: Vec<(Ipv4Net, Option<Originated>)>,
     min_as_origination: Duration,
@@ -276,7 +289,13 @@ impl Speaker {
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
-            loc: LocRib::default(),
+            conns: BTreeMap::new(),
+            established: Vec::new(),
+            wakes: BTreeSet::new(),
+            rib: Rib::default(),
+            pool: Pool::default(),
+            changed: Pending::default(),
+            ready: BTreeSet::new(),
             withheld: Vec::new(),
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
@@ -303,6 +322,7 @@ impl Speaker {
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
             self.flush(now);
+            named.into_iter().for_each(|peer| self.rearm(peer));
         }
     }
 
@@ -366,6 +386,7 @@ impl Speaker {
             };
             self.report_expiry(Some(id), kind.kind(), timer);
             self.expired(now, id, slot, kind);
+            self.rearm(id);
         }
         self.flush(now);
     }
@@ -393,17 +414,22 @@ impl Speaker {
         self.peers[peer.index()].state().state()
     }
 
+    /// How many sessions are established.
+    pub fn established(&self) -> usize {
+        self.established.len()
+    }
+
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
-    pub fn routes(&self) -> &PrefixMap<Ipv4Net, Entry> {
-        self.loc.entries()
+    pub fn routes(&self) -> LocRib<'_> {
+        self.rib.loc()
     }
 
     /// Adj-RIB-In: what a peer announced, before policy.
     ///
     /// # Panics
     /// If there is no such peer.
-    pub fn adj_rib_in(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
-        &self.peers[peer.index()].adj_in
+    pub fn adj_rib_in(&self, peer: PeerId) -> AdjRibIn<'_> {
+        AdjRibIn { rib: &self.rib, peer, heard: &self.peers[peer.index()].heard }
     }
 
     /// Adj-RIB-Out: what a peer was told.
@@ -457,17 +483,34 @@ impl Speaker {
         for index in 0..self.peers.len() {
             self.end_routes(PeerId(index as u16), Reason::PowerLost);
         }
-        let own: Vec<_> = self.loc.entries().keys().collect();
+        let own: Vec<_> = self.rib.prefixes().collect();
         for prefix in own {
             self.originate(prefix, None);
         }
+        self.conns.clear();
+        self.changed.clear();
+        self.ready.clear();
         self.withheld.clear();
         self.origination.stop();
         self.booted = false;
     }
 
     fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {
-        (0..).map(PeerId).zip(self.peers.iter().map(Peer::next_timer)).min_by_key(|(_, (_, _, timer))| timer.at())
+        let &(_, id) = self.wakes.first()?;
+        Some((id, self.peers[id.index()].next_timer()))
+    }
+
+    /// Notes when a peer's first timer expires, after any of them may have been started or stopped.
+    fn rearm(&mut self, id: PeerId) {
+        let peer = &mut self.peers[id.index()];
+        let (_, _, timer) = peer.next_timer();
+        let before = core::mem::replace(&mut peer.wake, timer.at());
+        if before != timer.at() {
+            self.wakes.remove(&(before, id));
+            if timer.at() < Instant::NEVER {
+                self.wakes.insert((timer.at(), id));
+            }
+        }
     }
 
     fn report_expiry(&mut self, peer: Option<PeerId>, timer: TimerKind, expired: Timer) {

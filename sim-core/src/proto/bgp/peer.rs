@@ -7,7 +7,7 @@ use super::config::PeerConfig;
 use super::fsm::FsmState;
 use super::message::Framer;
 use super::open::Open;
-use super::rib::{AdjRibIn, AdjRibOut};
+use super::rib::{AdjRibOut, Heard};
 use super::timer::Timer;
 use crate::reason::TimerKind;
 use crate::rng::Rng;
@@ -180,7 +180,9 @@ pub(super) struct Peer {
     /// ConnectRetryCounter.
     pub retries: u32,
     pub last_failure: Instant,
-    pub adj_in: AdjRibIn,
+    /// When its first timer expires, as the speaker has it noted.
+    pub wake: Instant,
+    pub heard: Heard,
     pub adj_out: AdjRibOut,
 }
 
@@ -198,7 +200,8 @@ impl Peer {
             route_advertisement: Timer::STOPPED,
             retries: 0,
             last_failure: Instant::START,
-            adj_in: AdjRibIn::new(),
+            wake: Instant::NEVER,
+            heard: Heard::default(),
             adj_out: AdjRibOut::default(),
         }
     }

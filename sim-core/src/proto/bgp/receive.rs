@@ -15,11 +15,8 @@ use crate::time::Instant;
 impl Speaker {
     /// Takes octets of a connection and every whole message among them.
     pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
-        let holder = |speaker: &Self| {
-            let mut peers = speaker.peers.iter().zip(0..);
-            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
-        };
-        let Some((id, slot)) = holder(self) else {
+        let holder = self.conns.get(&conn).copied();
+        let Some((id, slot)) = holder.and_then(|id| Some((id, self.peers[id.index()].slot_of(conn)?))) else {
             return;
         };
         let held = self.peers[id.index()].fsm_mut(slot).and_then(|fsm| fsm.conn.as_mut());

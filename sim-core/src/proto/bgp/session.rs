@@ -53,6 +53,7 @@ impl Speaker {
             self.act(now, peer, slot, before, action, &mut cause);
         }
         self.settle(now, peer);
+        self.rearm(peer);
     }
 
     fn report_state(&mut self, id: PeerId, reason: Reason) {
@@ -60,6 +61,11 @@ impl Speaker {
         let (from, to) = (peer.reported, peer.state());
         if from != to {
             peer.reported = to;
+            match self.established.binary_search(&id) {
+                Ok(place) if from == FsmState::Established => drop(self.established.remove(place)),
+                Err(place) if to == FsmState::Established => self.established.insert(place, id),
+                Ok(_) | Err(_) => {}
+            }
             self.out.push_back(Output::State { peer: id, from: from.state(), to: to.state(), reason });
         }
     }
@@ -174,6 +180,7 @@ impl Speaker {
         self.next_conn += 1;
         if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
             fsm.conn = Some(Conn { id: conn, up: false, framer: Framer::default() });
+            self.conns.insert(conn, id);
             self.step(id, conn, Step::TcpConnecting, None);
             self.out.push_back(Output::Connect { peer: id, conn });
         }
@@ -185,6 +192,7 @@ impl Speaker {
         };
         fsm.session = None;
         if let Some(conn) = fsm.conn.take() {
+            self.conns.remove(&conn.id);
             self.out.push_back(Output::Close { conn: conn.id, abortive: !conn.up });
         }
     }
@@ -293,10 +301,12 @@ impl Speaker {
             }
             None if peer.main.conn.is_none() => {
                 peer.main.accept(conn);
+                self.conns.insert(conn, id);
                 Slot::Main
             }
             None => {
                 peer.rival = Some(Fsm::accepting(conn));
+                self.conns.insert(conn, id);
                 Slot::Rival
             }
         };
@@ -321,6 +331,7 @@ impl Speaker {
         let listening = fsm.delay_open.is_running() || (fsm.state == FsmState::Connect && listen);
         if gone {
             fsm.conn = None;
+            self.conns.remove(&conn);
         }
         let event = match listening {
             true => Event::TcpFailsListening,
@@ -341,6 +352,7 @@ impl Speaker {
             PeerTimer::IdleHold => return self.start(now, id, false, None),
             PeerTimer::RouteAdvertisement => {
                 peer.route_advertisement.stop();
+                self.ready.insert(id);
                 return;
             }
             PeerTimer::ConnectRetry => {

@@ -18,8 +18,6 @@ use ipnet::Ipv4Net;
 use netgauze_bgp_pkt::nlri::{Ipv4Unicast, Ipv4UnicastAddress};
 use netgauze_bgp_pkt::update::BgpUpdateMessage;
 use netgauze_parse_utils::WritablePdu as _;
-use netgauze_parse_utils::reader::SliceReader;
-use netgauze_parse_utils::traits::ParseFrom as _;
 
 use super::attributes::{Attributes, Dialect};
 use super::message::{HEADER, MAX_MESSAGE, MessageType, emit};
@@ -88,18 +86,26 @@ fn read_prefixes(
     unicast: &mut Vec<Ipv4Net>,
     mut others: Option<&mut Vec<Ipv4Net>>,
 ) -> Result<(), Notification> {
-    let mut reader = SliceReader::new(bytes);
-    while !reader.is_empty() {
-        let prefix = Ipv4Net::parse(&mut reader)
-            .map_err(|_| Notification::new(Notification::BAD_NETWORK, []))?
-            // Section 4.3: the bits after the prefix are irrelevant.
-            .trunc();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (prefix, after) = split_prefix(rest).ok_or_else(|| Notification::new(Notification::BAD_NETWORK, []))?;
+        rest = after;
         match is_unicast(prefix) {
             true => unicast.push(prefix),
             false => others.iter_mut().for_each(|others| others.push(prefix)),
         }
     }
     Ok(())
+}
+
+/// The first prefix of NLRI, its length in bits and then as few octets as hold them, and what follows.
+fn split_prefix(bytes: &[u8]) -> Option<(Ipv4Net, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (octets, rest) = rest.split_at_checked(usize::from(length.div_ceil(8)))?;
+    let mut address = [0; 4];
+    address.get_mut(..octets.len())?.copy_from_slice(octets);
+    // Section 4.3: the bits after the prefix are irrelevant.
+    Some((Ipv4Net::new(address.into(), length).ok()?.trunc(), rest))
 }
 
 /// Neither multicast nor class E.
