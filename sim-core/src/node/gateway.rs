@@ -424,7 +424,10 @@ impl Gateway {
                 tunnel.input(cx, ike::Input::Initiate(Reason::AdminUp), events);
             }),
             // Cease, Administrative Shutdown (RFC 4486).
-            Command::BgpShutdown { tunnel } => self.bgp(cx, bgp::Input::Stop { peer: PeerId(tunnel), subcode: 2 }),
+            Command::BgpShutdown { tunnel } => {
+                let (peer, communication) = (PeerId(tunnel), "");
+                self.bgp(cx, bgp::Input::Stop { peer, subcode: 2, communication });
+            }
             Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
             Command::Readdress { port, to } => self.readdress(cx, port, to),
             Command::NatFlush | Command::NatRenumber { .. } => {}

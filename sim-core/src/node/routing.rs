@@ -9,7 +9,7 @@ use crate::id::{RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
-use crate::reason::{State, TimerKind};
+use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::Prefixes;
@@ -28,8 +28,8 @@ pub struct RoutingConfig {
     pub speaker: SpeakerConfig,
     /// The session of each peer in records, in the speaker's order.
     pub sessions: Vec<SessionId>,
-    /// How the TCP connections behave.
-    pub tcp: TcpConfig,
+    /// How the TCP connections of each peer behave, in the same order.
+    pub tcp: Vec<TcpConfig>,
 }
 
 /// What routing wants of its device, in order.
@@ -62,6 +62,8 @@ pub struct Routing {
     accepted: u32,
     /// The latest record of this drain that is not about something sent: what route changes follow from.
     anchor: RecordId,
+    /// Why the stack has no use for the packet that it was given.
+    ignored: Option<DropReason>,
 }
 
 impl Routing {
@@ -73,10 +75,11 @@ impl Routing {
         let peers = &config.speaker.peers;
         let addresses: Vec<Ipv4Addr> = peers.iter().map(|peer| peer.local_address).collect();
         let mut stack = Stack::new(addresses, Rng::stream(config.seed, &config.name, Purpose::Tcp));
-        for peer in peers {
-            stack.listen(BGP_PORT, Some(peer.remote_address), config.tcp.clone());
+        for (peer, tcp) in peers.iter().zip(&config.tcp) {
+            stack.listen(BGP_PORT, Some(peer.remote_address), tcp.clone());
         }
-        Self { config, speaker, stack, lines: Vec::new(), accepted: 0, anchor: RecordId::GENESIS }
+        let (lines, ignored) = Default::default();
+        Self { config, speaker, stack, lines, accepted: 0, anchor: RecordId::GENESIS, ignored }
     }
 
     /// The speaker, to look at.
@@ -115,6 +118,9 @@ impl Routing {
         cx.rearm();
         self.stack.handle(cx.now, packet.bytes());
         self.drain(cx, events);
+        if let Some(reason) = self.ignored.take() {
+            cx.drop(packet, reason, RecordId::GENESIS);
+        }
     }
 
     /// Tells both machines the time.
@@ -151,7 +157,8 @@ impl Routing {
             bgp::Output::Connect { peer, conn } => {
                 let addresses = &self.config.speaker.peers[peer.index()];
                 let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
-                let stack = self.stack.connect(cx.now, self.config.tcp.clone(), addresses.local_address, remote);
+                let stack =
+                    self.stack.connect(cx.now, self.config.tcp[peer.index()].clone(), addresses.local_address, remote);
                 self.lines.push(Line { peer, speaker: conn, stack, up: false });
             }
             bgp::Output::Send { conn, bytes } => {
@@ -189,6 +196,16 @@ impl Routing {
                     self.anchor = record;
                 }
             }
+            bgp::Output::Communication { peer, text } => {
+                let octets = text.map_or(0, |text| text.len());
+                self.anchor = cx.step(session(peer), Step::CommunicationReceived, octets as u32);
+            }
+            bgp::Output::NearLimit { peer, prefixes } => {
+                self.anchor = cx.step(session(peer), Step::PrefixLimitNear, prefixes as u32);
+            }
+            bgp::Output::Retained { peer, routes } => {
+                self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
+            }
             bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
@@ -219,7 +236,7 @@ impl Routing {
                     self.event(cx, place, event);
                 }
             }
-            StackOutput::Ignored(_) => {}
+            StackOutput::Ignored(reason) => self.ignored = Some(reason),
         }
     }
 

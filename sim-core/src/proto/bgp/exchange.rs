@@ -11,7 +11,7 @@ use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
 use super::decision::Source;
 use super::fsm::Event;
-use super::message::MAX_MESSAGE;
+use super::message::{self, MAX_MESSAGE, Refresh};
 use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
 use super::rib::{AdjRibIn, AdjRibOut, Route};
@@ -26,10 +26,15 @@ impl Speaker {
         for &prefix in &update.ignored {
             self.refuse(id, prefix, Reason::NotUnicast);
         }
+        if update.end_of_rib {
+            return self.peer_has_sent_all(now, id);
+        }
         for prefix in update.withdrawn {
-            if self.peers[id.index()].adj_in.remove(&prefix).is_some() {
-                self.place(prefix, Some(id), None, Reason::Withdrawn);
-            }
+            self.withdrawn(id, prefix, Reason::Withdrawn);
+        }
+        for prefix in update.treated_as_withdrawn {
+            self.refuse(id, prefix, Reason::TreatedAsWithdraw);
+            self.withdrawn(id, prefix, Reason::TreatedAsWithdraw);
         }
         let Some(attributes) = update.attributes.map(Arc::new) else {
             return;
@@ -37,10 +42,20 @@ impl Speaker {
         let mut import = Importer::default();
         for prefix in update.reachable {
             let peer = &mut self.peers[id.index()];
+            peer.stale.remove(&prefix);
             peer.adj_in.insert(prefix, Arc::clone(&attributes));
             self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
+    }
+
+    /// A route of a peer is no more.
+    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
+        let peer = &mut self.peers[id.index()];
+        peer.stale.remove(&prefix);
+        if peer.adj_in.remove(&prefix).is_some() {
+            self.place(prefix, Some(id), None, reason);
+        }
     }
 
     /// From Adj-RIB-In to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
@@ -85,6 +100,10 @@ impl Speaker {
         let Some(changed) = self.loc.set(prefix, from, attributes, missing_med, source) else {
             return;
         };
+        // RFC 4724 section 4.1: a restarted speaker tells what it decided when it has heard everybody.
+        if self.restarting {
+            return;
+        }
         let reason = match changed.outdone {
             true => Reason::BetterRoute,
             false => reason,
@@ -97,17 +116,20 @@ impl Speaker {
         }
     }
 
-    /// Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486 section 4).
+    /// Warns the operator near the limit, and beyond it says Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486
+    /// section 4).
     fn check_limit(&mut self, now: Instant, id: PeerId) {
-        let peer = &self.peers[id.index()];
-        if let Some(limit) = peer.config.max_prefixes
-            && peer.adj_in.len() > limit as usize
-        {
-            let mut data = vec![0, 1, 1];
-            data.extend_from_slice(&limit.to_be_bytes());
+        let peer = &mut self.peers[id.index()];
+        let Some(limit) = peer.config.max_prefixes else { return };
+        let prefixes = peer.adj_in.len();
+        if limit.warns(prefixes) && !core::mem::replace(&mut peer.warned, true) {
+            self.out.push_back(Output::NearLimit { peer: id, prefixes });
+        }
+        if prefixes > limit.most as usize {
+            self.peers[id.index()].over_limit = true;
+            let data = [&[0, 1, 1], &limit.most.to_be_bytes()[..]].concat();
             let notification = Notification::new(Notification::MAX_PREFIXES, data);
-            let reason = Reason::PrefixLimit;
-            self.stop(now, id, Event::AutomaticStop, reason, &notification);
+            self.stop(now, id, Event::AutomaticStop, Reason::PrefixLimit, &notification);
         }
     }
 
@@ -131,19 +153,52 @@ impl Speaker {
         self.place(prefix.trunc(), None, attributes, reason);
     }
 
-    /// The session is established: the whole table, then End-of-RIB.
+    /// The session is established: the whole table, then End-of-RIB. After a restart they follow the decisions.
     pub(super) fn begin_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out = AdjRibOut::default();
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out = AdjRibOut::default();
+        peer.warned = false;
+        peer.has_sent_all = false;
+        self.resume_stale(id);
+        match self.restarting {
+            true => self.decide_if_complete(now),
+            false => self.send_all(now, id),
+        }
+    }
+
+    /// The initial table and its end.
+    pub(super) fn send_all(&mut self, now: Instant, id: PeerId) {
         self.send_table(now, id);
         if let Some((slot, _)) = self.peers[id.index()].established() {
             self.send(id, slot, Step::EndOfRibSent, update::end_of_rib());
         }
     }
 
-    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4).
+    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4), between marks if both ends know them (RFC 7313).
     pub(super) fn resend_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out.sent.clear();
+        if self.restarting {
+            return;
+        }
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out.sent.clear();
+        let enhanced = peer.session().is_some_and(|session| session.enhanced_refresh);
+        let slot = peer.established().filter(|_| enhanced).map(|(slot, _)| slot);
+        if let Some(slot) = slot {
+            let bytes = message::route_refresh(Refresh::Beginning);
+            self.send(id, slot, Step::BeginningOfRefreshSent, bytes);
+        }
         self.send_table(now, id);
+        if let Some(slot) = slot {
+            self.send(id, slot, Step::EndOfRefreshSent, message::route_refresh(Refresh::End));
+        }
+    }
+
+    /// Asks a peer for its whole table, if it can answer (RFC 2918 section 4).
+    pub(super) fn ask_again(&mut self, id: PeerId) {
+        let peer = &self.peers[id.index()];
+        if let (Some((slot, _)), true) = (peer.established(), peer.session().is_some_and(|session| session.refresh)) {
+            self.send(id, slot, Step::RouteRefreshSent, message::route_refresh(Refresh::Request));
+        }
     }
 
     fn send_table(&mut self, now: Instant, id: PeerId) {
@@ -156,6 +211,7 @@ impl Speaker {
         let peer = &mut self.peers[id.index()];
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
+        peer.forget_stale();
         let lost = core::mem::replace(&mut peer.adj_in, AdjRibIn::new());
         for prefix in lost.keys() {
             self.place(prefix, Some(id), None, reason);
@@ -188,6 +244,9 @@ impl Speaker {
 
     /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
     pub(super) fn flush(&mut self, now: Instant) {
+        if self.restarting {
+            return;
+        }
         for index in 0..self.peers.len() {
             let peer = &mut self.peers[index];
             if peer.adj_out.has_pending() && !peer.route_advertisement.is_running() {
@@ -245,7 +304,8 @@ impl Speaker {
 /// What the decision process knows of a peer.
 fn source(peer: &Peer, local_as: u32) -> Source {
     let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
-    let session = peer.session().or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    let session =
+        peer.session().or(peer.retained.as_ref()).or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
     Source::Peer {
         external: peer.config.remote_as != local_as,
         identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
@@ -310,7 +370,8 @@ fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Att
     if attributes.as_path.contains(local_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let near = next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = !external || config.multihop || near;
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 
