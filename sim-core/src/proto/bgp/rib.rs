@@ -154,11 +154,10 @@ impl Several {
     }
 
     fn decide(&mut self, missing_med: u32, source: impl Fn(Option<PeerId>) -> Source) {
-        let places: SmallVec<[usize; 8]> = (0..self.routes.len()).filter(|&n| self.routes[n].refused.is_none()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 8]> = self
-            .usable()
-            .map(|route| Candidate { attributes: route.attributes, source: source(route.peer) })
-            .collect();
+        let places: SmallVec<[usize; 8]> =
+            (0..self.routes.len()).filter(|&n| self.routes[n].refused.is_none()).collect();
+        let candidates: SmallVec<[Candidate<'_>; 8]> =
+            self.usable().map(|route| Candidate { attributes: route.attributes, source: source(route.peer) }).collect();
         let decision = decide(&candidates, missing_med);
         drop(candidates);
         self.best = decision.map(|(place, step)| (places[place], step));
