@@ -358,13 +358,13 @@ impl Builder<'_> {
         {
             let here = interfaces[neighbor.interface].address;
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
-            let port = Port(neighbor.interface as u16);
-            peers.push(Peer { config: told(config, &neighbor.end), session: *session, port, bfd });
+            let config = PeerConfig { graceful_restart: neighbor.graceful_restart, ..told(config, &neighbor.end) };
+            peers.push(Peer { config, session: *session, port: Port(neighbor.interface as u16), bfd });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
-        let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let bfd: Vec<Option<usize>> = peers.iter().map(|peer| peer.bfd).collect();
         let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
@@ -372,7 +372,7 @@ impl Builder<'_> {
             TcpProfile::Rfc => Profile::Rfc,
         };
         let name = self.plan.nodes[node.index()].name.clone();
-        let tcp = TcpConfig { profile, ..TcpConfig::default() };
+        let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; bfd.len()];
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
     }
 

@@ -3,6 +3,7 @@
 
 use ipnet::Ipv4Net;
 use sim_core::net::multipath::FlowFields;
+use sim_core::proto::bgp::config::GracefulRestart;
 use sim_core::time::Duration;
 
 use crate::leaf::{Asn, Count, IpProtocol, Name};
@@ -164,7 +165,34 @@ fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, 
         ..end
     };
     let bfd = schema.bfd.as_ref().map(|it| bfd(it, j));
-    Neighbor { name, interface, address: address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED), asn: remote, end, bfd }
+    let graceful_restart = schema.graceful_restart.as_ref().map(|it| graceful_restart(it, j));
+    Neighbor {
+        name,
+        interface,
+        address: address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED),
+        asn: remote,
+        end,
+        bfd,
+        graceful_restart,
+    }
+}
+
+fn graceful_restart(schema: &schema::GracefulRestart, j: &mut Judge) -> GracefulRestart {
+    let usual = GracefulRestart::default();
+    let second = Duration::from_secs(1);
+    // 12 bits of whole seconds (RFC 4724 section 3).
+    let rule = |t: &Duration| {
+        if t.as_nanos() % second.as_nanos() != 0 {
+            return Err("a restart time is whole seconds".into());
+        }
+        between(*t, second, second * 4_095, "a restart time")
+    };
+    GracefulRestart {
+        restart_time: j.lawful_or(&schema.restart_time, usual.restart_time, rule),
+        stale_path_time: j.lawful_or(&schema.stale_path_time, usual.stale_path_time, |t| positive(*t, "this time")),
+        notification: j.or(&schema.notification, usual.notification),
+        ..usual
+    }
 }
 
 fn at_most_u32(at: &At<Count>, what: &str, j: &mut Judge) -> u32 {

@@ -60,6 +60,20 @@ pub struct Neighbor {
     pub local_preference: Option<At<Count>>,
     /// The BFD session on which this one depends; none if not given.
     pub bfd: Option<Bfd>,
+    /// Graceful restart (RFC 4724): the other end's routes are used on while it restarts; not if not given. Both ends must have it.
+    pub graceful_restart: Option<GracefulRestart>,
+}
+
+/// Graceful restart of a BGP session.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct GracefulRestart {
+    /// How long the other end is asked to wait for this one; 120s if not given.
+    pub restart_time: Option<At<Span>>,
+    /// How long the other end's stale routes are kept at most; 360s if not given.
+    pub stale_path_time: Option<At<Span>>,
+    /// Whether an expired hold timer or a NOTIFICATION leaves routes stale, too (RFC 8538); false if not given.
+    pub notification: Option<At<Flag>>,
 }
 
 /// A BFD session (RFC 5880): the slower of what both ends say is used in each direction.

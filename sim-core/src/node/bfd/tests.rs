@@ -171,7 +171,7 @@ fn silence_is_told_and_an_operator_s_hand_is_not() {
     // RFC 5880 section 6.2: AdminDown says nothing of the path, so nothing follows from it.
     a.bfd = silent;
     a.now = Instant::START;
-    let goodbye = held.touch(|bfd, cx, events| drop(bfd.input(cx, 0, Input::Stop, events)));
+    let goodbye = held.touch(|bfd, cx, events| assert_eq!(bfd.input(cx, 0, Input::Stop, events), None));
     let heard: Vec<BfdEvent> = sent(goodbye).iter().flat_map(|packet| a.take(packet, 0)).collect();
     assert_eq!(a.states(), [Sta::Down]);
     assert!(!heard.iter().any(|event| matches!(event, BfdEvent::Changed(..))), "{heard:?}");

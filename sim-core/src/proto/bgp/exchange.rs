@@ -11,10 +11,11 @@ use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
 use super::decision::Source;
 use super::fsm::Event;
-use super::message::MAX_MESSAGE;
+use super::message::{self, MAX_MESSAGE, Refresh};
 use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
-use super::rib::{AdjRibIn, AdjRibOut, Route};
+use super::pool::Pool;
+use super::rib::{AdjRibOut, Changed, Entry, Route, Verdict};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
@@ -26,88 +27,113 @@ impl Speaker {
         for &prefix in &update.ignored {
             self.refuse(id, prefix, Reason::NotUnicast);
         }
-        for prefix in update.withdrawn {
-            if self.peers[id.index()].adj_in.remove(&prefix).is_some() {
-                self.place(prefix, Some(id), None, Reason::Withdrawn);
-            }
+        if update.end_of_rib {
+            return self.peer_has_sent_all(now, id);
         }
-        let Some(attributes) = update.attributes.map(Arc::new) else {
+        for prefix in update.withdrawn {
+            self.withdrawn(id, prefix, Reason::Withdrawn);
+        }
+        for prefix in update.treated_as_withdrawn {
+            self.refuse(id, prefix, Reason::TreatedAsWithdraw);
+            self.withdrawn(id, prefix, Reason::TreatedAsWithdraw);
+        }
+        let Some(attributes) = update.attributes.map(|attributes| self.pool.share(attributes)) else {
             return;
         };
         let mut import = Importer::default();
         for prefix in update.reachable {
-            let peer = &mut self.peers[id.index()];
-            peer.adj_in.insert(prefix, Arc::clone(&attributes));
+            self.peers[id.index()].stale.remove(&prefix);
             self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
     }
 
-    /// From Adj-RIB-In to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
+    /// A route of a peer is no more, if it had one.
+    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
+        self.peers[id.index()].stale.remove(&prefix);
+        let (peers, local_as) = (&self.peers, self.local_as);
+        let source = |peer| source(peers, peer, local_as);
+        if let Some(changed) = self.rib.remove(prefix, Some(id), self.missing_med, source) {
+            self.peers[id.index()].heard.remove(prefix);
+            self.spread(prefix, changed, reason);
+        }
+    }
+
+    /// Into Adj-RIB-In and on to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
     fn import(
         &mut self,
         id: PeerId,
         slot: Slot,
         prefix: Ipv4Net,
-        attributes: &Arc<Attributes>,
+        received: &Arc<Attributes>,
         import: &mut Importer,
         cause: Reason,
     ) {
         let peer = &self.peers[id.index()];
-        let verdict = import.route(self.local_as, peer, slot, prefix, attributes);
-        let usable = match verdict {
-            Ok(usable) => Some(usable),
-            Err(reason) => {
-                self.refuse(id, prefix, reason);
-                None
+        let verdict = import.route(self.local_as, peer, slot, prefix, received, &mut self.pool);
+        // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
+        let reason = match verdict {
+            Ok(_) => cause,
+            Err(refused) => {
+                self.refuse(id, prefix, refused);
+                Reason::Withdrawn
             }
         };
-        // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
-        let reason = match usable {
-            Some(_) => cause,
-            None => Reason::Withdrawn,
-        };
-        self.place(prefix, Some(id), usable, reason);
+        self.place(prefix, Some(id), Arc::clone(received), verdict, reason);
     }
 
     fn refuse(&mut self, peer: PeerId, prefix: Ipv4Net, reason: Reason) {
         self.out.push_back(Output::Refused { peer, prefix, reason });
     }
 
-    /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
-    fn place(&mut self, prefix: Ipv4Net, from: Option<PeerId>, attributes: Option<Arc<Attributes>>, reason: Reason) {
+    /// Puts one source's route into the tables and tells whom it concerns.
+    fn place(
+        &mut self,
+        prefix: Ipv4Net,
+        from: Option<PeerId>,
+        received: Arc<Attributes>,
+        verdict: Verdict,
+        reason: Reason,
+    ) {
         let (peers, local_as) = (&self.peers, self.local_as);
-        let source = |peer: Option<PeerId>| match peer {
-            None => Source::Local,
-            Some(id) => source(&peers[id.index()], local_as),
-        };
-        let missing_med = self.missing_med;
-        let Some(changed) = self.loc.set(prefix, from, attributes, missing_med, source) else {
+        let source = |peer| source(peers, peer, local_as);
+        let (is_new, changed) = self.rib.set(prefix, from, received, verdict, self.missing_med, source);
+        if let Some(id) = from.filter(|_| is_new) {
+            self.peers[id.index()].heard.add(prefix);
+        }
+        self.spread(prefix, changed, reason);
+    }
+
+    fn spread(&mut self, prefix: Ipv4Net, changed: Option<Changed>, reason: Reason) {
+        let Some(Changed { from, to, outdone }) = changed else {
             return;
         };
-        let reason = match changed.outdone {
+        // RFC 4724 section 4.1: a restarted speaker tells what it decided when it has heard everybody.
+        if self.restarting {
+            return;
+        }
+        let reason = match outdone {
             true => Reason::BetterRoute,
             false => reason,
         };
-        self.out.push_back(Output::Route(super::RouteChange { prefix, from: changed.from, to: changed.to, reason }));
-        for peer in &mut self.peers {
-            if peer.session().is_some() {
-                peer.adj_out.touch(prefix);
-            }
-        }
+        self.out.push_back(Output::Route(super::RouteChange { prefix, from, to, reason }));
+        self.changed.touch(prefix, to.and_then(|best| best.peer));
     }
 
-    /// Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486 section 4).
+    /// Warns the operator near the limit, and beyond it says Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486
+    /// section 4).
     fn check_limit(&mut self, now: Instant, id: PeerId) {
-        let peer = &self.peers[id.index()];
-        if let Some(limit) = peer.config.max_prefixes
-            && peer.adj_in.len() > limit as usize
-        {
-            let mut data = vec![0, 1, 1];
-            data.extend_from_slice(&limit.to_be_bytes());
+        let peer = &mut self.peers[id.index()];
+        let Some(limit) = peer.config.max_prefixes else { return };
+        let prefixes = peer.heard.len();
+        if limit.warns(prefixes) && !core::mem::replace(&mut peer.warned, true) {
+            self.out.push_back(Output::NearLimit { peer: id, prefixes });
+        }
+        if prefixes > limit.most as usize {
+            self.peers[id.index()].over_limit = true;
+            let data = [&[0, 1, 1], &limit.most.to_be_bytes()[..]].concat();
             let notification = Notification::new(Notification::MAX_PREFIXES, data);
-            let reason = Reason::PrefixLimit;
-            self.stop(now, id, Event::AutomaticStop, reason, &notification);
+            self.stop(now, id, Event::AutomaticStop, Reason::PrefixLimit, &notification);
         }
     }
 
@@ -116,38 +142,72 @@ impl Speaker {
         if !is_unicast(prefix) {
             return;
         }
-        let reason = match route {
-            Some(_) => Reason::Originated,
-            None => Reason::Withdrawn,
+        let prefix = prefix.trunc();
+        let Some(route) = route else {
+            let (peers, local_as) = (&self.peers, self.local_as);
+            let source = |peer| source(peers, peer, local_as);
+            let changed = self.rib.remove(prefix, None, self.missing_med, source).flatten();
+            return self.spread(prefix, changed, Reason::Withdrawn);
         };
-        let attributes = route.map(|route| {
-            Arc::new(Attributes {
-                origin: route.origin,
-                as_path: route.as_path,
-                med: route.med,
-                ..Attributes::new(Ipv4Addr::UNSPECIFIED)
-            })
+        let attributes = self.pool.share(Attributes {
+            origin: route.origin,
+            as_path: route.as_path,
+            med: route.med,
+            ..Attributes::new(Ipv4Addr::UNSPECIFIED)
         });
-        self.place(prefix.trunc(), None, attributes, reason);
+        self.place(prefix, None, attributes, Ok(None), Reason::Originated);
     }
 
-    /// The session is established: the whole table, then End-of-RIB.
+    /// The session is established: the whole table, then End-of-RIB. After a restart they follow the decisions.
     pub(super) fn begin_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out = AdjRibOut::default();
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out = AdjRibOut::default();
+        peer.warned = false;
+        peer.has_sent_all = false;
+        self.resume_stale(id);
+        match self.restarting {
+            true => self.decide_if_complete(now),
+            false => self.send_all(now, id),
+        }
+    }
+
+    /// The initial table and its end.
+    pub(super) fn send_all(&mut self, now: Instant, id: PeerId) {
         self.send_table(now, id);
         if let Some((slot, _)) = self.peers[id.index()].established() {
             self.send(id, slot, Step::EndOfRibSent, update::end_of_rib());
         }
     }
 
-    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4).
+    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4), between marks if both ends know them (RFC 7313).
     pub(super) fn resend_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out.sent.clear();
+        if self.restarting {
+            return;
+        }
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out.sent.clear();
+        let enhanced = peer.session().is_some_and(|session| session.enhanced_refresh);
+        let slot = peer.established().filter(|_| enhanced).map(|(slot, _)| slot);
+        if let Some(slot) = slot {
+            let bytes = message::route_refresh(Refresh::Beginning);
+            self.send(id, slot, Step::BeginningOfRefreshSent, bytes);
+        }
         self.send_table(now, id);
+        if let Some(slot) = slot {
+            self.send(id, slot, Step::EndOfRefreshSent, message::route_refresh(Refresh::End));
+        }
+    }
+
+    /// Asks a peer for its whole table, if it can answer (RFC 2918 section 4).
+    pub(super) fn ask_again(&mut self, id: PeerId) {
+        let peer = &self.peers[id.index()];
+        if let (Some((slot, _)), true) = (peer.established(), peer.session().is_some_and(|session| session.refresh)) {
+            self.send(id, slot, Step::RouteRefreshSent, message::route_refresh(Refresh::Request));
+        }
     }
 
     fn send_table(&mut self, now: Instant, id: PeerId) {
-        let prefixes: Vec<_> = self.loc.entries().keys().collect();
+        let prefixes: Vec<_> = self.rib.prefixes().map(|prefix| (prefix, None)).collect();
         self.advertise(now, id, prefixes);
     }
 
@@ -156,10 +216,11 @@ impl Speaker {
         let peer = &mut self.peers[id.index()];
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
-        let lost = core::mem::replace(&mut peer.adj_in, AdjRibIn::new());
-        for prefix in lost.keys() {
-            self.place(prefix, Some(id), None, reason);
+        peer.forget_stale();
+        for prefix in self.adj_rib_in(id).prefixes() {
+            self.withdrawn(id, prefix, reason);
         }
+        self.rearm(id);
     }
 
     /// Import policy changed: every route in Adj-RIB-In is judged again.
@@ -167,53 +228,83 @@ impl Speaker {
         let Some((slot, _)) = self.peers[id.index()].established() else {
             return;
         };
-        let held = core::mem::take(&mut self.peers[id.index()].adj_in);
         let mut import = Importer::default();
-        for (prefix, attributes) in &held {
-            let reason = Reason::Configured;
-            self.import(id, slot, prefix, attributes, &mut import, reason);
+        for prefix in self.adj_rib_in(id).prefixes() {
+            if let Some(received) = self.rib.received(&prefix, Some(id)).cloned() {
+                self.import(id, slot, prefix, &received, &mut import, Reason::Configured);
+            }
         }
-        self.peers[id.index()].adj_in = held;
     }
 
     /// Export policy changed: every route may look different to the peer.
     pub(super) fn export_again(&mut self, id: PeerId) {
         let peer = &mut self.peers[id.index()];
         if peer.session().is_some() {
-            for prefix in self.loc.entries().keys() {
-                peer.adj_out.touch(prefix);
+            for prefix in self.rib.prefixes() {
+                peer.adj_out.pending.touch(prefix, None);
             }
+            self.ready.insert(id);
         }
     }
 
     /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
     pub(super) fn flush(&mut self, now: Instant) {
-        for index in 0..self.peers.len() {
-            let peer = &mut self.peers[index];
-            if peer.adj_out.has_pending() && !peer.route_advertisement.is_running() {
-                let pending = peer.adj_out.take_pending();
-                self.advertise(now, PeerId(index as u16), pending);
+        if self.restarting || (self.changed.is_empty() && self.ready.is_empty()) {
+            return;
+        }
+        let mut changed = core::mem::take(&mut self.changed);
+        let ready = core::mem::take(&mut self.ready);
+        changed.settle();
+        let concerned = match changed.is_empty() {
+            true => ready.into_iter().collect(),
+            false => self.established.clone(),
+        };
+        for id in concerned {
+            let peer = &mut self.peers[id.index()];
+            let held_back = peer.route_advertisement.is_running();
+            if held_back || !peer.adj_out.pending.is_empty() {
+                peer.adj_out.pending.extend(&changed);
+            }
+            match (held_back, peer.adj_out.pending.is_empty()) {
+                (true, _) => {}
+                (false, true) => self.advertise(now, id, changed.iter()),
+                (false, false) => {
+                    let mut pending = core::mem::take(&mut peer.adj_out.pending);
+                    pending.settle();
+                    self.advertise(now, id, pending.iter());
+                }
             }
         }
+        // What is used for every UPDATE keeps its room, unless it took a whole table.
+        changed.clear();
+        self.changed = changed;
     }
 
-    /// Sends the peer what it does not know yet about these prefixes.
-    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = Ipv4Net>) {
-        let peer = &mut self.peers[id.index()];
+    /// Sends the peer what it does not know yet about these prefixes, each with the peer that its best route is from, if
+    /// that is known.
+    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = (Ipv4Net, Option<PeerId>)>) {
+        let Self { peers, rib, pool, .. } = self;
+        let peer = &peers[id.index()];
         let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
             return;
         };
+        let mut adj_out = core::mem::take(&mut peers[id.index()].adj_out);
         let mut news = News::default();
         let mut exporter = Exporter::default();
-        for prefix in prefixes {
-            let best = self.loc.entries().get(&prefix).map(|entry| entry.best_route());
-            let route =
-                best.filter(|route| may_hear(id, route, &session, &self.peers, self.local_as)).and_then(|route| {
-                    let config = &self.peers[id.index()].config;
-                    exporter.route(self.local_as, config, &session, prefix, route)
-                });
-            news.note(&mut self.peers[id.index()].adj_out, prefix, route);
+        for (prefix, from) in prefixes {
+            // The peer's own route, and it was told of no other: nothing to look up.
+            if from == Some(id) && adj_out.sent.is_empty() {
+                continue;
+            }
+            let best = rib.loc().get(&prefix).map(Entry::best_route);
+            let heard = best.filter(|route| may_hear(id, route, &session, peers, self.local_as));
+            let route = heard.and_then(|route| {
+                let config = &peers[id.index()].config;
+                exporter.route(self.local_as, config, &session, prefix, route, pool)
+            });
+            news.note(&mut adj_out, prefix, route);
         }
+        peers[id.index()].adj_out = adj_out;
         self.publish(now, id, slot, conn, &session, &news);
     }
 
@@ -239,13 +330,18 @@ impl Speaker {
             let time = peer.config.jitter.draw(interval, &mut peer.rng);
             peer.route_advertisement.start(now, time);
         }
+        self.rearm(id);
     }
 }
 
-/// What the decision process knows of a peer.
-fn source(peer: &Peer, local_as: u32) -> Source {
+/// What the decision process knows of a source.
+fn source(peers: &[Peer], peer: Option<PeerId>, local_as: u32) -> Source {
+    let Some(peer) = peer.map(|id| &peers[id.index()]) else {
+        return Source::Local;
+    };
     let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
-    let session = peer.session().or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    let session =
+        peer.session().or(peer.retained.as_ref()).or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
     Source::Peer {
         external: peer.config.remote_as != local_as,
         identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
@@ -254,7 +350,7 @@ fn source(peer: &Peer, local_as: u32) -> Source {
 }
 
 /// Who may hear of a route: not the peer it came from, and no internal peer if it came from one (section 9.2).
-fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_as: u32) -> bool {
+fn may_hear(id: PeerId, route: &Route<'_>, session: &Session, peers: &[Peer], local_as: u32) -> bool {
     let Some(from) = route.peer else {
         return true;
     };
@@ -268,7 +364,7 @@ type ImportKey = (*const Attributes, Option<usize>);
 /// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
 #[derive(Default)]
 struct Importer {
-    last: Option<(ImportKey, Result<Arc<Attributes>, Reason>)>,
+    last: Option<(ImportKey, Verdict)>,
 }
 
 impl Importer {
@@ -279,7 +375,8 @@ impl Importer {
         slot: Slot,
         prefix: Ipv4Net,
         attributes: &Arc<Attributes>,
-    ) -> Result<Arc<Attributes>, Reason> {
+        pool: &mut Pool,
+    ) -> Verdict {
         let policy = &peer.config.import;
         let rule = policy.rule(prefix);
         let key = (Arc::as_ptr(attributes), rule);
@@ -289,11 +386,11 @@ impl Importer {
         let external = peer.fsm(slot).and_then(|fsm| fsm.session).is_none_or(|session| session.dialect.is_external());
         let outcome = match unusable(local_as, &peer.config, external, attributes) {
             Some(reason) => Err(reason),
-            None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
+            None if policy.is_neutral(rule) => Ok(None),
             None => {
                 let mut changed = Attributes::clone(attributes);
                 match policy.apply(rule, local_as, &mut changed) {
-                    true => Ok(Arc::new(changed)),
+                    true => Ok(Some(pool.share(changed))),
                     false => Err(Reason::PolicyRejected),
                 }
             }
@@ -310,7 +407,8 @@ fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Att
     if attributes.as_path.contains(local_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let near = next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = !external || config.multihop || near;
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 
@@ -330,14 +428,15 @@ impl Exporter {
         config: &PeerConfig,
         session: &Session,
         prefix: Ipv4Net,
-        route: &Route,
+        route: Route<'_>,
+        pool: &mut Pool,
     ) -> Option<Arc<Attributes>> {
         let rule = config.export.rule(prefix);
-        let key = (Arc::as_ptr(&route.attributes), route.peer.is_some(), rule);
+        let key = (Arc::as_ptr(route.attributes), route.peer.is_some(), rule);
         self.known
             .entry(key)
             .or_insert_with(|| {
-                let mut out = Attributes::clone(&route.attributes);
+                let mut out = Attributes::clone(route.attributes);
                 let external = session.dialect.is_external();
                 // Section 5.1.4: a MED goes no further than the AS it was given to.
                 if external && route.peer.is_some() {
@@ -355,7 +454,7 @@ impl Exporter {
                 if external || route.peer.is_none() {
                     out.next_hop = config.local_address;
                 }
-                Some(Arc::new(out))
+                Some(pool.share(out))
             })
             .clone()
     }

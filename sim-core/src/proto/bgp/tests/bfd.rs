@@ -35,7 +35,7 @@ fn an_event_loop_is_late_by_no_more_than_its_granularity() {
             asn: 64512,
             hold_time: 30,
             identifier: Ipv4Addr::new(169, 254, 10, 1),
-            capabilities: open::Capabilities::ALL,
+            capabilities: open::Capabilities::USUAL,
         };
         speaker.handle(secs(0), Input::Received { conn, bytes: &open.emit() });
         speaker.handle(secs(0), Input::Received { conn, bytes: &message::keepalive() });
