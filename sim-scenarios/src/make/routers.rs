@@ -182,7 +182,7 @@ fn graceful_restart(schema: &schema::GracefulRestart, j: &mut Judge) -> Graceful
     let second = Duration::from_secs(1);
     // 12 bits of whole seconds (RFC 4724 section 3).
     let rule = |t: &Duration| {
-        if t.as_nanos() % second.as_nanos() != 0 {
+        if !t.as_nanos().is_multiple_of(second.as_nanos()) {
             return Err("a restart time is whole seconds".into());
         }
         between(*t, second, second * 4_095, "a restart time")
@@ -214,7 +214,7 @@ fn beside(here: Option<Ipv4Net>, address: core::net::Ipv4Addr) -> Verdict {
 fn bfd(schema: &schema::Bfd, j: &mut Judge) -> Bfd {
     // Intervals are whole microseconds in 32 bits (RFC 5880 section 4.1).
     let interval = |t: &Duration| {
-        if t.as_nanos() % 1_000 != 0 {
+        if !t.as_nanos().is_multiple_of(1_000) {
             return Err("a BFD interval is whole microseconds".into());
         }
         between(*t, Duration::from_millis(1), Duration::from_secs(4_000), "a BFD interval")

@@ -22,7 +22,7 @@ pub enum Node {
     /// A NAT, or a filter.
     Nat(Box<Nat>),
     /// The customer's end of VPN connections.
-    CustomerGateway(CustomerGateway),
+    CustomerGateway(Box<CustomerGateway>),
     /// AWS's end of VPN connections to one VPC.
     VirtualPrivateGateway(VirtualPrivateGateway),
     /// A virtual private cloud.

@@ -44,7 +44,7 @@ const EMPTY_PATH: &[u8] = &[0x40, 2, 0];
 
 /// The mandatory attributes of a route from such a peer, the one of the same type code as `special` replaced by it; if
 /// there is none, it follows.
-fn attributes<'a>(who: Who, special: &'a [u8]) -> Vec<&'a [u8]> {
+fn attributes(who: Who, special: &[u8]) -> Vec<&[u8]> {
     let mut all: Vec<&[u8]> = match who {
         External => vec![ORIGIN, AS_PATH, NEXT_HOP],
         Internal => vec![ORIGIN, EMPTY_PATH, NEXT_HOP, LOCAL_PREF],
