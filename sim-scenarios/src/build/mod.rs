@@ -26,7 +26,7 @@ use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vgw::{self, Vgw, VgwConfig};
 use sim_core::node::vpc::{self, Vpc};
-use sim_core::proto::bgp::policy::{Change, Policy};
+use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
@@ -35,7 +35,7 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
+    Conditions, Connection, CustomerGateway, NamedPolicy, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
     Tunnel as PlannedTunnel, TunnelId, Via,
 };
 use crate::underlay;
@@ -353,14 +353,19 @@ impl Builder<'_> {
             peer.idle_hold = end.idle_hold;
             peer.route_advertisement = end.advertisement_interval;
             peer.jitter = if end.jitter { BgpJitter::Rfc4271 } else { BgpJitter::None };
-            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
+            peer.import = policy(vec![Change::LocalPref(end.local_preference)], end.import.as_ref());
             let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
-            peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
+            let med = end.med.or_else(|| self.aws_med(*id).filter(|_| side == Side::Aws));
+            let changes = prepend.into_iter().chain(med.map(Change::Med)).collect();
+            peer.export = policy(changes, end.export.as_ref());
             peers.push(peer);
             sessions.extend(self.sessions[id.connection][id.tunnel].bgp.map(|ends| ends[index]));
         }
         let first = peers.first()?;
         let mut speaker = SpeakerConfig::new(asn, first.local_address, peers);
+        if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind {
+            speaker.rules = gateway.decision;
+        }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
@@ -369,6 +374,18 @@ impl Builder<'_> {
         let name = self.plan.nodes[node.index()].name.clone();
         let tcp = TcpConfig { profile, ..TcpConfig::default() };
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, tcp }))
+    }
+
+    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
+    /// updates").
+    fn aws_med(&self, id: TunnelId) -> Option<u32> {
+        let [preferred, other] = self.plan.assume.meds?;
+        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
+            NodeKind::VirtualPrivateGateway(vgw) => {
+                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
+            }
+            _ => None,
+        }
     }
 
     fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
@@ -572,4 +589,13 @@ fn direction(conditions: &Conditions) -> DirectionConfig {
 /// When a plan's world ends.
 pub fn end(plan: &Plan) -> Instant {
     Instant::START + plan.duration
+}
+
+/// The settings of a tunnel, and then the policy that it names, which goes on with what they changed.
+fn policy(changes: Vec<Change>, named: Option<&NamedPolicy>) -> Policy {
+    let Some(NamedPolicy { policy, .. }) = named else {
+        return Policy::change_all(changes);
+    };
+    let settings = Rule { changes, verdict: None, ..Rule::default() };
+    Policy { rules: core::iter::once(settings).chain(policy.rules.iter().cloned()).collect(), ..policy.clone() }
 }

@@ -116,6 +116,8 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         interfaces,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
+        policies: super::policies::make(&schema.policies, j),
+        decision: super::policies::decision(&schema.decision, j),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, true),
         tcp: j.or(&schema.tcp, TcpProfile::Linux),

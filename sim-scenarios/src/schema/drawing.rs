@@ -7,7 +7,7 @@ use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, 
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
-use super::Nat;
+use super::{Decision, Nat, Policy};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -19,7 +19,7 @@ pub enum Node {
     /// A NAT, or a filter.
     Nat(Box<Nat>),
     /// The customer's end of VPN connections.
-    CustomerGateway(CustomerGateway),
+    CustomerGateway(Box<CustomerGateway>),
     /// AWS's end of VPN connections to one VPC.
     VirtualPrivateGateway(VirtualPrivateGateway),
     /// A virtual private cloud.
@@ -57,6 +57,12 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// BGP policies, for the tunnels' `import_policy` and `export_policy`.
+    #[serde(default)]
+    pub policies: Named<Policy>,
+    /// How it decides among routes that it hears by BGP.
+    #[serde(default)]
+    pub decision: Decision,
     /// Static routes.
     #[serde(default)]
     pub static_routes: Vec<StaticRoute>,

@@ -323,4 +323,9 @@ pub struct CustomerEnd {
     pub med: Option<At<Count>>,
     /// LOCAL_PREF of what it hears through this tunnel: higher wins; 100 if not given.
     pub local_preference: Option<At<Count>>,
+    /// The gateway's policy for what it hears through this tunnel, after `local_preference`; everything is taken if not given.
+    pub import_policy: Option<At<Name>>,
+    /// The gateway's policy for what it advertises through this tunnel, after `prepend` and `med`; everything that it has is
+    /// advertised if not given, also what it heard elsewhere.
+    pub export_policy: Option<At<Name>>,
 }
