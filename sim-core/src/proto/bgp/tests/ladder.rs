@@ -186,7 +186,7 @@ fn administrative_shutdown() {
     assert_eq!(pair.ends[B].routes().len(), 1);
     pair.log.clear();
     let (peer, subcode) = (PEER, 2);
-    pair.input(A, Input::Stop { peer, subcode });
+    pair.input(A, Input::Stop { peer, subcode, communication: "" });
     pair.run(secs(2));
     assert_eq!(pair.notifications(A), [(6, 2, vec![])]);
     assert!(pair.ends[B].routes().is_empty());
@@ -230,12 +230,12 @@ fn the_lower_layer_rules() {
     pair.establish();
     pair.log.clear();
     let peer = PEER;
-    pair.input(A, Input::LowerLayerDown { peer });
+    pair.input(A, Input::LowerLayerDown { peer, reason: Reason::TunnelDown });
     pair.run(secs(100));
     let down = Output::State { peer, from: State::Established, to: State::Idle, reason: Reason::TunnelDown };
     assert_eq!(first(&pair, A, |output| *output == down), Some(secs(1)));
     assert_eq!(pair.ends[A].state(PEER), State::Idle);
-    pair.input(A, Input::LowerLayerUp { peer });
+    pair.input(A, Input::LowerLayerUp { peer, reason: Reason::TunnelUp });
     let up =
         first(&pair, A, |output| matches!(output, Output::State { reason: Reason::TunnelUp, to: State::Connect, .. }));
     assert_eq!(up, Some(secs(100)));

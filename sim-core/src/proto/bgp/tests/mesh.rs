@@ -145,7 +145,7 @@ impl Mesh {
     /// Its attributes.
     pub fn route(&self, speaker: usize, prefix: &str) -> Attributes {
         let entry = self.speakers[speaker].routes().get(&net(prefix)).expect("there is a route");
-        Attributes::clone(&entry.best_route().attributes)
+        Attributes::clone(entry.best_route().attributes)
     }
 
     /// Which speakers have a route.

@@ -183,7 +183,7 @@ fn both_exits_at_once() {
     mesh.input(0, Input::SetInterior(costs([10, 10], None)));
     assert_eq!(via(&mesh.changes(0)), (Some(address(1)), vec![address(2)], Reason::InteriorCost));
     let peer = mesh.peer(0, 2);
-    mesh.input(0, Input::Stop { peer, subcode: 2 });
+    mesh.input(0, Input::Stop { peer, subcode: 2, communication: "" });
     assert_eq!(via(&mesh.changes(0)), (Some(address(1)), vec![], Reason::SessionDown));
 }
 
@@ -195,7 +195,7 @@ fn what_the_border_lets_in() {
     let cases: [(Allow, &[u32], Ipv4Addr, Reason); 3] = [
         (|peer| peer.allow_own_as = 1, &[64512, 65000, 64512], Ipv4Addr::new(169, 254, 10, 1), Reason::AsPathLoop),
         (|peer| peer.allow_own_as = 2, &[64512, 65000, 65000], Ipv4Addr::new(169, 254, 10, 1), Reason::AsPathLoop),
-        (|peer| peer.connected_next_hop = false, &[64512], Ipv4Addr::new(8, 8, 8, 8), Reason::NextHopUnusable),
+        (|peer| peer.multihop = true, &[64512], Ipv4Addr::new(8, 8, 8, 8), Reason::NextHopUnusable),
     ];
     let prefix = net(PREFIX);
     for (allow, asns, next_hop, reason) in cases {
