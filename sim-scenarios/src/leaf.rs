@@ -21,13 +21,15 @@ use sim_core::time::Duration;
 
 use crate::plan::{
     Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
-    Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile,
+    Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then,
 };
 
 pub use certificate::{Calendar, KeySource, PemSource};
+pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
 
 mod certificate;
+mod policy;
 mod psk;
 
 /// A RON scalar.
@@ -478,6 +480,15 @@ words! {
     StartupAction: "a startup action" {
         "add" => Self::Add,
         "start" => Self::Start,
+    }
+    Then: "the verdict of a rule" {
+        "accept" => Self::Accept,
+        "reject" => Self::Reject,
+        "continue" => Self::Continue,
+    }
+    Otherwise: "the verdict on all other routes" {
+        "accept" => Self::Accept,
+        "reject" => Self::Reject,
     }
     Side: "an end of a tunnel" {
         "aws" => Self::Aws,

@@ -29,7 +29,7 @@ use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vgw::{self, Vgw, VgwConfig};
 use sim_core::node::vpc::{self, Vpc};
-use sim_core::proto::bgp::policy::{Change, Policy};
+use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
@@ -38,8 +38,8 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NodeKind, Plan, ProbeKind, Routing as How, Side,
-    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
+    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind,
+    Routing as How, Side, TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use crate::underlay;
 use routers::{Ports, connect};
@@ -339,7 +339,8 @@ impl Builder<'_> {
         let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
         let config = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
-        Some(Peer { config: told(config, end), session, port, bfd: None })
+        let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
+        Some(Peer { config: told(config, &BgpEnd { med, ..end.clone() }), session, port, bfd: None })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -366,6 +367,9 @@ impl Builder<'_> {
         let ports = peers.iter().map(|peer| peer.port).collect();
         let bfd: Vec<Option<usize>> = peers.iter().map(|peer| peer.bfd).collect();
         let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
+        if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind {
+            speaker.rules = gateway.decision;
+        }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
@@ -374,6 +378,18 @@ impl Builder<'_> {
         let name = self.plan.nodes[node.index()].name.clone();
         let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; bfd.len()];
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
+    }
+
+    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
+    /// updates").
+    fn aws_med(&self, id: TunnelId) -> Option<u32> {
+        let [preferred, other] = self.plan.assume.meds?;
+        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
+            NodeKind::VirtualPrivateGateway(vgw) => {
+                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
+            }
+            _ => None,
+        }
     }
 
     fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
@@ -546,9 +562,10 @@ fn told(mut peer: PeerConfig, end: &BgpEnd) -> PeerConfig {
         (true, false) => BgpJitter::Rfc4271,
         (false, _) => BgpJitter::None,
     };
-    peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
+    peer.import = policy(vec![Change::LocalPref(end.local_preference)], end.import.as_ref());
     let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
-    peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
+    let changes = prepend.into_iter().chain(end.med.map(Change::Med)).collect();
+    peer.export = policy(changes, end.export.as_ref());
     peer
 }
 
@@ -611,4 +628,13 @@ fn direction(conditions: &Conditions) -> DirectionConfig {
 /// When a plan's world ends.
 pub fn end(plan: &Plan) -> Instant {
     Instant::START + plan.duration
+}
+
+/// The settings of a tunnel, and then the policy that it names, which goes on with what they changed.
+fn policy(changes: Vec<Change>, named: Option<&NamedPolicy>) -> Policy {
+    let Some(NamedPolicy { policy, .. }) = named else {
+        return Policy::change_all(changes);
+    };
+    let settings = Rule { changes, verdict: None, ..Rule::default() };
+    Policy { rules: core::iter::once(settings).chain(policy.rules.iter().cloned()).collect(), ..policy.clone() }
 }

@@ -318,6 +318,9 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
         no_word("prepend", bgp.prepend > 0, bgp.prepend.to_string());
         no_word("med", bgp.med.is_some(), bgp.med.unwrap_or_default().to_string());
         no_word("local_preference", bgp.local_preference != 100, bgp.local_preference.to_string());
+        for (setting, named) in [("import_policy", &bgp.import), ("export_policy", &bgp.export)] {
+            no_word(setting, named.is_some(), named.as_ref().map(|named| named.name.clone()).unwrap_or_default());
+        }
         let third: Duration = bgp.hold_time / 3;
         no_word("keepalive", bgp.keepalive != third, bgp.keepalive.to_string());
     }

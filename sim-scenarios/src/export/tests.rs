@@ -296,7 +296,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 51] = {
+const SETTINGS: [(&str, &str, &[&str], About); 53] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -355,6 +355,8 @@ const SETTINGS: [(&str, &str, &[&str], About); 51] = {
         ("prepend", "2", &[], Bgp),
         ("med", "77", &[], Bgp),
         ("local_preference", "300", &[], Bgp),
+        ("import_policy", "p", &["nodes.cgw.policies={\"p\": (otherwise: \"accept\")}"], Bgp),
+        ("export_policy", "p", &["nodes.cgw.policies={\"p\": (otherwise: \"accept\")}"], Bgp),
     ]
 };
 

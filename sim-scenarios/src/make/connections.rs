@@ -11,8 +11,8 @@ use sim_core::time::Duration;
 use crate::leaf::Name;
 use crate::place::{At, Place};
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, Node, NodeKind, Plan, Routing, StartupAction, Tunnel,
-    TunnelId, VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
+    StartupAction, Tunnel, TunnelId, VpnEndpoint,
 };
 use crate::profile::{self, GENERIC, Profile};
 use crate::schema;
@@ -115,6 +115,7 @@ struct Parties {
     customer_interface: usize,
     customer_outside: Ipv4Addr,
     customer_asn: u32,
+    customer_policies: Vec<NamedPolicy>,
     gateway: NodeId,
     aws_asn: u32,
     /// Traffic selectors: AWS's side and the customer's.
@@ -142,6 +143,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         aws_cidr: Ipv4Net::default(),
         customer_cidr: Ipv4Net::default(),
         customer_asn: 0,
+        customer_policies: Vec::new(),
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
         aws_asn: 0,
     };
@@ -157,6 +159,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
         parties.customer_asn = gateway.asn;
+        parties.customer_policies = gateway.policies.clone();
         parties.customer_external = gateway.external.is_some();
         parties.profile = gateway.profile;
         parties.customer_name = customer.map(|i| plan.nodes[i].name.clone()).unwrap_or_default();
@@ -241,6 +244,8 @@ pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &m
         prepend: 0,
         med: None,
         local_preference: 100,
+        import: None,
+        export: None,
     }
 }
 
@@ -316,7 +321,7 @@ fn tunnel(
         customer,
         customer_reverse_path: j.or(&schema.customer.reverse_path, ReversePath::Off),
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
-        bgp: policy(&schema.customer, bgp, j),
+        bgp: policy(&schema.customer, &parties.customer_policies, bgp, j),
     }
 }
 
@@ -345,7 +350,12 @@ fn inside_rules(net: &Ipv4Net) -> Verdict {
 }
 
 /// The customer gateway's policy on this tunnel.
-fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut Judge) -> Option<(BgpEnd, BgpEnd)> {
+fn policy(
+    schema: &schema::CustomerEnd,
+    policies: &[NamedPolicy],
+    bgp: Option<&(BgpEnd, BgpEnd)>,
+    j: &mut Judge,
+) -> Option<(BgpEnd, BgpEnd)> {
     let prepend = j.number(&schema.prepend, 0, 0, 200, "prepending");
     let med: Option<u32> = schema.med.is_some().then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
     let local_preference = j.number(&schema.local_preference, 100, 0, u64::from(u32::MAX), "a local preference");
@@ -353,6 +363,8 @@ fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut 
         schema.prepend.as_ref().map(|at| at.place),
         schema.med.as_ref().map(|at| at.place),
         schema.local_preference.as_ref().map(|at| at.place),
+        schema.import_policy.as_ref().map(|at| at.place),
+        schema.export_policy.as_ref().map(|at| at.place),
     ];
     let Some((aws, customer)) = bgp else {
         for place in places.into_iter().flatten() {
@@ -360,7 +372,13 @@ fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut 
         }
         return None;
     };
-    Some((aws.clone(), BgpEnd { prepend, med, local_preference, ..customer.clone() }))
+    let names: Vec<String> = policies.iter().map(|policy| policy.name.clone()).collect();
+    let mut named = |at: &Option<At<Name>>| {
+        let place = j.find(at.as_ref()?, "policy of the customer gateway", &names)?;
+        Some(policies[place].clone())
+    };
+    let (import, export) = (named(&schema.import_policy), named(&schema.export_policy));
+    Some((aws.clone(), BgpEnd { prepend, med, local_preference, import, export, ..customer.clone() }))
 }
 
 /// What is assumed about AWS's end of a connection's tunnels.

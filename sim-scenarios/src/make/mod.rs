@@ -9,6 +9,7 @@ mod judge;
 mod links;
 mod nats;
 mod nodes;
+mod policies;
 mod profiles;
 mod routers;
 mod timeline;
@@ -124,8 +125,10 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
         endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
-        preferred_med: j.number(&schema.preferred_med, 100, 0, u64::from(u32::MAX), "a MED"),
-        other_med: j.number(&schema.other_med, 200, 0, u64::from(u32::MAX), "a MED"),
+        meds: (schema.preferred_med.is_some() || schema.other_med.is_some()).then(|| {
+            [(&schema.preferred_med, 100), (&schema.other_med, 200)]
+                .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED"))
+        }),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
     }
 }
@@ -140,6 +143,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         value,
         source: source.to_owned(),
     };
+    let med = |which: usize| assume.meds.map_or_else(|| "none".into(), |meds| meds[which].to_string());
     vec![
         one(
             Assumed::VgwProgrammingDelay,
@@ -162,13 +166,13 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         one(
             Assumed::Med,
             "preferred_med",
-            assume.preferred_med.to_string(),
+            med(0),
             "UNVERIFIED: AWS sends a lower MED through the tunnel it prefers, but publishes no value",
         ),
         one(
             Assumed::Med,
             "other_med",
-            assume.other_med.to_string(),
+            med(1),
             "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value",
         ),
         one(

@@ -107,6 +107,8 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         asn: asn.0,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
+        policies: super::policies::make(&schema.policies, j),
+        decision: super::policies::decision(&schema.decision, j),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, profile.routes_follow_sa),
         forwarding,

@@ -5,10 +5,11 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
+use sim_core::proto::bgp::decision::Rules;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::{BgpRouter, Forwarding, Nat, TunnelId};
+use super::{BgpRouter, Forwarding, NamedPolicy, Nat, TunnelId};
 use crate::profile::Profile;
 
 /// A device.
@@ -71,6 +72,10 @@ pub struct CustomerGateway {
     pub later: Vec<(usize, Ipv4Addr)>,
     /// Prefixes that it originates into BGP.
     pub advertise: Vec<Ipv4Net>,
+    /// Its BGP policies; tunnels have copies of those that they name.
+    pub policies: Vec<NamedPolicy>,
+    /// How it decides among routes.
+    pub decision: Rules,
     /// Static routes.
     pub static_routes: Vec<StaticRoute>,
     /// True if a tunnel's routes leave the FIB while it has no CHILD_SA (interface tracking). If false, only BGP removes them.

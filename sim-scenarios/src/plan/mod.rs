@@ -126,10 +126,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
-    /// MED that AWS sends over the tunnel it prefers.
-    pub preferred_med: u32,
-    /// MED that AWS sends over the other tunnel.
-    pub other_med: u32,
+    /// MED that AWS sends over the tunnel that a gateway prefers, and over its others; `None`: it sends none.
+    pub meds: Option<[u32; 2]>,
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
 }

@@ -8,6 +8,7 @@ use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Options;
+use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication, Round};
 use sim_core::time::Duration;
 
@@ -297,4 +298,37 @@ pub struct BgpEnd {
     pub med: Option<u32>,
     /// LOCAL_PREF of what it receives.
     pub local_preference: u32,
+    /// What becomes of what it receives, after that.
+    pub import: Option<NamedPolicy>,
+    /// What becomes of what it sends, after prepending and MED.
+    pub export: Option<NamedPolicy>,
+}
+
+/// A policy of a customer gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedPolicy {
+    /// As the scenario calls it.
+    pub name: String,
+    /// Its rules.
+    pub policy: Policy,
+}
+
+/// What a rule of a policy leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// The route passes.
+    Accept,
+    /// It does not.
+    Reject,
+    /// The next rule goes on with it.
+    Continue,
+}
+
+/// What happens to a route that no rule decides about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Otherwise {
+    /// It passes.
+    Accept,
+    /// It does not.
+    Reject,
 }

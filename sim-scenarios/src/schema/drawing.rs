@@ -8,7 +8,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
-use super::{BgpRouter, Ecmp, Nat, Neighbor, PolicyRoute, Track};
+use super::{BgpRouter, Decision, Ecmp, Nat, Neighbor, Policy, PolicyRoute, Track};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -60,6 +60,12 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// BGP policies, for the tunnels' `import_policy` and `export_policy`.
+    #[serde(default)]
+    pub policies: Named<Policy>,
+    /// How it decides among routes that it hears by BGP.
+    #[serde(default)]
+    pub decision: Decision,
     /// Static routes.
     #[serde(default)]
     pub static_routes: Vec<StaticRoute>,

@@ -330,4 +330,9 @@ pub struct CustomerEnd {
     pub reverse_path: Option<At<ReversePath>>,
     /// BFD through the tunnel, which AWS's VPN endpoints do not answer: refused.
     pub bfd: Option<super::Bfd>,
+    /// The gateway's policy for what it hears through this tunnel, after `local_preference`; everything is taken if not given.
+    pub import_policy: Option<At<Name>>,
+    /// The gateway's policy for what it advertises through this tunnel, after `prepend` and `med`; everything that it has is
+    /// advertised if not given, also what it heard elsewhere.
+    pub export_policy: Option<At<Name>>,
 }

@@ -23,8 +23,10 @@ pub(super) mod code {
     pub const CLUSTER_LIST: u8 = 10;
     pub const MP_REACH_NLRI: u8 = 14;
     pub const MP_UNREACH_NLRI: u8 = 15;
+    pub const EXTENDED_COMMUNITIES: u8 = 16;
     pub const AS4_PATH: u8 = 17;
     pub const AS4_AGGREGATOR: u8 = 18;
+    pub const LARGE_COMMUNITY: u8 = 32;
 }
 
 /// The ways, mildest first (RFC 7606 section 2).
@@ -51,8 +53,10 @@ impl Approach {
             code::ATOMIC_AGGREGATE | code::AGGREGATOR | code::AS4_PATH | code::AS4_AGGREGATOR => Self::AttributeDiscard,
             // 7.11, 7.12: what it is about cannot be told.
             code::MP_REACH_NLRI | code::MP_UNREACH_NLRI => Self::SessionReset,
+            // 7.14, and RFC 8092 section 6.
+            code::EXTENDED_COMMUNITIES | code::LARGE_COMMUNITY => Self::TreatAsWithdraw,
             // Section 8: the default for an attribute of which nothing else is specified.
-            0 | 11..=13 | 16 | 19..=255 => Self::TreatAsWithdraw,
+            0 | 11..=13 | 19..=31 | 33..=255 => Self::TreatAsWithdraw,
         }
     }
 }

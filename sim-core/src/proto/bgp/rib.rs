@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, PeerId};
-use super::decision::{Candidate, DecidedBy, Source, decide};
+use super::decision::{Candidate, DecidedBy, Rules, Source, decide, used};
 use crate::reason::Reason;
 
 /// The best route to a prefix, in short.
@@ -34,6 +34,15 @@ pub struct Best {
     pub local_pref: u32,
     /// The step that preferred it.
     pub decided_by: DecidedBy,
+}
+
+/// Where one of several routes that are used at the same time leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The peer that the route was learned from.
+    pub peer: PeerId,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
 }
 
 /// A usable route, after import policy.
@@ -153,15 +162,27 @@ impl Several {
         self.routes.iter().filter_map(Learned::usable)
     }
 
-    fn decide(&mut self, missing_med: u32, source: impl Fn(Option<PeerId>) -> Source) {
+    /// `former` is the source of the best route so far.
+    fn decide(&mut self, rules: &Rules, former: Option<Option<PeerId>>, source: &impl SourceOf) {
         let places: SmallVec<[usize; 8]> =
             (0..self.routes.len()).filter(|&n| self.routes[n].refused.is_none()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 8]> =
-            self.usable().map(|route| Candidate { attributes: route.attributes, source: source(route.peer) }).collect();
-        let decision = decide(&candidates, missing_med);
+        let candidates: SmallVec<[Candidate<'_>; 8]> = self.usable().map(|route| candidate(route, source)).collect();
+        let existing = former.and_then(|former| self.usable().position(|route| route.peer == former));
+        let decision = decide(&candidates, rules, existing);
         drop(candidates);
         self.best = decision.map(|(place, step)| (places[place], step));
     }
+}
+
+/// Tells where a route comes from and what the way to its next hop costs.
+pub(super) trait SourceOf: Fn(Route<'_>) -> (Source, u32) {}
+
+impl<F: Fn(Route<'_>) -> (Source, u32)> SourceOf for F {}
+
+/// A route as the decision process sees it.
+fn candidate<'a>(route: Route<'a>, source: &impl SourceOf) -> Candidate<'a> {
+    let (source, interior_cost) = source(route);
+    Candidate { attributes: route.attributes, source, interior_cost }
 }
 
 /// All usable routes to one prefix, of which there is at least one.
@@ -184,6 +205,30 @@ impl<'a> Entry<'a> {
             Held::Several(several) => (None, Some(several.usable())),
         };
         sole.into_iter().chain(several.into_iter().flatten())
+    }
+
+    /// The routes as the decision process sees them.
+    pub(super) fn candidates(self, source: &impl SourceOf) -> Vec<Candidate<'a>> {
+        self.routes().map(|route| candidate(route, source)).collect()
+    }
+
+    /// The place of the best route among them.
+    pub(super) fn best_place(self) -> usize {
+        self.routes().position(|route| route.peer == self.best.peer).unwrap_or_default()
+    }
+
+    /// What is used beside the best route.
+    pub(super) fn also(self, rules: &Rules, source: &impl SourceOf) -> Vec<Hop> {
+        if rules.multipath.external.max(rules.multipath.internal) < 2 {
+            return Vec::new();
+        }
+        let used = used(&self.candidates(source), rules, self.best_place());
+        let routes: Vec<Route<'_>> = self.routes().collect();
+        let hop = |&place: &usize| {
+            let Route { peer, attributes } = routes[place];
+            Some(Hop { peer: peer?, next_hop: attributes.next_hop })
+        };
+        used[1..].iter().filter_map(hop).collect()
     }
 
     /// The best route.
@@ -213,6 +258,8 @@ fn in_short(Route { peer, attributes }: Route<'_>, decided_by: DecidedBy) -> Bes
 pub(super) struct Changed {
     pub from: Option<Best>,
     pub to: Option<Best>,
+    /// What is used beside the best route.
+    pub also: Vec<Hop>,
     /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
@@ -237,22 +284,22 @@ impl Rib {
     }
 
     /// Takes a route of one source in the place of what it said before, and decides anew. Says whether it said nothing
-    /// before; the change is `Some` if the best route is another one or has other attributes now.
+    /// before; the change is `Some` if the best route is another one or has other attributes now, or others are used beside it.
     pub fn set(
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
         received: Arc<Attributes>,
         verdict: Verdict,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
+        rules: &Rules,
+        source: &impl SourceOf,
     ) -> (bool, Option<Changed>) {
         let mut place = match self.entries.entry(prefix) {
             Place::Vacant(place) => {
                 let held = place.insert(Held::new(peer, received, verdict));
                 let to = held.best().map(|(route, step)| in_short(route, step));
                 self.usable += usize::from(to.is_some());
-                return (true, to.map(|to| Changed { from: None, to: Some(to), outdone: false }));
+                return (true, to.map(|to| Changed { from: None, to: Some(to), also: Vec::new(), outdone: false }));
             }
             Place::Occupied(place) => place,
         };
@@ -266,10 +313,11 @@ impl Rib {
             }
             let before = core::mem::replace(attributes, received);
             let short = |attributes| in_short(Route { peer, attributes }, DecidedBy::OnlyRoute);
-            let changed = Changed { from: Some(short(&before)), to: Some(short(attributes)), outdone: false };
+            let changed =
+                Changed { from: Some(short(&before)), to: Some(short(attributes)), also: Vec::new(), outdone: false };
             return (false, Some(changed));
         }
-        let former = Former::of(held);
+        let former = Former::of(held, rules, source);
         let several = held.widen();
         let route = Learned::new(peer, received, verdict);
         let place = several.place_of(peer);
@@ -277,9 +325,9 @@ impl Rib {
             Some(place) => several.routes[place] = route,
             None => several.routes.push(route),
         }
-        several.decide(missing_med, source);
+        several.decide(rules, former.peer(), source);
         held.narrow();
-        let changed = former.against(held);
+        let changed = former.against(held, rules, source);
         self.count(&changed);
         (place.is_none(), changed)
     }
@@ -289,30 +337,47 @@ impl Rib {
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
+        rules: &Rules,
+        source: &impl SourceOf,
     ) -> Option<Option<Changed>> {
         let Place::Occupied(mut place) = self.entries.entry(prefix) else {
             return None;
         };
         let held = place.get_mut();
         held.received(peer)?;
-        let former = Former::of(held);
+        let former = Former::of(held, rules, source);
         let several = match held {
             Held::Several(several) if several.routes.len() > 1 => several,
             Held::Several(_) | Held::Sole { .. } => {
                 place.remove();
-                let changed = former.best.map(|from| Changed { from: Some(from), to: None, outdone: false });
+                let changed =
+                    former.best.map(|from| Changed { from: Some(from), to: None, also: Vec::new(), outdone: false });
                 self.usable -= usize::from(changed.is_some());
                 return Some(changed);
             }
         };
         several.routes.retain(|route| route.peer != peer);
-        several.decide(missing_med, source);
+        several.decide(rules, former.peer(), source);
         held.narrow();
-        let changed = former.against(held);
+        let changed = former.against(held, rules, source);
         self.count(&changed);
         Some(changed)
+    }
+
+    /// Decides anew, because `source` answers otherwise than `before`.
+    pub fn reconsider(
+        &mut self,
+        prefix: Ipv4Net,
+        rules: &Rules,
+        before: &impl SourceOf,
+        source: &impl SourceOf,
+    ) -> Option<Changed> {
+        let held = self.entries.get_mut(&prefix)?;
+        let former = Former::of(held, rules, before);
+        if let Held::Several(several) = held {
+            several.decide(rules, former.peer(), source);
+        }
+        former.against(held, rules, source)
     }
 
     fn count(&mut self, changed: &Option<Changed>) {
@@ -338,21 +403,32 @@ impl Rib {
 struct Former {
     best: Option<Best>,
     attributes: Option<Arc<Attributes>>,
+    also: Vec<Hop>,
 }
 
 impl Former {
-    fn of(held: &Held) -> Self {
+    fn of(held: &Held, rules: &Rules, source: &impl SourceOf) -> Self {
         let best = held.best();
         Self {
             best: best.map(|(route, step)| in_short(route, step)),
             attributes: best.map(|(route, _)| Arc::clone(route.attributes)),
+            also: Entry::of(held).map(|entry| entry.also(rules, source)).unwrap_or_default(),
         }
     }
 
-    fn against(self, held: &Held) -> Option<Changed> {
+    /// Its source, if there was one.
+    fn peer(&self) -> Option<Option<PeerId>> {
+        self.best.map(|best| best.peer)
+    }
+
+    fn against(self, held: &Held, rules: &Rules, source: &impl SourceOf) -> Option<Changed> {
         let now = held.best();
-        let peer = self.best.map(|best| best.peer);
-        if now.map(|(route, _)| (Some(route.peer), Some(route.attributes))) == Some((peer, self.attributes.as_ref())) {
+        let peer = self.peer();
+        let also = Entry::of(held).map(|entry| entry.also(rules, source)).unwrap_or_default();
+        if also == self.also
+            && now.map(|(route, _)| (Some(route.peer), Some(route.attributes)))
+                == Some((peer, self.attributes.as_ref()))
+        {
             return None;
         }
         let to = now.map(|(route, step)| in_short(route, step));
@@ -365,7 +441,7 @@ impl Former {
                 Held::Sole { .. } => false,
                 Held::Several(several) => has_one(several),
             };
-        Some(Changed { from: self.best, to, outdone })
+        Some(Changed { from: self.best, to, also, outdone })
     }
 }
 
