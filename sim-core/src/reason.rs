@@ -84,6 +84,7 @@ codes! {
         DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",
         // Fragments
         FragmentDropped "fragment_dropped" "the path drops IP fragments",
+        TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -179,6 +180,8 @@ codes! {
         UnacceptableAddresses "unacceptable_addresses" "UNACCEPTABLE_ADDRESSES: the peer does not take the new addresses",
         UnexpectedNat "unexpected_nat" "UNEXPECTED_NAT_DETECTED: the addresses were translated on the way, which NO_NATS_ALLOWED forbids",
         ReturnRoutability "return_routability" "the peer did not return the COOKIE2 that it was sent (RFC 4555 section 3.7)",
+        // AWS's tables
+        TableFull "table_full" "the VPC route table has as many propagated routes as it takes",
     }
 
     /// Which timer expired.
@@ -270,6 +273,26 @@ codes! {
         IkeFollowupKeSent "ike_followup_ke_sent" "IKE_FOLLOWUP_KE message sent",
         IkeFollowupKeReceived "ike_followup_ke_received" "IKE_FOLLOWUP_KE message arrived",
     }
+
+    /// Which step of a route evaluation decided; see [`crate::net::aws`].
+    pub enum Rule {
+        OnlyRoute "only_route" "there was no other route",
+        EndpointHealth "endpoint_health" "the others' tunnel endpoints are not healthy",
+        LongestPrefix "longest_prefix" "the longest prefix",
+        Local "local" "the local route of a VPC comes before every propagated one",
+        Static "static" "a static route comes before prefix lists and propagated routes",
+        PrefixList "prefix_list" "a route to a prefix list comes before propagated ones",
+        DirectConnect "direct_connect" "Direct Connect comes before VPN",
+        VpnStatic "vpn_static" "a static route of a VPN connection comes before BGP",
+        AttachmentType "attachment_type" "the type of the attachment, or of the route",
+        LocalPreferenceCommunity "local_preference_community" "a local preference community, 7224:7100 to 7224:7300",
+        AssociatedRegion "associated_region" "locations of the associated Region come before others",
+        AsPathLength "as_path_length" "the shortest AS_PATH",
+        Med "med" "the lowest MED",
+        ExternalPeer "external_peer" "eBGP comes before iBGP",
+        EqualCost "equal_cost" "all that are equal: ECMP",
+        AwsChoice "aws_choice" "AWS's own choice, by a rule that it does not publish",
+    }
 }
 
 impl Step {
@@ -343,5 +366,6 @@ mod tests {
         unique(TimerKind::ALL.iter().map(|c| c.code()));
         unique(State::ALL.iter().map(|c| c.code()));
         unique(Step::ALL.iter().map(|c| c.code()));
+        unique(Rule::ALL.iter().map(|c| c.code()));
     }
 }

@@ -1,9 +1,10 @@
 //! Whether a run did what its scenario expected.
 
+use ipnet::IpNet;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
-use sim_core::reason::{Reason, State, TimerKind};
+use sim_core::reason::{Reason, Rule, State, TimerKind};
 use sim_core::time::Instant;
 use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
@@ -105,12 +106,18 @@ impl Judge<'_> {
             ExpectationKind::SuiteAtLeast { tunnel, encryption, integrity, dh_group } => {
                 self.suite(*tunnel, *encryption, *integrity, *dh_group)
             }
-            ExpectationKind::RoutePresent { node, prefix, via, at, present } => {
-                let now = self.route(*node, &(*prefix).into(), *at);
+            ExpectationKind::RoutePresent { node, prefix, via, table, at, present } => {
+                let (now, _) = self.route(*node, *table, &(*prefix).into(), *at);
                 let wanted = via.map(|tunnel| self.plan.tunnel(tunnel).name.as_str());
-                let matches = now.as_deref().is_some_and(|port| wanted.is_none_or(|wanted| wanted == port));
-                let detail = now.as_ref().map_or("no route".to_owned(), |port| format!("via {port}"));
+                let matches = now.iter().any(|port| wanted.is_none_or(|wanted| wanted == port));
+                let detail = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 finding(matches == *present, detail)
+            }
+            ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at } => {
+                let (now, by) = self.route(*node, *table, &(*prefix).into(), *at);
+                let way = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
+                let decided = by.map_or(String::new(), |by| format!(", by {by}: {}", by.text()));
+                finding(by == Some(*rule), format!("{way}{decided}"))
             }
             ExpectationKind::ConvergedWithin { fault, within } => {
                 let ids = self.fault_ids(*fault);
@@ -224,15 +231,20 @@ impl Judge<'_> {
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))
     }
 
-    /// The way out that a node's table holds for exactly this prefix at an instant.
-    fn route(&self, node: NodeId, prefix: &ipnet::IpNet, at: Instant) -> Option<String> {
+    /// The ways out that a node's table holds for exactly this prefix at an instant, and the step that decided.
+    fn route(&self, node: NodeId, number: u8, prefix: &IpNet, at: Instant) -> (Vec<String>, Option<Rule>) {
         let world = &self.built.world;
         let records = world.trace.records().take_while(|(_, r)| r.at <= at);
         let changes = records.filter(|(_, r)| r.node == node).filter_map(|(_, r)| match &r.what {
-            What::Route { prefix: p, to, .. } if p == prefix => Some(*to),
+            What::Route { table, prefix: p, to, beside, rule, .. }
+                if p == prefix && table.number().is_none_or(|table| table == number) =>
+            {
+                Some((to.iter().chain(beside.iter()), *rule))
+            }
             _ => None,
         });
-        changes.last().flatten().map(|port| world.port_name(node, port).to_owned())
+        let Some((ways, rule)) = changes.last() else { return (Vec::new(), None) };
+        (ways.map(|port| world.port_name(node, *port).to_owned()).collect(), rule)
     }
 
     /// The first record by which a fault was noticed: a session left its working state, or AWS held an endpoint dead.

@@ -12,7 +12,7 @@ use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::Instant;
 use crate::trace::{HopStep, Table, What};
 use crate::wire::checksum;
@@ -133,7 +133,8 @@ impl Ip {
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
-            let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
+            let (table, to, rule, beside, stays) = (self.table, Some(port), None, Box::default(), false);
+            let since = cx.record(What::Route { table, prefix, from: None, to, reason, rule, beside, stays });
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
         }
@@ -328,7 +329,7 @@ impl Ip {
                 self.changed = cause;
                 self.fib.stamp(route.prefix, cause);
             } else {
-                self.changed_best(cx, change, reason);
+                self.changed_best(cx, change, reason, None);
             }
             cx.cause = cause;
         }
@@ -351,17 +352,28 @@ impl Ip {
 
     /// Puts a route into the table. Answers whether the best route of its prefix changed.
     pub fn install(&mut self, cx: &mut Cx, route: Route, reason: Reason) -> bool {
+        self.install_by(cx, route, reason, None)
+    }
+
+    /// The same, of a route that a step of AWS's order has chosen.
+    pub fn install_by(&mut self, cx: &mut Cx, route: Route, reason: Reason, rule: Option<Rule>) -> bool {
         let change = self.fib.set(route);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, rule)
     }
 
     /// Takes a source's route out of the table. Answers whether the best route of its prefix changed.
     pub fn withdraw(&mut self, cx: &mut Cx, prefix: Ipv4Net, source: RouteSource, reason: Reason) -> bool {
         let change = self.fib.remove(prefix, source);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, None)
     }
 
-    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason) -> bool {
+    fn changed_best(
+        &mut self,
+        cx: &mut Cx,
+        change: Option<Change>,
+        reason: Reason,
+        rule: Option<Rule>,
+    ) -> bool {
         let Some(change) = change else { return false };
         let port = |route: Option<Route>| match route?.target {
             Target::Out { port, .. } => Some(port),
@@ -369,7 +381,8 @@ impl Ip {
         };
         let (from, to) = (port(change.before), port(change.after));
         let prefix = IpNet::V4(change.prefix);
-        self.changed = cx.record(What::Route { table: self.table, prefix, from, to, reason });
+        let (table, beside, stays) = (self.table, Box::default(), false);
+        self.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
         self.fib.stamp(change.prefix, self.changed);
         true
     }

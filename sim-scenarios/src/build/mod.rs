@@ -2,6 +2,7 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
+mod aws;
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
@@ -24,8 +25,7 @@ use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::node::vgw::{self, Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
+use sim_core::node::{tgw, vgw, vpc};
 use sim_core::proto::bgp::policy::{Change, Policy};
 use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
@@ -35,8 +35,8 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
-    Tunnel as PlannedTunnel, TunnelId, Via,
+    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Side, TcpProfile, Tunnel as PlannedTunnel,
+    TunnelId, Via,
 };
 use crate::underlay;
 
@@ -163,6 +163,7 @@ impl Builder<'_> {
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
+            NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
         }
     }
@@ -276,6 +277,8 @@ impl Builder<'_> {
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
+            // What a transit gateway announces, its route tables say.
+            NodeKind::TransitGateway(tgw) => (tgw.asn, Vec::new()),
             _ => (0, Vec::new()),
         };
         let tcp = self.plan.assume.aws_tcp;
@@ -371,42 +374,6 @@ impl Builder<'_> {
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, tcp }))
     }
 
-    fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
-        let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
-            How::Static(prefixes) => prefixes.clone(),
-            How::Bgp => Vec::new(),
-        });
-        let preferred = vgw.preferred_tunnel.and_then(|p| tunnels.iter().position(|t| *t == p));
-        let name = &self.plan.nodes[id.index()].name;
-        let mut rng = Rng::stream(self.plan.seed, name, Purpose::AwsChoice);
-        let first = preferred.unwrap_or_else(|| rng.below(tunnels.len().max(1) as u64) as usize);
-        let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
-        preference.sort_by_key(|&t| (usize::from(t) != first, t));
-        let assume = &self.plan.assume;
-        let config = VgwConfig {
-            vpc: vgw.vpc,
-            cidrs: self.cidrs(vgw.vpc),
-            statics: statics.collect(),
-            preference,
-            programming_delay: assume.vgw_programming_delay,
-            propagation_delay: assume.vpc_propagation_delay,
-            health_delay: assume.endpoint_health_delay,
-        };
-        Vgw::new(config, AWS_MTU)
-    }
-
-    fn vpc(&self, id: NodeId, vpc: &crate::plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let statics: Vec<Ipv4Net> = table.routes.iter().filter(|(_, to)| to.is_some()).map(|(p, _)| *p).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], &statics, propagation, AWS_MTU);
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
-        }
-        made
-    }
-
     fn add_streams(&mut self) {
         for probe in &self.plan.probes {
             self.world.trace.add_stream(StreamInfo {
@@ -438,9 +405,19 @@ impl Builder<'_> {
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
                     }
                 }
+                NodeKind::TransitGateway(tgw) => {
+                    let names: Vec<&String> = tunnels(self.plan, |c| c.gateway == id)
+                        .map(|tunnel| &self.plan.tunnel(tunnel).name)
+                        .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
+                        .collect();
+                    names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
+                }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
                         self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                    }
+                    for (gateway, port) in aws::transit_ports(self.plan, id) {
+                        self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     for (number, (instance, _)) in instances(self.plan, id).enumerate() {
                         let name = &self.plan.nodes[instance.index()].name;
@@ -492,6 +469,21 @@ impl Builder<'_> {
             }
         }
         for (index, node) in self.plan.nodes.iter().enumerate() {
+            if let NodeKind::TransitGateway(tgw) = &node.kind {
+                let id = NodeId(index as u32);
+                let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.gateway == id).collect();
+                for (number, tunnel) in tunnels.iter().enumerate() {
+                    let end = self.plan.tunnel(*tunnel).endpoint;
+                    let port = tgw::tunnel_port(number as u16);
+                    add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
+                }
+                for (number, vpc) in tgw.vpcs.iter().enumerate() {
+                    let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
+                    for (_, there) in aws::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                        add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
+                    }
+                }
+            }
             if let NodeKind::Vpc(_) = node.kind {
                 let id = NodeId(index as u32);
                 for (number, (instance, _)) in instances(self.plan, id).enumerate() {

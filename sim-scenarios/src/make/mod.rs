@@ -10,6 +10,7 @@ mod links;
 mod nats;
 mod nodes;
 mod timeline;
+mod transit;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -105,6 +106,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan.nodes, j);
     nodes::gateways(scenario, &mut plan, j);
+    transit::gateways(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);

@@ -37,6 +37,21 @@ impl Segment {
     }
 }
 
+/// The usual notation: ASes with spaces between them, sets in braces.
+impl core::fmt::Display for AsPath {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (i, segment) in self.0.iter().enumerate() {
+            let texts: Vec<String> = segment.asns().iter().map(u32::to_string).collect();
+            let between = if i == 0 { "" } else { " " };
+            match segment {
+                Segment::Set(_) => write!(f, "{between}{{{}}}", texts.join(" "))?,
+                Segment::Sequence(_) => write!(f, "{between}{}", texts.join(" "))?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl AsPath {
     /// A path of one sequence; empty if there are no ASes.
     pub fn sequence(asns: impl IntoIterator<Item = u32>) -> Self {

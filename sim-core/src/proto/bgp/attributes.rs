@@ -27,6 +27,9 @@ use super::as_path::{AsPath, merge_as4};
 use super::notification::Notification;
 use super::open::{AS_TRANS, is_unicast_host};
 
+/// Type code of COMMUNITIES (RFC 1997), which are four octets each.
+pub const COMMUNITIES: u8 = 8;
+
 /// Attribute type codes (RFC 4271 section 5, RFC 1997, RFC 6793).
 mod code {
     pub const ORIGIN: u8 = 1;
@@ -36,7 +39,7 @@ mod code {
     pub const LOCAL_PREF: u8 = 5;
     pub const ATOMIC_AGGREGATE: u8 = 6;
     pub const AGGREGATOR: u8 = 7;
-    pub const COMMUNITIES: u8 = 8;
+    pub const COMMUNITIES: u8 = super::COMMUNITIES;
     pub const AS4_PATH: u8 = 17;
     pub const AS4_AGGREGATOR: u8 = 18;
 }

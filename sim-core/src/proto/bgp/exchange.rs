@@ -31,7 +31,7 @@ impl Speaker {
                 self.place(prefix, Some(id), None, Reason::Withdrawn);
             }
         }
-        let Some(attributes) = update.attributes.map(Arc::new) else {
+        let Some(attributes) = update.attributes else {
             return;
         };
         let mut import = Importer::default();

@@ -55,6 +55,7 @@ use self::fsm::{Event, FsmState};
 pub use self::notification::Notification;
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
+pub use self::open::Open;
 use self::policy::Policy;
 use self::rib::LocRib;
 pub use self::rib::{Best, Entry, Route};
@@ -208,6 +209,8 @@ pub enum Output {
         codes: Option<(u8, u8)>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
+        /// What an OPEN says, also one that is refused for it.
+        open: Option<Open>,
     },
     /// The best route to a prefix changed.
     Route(RouteChange),

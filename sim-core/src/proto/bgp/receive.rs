@@ -116,7 +116,7 @@ impl Speaker {
     }
 
     fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
-        self.step(id, conn, Step::OpenMessageReceived, None);
+        self.open_step(id, conn, Step::OpenMessageReceived, Open::read(body).ok());
         let Some(fsm) = self.peers[id.index()].fsm(slot) else {
             return;
         };

@@ -14,6 +14,8 @@
 //! +-----------------------------------------------------+
 //! ```
 
+use std::sync::Arc;
+
 use ipnet::Ipv4Net;
 use netgauze_bgp_pkt::nlri::{Ipv4Unicast, Ipv4UnicastAddress};
 use netgauze_bgp_pkt::update::BgpUpdateMessage;
@@ -36,7 +38,7 @@ pub struct Update {
     /// Routes that now have [`Update::attributes`].
     pub reachable: Vec<Ipv4Net>,
     /// Always there if anything is reachable.
-    pub attributes: Option<Attributes>,
+    pub attributes: Option<Arc<Attributes>>,
     /// Prefixes that are no unicast networks: section 6.3 wants them ignored.
     pub ignored: Vec<Ipv4Net>,
     /// True if it says nothing at all, which is the End-of-RIB of IPv4 unicast (RFC 4724 section 2).
@@ -50,12 +52,18 @@ pub struct Prefixes {
     pub withdrawn: Vec<Ipv4Net>,
     /// Those in Network Layer Reachability Information.
     pub announced: Vec<Ipv4Net>,
+    /// What a message that arrived says of those.
+    pub attributes: Option<Arc<Attributes>>,
 }
 
 impl Update {
     /// The prefixes that it is about, but for those that are ignored.
     pub fn prefixes(&self) -> Prefixes {
-        Prefixes { withdrawn: self.withdrawn.clone(), announced: self.reachable.clone() }
+        Prefixes {
+            withdrawn: self.withdrawn.clone(),
+            announced: self.reachable.clone(),
+            attributes: self.attributes.clone(),
+        }
     }
 
     /// Reads the body of an UPDATE.
@@ -71,7 +79,7 @@ impl Update {
             ..Self::default()
         };
         read_prefixes(withdrawn, &mut update.withdrawn, None)?;
-        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty())?;
+        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty())?.map(Arc::new);
         read_prefixes(reachable, &mut update.reachable, Some(&mut update.ignored))?;
         Ok(update)
     }
