@@ -12,9 +12,8 @@
 //!  tunnels - attachment -'                 '-- route table --'
 //! ```
 //!
-//! A flow is five numbers: addresses, protocol and ports (of fragments three: addresses and protocol). Which of several ways it takes
-//! is a hash that AWS does not publish; here it is xxh3 with a salt from the seed, modulo the number of ways. It is not resilient: one
-//! way more or less moves flows of all others, too.
+//! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
+//! numbers of a flow.
 //!
 //! Left out: peering, Connect, Direct Connect, multicast, appliance mode, availability zones, policy tables and the MTU of 8,500
 //! octets between VPCs.
@@ -22,20 +21,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::{IpNet, Ipv4Net};
-use prefix_trie::PrefixMap;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::BgpPath;
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
+use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::multipath::Multipath;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
-use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// The port towards tunnel endpoint `tunnel`. Those towards VPCs follow.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -60,8 +58,8 @@ pub struct TgwConfig {
     pub preference: Vec<u16>,
     /// VPN ECMP support.
     pub vpn_ecmp: bool,
-    /// What the hash of flows is salted with.
-    pub salt: u64,
+    /// How flows are spread over several ways.
+    pub multipath: Multipath,
     /// From a choice to packets following it.
     pub programming_delay: Duration,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
@@ -130,18 +128,14 @@ struct Pending {
     reason: Reason,
 }
 
-/// What packets follow.
-#[derive(Clone, Debug)]
-struct InForce {
-    chosen: Chosen,
-    since: RecordId,
-}
-
 #[derive(Clone, Debug, Default)]
 struct State {
     /// What is chosen for each prefix, perhaps not programmed yet.
     chosen: BTreeMap<Ipv4Net, Chosen>,
-    in_force: PrefixMap<Ipv4Net, InForce>,
+    /// The choices that are programmed.
+    in_force: BTreeMap<Ipv4Net, Chosen>,
+    /// What packets follow.
+    fib: Fib,
     /// The record of the table's last change: to blame when there is no route.
     changed: RecordId,
 }
@@ -171,18 +165,18 @@ impl Tgw {
         }
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
         let tunnels = vec![Tunnel::default(); config.endpoints.len()];
-        let tables = vec![State::default(); config.tables.len()];
+        let tables = vec![State::spreading(config.multipath); config.tables.len()];
         Self { config, ip, attached, tunnels, tables, pending: VecDeque::new() }
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
     pub fn ways(&self, table: u8, prefix: Ipv4Net) -> Option<&[Port]> {
-        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|route| &route.chosen.ways[..])
+        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|chosen| &chosen.ways[..])
     }
 
     /// The prefixes of a table.
     pub fn prefixes(&self, table: u8) -> impl Iterator<Item = Ipv4Net> {
-        self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys())
+        self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
     }
 
     /// The port of an attachment that is a VPC.
@@ -284,30 +278,29 @@ impl Tgw {
     /// Carries out the choices that are due.
     fn program(&mut self, cx: &mut Cx) {
         while self.pending.front().is_some_and(|p| p.due <= cx.now) {
-            let Some(Pending { cause, table, prefix, to, reason, .. }) = self.pending.pop_front() else { return };
+            let Some(Pending { cause, table: number, prefix, to, reason, .. }) = self.pending.pop_front() else { return };
             cx.cause = cause;
             if !self.config.programming_delay.is_zero() {
                 cx.waited(TimerKind::ProgrammingDelay, self.config.programming_delay);
             }
-            let state = &mut self.tables[usize::from(table)];
-            let before = state.in_force.get(&prefix).map(|route| route.chosen.clone());
+            let state = &mut self.tables[usize::from(number)];
+            let before = match to.clone() {
+                Some(chosen) => state.in_force.insert(prefix, chosen),
+                None => state.in_force.remove(&prefix),
+            };
             let first = |chosen: &Option<Chosen>| chosen.as_ref().and_then(|chosen| chosen.ways.first().copied());
             let beside = |chosen: &Option<Chosen>| -> Box<[Port]> {
                 chosen.iter().flat_map(|chosen| chosen.ways.iter().skip(1).copied()).collect()
             };
             let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
             if ways(&before) != ways(&to) {
+                state.fib.set_all(prefix, RouteSource::Propagated, &routes(prefix, to.as_ref()));
                 let (from, rule, beside) = (first(&before), to.as_ref().map(|to| to.rule), beside(&to));
-                let (table, prefix, to) = (Table::Tgw(table), IpNet::V4(prefix), first(&to));
-                let stays = false;
-                state.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
+                let (table, of, to, stays) = (Table::Tgw(number), IpNet::V4(prefix), first(&to), false);
+                state.changed = cx.record(What::Route { table, prefix: of, from, to, reason, rule, beside, stays });
+                state.fib.stamp(prefix, state.changed);
             }
-            let since = state.changed;
-            match &to {
-                Some(chosen) => drop(state.in_force.insert(prefix, InForce { chosen: chosen.clone(), since })),
-                None => drop(state.in_force.remove(&prefix)),
-            }
-            self.announce(cx, table, prefix);
+            self.announce(cx, number, prefix);
         }
     }
 
@@ -324,7 +317,7 @@ impl Tgw {
     /// What leads back into the attachment, and what is dropped, is not announced to it.
     fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: Ipv4Net) {
         let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
-        let route = self.tables[usize::from(table)].in_force.get(&prefix).map(|route| &route.chosen);
+        let route = self.tables[usize::from(table)].in_force.get(&prefix);
         let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
         let as_path = route.map(|chosen| chosen.as_path.clone());
         let notice = Notice::Announce { prefix: IpNet::V4(prefix), as_path };
@@ -354,41 +347,43 @@ impl Tgw {
     /// The table that an attachment's traffic is looked up in, and the way of a packet there.
     fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
         let association = self.config.attachments[usize::from(self.attached[from.index()])].association;
-        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
-        let table = association.map(|table| &self.tables[usize::from(table)]);
-        let route = table.and_then(|table| table.in_force.get_lpm(&Ipv4Net::from(destination))).map(|(_, route)| route);
-        let (reason, blame) = match route {
-            Some(InForce { chosen, since }) => match chosen.ways.len() {
-                0 => (DropReason::BlackholeRoute, *since),
-                ways => {
-                    let way = if ways == 1 { 0 } else { (flow_hash(&packet, self.config.salt) % ways as u64) as usize };
-                    packet.meta.enabler = packet.meta.enabler.max(*since);
-                    let port = chosen.ways[way];
-                    cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
-                    return Some((port, packet));
-                }
-            },
-            None => (DropReason::TgwNoRoute, table.map_or(RecordId::GENESIS, |table| table.changed)),
+        let table = association.map(|table| &mut self.tables[usize::from(table)]);
+        let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
+        let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
+            Some(Route { target: Target::Out { port, .. }, since, .. }) => {
+                packet.meta.enabler = packet.meta.enabler.max(since);
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
+                return Some((port, packet));
+            }
+            Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
+            None => (DropReason::TgwNoRoute, blame),
         };
         cx.drop(&packet, reason, blame);
         None
     }
 }
 
-/// The flow that a packet is of, as a number.
-fn flow_hash(packet: &Packet, salt: u64) -> u64 {
-    let ip = Ipv4Packet::new_unchecked(packet.bytes());
-    let mut flow = [0; 13];
-    flow[..4].copy_from_slice(&ip.src().octets());
-    flow[4..8].copy_from_slice(&ip.dst().octets());
-    flow[8] = ip.protocol();
-    if matches!(ip.protocol(), protocol::TCP | protocol::UDP)
-        && !ip.is_fragment()
-        && let Some(ports) = ip.payload().first_chunk::<4>()
-    {
-        flow[9..].copy_from_slice(ports);
+impl State {
+    fn spreading(multipath: Multipath) -> Self {
+        let mut state = Self::default();
+        state.fib.spread_flows(multipath);
+        state
     }
-    xxh3_64_with_seed(&flow, salt)
+}
+
+/// A choice as the forwarding table takes it: equal routes, one for each way.
+fn routes(prefix: Ipv4Net, chosen: Option<&Chosen>) -> Vec<Route> {
+    let Some(chosen) = chosen else { return Vec::new() };
+    let route = |target| Route {
+        prefix,
+        source: RouteSource::Propagated,
+        distance: distance::EBGP,
+        metric: 0,
+        target,
+        since: RecordId::GENESIS,
+    };
+    let ways = chosen.ways.iter().map(|port| route(Target::port(*port)));
+    if chosen.ways.is_empty() { vec![route(Target::Blackhole)] } else { ways.collect() }
 }
 
 impl Device for Tgw {
@@ -412,12 +407,12 @@ impl Device for Tgw {
     fn stop(&mut self) {
         self.ip.reset();
         self.tunnels.fill(Tunnel::default());
-        self.tables.fill(State::default());
+        self.tables.fill(State::spreading(self.config.multipath));
         self.pending.clear();
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, packet)
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
             && let Some((port, packet)) = self.route(cx, port, packet)
         {
             self.ip.output(cx, port, packet);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port};
+use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
 use sim_core::node::vpc::{self, Vpc};
@@ -83,7 +84,7 @@ impl Builder<'_> {
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
             preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
-            salt: rng.u64(),
+            multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };

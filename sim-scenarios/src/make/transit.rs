@@ -168,8 +168,8 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             "AWS chooses among equal routes by a rule that it does not publish, and promises no consistency",
         );
         if vpn_ecmp {
-            let why = "AWS does not publish how flows are spread over equal tunnels; xxh3 of the five numbers of a flow, \
-                       salted with the scenario's seed";
+            let why = "AWS does not publish how flows are spread over equal tunnels; a hash of the five numbers of a flow, salted \
+                       with the scenario's seed";
             assume(Assumed::FlowHash, "vpn_ecmp", "true".into(), why);
         }
         if let Some(Node { kind: NodeKind::TransitGateway(gateway), .. }) = plan.nodes.get_mut(i) {
