@@ -190,6 +190,10 @@ codes! {
         BfdDown "bfd_down" "the BFD session that it depends on went down (Cease 6/10, RFC 9384)",
         TrackUp "track_up" "what is watched is up",
         TrackDown "track_down" "what is watched is down",
+        // BGP within an AS
+        OriginatorLoop "originator_loop" "the ORIGINATOR_ID is ours (RFC 4456 section 8)",
+        ClusterLoop "cluster_loop" "the CLUSTER_LIST contains our own cluster (RFC 4456 section 8)",
+        InteriorCost "interior_cost" "the interior cost to a next hop changed (RFC 4271 section 9.1.2.1)",
         // AWS's tables
         TableFull "table_full" "the VPC route table has as many propagated routes as it takes",
     }

@@ -13,7 +13,7 @@ use crate::id::{NodeId, Port};
 use crate::net::aws::{BgpPath, Community};
 use crate::packet::Packet;
 use crate::proto::bgp::as_path::{AsPath, Segment};
-use crate::proto::bgp::attributes::{Attributes, COMMUNITIES};
+use crate::proto::bgp::attributes::Attributes;
 use crate::proto::bgp::{self, Originated, RouteChange};
 use crate::reason::TimerKind;
 use crate::time::{Duration, Instant};
@@ -98,8 +98,7 @@ fn path(attributes: &Attributes) -> BgpPath {
     let asns = as_path.segments().iter().flat_map(|segment| match segment {
         Segment::Set(asns) | Segment::Sequence(asns) => asns.iter().copied(),
     });
-    let carried = attributes.carried.iter().filter(|carried| carried.code == COMMUNITIES);
-    let communities = carried.flat_map(|carried| carried.value.as_chunks().0).map(|c| Community(u32::from_be_bytes(*c)));
+    let communities = attributes.communities.standard().iter().map(|community| Community(community.0));
     BgpPath {
         as_path: asns.collect(),
         length: as_path.length(),

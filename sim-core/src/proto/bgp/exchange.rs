@@ -8,13 +8,15 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 
 use super::attributes::Attributes;
-use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
+use super::communities::Community;
+use super::config::{DEFAULT_LOCAL_PREF, InteriorCosts, Originated, PeerConfig, PeerId};
 use super::decision::Source;
 use super::fsm::Event;
 use super::message::MAX_MESSAGE;
 use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
-use super::rib::{AdjRibIn, AdjRibOut, Route};
+use super::policy::{Owner, Selection};
+use super::rib::{AdjRibIn, AdjRibOut, Changed, Route};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
@@ -54,7 +56,7 @@ impl Speaker {
         cause: Reason,
     ) {
         let peer = &self.peers[id.index()];
-        let verdict = import.route(self.local_as, peer, slot, prefix, attributes);
+        let verdict = import.route(&self.local(), peer, slot, prefix, attributes);
         let usable = match verdict {
             Ok(usable) => Some(usable),
             Err(reason) => {
@@ -76,25 +78,57 @@ impl Speaker {
 
     /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
     fn place(&mut self, prefix: Ipv4Net, from: Option<PeerId>, attributes: Option<Arc<Attributes>>, reason: Reason) {
-        let (peers, local_as) = (&self.peers, self.local_as);
-        let source = |peer: Option<PeerId>| match peer {
-            None => Source::Local,
-            Some(id) => source(&peers[id.index()], local_as),
-        };
-        let missing_med = self.missing_med;
-        let Some(changed) = self.loc.set(prefix, from, attributes, missing_med, source) else {
+        let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+        let origin = |route: &Route| origin(route, peers, local_as, interior);
+        let changed = self.loc.set(prefix, from, attributes, &self.rules, origin);
+        self.tell(prefix, changed, reason);
+    }
+
+    /// A change of what is used goes to the owner, and one of the best route to the peers as well.
+    fn tell(&mut self, prefix: Ipv4Net, changed: Option<Changed>, reason: Reason) {
+        let Some(Changed { from, to, also, outdone }) = changed else {
             return;
         };
-        let reason = match changed.outdone {
+        let reason = match outdone {
             true => Reason::BetterRoute,
             false => reason,
         };
-        self.out.push_back(Output::Route(super::RouteChange { prefix, from: changed.from, to: changed.to, reason }));
+        self.out.push_back(Output::Route(super::RouteChange { prefix, from, to, also, reason }));
         for peer in &mut self.peers {
             if peer.session().is_some() {
                 peer.adj_out.touch(prefix);
             }
         }
+    }
+
+    /// Where a route comes from, and what the way to its next hop costs.
+    pub(super) fn origin(&self, route: &Route) -> (Source, u32) {
+        origin(route, &self.peers, self.local_as, &self.interior)
+    }
+
+    /// The interior costs change: of several routes another may be best, and what internal peers said may have become
+    /// reachable or unreachable (section 9.1.2.1).
+    pub(super) fn set_interior(&mut self, costs: InteriorCosts) {
+        let before = core::mem::replace(&mut self.interior, costs);
+        let prefixes: Vec<_> = self.loc.entries().keys().collect();
+        for prefix in prefixes {
+            let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+            let then = |route: &Route| origin(route, peers, local_as, &before);
+            let now = |route: &Route| origin(route, peers, local_as, interior);
+            let changed = self.loc.reconsider(prefix, &self.rules, then, now);
+            // No route is better than it was: it is the way to it that changed.
+            let changed = changed.map(|changed| Changed { outdone: false, ..changed });
+            self.tell(prefix, changed, Reason::InteriorCost);
+        }
+        for index in 0..self.peers.len() {
+            if self.peers[index].config.remote_as == self.local_as {
+                self.import_again(PeerId(index as u16), Reason::InteriorCost);
+            }
+        }
+    }
+
+    fn local(&self) -> Local<'_> {
+        Local { asn: self.local_as, router_id: self.router_id, cluster_id: self.cluster_id, interior: &self.interior }
     }
 
     /// Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486 section 4).
@@ -162,15 +196,14 @@ impl Speaker {
         }
     }
 
-    /// Import policy changed: every route in Adj-RIB-In is judged again.
-    pub(super) fn import_again(&mut self, id: PeerId) {
+    /// Import policy or what else makes a route usable changed: every route in Adj-RIB-In is judged again.
+    pub(super) fn import_again(&mut self, id: PeerId, reason: Reason) {
         let Some((slot, _)) = self.peers[id.index()].established() else {
             return;
         };
         let held = core::mem::take(&mut self.peers[id.index()].adj_in);
         let mut import = Importer::default();
         for (prefix, attributes) in &held {
-            let reason = Reason::Configured;
             self.import(id, slot, prefix, attributes, &mut import, reason);
         }
         self.peers[id.index()].adj_in = held;
@@ -210,7 +243,8 @@ impl Speaker {
             let route =
                 best.filter(|route| may_hear(id, route, &session, &self.peers, self.local_as)).and_then(|route| {
                     let config = &self.peers[id.index()].config;
-                    exporter.route(self.local_as, config, &session, prefix, route)
+                    let from = route.peer.map(|from| source(&self.peers[from.index()], self.local_as));
+                    exporter.route(&self.local(), config, &session, prefix, route, from)
                 });
             news.note(&mut self.peers[id.index()].adj_out, prefix, route);
         }
@@ -253,19 +287,47 @@ fn source(peer: &Peer, local_as: u32) -> Source {
     }
 }
 
-/// Who may hear of a route: not the peer it came from, and no internal peer if it came from one (section 9.2).
+/// Where a route comes from, and what the way to its next hop costs. That there is a way was seen when it was imported.
+fn origin(route: &Route, peers: &[Peer], local_as: u32, interior: &InteriorCosts) -> (Source, u32) {
+    let Some(peer) = route.peer else {
+        return (Source::Local, 0);
+    };
+    let peer = &peers[peer.index()];
+    let external = peer.config.remote_as != local_as;
+    let cost = interior.to(route.attributes.next_hop, external).unwrap_or(u32::MAX);
+    (source(peer, local_as), cost)
+}
+
+/// Who may hear of a route: not the peer it came from, nobody whom its communities exclude (RFC 1997), and if an internal peer
+/// said it, no other (RFC 4271 section 9.2), unless one of the two is our client (RFC 4456 section 6).
 fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_as: u32) -> bool {
+    let (external, communities) = (session.dialect.is_external(), &route.attributes.communities);
+    let confined = communities.has(Community::NO_EXPORT) || communities.has(Community::NO_EXPORT_SUBCONFED);
+    if communities.has(Community::NO_ADVERTISE) || external && confined {
+        return false;
+    }
     let Some(from) = route.peer else {
         return true;
     };
-    let learned_inside = peers[from.index()].config.remote_as == local_as;
-    from != id && (session.dialect.is_external() || !learned_inside)
+    let (from_config, config) = (&peers[from.index()].config, &peers[id.index()].config);
+    let learned_inside = from_config.remote_as == local_as;
+    let reflected = from_config.route_reflector_client || config.route_reflector_client;
+    from != id && (external || !learned_inside || reflected)
 }
 
-/// Attributes by their place in memory, which nobody frees meanwhile, and the rule that decides.
-type ImportKey = (*const Attributes, Option<usize>);
+/// What we are to the routes of others.
+#[derive(Clone, Copy)]
+struct Local<'a> {
+    asn: u32,
+    router_id: Ipv4Addr,
+    cluster_id: Ipv4Addr,
+    interior: &'a InteriorCosts,
+}
 
-/// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
+/// Attributes by their place in memory, which nobody frees meanwhile, and the rules that may apply.
+type ImportKey = (*const Attributes, Selection);
+
+/// Import, with the outcome of the last rules remembered: the routes of one UPDATE share it.
 #[derive(Default)]
 struct Importer {
     last: Option<(ImportKey, Result<Arc<Attributes>, Reason>)>,
@@ -274,26 +336,32 @@ struct Importer {
 impl Importer {
     fn route(
         &mut self,
-        local_as: u32,
+        local: &Local<'_>,
         peer: &Peer,
         slot: Slot,
         prefix: Ipv4Net,
         attributes: &Arc<Attributes>,
     ) -> Result<Arc<Attributes>, Reason> {
         let policy = &peer.config.import;
-        let rule = policy.rule(prefix);
-        let key = (Arc::as_ptr(attributes), rule);
+        let key = (Arc::as_ptr(attributes), policy.select(prefix));
         if let Some((_, outcome)) = self.last.as_ref().filter(|(known, _)| *known == key) {
             return outcome.clone();
         }
         let external = peer.fsm(slot).and_then(|fsm| fsm.session).is_none_or(|session| session.dialect.is_external());
-        let outcome = match unusable(local_as, &peer.config, external, attributes) {
+        let leaving =
+            external && peer.config.graceful_shutdown && attributes.communities.has(Community::GRACEFUL_SHUTDOWN);
+        let outcome = match unusable(local, &peer.config, external, attributes) {
             Some(reason) => Err(reason),
-            None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
+            None if policy.is_neutral(&key.1) && !leaving => Ok(Arc::clone(attributes)),
             None => {
                 let mut changed = Attributes::clone(attributes);
-                match policy.apply(rule, local_as, &mut changed) {
-                    true => Ok(Arc::new(changed)),
+                let owner = Owner { asn: local.asn, address: peer.config.local_address };
+                match policy.apply(&key.1, owner, &mut changed) {
+                    true => {
+                        // RFC 8326 section 4.2: "the lowest possible" is recommended.
+                        changed.local_pref = if leaving { Some(0) } else { changed.local_pref };
+                        Ok(Arc::new(changed))
+                    }
                     false => Err(Reason::PolicyRejected),
                 }
             }
@@ -303,21 +371,31 @@ impl Importer {
     }
 }
 
-/// Why a route cannot be used: an AS loop (section 9.1.2), or a NEXT_HOP that is ours or that an external peer cannot
-/// know from the shared subnet (section 6.3).
-fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
+/// Why a route cannot be used: it went through our AS (section 9.1.2), us, or our cluster (RFC 4456 section 8), or its NEXT_HOP
+/// is ours (section 6.3), not on the subnet that an external peer shares with us, or nowhere (section 9.1.2.1).
+fn unusable(local: &Local<'_>, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
     let next_hop = attributes.next_hop;
-    if attributes.as_path.contains(local_as) {
+    if attributes.as_path.occurrences(local.asn) > usize::from(config.allow_own_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    if attributes.originator_id() == Some(local.router_id) {
+        return Some(Reason::OriginatorLoop);
+    }
+    if attributes.cluster_list().contains(&local.cluster_id) {
+        return Some(Reason::ClusterLoop);
+    }
+    let connected = || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = match external {
+        true => !config.connected_next_hop || connected(),
+        false => local.interior.to(next_hop, false).is_some(),
+    };
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 
-/// Attributes by their place in memory, whether they were learned, and the rule that decides.
-type ExportKey = (*const Attributes, bool, Option<usize>);
+/// Attributes by their place in memory, whom they were learned from, and the rules that may apply.
+type ExportKey = (*const Attributes, Option<PeerId>, Selection);
 
-/// Export, with outcomes remembered by source attributes and rule, which is all that they depend on.
+/// Export, with outcomes remembered by what they depend on.
 #[derive(Default)]
 struct Exporter {
     known: BTreeMap<ExportKey, Option<Arc<Attributes>>>,
@@ -326,38 +404,50 @@ struct Exporter {
 impl Exporter {
     fn route(
         &mut self,
-        local_as: u32,
+        local: &Local<'_>,
         config: &PeerConfig,
         session: &Session,
         prefix: Ipv4Net,
         route: &Route,
+        from: Option<Source>,
     ) -> Option<Arc<Attributes>> {
-        let rule = config.export.rule(prefix);
-        let key = (Arc::as_ptr(&route.attributes), route.peer.is_some(), rule);
-        self.known
-            .entry(key)
-            .or_insert_with(|| {
-                let mut out = Attributes::clone(&route.attributes);
-                let external = session.dialect.is_external();
-                // Section 5.1.4: a MED goes no further than the AS it was given to.
-                if external && route.peer.is_some() {
-                    out.med = None;
-                }
-                if !config.export.apply(rule, local_as, &mut out) {
-                    return None;
-                }
-                if external {
-                    out.as_path.prepend(local_as, 1);
-                    out.local_pref = None;
-                } else {
-                    out.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
-                }
-                if external || route.peer.is_none() {
-                    out.next_hop = config.local_address;
-                }
-                Some(Arc::new(out))
-            })
-            .clone()
+        let selection = config.export.select(prefix);
+        let key = (Arc::as_ptr(&route.attributes), route.peer, selection);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let mut out = Attributes::clone(&route.attributes);
+        let external = session.dialect.is_external();
+        let reflected = match from {
+            Some(Source::Peer { external: false, identifier, .. }) if !external => Some(identifier),
+            Some(Source::Local | Source::Peer { .. }) | None => None,
+        };
+        if external {
+            // Section 5.1.4: a MED goes no further than the AS it was given to.
+            out.med = out.med.filter(|_| route.peer.is_none());
+            out.reflection = None;
+            out.communities.leave_as();
+        }
+        if external || route.peer.is_none() || config.next_hop_self && reflected.is_none() {
+            out.next_hop = config.local_address;
+        }
+        // RFC 4456 section 8: the first reflector names the originator, each puts its cluster in front.
+        if let Some(identifier) = reflected {
+            let reflection = out.reflection.get_or_insert_default();
+            reflection.originator_id.get_or_insert(identifier);
+            reflection.cluster_list.insert(0, local.cluster_id);
+        }
+        let owner = Owner { asn: local.asn, address: config.local_address };
+        let accepted = config.export.apply(&key.2, owner, &mut out);
+        if external {
+            out.as_path.prepend(local.asn, 1);
+            out.local_pref = None;
+        } else {
+            out.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+        }
+        let outcome = accepted.then(|| Arc::new(out));
+        self.known.insert(key, outcome.clone());
+        outcome
     }
 }
 

@@ -13,17 +13,18 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
+//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
 //! section 2), FSM error subcodes (RFC 6608), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
 //! Left out: IPv6 and other families, graceful restart (the rest of RFC 4724), RFC 7606 (an UPDATE error ends the
-//! session), extended messages (RFC 8654), shutdown texts (RFC 9003), route reflection and confederations, interior
-//! cost, aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is always our own
-//! address), and route flap damping. Of iBGP there is what follows from the above: LOCAL_PREF, unchanged NEXT_HOP, and
-//! no route from one internal peer to another; NEXT_HOPs of internal routes are believed to be reachable.
+//! session), extended messages (RFC 8654), shutdown texts (RFC 9003), confederations (RFC 5065), aggregation (section
+//! 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless the export policy names
+//! another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC 2439). There is no IGP:
+//! what it would say of next hops is [`InteriorCosts`].
 
 pub mod as_path;
 pub mod attributes;
+pub mod communities;
 pub mod config;
 pub mod decision;
 mod exchange;
@@ -50,7 +51,8 @@ use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
 use self::attributes::Attributes;
-pub use self::config::{Damping, Originated, PeerConfig, PeerId, SpeakerConfig};
+pub use self::config::{Damping, InteriorCosts, Originated, PeerConfig, PeerId, SpeakerConfig};
+use self::decision::{DecidedBy, Rules};
 use self::fsm::{Event, FsmState};
 pub use self::notification::Notification;
 pub use self::peer::ConnId;
@@ -58,7 +60,7 @@ use self::peer::{Fsm, Peer, PeerTimer, Slot};
 pub use self::open::Open;
 use self::policy::Policy;
 use self::rib::LocRib;
-pub use self::rib::{Best, Entry, Route};
+pub use self::rib::{Best, Entry, Hop, Route};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
@@ -139,6 +141,8 @@ pub enum Input<'a> {
         /// The new policy.
         policy: Policy,
     },
+    /// Replace the interior costs, as an IGP does; every route is judged again.
+    SetInterior(InteriorCosts),
     /// The interface towards the peer went down, and the session with it.
     LowerLayerDown {
         /// Whose.
@@ -235,8 +239,8 @@ pub enum Output {
     },
 }
 
-/// A change of the best route to a prefix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A change of the best route to a prefix, or of those that are used beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteChange {
     /// The prefix.
     pub prefix: Ipv4Net,
@@ -244,8 +248,21 @@ pub struct RouteChange {
     pub from: Option<Best>,
     /// The best route now; `None` if there is none.
     pub to: Option<Best>,
+    /// What is used beside the best route now, with [`decision::Multipath`]; empty without.
+    pub also: Vec<Hop>,
     /// Why it changed.
     pub reason: Reason,
+}
+
+/// A usable route and how it fared in the decision process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// The route.
+    pub route: Route,
+    /// The step at which it fell out; `None` for the best.
+    pub lost_at: Option<DecidedBy>,
+    /// True for the best and for those that are used beside it.
+    pub used: bool,
 }
 
 /// A router's BGP: its peers and its tables.
@@ -253,7 +270,9 @@ pub struct RouteChange {
 pub struct Speaker {
     local_as: u32,
     router_id: Ipv4Addr,
-    missing_med: u32,
+    rules: Rules,
+    interior: InteriorCosts,
+    cluster_id: Ipv4Addr,
     networks: Vec<(Ipv4Net, Originated)>,
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
@@ -284,7 +303,9 @@ impl Speaker {
         Self {
             local_as: config.local_as,
             router_id: config.router_id,
-            missing_med: config.missing_med,
+            rules: config.rules,
+            interior: config.interior,
+            cluster_id: config.cluster_id.unwrap_or(config.router_id),
             networks: config.networks,
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
@@ -312,7 +333,11 @@ impl Speaker {
             | Input::LowerLayerDown { peer, .. }
             | Input::LowerLayerUp { peer, .. }
             | Input::BfdDown { peer } => Some(*peer),
-            Input::Received { .. } | Input::Originate { .. } | Input::WithdrawOriginated { .. } | Input::Reset => None,
+            Input::Received { .. }
+            | Input::Originate { .. }
+            | Input::WithdrawOriginated { .. }
+            | Input::SetInterior(_)
+            | Input::Reset => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
@@ -341,12 +366,13 @@ impl Speaker {
             Input::WithdrawOriginated { prefix } => self.announce_own(now, prefix, None),
             Input::SetImport { peer, policy } => {
                 self.peers[peer.index()].config.import = policy;
-                self.import_again(peer);
+                self.import_again(peer, Reason::Configured);
             }
             Input::SetExport { peer, policy } => {
                 self.peers[peer.index()].config.export = policy;
                 self.export_again(peer);
             }
+            Input::SetInterior(costs) => self.set_interior(costs),
             Input::LowerLayerDown { peer, reason } => {
                 self.peers[peer.index()].link_up = false;
                 let notification = Notification::new(Notification::CEASE, []);
@@ -413,6 +439,20 @@ impl Speaker {
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
     pub fn routes(&self) -> &PrefixMap<Ipv4Net, Entry> {
         self.loc.entries()
+    }
+
+    /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
+    /// fell out, in the order of arrival. `None` if there is no route.
+    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged>)> {
+        let entry = self.loc.entries().get(&prefix)?;
+        let candidates = entry.candidates(&|route| self.origin(route));
+        let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
+        let judged = |(place, route): (usize, &Route)| Judged {
+            route: route.clone(),
+            lost_at: explanation.lost_at[place],
+            used: explanation.used.contains(&place),
+        };
+        Some((explanation.decided_by, entry.routes().iter().enumerate().map(judged).collect()))
     }
 
     /// Adj-RIB-In: what a peer announced, before policy.

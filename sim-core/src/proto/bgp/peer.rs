@@ -84,6 +84,7 @@ impl Session {
                 four_octet_as: config.capabilities.four_octet_as && open.capabilities.four_octet_as,
                 remote_as: config.remote_as,
                 local_as,
+                enforce_first_as: config.enforce_first_as,
             },
         }
     }

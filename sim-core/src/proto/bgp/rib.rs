@@ -14,7 +14,7 @@ use prefix_trie::PrefixMap;
 
 use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, PeerId};
-use super::decision::{Candidate, DecidedBy, Source, decide};
+use super::decision::{Candidate, DecidedBy, Rules, Source, decide, used};
 
 /// Routes as received, before import policy.
 pub(super) type AdjRibIn = PrefixMap<Ipv4Net, Arc<Attributes>>;
@@ -34,6 +34,15 @@ pub struct Best {
     pub local_pref: u32,
     /// The step that preferred it.
     pub decided_by: DecidedBy,
+}
+
+/// Where one of several routes that are used at the same time leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The peer that the route was learned from.
+    pub peer: PeerId,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
 }
 
 /// A usable route, after import policy.
@@ -59,6 +68,11 @@ impl Entry {
         &self.routes
     }
 
+    /// The place of the best route among them.
+    pub(super) fn best_place(&self) -> usize {
+        self.best
+    }
+
     /// The best route.
     pub fn best_route(&self) -> &Route {
         &self.routes[self.best]
@@ -82,6 +96,8 @@ impl Entry {
 pub(super) struct Changed {
     pub from: Option<Best>,
     pub to: Option<Best>,
+    /// What is used beside the best route.
+    pub also: Vec<Hop>,
     /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
@@ -98,14 +114,15 @@ impl LocRib {
     }
 
     /// Replaces the usable route of one source, or removes it, and decides anew. `Some` if the best route is another
-    /// one or has other attributes now.
+    /// one or has other attributes now, or others are used beside it. `source` tells where a route comes from and what the
+    /// way to its next hop costs.
     pub fn set(
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
         attributes: Option<Arc<Attributes>>,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
+        rules: &Rules,
+        source: impl Fn(&Route) -> (Source, u32),
     ) -> Option<Changed> {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             let entry = Entry {
@@ -115,25 +132,36 @@ impl LocRib {
             };
             let to = Some(entry.best());
             self.entries.insert(prefix, entry);
-            return Some(Changed { from: None, to, outdone: false });
+            return Some(Changed { from: None, to, also: Vec::new(), outdone: false });
         };
-        let (from, former) = (entry.best(), entry.best_route().clone());
+        let before = entry.state(rules, &source);
         entry.replace(peer, attributes)?;
         if entry.routes.is_empty() {
             self.entries.remove(&prefix);
-            return Some(Changed { from: Some(from), to: None, outdone: false });
+            return Some(Changed { from: Some(before.best), to: None, also: Vec::new(), outdone: false });
         }
-        entry.decide(missing_med, source);
-        if *entry.best_route() == former {
-            return None;
-        }
-        Some(Changed {
-            from: Some(from),
-            to: Some(entry.best()),
-            outdone: entry.best_route().peer != former.peer
-                && entry.routes.iter().any(|route| route.peer == former.peer),
-        })
+        entry.settle(before, rules, &source)
     }
+
+    /// Decides anew, because `source` answers otherwise than `before`.
+    pub fn reconsider(
+        &mut self,
+        prefix: Ipv4Net,
+        rules: &Rules,
+        before: impl Fn(&Route) -> (Source, u32),
+        source: impl Fn(&Route) -> (Source, u32),
+    ) -> Option<Changed> {
+        let entry = self.entries.get_mut(&prefix)?;
+        let before = entry.state(rules, &before);
+        entry.settle(before, rules, &source)
+    }
+}
+
+/// What is used of an entry.
+struct State {
+    route: Route,
+    best: Best,
+    also: Vec<Hop>,
 }
 
 impl Entry {
@@ -157,17 +185,58 @@ impl Entry {
         Some(())
     }
 
-    fn decide(&mut self, missing_med: u32, source: impl Fn(Option<PeerId>) -> Source) {
+    /// Decides, and says what differs from before.
+    fn settle(&mut self, before: State, rules: &Rules, source: &impl Fn(&Route) -> (Source, u32)) -> Option<Changed> {
+        let existing = self.routes.iter().position(|route| route.peer == before.route.peer);
+        self.decide(rules, existing, source);
+        let after = self.state(rules, source);
+        if after.route == before.route && after.also == before.also {
+            return None;
+        }
+        Some(Changed {
+            from: Some(before.best),
+            to: Some(after.best),
+            also: after.also,
+            outdone: after.route.peer != before.route.peer && existing.is_some(),
+        })
+    }
+
+    fn state(&self, rules: &Rules, source: &impl Fn(&Route) -> (Source, u32)) -> State {
+        State { route: self.best_route().clone(), best: self.best(), also: self.also(rules, source) }
+    }
+
+    /// The routes as the decision process sees them.
+    pub(super) fn candidates(&self, source: &impl Fn(&Route) -> (Source, u32)) -> Vec<Candidate<'_>> {
+        let candidate = |route| {
+            let (source, interior_cost) = source(route);
+            Candidate { attributes: &route.attributes, source, interior_cost }
+        };
+        self.routes.iter().map(candidate).collect()
+    }
+
+    /// What is used beside the best route.
+    fn also(&self, rules: &Rules, source: &impl Fn(&Route) -> (Source, u32)) -> Vec<Hop> {
+        if self.routes.len() < 2 || rules.multipath.external.max(rules.multipath.internal) < 2 {
+            return Vec::new();
+        }
+        let candidates = self.candidates(source);
+        let others = used(&candidates, rules, self.best);
+        others[1..]
+            .iter()
+            .filter_map(|&place| {
+                let Route { peer, attributes } = &self.routes[place];
+                Some(Hop { peer: (*peer)?, next_hop: attributes.next_hop })
+            })
+            .collect()
+    }
+
+    fn decide(&mut self, rules: &Rules, existing: Option<usize>, source: &impl Fn(&Route) -> (Source, u32)) {
         if self.routes.len() == 1 {
             (self.best, self.decided_by) = (0, DecidedBy::OnlyRoute);
             return;
         }
-        let candidates: Vec<_> = self
-            .routes
-            .iter()
-            .map(|route| Candidate { attributes: &route.attributes, source: source(route.peer) })
-            .collect();
-        if let Some(decision) = decide(&candidates, missing_med) {
+        let candidates = self.candidates(source);
+        if let Some(decision) = decide(&candidates, rules, existing) {
             (self.best, self.decided_by) = decision;
         }
     }
