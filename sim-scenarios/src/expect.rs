@@ -14,17 +14,18 @@ use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
 use crate::report::model::{Expectation, Outage, Report, Seconds};
-use crate::report::tunnel_log::{Line, TunnelLog};
+use crate::report::bgp_log::BgpLog;
+use crate::report::tunnel_log::TunnelLog;
 
 /// Judges every expectation of a plan.
 pub fn judge(
     plan: &Plan,
     built: &Built,
     observation: &Observation<'_>,
-    logs: &[TunnelLog],
+    (logs, bgp_logs): (&[TunnelLog], &[BgpLog]),
     report: &Report,
 ) -> Vec<Expectation> {
-    let judge = Judge { plan, built, observation, logs, report };
+    let judge = Judge { plan, built, observation, logs, bgp_logs, report };
     let expectations = plan.expectations.iter();
     expectations
         .map(|e| {
@@ -49,6 +50,7 @@ struct Judge<'a> {
     built: &'a Built,
     observation: &'a Observation<'a>,
     logs: &'a [TunnelLog],
+    bgp_logs: &'a [BgpLog],
     report: &'a Report,
 }
 
@@ -132,10 +134,14 @@ impl Judge<'_> {
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
             }
             ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max } => {
-                let fits = |line: &&Line| (*from..*until).contains(&line.at) && line.details.starts_with(details);
-                let lines = || self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines).filter(fits);
-                let count = lines().count() as u64;
-                let first = lines().next().map(|line| format!(", the first at {}", Seconds::from(line.at)));
+                let fits = |at: Instant, said: &str| (*from..*until).contains(&at) && said.starts_with(details);
+                let of_ike = self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines);
+                let of_bgp = self.bgp_logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines);
+                let of_ike = of_ike.filter(|line| fits(line.at, &line.details)).map(|line| line.at);
+                let of_bgp = of_bgp.filter(|line| fits(line.at, line.message.details())).map(|line| line.at);
+                let lines: Vec<Instant> = of_ike.chain(of_bgp).collect();
+                let count = lines.len() as u64;
+                let first = lines.iter().min().map(|at| format!(", the first at {}", Seconds::from(*at)));
                 finding((*min..=*max).contains(&count), format!("{count} lines{}", first.unwrap_or_default()))
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {

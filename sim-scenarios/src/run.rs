@@ -34,7 +34,7 @@ use crate::expect;
 use crate::observe::Observation;
 use crate::plan::Plan;
 use crate::report::model::Expectation;
-use crate::report::{self, Identity, Outcome, tunnel_log};
+use crate::report::{self, Identity, Outcome, bgp_log, tunnel_log};
 use crate::scenario::Scenario;
 
 /// A scenario's world, standing or in motion.
@@ -125,9 +125,10 @@ impl Simulation {
         };
         let mut outcome = report::build(identity, &observation.observed, &observation);
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
-        let logs = &outcome.detail.logs;
+        outcome.detail.bgp_logs = bgp_log::bgp_logs(&self.plan, &self.built);
+        let (logs, bgp_logs) = (&outcome.detail.logs, &outcome.detail.bgp_logs);
         outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
-        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, logs, &outcome.report);
+        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, (logs, bgp_logs), &outcome.report);
         if let Verdict::Storm { events, at } = self.verdict {
             outcome.report.expectations.push(Expectation {
                 name: "no_storm".into(),

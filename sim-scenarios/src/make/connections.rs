@@ -295,6 +295,7 @@ fn tunnel(
         aws,
         customer,
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
+        bgp_log_output_format: j.or(&schema.bgp_log_output_format, LogOutputFormat::Json),
         bgp: policy(&schema.customer, bgp, j),
     }
 }

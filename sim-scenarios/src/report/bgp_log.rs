@@ -354,8 +354,8 @@ impl Scribe {
 /// What AWS calls a state of a session.
 const fn name(state: State) -> &'static str {
     match state {
-        State::Idle | State::Down | State::Deleting => "Idle",
-        State::Connect | State::Connecting => "Connect",
+        State::Idle | State::Down | State::Deleting | State::AdminDown => "Idle",
+        State::Connect | State::Connecting | State::Init => "Connect",
         State::Active => "Active",
         State::OpenSent => "OpenSent",
         State::OpenConfirm => "OpenConfirm",

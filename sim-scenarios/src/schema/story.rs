@@ -381,7 +381,7 @@ pub struct RekeysBetween {
     pub max: At<Count>,
 }
 
-/// Number of lines in AWS's log of a tunnel.
+/// Number of lines in AWS's logs of a tunnel, that of IKE and that of BGP.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct LogLinesBetween {
