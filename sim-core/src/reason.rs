@@ -84,6 +84,9 @@ codes! {
         DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",
         // Fragments
         FragmentDropped "fragment_dropped" "the path drops IP fragments",
+        // Routers, beyond the common
+        ReversePath "reverse_path" "no way back to its source, or not by the port at which it came in (RFC 3704 section 2)",
+        PolicyRoute "policy_route" "a rule of policy routing drops it",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -179,6 +182,13 @@ codes! {
         UnacceptableAddresses "unacceptable_addresses" "UNACCEPTABLE_ADDRESSES: the peer does not take the new addresses",
         UnexpectedNat "unexpected_nat" "UNEXPECTED_NAT_DETECTED: the addresses were translated on the way, which NO_NATS_ALLOWED forbids",
         ReturnRoutability "return_routability" "the peer did not return the COOKIE2 that it was sent (RFC 4555 section 3.7)",
+        // BFD, and what is watched
+        BfdHeard "bfd_heard" "BFD: the other end is heard",
+        BfdDetectionExpired "bfd_detection_expired" "BFD: nothing from the other end for the Detection Time",
+        BfdNeighborDown "bfd_neighbor_down" "BFD: the other end says that it is down",
+        BfdDown "bfd_down" "the BFD session that it depends on went down (Cease 6/10, RFC 9384)",
+        TrackUp "track_up" "what is watched is up",
+        TrackDown "track_down" "what is watched is down",
     }
 
     /// Which timer expired.
@@ -212,6 +222,8 @@ codes! {
         BfdDetection "bfd_detection" "BFD: nothing from the other end for the Detection Time (RFC 5880 section 6.8.4)",
         BfdTransmit "bfd_transmit" "BFD: the next control packet is due (RFC 5880 section 6.8.7)",
         DeleteRekeyedDelay "delete_rekeyed_delay" "packets of a CHILD_SA that was rekeyed are waited for no longer",
+        TrackInterval "track_interval" "time to ask an address that is watched",
+        TrackTimeout "track_timeout" "an address that is watched did not answer",
     }
 
     /// The state of a session.
@@ -227,6 +239,8 @@ codes! {
         OpenSent "open_sent" "BGP OpenSent",
         OpenConfirm "open_confirm" "BGP OpenConfirm",
         Established "established" "BGP Established",
+        Init "init" "BFD Init",
+        AdminDown "admin_down" "BFD AdminDown",
     }
 
     /// A message or step of a session that is worth a line of its own in a ladder.
@@ -321,7 +335,16 @@ impl Step {
 impl TimerKind {
     /// True if the timer expires because something expected from the peer did not come.
     pub const fn waits_for_peer(self) -> bool {
-        matches!(self, Self::DpdIdle | Self::DpdTimeout | Self::Retransmission | Self::HalfOpen | Self::HoldTimer)
+        matches!(
+            self,
+            Self::DpdIdle
+                | Self::DpdTimeout
+                | Self::Retransmission
+                | Self::HalfOpen
+                | Self::HoldTimer
+                | Self::BfdDetection
+                | Self::TrackTimeout
+        )
     }
 }
 

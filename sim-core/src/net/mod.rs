@@ -7,4 +7,5 @@ pub mod icmp;
 mod impairments;
 pub mod link;
 pub mod mss;
+pub mod multipath;
 pub mod nat;

@@ -52,8 +52,8 @@ impl VpnEndpoint {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll() {
             match upcall {
-                Upcall::Transit(packet, Some(_)) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
-                Upcall::Transit(packet, None) => self.gateway.output(cx, TUNNEL_PORT, packet),
+                Upcall::Transit(packet, TUNNEL_PORT) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
+                Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
@@ -105,7 +105,7 @@ impl Device for VpnEndpoint {
         if port == INSIDE_PORT {
             self.gateway.output(cx, TUNNEL_PORT, packet);
         } else {
-            self.gateway.receive(cx, packet, None);
+            self.gateway.receive(cx, port, packet);
         }
         self.settle(cx);
     }

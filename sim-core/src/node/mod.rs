@@ -4,6 +4,7 @@
 //! a device through [`Device`]; everything that a device does goes through [`Cx`].
 
 mod allowance;
+pub mod bfd;
 pub mod cgw;
 mod cx;
 pub mod endpoint;
@@ -14,6 +15,7 @@ pub mod ip;
 pub mod natbox;
 pub mod router;
 pub mod routing;
+pub mod track;
 pub mod tunnel;
 pub mod tunnels;
 pub mod vgw;

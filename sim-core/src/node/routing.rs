@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::Cx;
-use crate::id::{RecordId, SessionId};
+use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
@@ -29,6 +29,10 @@ pub struct RoutingConfig {
     pub speaker: SpeakerConfig,
     /// The session of each peer in records, in the speaker's order.
     pub sessions: Vec<SessionId>,
+    /// The port behind which each peer is, in the speaker's order: a tunnel's, or an interface.
+    pub ports: Vec<Port>,
+    /// The number of the BFD session on which each peer depends, in the speaker's order, if it depends on one.
+    pub bfd: Vec<Option<usize>>,
     /// How the TCP connections behave.
     pub tcp: TcpConfig,
 }
@@ -36,8 +40,8 @@ pub struct RoutingConfig {
 /// What routing wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum RoutingEvent {
-    /// Send this packet, to this peer if it is one.
-    Send(Packet, Option<PeerId>),
+    /// Send this packet: by this port if it is for a peer.
+    Send(Packet, Option<Port>),
     /// The best route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
     /// A session was established, or is no longer, because of that record.
@@ -109,6 +113,21 @@ impl Routing {
     /// All peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> + use<> {
         (0..self.config.speaker.peers.len() as u16).map(PeerId)
+    }
+
+    /// The port behind which a peer is.
+    pub fn port(&self, peer: PeerId) -> Port {
+        self.config.ports[peer.index()]
+    }
+
+    /// The peers behind a port.
+    pub(super) fn behind(&self, port: Port) -> Vec<PeerId> {
+        self.peers().filter(|peer| self.port(*peer) == port).collect()
+    }
+
+    /// The peers that depend on a BFD session.
+    pub(super) fn watched_by(&self, bfd: usize) -> Vec<PeerId> {
+        self.peers().filter(|peer| self.config.bfd[peer.index()] == Some(bfd)).collect()
     }
 
     /// Forgets everything, as power loss does.
@@ -221,7 +240,8 @@ impl Routing {
                 let peer = self.by_address.get(&destination).copied();
                 packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet, peer));
+                let port = peer.map(|peer| self.config.ports[peer.index()]);
+                events.push(RoutingEvent::Send(packet, port));
             }
             StackOutput::Accepted { conn, remote, .. } => {
                 if let Some(&peer) = self.by_address.get(remote.ip()) {

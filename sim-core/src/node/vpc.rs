@@ -69,8 +69,8 @@ impl Device for Vpc {
         self.ip.reset();
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, packet)
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
             && let Some((port, packet)) = self.ip.route(cx, packet)
         {
             self.ip.output(cx, port, packet);

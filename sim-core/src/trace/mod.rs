@@ -46,15 +46,21 @@ pub enum SessionKind {
     Child,
     /// A BGP session.
     Bgp,
+    /// A BFD session.
+    Bfd,
+    /// Something that a device watches.
+    Track,
 }
 
 impl SessionKind {
-    /// `ike`, `child` or `bgp`.
+    /// `ike`, `child`, `bgp`, `bfd` or `track`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
             Self::Child => "child",
             Self::Bgp => "bgp",
+            Self::Bfd => "bfd",
+            Self::Track => "track",
         }
     }
 }

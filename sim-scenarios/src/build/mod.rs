@@ -256,7 +256,8 @@ impl Builder<'_> {
             }
         }
         let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, tunnel_port(i)));
-        let routing = self.routing(id, cgw.asn, &tunnels, Side::Customer, &cgw.advertise, cgw.tcp);
+        let peers: Vec<(TunnelId, Port)> = tunnels.iter().enumerate().map(|(i, t)| (*t, tunnel_port(i))).collect();
+        let routing = self.routing(id, cgw.asn, &peers, Side::Customer, &cgw.advertise, cgw.tcp);
         Gateway::new(ip, ends.collect(), routing, cgw.routes_follow_sa)
     }
 
@@ -279,7 +280,7 @@ impl Builder<'_> {
             _ => (0, Vec::new()),
         };
         let tcp = self.plan.assume.aws_tcp;
-        let routing = self.routing(tunnel.endpoint, asn, &[id], Side::Aws, &cidrs, tcp);
+        let routing = self.routing(tunnel.endpoint, asn, &[(id, endpoint::TUNNEL_PORT)], Side::Aws, &cidrs, tcp);
         let mut gateway = Gateway::new(ip, vec![end], routing, true);
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
@@ -333,15 +334,15 @@ impl Builder<'_> {
         &self,
         node: NodeId,
         asn: u32,
-        tunnels: &[TunnelId],
+        tunnels: &[(TunnelId, Port)],
         side: Side,
         networks: &[Ipv4Net],
         tcp: TcpProfile,
     ) -> Option<Routing> {
         let index = side_index(side);
         let mut peers = Vec::new();
-        let mut sessions = Vec::new();
-        for id in tunnels {
+        let (mut sessions, mut ports) = (Vec::new(), Vec::new());
+        for (id, port) in tunnels {
             let tunnel = self.plan.tunnel(*id);
             let Some((aws, customer)) = &tunnel.bgp else { continue };
             let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
@@ -357,6 +358,7 @@ impl Builder<'_> {
             let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
             peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
             peers.push(peer);
+            ports.push(*port);
             sessions.extend(self.sessions[id.connection][id.tunnel].bgp.map(|ends| ends[index]));
         }
         let first = peers.first()?;
@@ -368,7 +370,8 @@ impl Builder<'_> {
         };
         let name = self.plan.nodes[node.index()].name.clone();
         let tcp = TcpConfig { profile, ..TcpConfig::default() };
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, tcp }))
+        let bfd = vec![None; ports.len()];
+        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
     }
 
     fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {

@@ -330,7 +330,9 @@ const fn code(state: State) -> &'static str {
     match state {
         State::Up | State::Established => "established",
         State::Rekeying => "rekeying",
-        State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm => "negotiating",
-        State::Down | State::Deleting | State::Idle => "down",
+        State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Init => {
+            "negotiating"
+        }
+        State::Down | State::Deleting | State::Idle | State::AdminDown => "down",
     }
 }

@@ -144,9 +144,19 @@ pub enum Input<'a> {
     LowerLayerDown {
         /// Whose.
         peer: PeerId,
+        /// Why.
+        reason: Reason,
     },
     /// The interface towards the peer is up again.
     LowerLayerUp {
+        /// Whose.
+        peer: PeerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// BFD says that the peer is not reached: the session goes down at once, with a Cease of its own (RFC 9384), and is tried
+    /// again like any that failed. It does not wait for BFD: a peer may have none (RFC 5882 section 10).
+    BfdDown {
         /// Whose.
         peer: PeerId,
     },
@@ -315,8 +325,9 @@ impl Speaker {
             | Input::TcpClosed { peer, .. }
             | Input::SetImport { peer, .. }
             | Input::SetExport { peer, .. }
-            | Input::LowerLayerDown { peer }
-            | Input::LowerLayerUp { peer } => Some(*peer),
+            | Input::LowerLayerDown { peer, .. }
+            | Input::LowerLayerUp { peer, .. }
+            | Input::BfdDown { peer } => Some(*peer),
             Input::Received { .. } | Input::Originate { .. } | Input::WithdrawOriginated { .. } | Input::Reset => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
@@ -353,18 +364,21 @@ impl Speaker {
                 self.peers[peer.index()].config.export = policy;
                 self.export_again(peer);
             }
-            Input::LowerLayerDown { peer } => {
+            Input::LowerLayerDown { peer, reason } => {
                 self.peers[peer.index()].link_up = false;
                 let notification = Notification::new(Notification::CEASE, []);
-                let reason = Reason::TunnelDown;
                 self.stop(now, peer, Event::AutomaticStop, reason, &notification);
             }
-            Input::LowerLayerUp { peer } => {
+            Input::LowerLayerUp { peer, reason } => {
                 let known = &mut self.peers[peer.index()];
                 let was_down = !core::mem::replace(&mut known.link_up, true);
                 if was_down && known.running && known.main.state == FsmState::Idle {
-                    self.start(now, peer, false, Some(Reason::TunnelUp));
+                    self.start(now, peer, false, Some(reason));
                 }
+            }
+            Input::BfdDown { peer } => {
+                let notification = Notification::new(Notification::BFD_DOWN, []);
+                self.stop(now, peer, Event::AutomaticStop, Reason::BfdDown, &notification);
             }
             Input::Reset => self.forget(now),
         }

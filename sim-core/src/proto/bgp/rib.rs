@@ -57,6 +57,8 @@ enum Held {
     Several(Box<Several>),
 }
 
+const _: () = assert!(size_of::<Held>() == 2 * size_of::<usize>());
+
 #[derive(Clone)]
 struct Several {
     /// In the order of arrival.
