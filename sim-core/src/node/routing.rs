@@ -10,7 +10,7 @@ use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
-use crate::reason::{State, TimerKind};
+use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::Prefixes;
@@ -33,8 +33,8 @@ pub struct RoutingConfig {
     pub ports: Vec<Port>,
     /// The number of the BFD session on which each peer depends, in the speaker's order, if it depends on one.
     pub bfd: Vec<Option<usize>>,
-    /// How the TCP connections behave.
-    pub tcp: TcpConfig,
+    /// How the TCP connections of each peer behave, in the same order.
+    pub tcp: Vec<TcpConfig>,
 }
 
 /// What routing wants of its device, in order.
@@ -70,6 +70,8 @@ pub struct Routing {
     accepted: u32,
     /// The latest record of this drain that is not about something sent: what route changes follow from.
     anchor: RecordId,
+    /// Why the stack has no use for the packet that it was given.
+    ignored: Option<DropReason>,
 }
 
 impl Routing {
@@ -81,8 +83,8 @@ impl Routing {
         let peers = &config.speaker.peers;
         let addresses: Vec<Ipv4Addr> = peers.iter().map(|peer| peer.local_address).collect();
         let mut stack = Stack::new(addresses, Rng::stream(config.seed, &config.name, Purpose::Tcp));
-        for peer in peers {
-            stack.listen(BGP_PORT, Some(peer.remote_address), config.tcp.clone());
+        for (peer, tcp) in peers.iter().zip(&config.tcp) {
+            stack.listen(BGP_PORT, Some(peer.remote_address), tcp.clone());
         }
         let mut by_address = BTreeMap::new();
         for (place, peer) in peers.iter().enumerate() {
@@ -97,6 +99,7 @@ impl Routing {
             by_speaker: BTreeMap::new(),
             accepted: 0,
             anchor: RecordId::GENESIS,
+            ignored: None,
         }
     }
 
@@ -152,6 +155,9 @@ impl Routing {
         cx.rearm();
         self.stack.handle(cx.now, packet.bytes());
         self.drain(cx, events);
+        if let Some(reason) = self.ignored.take() {
+            cx.drop(packet, reason, RecordId::GENESIS);
+        }
     }
 
     /// Tells both machines the time.
@@ -188,7 +194,8 @@ impl Routing {
             bgp::Output::Connect { peer, conn } => {
                 let addresses = &self.config.speaker.peers[peer.index()];
                 let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
-                let stack = self.stack.connect(cx.now, self.config.tcp.clone(), addresses.local_address, remote);
+                let tcp = self.config.tcp[peer.index()].clone();
+                let stack = self.stack.connect(cx.now, tcp, addresses.local_address, remote);
                 self.join(stack, peer, conn);
             }
             bgp::Output::Send { conn, bytes } => {
@@ -226,6 +233,16 @@ impl Routing {
                     self.anchor = record;
                 }
             }
+            bgp::Output::Communication { peer, text } => {
+                let octets = text.map_or(0, |text| text.len());
+                self.anchor = cx.step(session(peer), Step::CommunicationReceived, octets as u32);
+            }
+            bgp::Output::NearLimit { peer, prefixes } => {
+                self.anchor = cx.step(session(peer), Step::PrefixLimitNear, prefixes as u32);
+            }
+            bgp::Output::Retained { peer, routes } => {
+                self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
+            }
             bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
@@ -250,7 +267,7 @@ impl Routing {
                 }
             }
             StackOutput::Event { conn, event } => self.event(cx, conn, event),
-            StackOutput::Ignored(_) => {}
+            StackOutput::Ignored(reason) => self.ignored = Some(reason),
         }
     }
 

@@ -11,7 +11,7 @@ use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
 use super::decision::Source;
 use super::fsm::Event;
-use super::message::MAX_MESSAGE;
+use super::message::{self, MAX_MESSAGE, Refresh};
 use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
 use super::pool::Pool;
@@ -27,14 +27,22 @@ impl Speaker {
         for &prefix in &update.ignored {
             self.refuse(id, prefix, Reason::NotUnicast);
         }
+        if update.end_of_rib {
+            return self.peer_has_sent_all(now, id);
+        }
         for prefix in update.withdrawn {
-            self.forget_route(prefix, id, Reason::Withdrawn);
+            self.withdrawn(id, prefix, Reason::Withdrawn);
+        }
+        for prefix in update.treated_as_withdrawn {
+            self.refuse(id, prefix, Reason::TreatedAsWithdraw);
+            self.withdrawn(id, prefix, Reason::TreatedAsWithdraw);
         }
         let Some(attributes) = update.attributes.map(|attributes| self.pool.share(attributes)) else {
             return;
         };
         let mut import = Importer::default();
         for prefix in update.reachable {
+            self.peers[id.index()].stale.remove(&prefix);
             self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
@@ -85,8 +93,9 @@ impl Speaker {
         self.spread(prefix, changed, reason);
     }
 
-    /// A peer's route is no more, if it had one.
-    fn forget_route(&mut self, prefix: Ipv4Net, id: PeerId, reason: Reason) {
+    /// A route of a peer is no more, if it had one.
+    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
+        self.peers[id.index()].stale.remove(&prefix);
         let (peers, local_as) = (&self.peers, self.local_as);
         let source = |peer| source(peers, peer, local_as);
         if let Some(changed) = self.rib.remove(prefix, Some(id), self.missing_med, source) {
@@ -99,6 +108,10 @@ impl Speaker {
         let Some(Changed { from, to, outdone }) = changed else {
             return;
         };
+        // RFC 4724 section 4.1: a restarted speaker tells what it decided when it has heard everybody.
+        if self.restarting {
+            return;
+        }
         let reason = match outdone {
             true => Reason::BetterRoute,
             false => reason,
@@ -107,17 +120,20 @@ impl Speaker {
         self.changed.touch(prefix, to.and_then(|best| best.peer));
     }
 
-    /// Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486 section 4).
+    /// Warns the operator near the limit, and beyond it says Cease 6/1 with AFI, SAFI and the bound as data (RFC 4486
+    /// section 4).
     fn check_limit(&mut self, now: Instant, id: PeerId) {
-        let peer = &self.peers[id.index()];
-        if let Some(limit) = peer.config.max_prefixes
-            && peer.heard.len() > limit as usize
-        {
-            let mut data = vec![0, 1, 1];
-            data.extend_from_slice(&limit.to_be_bytes());
+        let peer = &mut self.peers[id.index()];
+        let Some(limit) = peer.config.max_prefixes else { return };
+        let prefixes = peer.heard.len();
+        if limit.warns(prefixes) && !core::mem::replace(&mut peer.warned, true) {
+            self.out.push_back(Output::NearLimit { peer: id, prefixes });
+        }
+        if prefixes > limit.most as usize {
+            self.peers[id.index()].over_limit = true;
+            let data = [&[0, 1, 1], &limit.most.to_be_bytes()[..]].concat();
             let notification = Notification::new(Notification::MAX_PREFIXES, data);
-            let reason = Reason::PrefixLimit;
-            self.stop(now, id, Event::AutomaticStop, reason, &notification);
+            self.stop(now, id, Event::AutomaticStop, Reason::PrefixLimit, &notification);
         }
     }
 
@@ -142,19 +158,52 @@ impl Speaker {
         self.place(prefix, None, attributes, Ok(None), Reason::Originated);
     }
 
-    /// The session is established: the whole table, then End-of-RIB.
+    /// The session is established: the whole table, then End-of-RIB. After a restart they follow the decisions.
     pub(super) fn begin_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out = AdjRibOut::default();
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out = AdjRibOut::default();
+        peer.warned = false;
+        peer.has_sent_all = false;
+        self.resume_stale(id);
+        match self.restarting {
+            true => self.decide_if_complete(now),
+            false => self.send_all(now, id),
+        }
+    }
+
+    /// The initial table and its end.
+    pub(super) fn send_all(&mut self, now: Instant, id: PeerId) {
         self.send_table(now, id);
         if let Some((slot, _)) = self.peers[id.index()].established() {
             self.send(id, slot, Step::EndOfRibSent, update::end_of_rib());
         }
     }
 
-    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4).
+    /// A ROUTE-REFRESH wants the whole table again (RFC 2918 section 4), between marks if both ends know them (RFC 7313).
     pub(super) fn resend_routes(&mut self, now: Instant, id: PeerId) {
-        self.peers[id.index()].adj_out.sent.clear();
+        if self.restarting {
+            return;
+        }
+        let peer = &mut self.peers[id.index()];
+        peer.adj_out.sent.clear();
+        let enhanced = peer.session().is_some_and(|session| session.enhanced_refresh);
+        let slot = peer.established().filter(|_| enhanced).map(|(slot, _)| slot);
+        if let Some(slot) = slot {
+            let bytes = message::route_refresh(Refresh::Beginning);
+            self.send(id, slot, Step::BeginningOfRefreshSent, bytes);
+        }
         self.send_table(now, id);
+        if let Some(slot) = slot {
+            self.send(id, slot, Step::EndOfRefreshSent, message::route_refresh(Refresh::End));
+        }
+    }
+
+    /// Asks a peer for its whole table, if it can answer (RFC 2918 section 4).
+    pub(super) fn ask_again(&mut self, id: PeerId) {
+        let peer = &self.peers[id.index()];
+        if let (Some((slot, _)), true) = (peer.established(), peer.session().is_some_and(|session| session.refresh)) {
+            self.send(id, slot, Step::RouteRefreshSent, message::route_refresh(Refresh::Request));
+        }
     }
 
     fn send_table(&mut self, now: Instant, id: PeerId) {
@@ -167,8 +216,9 @@ impl Speaker {
         let peer = &mut self.peers[id.index()];
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
+        peer.forget_stale();
         for prefix in self.adj_rib_in(id).prefixes() {
-            self.forget_route(prefix, id, reason);
+            self.withdrawn(id, prefix, reason);
         }
         self.rearm(id);
     }
@@ -199,7 +249,7 @@ impl Speaker {
 
     /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
     pub(super) fn flush(&mut self, now: Instant) {
-        if self.changed.is_empty() && self.ready.is_empty() {
+        if self.restarting || self.changed.is_empty() && self.ready.is_empty() {
             return;
         }
         let mut changed = core::mem::take(&mut self.changed);
@@ -295,7 +345,8 @@ fn source(peers: &[Peer], peer: Option<PeerId>, local_as: u32) -> Source {
         return Source::Local;
     };
     let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
-    let session = peer.session().or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
+    let session =
+        peer.session().or(peer.retained.as_ref()).or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
     Source::Peer {
         external: peer.config.remote_as != local_as,
         identifier: session.map_or(Ipv4Addr::UNSPECIFIED, |session| session.identifier),
@@ -361,7 +412,8 @@ fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Att
     if attributes.as_path.contains(local_as) {
         return Some(Reason::AsPathLoop);
     }
-    let reachable = !external || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let near = next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = !external || config.multihop || near;
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
 //! - `fsm` is the table of states and events, `session` carries it out, `receive` makes events of messages,
-//!   `exchange` moves routes, `decision` orders them; `message`, `open`, `update`, `attributes` and `as_path` are the
+//!   `exchange` moves routes, `graceful` keeps them over a restart, `decision` orders them, `faults` says what becomes of a
+//!   malformed UPDATE; `message`, `open`, `update`, `attributes` and `as_path` are the
 //!   way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read and written
 //!   by netgauze-bgp-pkt.
 //!
@@ -13,11 +14,11 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
-//! section 2), FSM error subcodes (RFC 6608), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//! numbers of four octets (RFC 6793), ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486)
+//! and their texts (RFC 9003), End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised
+//! handling of malformed UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, graceful restart (the rest of RFC 4724), RFC 7606 (an UPDATE error ends the
-//! session), extended messages (RFC 8654), shutdown texts (RFC 9003), route reflection and confederations, interior
+//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), route reflection and confederations, interior
 //! cost, aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is always our own
 //! address), and route flap damping. Of iBGP there is what follows from the above: LOCAL_PREF, unchanged NEXT_HOP, and
 //! no route from one internal peer to another; NEXT_HOPs of internal routes are believed to be reachable.
@@ -27,7 +28,9 @@ pub mod attributes;
 pub mod config;
 pub mod decision;
 mod exchange;
+pub mod faults;
 pub mod fsm;
+mod graceful;
 pub mod message;
 pub mod notification;
 pub mod open;
@@ -51,9 +54,12 @@ use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
 use self::attributes::Attributes;
-pub use self::config::{Damping, Originated, PeerConfig, PeerId, SpeakerConfig};
+pub use self::config::{
+    AfterLimit, Damping, GracefulRestart, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
+};
 use self::fsm::{Event, FsmState};
-pub use self::notification::Notification;
+use self::graceful::Preserved;
+pub use self::notification::{CommunicationError, Notification};
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
@@ -82,6 +88,13 @@ pub enum Input<'a> {
         peer: PeerId,
         /// The subcode of the Cease (RFC 4486): 2 is administrative shutdown.
         subcode: u8,
+        /// What the peer's operator is told (RFC 9003); empty for nothing.
+        communication: &'a str,
+    },
+    /// An operator asks a peer for its whole table again.
+    Refresh {
+        /// Which.
+        peer: PeerId,
     },
     /// A connection is up: one that [`Output::Connect`] asked for, or one that the owner accepted from the peer's
     /// address and numbered.
@@ -162,6 +175,12 @@ pub enum Input<'a> {
     },
     /// Power is lost: everything is forgotten and nothing is sent. Peers stay stopped until they are started.
     Reset,
+    /// The speaker's program ends without a word to anybody. Peers stay stopped until they are started, and then hear that it
+    /// has restarted (RFC 4724).
+    Restart {
+        /// The forwarding table stays as it is: no route changes until the new decisions. Otherwise all routes are gone.
+        forwarding: bool,
+    },
 }
 
 /// What a speaker does and reports, in order.
@@ -216,13 +235,35 @@ pub enum Output {
         conn: ConnId,
         /// What.
         step: Step,
-        /// Code and subcode of a NOTIFICATION.
+        /// Code and subcode of a NOTIFICATION; of a malformed attribute its type code, and the subcode of the UPDATE error
+        /// that RFC 4271 has for it.
         codes: Option<(u8, u8)>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
     },
     /// The best route to a prefix changed.
     Route(RouteChange),
+    /// A peer's operator says why the session ends (RFC 9003).
+    Communication {
+        /// Whose.
+        peer: PeerId,
+        /// What, or why that cannot be shown.
+        text: Result<String, CommunicationError>,
+    },
+    /// A peer has announced so many prefixes that it comes near its limit. Told once a session.
+    NearLimit {
+        /// Who.
+        peer: PeerId,
+        /// How many.
+        prefixes: usize,
+    },
+    /// A session is over whose routes are used on, as stale ones (RFC 4724 section 4.2).
+    Retained {
+        /// Whose.
+        peer: PeerId,
+        /// How many.
+        routes: usize,
+    },
     /// A route from a peer is not used.
     Refused {
         /// From whom.
@@ -275,6 +316,11 @@ pub struct Speaker {
     origination: Timer,
     origination_rng: Rng,
     origination_jitter: Jitter,
+    /// The speaker has restarted, and has not decided yet.
+    restarting: bool,
+    preserved: Option<Preserved>,
+    selection_deferral: Duration,
+    deferral: Timer,
     next_conn: u32,
     out: VecDeque<Output>,
 }
@@ -310,6 +356,10 @@ impl Speaker {
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
             origination_rng: rng(""),
+            restarting: false,
+            preserved: None,
+            selection_deferral: config.selection_deferral,
+            deferral: Timer::STOPPED,
             next_conn: 0,
             out: VecDeque::new(),
         }
@@ -320,6 +370,7 @@ impl Speaker {
         let named = match &input {
             Input::Start { peer }
             | Input::Stop { peer, .. }
+            | Input::Refresh { peer }
             | Input::TcpConnected { peer, .. }
             | Input::TcpFailed { peer, .. }
             | Input::TcpClosed { peer, .. }
@@ -328,7 +379,11 @@ impl Speaker {
             | Input::LowerLayerDown { peer, .. }
             | Input::LowerLayerUp { peer, .. }
             | Input::BfdDown { peer } => Some(*peer),
-            Input::Received { .. } | Input::Originate { .. } | Input::WithdrawOriginated { .. } | Input::Reset => None,
+            Input::Received { .. }
+            | Input::Originate { .. }
+            | Input::WithdrawOriginated { .. }
+            | Input::Reset
+            | Input::Restart { .. } => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
@@ -340,12 +395,14 @@ impl Speaker {
     fn take(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Start { peer } => self.start_peer(now, peer),
-            Input::Stop { peer, subcode } => {
+            Input::Stop { peer, subcode, communication } => {
                 self.peers[peer.index()].running = false;
-                let notification = Notification::new((6, subcode), []);
+                let notification = Notification::cease(subcode, communication);
                 let reason = Reason::AdminDown;
                 self.stop(now, peer, Event::ManualStop, reason, &notification);
+                self.decide_if_complete(now);
             }
+            Input::Refresh { peer } => self.ask_again(peer),
             Input::TcpConnected { peer, conn } => self.tcp_connected(now, peer, conn),
             Input::TcpFailed { peer, conn } => {
                 self.tcp_over(now, peer, conn, true, Reason::TcpFailed);
@@ -380,7 +437,11 @@ impl Speaker {
                 let notification = Notification::new(Notification::BFD_DOWN, []);
                 self.stop(now, peer, Event::AutomaticStop, Reason::BfdDown, &notification);
             }
-            Input::Reset => self.forget(now),
+            Input::Reset => {
+                self.restarting = false;
+                self.forget(now, Reason::PowerLost);
+            }
+            Input::Restart { forwarding } => self.restart(now, forwarding),
         }
     }
 
@@ -393,6 +454,11 @@ impl Speaker {
                 for (prefix, route) in core::mem::take(&mut self.withheld) {
                     self.originate(prefix, route);
                 }
+                continue;
+            }
+            if self.deferral.is_due(now) {
+                self.report_expiry(None, TimerKind::SelectionDeferral, self.deferral);
+                self.decide_now(now);
                 continue;
             }
             let Some((id, (slot, kind, timer))) = self.next_timer().filter(|(_, next)| next.2.is_due(now)) else {
@@ -412,7 +478,9 @@ impl Speaker {
 
     /// When [`Speaker::handle_timeout`] must be called next, and for which timer.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let own = (self.origination.at(), TimerKind::MinAsOrigination);
+        let own =
+            [(self.origination.at(), TimerKind::MinAsOrigination), (self.deferral.at(), TimerKind::SelectionDeferral)];
+        let own = if own[0].0 <= own[1].0 { own[0] } else { own[1] };
         let peers = self
             .next_timer()
             .map_or((Instant::NEVER, TimerKind::HoldTimer), |(_, (_, kind, timer))| (timer.at(), kind.kind()));
@@ -460,6 +528,7 @@ impl Speaker {
                 self.originate(prefix, Some(route));
             }
         }
+        self.begin_deferral(now);
         let peer = &mut self.peers[id.index()];
         peer.running = true;
         if peer.link_up {
@@ -481,7 +550,7 @@ impl Speaker {
         }
     }
 
-    fn forget(&mut self, now: Instant) {
+    fn forget(&mut self, now: Instant, reason: Reason) {
         for index in 0..self.peers.len() {
             let id = PeerId(index as u16);
             let peer = &mut self.peers[index];
@@ -490,12 +559,13 @@ impl Speaker {
             peer.main = Fsm::new(FsmState::Idle);
             peer.idle_hold.stop();
             peer.retries = 0;
+            peer.over_limit = false;
             // Through the one door: in Idle the event changes nothing more, but the change is reported.
-            let cause = Cause::because(Reason::PowerLost);
+            let cause = Cause::because(reason);
             self.raise(now, id, Slot::Main, Event::ManualStop, cause);
         }
         for index in 0..self.peers.len() {
-            self.end_routes(PeerId(index as u16), Reason::PowerLost);
+            self.end_routes(PeerId(index as u16), reason);
         }
         let own: Vec<_> = self.rib.prefixes().collect();
         for prefix in own {
@@ -506,6 +576,8 @@ impl Speaker {
         self.ready.clear();
         self.withheld.clear();
         self.origination.stop();
+        self.deferral.stop();
+        self.preserved = None;
         self.booted = false;
     }
 

@@ -389,6 +389,11 @@ impl<'a> LocRib<'a> {
         self.rib.entries.iter().filter_map(|(prefix, held)| Some((prefix, Entry::of(held)?)))
     }
 
+    /// The same, without what is known of them.
+    pub fn keys(self) -> impl Iterator<Item = Ipv4Net> {
+        self.iter().map(|(prefix, _)| prefix)
+    }
+
     /// Number of prefixes with a usable route.
     pub fn len(self) -> usize {
         self.rib.usable

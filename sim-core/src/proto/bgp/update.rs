@@ -20,6 +20,7 @@ use netgauze_bgp_pkt::update::BgpUpdateMessage;
 use netgauze_parse_utils::WritablePdu as _;
 
 use super::attributes::{Attributes, Dialect};
+use super::faults::{Approach, Fault, strongest};
 use super::message::{HEADER, MAX_MESSAGE, MessageType, emit};
 use super::notification::Notification;
 
@@ -35,6 +36,10 @@ pub struct Update {
     pub reachable: Vec<Ipv4Net>,
     /// Always there if anything is reachable.
     pub attributes: Option<Attributes>,
+    /// Routes that are treated as withdrawn, because something is wrong with their attributes (RFC 7606).
+    pub treated_as_withdrawn: Vec<Ipv4Net>,
+    /// What is wrong with the attributes, in the order in which it was found.
+    pub faults: Vec<Fault>,
     /// Prefixes that are no unicast networks: section 6.3 wants them ignored.
     pub ignored: Vec<Ipv4Net>,
     /// True if it says nothing at all, which is the End-of-RIB of IPv4 unicast (RFC 4724 section 2).
@@ -53,13 +58,14 @@ pub struct Prefixes {
 impl Update {
     /// The prefixes that it is about, but for those that are ignored.
     pub fn prefixes(&self) -> Prefixes {
-        Prefixes { withdrawn: self.withdrawn.clone(), announced: self.reachable.clone() }
+        let announced = [&self.reachable[..], &self.treated_as_withdrawn].concat();
+        Prefixes { withdrawn: self.withdrawn.clone(), announced }
     }
 
     /// Reads the body of an UPDATE.
     ///
     /// # Errors
-    /// The NOTIFICATION that section 6.3 prescribes.
+    /// The NOTIFICATION that section 6.3 prescribes, if nothing milder will do (RFC 7606).
     pub fn parse(body: &[u8], dialect: &Dialect) -> Result<Self, Notification> {
         let malformed = || Notification::new(Notification::MALFORMED_ATTRIBUTES, []);
         let (withdrawn, rest) = counted(body).ok_or_else(malformed)?;
@@ -69,8 +75,19 @@ impl Update {
             ..Self::default()
         };
         read_prefixes(withdrawn, &mut update.withdrawn, None)?;
-        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty())?;
+        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty(), &mut update.faults);
         read_prefixes(reachable, &mut update.reachable, Some(&mut update.ignored))?;
+        match strongest(&update.faults) {
+            Some(fault) if fault.approach == Approach::SessionReset => return Err(fault.notification.clone()),
+            // RFC 7606 section 5.2: where nothing is reachable, the NLRI may be what was misread.
+            Some(fault) if fault.approach == Approach::TreatAsWithdraw && reachable.is_empty() => {
+                return Err(fault.notification.clone());
+            }
+            Some(fault) if fault.approach == Approach::TreatAsWithdraw => {
+                update.treated_as_withdrawn = core::mem::take(&mut update.reachable);
+            }
+            Some(_) | None => {}
+        }
         Ok(update)
     }
 }
