@@ -199,6 +199,10 @@ codes! {
         StaleExpired "stale_expired" "the peer did not come back, or did not say it again, in time (RFC 4724 section 4.2)",
         NotRefreshed "not_refreshed" "stale, and not among what the peer said until its end mark (RFC 4724, RFC 7313)",
         ForwardingLost "forwarding_lost" "the peer has restarted and did not forward meanwhile (RFC 4724 section 4.2)",
+        // BGP within an AS
+        OriginatorLoop "originator_loop" "the ORIGINATOR_ID is ours (RFC 4456 section 8)",
+        ClusterLoop "cluster_loop" "the CLUSTER_LIST contains our own cluster (RFC 4456 section 8)",
+        InteriorCost "interior_cost" "the interior cost to a next hop changed (RFC 4271 section 9.1.2.1)",
     }
 
     /// Which timer expired.

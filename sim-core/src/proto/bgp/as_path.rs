@@ -1,5 +1,7 @@
 //! AS_PATH (RFC 4271 section 5.1.2) and its detour around two-octet speakers, AS4_PATH (RFC 6793 section 4.2).
 
+use core::fmt;
+
 use netgauze_bgp_pkt::path_attribute as wire;
 use netgauze_bgp_pkt::path_attribute::{As2PathSegment, As4PathSegment, AsPathSegmentType};
 
@@ -62,9 +64,22 @@ impl AsPath {
         }
     }
 
-    /// True if `asn` is anywhere in it (section 9.1.2: an AS loop if it is ours).
+    /// The AS that originated the route: the last of a trailing sequence.
+    pub fn last(&self) -> Option<u32> {
+        match self.0.last()? {
+            Segment::Sequence(asns) => asns.last().copied(),
+            Segment::Set(_) => None,
+        }
+    }
+
+    /// True if `asn` is anywhere in it.
     pub fn contains(&self, asn: u32) -> bool {
         self.0.iter().any(|segment| segment.asns().contains(&asn))
+    }
+
+    /// How often `asn` is in it (section 9.1.2: an AS loop if it is ours).
+    pub fn occurrences(&self, asn: u32) -> usize {
+        self.0.iter().flat_map(Segment::asns).filter(|&&other| other == asn).count()
     }
 
     /// Puts `asn` in front, `times` times, opening a new segment where one is full (section 5.1.2 b).
@@ -137,6 +152,24 @@ impl AsPath {
 
     fn wide_segments(&self) -> Vec<As4PathSegment> {
         self.0.iter().map(|segment| As4PathSegment::new(kind(segment), segment.asns())).collect()
+    }
+}
+
+/// ASes in decimal with spaces between them, and a set as `{65001,65002}`.
+impl fmt::Display for AsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, segment) in self.0.iter().enumerate() {
+            let (before, between, after) = match segment {
+                Segment::Sequence(_) => ("", " ", ""),
+                Segment::Set(_) => ("{", ",", "}"),
+            };
+            write!(f, "{}{before}", if place == 0 { "" } else { " " })?;
+            for (place, asn) in segment.asns().iter().enumerate() {
+                write!(f, "{}{asn}", if place == 0 { "" } else { between })?;
+            }
+            f.write_str(after)?;
+        }
+        Ok(())
     }
 }
 

@@ -210,7 +210,8 @@ impl Speaker {
             let same = from.zip(to).is_some_and(|(from, to)| Best { decided_by: to.decided_by, ..from } == to);
             if !same {
                 let reason = if to.is_some() { Reason::Learned } else { Reason::NotRefreshed };
-                self.out.push_back(Output::Route(RouteChange { prefix, from, to, reason }));
+                let also = self.rib.also(&prefix, &self.rules, |route| self.origin(route));
+                self.out.push_back(Output::Route(RouteChange { prefix, from, to, also, reason }));
             }
         }
         for id in (0..self.peers.len() as u16).map(PeerId) {

@@ -14,17 +14,19 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486)
-//! and their texts (RFC 9003), End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised
-//! handling of malformed UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456),
+//! ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486) and their texts (RFC 9003),
+//! End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised handling of malformed
+//! UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), route reflection and confederations, interior
-//! cost, aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is always our own
-//! address), and route flap damping. Of iBGP there is what follows from the above: LOCAL_PREF, unchanged NEXT_HOP, and
-//! no route from one internal peer to another; NEXT_HOPs of internal routes are believed to be reachable.
+//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
+//! 5065), aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless
+//! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
+//! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
 pub mod as_path;
 pub mod attributes;
+pub mod communities;
 pub mod config;
 pub mod decision;
 mod exchange;
@@ -55,8 +57,9 @@ use prefix_trie::PrefixMap;
 
 use self::attributes::Attributes;
 pub use self::config::{
-    AfterLimit, Damping, GracefulRestart, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
+    AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
 };
+use self::decision::{DecidedBy, Rules};
 use self::fsm::{Event, FsmState};
 use self::graceful::Preserved;
 pub use self::notification::{CommunicationError, Notification};
@@ -64,7 +67,7 @@ pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
 use self::pool::Pool;
-pub use self::rib::{AdjRibIn, Best, Entry, LocRib, Route};
+pub use self::rib::{AdjRibIn, Best, Entry, Hop, LocRib, Route};
 use self::rib::{Pending, Rib};
 use self::session::Cause;
 pub use self::timer::Jitter;
@@ -153,6 +156,8 @@ pub enum Input<'a> {
         /// The new policy.
         policy: Policy,
     },
+    /// Replace the interior costs, as an IGP does; every route is judged again.
+    SetInterior(InteriorCosts),
     /// The interface towards the peer went down, and the session with it.
     LowerLayerDown {
         /// Whose.
@@ -275,8 +280,8 @@ pub enum Output {
     },
 }
 
-/// A change of the best route to a prefix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A change of the best route to a prefix, or of those that are used beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteChange {
     /// The prefix.
     pub prefix: Ipv4Net,
@@ -284,8 +289,21 @@ pub struct RouteChange {
     pub from: Option<Best>,
     /// The best route now; `None` if there is none.
     pub to: Option<Best>,
+    /// What is used beside the best route now, with [`decision::Multipath`]; empty without.
+    pub also: Vec<Hop>,
     /// Why it changed.
     pub reason: Reason,
+}
+
+/// A usable route and how it fared in the decision process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged<'a> {
+    /// The route.
+    pub route: Route<'a>,
+    /// The step at which it fell out; `None` for the best.
+    pub lost_at: Option<DecidedBy>,
+    /// True for the best and for those that are used beside it.
+    pub used: bool,
 }
 
 /// A router's BGP: its peers and its tables.
@@ -293,7 +311,9 @@ pub struct RouteChange {
 pub struct Speaker {
     local_as: u32,
     router_id: Ipv4Addr,
-    missing_med: u32,
+    rules: Rules,
+    interior: InteriorCosts,
+    cluster_id: Ipv4Addr,
     networks: Vec<(Ipv4Net, Originated)>,
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
@@ -340,7 +360,9 @@ impl Speaker {
         Self {
             local_as: config.local_as,
             router_id: config.router_id,
-            missing_med: config.missing_med,
+            rules: config.rules,
+            interior: config.interior,
+            cluster_id: config.cluster_id.unwrap_or(config.router_id),
             networks: config.networks,
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
@@ -382,6 +404,7 @@ impl Speaker {
             Input::Received { .. }
             | Input::Originate { .. }
             | Input::WithdrawOriginated { .. }
+            | Input::SetInterior(_)
             | Input::Reset
             | Input::Restart { .. } => None,
         };
@@ -415,12 +438,13 @@ impl Speaker {
             Input::WithdrawOriginated { prefix } => self.announce_own(now, prefix, None),
             Input::SetImport { peer, policy } => {
                 self.peers[peer.index()].config.import = policy;
-                self.import_again(peer);
+                self.import_again(peer, Reason::Configured);
             }
             Input::SetExport { peer, policy } => {
                 self.peers[peer.index()].config.export = policy;
                 self.export_again(peer);
             }
+            Input::SetInterior(costs) => self.set_interior(costs),
             Input::LowerLayerDown { peer, reason } => {
                 self.peers[peer.index()].link_up = false;
                 let notification = Notification::new(Notification::CEASE, []);
@@ -504,6 +528,20 @@ impl Speaker {
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
     pub fn routes(&self) -> LocRib<'_> {
         self.rib.loc()
+    }
+
+    /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
+    /// fell out, in the order of arrival. `None` if there is no route.
+    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged<'_>>)> {
+        let entry = self.rib.loc().get(&prefix)?;
+        let candidates = entry.candidates(&|route| self.origin(route));
+        let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
+        let judged = |(place, route)| Judged {
+            route,
+            lost_at: explanation.lost_at[place],
+            used: explanation.used.contains(&place),
+        };
+        Some((explanation.decided_by, entry.routes().enumerate().map(judged).collect()))
     }
 
     /// Adj-RIB-In: what a peer announced, before policy.

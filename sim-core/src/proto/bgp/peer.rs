@@ -97,6 +97,7 @@ impl Session {
                 four_octet_as: config.capabilities.four_octet_as && open.capabilities.four_octet_as,
                 remote_as: config.remote_as,
                 local_as,
+                enforce_first_as: config.enforce_first_as,
             },
             refresh: config.capabilities.route_refresh && open.capabilities.route_refresh,
             enhanced_refresh: config.capabilities.enhanced_refresh && open.capabilities.enhanced_refresh,

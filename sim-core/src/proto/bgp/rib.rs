@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, PeerId};
-use super::decision::{Candidate, DecidedBy, Source, decide};
+use super::decision::{Candidate, DecidedBy, Rules, Source, decide, used};
 use crate::reason::Reason;
 
 /// The best route to a prefix, in short.
@@ -34,6 +34,15 @@ pub struct Best {
     pub local_pref: u32,
     /// The step that preferred it.
     pub decided_by: DecidedBy,
+}
+
+/// Where one of several routes that are used at the same time leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The peer that the route was learned from.
+    pub peer: PeerId,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
 }
 
 /// A usable route, after import policy.
@@ -147,24 +156,68 @@ impl Held {
 }
 
 impl Several {
-    fn place_of(&self, peer: Option<PeerId>) -> Option<usize> {
-        self.routes.iter().position(|route| route.peer == peer)
-    }
-
     fn usable(&self) -> impl Iterator<Item = Route<'_>> {
         self.routes.iter().filter_map(Learned::usable)
     }
 
-    fn decide(&mut self, missing_med: u32, source: impl Fn(Option<PeerId>) -> Source) {
-        let places: SmallVec<[usize; 8]> = (0..self.routes.len()).filter(|&n| self.routes[n].refused.is_none()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 8]> = self
-            .usable()
-            .map(|route| Candidate { attributes: route.attributes, source: source(route.peer) })
-            .collect();
-        let decision = decide(&candidates, missing_med);
-        drop(candidates);
-        self.best = decision.map(|(place, step)| (places[place], step));
+    /// Takes what a source says in the place of what it said before; one that had no usable route comes last. Says whether
+    /// it said nothing before.
+    fn take(&mut self, route: Learned) -> bool {
+        let Some(place) = self.routes.iter().position(|known| known.peer == route.peer) else {
+            self.routes.push(route);
+            return true;
+        };
+        if self.routes[place].refused.is_some() {
+            self.routes.remove(place);
+            self.routes.push(route);
+        } else {
+            self.routes[place] = route;
+        }
+        false
     }
+
+    /// The usable routes as the decision process sees them, each with its place.
+    fn candidates(&self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> (Places, Candidates<'_>) {
+        let usable = self.routes.iter().enumerate().filter_map(|(place, route)| Some((place, route.usable()?)));
+        usable.map(|(place, route)| (place, candidate(route, origin))).unzip()
+    }
+
+    fn decide(&mut self, rules: &Rules, existing: Option<PeerPlace>, origin: &impl Fn(Route<'_>) -> (Source, u32)) {
+        let (places, candidates) = self.candidates(origin);
+        let existing = existing.and_then(|peer| places.iter().position(|&place| self.routes[place].peer == peer));
+        let decision = decide(&candidates, rules, existing).map(|(place, step)| (places[place], step));
+        drop(candidates);
+        self.best = decision;
+    }
+
+    /// What is used beside the best route.
+    fn also(&self, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        let Some((best, _)) = self.best.filter(|_| rules.multipath.external.max(rules.multipath.internal) > 1) else {
+            return Vec::new();
+        };
+        let (places, candidates) = self.candidates(origin);
+        let Some(best) = places.iter().position(|&place| place == best) else {
+            return Vec::new();
+        };
+        let others = used(&candidates, rules, best);
+        let hop = |&other: &usize| {
+            let route = self.routes[places[other]].usable()?;
+            Some(Hop { peer: route.peer?, next_hop: route.attributes.next_hop })
+        };
+        others[1..].iter().filter_map(hop).collect()
+    }
+}
+
+/// A source, by the peer that it is.
+type PeerPlace = Option<PeerId>;
+
+/// Routes to one prefix as the decision process sees them; few, mostly.
+type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+type Places = SmallVec<[usize; 4]>;
+
+fn candidate<'a>(route: Route<'a>, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Candidate<'a> {
+    let (source, interior_cost) = origin(route);
+    Candidate { attributes: route.attributes, source, interior_cost }
 }
 
 /// All usable routes to one prefix, of which there is at least one.
@@ -187,6 +240,17 @@ impl<'a> Entry<'a> {
             Held::Several(several) => (None, Some(several.usable())),
         };
         sole.into_iter().chain(several.into_iter().flatten())
+    }
+
+    /// The place of the best route among them.
+    pub(super) fn best_place(self) -> usize {
+        let best = |route: Route<'_>| route.peer == self.best.peer;
+        self.routes().position(best).unwrap_or_default()
+    }
+
+    /// The routes as the decision process sees them.
+    pub(super) fn candidates(self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Candidate<'a>> {
+        self.routes().map(|route| candidate(route, origin)).collect()
     }
 
     /// The best route.
@@ -216,6 +280,8 @@ fn in_short(Route { peer, attributes }: Route<'_>, decided_by: DecidedBy) -> Bes
 pub(super) struct Changed {
     pub from: Option<Best>,
     pub to: Option<Best>,
+    /// What is used beside the best route.
+    pub also: Vec<Hop>,
     /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
@@ -240,22 +306,23 @@ impl Rib {
     }
 
     /// Takes a route of one source in the place of what it said before, and decides anew. Says whether it said nothing
-    /// before; the change is `Some` if the best route is another one or has other attributes now.
+    /// before; the change is `Some` if the best route is another one or has other attributes now, or others are used beside
+    /// it. `origin` tells where a route comes from and what the way to its next hop costs.
     pub fn set(
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
         received: Arc<Attributes>,
         verdict: Verdict,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
+        rules: &Rules,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
     ) -> (bool, Option<Changed>) {
         let mut place = match self.entries.entry(prefix) {
             Place::Vacant(place) => {
                 let held = place.insert(Held::new(peer, received, verdict));
                 let to = held.best().map(|(route, step)| in_short(route, step));
                 self.usable += usize::from(to.is_some());
-                return (true, to.map(|to| Changed { from: None, to: Some(to), outdone: false }));
+                return (true, to.map(|to| Changed { from: None, to: Some(to), also: Vec::new(), outdone: false }));
             }
             Place::Occupied(place) => place,
         };
@@ -269,22 +336,17 @@ impl Rib {
             }
             let before = core::mem::replace(attributes, received);
             let short = |attributes| in_short(Route { peer, attributes }, DecidedBy::OnlyRoute);
-            let changed = Changed { from: Some(short(&before)), to: Some(short(attributes)), outdone: false };
-            return (false, Some(changed));
+            let (from, to) = (Some(short(&before)), Some(short(attributes)));
+            return (false, Some(Changed { from, to, also: Vec::new(), outdone: false }));
         }
-        let former = Former::of(held);
+        let former = Former::of(held, rules, &origin);
         let several = held.widen();
-        let route = Learned::new(peer, received, verdict);
-        let place = several.place_of(peer);
-        match place {
-            Some(place) => several.routes[place] = route,
-            None => several.routes.push(route),
-        }
-        several.decide(missing_med, source);
+        let is_new = several.take(Learned::new(peer, received, verdict));
+        several.decide(rules, former.peer(), &origin);
         held.narrow();
-        let changed = former.against(held);
+        let changed = former.against(held, rules, &origin);
         self.count(&changed);
-        (place.is_none(), changed)
+        (is_new, changed)
     }
 
     /// Forgets what a source said of a prefix. `None` if it said nothing.
@@ -292,30 +354,53 @@ impl Rib {
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
+        rules: &Rules,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
     ) -> Option<Option<Changed>> {
         let Place::Occupied(mut place) = self.entries.entry(prefix) else {
             return None;
         };
         let held = place.get_mut();
         held.received(peer)?;
-        let former = Former::of(held);
+        let former = Former::of(held, rules, &origin);
         let several = match held {
             Held::Several(several) if several.routes.len() > 1 => several,
             Held::Several(_) | Held::Sole { .. } => {
                 place.remove();
-                let changed = former.best.map(|from| Changed { from: Some(from), to: None, outdone: false });
+                let gone = |from| Changed { from: Some(from), to: None, also: Vec::new(), outdone: false };
+                let changed = former.best.map(gone);
                 self.usable -= usize::from(changed.is_some());
                 return Some(changed);
             }
         };
         several.routes.retain(|route| route.peer != peer);
-        several.decide(missing_med, source);
+        several.decide(rules, former.peer(), &origin);
         held.narrow();
-        let changed = former.against(held);
+        let changed = former.against(held, rules, &origin);
         self.count(&changed);
         Some(changed)
+    }
+
+    /// Decides anew, because `origin` answers otherwise than `before`.
+    pub fn reconsider(
+        &mut self,
+        prefix: Ipv4Net,
+        rules: &Rules,
+        before: impl Fn(Route<'_>) -> (Source, u32),
+        origin: impl Fn(Route<'_>) -> (Source, u32),
+    ) -> Option<Changed> {
+        let held = self.entries.get_mut(&prefix)?;
+        let former = Former::of(held, rules, &before);
+        match held {
+            Held::Sole { .. } => return None,
+            Held::Several(several) => several.decide(rules, former.peer(), &origin),
+        }
+        former.against(held, rules, &origin)
+    }
+
+    /// What is used beside the best route to a prefix.
+    pub fn also(&self, prefix: &Ipv4Net, rules: &Rules, origin: impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        self.entries.get(prefix).map_or_else(Vec::new, |held| also(held, rules, &origin))
     }
 
     fn count(&mut self, changed: &Option<Changed>) {
@@ -337,38 +422,48 @@ impl Rib {
     }
 }
 
-/// The best route before a change.
+/// What was used before a change.
 struct Former {
     best: Option<Best>,
     attributes: Option<Arc<Attributes>>,
+    also: Vec<Hop>,
 }
 
 impl Former {
-    fn of(held: &Held) -> Self {
+    fn of(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Self {
         let best = held.best();
         Self {
             best: best.map(|(route, step)| in_short(route, step)),
             attributes: best.map(|(route, _)| Arc::clone(route.attributes)),
+            also: also(held, rules, origin),
         }
     }
 
-    fn against(self, held: &Held) -> Option<Changed> {
-        let now = held.best();
-        let peer = self.best.map(|best| best.peer);
-        if now.map(|(route, _)| (Some(route.peer), Some(route.attributes))) == Some((peer, self.attributes.as_ref())) {
+    /// Whose the best route was.
+    fn peer(&self) -> Option<PeerPlace> {
+        self.best.map(|best| best.peer)
+    }
+
+    fn against(self, held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Option<Changed> {
+        let (now, also) = (held.best(), also(held, rules, origin));
+        let before = self.peer().zip(self.attributes.as_ref());
+        if now.map(|(route, _)| (route.peer, route.attributes)) == before && also == self.also {
             return None;
         }
         let to = now.map(|(route, step)| in_short(route, step));
-        if self.best.is_none() && to.is_none() {
-            return None;
-        }
-        let has_one = |several: &Several| several.usable().any(|route| Some(route.peer) == peer);
-        let outdone = to.is_some_and(|to| Some(to.peer) != peer)
-            && match held {
-                Held::Sole { .. } => false,
-                Held::Several(several) => has_one(several),
-            };
-        Some(Changed { from: self.best, to, outdone })
+        let still_there = match held {
+            Held::Sole { peer, .. } => Some(*peer) == self.peer(),
+            Held::Several(several) => several.usable().any(|route| Some(route.peer) == self.peer()),
+        };
+        let outdone = still_there && to.is_some_and(|to| Some(to.peer) != self.peer());
+        Some(Changed { from: self.best, to, also, outdone })
+    }
+}
+
+fn also(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+    match held {
+        Held::Sole { .. } => Vec::new(),
+        Held::Several(several) => several.also(rules, origin),
     }
 }
 

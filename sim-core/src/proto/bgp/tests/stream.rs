@@ -106,6 +106,7 @@ proptest! {
                 four_octet_as: dialect,
                 remote_as: 64512,
                 local_as: 65000,
+                enforce_first_as: true,
             };
             let refused = update::Update::parse(&body, &dialect).err();
             prop_assert!(refused.is_none_or(|error| error.code == 3));
@@ -122,7 +123,8 @@ proptest! {
         prefixes in prop::collection::vec((any::<u32>(), 0..=32_u8), 1..50),
         four_octet_as in any::<bool>(),
     ) {
-        let dialect = attributes::Dialect { four_octet_as, remote_as: 64512, local_as: 65000 };
+        let dialect =
+            attributes::Dialect { four_octet_as, remote_as: 64512, local_as: 65000, enforce_first_as: true };
         let mut path = as_path::AsPath::sequence(asns);
         path.prepend(64512, 1);
         let mut route = Attributes::new(Ipv4Addr::new(169, 254, 10, 1));
