@@ -87,6 +87,9 @@ codes! {
         // Routers, beyond the common
         ReversePath "reverse_path" "no way back to its source, or not by the port at which it came in (RFC 3704 section 2)",
         PolicyRoute "policy_route" "a rule of policy routing drops it",
+        Md5Missing "md5_missing" "a TCP segment without the signature that the connection asks for (RFC 2385)",
+        Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
+        Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
         TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
     }
 
@@ -190,6 +193,13 @@ codes! {
         BfdDown "bfd_down" "the BFD session that it depends on went down (Cease 6/10, RFC 9384)",
         TrackUp "track_up" "what is watched is up",
         TrackDown "track_down" "what is watched is down",
+        // BGP
+        TreatedAsWithdraw "treated_as_withdraw" "its UPDATE is malformed and is treated as a withdrawal (RFC 7606)",
+        PeerRestarted "peer_restarted" "the peer has restarted and comes with a new connection (RFC 4724 section 4.2)",
+        Restarted "restarted" "the BGP program of this end has restarted",
+        StaleExpired "stale_expired" "the peer did not come back, or did not say it again, in time (RFC 4724 section 4.2)",
+        NotRefreshed "not_refreshed" "stale, and not among what the peer said until its end mark (RFC 4724, RFC 7313)",
+        ForwardingLost "forwarding_lost" "the peer has restarted and did not forward meanwhile (RFC 4724 section 4.2)",
         // BGP within an AS
         OriginatorLoop "originator_loop" "the ORIGINATOR_ID is ours (RFC 4456 section 8)",
         ClusterLoop "cluster_loop" "the CLUSTER_LIST contains our own cluster (RFC 4456 section 8)",
@@ -231,6 +241,9 @@ codes! {
         DeleteRekeyedDelay "delete_rekeyed_delay" "packets of a CHILD_SA that was rekeyed are waited for no longer",
         TrackInterval "track_interval" "time to ask an address that is watched",
         TrackTimeout "track_timeout" "an address that is watched did not answer",
+        RestartTimer "restart_timer" "BGP: a restarting peer is waited for no longer (RFC 4724 section 4.2)",
+        StalePathTimer "stale_path_timer" "BGP: stale routes are kept no longer (RFC 4724 section 4.2)",
+        SelectionDeferral "selection_deferral" "BGP Selection_Deferral_Timer: this end has restarted and decides with what it has heard (RFC 4724 section 4.1)",
     }
 
     /// The state of a session.
@@ -290,6 +303,16 @@ codes! {
         IkeIntermediateReceived "ike_intermediate_received" "IKE_INTERMEDIATE message arrived",
         IkeFollowupKeSent "ike_followup_ke_sent" "IKE_FOLLOWUP_KE message sent",
         IkeFollowupKeReceived "ike_followup_ke_received" "IKE_FOLLOWUP_KE message arrived",
+        AttributeDiscarded "attribute_discarded" "a malformed attribute of an UPDATE was discarded (RFC 7606): type code and error subcode",
+        TreatedAsWithdraw "treated_as_withdraw" "a malformed UPDATE was treated as a withdrawal (RFC 7606): type code and error subcode",
+        RouteRefreshSent "route_refresh_sent" "BGP ROUTE-REFRESH sent",
+        BeginningOfRefreshSent "beginning_of_refresh_sent" "BGP ROUTE-REFRESH, beginning of the table, sent (RFC 7313)",
+        EndOfRefreshSent "end_of_refresh_sent" "BGP ROUTE-REFRESH, end of the table, sent (RFC 7313)",
+        BeginningOfRefreshReceived "beginning_of_refresh_received" "BGP ROUTE-REFRESH, beginning of the table, arrived (RFC 7313)",
+        EndOfRefreshReceived "end_of_refresh_received" "BGP ROUTE-REFRESH, end of the table, arrived (RFC 7313)",
+        PrefixLimitNear "prefix_limit_near" "the peer comes near the most prefixes that the session allows: how many it has announced",
+        RoutesRetained "routes_retained" "the session is over and its routes are used on as stale ones (RFC 4724): how many",
+        CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
     }
 
     /// Which step of a route evaluation decided; see [`crate::net::aws`].
@@ -329,6 +352,9 @@ impl Step {
             | Self::KeepaliveMessageSent
             | Self::UpdateSent
             | Self::EndOfRibSent
+            | Self::RouteRefreshSent
+            | Self::BeginningOfRefreshSent
+            | Self::EndOfRefreshSent
             | Self::NotificationMessageSent
             | Self::MainModeSent
             | Self::QuickModeSent
@@ -351,6 +377,13 @@ impl Step {
             | Self::EndOfRibReceived
             | Self::NotificationMessageReceived
             | Self::RouteRefreshReceived
+            | Self::BeginningOfRefreshReceived
+            | Self::EndOfRefreshReceived
+            | Self::AttributeDiscarded
+            | Self::TreatedAsWithdraw
+            | Self::PrefixLimitNear
+            | Self::RoutesRetained
+            | Self::CommunicationReceived
             | Self::MessageIgnored
             | Self::MainModeReceived
             | Self::QuickModeReceived

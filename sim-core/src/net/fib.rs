@@ -20,6 +20,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
+use prefix_trie::map::Entry as Place;
 use smallvec::SmallVec;
 
 use super::multipath::{Buckets, Multipath, by_threshold};
@@ -140,17 +141,21 @@ pub struct Change {
     pub after: Option<Route>,
 }
 
-/// The candidates of a prefix: never empty. The best stands apart, so that a lookup follows no second pointer.
+/// The candidates of a prefix while they change; most prefixes have one.
+type Routes = SmallVec<[Route; 2]>;
+
+/// The candidates of a prefix: never empty. Most prefixes have one, which then follows no pointer and takes no more room than
+/// it must: of a million routes each octet counts.
 #[derive(Clone, Debug)]
-struct Candidates {
-    best: Route,
-    /// The others, if there are any.
-    more: Option<Box<More>>,
+enum Candidates {
+    Sole(Route),
+    Several(Box<Several>),
 }
 
 #[derive(Clone, Debug)]
-struct More {
-    /// In rank order.
+struct Several {
+    best: Route,
+    /// The others, in rank order.
     rest: Vec<Route>,
     /// Over how many routes flows are spread, the best and those that follow it.
     ways: usize,
@@ -158,32 +163,49 @@ struct More {
     buckets: Option<Buckets>,
 }
 
+const _: () = assert!(size_of::<Candidates>() == size_of::<Route>());
+
 impl Candidates {
+    fn best(&self) -> &Route {
+        match self {
+            Self::Sole(route) => route,
+            Self::Several(several) => &several.best,
+        }
+    }
+
+    fn several(&self) -> Option<&Several> {
+        match self {
+            Self::Sole(_) => None,
+            Self::Several(several) => Some(several),
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Route> {
-        core::iter::once(&self.best).chain(self.more.iter().flat_map(|more| &more.rest))
+        core::iter::once(self.best()).chain(self.several().into_iter().flat_map(|several| &several.rest))
     }
 
     /// The routes over which flows are spread.
     fn ways(&self) -> impl Iterator<Item = &Route> {
-        self.iter().take(self.more.as_ref().map_or(1, |more| more.ways))
+        self.iter().take(self.several().map_or(1, |several| several.ways))
     }
 
     /// The way of a flow.
     fn choose(&self, multipath: &Multipath, packet: &[u8]) -> &Route {
-        let Some(more) = self.more.as_ref().filter(|more| more.ways > 1) else { return &self.best };
+        let Some(several) = self.several().filter(|several| several.ways > 1) else { return self.best() };
         let hash = multipath.hash(packet);
-        let way = more.buckets.as_ref().map_or_else(|| by_threshold(hash, more.ways), |buckets| buckets.choose(hash));
-        if way == 0 { &self.best } else { &more.rest[way - 1] }
+        let choose = |buckets: &Buckets| buckets.choose(hash);
+        let way = several.buckets.as_ref().map_or_else(|| by_threshold(hash, several.ways), choose);
+        if way == 0 { &several.best } else { &several.rest[way - 1] }
     }
 
     /// Of routes in rank order; `before` is what the prefix had.
-    fn from_ranked(mut routes: Vec<Route>, multipath: Option<&Multipath>, before: Option<&Self>) -> Option<Self> {
+    fn from_ranked(mut routes: Routes, multipath: Option<&Multipath>, before: Option<&Self>) -> Option<Self> {
         if routes.is_empty() {
             return None;
         }
         let best = routes.remove(0);
         if routes.is_empty() {
-            return Some(Self { best, more: None });
+            return Some(Self::Sole(best));
         }
         let equal = 1 + routes.iter().take_while(|route| route.cost() == best.cost()).count();
         let ways = multipath.map_or(1, |multipath| equal.min(multipath.max_ways.max(1).into()));
@@ -193,12 +215,12 @@ impl Candidates {
             let old = before.map(|old| (old, targets(&mut old.ways())));
             let everything = Buckets::only(count);
             let old = old.as_ref().map(|(old, targets)| {
-                let buckets = old.more.as_ref().and_then(|more| more.buckets.as_ref());
+                let buckets = old.several().and_then(|several| several.buckets.as_ref());
                 (buckets.unwrap_or(&everything), &targets[..])
             });
             Buckets::over(&chosen, count, old)
         });
-        Some(Self { best, more: Some(Box::new(More { rest: routes, ways, buckets })) })
+        Some(Self::Several(Box::new(Several { best, rest: routes.into_vec(), ways, buckets })))
     }
 }
 
@@ -246,11 +268,11 @@ impl Fib {
             Some((known, route)) if known == destination => Some(route),
             _ => {
                 let (_, candidates) = self.map.get_lpm(&Ipv4Net::from(destination))?;
-                if candidates.more.as_ref().is_some_and(|more| more.ways > 1) {
+                if candidates.several().is_some_and(|several| several.ways > 1) {
                     return Some(*candidates.choose(multipath, packet));
                 }
-                self.recent[place] = Some((destination, candidates.best));
-                Some(candidates.best)
+                self.recent[place] = Some((destination, *candidates.best()));
+                Some(*candidates.best())
             }
         }
     }
@@ -263,7 +285,7 @@ impl Fib {
 
     /// The best route of the longest prefix that holds `destination`.
     pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| &c.best)
+        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c.best())
     }
 
     /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
@@ -282,12 +304,12 @@ impl Fib {
     /// All routes of the longest prefix that cost as little as the best one, best first: the choices of ECMP.
     pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = &Route> {
         let candidates = self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c);
-        candidates.into_iter().flat_map(|c| c.iter().take_while(|r| r.cost() == c.best.cost()))
+        candidates.into_iter().flat_map(|c| c.iter().take_while(|r| r.cost() == c.best().cost()))
     }
 
     /// The best route of exactly this prefix.
     pub fn best(&self, prefix: Ipv4Net) -> Option<&Route> {
-        self.map.get(&prefix.trunc()).map(|c| &c.best)
+        self.map.get(&prefix.trunc()).map(Candidates::best)
     }
 
     /// All candidates of exactly this prefix, best first.
@@ -297,7 +319,7 @@ impl Fib {
 
     /// The best route of every prefix, in prefix order (by address, then shorter first).
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.map.values().map(|c| &c.best)
+        self.map.values().map(Candidates::best)
     }
 
     /// Number of prefixes.
@@ -341,9 +363,12 @@ impl Fib {
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
         self.recent = Default::default();
         if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
-            candidates.best.since = since;
-            if let Some(more) = &mut candidates.more {
-                more.rest.iter_mut().take(more.ways - 1).for_each(|route| route.since = since);
+            match candidates {
+                Candidates::Sole(route) => route.since = since,
+                Candidates::Several(several) => {
+                    several.best.since = since;
+                    several.rest.iter_mut().take(several.ways - 1).for_each(|route| route.since = since);
+                }
             }
         }
     }
@@ -371,13 +396,14 @@ impl Fib {
         wanted.into_iter().filter_map(replace).collect()
     }
 
-    /// Changes the candidates of a prefix and puts them back in rank order.
-    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Vec<Route>)) -> Option<Change> {
+    /// Changes the candidates of a prefix and puts them back in rank order, in one walk.
+    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Routes)) -> Option<Change> {
         self.recent = Default::default();
         let prefix = prefix.trunc();
-        let old = self.map.get(&prefix);
+        let place = self.map.entry(prefix);
+        let old = place.get();
         let before: SmallVec<[Route; 2]> = old.into_iter().flat_map(Candidates::ways).copied().collect();
-        let mut routes: Vec<Route> = old.into_iter().flat_map(Candidates::iter).copied().collect();
+        let mut routes: Routes = old.into_iter().flat_map(Candidates::iter).copied().collect();
         change(&mut routes);
         for route in &mut routes {
             route.prefix = prefix;
@@ -385,9 +411,13 @@ impl Fib {
         routes.sort_by_key(Route::rank);
         let after = Candidates::from_ranked(routes, self.multipath.as_ref(), old);
         let change = changed(&before, after.as_ref());
-        match after {
-            Some(candidates) => drop(self.map.insert(prefix, candidates)),
-            None => drop(self.map.remove(&prefix)),
+        match (place, after) {
+            (Place::Occupied(mut place), Some(candidates)) => *place.get_mut() = candidates,
+            (Place::Occupied(place), None) => drop(place.remove()),
+            (Place::Vacant(place), Some(candidates)) => {
+                place.insert(candidates);
+            }
+            (Place::Vacant(_), None) => {}
         }
         change.map(|(before, after)| Change { prefix, before, after })
     }
@@ -401,7 +431,7 @@ fn recent_place(destination: Ipv4Addr) -> usize {
 
 /// How the ways of a prefix changed: see [`Change`].
 fn changed(before: &[Route], after: Option<&Candidates>) -> Option<(Option<Route>, Option<Route>)> {
-    let (old, new) = (before.first().copied(), after.map(|candidates| candidates.best));
+    let (old, new) = (before.first().copied(), after.map(|candidates| *candidates.best()));
     if old != new {
         return Some((old, new));
     }
@@ -415,7 +445,7 @@ fn changed(before: &[Route], after: Option<&Candidates>) -> Option<(Option<Route
 }
 
 /// Makes `new` all that `source` has among `routes`; what says the same as before keeps its age.
-fn replace(routes: &mut Vec<Route>, source: RouteSource, new: &[Route]) {
+fn replace(routes: &mut Routes, source: RouteSource, new: &[Route]) {
     routes.retain(|r| r.source != source || new.iter().any(|n| n.target == r.target));
     for route in new {
         upsert(routes, *route, |r| r.source == source && r.target == route.target);
@@ -423,7 +453,7 @@ fn replace(routes: &mut Vec<Route>, source: RouteSource, new: &[Route]) {
 }
 
 /// Replaces the routes for which `is_old` holds by `route`, which keeps its age if it says the same as one of them.
-fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool) {
+fn upsert(routes: &mut Routes, route: Route, is_old: impl Fn(&Route) -> bool) {
     let prefix = route.prefix.trunc();
     let route = Route { prefix, ..route };
     let kept = routes.iter().find(|r| is_old(r) && r.same_as(&route)).copied();

@@ -540,7 +540,8 @@ impl Gateway {
             }),
             // Cease, Administrative Shutdown (RFC 4486).
             Command::BgpShutdown { tunnel } => {
-                self.of_tunnel(cx, tunnel, |peer| bgp::Input::Stop { peer, subcode: 2 });
+                let communication = "";
+                self.of_tunnel(cx, tunnel, |peer| bgp::Input::Stop { peer, subcode: 2, communication });
             }
             Command::BgpStart { tunnel } => self.of_tunnel(cx, tunnel, |peer| bgp::Input::Start { peer }),
             Command::Readdress { port, to } => self.readdress(cx, port, to),

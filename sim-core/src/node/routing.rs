@@ -1,5 +1,6 @@
 //! A BGP speaker on top of a TCP stack: the two machines of a routing device, and the wires between them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -9,7 +10,7 @@ use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
-use crate::reason::{State, TimerKind};
+use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::{self, Prefixes};
@@ -32,8 +33,8 @@ pub struct RoutingConfig {
     pub ports: Vec<Port>,
     /// The number of the BFD session on which each peer depends, in the speaker's order, if it depends on one.
     pub bfd: Vec<Option<usize>>,
-    /// How the TCP connections behave.
-    pub tcp: TcpConfig,
+    /// How the TCP connections of each peer behave, in the same order.
+    pub tcp: Vec<TcpConfig>,
 }
 
 /// What routing wants of its device, in order.
@@ -47,12 +48,11 @@ pub(super) enum RoutingEvent {
     Session(RecordId),
 }
 
-/// A connection as both machines name it.
+/// A connection that the stack knows, as the speaker names it.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     peer: PeerId,
     speaker: bgp::ConnId,
-    stack: tcp::ConnId,
     /// False until the handshake is complete.
     up: bool,
 }
@@ -62,10 +62,16 @@ pub struct Routing {
     config: RoutingConfig,
     speaker: Speaker,
     stack: Stack,
-    lines: Vec<Line>,
+    /// Whose address is whose.
+    by_address: BTreeMap<Ipv4Addr, PeerId>,
+    lines: BTreeMap<tcp::ConnId, Line>,
+    /// The other name of each line.
+    by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
     accepted: u32,
     /// The latest record of this drain that is not about something sent: what route changes follow from.
     anchor: RecordId,
+    /// Why the stack has no use for the packet that it was given.
+    ignored: Option<DropReason>,
 }
 
 impl Routing {
@@ -77,10 +83,24 @@ impl Routing {
         let peers = &config.speaker.peers;
         let addresses: Vec<Ipv4Addr> = peers.iter().map(|peer| peer.local_address).collect();
         let mut stack = Stack::new(addresses, Rng::stream(config.seed, &config.name, Purpose::Tcp));
-        for peer in peers {
-            stack.listen(BGP_PORT, Some(peer.remote_address), config.tcp.clone());
+        for (peer, tcp) in peers.iter().zip(&config.tcp) {
+            stack.listen(BGP_PORT, Some(peer.remote_address), tcp.clone());
         }
-        Self { config, speaker, stack, lines: Vec::new(), accepted: 0, anchor: RecordId::GENESIS }
+        let mut by_address = BTreeMap::new();
+        for (place, peer) in peers.iter().enumerate() {
+            by_address.entry(peer.remote_address).or_insert(PeerId(place as u16));
+        }
+        Self {
+            config,
+            speaker,
+            stack,
+            by_address,
+            lines: BTreeMap::new(),
+            by_speaker: BTreeMap::new(),
+            accepted: 0,
+            anchor: RecordId::GENESIS,
+            ignored: None,
+        }
     }
 
     /// The speaker, to look at.
@@ -90,7 +110,7 @@ impl Routing {
 
     /// True if every session is established.
     pub fn established(&self) -> bool {
-        self.peers().all(|peer| self.speaker.state(peer) == State::Established)
+        self.speaker.established() == self.config.speaker.peers.len()
     }
 
     /// All peers.
@@ -120,6 +140,7 @@ impl Routing {
         self.stack.reset_all();
         while self.stack.poll().is_some() {}
         self.lines.clear();
+        self.by_speaker.clear();
     }
 
     /// Gives the speaker an input and carries out what follows.
@@ -134,6 +155,9 @@ impl Routing {
         cx.rearm();
         self.stack.handle(cx.now, packet.bytes());
         self.drain(cx, events);
+        if let Some(reason) = self.ignored.take() {
+            cx.drop(packet, reason, RecordId::GENESIS);
+        }
     }
 
     /// Tells both machines the time.
@@ -170,22 +194,23 @@ impl Routing {
             bgp::Output::Connect { peer, conn } => {
                 let addresses = &self.config.speaker.peers[peer.index()];
                 let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
-                let stack = self.stack.connect(cx.now, self.config.tcp.clone(), addresses.local_address, remote);
-                self.lines.push(Line { peer, speaker: conn, stack, up: false });
+                let tcp = self.config.tcp[peer.index()].clone();
+                let stack = self.stack.connect(cx.now, tcp, addresses.local_address, remote);
+                self.join(stack, peer, conn);
             }
             bgp::Output::Send { conn, bytes } => {
-                if let Some(line) = self.lines.iter().find(|line| line.speaker == conn) {
+                if let Some(&stack) = self.by_speaker.get(&conn) {
                     // A refused octet means that the connection is gone, of which the stack tells in its own time.
-                    let _ = self.stack.send(cx.now, line.stack, &bytes);
+                    let _ = self.stack.send(cx.now, stack, &bytes);
                 }
             }
             bgp::Output::Close { conn, abortive } => {
-                if let Some(place) = self.lines.iter().position(|line| line.speaker == conn) {
-                    let line = self.lines.remove(place);
+                if let Some(stack) = self.by_speaker.remove(&conn) {
+                    self.lines.remove(&stack);
                     if abortive {
-                        self.stack.abort(cx.now, line.stack);
+                        self.stack.abort(cx.now, stack);
                     } else {
-                        self.stack.close(cx.now, line.stack);
+                        self.stack.close(cx.now, stack);
                     }
                 }
             }
@@ -212,6 +237,16 @@ impl Routing {
                     self.anchor = record;
                 }
             }
+            bgp::Output::Communication { peer, text } => {
+                let octets = text.map_or(0, |text| text.len());
+                self.anchor = cx.step(session(peer), Step::CommunicationReceived, octets as u32);
+            }
+            bgp::Output::NearLimit { peer, prefixes } => {
+                self.anchor = cx.step(session(peer), Step::PrefixLimitNear, prefixes as u32);
+            }
+            bgp::Output::Retained { peer, routes } => {
+                self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
+            }
             bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
@@ -223,34 +258,42 @@ impl Routing {
             StackOutput::Transmit { mut packet, .. } => {
                 let destination = crate::wire::ipv4::Ipv4Packet::new_unchecked(packet.bytes()).dst();
                 packet.meta = cx.meta();
-                let peers = &self.config.speaker.peers;
-                let peer = peers.iter().position(|peer| peer.remote_address == destination);
-                packet.meta.session = peer.map(|peer| self.config.sessions[peer]);
+                let peer = self.by_address.get(&destination).copied();
+                packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet, peer.map(|peer| self.config.ports[peer])));
+                let port = peer.map(|peer| self.config.ports[peer.index()]);
+                events.push(RoutingEvent::Send(packet, port));
             }
             StackOutput::Accepted { conn, remote, .. } => {
-                let peers = &self.config.speaker.peers;
-                if let Some(peer) = peers.iter().position(|peer| peer.remote_address == *remote.ip()) {
+                if let Some(&peer) = self.by_address.get(remote.ip()) {
                     self.accepted += 1;
-                    let speaker = bgp::ConnId::Accepted(self.accepted);
-                    self.lines.push(Line { peer: PeerId(peer as u16), speaker, stack: conn, up: false });
+                    self.join(conn, peer, bgp::ConnId::Accepted(self.accepted));
                 }
             }
-            StackOutput::Event { conn, event } => {
-                if let Some(place) = self.lines.iter().position(|line| line.stack == conn) {
-                    self.event(cx, place, event);
-                }
-            }
-            StackOutput::Ignored(_) => {}
+            StackOutput::Event { conn, event } => self.event(cx, conn, event),
+            StackOutput::Ignored(reason) => self.ignored = Some(reason),
         }
     }
 
-    fn event(&mut self, cx: &Cx, place: usize, event: Event) {
-        let Line { peer, speaker: conn, up, .. } = self.lines[place];
+    fn join(&mut self, stack: tcp::ConnId, peer: PeerId, speaker: bgp::ConnId) {
+        self.lines.insert(stack, Line { peer, speaker, up: false });
+        self.by_speaker.insert(speaker, stack);
+    }
+
+    fn part(&mut self, stack: tcp::ConnId) {
+        if let Some(line) = self.lines.remove(&stack) {
+            self.by_speaker.remove(&line.speaker);
+        }
+    }
+
+    fn event(&mut self, cx: &Cx, stack: tcp::ConnId, event: Event) {
+        let Some(line) = self.lines.get_mut(&stack) else {
+            return;
+        };
+        let Line { peer, speaker: conn, up } = *line;
         let input = match event {
             Event::Connected => {
-                self.lines[place].up = true;
+                line.up = true;
                 bgp::Input::TcpConnected { peer, conn }
             }
             Event::Received(bytes) => {
@@ -258,11 +301,11 @@ impl Routing {
             }
             Event::PeerClosed if up => bgp::Input::TcpClosed { peer, conn, reset: false },
             Event::Reset if up => {
-                self.lines.remove(place);
+                self.part(stack);
                 bgp::Input::TcpClosed { peer, conn, reset: true }
             }
             Event::PeerClosed | Event::Reset | Event::TimedOut => {
-                self.lines.remove(place);
+                self.part(stack);
                 bgp::Input::TcpFailed { peer, conn }
             }
             Event::Closed | Event::Ignored(_) => return,

@@ -372,7 +372,7 @@ impl Builder<'_> {
             TcpProfile::Rfc => Profile::Rfc,
         };
         let name = self.plan.nodes[node.index()].name.clone();
-        let tcp = TcpConfig { profile, ..TcpConfig::default() };
+        let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; ports.len()];
         let bfd = vec![None; ports.len()];
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
     }

@@ -12,9 +12,10 @@
 //! Every attribute is framed and judged here, because a NOTIFICATION returns the offending attribute as it came; the
 //! codec library then reads the value of one attribute at a time. Attributes that we do not interpret stay octets.
 //!
-//! Errors end the session, as RFC 4271 has it. Left out: RFC 7606 (treat-as-withdraw), confederations (RFC 5065: their
+//! What is wrong is a [`Fault`] with the approach that RFC 7606 prescribes. Left out: confederations (RFC 5065: their
 //! segments are malformed from anybody else), and multiprotocol NLRI, whose family we do not negotiate.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use netgauze_bgp_pkt::community::{Community, LargeCommunity};
@@ -26,26 +27,9 @@ use netgauze_parse_utils::traits::ParseFromWithOneInput as _;
 
 use super::as_path::{AsPath, merge_as4};
 use super::communities::{Communities, Read};
+use super::faults::{Approach, Fault, code, strongest};
 use super::notification::Notification;
 use super::open::{AS_TRANS, is_unicast_host};
-
-/// Attribute type codes (RFC 4271 section 5, RFC 1997, RFC 4456, RFC 4360, RFC 6793, RFC 8092).
-mod code {
-    pub const ORIGIN: u8 = 1;
-    pub const AS_PATH: u8 = 2;
-    pub const NEXT_HOP: u8 = 3;
-    pub const MED: u8 = 4;
-    pub const LOCAL_PREF: u8 = 5;
-    pub const ATOMIC_AGGREGATE: u8 = 6;
-    pub const AGGREGATOR: u8 = 7;
-    pub const COMMUNITIES: u8 = 8;
-    pub const ORIGINATOR_ID: u8 = 9;
-    pub const CLUSTER_LIST: u8 = 10;
-    pub const EXTENDED_COMMUNITIES: u8 = 16;
-    pub const AS4_PATH: u8 = 17;
-    pub const AS4_AGGREGATOR: u8 = 18;
-    pub const LARGE_COMMUNITY: u8 = 32;
-}
 
 const OPTIONAL: u8 = 0x80;
 const TRANSITIVE: u8 = 0x40;
@@ -66,7 +50,7 @@ pub enum Origin {
 }
 
 /// What a route carries besides its prefix.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Attributes {
     /// ORIGIN.
     pub origin: Origin,
@@ -91,7 +75,7 @@ pub struct Attributes {
 }
 
 /// What route reflectors leave on a route (RFC 4456 section 8).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Reflection {
     /// ORIGINATOR_ID: the BGP Identifier of the router in our AS that the route entered by.
     pub originator_id: Option<Ipv4Addr>,
@@ -100,7 +84,7 @@ pub struct Reflection {
 }
 
 /// An attribute that is passed on as it came.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Carried {
     /// Type code.
     pub code: u8,
@@ -137,26 +121,36 @@ impl Attributes {
         self.reflection.as_ref().map_or(&[], |reflection| &reflection.cluster_list)
     }
 
-    /// Reads the path attributes of an UPDATE. `reachable` says that NLRI follows, which makes some mandatory;
-    /// without it the result is `None` if they are missing.
-    ///
-    /// # Errors
-    /// The NOTIFICATION that section 6.3 prescribes, with the attribute as it came where it asks for it.
-    pub(super) fn parse(bytes: &[u8], session: &Dialect, reachable: bool) -> Result<Option<Self>, Notification> {
+    /// Reads the path attributes of an UPDATE, and notes what is wrong with them. `reachable` says that NLRI follows,
+    /// which makes some mandatory. The result is `None` if they are missing, or if the faults are more than attributes
+    /// to discard.
+    pub(super) fn parse(bytes: &[u8], session: &Dialect, reachable: bool, faults: &mut Vec<Fault>) -> Option<Self> {
         let mut found = Found::default();
         let mut rest = bytes;
         let mut seen = [false; 256];
         while !rest.is_empty() {
-            let (attribute, after) =
-                Raw::split(rest).ok_or_else(|| Notification::new(Notification::MALFORMED_ATTRIBUTES, []))?;
-            if core::mem::replace(&mut seen[usize::from(attribute.code)], true) {
-                return Err(Notification::new(Notification::MALFORMED_ATTRIBUTES, []));
-            }
-            attribute.check_flags()?;
-            attribute.read(session, &mut found)?;
+            // RFC 7606 section 4: the attributes end where Total Path Attribute Length says, whatever the last one claims.
+            let Some((attribute, after)) = Raw::split(rest) else {
+                faults.push(Fault::of_list(Approach::TreatAsWithdraw));
+                break;
+            };
             rest = after;
+            let twice = core::mem::replace(&mut seen[usize::from(attribute.code)], true);
+            let judged = match twice {
+                true => Err(attribute.duplicate()),
+                false => attribute.check_flags(session).and_then(|()| attribute.read(session, &mut found)),
+            };
+            faults.extend(judged.err());
         }
-        found.finish(session, reachable)
+        match strongest(faults) {
+            Some(Fault { approach: Approach::TreatAsWithdraw | Approach::SessionReset, .. }) => None,
+            Some(Fault { approach: Approach::AttributeDiscard, .. }) | None => {
+                found.finish(session, reachable).unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    None
+                })
+            }
+        }
     }
 
     /// The attributes as they go to a peer, in ascending order of type code (section 5).
@@ -315,12 +309,24 @@ impl<'a> Raw<'a> {
         Some((raw, after))
     }
 
-    fn error(&self, codes: (u8, u8)) -> Notification {
-        Notification::new(codes, self.whole)
+    /// The attribute is malformed: what RFC 4271 calls it, and what RFC 7606 does about it.
+    fn malformed(&self, session: &Dialect, codes: (u8, u8)) -> Fault {
+        let approach = Approach::for_malformed(self.code, session.is_external());
+        Fault::new(self.code, approach, Notification::new(codes, self.whole))
     }
 
-    /// Section 6.3: flags that conflict with the type code; a well-known attribute that we do not know.
-    fn check_flags(&self) -> Result<(), Notification> {
+    /// Section 3 g: the first of several counts, but of multiprotocol NLRI there must be one.
+    fn duplicate(&self) -> Fault {
+        let approach = match self.code {
+            code::MP_REACH_NLRI | code::MP_UNREACH_NLRI => Approach::SessionReset,
+            _ => Approach::AttributeDiscard,
+        };
+        Fault { attribute: self.code, ..Fault::of_list(approach) }
+    }
+
+    /// RFC 4271 section 6.3: flags that conflict with the type code, and a well-known attribute that we do not know, of
+    /// which RFC 7606 says nothing. Section 3 c: only the Optional and Transitive bits count.
+    fn check_flags(&self, session: &Dialect) -> Result<(), Fault> {
         let expected = match self.code {
             code::ORIGIN..=code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => TRANSITIVE,
             code::MED | code::ORIGINATOR_ID | code::CLUSTER_LIST => OPTIONAL,
@@ -331,33 +337,29 @@ impl<'a> Raw<'a> {
             | code::AS4_PATH
             | code::AS4_AGGREGATOR => OPTIONAL | TRANSITIVE,
             _ if self.flags & OPTIONAL == 0 => {
-                return Err(self.error(Notification::UNKNOWN_WELL_KNOWN));
+                let notification = Notification::new(Notification::UNKNOWN_WELL_KNOWN, self.whole);
+                return Err(Fault::new(self.code, Approach::SessionReset, notification));
             }
             _ => return Ok(()),
         };
-        // Section 4.3: the Partial bit must be zero unless the attribute is optional and transitive.
-        let judged = match expected == OPTIONAL | TRANSITIVE {
-            true => OPTIONAL | TRANSITIVE,
-            false => OPTIONAL | TRANSITIVE | PARTIAL,
-        };
-        match self.flags & judged == expected {
+        match self.flags & (OPTIONAL | TRANSITIVE) == expected {
             true => Ok(()),
-            false => Err(self.error(Notification::ATTRIBUTE_FLAGS)),
+            false => Err(self.malformed(session, Notification::ATTRIBUTE_FLAGS)),
         }
     }
 
-    fn check_length(&self, lengths: &[usize]) -> Result<(), Notification> {
-        match lengths.contains(&self.value.len()) {
+    fn check_length(&self, session: &Dialect, length: usize) -> Result<(), Fault> {
+        match length == self.value.len() {
             true => Ok(()),
-            false => Err(self.error(Notification::ATTRIBUTE_LENGTH)),
+            false => Err(self.malformed(session, Notification::ATTRIBUTE_LENGTH)),
         }
     }
 
-    /// An attribute that is a list of values of this many octets.
-    fn check_multiple(&self, octets: usize) -> Result<(), Notification> {
-        match self.value.len().is_multiple_of(octets) {
+    /// An attribute that is a list of values of this many octets. RFC 7606 sections 7.8, 7.10 and 7.14: at least one.
+    fn check_multiple(&self, session: &Dialect, octets: usize) -> Result<(), Fault> {
+        match !self.value.is_empty() && self.value.len().is_multiple_of(octets) {
             true => Ok(()),
-            false => Err(self.error(Notification::OPTIONAL_ATTRIBUTE)),
+            false => Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE)),
         }
     }
 
@@ -366,21 +368,21 @@ impl<'a> Raw<'a> {
     }
 
     /// Judges length and value, and keeps what was read.
-    fn read(&self, session: &Dialect, found: &mut Found) -> Result<(), Notification> {
+    fn read(&self, session: &Dialect, found: &mut Found) -> Result<(), Fault> {
         let aggregator_length = if session.four_octet_as { 8 } else { 6 };
         match self.code {
-            code::ORIGIN => self.check_length(&[1])?,
-            code::NEXT_HOP | code::MED | code::LOCAL_PREF => self.check_length(&[4])?,
-            code::ATOMIC_AGGREGATE => self.check_length(&[0])?,
-            code::AGGREGATOR => self.check_length(&[aggregator_length])?,
+            code::ORIGIN => self.check_length(session, 1)?,
+            code::NEXT_HOP | code::MED | code::LOCAL_PREF => self.check_length(session, 4)?,
+            code::ATOMIC_AGGREGATE => self.check_length(session, 0)?,
+            code::AGGREGATOR => self.check_length(session, aggregator_length)?,
             code::AS_PATH | code::AS4_PATH => {}
             // RFC 4456 section 8 keeps both within an AS: from outside they mean nothing.
             code::ORIGINATOR_ID | code::CLUSTER_LIST if session.is_external() => return Ok(()),
-            code::ORIGINATOR_ID => self.check_length(&[4])?,
-            code::CLUSTER_LIST | code::COMMUNITIES => self.check_multiple(4)?,
-            code::LARGE_COMMUNITY => self.check_multiple(12)?,
+            code::ORIGINATOR_ID => self.check_length(session, 4)?,
+            code::CLUSTER_LIST | code::COMMUNITIES => self.check_multiple(session, 4)?,
+            code::LARGE_COMMUNITY => self.check_multiple(session, 12)?,
             code::EXTENDED_COMMUNITIES => {
-                self.check_multiple(8)?;
+                self.check_multiple(session, 8)?;
                 found.communities.take(Read::Extended(self.value), self.is_partial());
                 return Ok(());
             }
@@ -390,7 +392,7 @@ impl<'a> Raw<'a> {
                     found.as4_aggregator = Some((asn, Ipv4Addr::new(e, f, g, h)));
                     return Ok(());
                 }
-                return Err(self.error(Notification::OPTIONAL_ATTRIBUTE));
+                return Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE));
             }
             _ => {
                 self.carry(found);
@@ -399,18 +401,21 @@ impl<'a> Raw<'a> {
         }
         let mut context = BgpParsingContext::default();
         context.set_asn4(session.four_octet_as);
-        let parsed = wire::PathAttribute::parse(&mut SliceReader::new(self.whole), &mut context);
+        // The library would refuse the Partial bit where section 3 c does not look at it.
+        let whole = match self.flags & PARTIAL {
+            0 => Cow::Borrowed(self.whole),
+            _ => Cow::Owned([&[self.flags & !PARTIAL], &self.whole[1..]].concat()),
+        };
+        let parsed = wire::PathAttribute::parse(&mut SliceReader::new(&whole), &mut context);
         match (parsed.as_ref().map(wire::PathAttribute::value), self.code) {
-            (Ok(value), _) => self.keep(value, found),
-            (Err(_), code::ORIGIN) => Err(self.error(Notification::BAD_ORIGIN)),
-            (Err(_), code::AS_PATH) => Err(Notification::new(Notification::MALFORMED_AS_PATH, [])),
-            // RFC 6793 section 6: a malformed AS4_PATH is discarded and the UPDATE goes on.
-            (Err(_), code::AS4_PATH) => Ok(()),
-            (Err(_), _) => Err(self.error(Notification::OPTIONAL_ATTRIBUTE)),
+            (Ok(value), _) => self.keep(session, value, found),
+            (Err(_), code::ORIGIN) => Err(self.malformed(session, Notification::BAD_ORIGIN)),
+            (Err(_), code::AS_PATH) => Err(malformed_path(code::AS_PATH)),
+            (Err(_), _) => Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE)),
         }
     }
 
-    fn keep(&self, value: &Value, found: &mut Found) -> Result<(), Notification> {
+    fn keep(&self, session: &Dialect, value: &Value, found: &mut Found) -> Result<(), Fault> {
         match value {
             Value::Origin(origin) => {
                 found.origin = Some(match origin {
@@ -423,23 +428,34 @@ impl<'a> Raw<'a> {
                 let path = AsPath::from_wire(path);
                 // RFC 7607: AS 0 makes it malformed.
                 if path.contains(0) {
-                    return Err(Notification::new(Notification::MALFORMED_AS_PATH, []));
+                    return Err(malformed_path(code::AS_PATH));
                 }
                 found.as_path = Some(path);
             }
-            Value::As4Path(path) => found.as4_path = Some(AsPath::from_segments(path.segments())),
+            Value::As4Path(path) => {
+                let path = AsPath::from_segments(path.segments());
+                if path.contains(0) {
+                    return Err(malformed_path(code::AS4_PATH));
+                }
+                found.as4_path = Some(path);
+            }
             Value::NextHop(next_hop) if is_unicast_host(next_hop.next_hop()) => {
                 found.next_hop = Some(next_hop.next_hop());
             }
-            Value::NextHop(_) => return Err(self.error(Notification::BAD_NEXT_HOP)),
+            Value::NextHop(_) => return Err(self.malformed(session, Notification::BAD_NEXT_HOP)),
             Value::MultiExitDiscriminator(med) => found.med = Some(med.metric()),
             Value::LocalPreference(preference) => found.local_pref = Some(preference.metric()),
             Value::AtomicAggregate(_) => found.atomic_aggregate = true,
-            Value::Aggregator(wire::Aggregator::As2Aggregator(by)) => {
-                found.aggregator = Some((u32::from(*by.asn()), by.origin()));
-            }
-            Value::Aggregator(wire::Aggregator::As4Aggregator(by)) => {
-                found.aggregator = Some((*by.asn(), by.origin()));
+            Value::Aggregator(aggregator) => {
+                let by = match aggregator {
+                    wire::Aggregator::As2Aggregator(by) => (u32::from(*by.asn()), by.origin()),
+                    wire::Aggregator::As4Aggregator(by) => (*by.asn(), by.origin()),
+                };
+                // RFC 7607 section 2.
+                if by.0 == 0 {
+                    return Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE));
+                }
+                found.aggregator = Some(by);
             }
             Value::Communities(all) => found.communities.take(Read::Standard(all.communities()), self.is_partial()),
             Value::LargeCommunities(all) => found.communities.take(Read::Large(all.communities()), self.is_partial()),
@@ -465,6 +481,12 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// Malformed AS_PATH, which RFC 4271 reports without data; AS4_PATH has no code of its own.
+fn malformed_path(attribute: u8) -> Fault {
+    let approach = Approach::for_malformed(attribute, true);
+    Fault::new(attribute, approach, Notification::new(Notification::MALFORMED_AS_PATH, []))
+}
+
 /// The attributes of one UPDATE, while they are being read.
 #[derive(Default)]
 struct Found {
@@ -483,24 +505,23 @@ struct Found {
 }
 
 impl Found {
-    fn finish(mut self, session: &Dialect, reachable: bool) -> Result<Option<Attributes>, Notification> {
-        let missing = |code| Notification::new(Notification::MISSING_ATTRIBUTE, [code]);
+    fn finish(mut self, session: &Dialect, reachable: bool) -> Result<Option<Attributes>, Fault> {
         let (origin, as_path, next_hop) = match (self.origin, self.as_path.take(), self.next_hop) {
             (Some(origin), Some(as_path), Some(next_hop)) => (origin, as_path, next_hop),
             _ if !reachable => return Ok(None),
-            (None, _, _) => return Err(missing(code::ORIGIN)),
-            (_, None, _) => return Err(missing(code::AS_PATH)),
-            (_, _, None) => return Err(missing(code::NEXT_HOP)),
+            (None, _, _) => return Err(Fault::missing(code::ORIGIN)),
+            (_, None, _) => return Err(Fault::missing(code::AS_PATH)),
+            (_, _, None) => return Err(Fault::missing(code::NEXT_HOP)),
         };
         let external = session.is_external();
         if !external && reachable && self.local_pref.is_none() {
-            return Err(missing(code::LOCAL_PREF));
+            return Err(Fault::missing(code::LOCAL_PREF));
         }
         // Every current speaker makes this check unless told otherwise, as a route server's peers are.
         if external && session.enforce_first_as && as_path.first() != Some(session.remote_as) {
             let two_octet_trans = !session.four_octet_as && session.remote_as > 0xffff;
             if !(two_octet_trans && as_path.first() == Some(u32::from(AS_TRANS))) {
-                return Err(Notification::new(Notification::MALFORMED_AS_PATH, []));
+                return Err(malformed_path(code::AS_PATH));
             }
         }
         let (as_path, aggregator) = match session.four_octet_as {

@@ -131,10 +131,10 @@ impl CommunityMatch {
 }
 
 /// The communities of a route. Most routes have none, so none take no room but a pointer's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Communities(Option<Box<Sets>>);
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 struct Sets {
     standard: Vec<Community>,
     extended: Vec<ExtendedCommunity>,

@@ -20,6 +20,13 @@ pub const CONNECT_RETRY: Duration = Duration::from_secs(120);
 pub const LARGE_HOLD: Duration = Duration::from_secs(240);
 /// First wait in Idle after a failure. Assumed: FRR's initial start timer; neither the RFC nor AWS gives a value.
 pub const IDLE_HOLD: Duration = Duration::from_secs(1);
+/// How long a restarted speaker waits for its peers' End-of-RIB before it decides without them (RFC 4724 section 4.1,
+/// Selection_Deferral_Timer). Assumed: FRR's default; the RFC gives none.
+pub const SELECTION_DEFERRAL: Duration = Duration::from_secs(360);
+/// Restart Time of a speaker that is told nothing else. Assumed: that of FRR and BIRD; the RFC gives only its upper bound.
+pub const RESTART_TIME: Duration = Duration::from_secs(120);
+/// How long stale routes are kept at most, from the end of the session. Assumed: FRR's default.
+pub const STALE_PATH_TIME: Duration = Duration::from_secs(360);
 /// LOCAL_PREF of a route that no policy gave another. Documented by AWS (route status of a VPN tunnel), as by every
 /// vendor.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -37,6 +44,8 @@ pub struct SpeakerConfig {
     pub networks: Vec<(Ipv4Net, Originated)>,
     /// MinASOriginationInterval; zero switches it off. RFC 4271 section 10 suggests 15 s, current routers use none.
     pub min_as_origination: Duration,
+    /// How long a restarted speaker defers its decisions at most (RFC 4724 section 4.1).
+    pub selection_deferral: Duration,
     /// How it decides where the RFC leaves a choice.
     pub rules: Rules,
     /// What the ways to next hops within our AS cost.
@@ -54,6 +63,7 @@ impl SpeakerConfig {
             peers,
             networks: Vec::new(),
             min_as_origination: Duration::ZERO,
+            selection_deferral: SELECTION_DEFERRAL,
             rules: Rules::default(),
             interior: InteriorCosts::default(),
             cluster_id: None,
@@ -146,10 +156,15 @@ pub struct PeerConfig {
     /// Which timers are jittered.
     pub jitter: Jitter,
     /// What we say we can do. Without `four_octet_as` we are an old speaker towards the peer, though one that still
-    /// understands AS4_PATH.
+    /// understands AS4_PATH. Graceful restart is not told here but in [`PeerConfig::graceful_restart`].
     pub capabilities: Capabilities,
-    /// Most prefixes we take before Cease 6/1 (RFC 4486); AWS documents 100 from a customer gateway.
-    pub max_prefixes: Option<u32>,
+    /// Most prefixes we take, and what becomes of a peer that sends more. AWS documents 100 from a customer gateway.
+    pub max_prefixes: Option<MaxPrefixes>,
+    /// Graceful restart (RFC 4724): `None` announces nothing and keeps nothing.
+    pub graceful_restart: Option<GracefulRestart>,
+    /// The peer is not on the shared subnet but farther away: its NEXT_HOPs are judged by the forwarding table, and not
+    /// by the subnet (RFC 4271 section 5.1.3, item 3).
+    pub multihop: bool,
     /// It is our client: what other internal peers say is reflected to it, and what it says to them (RFC 4456 section 6).
     pub route_reflector_client: bool,
     /// To this internal peer NEXT_HOP is our own address for routes from outside; reflected ones keep theirs (RFC 4456
@@ -168,6 +183,60 @@ pub struct PeerConfig {
     pub import: Policy,
     /// What becomes of routes to the peer.
     pub export: Policy,
+}
+
+/// How many prefixes a peer may announce (RFC 4271 section 6.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MaxPrefixes {
+    /// Most that are taken; one more ends the session with Cease 6/1 (RFC 4486).
+    pub most: u32,
+    /// From how many on the operator is warned, in percent of `most`.
+    pub warn_at: u8,
+    /// What follows the Cease.
+    pub then: AfterLimit,
+}
+
+impl MaxPrefixes {
+    /// So many, a warning from three quarters of them on (assumed: FRR's and Cisco's default; AWS publishes none), and
+    /// another attempt as after any other failure.
+    pub const fn new(most: u32) -> Self {
+        Self { most, warn_at: 75, then: AfterLimit::Retry }
+    }
+
+    /// True if the operator is warned at so many.
+    pub fn warns(&self, prefixes: usize) -> bool {
+        prefixes as u64 * 100 >= u64::from(self.most) * u64::from(self.warn_at)
+    }
+}
+
+/// What a session does that had too many prefixes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterLimit {
+    /// It starts again after the idle-hold time, as after any failure.
+    Retry,
+    /// It starts again after so long.
+    Restart(Duration),
+    /// It stays down until an operator starts it.
+    StayDown,
+}
+
+/// Graceful restart with a peer (RFC 4724).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GracefulRestart {
+    /// Restart Time: how long we ask the peer to wait for us, in whole seconds, at most 4,095.
+    pub restart_time: Duration,
+    /// How long the peer's stale routes are kept at most, however long its restart takes (section 4.2, last paragraph).
+    pub stale_path_time: Duration,
+    /// The N bit: NOTIFICATIONs and the hold timer, too, leave routes stale rather than gone (RFC 8538).
+    pub notification: bool,
+    /// We can restart ourselves and forward meanwhile; if not, we only help the peer.
+    pub restarts: bool,
+}
+
+impl Default for GracefulRestart {
+    fn default() -> Self {
+        Self { restart_time: RESTART_TIME, stale_path_time: STALE_PATH_TIME, notification: false, restarts: true }
+    }
 }
 
 /// Exponential growth of the wait in Idle.
@@ -204,8 +273,10 @@ impl PeerConfig {
             passive: false,
             listen_after_failure: true,
             jitter: Jitter::Rfc4271,
-            capabilities: Capabilities::ALL,
+            capabilities: Capabilities::USUAL,
             max_prefixes: None,
+            graceful_restart: None,
+            multihop: false,
             route_reflector_client: false,
             next_hop_self: false,
             allow_own_as: 0,

@@ -7,13 +7,12 @@
 //! What the RFC decides by a flag or a running timer is two events here, so that the table has no hidden input.
 //! Entering Idle always stops the machine's timers, so the table does not repeat it.
 //!
-//! Where we differ from the letter of section 8.2.2, and why:
-//! - a NOTIFICATION is never answered with a NOTIFICATION (section 6.4 forbids it in spirit; BIRD and FRR agree);
-//! - a header or OPEN error in Established is reported with its own code, as sections 6.1 and 6.2 demand, and not as an
-//!   FSM error;
-//! - an OPEN on a connection that already had one is an FSM error: whether another *connection* collides is settled
-//!   before the event is raised;
-//! - FSM errors carry the subcodes of RFC 6608.
+//! Where we differ from the letter of section 8.2.2 stands cell by cell in `tests/fsm_matrix.rs`, which holds the RFC's own
+//! words as a second table beside this one. The differences that a peer can see: a NOTIFICATION is never answered with a
+//! NOTIFICATION (section 6.4 forbids it in spirit), a header or OPEN error in Established is reported by its own code (as
+//! sections 6.1 and 6.2 demand), and a second OPEN on one connection is an FSM error: whether another *connection* collides
+//! is settled before the event is raised. FSM errors carry the subcodes of RFC 6608. What `EndRoutes` leaves as stale routes
+//! is a matter of graceful restart (RFC 4724 section 5).
 //!
 //! Events 3 and 5 are 6 and 7 without damping, and 13 (IdleHoldTimer) is the automatic start that it leads to, so each
 //! pair is one event here.
@@ -135,6 +134,8 @@ events! {
     CollisionDump 23 CollisionLost;
     /// NotifMsgVerErr: a NOTIFICATION with Unsupported Version Number.
     NotificationVersionError 24 NotificationReceived;
+    /// The same while DelayOpenTimer runs.
+    NotificationVersionErrorDelayOpen 24 NotificationReceived;
     /// Any other NOTIFICATION.
     Notification 25 NotificationReceived;
     /// A KEEPALIVE.
@@ -241,6 +242,7 @@ const fn idle(event: Event) -> Transition {
         | E::OpenError
         | E::CollisionDump
         | E::NotificationVersionError
+        | E::NotificationVersionErrorDelayOpen
         | E::Notification
         | E::Keepalive
         | E::Update
@@ -258,6 +260,7 @@ const fn active(event: Event) -> Transition {
             go(S::OpenSent, &[StopConnectRetry, StopDelayOpen, SendOpen, StartLargeHold])
         }
         E::TcpConnectedDelayOpen => go(S::Active, &[StopConnectRetry, StartDelayOpen]),
+        E::NotificationVersionErrorDelayOpen => go(S::Idle, &[Drop]),
         E::OpenDelayOpen => {
             go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
         }
@@ -289,7 +292,7 @@ const fn connect(event: Event) -> Transition {
         }
         E::TcpConnectedDelayOpen => go(S::Connect, &[StopConnectRetry, StartDelayOpen]),
         E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry, StopDelayOpen]),
-        E::TcpFails => go(S::Idle, &[Drop]),
+        E::TcpFails | E::NotificationVersionErrorDelayOpen => go(S::Idle, &[Drop]),
         E::OpenDelayOpen => {
             go(S::OpenConfirm, &[StopConnectRetry, StopDelayOpen, SendOpen, SendKeepalive, StartNegotiated])
         }
@@ -319,7 +322,7 @@ const fn open_sent(event: Event) -> Transition {
         }
         E::TcpFails | E::TcpFailsListening => go(S::Active, &[Drop, StartConnectRetry]),
         E::Open => go(S::OpenConfirm, &[StopDelayOpen, StopConnectRetry, SendKeepalive, StartNegotiated]),
-        E::NotificationVersionError => go(S::Idle, &[Drop]),
+        E::NotificationVersionError | E::NotificationVersionErrorDelayOpen => go(S::Idle, &[Drop]),
         E::Notification => go(S::Idle, &[Drop, CountRetry]),
         E::ConnectRetryTimerExpires
         | E::KeepaliveTimerExpires
@@ -344,7 +347,7 @@ const fn open_confirm(event: Event) -> Transition {
         }
         E::KeepaliveTimerExpires => go(S::OpenConfirm, &[SendKeepalive]),
         E::TcpFails | E::TcpFailsListening | E::Notification => go(S::Idle, &[Drop, CountRetry]),
-        E::NotificationVersionError => go(S::Idle, &[Drop]),
+        E::NotificationVersionError | E::NotificationVersionErrorDelayOpen => go(S::Idle, &[Drop]),
         E::Keepalive => go(S::Established, &[RestartHold, BeginRoutes]),
         E::ConnectRetryTimerExpires
         | E::DelayOpenTimerExpires
@@ -367,9 +370,11 @@ const fn established(event: Event) -> Transition {
             go(S::Idle, &[Notify, Drop, EndRoutes, CountRetry])
         }
         E::KeepaliveTimerExpires => go(S::Established, &[SendKeepalive]),
-        E::TcpFails | E::TcpFailsListening | E::NotificationVersionError | E::Notification => {
-            go(S::Idle, &[Drop, EndRoutes, CountRetry])
-        }
+        E::TcpFails
+        | E::TcpFailsListening
+        | E::NotificationVersionError
+        | E::NotificationVersionErrorDelayOpen
+        | E::Notification => go(S::Idle, &[Drop, EndRoutes, CountRetry]),
         E::Keepalive => go(S::Established, &[RestartHold]),
         E::Update => go(S::Established, &[RestartHold, TakeUpdate]),
         E::RouteRefresh => go(S::Established, &[ResendRoutes]),

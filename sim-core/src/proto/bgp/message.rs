@@ -32,7 +32,7 @@ pub enum MessageType {
     Notification = 3,
     /// KEEPALIVE, exactly 19 octets.
     Keepalive = 4,
-    /// ROUTE-REFRESH, exactly 23 octets.
+    /// ROUTE-REFRESH, exactly 23 octets; what a longer one is called depends on the session (RFC 7313 section 5).
     RouteRefresh = 5,
 }
 
@@ -48,14 +48,14 @@ impl MessageType {
         }
     }
 
-    /// Lengths that section 6.1 (and RFC 2918 for ROUTE-REFRESH) accepts, header included.
+    /// Lengths that section 6.1 accepts, header included.
     const fn lengths(self) -> core::ops::RangeInclusive<usize> {
         match self {
             Self::Open => 29..=MAX_MESSAGE,
             Self::Update => 23..=MAX_MESSAGE,
             Self::Notification => 21..=MAX_MESSAGE,
             Self::Keepalive => HEADER..=HEADER,
-            Self::RouteRefresh => 23..=23,
+            Self::RouteRefresh => HEADER..=MAX_MESSAGE,
         }
     }
 }
@@ -139,6 +139,34 @@ pub(super) fn emit(kind: MessageType, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u
 /// A KEEPALIVE: a header and nothing else (section 4.4).
 pub fn keepalive() -> Vec<u8> {
     emit(MessageType::Keepalive, |_| {})
+}
+
+/// What a ROUTE-REFRESH is: its third octet, which RFC 2918 reserves (RFC 7313 section 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Refresh {
+    /// A request for the whole table.
+    Request = 0,
+    /// The whole table follows (BoRR).
+    Beginning = 1,
+    /// That was the whole table (EoRR).
+    End = 2,
+}
+
+impl Refresh {
+    pub(super) const fn from_octet(octet: u8) -> Option<Self> {
+        match octet {
+            0 => Some(Self::Request),
+            1 => Some(Self::Beginning),
+            2 => Some(Self::End),
+            3..=255 => None,
+        }
+    }
+}
+
+/// A ROUTE-REFRESH about IPv4 unicast (RFC 2918 section 3).
+pub fn route_refresh(kind: Refresh) -> Vec<u8> {
+    emit(MessageType::RouteRefresh, |out| out.extend_from_slice(&[0, 1, kind as u8, 1]))
 }
 
 /// A NOTIFICATION (section 4.5).

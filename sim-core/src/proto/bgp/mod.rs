@@ -2,7 +2,8 @@
 //!
 //! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
 //! - `fsm` is the table of states and events, `session` carries it out, `receive` makes events of messages,
-//!   `exchange` moves routes, `decision` orders them; `message`, `open`, `update`, `attributes` and `as_path` are the
+//!   `exchange` moves routes, `graceful` keeps them over a restart, `decision` orders them, `faults` says what becomes of a
+//!   malformed UPDATE; `message`, `open`, `update`, `attributes` and `as_path` are the
 //!   way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read and written
 //!   by netgauze-bgp-pkt.
 //!
@@ -13,14 +14,15 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456), ROUTE-REFRESH when asked (RFC 2918), Cease subcodes (RFC 4486), End-of-RIB (RFC 4724
-//! section 2), FSM error subcodes (RFC 6608), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456),
+//! ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486) and their texts (RFC 9003),
+//! End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised handling of malformed
+//! UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, graceful restart (the rest of RFC 4724), RFC 7606 (an UPDATE error ends the
-//! session), extended messages (RFC 8654), shutdown texts (RFC 9003), confederations (RFC 5065), aggregation (section
-//! 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless the export policy names
-//! another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC 2439). There is no IGP:
-//! what it would say of next hops is [`InteriorCosts`].
+//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
+//! 5065), aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless
+//! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
+//! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
 pub mod as_path;
 pub mod attributes;
@@ -28,12 +30,15 @@ pub mod communities;
 pub mod config;
 pub mod decision;
 mod exchange;
+pub mod faults;
 pub mod fsm;
+mod graceful;
 pub mod message;
 pub mod notification;
 pub mod open;
 mod peer;
 pub mod policy;
+mod pool;
 mod receive;
 mod rib;
 mod session;
@@ -43,7 +48,7 @@ pub mod update;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -51,16 +56,20 @@ use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
 use self::attributes::Attributes;
-pub use self::config::{Damping, InteriorCosts, Originated, PeerConfig, PeerId, SpeakerConfig};
+pub use self::config::{
+    AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
+};
 use self::decision::{DecidedBy, Rules};
 use self::fsm::{Event, FsmState};
-pub use self::notification::Notification;
+use self::graceful::Preserved;
+pub use self::notification::{CommunicationError, Notification};
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 pub use self::open::Open;
 use self::policy::Policy;
-use self::rib::LocRib;
-pub use self::rib::{Best, Entry, Hop, Route};
+use self::pool::Pool;
+pub use self::rib::{AdjRibIn, Best, Entry, Hop, LocRib, Route};
+use self::rib::{Pending, Rib};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
@@ -83,6 +92,13 @@ pub enum Input<'a> {
         peer: PeerId,
         /// The subcode of the Cease (RFC 4486): 2 is administrative shutdown.
         subcode: u8,
+        /// What the peer's operator is told (RFC 9003); empty for nothing.
+        communication: &'a str,
+    },
+    /// An operator asks a peer for its whole table again.
+    Refresh {
+        /// Which.
+        peer: PeerId,
     },
     /// A connection is up: one that [`Output::Connect`] asked for, or one that the owner accepted from the peer's
     /// address and numbered.
@@ -165,6 +181,12 @@ pub enum Input<'a> {
     },
     /// Power is lost: everything is forgotten and nothing is sent. Peers stay stopped until they are started.
     Reset,
+    /// The speaker's program ends without a word to anybody. Peers stay stopped until they are started, and then hear that it
+    /// has restarted (RFC 4724).
+    Restart {
+        /// The forwarding table stays as it is: no route changes until the new decisions. Otherwise all routes are gone.
+        forwarding: bool,
+    },
 }
 
 /// What a speaker does and reports, in order.
@@ -219,7 +241,8 @@ pub enum Output {
         conn: ConnId,
         /// What.
         step: Step,
-        /// Code and subcode of a NOTIFICATION.
+        /// Code and subcode of a NOTIFICATION; of a malformed attribute its type code, and the subcode of the UPDATE error
+        /// that RFC 4271 has for it.
         codes: Option<(u8, u8)>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
@@ -228,6 +251,27 @@ pub enum Output {
     },
     /// The best route to a prefix changed.
     Route(RouteChange),
+    /// A peer's operator says why the session ends (RFC 9003).
+    Communication {
+        /// Whose.
+        peer: PeerId,
+        /// What, or why that cannot be shown.
+        text: Result<String, CommunicationError>,
+    },
+    /// A peer has announced so many prefixes that it comes near its limit. Told once a session.
+    NearLimit {
+        /// Who.
+        peer: PeerId,
+        /// How many.
+        prefixes: usize,
+    },
+    /// A session is over whose routes are used on, as stale ones (RFC 4724 section 4.2).
+    Retained {
+        /// Whose.
+        peer: PeerId,
+        /// How many.
+        routes: usize,
+    },
     /// A route from a peer is not used.
     Refused {
         /// From whom.
@@ -256,9 +300,9 @@ pub struct RouteChange {
 
 /// A usable route and how it fared in the decision process.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged {
+pub struct Judged<'a> {
     /// The route.
-    pub route: Route,
+    pub route: Route<'a>,
     /// The step at which it fell out; `None` for the best.
     pub lost_at: Option<DecidedBy>,
     /// True for the best and for those that are used beside it.
@@ -277,13 +321,29 @@ pub struct Speaker {
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
     peers: Vec<Peer>,
-    loc: LocRib,
+    /// Whose connections are whose.
+    conns: BTreeMap<ConnId, PeerId>,
+    /// The peers with an established session, in their order.
+    established: Vec<PeerId>,
+    /// When the first timer of each peer expires that has one running.
+    wakes: BTreeSet<(Instant, PeerId)>,
+    rib: Rib,
+    pool: Pool,
+    /// What changed in Loc-RIB and no peer was told yet.
+    changed: Pending,
+    /// Peers that have to be told something and may be.
+    ready: BTreeSet<PeerId>,
     /// Changes of our own routes that MinASOriginationIntervalTimer holds back.
     withheld: Vec<(Ipv4Net, Option<Originated>)>,
     min_as_origination: Duration,
     origination: Timer,
     origination_rng: Rng,
     origination_jitter: Jitter,
+    /// The speaker has restarted, and has not decided yet.
+    restarting: bool,
+    preserved: Option<Preserved>,
+    selection_deferral: Duration,
+    deferral: Timer,
     next_conn: u32,
     out: VecDeque<Output>,
 }
@@ -310,11 +370,21 @@ impl Speaker {
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
-            loc: LocRib::default(),
+            conns: BTreeMap::new(),
+            established: Vec::new(),
+            wakes: BTreeSet::new(),
+            rib: Rib::default(),
+            pool: Pool::default(),
+            changed: Pending::default(),
+            ready: BTreeSet::new(),
             withheld: Vec::new(),
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
             origination_rng: rng(""),
+            restarting: false,
+            preserved: None,
+            selection_deferral: config.selection_deferral,
+            deferral: Timer::STOPPED,
             next_conn: 0,
             out: VecDeque::new(),
         }
@@ -325,6 +395,7 @@ impl Speaker {
         let named = match &input {
             Input::Start { peer }
             | Input::Stop { peer, .. }
+            | Input::Refresh { peer }
             | Input::TcpConnected { peer, .. }
             | Input::TcpFailed { peer, .. }
             | Input::TcpClosed { peer, .. }
@@ -337,23 +408,27 @@ impl Speaker {
             | Input::Originate { .. }
             | Input::WithdrawOriginated { .. }
             | Input::SetInterior(_)
-            | Input::Reset => None,
+            | Input::Reset
+            | Input::Restart { .. } => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
             self.flush(now);
+            named.into_iter().for_each(|peer| self.rearm(peer));
         }
     }
 
     fn take(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Start { peer } => self.start_peer(now, peer),
-            Input::Stop { peer, subcode } => {
+            Input::Stop { peer, subcode, communication } => {
                 self.peers[peer.index()].running = false;
-                let notification = Notification::new((6, subcode), []);
+                let notification = Notification::cease(subcode, communication);
                 let reason = Reason::AdminDown;
                 self.stop(now, peer, Event::ManualStop, reason, &notification);
+                self.decide_if_complete(now);
             }
+            Input::Refresh { peer } => self.ask_again(peer),
             Input::TcpConnected { peer, conn } => self.tcp_connected(now, peer, conn),
             Input::TcpFailed { peer, conn } => {
                 self.tcp_over(now, peer, conn, true, Reason::TcpFailed);
@@ -389,7 +464,11 @@ impl Speaker {
                 let notification = Notification::new(Notification::BFD_DOWN, []);
                 self.stop(now, peer, Event::AutomaticStop, Reason::BfdDown, &notification);
             }
-            Input::Reset => self.forget(now),
+            Input::Reset => {
+                self.restarting = false;
+                self.forget(now, Reason::PowerLost);
+            }
+            Input::Restart { forwarding } => self.restart(now, forwarding),
         }
     }
 
@@ -404,11 +483,17 @@ impl Speaker {
                 }
                 continue;
             }
+            if self.deferral.is_due(now) {
+                self.report_expiry(None, TimerKind::SelectionDeferral, self.deferral);
+                self.decide_now(now);
+                continue;
+            }
             let Some((id, (slot, kind, timer))) = self.next_timer().filter(|(_, next)| next.2.is_due(now)) else {
                 break;
             };
             self.report_expiry(Some(id), kind.kind(), timer);
             self.expired(now, id, slot, kind);
+            self.rearm(id);
         }
         self.flush(now);
     }
@@ -420,7 +505,9 @@ impl Speaker {
 
     /// When [`Speaker::handle_timeout`] must be called next, and for which timer.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let own = (self.origination.at(), TimerKind::MinAsOrigination);
+        let own =
+            [(self.origination.at(), TimerKind::MinAsOrigination), (self.deferral.at(), TimerKind::SelectionDeferral)];
+        let own = if own[0].0 <= own[1].0 { own[0] } else { own[1] };
         let peers = self
             .next_timer()
             .map_or((Instant::NEVER, TimerKind::HoldTimer), |(_, (_, kind, timer))| (timer.at(), kind.kind()));
@@ -436,31 +523,36 @@ impl Speaker {
         self.peers[peer.index()].state().state()
     }
 
+    /// How many sessions are established.
+    pub fn established(&self) -> usize {
+        self.established.len()
+    }
+
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
-    pub fn routes(&self) -> &PrefixMap<Ipv4Net, Entry> {
-        self.loc.entries()
+    pub fn routes(&self) -> LocRib<'_> {
+        self.rib.loc()
     }
 
     /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
     /// fell out, in the order of arrival. `None` if there is no route.
-    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged>)> {
-        let entry = self.loc.entries().get(&prefix)?;
+    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged<'_>>)> {
+        let entry = self.rib.loc().get(&prefix)?;
         let candidates = entry.candidates(&|route| self.origin(route));
         let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
-        let judged = |(place, route): (usize, &Route)| Judged {
-            route: route.clone(),
+        let judged = |(place, route)| Judged {
+            route,
             lost_at: explanation.lost_at[place],
             used: explanation.used.contains(&place),
         };
-        Some((explanation.decided_by, entry.routes().iter().enumerate().map(judged).collect()))
+        Some((explanation.decided_by, entry.routes().enumerate().map(judged).collect()))
     }
 
     /// Adj-RIB-In: what a peer announced, before policy.
     ///
     /// # Panics
     /// If there is no such peer.
-    pub fn adj_rib_in(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
-        &self.peers[peer.index()].adj_in
+    pub fn adj_rib_in(&self, peer: PeerId) -> AdjRibIn<'_> {
+        AdjRibIn { rib: &self.rib, peer, heard: &self.peers[peer.index()].heard }
     }
 
     /// Adj-RIB-Out: what a peer was told.
@@ -477,6 +569,7 @@ impl Speaker {
                 self.originate(prefix, Some(route));
             }
         }
+        self.begin_deferral(now);
         let peer = &mut self.peers[id.index()];
         peer.running = true;
         if peer.link_up {
@@ -498,7 +591,7 @@ impl Speaker {
         }
     }
 
-    fn forget(&mut self, now: Instant) {
+    fn forget(&mut self, now: Instant, reason: Reason) {
         for index in 0..self.peers.len() {
             let id = PeerId(index as u16);
             let peer = &mut self.peers[index];
@@ -507,24 +600,44 @@ impl Speaker {
             peer.main = Fsm::new(FsmState::Idle);
             peer.idle_hold.stop();
             peer.retries = 0;
+            peer.over_limit = false;
             // Through the one door: in Idle the event changes nothing more, but the change is reported.
-            let cause = Cause::because(Reason::PowerLost);
+            let cause = Cause::because(reason);
             self.raise(now, id, Slot::Main, Event::ManualStop, cause);
         }
         for index in 0..self.peers.len() {
-            self.end_routes(PeerId(index as u16), Reason::PowerLost);
+            self.end_routes(PeerId(index as u16), reason);
         }
-        let own: Vec<_> = self.loc.entries().keys().collect();
+        let own: Vec<_> = self.rib.prefixes().collect();
         for prefix in own {
             self.originate(prefix, None);
         }
+        self.conns.clear();
+        self.changed.clear();
+        self.ready.clear();
         self.withheld.clear();
         self.origination.stop();
+        self.deferral.stop();
+        self.preserved = None;
         self.booted = false;
     }
 
     fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {
-        (0..).map(PeerId).zip(self.peers.iter().map(Peer::next_timer)).min_by_key(|(_, (_, _, timer))| timer.at())
+        let &(_, id) = self.wakes.first()?;
+        Some((id, self.peers[id.index()].next_timer()))
+    }
+
+    /// Notes when a peer's first timer expires, after any of them may have been started or stopped.
+    fn rearm(&mut self, id: PeerId) {
+        let peer = &mut self.peers[id.index()];
+        let (_, _, timer) = peer.next_timer();
+        let before = core::mem::replace(&mut peer.wake, timer.at());
+        if before != timer.at() {
+            self.wakes.remove(&(before, id));
+            if timer.at() < Instant::NEVER {
+                self.wakes.insert((timer.at(), id));
+            }
+        }
     }
 
     fn report_expiry(&mut self, peer: Option<PeerId>, timer: TimerKind, expired: Timer) {

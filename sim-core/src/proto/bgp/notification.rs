@@ -1,7 +1,15 @@
 //! The NOTIFICATION message (RFC 4271 section 4.5), and the codes that this speaker sends.
 //!
 //! It is kept as plain octets rather than in the codec library's enumeration, so that codes which nobody has assigned
-//! yet survive a trip through us.
+//! yet survive a trip through us. Two subcodes of Cease carry more: a text for the operator at the other end (RFC 9003)
+//! and, in a Hard Reset, another NOTIFICATION (RFC 8538).
+//!
+//! ```text
+//!  Administrative Shutdown, Administrative Reset      Hard Reset
+//! +----------+----------------------------------+    +------------+---------------+---------
+//! | Length   | Shutdown Communication (UTF-8)   |    | Error code | Error subcode | Data ...
+//! +----------+----------------------------------+    +------------+---------------+---------
+//! ```
 
 use core::fmt;
 
@@ -81,10 +89,38 @@ codes! {
     BFD_DOWN = (6, 10);
     /// Maximum Number of Prefixes Reached (RFC 4486); data: AFI, SAFI and the bound.
     MAX_PREFIXES = (6, 1);
-    /// Administrative Shutdown (RFC 4486).
+    /// Administrative Shutdown (RFC 4486); data: a text, if the operator gave one (RFC 9003).
     ADMIN_SHUTDOWN = (6, 2);
+    /// Peer De-configured (RFC 4486).
+    PEER_DECONFIGURED = (6, 3);
+    /// Administrative Reset (RFC 4486); data as of Administrative Shutdown.
+    ADMIN_RESET = (6, 4);
+    /// Connection Rejected (RFC 4486).
+    CONNECTION_REJECTED = (6, 5);
+    /// Other Configuration Change (RFC 4486).
+    CONFIGURATION_CHANGE = (6, 6);
     /// Connection Collision Resolution (RFC 4486).
     COLLISION = (6, 7);
+    /// Out of Resources (RFC 4486).
+    OUT_OF_RESOURCES = (6, 8);
+    /// Hard Reset (RFC 8538); data: the NOTIFICATION that is meant.
+    HARD_RESET = (6, 9);
+    /// Invalid Message Length of a ROUTE-REFRESH (RFC 7313 section 5); data: the whole message.
+    REFRESH_LENGTH = (7, 1);
+}
+
+/// The longest text of a shutdown communication in octets: what its length field can say (RFC 9003 section 2).
+pub const MAX_COMMUNICATION: usize = 255;
+
+/// The text of a shutdown communication cannot be shown (RFC 9003 section 4: the session ends all the same).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommunicationError {
+    /// The length field and the data disagree.
+    #[error("a shutdown communication whose length field does not fit its data")]
+    Length,
+    /// The octets are no UTF-8.
+    #[error("a shutdown communication that is no UTF-8")]
+    NotUtf8,
 }
 
 impl Notification {
@@ -98,6 +134,54 @@ impl Notification {
         (self.code, self.subcode)
     }
 
+    /// A Cease with a text for the peer's operator, if the subcode allows one and there is one. What is longer than
+    /// [`MAX_COMMUNICATION`] is cut before the character that does not fit.
+    pub fn cease(subcode: u8, communication: &str) -> Self {
+        let codes = (Self::CEASE.0, subcode);
+        if communication.is_empty() || !has_communication(codes) {
+            return Self::new(codes, []);
+        }
+        let text = &communication.as_bytes()[..communication.floor_char_boundary(MAX_COMMUNICATION)];
+        Self::new(codes, [&[text.len() as u8], text].concat())
+    }
+
+    /// The text for the operator, if there is one: of a Hard Reset the one that is inside.
+    ///
+    /// # Errors
+    /// Why it cannot be shown.
+    pub fn communication(&self) -> Result<Option<String>, CommunicationError> {
+        let meant = self.meant();
+        if !has_communication(meant.codes()) {
+            return Ok(None);
+        }
+        match meant.data.split_first() {
+            None | Some((0, [])) => Ok(None),
+            Some((&length, text)) if usize::from(length) == text.len() => {
+                let text = core::str::from_utf8(text).map_err(|_| CommunicationError::NotUtf8)?;
+                Ok(Some(text.to_owned()))
+            }
+            Some(_) => Err(CommunicationError::Length),
+        }
+    }
+
+    /// This NOTIFICATION inside of a Hard Reset (RFC 8538 section 3.1).
+    pub fn hard_reset(&self) -> Self {
+        Self::new(Self::HARD_RESET, [&[self.code, self.subcode], &self.data[..]].concat())
+    }
+
+    /// True if it ends a session that graceful restart would otherwise survive.
+    pub fn is_hard_reset(&self) -> bool {
+        self.codes() == Self::HARD_RESET
+    }
+
+    /// What a Hard Reset carries, or else the NOTIFICATION itself.
+    pub fn meant(&self) -> Self {
+        match (self.is_hard_reset(), &self.data[..]) {
+            (true, [code, subcode, data @ ..]) => Self::new((*code, *subcode), data),
+            (true, _) | (false, _) => self.clone(),
+        }
+    }
+
     /// Reads the body of a NOTIFICATION, whose two first octets the framing has promised.
     pub(super) fn parse(body: &[u8]) -> Self {
         let [code, subcode, data @ ..] = body else {
@@ -105,6 +189,10 @@ impl Notification {
         };
         Self::new((*code, *subcode), data)
     }
+}
+
+fn has_communication(codes: (u8, u8)) -> bool {
+    matches!(codes, Notification::ADMIN_SHUTDOWN | Notification::ADMIN_RESET)
 }
 
 impl fmt::Display for Notification {

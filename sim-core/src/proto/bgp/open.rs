@@ -24,7 +24,9 @@
 use std::net::Ipv4Addr;
 
 use netgauze_bgp_pkt::BgpMessage;
-use netgauze_bgp_pkt::capabilities::{BgpCapability, FourOctetAsCapability, MultiProtocolExtensionsCapability};
+use netgauze_bgp_pkt::capabilities::{
+    BgpCapability, FourOctetAsCapability, MultiProtocolExtensionsCapability, UnrecognizedCapability,
+};
 use netgauze_bgp_pkt::open::{BgpOpenMessage, BgpOpenMessageParameter};
 use netgauze_iana::address_family::AddressType;
 use netgauze_parse_utils::WritablePdu as _;
@@ -39,6 +41,15 @@ const VERSION: u8 = 4;
 pub const AS_TRANS: u16 = 23456;
 /// The optional parameter that carries capabilities (RFC 5492 section 4).
 const PARAMETER_CAPABILITIES: u8 = 2;
+/// Capability codes that are read and written here.
+const GRACEFUL_RESTART: u8 = 64;
+const ENHANCED_ROUTE_REFRESH: u8 = 70;
+/// Bits of Restart Flags (RFC 4724 section 3, RFC 8538 section 2) and of Flags for Address Family.
+const RESTART_STATE: u8 = 0x80;
+const RESTART_NOTIFICATION: u8 = 0x40;
+const FORWARDING_STATE: u8 = 0x80;
+/// The most that the 12 bits of Restart Time can say, in seconds.
+pub const MAX_RESTART_TIME: u16 = 4095;
 /// The capability "multiprotocol, IPv4 unicast" as it goes on the wire (RFC 4760 section 8).
 const IPV4_UNICAST: [u8; 6] = [1, 4, 0, 1, 0, 1];
 
@@ -64,11 +75,70 @@ pub struct Capabilities {
     pub route_refresh: bool,
     /// AS numbers of four octets (RFC 6793).
     pub four_octet_as: bool,
+    /// Marks around the answer to a ROUTE-REFRESH (RFC 7313).
+    pub enhanced_refresh: bool,
+    /// Graceful restart (RFC 4724).
+    pub graceful_restart: Option<RestartCapability>,
 }
 
 impl Capabilities {
-    /// Everything that this speaker implements.
-    pub const ALL: Self = Self { ipv4_unicast: true, route_refresh: true, four_octet_as: true };
+    /// What every current speaker announces without being told to.
+    pub const USUAL: Self = Self {
+        ipv4_unicast: true,
+        route_refresh: true,
+        four_octet_as: true,
+        enhanced_refresh: false,
+        graceful_restart: None,
+    };
+}
+
+/// The Graceful Restart Capability (RFC 4724 section 3), as far as it is about IPv4 unicast.
+///
+/// ```text
+/// +----------------------+------------------------+---------+----------+------------+--------
+/// | R N 0 0 (4 bits)     | Restart Time (12 bits) | AFI (2) | SAFI (1) | F 0 .. (1) | ...
+/// +----------------------+------------------------+---------+----------+------------+--------
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestartCapability {
+    /// R: the sender has restarted, so nobody must wait for its End-of-RIB.
+    pub restarted: bool,
+    /// N: NOTIFICATIONs and the hold timer do not end what is retained (RFC 8538).
+    pub notification: bool,
+    /// How long the sender asks to be waited for, in seconds, at most [`MAX_RESTART_TIME`].
+    pub restart_time: u16,
+    /// F of IPv4 unicast: the sender's forwarding survived. `None` if the sender does not name the family: it helps others
+    /// and cannot restart itself.
+    pub forwarding: Option<bool>,
+}
+
+impl RestartCapability {
+    fn value(self) -> Vec<u8> {
+        let bit = |is, bit| if is { bit } else { 0 };
+        let flags = bit(self.restarted, RESTART_STATE) | bit(self.notification, RESTART_NOTIFICATION);
+        let [high, low] = self.restart_time.min(MAX_RESTART_TIME).to_be_bytes();
+        let mut value = vec![flags | high, low];
+        if let Some(preserved) = self.forwarding {
+            value.extend_from_slice(&[0, 1, 1, bit(preserved, FORWARDING_STATE)]);
+        }
+        value
+    }
+
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (&[high, low], families) = value.split_first_chunk::<2>()?;
+        if !families.len().is_multiple_of(4) {
+            return None;
+        }
+        let mut families = families.chunks_exact(4);
+        Some(Self {
+            restarted: high & RESTART_STATE != 0,
+            notification: high & RESTART_NOTIFICATION != 0,
+            restart_time: u16::from_be_bytes([high & 0x0f, low]),
+            forwarding: families
+                .find(|family| family[..3] == [0, 1, 1])
+                .map(|family| family[3] & FORWARDING_STATE != 0),
+        })
+    }
 }
 
 /// What an OPEN is judged against.
@@ -87,7 +157,7 @@ pub struct Expected {
 impl Open {
     /// The whole message, header included. Every capability in one parameter, as most speakers do.
     pub fn emit(&self) -> Vec<u8> {
-        let mut capabilities = Vec::with_capacity(3);
+        let mut capabilities = Vec::with_capacity(5);
         if self.capabilities.ipv4_unicast {
             capabilities.push(BgpCapability::MultiProtocolExtensions(MultiProtocolExtensionsCapability::new(
                 AddressType::Ipv4Unicast,
@@ -100,6 +170,13 @@ impl Open {
             let capability = FourOctetAsCapability::new(self.asn);
             capabilities.push(BgpCapability::FourOctetAs(capability));
         }
+        if let Some(restart) = self.capabilities.graceful_restart {
+            let value = UnrecognizedCapability::new(GRACEFUL_RESTART, restart.value());
+            capabilities.push(BgpCapability::Unrecognized(value));
+        }
+        if self.capabilities.enhanced_refresh {
+            capabilities.push(BgpCapability::EnhancedRouteRefresh);
+        }
         let parameters = match capabilities.is_empty() {
             true => vec![],
             false => vec![BgpOpenMessageParameter::new_capabilities(capabilities)],
@@ -107,7 +184,7 @@ impl Open {
         let two_octets = u16::try_from(self.asn).unwrap_or(AS_TRANS);
         let open = BgpOpenMessage::new(two_octets, self.hold_time, self.identifier, parameters);
         let mut message = Vec::with_capacity(64);
-        BgpMessage::Open(open).write(&mut message).expect("an OPEN of three capabilities fits in a message");
+        BgpMessage::Open(open).write(&mut message).expect("an OPEN of five capabilities fits in a message");
         message
     }
 
@@ -170,6 +247,8 @@ impl Open {
                 ipv4_unicast: true,
                 route_refresh: parameters.route_refresh,
                 four_octet_as: parameters.asn.is_some(),
+                enhanced_refresh: parameters.enhanced_refresh,
+                graceful_restart: parameters.graceful_restart,
             },
         };
         Ok((open, two_octets, parameters))
@@ -187,6 +266,8 @@ struct Parameters {
     other_families: bool,
     route_refresh: bool,
     asn: Option<u32>,
+    enhanced_refresh: bool,
+    graceful_restart: Option<RestartCapability>,
 }
 
 fn walk_parameters(mut rest: &[u8]) -> Result<Parameters, Notification> {
@@ -207,6 +288,14 @@ fn walk_capabilities(mut rest: &[u8], found: &mut Parameters) -> Result<(), Noti
         let (code, value, after) = type_length_value(rest).ok_or_else(malformed)?;
         let whole = &rest[..rest.len() - after.len()];
         rest = after;
+        match code {
+            ENHANCED_ROUTE_REFRESH if value.is_empty() => found.enhanced_refresh = true,
+            // RFC 4724 section 3: of several the last one counts.
+            GRACEFUL_RESTART => {
+                found.graceful_restart = Some(RestartCapability::parse(value).ok_or_else(malformed)?);
+            }
+            _ => {}
+        }
         // Only these three are given to the library: what we do not know must not be able to fail.
         if !matches!(code, 1 | 2 | 65) {
             continue;

@@ -1,13 +1,16 @@
 //! What a speaker remembers of a peer and of its connections.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::attributes::Dialect;
-use super::config::PeerConfig;
+use super::config::{AfterLimit, PeerConfig};
 use super::fsm::FsmState;
 use super::message::Framer;
-use super::open::Open;
-use super::rib::{AdjRibIn, AdjRibOut};
+use super::open::{Open, RestartCapability};
+use super::rib::{AdjRibOut, Heard};
 use super::timer::Timer;
 use crate::reason::TimerKind;
 use crate::rng::Rng;
@@ -22,6 +25,8 @@ pub(super) enum PeerTimer {
     Keepalive,
     IdleHold,
     RouteAdvertisement,
+    Restart,
+    StalePath,
 }
 
 impl PeerTimer {
@@ -34,6 +39,8 @@ impl PeerTimer {
             Self::Keepalive => TimerKind::KeepaliveTimer,
             Self::IdleHold => TimerKind::IdleHoldTimer,
             Self::RouteAdvertisement => TimerKind::MinRouteAdvertisement,
+            Self::Restart => TimerKind::RestartTimer,
+            Self::StalePath => TimerKind::StalePathTimer,
         }
     }
 }
@@ -70,6 +77,12 @@ pub(super) struct Session {
     pub keepalive: Duration,
     pub identifier: Ipv4Addr,
     pub dialect: Dialect,
+    /// The peer answers to ROUTE-REFRESH.
+    pub refresh: bool,
+    /// Both ends mark the beginning and the end of that answer (RFC 7313).
+    pub enhanced_refresh: bool,
+    /// What the peer said about graceful restart, if we speak it too.
+    pub graceful: Option<RestartCapability>,
 }
 
 impl Session {
@@ -86,7 +99,18 @@ impl Session {
                 local_as,
                 enforce_first_as: config.enforce_first_as,
             },
+            refresh: config.capabilities.route_refresh && open.capabilities.route_refresh,
+            enhanced_refresh: config.capabilities.enhanced_refresh && open.capabilities.enhanced_refresh,
+            graceful: config.graceful_restart.and_then(|ours| {
+                let theirs = open.capabilities.graceful_restart?;
+                Some(RestartCapability { notification: ours.notification && theirs.notification, ..theirs })
+            }),
         }
+    }
+
+    /// Both ends said N: a NOTIFICATION leaves routes stale, unless it is a Hard Reset (RFC 8538 section 4).
+    pub fn notification_restarts(&self) -> bool {
+        self.graceful.is_some_and(|graceful| graceful.notification)
     }
 }
 
@@ -181,8 +205,23 @@ pub(super) struct Peer {
     /// ConnectRetryCounter.
     pub retries: u32,
     pub last_failure: Instant,
-    pub adj_in: AdjRibIn,
+    /// When its first timer expires, as the speaker has it noted.
+    pub wake: Instant,
+    pub heard: Heard,
     pub adj_out: AdjRibOut,
+    /// What of `adj_in` the peer has not said again since its session ended (RFC 4724) or since it began to send its table
+    /// again (RFC 7313).
+    pub stale: BTreeSet<Ipv4Net>,
+    /// The session that the stale routes are of, while there is no other.
+    pub retained: Option<Session>,
+    pub restart: Timer,
+    pub stale_path: Timer,
+    /// The peer has sent the whole of its table in this session.
+    pub has_sent_all: bool,
+    /// The operator was warned about the number of prefixes in this session.
+    pub warned: bool,
+    /// The last session ended for having too many prefixes.
+    pub over_limit: bool,
 }
 
 impl Peer {
@@ -199,8 +238,16 @@ impl Peer {
             route_advertisement: Timer::STOPPED,
             retries: 0,
             last_failure: Instant::START,
-            adj_in: AdjRibIn::new(),
+            wake: Instant::NEVER,
+            heard: Heard::default(),
             adj_out: AdjRibOut::default(),
+            stale: BTreeSet::new(),
+            retained: None,
+            restart: Timer::STOPPED,
+            stale_path: Timer::STOPPED,
+            has_sent_all: false,
+            warned: false,
+            over_limit: false,
         }
     }
 
@@ -258,17 +305,22 @@ impl Peer {
             }
         }
         consider(Slot::Main, PeerTimer::RouteAdvertisement, self.route_advertisement);
+        consider(Slot::Main, PeerTimer::Restart, self.restart);
+        consider(Slot::Main, PeerTimer::StalePath, self.stale_path);
         first
     }
 
-    /// How long the next stay in Idle lasts (section 8.1.1, DampPeerOscillations).
-    pub fn idle_time(&self) -> Duration {
-        match self.config.damping {
-            Some(damping) => {
+    /// How long the next stay in Idle lasts (section 8.1.1, DampPeerOscillations); `None` if only an operator ends it.
+    pub fn idle_time(&self) -> Option<Duration> {
+        let after_limit = self.config.max_prefixes.filter(|_| self.over_limit).map(|limit| limit.then);
+        match (after_limit, self.config.damping) {
+            (Some(AfterLimit::StayDown), _) => None,
+            (Some(AfterLimit::Restart(time)), _) => Some(time),
+            (Some(AfterLimit::Retry) | None, Some(damping)) => {
                 let doublings = self.retries.saturating_sub(1).min(20);
-                (self.config.idle_hold * (1 << doublings)).min(damping.limit)
+                Some((self.config.idle_hold * (1 << doublings)).min(damping.limit))
             }
-            None => self.config.idle_hold,
+            (Some(AfterLimit::Retry) | None, None) => Some(self.config.idle_hold),
         }
     }
 }

@@ -1,25 +1,23 @@
 //! What arrives on a connection: octets, messages, and the event that each message is (RFC 4271 section 8.1.5).
 
-use super::Speaker;
 use super::config::PeerId;
+use super::faults::Approach;
 use super::fsm::{Event, FsmState};
-use super::message::MessageType;
+use super::message::{self, HEADER, MessageType, Refresh};
 use super::notification::Notification;
 use super::open::{Expected, Open};
 use super::peer::{ConnId, Session, Slot};
 use super::session::Cause;
 use super::update::Update;
-use crate::reason::Step;
+use super::{Output, Speaker};
+use crate::reason::{Reason, Step};
 use crate::time::Instant;
 
 impl Speaker {
     /// Takes octets of a connection and every whole message among them.
     pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
-        let holder = |speaker: &Self| {
-            let mut peers = speaker.peers.iter().zip(0..);
-            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
-        };
-        let Some((id, slot)) = holder(self) else {
+        let holder = self.conns.get(&conn).copied();
+        let Some((id, slot)) = holder.and_then(|id| Some((id, self.peers[id.index()].slot_of(conn)?))) else {
             return;
         };
         let held = self.peers[id.index()].fsm_mut(slot).and_then(|fsm| fsm.conn.as_mut());
@@ -39,7 +37,7 @@ impl Speaker {
                     if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
                         held.framer = framer;
                     }
-                    return;
+                    return self.rearm(id);
                 }
             }
         }
@@ -53,25 +51,61 @@ impl Speaker {
                 let notification = Notification::parse(body);
                 let codes = notification.codes();
                 self.step(id, conn, Step::NotificationMessageReceived, Some(codes));
-                let event = match codes == Notification::BAD_VERSION {
-                    true => Event::NotificationVersionError,
-                    false => Event::Notification,
+                if let Some(text) = notification.communication().transpose() {
+                    self.out.push_back(Output::Communication { peer: id, text });
+                }
+                let delayed = self.peers[id.index()].fsm(slot).is_some_and(|fsm| fsm.delay_open.is_running());
+                let event = match (codes == Notification::BAD_VERSION, delayed) {
+                    (true, false) => Event::NotificationVersionError,
+                    (true, true) => Event::NotificationVersionErrorDelayOpen,
+                    (false, _) => Event::Notification,
                 };
-                self.raise(now, id, slot, event, Cause::default());
+                let hard = notification.is_hard_reset();
+                self.raise(now, id, slot, event, Cause { hard, ..Cause::default() });
             }
             MessageType::Keepalive => {
                 self.step(id, conn, Step::KeepaliveMessageReceived, None);
                 let cause = self.unexpected(id, slot, kind);
                 self.raise(now, id, slot, Event::Keepalive, cause);
             }
-            MessageType::RouteRefresh => {
-                self.step(id, conn, Step::RouteRefreshReceived, None);
-                let cause = self.unexpected(id, slot, kind);
-                // RFC 2918 section 4: a family that was not advertised is ignored.
-                if cause.notification.is_some() || body == [0, 1, 0, 1] {
-                    self.raise(now, id, slot, Event::RouteRefresh, cause);
-                }
-            }
+            MessageType::RouteRefresh => self.refresh_message(now, id, slot, conn, body),
+        }
+    }
+
+    /// RFC 2918 section 4: a family that was not advertised is ignored, and the third octet too. Where both ends speak
+    /// RFC 7313 that octet is the kind, of which unknown ones are ignored, and a wrong length has a code of its own.
+    fn refresh_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
+        let session = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.session);
+        let enhanced = session.is_some_and(|session| session.enhanced_refresh);
+        let &[high, low, octet, safi] = body else {
+            let length = (HEADER + body.len()) as u16;
+            let whole = || message::emit(MessageType::RouteRefresh, |out| out.extend_from_slice(body));
+            let notification = match enhanced && matches!(body.get(2), Some(1 | 2)) {
+                true => Notification::new(Notification::REFRESH_LENGTH, whole()),
+                false => Notification::new(Notification::BAD_LENGTH, length.to_be_bytes()),
+            };
+            return self.raise(now, id, slot, Event::HeaderError, Cause::notification(notification));
+        };
+        let kind = match enhanced {
+            true => Refresh::from_octet(octet),
+            false => Some(Refresh::Request),
+        };
+        let step = match kind {
+            Some(Refresh::Beginning) => Step::BeginningOfRefreshReceived,
+            Some(Refresh::End) => Step::EndOfRefreshReceived,
+            Some(Refresh::Request) | None => Step::RouteRefreshReceived,
+        };
+        self.step(id, conn, step, None);
+        let cause = self.unexpected(id, slot, MessageType::RouteRefresh);
+        if cause.notification.is_some() {
+            return self.raise(now, id, slot, Event::RouteRefresh, cause);
+        }
+        let ours = [high, low, safi] == [0, 1, 1];
+        match kind.filter(|_| ours) {
+            Some(Refresh::Request) => self.raise(now, id, slot, Event::RouteRefresh, cause),
+            Some(Refresh::Beginning) => self.refresh_begins(now, id),
+            Some(Refresh::End) => self.sweep_stale(id, Reason::NotRefreshed),
+            None => {}
         }
     }
 
@@ -100,10 +134,18 @@ impl Speaker {
             return self.raise(now, id, slot, Event::Update, cause);
         };
         let (event, cause) = match Update::parse(body, &session.dialect) {
-            Ok(update) => {
+            Ok(mut update) => {
+                update.shared = update.attributes.take().map(|attributes| self.pool.share(attributes));
                 match update.end_of_rib {
                     true => self.step(id, conn, Step::EndOfRibReceived, None),
                     false => self.update_step(id, conn, Step::UpdateReceived, update.prefixes()),
+                }
+                for fault in &update.faults {
+                    let step = match fault.approach {
+                        Approach::AttributeDiscard => Step::AttributeDiscarded,
+                        Approach::TreatAsWithdraw | Approach::SessionReset => Step::TreatedAsWithdraw,
+                    };
+                    self.step(id, conn, step, Some((fault.attribute, fault.notification.subcode)));
                 }
                 (Event::Update, Cause { update: Some(update), ..Cause::default() })
             }
@@ -141,6 +183,13 @@ impl Speaker {
         }
         let session = Session::negotiate(self.local_as, config, &open);
         let loser = self.collision(id, slot, conn, &open);
+        let slot = match loser.filter(|&loser| loser != conn).and_then(|_| self.restarted(id, slot.other())) {
+            Some(old) => {
+                self.raise(now, id, old, Event::TcpFails, Cause::because(Reason::PeerRestarted));
+                self.peers[id.index()].slot_of(conn).unwrap_or(slot)
+            }
+            None => slot,
+        };
         let dumped = || Cause::notify(Notification::COLLISION, []);
         if loser == Some(conn) {
             return self.raise(now, id, slot, Event::CollisionDump, dumped());
@@ -166,7 +215,8 @@ impl Speaker {
         let other_conn = other.conn.as_ref()?.id;
         let ours_wins = (self.router_id, self.local_as) > (open.identifier, open.asn);
         let stays = match other.state {
-            FsmState::Established => false,
+            // RFC 4724 section 4.2: a peer that may restart and comes anew has restarted.
+            FsmState::Established => self.restarted(id, slot.other()).is_some(),
             FsmState::OpenConfirm => ours_wins == conn.is_initiated(),
             FsmState::Idle | FsmState::Active | FsmState::Connect | FsmState::OpenSent => {
                 return None;

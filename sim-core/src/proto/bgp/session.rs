@@ -4,7 +4,7 @@ use super::config::PeerId;
 use super::fsm::{Action, Event, FsmState, transition};
 use super::message::{self, Framer};
 use super::notification::Notification;
-use super::open::Open;
+use super::open::{Capabilities, Open};
 use super::peer::{Conn, ConnId, Fsm, PeerTimer, Slot};
 use super::update::{Prefixes, Update};
 use super::{Output, Speaker};
@@ -20,6 +20,8 @@ pub(super) struct Cause {
     pub notification: Option<Notification>,
     /// What [`Action::TakeUpdate`] takes.
     pub update: Option<Update>,
+    /// Graceful restart does not survive it: an operator's or the system's stop, or a Hard Reset (RFC 8538).
+    pub hard: bool,
 }
 
 impl Cause {
@@ -45,14 +47,23 @@ impl Speaker {
         let before = fsm.state;
         let entry = transition(before, event);
         fsm.state = entry.next;
+        let retained = self.retains(peer, slot, event, &cause);
+        let Some(fsm) = self.peers[peer.index()].fsm_mut(slot) else {
+            return;
+        };
         if entry.next == FsmState::Idle {
             fsm.stop_timers();
         }
         self.report_state(peer, cause.reason.unwrap_or(event.reason()));
         for &action in entry.actions {
-            self.act(now, peer, slot, before, action, &mut cause);
+            match (action, retained) {
+                // RFC 4724 section 5: what the table says of a session that nothing may be kept of.
+                (Action::EndRoutes, Some(session)) => self.retain_routes(now, peer, session),
+                _ => self.act(now, peer, slot, before, action, &mut cause),
+            }
         }
         self.settle(now, peer);
+        self.rearm(peer);
     }
 
     fn report_state(&mut self, id: PeerId, reason: Reason) {
@@ -60,6 +71,11 @@ impl Speaker {
         let (from, to) = (peer.reported, peer.state());
         if from != to {
             peer.reported = to;
+            match self.established.binary_search(&id) {
+                Ok(place) if from == FsmState::Established => drop(self.established.remove(place)),
+                Err(place) if to == FsmState::Established => self.established.insert(place, id),
+                Ok(_) | Err(_) => {}
+            }
             self.out.push_back(Output::State { peer: id, from: from.state(), to: to.state(), reason });
         }
     }
@@ -76,7 +92,11 @@ impl Speaker {
             Action::Notify => {
                 let unspecific = || Notification::new(Notification::CEASE, []);
                 let notification = cause.notification.take().unwrap_or_else(unspecific);
-                return self.notify(id, slot, &notification);
+                let session = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.session);
+                return match cause.hard && session.is_some_and(|session| session.notification_restarts()) {
+                    true => self.notify(id, slot, &notification.hard_reset()),
+                    false => self.notify(id, slot, &notification),
+                };
             }
             Action::NotifyFsmError => {
                 let unspecific = || Notification::new(before.unexpected_message(), []);
@@ -174,6 +194,7 @@ impl Speaker {
         self.next_conn += 1;
         if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
             fsm.conn = Some(Conn { id: conn, up: false, framer: Framer::default() });
+            self.conns.insert(conn, id);
             self.step(id, conn, Step::TcpConnecting, None);
             self.out.push_back(Output::Connect { peer: id, conn });
         }
@@ -185,6 +206,7 @@ impl Speaker {
         };
         fsm.session = None;
         if let Some(conn) = fsm.conn.take() {
+            self.conns.remove(&conn.id);
             self.out.push_back(Output::Close { conn: conn.id, abortive: !conn.up });
         }
     }
@@ -196,7 +218,7 @@ impl Speaker {
             asn: self.local_as,
             hold_time: u16::try_from(seconds).unwrap_or(u16::MAX),
             identifier: self.router_id,
-            capabilities: config.capabilities,
+            capabilities: Capabilities { graceful_restart: self.restart_capability(id), ..config.capabilities },
         };
         let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
         if let Some(conn) = conn.map(|conn| conn.id) {
@@ -259,8 +281,12 @@ impl Speaker {
             return self.raise(now, id, Slot::Rival, Event::CollisionDump, Cause::default());
         }
         let idle = peer.main.state == FsmState::Idle;
-        if idle && peer.running && peer.link_up && !peer.idle_hold.is_running() {
-            let time = peer.idle_time();
+        if idle
+            && peer.running
+            && peer.link_up
+            && !peer.idle_hold.is_running()
+            && let Some(time) = peer.idle_time()
+        {
             peer.idle_hold.start(now, time);
         }
     }
@@ -269,6 +295,7 @@ impl Speaker {
     pub(super) fn start(&mut self, now: Instant, id: PeerId, manual: bool, reason: Option<Reason>) {
         let peer = &mut self.peers[id.index()];
         peer.idle_hold.stop();
+        peer.over_limit = false;
         let event = match (manual, peer.config.passive) {
             (true, false) => Event::ManualStart,
             (true, true) => Event::ManualStartPassive,
@@ -283,7 +310,8 @@ impl Speaker {
     pub(super) fn stop(&mut self, now: Instant, id: PeerId, event: Event, reason: Reason, notification: &Notification) {
         self.peers[id.index()].idle_hold.stop();
         for slot in [Slot::Rival, Slot::Main] {
-            let cause = Cause { reason: Some(reason), notification: Some(notification.clone()), update: None };
+            let (reason, notification) = (Some(reason), Some(notification.clone()));
+            let cause = Cause { reason, notification, hard: true, update: None };
             self.raise(now, id, slot, event, cause);
         }
     }
@@ -303,10 +331,12 @@ impl Speaker {
             }
             None if peer.main.conn.is_none() => {
                 peer.main.accept(conn);
+                self.conns.insert(conn, id);
                 Slot::Main
             }
             None => {
                 peer.rival = Some(Fsm::accepting(conn));
+                self.conns.insert(conn, id);
                 Slot::Rival
             }
         };
@@ -331,6 +361,7 @@ impl Speaker {
         let listening = fsm.delay_open.is_running() || (fsm.state == FsmState::Connect && listen);
         if gone {
             fsm.conn = None;
+            self.conns.remove(&conn);
         }
         let event = match listening {
             true => Event::TcpFailsListening,
@@ -351,8 +382,10 @@ impl Speaker {
             PeerTimer::IdleHold => return self.start(now, id, false, None),
             PeerTimer::RouteAdvertisement => {
                 peer.route_advertisement.stop();
+                self.ready.insert(id);
                 return;
             }
+            PeerTimer::Restart | PeerTimer::StalePath => return self.sweep_stale(id, Reason::StaleExpired),
             PeerTimer::ConnectRetry => {
                 stop(|fsm| &mut fsm.connect_retry);
                 (Event::ConnectRetryTimerExpires, Cause::default())

@@ -20,10 +20,9 @@ use ipnet::Ipv4Net;
 use netgauze_bgp_pkt::nlri::{Ipv4Unicast, Ipv4UnicastAddress};
 use netgauze_bgp_pkt::update::BgpUpdateMessage;
 use netgauze_parse_utils::WritablePdu as _;
-use netgauze_parse_utils::reader::SliceReader;
-use netgauze_parse_utils::traits::ParseFrom as _;
 
 use super::attributes::{Attributes, Dialect};
+use super::faults::{Approach, Fault, strongest};
 use super::message::{HEADER, MAX_MESSAGE, MessageType, emit};
 use super::notification::Notification;
 
@@ -38,7 +37,13 @@ pub struct Update {
     /// Routes that now have [`Update::attributes`].
     pub reachable: Vec<Ipv4Net>,
     /// Always there if anything is reachable.
-    pub attributes: Option<Arc<Attributes>>,
+    pub attributes: Option<Attributes>,
+    /// Those in their place, once a speaker has a copy that it shares.
+    pub shared: Option<Arc<Attributes>>,
+    /// Routes that are treated as withdrawn, because something is wrong with their attributes (RFC 7606).
+    pub treated_as_withdrawn: Vec<Ipv4Net>,
+    /// What is wrong with the attributes, in the order in which it was found.
+    pub faults: Vec<Fault>,
     /// Prefixes that are no unicast networks: section 6.3 wants them ignored.
     pub ignored: Vec<Ipv4Net>,
     /// True if it says nothing at all, which is the End-of-RIB of IPv4 unicast (RFC 4724 section 2).
@@ -59,17 +64,14 @@ pub struct Prefixes {
 impl Update {
     /// The prefixes that it is about, but for those that are ignored.
     pub fn prefixes(&self) -> Prefixes {
-        Prefixes {
-            withdrawn: self.withdrawn.clone(),
-            announced: self.reachable.clone(),
-            attributes: self.attributes.clone(),
-        }
+        let announced = [&self.reachable[..], &self.treated_as_withdrawn].concat();
+        Prefixes { withdrawn: self.withdrawn.clone(), announced, attributes: self.shared.clone() }
     }
 
     /// Reads the body of an UPDATE.
     ///
     /// # Errors
-    /// The NOTIFICATION that section 6.3 prescribes.
+    /// The NOTIFICATION that section 6.3 prescribes, if nothing milder will do (RFC 7606).
     pub fn parse(body: &[u8], dialect: &Dialect) -> Result<Self, Notification> {
         let malformed = || Notification::new(Notification::MALFORMED_ATTRIBUTES, []);
         let (withdrawn, rest) = counted(body).ok_or_else(malformed)?;
@@ -79,8 +81,19 @@ impl Update {
             ..Self::default()
         };
         read_prefixes(withdrawn, &mut update.withdrawn, None)?;
-        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty())?.map(Arc::new);
+        update.attributes = Attributes::parse(attributes, dialect, !reachable.is_empty(), &mut update.faults);
         read_prefixes(reachable, &mut update.reachable, Some(&mut update.ignored))?;
+        match strongest(&update.faults) {
+            Some(fault) if fault.approach == Approach::SessionReset => return Err(fault.notification.clone()),
+            // RFC 7606 section 5.2: where nothing is reachable, the NLRI may be what was misread.
+            Some(fault) if fault.approach == Approach::TreatAsWithdraw && reachable.is_empty() => {
+                return Err(fault.notification.clone());
+            }
+            Some(fault) if fault.approach == Approach::TreatAsWithdraw => {
+                update.treated_as_withdrawn = core::mem::take(&mut update.reachable);
+            }
+            Some(_) | None => {}
+        }
         Ok(update)
     }
 }
@@ -96,18 +109,26 @@ fn read_prefixes(
     unicast: &mut Vec<Ipv4Net>,
     mut others: Option<&mut Vec<Ipv4Net>>,
 ) -> Result<(), Notification> {
-    let mut reader = SliceReader::new(bytes);
-    while !reader.is_empty() {
-        let prefix = Ipv4Net::parse(&mut reader)
-            .map_err(|_| Notification::new(Notification::BAD_NETWORK, []))?
-            // Section 4.3: the bits after the prefix are irrelevant.
-            .trunc();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (prefix, after) = split_prefix(rest).ok_or_else(|| Notification::new(Notification::BAD_NETWORK, []))?;
+        rest = after;
         match is_unicast(prefix) {
             true => unicast.push(prefix),
             false => others.iter_mut().for_each(|others| others.push(prefix)),
         }
     }
     Ok(())
+}
+
+/// The first prefix of NLRI, its length in bits and then as few octets as hold them, and what follows.
+fn split_prefix(bytes: &[u8]) -> Option<(Ipv4Net, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (octets, rest) = rest.split_at_checked(usize::from(length.div_ceil(8)))?;
+    let mut address = [0; 4];
+    address.get_mut(..octets.len())?.copy_from_slice(octets);
+    // Section 4.3: the bits after the prefix are irrelevant.
+    Some((Ipv4Net::new(address.into(), length).ok()?.trunc(), rest))
 }
 
 /// Neither multicast nor class E.

@@ -16,14 +16,12 @@ use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, TcpControl, TcpSeqNumbe
 use super::device::Device;
 use super::flight::{Flight, MAX_RTO};
 use super::segment::{self, HEADERS, Segment, Sent};
+use super::signature;
 use super::{Event, MIN_MTU, Output, Profile, TcpConfig};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-
-/// smoltcp's transmit buffer: more than any window it is offered without scaling.
-const TRANSMIT_BUFFER: usize = 65_535;
 
 /// Why [`Connection::send`] took nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -102,6 +100,7 @@ impl Connection {
         if !syn.opens() || syn.ttl < config.min_ttl {
             return Err(DropReason::PortUnreachable);
         }
+        syn.verify(config.md5.as_ref())?;
         Ok(Self::accept_segment(config, &syn, rng, now))
     }
 
@@ -118,13 +117,13 @@ impl Connection {
     fn new(mut config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
         config.mtu = config.mtu.max(MIN_MTU);
         let buffer = |octets| SocketBuffer::new(vec![0; octets]);
-        let mut socket = Socket::new(buffer(config.receive_buffer), buffer(TRANSMIT_BUFFER));
+        let mut socket = Socket::new(buffer(config.receive_buffer), buffer(config.send_buffer));
         socket.set_nagle_enabled(false);
         socket.set_congestion_control(CongestionControl::Reno);
         socket.set_ack_delay(config.ack_delay.map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)));
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let socket = sockets.add(socket);
-        let mut device = Device::new(config.mtu);
+        let mut device = Device::new(config.mtu - signature_length(&config));
         let iface = interface(&mut device, local, rng.u64(), now);
         Self {
             peer_mss: u16::MAX,
@@ -179,19 +178,23 @@ impl Connection {
         if segment.ttl < self.config.min_ttl {
             return self.event(Event::Ignored(DropReason::TtlTooLow));
         }
+        if let Err(reason) = segment.verify(self.config.md5.as_ref()) {
+            return self.event(Event::Ignored(reason));
+        }
         if self.dead {
             return;
         }
+        let mss = segment.mss.saturating_sub(signature_length(&self.config));
         if segment.control == TcpControl::Syn {
-            self.peer_mss = segment.mss;
+            self.peer_mss = mss;
         }
         if self.idle_duplicate(segment) {
             return;
         }
         self.persisting = segment.window == 0 && segment.control != TcpControl::Rst;
-        let local_mss = self.local_mss();
+        let limit = self.local_mss().min(mss);
         let copy = self.device.deliver(segment.packet);
-        segment.clamp_mss(copy, local_mss);
+        segment.clamp_mss(copy, limit);
         let now = self.clock(now);
         self.iface.poll_ingress_single(now, &mut self.device, &mut self.sockets);
         if segment.control == TcpControl::Rst && self.state() == State::Closed && !self.ended {
@@ -264,7 +267,7 @@ impl Connection {
     /// The path carries packets of at most `mtu` octets (ICMP fragmentation needed, RFC 1191). Also raises it again.
     pub fn set_mtu(&mut self, now: Instant, mtu: u16) {
         self.config.mtu = mtu.max(MIN_MTU);
-        self.device.mtu = self.config.mtu;
+        self.device.mtu = self.config.mtu - signature_length(&self.config);
         // An interface reads its device's MTU once, when it is made; it holds nothing else that outlives a packet.
         self.iface = interface(&mut self.device, self.local, 0, now);
         self.drive(now, false);
@@ -475,7 +478,7 @@ impl Connection {
         }
         let chunk = match self.config.profile {
             Profile::Linux => usize::from(self.local_mss().min(self.peer_mss)),
-            Profile::Rfc => TRANSMIT_BUFFER,
+            Profile::Rfc => self.config.send_buffer,
         };
         let socket = self.sockets.get_mut::<Socket>(self.socket);
         if !socket.may_send() {
@@ -569,11 +572,14 @@ impl Connection {
     fn transmit(&mut self, mut packet: Packet) {
         segment::finish(&mut packet, self.config.ttl, self.config.dscp, self.ident);
         self.ident = self.ident.wrapping_add(1);
+        if let Some(key) = &self.config.md5 {
+            packet = signature::sign(&packet, key);
+        }
         self.out.push_back(Output::Transmit(packet));
     }
 
     fn local_mss(&self) -> u16 {
-        self.config.mtu - HEADERS as u16
+        self.config.mtu - HEADERS as u16 - signature_length(&self.config)
     }
 }
 
@@ -587,6 +593,11 @@ impl fmt::Debug for Connection {
             .field("recovering", &self.recovering)
             .finish_non_exhaustive()
     }
+}
+
+/// Octets of each segment that its signature takes from the data.
+fn signature_length(config: &TcpConfig) -> u16 {
+    config.md5.as_ref().map_or(0, |_| signature::SIGNATURE as u16)
 }
 
 fn interface(device: &mut Device, local: SocketAddrV4, seed: u64, now: Instant) -> Interface {

@@ -28,7 +28,7 @@
 //! - options: MSS, window scale and SACK permitted; no timestamps (smoltcp's clock for them is a bare function pointer, which
 //!   could only be fed by global state), so RTT samples follow Karn's rule and there is no PAWS (RFC 7323);
 //! - SACK blocks are sent (one per ACK) but the sender does not use them (RFC 6675); no RACK, no F-RTO, no tail loss probe when
-//!   several segments are in flight, no ECN (RFC 3168), no TCP-MD5 or TCP-AO (RFC 2385, RFC 5925), no urgent data;
+//!   several segments are in flight, no ECN (RFC 3168), no TCP-AO (RFC 5925), no urgent data;
 //! - Reno from an initial window of 2,048 octets instead of CUBIC from ten segments (RFC 6928): a first burst of UPDATEs takes
 //!   one or two round trips more;
 //! - TIME-WAIT lasts 10 s (Linux 60 s, RFC 9293: 2 MSL), and a SYN for a 4-tuple in it gets a
@@ -47,6 +47,7 @@ mod connection;
 mod device;
 mod flight;
 mod segment;
+mod signature;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ use crate::reason::DropReason;
 use crate::time::Duration;
 
 pub use connection::{Connection, SendRefused};
+pub use signature::Md5Key;
 pub use stack::{ConnId, Stack, StackOutput};
 
 /// The smallest MTU a path may have (RFC 791 section 3.2); smaller values are raised to it.
@@ -80,6 +82,8 @@ pub struct TcpConfig {
     pub ttl: u8,
     /// Packets with a lower TTL are ignored (RFC 5082); 0 accepts all.
     pub min_ttl: u8,
+    /// The key that every segment of both ends is signed with (RFC 2385); `None` takes and sends unsigned ones only.
+    pub md5: Option<Md5Key>,
     /// Differentiated services code point: 48 (CS6, network control, RFC 4594 section 3.2) for BGP.
     pub dscp: u8,
     /// MTU of the interface in octets; it gives the MSS (RFC 9293 section 3.7.1).
@@ -97,8 +101,35 @@ pub struct TcpConfig {
     pub ack_delay: Option<Duration>,
     /// Receive buffer in octets: the largest window that is offered.
     pub receive_buffer: usize,
+    /// Octets that may be on their way unacknowledged. The default is more than any window that is offered without scaling.
+    pub send_buffer: usize,
     /// Octets that may be queued for sending before [`Connection::send`] refuses.
     pub send_limit: usize,
+}
+
+/// How far a BGP peer may be, which is what the TTL of both directions makes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reach {
+    /// The next hop: sent with TTL 1, so that no router passes it on. What arrives is not judged.
+    #[default]
+    SingleHop,
+    /// So many hops away at most: sent with that TTL.
+    Multihop(u8),
+    /// So many hops away at most, and nobody farther is heard (GTSM, RFC 5082): sent with TTL 255.
+    Security(u8),
+}
+
+impl TcpConfig {
+    /// The same for a peer in this reach.
+    pub fn reaching(self, reach: Reach) -> Self {
+        let (ttl, min_ttl) = match reach {
+            Reach::SingleHop => (1, 0),
+            Reach::Multihop(hops) => (hops, 0),
+            // RFC 5082 section 3: of 255 at the sender, one less arrives for each router between.
+            Reach::Security(hops) => (u8::MAX, u8::MAX - hops.saturating_sub(1)),
+        };
+        Self { ttl, min_ttl, ..self }
+    }
 }
 
 impl Default for TcpConfig {
@@ -107,6 +138,7 @@ impl Default for TcpConfig {
             profile: Profile::Linux,
             ttl: 1,
             min_ttl: 0,
+            md5: None,
             dscp: 48,
             mtu: 1500,
             syn_retries: 6,
@@ -115,6 +147,7 @@ impl Default for TcpConfig {
             fin_timeout: Duration::from_secs(60),
             ack_delay: None,
             receive_buffer: 65_535,
+            send_buffer: 65_535,
             send_limit: 16 << 20,
         }
     }

@@ -8,6 +8,7 @@ use smoltcp::wire::{
     TcpSeqNumber,
 };
 
+use super::signature::{self, Md5Key};
 use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
 
@@ -31,6 +32,8 @@ pub(super) struct Segment<'a> {
     /// Sequence numbers it occupies, SYN and FIN included.
     pub(super) len: usize,
     pub(super) mss: u16,
+    /// Its signature (RFC 2385).
+    pub(super) signature: Option<[u8; 16]>,
     /// Where the value of its MSS option lies in `packet`.
     mss_at: Option<usize>,
 }
@@ -76,6 +79,7 @@ impl<'a> Segment<'a> {
             window: repr.window_len,
             len: repr.segment_len(),
             mss: repr.max_seg_size.filter(|&m| m != 0).unwrap_or(DEFAULT_MSS),
+            signature: signature::find(tcp.options()),
             mss_at: mss_offset(tcp.options()).map(|at| header_len + TCP_HEADER_LEN + at),
         })
     }
@@ -83,6 +87,14 @@ impl<'a> Segment<'a> {
     /// True for the first segment of a connection: SYN without ACK.
     pub(super) fn opens(&self) -> bool {
         self.control == TcpControl::Syn && self.ack.is_none()
+    }
+
+    /// Judges its signature (RFC 2385).
+    ///
+    /// # Errors
+    /// Why it is dropped.
+    pub(super) fn verify(&self, key: Option<&Md5Key>) -> Result<(), DropReason> {
+        signature::verify(self.packet, self.signature, key)
     }
 
     /// Lowers the MSS that a copy of this packet names to `limit`. Its checksum is no longer valid then.
@@ -173,7 +185,7 @@ pub(super) fn finish(packet: &mut Packet, ttl: u8, dscp: u8, ident: u16) {
 }
 
 /// Offset of the MSS option's value in well-formed options.
-fn mss_offset(options: &[u8]) -> Option<usize> {
+pub(super) fn mss_offset(options: &[u8]) -> Option<usize> {
     let mut rest = options;
     while let Ok((next, option)) = TcpOption::parse(rest) {
         match option {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::connection::{Connection, SendRefused};
 use super::segment::Segment;
+use super::signature;
 use super::{Event, Output, TcpConfig};
 use crate::packet::Packet;
 use crate::reason::DropReason;
@@ -202,6 +203,9 @@ impl Stack {
         if segment.ttl < config.min_ttl {
             return self.out.push_back(StackOutput::Ignored(DropReason::TtlTooLow));
         }
+        if let Err(reason) = segment.verify(config.md5.as_ref()) {
+            return self.out.push_back(StackOutput::Ignored(reason));
+        }
         if segment.opens() {
             let connection = Connection::accept_segment(config.clone(), segment, &mut self.rng, now);
             let id = self.insert(connection);
@@ -217,6 +221,10 @@ impl Stack {
     fn refuse(&mut self, segment: &Segment<'_>) {
         self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
         if let Some(packet) = segment.reset(RESET_TTL, RESET_DSCP) {
+            // A key is a peer's, whichever port it is about; without a signature the peer would not believe the reset.
+            let of_peer = |((_, peer), _): &(&(u16, Option<Ipv4Addr>), &TcpConfig)| *peer == Some(*segment.src.ip());
+            let key = self.listeners.iter().filter(of_peer).find_map(|(_, config)| config.md5.as_ref());
+            let packet = key.map_or_else(|| packet.clone(), |key| signature::sign(&packet, key));
             self.out.push_back(StackOutput::Transmit { conn: None, packet });
         }
     }

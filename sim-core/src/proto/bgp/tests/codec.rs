@@ -6,7 +6,7 @@ use super::super::as_path::{AsPath, Segment};
 use super::super::attributes::{Attributes, Carried, Dialect, Origin, Reflection};
 use super::super::communities::{AnyCommunity, Communities, Community, ExtendedCommunity, LargeCommunity};
 use super::super::message::{Framer, MessageType, keepalive};
-use super::super::open::{Capabilities, Expected, Open};
+use super::super::open::{Capabilities, Expected, Open, RestartCapability};
 use super::super::update::{Update, announce, end_of_rib, withdraw};
 use super::net;
 
@@ -33,7 +33,7 @@ const OPEN: [u8; 26] = [
 ];
 
 fn open() -> Open {
-    Open { asn: 65000, hold_time: 30, identifier: Ipv4Addr::new(10, 0, 0, 1), capabilities: Capabilities::ALL }
+    Open { asn: 65000, hold_time: 30, identifier: Ipv4Addr::new(10, 0, 0, 1), capabilities: Capabilities::USUAL }
 }
 
 fn expecting(remote_as: u32) -> Expected {
@@ -70,14 +70,52 @@ fn capabilities_may_come_apart_and_unknown() {
     ];
     let open = Open::parse(&body, expecting(65000)).unwrap();
     assert_eq!(open.hold_time, 90);
-    let capabilities = Capabilities { ipv4_unicast: true, route_refresh: false, four_octet_as: true };
-    assert_eq!(open.capabilities, capabilities);
+    // Without a family it says only: I wait for you (RFC 4724 section 3).
+    let restart = RestartCapability { restarted: false, notification: false, restart_time: 120, forwarding: None };
+    let graceful_restart = Some(restart);
+    assert_eq!(open.capabilities, Capabilities { route_refresh: false, graceful_restart, ..Capabilities::USUAL });
+}
+
+/// RFC 4724 section 3 and RFC 8538 section 2: R is 0x8, N is 0x4 of the first four bits, the rest of the 16 are the restart
+/// time (4095 = 0xfff); then AFI 1, SAFI 1 and F = 0x80. RFC 7313 section 3.1: code 70, empty.
+#[test]
+fn capabilities_of_a_restart_and_of_marked_refreshes() {
+    let with = |restarted, notification, restart_time, forwarding| {
+        let restart = RestartCapability { restarted, notification, restart_time, forwarding };
+        Capabilities { graceful_restart: Some(restart), enhanced_refresh: true, ..Capabilities::USUAL }
+    };
+    let cases: [(_, &[u8]); 4] = [
+        (with(false, false, 120, Some(true)), &[64, 6, 0x00, 120, 0, 1, 1, 0x80]),
+        (with(true, true, 4095, Some(false)), &[64, 6, 0xcf, 0xff, 0, 1, 1, 0x00]),
+        (with(true, false, 0, Some(true)), &[64, 6, 0x80, 0, 0, 1, 1, 0x80]),
+        (with(false, true, 300, None), &[64, 2, 0x41, 0x2c]),
+    ];
+    for (capabilities, octets) in cases {
+        let open = Open { capabilities, ..open() };
+        let bytes = open.emit();
+        assert!(bytes.ends_with(&[octets, &[70, 0]].concat()), "{bytes:?}");
+        assert_eq!(Open::parse(&bytes[19..], expecting(65000)), Ok(open));
+    }
+}
+
+/// The same with another family before ours, and with octets that make no whole family.
+#[test]
+fn families_of_a_restart() {
+    let open = |value: &[u8]| {
+        let capability = [&[2, value.len() as u8 + 2, 64, value.len() as u8], value].concat();
+        let fixed = [4, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1, capability.len() as u8];
+        Open::parse(&[&fixed[..], &capability].concat(), expecting(65000))
+    };
+    let restart = open(&[0, 120, 0, 2, 1, 0, 0, 1, 1, 0x80]).unwrap().capabilities.graceful_restart.unwrap();
+    assert_eq!(restart.forwarding, Some(true));
+    assert_eq!(open(&[0, 120, 0, 1, 1]).unwrap_err().codes(), (2, 0));
+    assert_eq!(open(&[0]).unwrap_err().codes(), (2, 0));
 }
 
 /// An OPEN without parameters, as RFC 4271 alone has it: 29 octets.
 #[test]
 fn open_without_capabilities() {
-    let none = Capabilities { ipv4_unicast: false, route_refresh: false, four_octet_as: false };
+    let none = Capabilities { ipv4_unicast: false, route_refresh: false, four_octet_as: false, ..Capabilities::USUAL };
     let bytes = Open { capabilities: none, ..open() }.emit();
     assert_eq!(bytes, with_header(1, &[4, 0xfd, 0xe8, 0, 30, 10, 0, 0, 1, 0]));
     let parsed = Open::parse(&bytes[19..], expecting(65000)).unwrap();
@@ -124,7 +162,7 @@ fn update_is_read() {
     assert_eq!(update.withdrawn, [net("192.0.2.0/24")]);
     let reachable = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
     assert_eq!(update.reachable, reachable);
-    assert_eq!(update.attributes.as_deref(), Some(&attributes()));
+    assert_eq!(update.attributes.as_ref(), Some(&attributes()));
     assert!(!update.end_of_rib && update.ignored.is_empty());
 }
 
@@ -172,7 +210,7 @@ fn attributes_survive_a_round_trip() {
         let mut messages = Vec::new();
         announce(&given, &dialect, &[net("10.0.0.0/8")], |b, _| messages.push(b));
         let update = Update::parse(&messages[0][19..], &dialect).unwrap();
-        assert_eq!(update.attributes.as_deref(), Some(&given));
+        assert_eq!(update.attributes.as_ref(), Some(&given));
     }
 }
 
@@ -257,7 +295,7 @@ fn an_old_speaker_gets_as4_path() {
     ];
     assert_eq!(messages, [with_header(2, &body)]);
     let update = Update::parse(&body, &NARROW).unwrap();
-    assert_eq!(update.attributes.as_deref(), Some(&route));
+    assert_eq!(update.attributes.as_ref(), Some(&route));
 
     // Everything fits: no AS4_PATH ("SHOULD NOT" in section 4.2.2).
     route.as_path = AsPath::sequence([65000, 65001]);
@@ -281,7 +319,7 @@ fn as4_path_is_merged() {
         ].concat();
         [&[0, 0, 0, attributes.len() as u8], &attributes[..], &[8, 10]].concat()
     };
-    let path = |body: &[u8]| Update::parse(body, &old).unwrap().attributes.unwrap().as_path.clone();
+    let path = |body: &[u8]| Update::parse(body, &old).unwrap().attributes.unwrap().as_path;
     let as4 = [0, 0, 0xfd, 0xe8, 0, 1, 0x11, 0x70];
     assert_eq!(path(&body(2, &as4)), AsPath::sequence([65010, 65000, 70_000]));
     let longer = [as4, as4].concat();

@@ -186,7 +186,7 @@ fn administrative_shutdown() {
     assert_eq!(pair.ends[B].routes().len(), 1);
     pair.log.clear();
     let (peer, subcode) = (PEER, 2);
-    pair.input(A, Input::Stop { peer, subcode });
+    pair.input(A, Input::Stop { peer, subcode, communication: "" });
     pair.run(secs(2));
     assert_eq!(pair.notifications(A), [(6, 2, vec![])]);
     assert!(pair.ends[B].routes().is_empty());

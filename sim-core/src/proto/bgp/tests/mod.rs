@@ -1,14 +1,18 @@
 //! Tests of the speaker, by subject, and the two-ended harness that the ladders use.
 
+mod cease;
 mod codec;
 mod decisions;
 mod errors;
 mod fsm_matrix;
+mod graceful;
 mod ladder;
 mod mesh;
 mod oracle;
 mod policies;
 mod reflection;
+mod refresh;
+mod revised;
 mod routes;
 mod stream;
 mod timers;
@@ -245,6 +249,9 @@ impl Pair {
                     let (from, to) = (best(change.from), best(change.to));
                     format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
                 }
+                Output::Communication { text, .. } => format!("the peer says {text:?}"),
+                Output::NearLimit { prefixes, .. } => format!("{prefixes} prefixes are near the limit"),
+                Output::Retained { routes, .. } => format!("{routes} routes are kept as stale ones"),
                 Output::Refused { prefix, reason, .. } => format!("{prefix} refused: {reason}"),
             };
             writeln!(text, "{at} {} {line}", ["A", "B"][*end]).unwrap();
@@ -282,7 +289,7 @@ pub(super) fn usual_open() -> Vec<u8> {
         asn: 64512,
         hold_time: 30,
         identifier: Ipv4Addr::new(169, 254, 10, 1),
-        capabilities: open::Capabilities::ALL,
+        capabilities: open::Capabilities::USUAL,
     }
     .emit()
 }

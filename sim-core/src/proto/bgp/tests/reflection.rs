@@ -183,7 +183,7 @@ fn both_exits_at_once() {
     mesh.input(0, Input::SetInterior(costs([10, 10], None)));
     assert_eq!(via(&mesh.changes(0)), (Some(address(1)), vec![address(2)], Reason::InteriorCost));
     let peer = mesh.peer(0, 2);
-    mesh.input(0, Input::Stop { peer, subcode: 2 });
+    mesh.input(0, Input::Stop { peer, subcode: 2, communication: "" });
     assert_eq!(via(&mesh.changes(0)), (Some(address(1)), vec![], Reason::SessionDown));
 }
 

@@ -47,7 +47,7 @@ impl Gateway {
             asn: 64512,
             hold_time: 30,
             identifier: Ipv4Addr::new(169, 254, peer.0 as u8 + 1, 1),
-            capabilities: Capabilities::ALL,
+            capabilities: Capabilities::USUAL,
         };
         self.receive(peer, &open.emit());
         self.receive(peer, &keepalive());

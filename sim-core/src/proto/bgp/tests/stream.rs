@@ -142,7 +142,7 @@ proptest! {
         let mut read = Vec::new();
         update::announce(&route, &dialect, &prefixes, |bytes, told| {
             let update = update::Update::parse(&bytes[19..], &dialect).unwrap();
-            assert_eq!(update.attributes.as_deref(), Some(&route));
+            assert_eq!(update.attributes.as_ref(), Some(&route));
             assert_eq!((&update.withdrawn, &update.reachable), (&told.withdrawn, &told.announced));
             read.extend(update.reachable);
         });

@@ -3,6 +3,7 @@
 mod hosts;
 mod ladders;
 mod laws;
+mod signature;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
