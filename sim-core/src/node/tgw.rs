@@ -4,7 +4,8 @@
 //! An attachment is associated with one route table, which its traffic is looked up in, and propagates its routes into any
 //! number of them. Which route of a table is used, and when several are, is [`crate::net::aws::tgw`]'s to say. A customer gateway is
 //! told what is in the table that its attachment is associated with, but for blackholes (Site-to-Site VPN quotas and user guide page
-//! vpn-route-priority.html), with the AS_PATH that the route came with, in which the ASes of a set have become a sequence.
+//! vpn-route-priority.html), with the AS_PATH that the route came with, in which the ASes of a set have become a sequence. Who announces
+//! a prefix himself is not told of it (the documents do not say).
 //!
 //! ```text
 //!  VPC ---- attachment --.   propagation   .-- route table --.

@@ -290,6 +290,11 @@ impl Builder<'_> {
         gateway
     }
 
+    fn is_transit(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
+    }
+
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
         match &self.plan.nodes[vpc.index()].kind {
             NodeKind::Vpc(vpc) => vec![vpc.cidr],
@@ -357,7 +362,9 @@ impl Builder<'_> {
             peer.idle_hold = end.idle_hold;
             peer.route_advertisement = end.advertisement_interval;
             peer.jitter = if end.jitter { BgpJitter::Rfc4271 } else { BgpJitter::None };
-            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
+            // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
+            let over_announced = u32::from(side == Side::Aws && self.is_transit(*id));
+            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference + over_announced)]);
             let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
             peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
             peers.push(peer);

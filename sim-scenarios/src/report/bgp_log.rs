@@ -14,8 +14,8 @@
 //! and so is the whole sentence where AWS documents its beginning only; the text form has the values of the JSON form in the same order,
 //! separated by spaces.
 //!
-//! Left out: NOTIFICATIONs that AWS documents no line for (codes 1, 3 and 5, and Cease without one of the subcodes 1 to 7), and the
-//! periodic warning near the limit of prefixes, whose threshold is not published.
+//! Left out: NOTIFICATIONs that AWS documents no line for (codes 1, 3 and 5, and Cease without one of the subcodes 1 to 7); the
+//! limit itself in the two lines about it, which is not in the records.
 
 use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
@@ -239,6 +239,12 @@ impl Scribe {
                     if let Some(prefixes) = prefixes {
                         self.update(at, prefixes);
                     }
+                }
+                Step::PrefixLimitNear => {
+                    let details = format!(
+                        "is reporting a maximum prefix limit warning - received {detail} prefixes from neighbor {neighbour}"
+                    );
+                    self.session(at, details, false);
                 }
                 Step::NotificationMessageSent => self.notified(at, (*detail >> 8, *detail & 0xff), true),
                 Step::NotificationMessageReceived => self.notified(at, (*detail >> 8, *detail & 0xff), false),
