@@ -13,8 +13,8 @@ use crate::build::Built;
 use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
-use crate::report::model::{Expectation, Outage, Report, Seconds};
 use crate::report::bgp_log::BgpLog;
+use crate::report::model::{Expectation, Outage, Report, Seconds};
 use crate::report::tunnel_log::TunnelLog;
 
 /// Judges every expectation of a plan.

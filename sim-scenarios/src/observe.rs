@@ -1,10 +1,10 @@
 //! From a finished world to what the measures read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::id::{FaultId, NodeId, Port, RecordId};
 use sim_core::node::Node;
-use sim_core::reason::TimerKind;
+use sim_core::reason::{Rule, TimerKind};
 use sim_core::time::Duration;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Table, What};
@@ -77,6 +77,20 @@ impl<'w> Observation<'w> {
             _ => return None,
         };
         self.assumption(what, node)
+    }
+
+    /// What AWS chose by no published rule in this run, and so is assumed: ties, and the spreading of flows.
+    pub fn choices(&self) -> Vec<Assumption> {
+        let chosen = |(_, record): (RecordId, &trace::Record)| {
+            let what = match record.what {
+                What::Route { rule: Some(Rule::AwsChoice), .. } => Assumed::PreferredTunnel,
+                What::Route { rule: Some(Rule::EqualCost), .. } => Assumed::FlowHash,
+                _ => return None,
+            };
+            self.assumption(what, self.world.node_name(record.node))
+        };
+        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).collect();
+        all.into_iter().collect()
     }
 
     fn assumption(&self, what: Assumed, node: &str) -> Option<Assumption> {

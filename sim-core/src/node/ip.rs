@@ -538,13 +538,7 @@ impl Ip {
         self.changed_best(cx, change, reason, None)
     }
 
-    fn changed_best(
-        &mut self,
-        cx: &mut Cx,
-        change: Option<Change>,
-        reason: Reason,
-        rule: Option<Rule>,
-    ) -> bool {
+    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason, rule: Option<Rule>) -> bool {
         let Some(change) = change else { return false };
         let port = |route: Option<Route>| match route?.target {
             Target::Out { port, .. } => Some(port),

@@ -279,7 +279,9 @@ impl Tgw {
     /// Carries out the choices that are due.
     fn program(&mut self, cx: &mut Cx) {
         while self.pending.front().is_some_and(|p| p.due <= cx.now) {
-            let Some(Pending { cause, table: number, prefix, to, reason, .. }) = self.pending.pop_front() else { return };
+            let Some(Pending { cause, table: number, prefix, to, reason, .. }) = self.pending.pop_front() else {
+                return;
+            };
             cx.cause = cause;
             if !self.config.programming_delay.is_zero() {
                 cx.waited(TimerKind::ProgrammingDelay, self.config.programming_delay);

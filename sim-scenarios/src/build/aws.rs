@@ -43,8 +43,7 @@ impl Builder<'_> {
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
-        let attachments: Vec<Attachment> =
-            vpcs.chain(connections.into_iter().map(Attachment::Connection)).collect();
+        let attachments: Vec<Attachment> = vpcs.chain(connections.into_iter().map(Attachment::Connection)).collect();
         let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
         let named_in = |of: Attachment, lists: fn(&plan::TransitRouteTable) -> &[Attachment]| {
             let tables = tgw.route_tables.iter().zip(0u8..);

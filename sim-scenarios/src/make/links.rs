@@ -86,10 +86,7 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
         (
-            NodeKind::Vpc(_)
-            | NodeKind::Instance(_)
-            | NodeKind::VirtualPrivateGateway(_)
-            | NodeKind::TransitGateway(_),
+            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_),
             _,
         ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),

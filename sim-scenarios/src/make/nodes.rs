@@ -39,9 +39,14 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
-                schema::Node::TransitGateway(it) => {
-                    NodeKind::TransitGateway(super::transit::make(it, at, (&vpcs.names, &vpcs.nodes), scenario, names, j))
-                }
+                schema::Node::TransitGateway(it) => NodeKind::TransitGateway(super::transit::make(
+                    it,
+                    at,
+                    (&vpcs.names, &vpcs.nodes),
+                    scenario,
+                    names,
+                    j,
+                )),
                 schema::Node::Vpc(it) => NodeKind::Vpc(vpc(it, at, scenario, names, j)),
                 schema::Node::Instance(it) => NodeKind::Instance(instance(it, &vpcs, scenario, j)),
             },

@@ -309,10 +309,9 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::Nat(nat) => nat.inside.addr() == address || nat.outside_addresses().contains(&address),
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
-        NodeKind::VirtualPrivateGateway(_)
-        | NodeKind::TransitGateway(_)
-        | NodeKind::Vpc(_)
-        | NodeKind::Instance(_) => false,
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
+            false
+        }
     }
 }
 

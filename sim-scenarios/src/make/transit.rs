@@ -4,9 +4,7 @@ use sim_core::id::NodeId;
 
 use crate::leaf::Name;
 use crate::place::At;
-use crate::plan::{
-    Assumed, Assumption, Attachment, Node, NodeKind, Plan, TransitGateway, TransitRouteTable, TunnelId,
-};
+use crate::plan::{Assumed, Assumption, Attachment, Node, NodeKind, Plan, TransitGateway, TransitRouteTable, TunnelId};
 use crate::schema;
 
 use super::Names;
@@ -51,7 +49,9 @@ pub(super) fn make(
         attachments.names.push(names.nodes[id.index()].clone());
         attachments.all.push(Attachment::Vpc(*id));
     }
-    for (i, (name, (_, schema::Connection::Vpn(vpn)))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
+    for (i, (name, (_, schema::Connection::Vpn(vpn)))) in
+        names.connections.iter().zip(&scenario.connections.0).enumerate()
+    {
         if vpn.gateway.value == at.value {
             attachments.names.push(name.clone());
             attachments.all.push(Attachment::Connection(i));

@@ -156,7 +156,9 @@ pub fn bgp_logs(plan: &Plan, built: &Built) -> Vec<BgpLog> {
     for (connection, planned) in plan.connections.iter().enumerate() {
         for (tunnel, planned_tunnel) in planned.tunnels.iter().enumerate() {
             let id = TunnelId { connection, tunnel };
-            let (Some([session, _]), Some((aws, customer))) = (built.tunnel(id).bgp, &planned_tunnel.bgp) else { continue };
+            let (Some([session, _]), Some((aws, customer))) = (built.tunnel(id).bgp, &planned_tunnel.bgp) else {
+                continue;
+            };
             if matches!(built.world.node(planned_tunnel.endpoint), Node::External(_)) {
                 continue;
             }
@@ -225,7 +227,11 @@ impl Scribe {
             }
             What::Step { step, detail, prefixes, open, .. } => match step {
                 Step::TcpConnecting => {
-                    self.session(at, format!("is initiating a connection (via Connect) to neighbor {neighbour}"), false);
+                    self.session(
+                        at,
+                        format!("is initiating a connection (via Connect) to neighbor {neighbour}"),
+                        false,
+                    );
                 }
                 Step::OpenMessageSent => self.open(at, "sent an OPEN message to", open.as_deref()),
                 Step::OpenMessageReceived => {
@@ -250,11 +256,7 @@ impl Scribe {
                 Step::NotificationMessageReceived => self.notified(at, (*detail >> 8, *detail & 0xff), false),
                 _ => {}
             },
-            What::Genesis
-            | What::Fault { .. }
-            | What::Power { .. }
-            | What::Expired { .. }
-            | What::Route { .. } => {}
+            What::Genesis | What::Fault { .. } | What::Power { .. } | What::Expired { .. } | What::Route { .. } => {}
         }
     }
 
@@ -269,7 +271,11 @@ impl Scribe {
         let neighbour = self.neighbour;
         match (codes, sent) {
             ((4, _), true) => {
-                return self.session(at, format!("sent a Hold Timer Expired notification to neighbor {neighbour}"), true);
+                return self.session(
+                    at,
+                    format!("sent a Hold Timer Expired notification to neighbor {neighbour}"),
+                    true,
+                );
             }
             ((2, 2), true) => {
                 let said = self.said_as.unwrap_or_default();
@@ -302,7 +308,11 @@ impl Scribe {
         }
         let Some(attributes) = &prefixes.attributes else { return };
         let (neighbour, as_path) = (self.neighbour, &attributes.as_path);
-        self.session(at, format!("received update with attributes from neighbor {neighbour} - AS path: {as_path}"), false);
+        self.session(
+            at,
+            format!("received update with attributes from neighbor {neighbour} - AS path: {as_path}"),
+            false,
+        );
         let denied = self.denied(attributes);
         for prefix in &prefixes.announced {
             let before = self.known.insert(*prefix, attributes.clone());
@@ -380,5 +390,145 @@ const fn cease(codes: (u32, u32)) -> Option<&'static str> {
         (6, 6) => Some("Other Configuration Change"),
         (6, 7) => Some("Connection Collision Resolution"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::id::NodeId;
+    use sim_core::id::RecordId;
+    use sim_core::reason::Reason;
+
+    fn scribe() -> Scribe {
+        Scribe {
+            log: BgpLog {
+                id: TunnelId { connection: 0, tunnel: 0 },
+                tunnel: "vpn.a".into(),
+                stream: "vpn_198.51.100.10-BGP.log".into(),
+                format: LogOutputFormat::Json,
+                lines: Vec::new(),
+            },
+            resource_id: "vpn_198.51.100.10".into(),
+            neighbour: [169, 254, 10, 2].into(),
+            subnet: "169.254.10.0/30".parse().unwrap(),
+            own_as: 64_512,
+            expected_as: 65_010,
+            began: Duration::from_secs(1_763_640_000),
+            state: State::Idle,
+            said_as: None,
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn tell(scribe: &mut Scribe, what: What) {
+        let (at, cause) = (Instant::from_secs(1), RecordId::GENESIS);
+        scribe.read(&Record { at, node: NodeId(0), cause, enabler: cause, what });
+    }
+
+    fn step(step: Step, detail: u32, prefixes: Option<Prefixes>, open: Option<Open>) -> What {
+        let (prefixes, open) = (prefixes.map(Box::new), open.map(Box::new));
+        What::Step { session: SessionId(0), step, detail, response: false, notice: None, prefixes, open }
+    }
+
+    fn update(announced: &[&str], withdrawn: &[&str], said: Option<(&str, [u8; 4])>) -> What {
+        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let attributes = said.map(|(as_path, next_hop)| Attributes {
+            as_path: as_path.into(),
+            next_hop: next_hop.into(),
+            med: None,
+        });
+        let prefixes = Prefixes { withdrawn: nets(withdrawn), announced: nets(announced), attributes };
+        step(Step::UpdateReceived, 1, Some(prefixes), None)
+    }
+
+    fn established() -> What {
+        let (from, to, reason) = (State::OpenConfirm, State::Established, Reason::KeepaliveReceived);
+        What::State { session: SessionId(0), from, to, reason }
+    }
+
+    fn details(scribe: &Scribe) -> Vec<(&str, &str)> {
+        scribe.log.lines.iter().map(|line| (line.status, line.message.details())).collect()
+    }
+
+    /// The fields and their order are those of AWS's samples (page monitoring-logs.html).
+    #[test]
+    fn a_line_is_aws_s_json() {
+        let mut scribe = scribe();
+        tell(&mut scribe, established());
+        tell(&mut scribe, update(&["10.1.0.0/16"], &[], Some(("65010", [169, 254, 10, 2]))));
+        let text = scribe.log.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let head = r#"{"resource_id":"vpn_198.51.100.10","event_timestamp":1763640001000,"timestamp":"2025-11-20 12:00:01.000Z""#;
+        let session =
+            "AWS-side peer BGP session state has changed from OpenConfirm to Established with neighbor 169.254.10.2";
+        assert_eq!(
+            lines[0],
+            format!(r#"{head},"type":"BGPStatus","status":"UP","message":{{"details":"{session}"}}}}"#)
+        );
+        let route = r#"{"prefix":"10.1.0.0/16","asPath":"65010","localPref":100,"med":100,"nextHopIp":"169.254.10.2","weight":32768}"#;
+        assert_eq!(lines[2], format!(r#"{head},"type":"RouteStatus","status":"ADVERTISED","message":{route}}}"#));
+        scribe.log.format = LogOutputFormat::Text;
+        let text = scribe.log.text();
+        let last = "vpn_198.51.100.10 1763640001000 2025-11-20 12:00:01.000Z RouteStatus ADVERTISED 10.1.0.0/16 65010 100 100 \
+                    169.254.10.2 32768";
+        assert_eq!(text.lines().last(), Some(last));
+    }
+
+    /// ADVERTISED, UPDATED and WITHDRAWN are the peer's doing; a new session begins with nothing.
+    #[test]
+    fn a_route_comes_changes_and_goes() {
+        let mut scribe = scribe();
+        tell(&mut scribe, established());
+        let of = |as_path| update(&["10.1.0.0/16"], &[], Some((as_path, [169, 254, 10, 2])));
+        tell(&mut scribe, of("65010"));
+        tell(&mut scribe, of("65010 65010"));
+        tell(&mut scribe, update(&[], &["10.1.0.0/16", "10.9.0.0/16"], None));
+        tell(&mut scribe, of("65010"));
+        tell(&mut scribe, established());
+        let routes = scribe.log.lines.iter().filter(|line| line.kind == "RouteStatus").map(|line| line.status);
+        assert!(routes.eq(["ADVERTISED", "UPDATED", "WITHDRAWN", "ADVERTISED"]));
+    }
+
+    #[test]
+    fn routes_are_denied_in_aws_s_words() {
+        let mut scribe = scribe();
+        tell(&mut scribe, established());
+        tell(&mut scribe, update(&["10.0.0.0/16"], &[], Some(("65010 64512", [169, 254, 10, 2]))));
+        tell(&mut scribe, update(&["10.1.0.0/16"], &[], Some(("65010 645120", [192, 0, 2, 1]))));
+        tell(&mut scribe, update(&["10.2.0.0/16"], &[], Some(("65010 {64512,7}", [169, 254, 10, 2]))));
+        let denied =
+            scribe.log.lines.iter().filter(|line| line.kind == "RouteStatus").map(|line| line.message.details());
+        assert!(denied.eq([
+            "DENIED due to: as-path contains our own AS",
+            "DENIED due to: non-connected next-hop",
+            "DENIED due to: as-path contains our own AS",
+        ]));
+    }
+
+    #[test]
+    fn what_ends_a_session_is_named() {
+        let mut scribe = scribe();
+        let open = Open { asn: 65_099, hold_time: 30, identifier: [169, 254, 10, 2].into() };
+        tell(&mut scribe, step(Step::OpenMessageReceived, 0, None, Some(open)));
+        tell(&mut scribe, step(Step::NotificationMessageSent, 0x202, None, None));
+        tell(&mut scribe, step(Step::NotificationMessageSent, 0x400, None, None));
+        tell(&mut scribe, step(Step::NotificationMessageReceived, 0x602, None, None));
+        tell(&mut scribe, step(Step::NotificationMessageSent, 0x601, None, None));
+        tell(&mut scribe, step(Step::NotificationMessageSent, 0x30b, None, None));
+        let neighbour = "neighbor 169.254.10.2";
+        let expected = [
+            format!(
+                "received an OPEN message from {neighbour} - version 4, AS 65099, holdtime 30, router-id 169.254.10.2"
+            ),
+            format!("detected a bad OPEN message from {neighbour} - remote AS is 65099, expected 65010"),
+            format!("sent a Hold Timer Expired notification to {neighbour}"),
+            format!("received notification 6/2 (Administrative Shutdown) from {neighbour}"),
+            format!("detected the maximum prefix limit was exceeded - received 0 prefixes from {neighbour}"),
+            format!("sent a notification 6/1 (Maximum Number of Prefixes Reached) to {neighbour}"),
+        ];
+        let expected: Vec<String> = expected.iter().map(|text| format!("AWS-side peer {text}")).collect();
+        let expected: Vec<_> = expected.iter().map(|text| ("DOWN", text.as_str())).collect();
+        assert_eq!(details(&scribe), expected);
     }
 }

@@ -8,8 +8,8 @@ use std::iter::repeat;
 use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
-use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
 use super::bgp_log::{self, BgpLog};
+use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
 use super::tunnel_log::{Line, TunnelLog};
 use super::{Outcome, is_established};
 use crate::measure::outage::Direction;

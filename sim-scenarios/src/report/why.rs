@@ -80,12 +80,7 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
             }
             (Node::Host(_) | Node::External(_) | Node::Tgw(_), _) => {}
             (
-                Node::Router(_)
-                | Node::NatBox(_)
-                | Node::Cgw(_)
-                | Node::VpnEndpoint(_)
-                | Node::Vgw(_)
-                | Node::Vpc(_),
+                Node::Router(_) | Node::NatBox(_) | Node::Cgw(_) | Node::VpnEndpoint(_) | Node::Vgw(_) | Node::Vpc(_),
                 _,
             ) => all.push(Asked { name: planned.name.clone(), node, table: 0 }),
         }

@@ -114,6 +114,9 @@ mod tests {
             let routes = [route(pair[1], &[65_010], None, 0), route(pair[0], &[65_010], None, 1)];
             assert_eq!(best(&routes), (1, Rule::AttachmentType), "{pair:?}");
         }
-        assert_eq!(best(&[route(Kind::Vpn, &[65_010], None, 1), route(Kind::Vpn, &[65_020], None, 0)]), (1, Rule::AwsChoice));
+        assert_eq!(
+            best(&[route(Kind::Vpn, &[65_010], None, 1), route(Kind::Vpn, &[65_020], None, 0)]),
+            (1, Rule::AwsChoice)
+        );
     }
 }

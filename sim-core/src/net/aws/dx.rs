@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn as_path_then_med_then_all_of_them() {
         let of = |as_path: &[u32], med| route("10.1.0.0/16", None, false, as_path, med);
-        let routes = [of(&[65_010; 2], None), of(&[65_010], Some(20)), of(&[65_010], Some(10)), of(&[65_010], Some(10))];
+        let routes =
+            [of(&[65_010; 2], None), of(&[65_010], Some(20)), of(&[65_010], Some(10)), of(&[65_010], Some(10))];
         assert_eq!(found(&routes, SiteLink::Off), (vec![2, 3], Rule::EqualCost));
         assert_eq!(found(&routes[..3], SiteLink::Off), (vec![2], Rule::Med));
         assert_eq!(found(&routes[..2], SiteLink::Off), (vec![1], Rule::AsPathLength));
@@ -230,7 +231,8 @@ mod tests {
         assert_eq!(reach(Scope::Region), [true, false, false]);
         assert_eq!(reach(Scope::Continent), [true, true, false]);
         assert_eq!(reach(Scope::Global), [true, true, true]);
-        let tags = [Origin::Region, Origin::Continent, Origin::Elsewhere].map(|at| at.community().map(|c| c.to_string()));
+        let tags =
+            [Origin::Region, Origin::Continent, Origin::Elsewhere].map(|at| at.community().map(|c| c.to_string()));
         assert_eq!(tags, [Some("7224:8100".into()), Some("7224:8200".into()), None]);
     }
 }

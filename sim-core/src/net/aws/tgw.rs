@@ -56,7 +56,12 @@ impl Kind {
     pub const fn missing_med(self) -> u32 {
         match self {
             Self::Connect | Self::PrivateVpn | Self::Vpn | Self::VpnConcentrator => 100,
-            Self::Static | Self::PrefixList | Self::Vpc | Self::DirectConnectGateway | Self::ClientVpn | Self::Peering => 0,
+            Self::Static
+            | Self::PrefixList
+            | Self::Vpc
+            | Self::DirectConnectGateway
+            | Self::ClientVpn
+            | Self::Peering => 0,
         }
     }
 
@@ -65,7 +70,9 @@ impl Kind {
         match self {
             Self::DirectConnectGateway | Self::Connect => true,
             Self::PrivateVpn | Self::Vpn => vpn_ecmp,
-            Self::Static | Self::PrefixList | Self::Vpc | Self::VpnConcentrator | Self::ClientVpn | Self::Peering => false,
+            Self::Static | Self::PrefixList | Self::Vpc | Self::VpnConcentrator | Self::ClientVpn | Self::Peering => {
+                false
+            }
         }
     }
 

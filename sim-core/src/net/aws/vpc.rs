@@ -156,6 +156,9 @@ mod tests {
     /// amazon-vpc-limits.html: 100 propagated routes in a table, not adjustable.
     #[test]
     fn a_table_takes_a_hundred_propagated_routes() {
-        assert_eq!([0, 99, 100, 101].map(admit), [Admission::Taken, Admission::Taken, Admission::Full, Admission::Full]);
+        assert_eq!(
+            [0, 99, 100, 101].map(admit),
+            [Admission::Taken, Admission::Taken, Admission::Full, Admission::Full]
+        );
     }
 }
