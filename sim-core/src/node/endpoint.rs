@@ -82,7 +82,7 @@ impl VpnEndpoint {
         let learned = change.to.filter(|best| best.peer.is_some());
         let attributes = |_| {
             let routing = self.gateway.routing.as_ref()?;
-            Some(path(&routing.speaker().routes().get(&change.prefix)?.best_route().attributes))
+            Some(path(routing.speaker().routes().get(&change.prefix)?.best_route().attributes))
         };
         let path = learned.as_ref().and_then(attributes);
         if path.is_some() || change.from.is_some_and(|best| best.peer.is_some()) {

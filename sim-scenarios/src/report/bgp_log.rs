@@ -297,7 +297,9 @@ impl Scribe {
         let Some(meaning) = cease(codes) else { return };
         let (code, subcode) = codes;
         let (how, way) = if sent { ("sent a notification", "to") } else { ("received notification", "from") };
-        self.session(at, format!("{how} {code}/{subcode} ({meaning}) {way} neighbor {neighbour}"), true);
+        // Two connections at once are the ordinary beginning of a session whose ends both connect.
+        let trouble = subcode != 7;
+        self.session(at, format!("{how} {code}/{subcode} ({meaning}) {way} neighbor {neighbour}"), trouble);
     }
 
     fn update(&mut self, at: Instant, prefixes: &Prefixes) {

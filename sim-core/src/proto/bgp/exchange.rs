@@ -502,6 +502,7 @@ struct Exporter {
 }
 
 impl Exporter {
+    #[allow(clippy::too_many_arguments, reason = "what an export depends on")]
     fn route(
         &mut self,
         local: &Local<'_>,
