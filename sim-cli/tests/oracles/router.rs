@@ -129,9 +129,13 @@ impl Router {
                 }
             }
             Output::Route(_) => {}
-            Output::Expired { .. } | Output::State { .. } | Output::Step { .. } | Output::Refused { .. } => {
-                self.log.push(format!("{now} {output:?}"))
-            }
+            Output::Expired { .. }
+            | Output::State { .. }
+            | Output::Step { .. }
+            | Output::Refused { .. }
+            | Output::Communication { .. }
+            | Output::NearLimit { .. }
+            | Output::Retained { .. } => self.log.push(format!("{now} {output:?}")),
         }
         Ok(())
     }

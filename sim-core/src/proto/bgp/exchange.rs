@@ -317,12 +317,7 @@ impl Speaker {
 
     /// Sends the peer what it does not know yet about these prefixes, each with the peer that its best route is from, if
     /// that is known.
-    fn advertise(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        prefixes: impl IntoIterator<Item = (Ipv4Net, Option<PeerId>)>,
-    ) {
+    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = (Ipv4Net, Option<PeerId>)>) {
         let Self { peers, rib, pool, interior, .. } = self;
         let (asn, router_id, cluster_id) = (self.local_as, self.router_id, self.cluster_id);
         let local = Local { asn, router_id, cluster_id, interior };
