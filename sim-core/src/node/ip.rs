@@ -303,7 +303,7 @@ impl Ip {
     /// Whether the way back to a source is what a port asks for (RFC 3704).
     fn leads_back(&self, source: Ipv4Addr, port: Port) -> bool {
         let mode = self.interfaces.get(port.index()).copied().flatten().map_or(ReversePath::Off, |i| i.reverse_path);
-        let out = |route: &Route| match route.target {
+        let out = |route: Route| match route.target {
             Target::Out { port, .. } => Some(port),
             Target::Blackhole => None,
         };
@@ -431,7 +431,7 @@ impl Ip {
         let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble.into(), from, &[], meta) else { return };
         cx.created(&reply);
         let destination = Ipv4Packet::new_unchecked(reply.bytes()).dst();
-        if let Some(&Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
+        if let Some(Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
             cx.send(port, reply);
         }
     }

@@ -261,8 +261,7 @@ impl Routing {
                 let peer = self.by_address.get(&destination).copied();
                 packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
                 cx.created(&packet);
-                let port = peer.map(|peer| self.config.ports[peer.index()]);
-                events.push(RoutingEvent::Send(packet, port));
+                events.push(RoutingEvent::Send(packet, peer.map(|peer| self.port(peer))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
                 if let Some(&peer) = self.by_address.get(remote.ip()) {

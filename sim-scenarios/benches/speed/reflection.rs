@@ -58,15 +58,15 @@ impl Plan {
     pub fn new() -> Self {
         let mut rng = Rng::stream(1, "cogentco", Purpose::Test);
         let net = empty();
-        let topology = net.get_topology();
-        let links: Vec<_> = topology
-            .edge_indices()
-            .filter_map(|edge| topology.edge_endpoints(edge))
-            .map(|(a, b)| (a.index(), b.index(), 10 + rng.below(91) as u32))
-            .collect();
-        assert_eq!(topology.node_count(), ROUTERS, "Cogentco has that many routers");
-        let mut graph: Graph<(), u32, Undirected> = Graph::new_undirected();
-        (0..ROUTERS).for_each(|_| drop(graph.add_node(())));
+        let edges = net.ospf_network().internal_edges().map(|edge| (edge.src.index(), edge.dst.index()));
+        // In an order of their own: the crate keeps them hashed.
+        let edges: BTreeSet<_> = edges.map(|(a, b)| (a.min(b), a.max(b))).collect();
+        let links: Vec<_> = edges.into_iter().map(|(a, b)| (a, b, 10 + rng.below(91) as u32)).collect();
+        assert_eq!(net.num_routers(), ROUTERS, "Cogentco has that many routers");
+        let mut graph: Graph<(), u32, Undirected> = Graph::with_capacity(ROUTERS, links.len());
+        (0..ROUTERS).for_each(|_| {
+            graph.add_node(());
+        });
         for &(a, b, cost) in &links {
             graph.add_edge(NodeIndex::new(a), NodeIndex::new(b), cost);
         }

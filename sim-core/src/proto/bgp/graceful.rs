@@ -104,11 +104,11 @@ impl Speaker {
         if !session.notification_restarts() {
             self.sweep_stale(id, Reason::StaleExpired);
         }
-        let stale = self.adj_rib_in(id).prefixes().into_iter().collect();
+        let known = self.adj_rib_in(id).prefixes().into_iter().collect();
         let peer = &mut self.peers[id.index()];
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
-        peer.stale = stale;
+        peer.stale = known;
         peer.retained = Some(session);
         let waited = session.graceful.map_or(0, |graceful| graceful.restart_time);
         peer.restart.start(now, Duration::from_secs(waited.into()));
@@ -117,6 +117,7 @@ impl Speaker {
             peer.stale_path.start(now, limit);
         }
         self.out.push_back(Output::Retained { peer: id, routes: self.peers[id.index()].stale.len() });
+        self.rearm(id);
     }
 
     /// A session is established: what is stale of the one before is waited for, if the peer has forwarded meanwhile.
@@ -128,6 +129,7 @@ impl Speaker {
         if forwarded != Some(true) {
             self.sweep_stale(id, Reason::ForwardingLost);
         }
+        self.rearm(id);
     }
 
     /// What is stale goes.
@@ -139,15 +141,17 @@ impl Speaker {
         for prefix in stale {
             self.withdrawn(id, prefix, reason);
         }
+        self.rearm(id);
     }
 
     /// BoRR: what the peer does not say again until EoRR goes then (RFC 7313 section 4).
     pub(super) fn refresh_begins(&mut self, now: Instant, id: PeerId) {
-        let stale = self.adj_rib_in(id).prefixes().into_iter().collect();
+        let known = self.adj_rib_in(id).prefixes().into_iter().collect();
         let peer = &mut self.peers[id.index()];
-        peer.stale = stale;
+        peer.stale = known;
         let limit = peer.config.graceful_restart.map_or(STALE_PATH_TIME, |ours| ours.stale_path_time);
         peer.stale_path.start(now, limit);
+        self.rearm(id);
     }
 
     /// End-of-RIB.
