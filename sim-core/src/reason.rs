@@ -90,6 +90,7 @@ codes! {
         Md5Missing "md5_missing" "a TCP segment without the signature that the connection asks for (RFC 2385)",
         Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
         Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
+        TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -203,6 +204,8 @@ codes! {
         OriginatorLoop "originator_loop" "the ORIGINATOR_ID is ours (RFC 4456 section 8)",
         ClusterLoop "cluster_loop" "the CLUSTER_LIST contains our own cluster (RFC 4456 section 8)",
         InteriorCost "interior_cost" "the interior cost to a next hop changed (RFC 4271 section 9.1.2.1)",
+        // AWS's tables
+        TableFull "table_full" "the VPC route table has as many propagated routes as it takes",
     }
 
     /// Which timer expired.
@@ -311,6 +314,26 @@ codes! {
         RoutesRetained "routes_retained" "the session is over and its routes are used on as stale ones (RFC 4724): how many",
         CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
     }
+
+    /// Which step of a route evaluation decided; see [`crate::net::aws`].
+    pub enum Rule {
+        OnlyRoute "only_route" "there was no other route",
+        EndpointHealth "endpoint_health" "the others' tunnel endpoints are not healthy",
+        LongestPrefix "longest_prefix" "the longest prefix",
+        Local "local" "the local route of a VPC comes before every propagated one",
+        Static "static" "a static route comes before prefix lists and propagated routes",
+        PrefixList "prefix_list" "a route to a prefix list comes before propagated ones",
+        DirectConnect "direct_connect" "Direct Connect comes before VPN",
+        VpnStatic "vpn_static" "a static route of a VPN connection comes before BGP",
+        AttachmentType "attachment_type" "the type of the attachment, or of the route",
+        LocalPreferenceCommunity "local_preference_community" "a local preference community, 7224:7100 to 7224:7300",
+        AssociatedRegion "associated_region" "locations of the associated Region come before others",
+        AsPathLength "as_path_length" "the shortest AS_PATH",
+        Med "med" "the lowest MED",
+        ExternalPeer "external_peer" "eBGP comes before iBGP",
+        EqualCost "equal_cost" "all that are equal: ECMP",
+        AwsChoice "aws_choice" "AWS's own choice, by a rule that it does not publish",
+    }
 }
 
 impl Step {
@@ -403,5 +426,6 @@ mod tests {
         unique(TimerKind::ALL.iter().map(|c| c.code()));
         unique(State::ALL.iter().map(|c| c.code()));
         unique(Step::ALL.iter().map(|c| c.code()));
+        unique(Rule::ALL.iter().map(|c| c.code()));
     }
 }

@@ -15,7 +15,7 @@ use sim_core::node::natbox::{RuleAction, RuleDirection};
 use sim_core::node::tunnel::{Fragmentation, MssClamp};
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
-use sim_core::reason::{DropReason, Reason, TimerKind};
+use sim_core::reason::{DropReason, Reason, Rule, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
@@ -618,6 +618,19 @@ impl Leaf for DropReason {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let code = scalar.text()?;
         Self::ALL.iter().find(|reason| reason.code() == code).copied().ok_or(None)
+    }
+}
+
+impl Leaf for Rule {
+    const EXPECTED: &'static str = "the code of a step of a route evaluation";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.iter().map(|rule| rule.code()).collect()
+    }
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let code = scalar.text()?;
+        Self::ALL.iter().find(|rule| rule.code() == code).copied().ok_or(None)
     }
 }
 

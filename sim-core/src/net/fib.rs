@@ -20,6 +20,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
+use prefix_trie::map::Entry as Place;
 use smallvec::SmallVec;
 
 use super::multipath::{Buckets, Multipath, by_threshold};
@@ -140,17 +141,42 @@ pub struct Change {
     pub after: Option<Route>,
 }
 
-/// The candidates of a prefix: never empty. The best stands apart, so that a lookup follows no second pointer.
+/// The candidates of a prefix while they change; most prefixes have one.
+type Routes = SmallVec<[Route; 2]>;
+
+/// A route without its prefix, which its place in the table tells.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    since: RecordId,
+    metric: u32,
+    target: Target,
+    source: RouteSource,
+    distance: u8,
+}
+
+impl Stored {
+    const fn of(Route { prefix: _, source, distance, metric, target, since }: Route) -> Self {
+        Self { since, metric, target, source, distance }
+    }
+
+    const fn at(self, prefix: Ipv4Net) -> Route {
+        let Self { since, metric, target, source, distance } = self;
+        Route { prefix, source, distance, metric, target, since }
+    }
+}
+
+/// The candidates of a prefix: never empty. Most prefixes have one, which then follows no pointer and takes no more room than
+/// it must: of a million routes each octet counts.
 #[derive(Clone, Debug)]
-struct Candidates {
-    best: Route,
-    /// The others, if there are any.
-    more: Option<Box<More>>,
+enum Candidates {
+    Sole(Stored),
+    Several(Box<Several>),
 }
 
 #[derive(Clone, Debug)]
-struct More {
-    /// In rank order.
+struct Several {
+    best: Route,
+    /// The others, in rank order.
     rest: Vec<Route>,
     /// Over how many routes flows are spread, the best and those that follow it.
     ways: usize,
@@ -158,47 +184,66 @@ struct More {
     buckets: Option<Buckets>,
 }
 
+const _: () = assert!(size_of::<Candidates>() == size_of::<Stored>() && size_of::<Stored>() == 24);
+
+/// Of the prefix that is given, which is the one that the candidates are stored under.
 impl Candidates {
-    fn iter(&self) -> impl Iterator<Item = &Route> {
-        core::iter::once(&self.best).chain(self.more.iter().flat_map(|more| &more.rest))
+    fn best(&self, prefix: Ipv4Net) -> Route {
+        match self {
+            Self::Sole(route) => route.at(prefix),
+            Self::Several(several) => several.best,
+        }
+    }
+
+    fn several(&self) -> Option<&Several> {
+        match self {
+            Self::Sole(_) => None,
+            Self::Several(several) => Some(several),
+        }
+    }
+
+    fn iter(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        let rest = self.several().into_iter().flat_map(|several| &several.rest);
+        core::iter::once(self.best(prefix)).chain(rest.copied())
     }
 
     /// The routes over which flows are spread.
-    fn ways(&self) -> impl Iterator<Item = &Route> {
-        self.iter().take(self.more.as_ref().map_or(1, |more| more.ways))
+    fn ways(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        self.iter(prefix).take(self.several().map_or(1, |several| several.ways))
     }
 
     /// The way of a flow.
-    fn choose(&self, multipath: &Multipath, packet: &[u8]) -> &Route {
-        let Some(more) = self.more.as_ref().filter(|more| more.ways > 1) else { return &self.best };
+    fn choose(&self, prefix: Ipv4Net, multipath: &Multipath, packet: &[u8]) -> Route {
+        let Some(several) = self.several().filter(|several| several.ways > 1) else { return self.best(prefix) };
         let hash = multipath.hash(packet);
-        let way = more.buckets.as_ref().map_or_else(|| by_threshold(hash, more.ways), |buckets| buckets.choose(hash));
-        if way == 0 { &self.best } else { &more.rest[way - 1] }
+        let choose = |buckets: &Buckets| buckets.choose(hash);
+        let way = several.buckets.as_ref().map_or_else(|| by_threshold(hash, several.ways), choose);
+        if way == 0 { several.best } else { several.rest[way - 1] }
     }
 
     /// Of routes in rank order; `before` is what the prefix had.
-    fn from_ranked(mut routes: Vec<Route>, multipath: Option<&Multipath>, before: Option<&Self>) -> Option<Self> {
+    fn from_ranked(mut routes: Routes, multipath: Option<&Multipath>, before: Option<&Self>) -> Option<Self> {
         if routes.is_empty() {
             return None;
         }
         let best = routes.remove(0);
         if routes.is_empty() {
-            return Some(Self { best, more: None });
+            return Some(Self::Sole(Stored::of(best)));
         }
         let equal = 1 + routes.iter().take_while(|route| route.cost() == best.cost()).count();
         let ways = multipath.map_or(1, |multipath| equal.min(multipath.max_ways.max(1).into()));
-        let targets = |ways: &mut dyn Iterator<Item = &Route>| ways.map(|route| route.target).collect::<Vec<_>>();
+        let targets = |ways: &mut dyn Iterator<Item = Route>| ways.map(|route| route.target).collect::<Vec<_>>();
         let buckets = multipath.and_then(|multipath| multipath.buckets).filter(|_| ways > 1).map(|count| {
-            let chosen = targets(&mut core::iter::once(&best).chain(&routes).take(ways));
-            let old = before.map(|old| (old, targets(&mut old.ways())));
+            let chosen = targets(&mut core::iter::once(best).chain(routes.iter().copied()).take(ways));
+            let old = before.map(|old| (old, targets(&mut old.ways(best.prefix))));
             let everything = Buckets::only(count);
             let old = old.as_ref().map(|(old, targets)| {
-                let buckets = old.more.as_ref().and_then(|more| more.buckets.as_ref());
+                let buckets = old.several().and_then(|several| several.buckets.as_ref());
                 (buckets.unwrap_or(&everything), &targets[..])
             });
             Buckets::over(&chosen, count, old)
         });
-        Some(Self { best, more: Some(Box::new(More { rest: routes, ways, buckets })) })
+        Some(Self::Several(Box::new(Several { best, rest: routes.into_vec(), ways, buckets })))
     }
 }
 
@@ -245,25 +290,26 @@ impl Fib {
         match self.recent[place] {
             Some((known, route)) if known == destination => Some(route),
             _ => {
-                let (_, candidates) = self.map.get_lpm(&Ipv4Net::from(destination))?;
-                if candidates.more.as_ref().is_some_and(|more| more.ways > 1) {
-                    return Some(*candidates.choose(multipath, packet));
+                let (prefix, candidates) = self.map.get_lpm(&Ipv4Net::from(destination))?;
+                if candidates.several().is_some_and(|several| several.ways > 1) {
+                    return Some(candidates.choose(prefix, multipath, packet));
                 }
-                self.recent[place] = Some((destination, candidates.best));
-                Some(candidates.best)
+                let best = candidates.best(prefix);
+                self.recent[place] = Some((destination, best));
+                Some(best)
             }
         }
     }
 
     /// The routes over which flows to `destination` are spread, best first.
-    pub fn ways(&self, destination: Ipv4Addr) -> impl Iterator<Item = &Route> {
-        let candidates = self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c);
-        candidates.into_iter().flat_map(Candidates::ways)
+    pub fn ways(&self, destination: Ipv4Addr) -> impl Iterator<Item = Route> {
+        let candidates = self.map.get_lpm(&Ipv4Net::from(destination));
+        candidates.into_iter().flat_map(|(prefix, candidates)| candidates.ways(prefix))
     }
 
     /// The best route of the longest prefix that holds `destination`.
-    pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| &c.best)
+    pub fn lookup(&self, destination: Ipv4Addr) -> Option<Route> {
+        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(prefix, candidates)| candidates.best(prefix))
     }
 
     /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
@@ -272,7 +318,7 @@ impl Fib {
         match self.recent[place] {
             Some((known, route)) if known == destination => Some(route),
             _ => {
-                let route = *self.lookup(destination)?;
+                let route = self.lookup(destination)?;
                 self.recent[place] = Some((destination, route));
                 Some(route)
             }
@@ -280,24 +326,28 @@ impl Fib {
     }
 
     /// All routes of the longest prefix that cost as little as the best one, best first: the choices of ECMP.
-    pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = &Route> {
-        let candidates = self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c);
-        candidates.into_iter().flat_map(|c| c.iter().take_while(|r| r.cost() == c.best.cost()))
+    pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = Route> {
+        let candidates = self.map.get_lpm(&Ipv4Net::from(destination));
+        candidates.into_iter().flat_map(|(prefix, candidates)| {
+            let least = candidates.best(prefix).cost();
+            candidates.iter(prefix).take_while(move |route| route.cost() == least)
+        })
     }
 
     /// The best route of exactly this prefix.
-    pub fn best(&self, prefix: Ipv4Net) -> Option<&Route> {
-        self.map.get(&prefix.trunc()).map(|c| &c.best)
+    pub fn best(&self, prefix: Ipv4Net) -> Option<Route> {
+        self.map.get(&prefix.trunc()).map(|candidates| candidates.best(prefix.trunc()))
     }
 
     /// All candidates of exactly this prefix, best first.
-    pub fn candidates(&self, prefix: Ipv4Net) -> impl Iterator<Item = &Route> {
-        self.map.get(&prefix.trunc()).into_iter().flat_map(Candidates::iter)
+    pub fn candidates(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        let prefix = prefix.trunc();
+        self.map.get(&prefix).into_iter().flat_map(move |candidates| candidates.iter(prefix))
     }
 
     /// The best route of every prefix, in prefix order (by address, then shorter first).
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.map.values().map(|c| &c.best)
+    pub fn iter(&self) -> impl Iterator<Item = Route> {
+        self.map.iter().map(|(prefix, candidates)| candidates.best(prefix))
     }
 
     /// Number of prefixes.
@@ -341,9 +391,12 @@ impl Fib {
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
         self.recent = Default::default();
         if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
-            candidates.best.since = since;
-            if let Some(more) = &mut candidates.more {
-                more.rest.iter_mut().take(more.ways - 1).for_each(|route| route.since = since);
+            match candidates {
+                Candidates::Sole(route) => route.since = since,
+                Candidates::Several(several) => {
+                    several.best.since = since;
+                    several.rest.iter_mut().take(several.ways - 1).for_each(|route| route.since = since);
+                }
             }
         }
     }
@@ -360,7 +413,7 @@ impl Fib {
     /// If one of `routes` has another source.
     pub fn replace_source(&mut self, source: RouteSource, routes: impl IntoIterator<Item = Route>) -> Vec<Change> {
         let mut wanted: PrefixMap<Ipv4Net, Vec<Route>> = PrefixMap::new();
-        for prefix in self.map.iter().filter(|(_, c)| c.iter().any(|r| r.source == source)).map(|(p, _)| p) {
+        for prefix in self.map.iter().filter(|(p, c)| c.iter(*p).any(|r| r.source == source)).map(|(p, _)| p) {
             wanted.insert(prefix, Vec::new());
         }
         for route in routes {
@@ -371,23 +424,28 @@ impl Fib {
         wanted.into_iter().filter_map(replace).collect()
     }
 
-    /// Changes the candidates of a prefix and puts them back in rank order.
-    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Vec<Route>)) -> Option<Change> {
+    /// Changes the candidates of a prefix and puts them back in rank order, in one walk.
+    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Routes)) -> Option<Change> {
         self.recent = Default::default();
         let prefix = prefix.trunc();
-        let old = self.map.get(&prefix);
-        let before: SmallVec<[Route; 2]> = old.into_iter().flat_map(Candidates::ways).copied().collect();
-        let mut routes: Vec<Route> = old.into_iter().flat_map(Candidates::iter).copied().collect();
+        let place = self.map.entry(prefix);
+        let old = place.get();
+        let before: Routes = old.into_iter().flat_map(|candidates| candidates.ways(prefix)).collect();
+        let mut routes: Routes = old.into_iter().flat_map(|candidates| candidates.iter(prefix)).collect();
         change(&mut routes);
         for route in &mut routes {
             route.prefix = prefix;
         }
         routes.sort_by_key(Route::rank);
         let after = Candidates::from_ranked(routes, self.multipath.as_ref(), old);
-        let change = changed(&before, after.as_ref());
-        match after {
-            Some(candidates) => drop(self.map.insert(prefix, candidates)),
-            None => drop(self.map.remove(&prefix)),
+        let change = changed(prefix, &before, after.as_ref());
+        match (place, after) {
+            (Place::Occupied(mut place), Some(candidates)) => *place.get_mut() = candidates,
+            (Place::Occupied(place), None) => drop(place.remove()),
+            (Place::Vacant(place), Some(candidates)) => {
+                place.insert(candidates);
+            }
+            (Place::Vacant(_), None) => {}
         }
         change.map(|(before, after)| Change { prefix, before, after })
     }
@@ -400,22 +458,22 @@ fn recent_place(destination: Ipv4Addr) -> usize {
 }
 
 /// How the ways of a prefix changed: see [`Change`].
-fn changed(before: &[Route], after: Option<&Candidates>) -> Option<(Option<Route>, Option<Route>)> {
-    let (old, new) = (before.first().copied(), after.map(|candidates| candidates.best));
+fn changed(prefix: Ipv4Net, before: &[Route], after: Option<&Candidates>) -> Option<(Option<Route>, Option<Route>)> {
+    let (old, new) = (before.first().copied(), after.map(|candidates| candidates.best(prefix)));
     if old != new {
         return Some((old, new));
     }
-    let left = before.iter().find(|old| after.is_none_or(|now| now.ways().all(|new| new.target != old.target)));
-    let mut ways = after.into_iter().flat_map(Candidates::ways);
-    let came = ways.find(|new| before.iter().all(|old| old.target != new.target));
+    let now = || after.into_iter().flat_map(|candidates| candidates.ways(prefix));
+    let left = before.iter().find(|old| now().all(|new| new.target != old.target));
+    let came = now().find(|new| before.iter().all(|old| old.target != new.target));
     match (left, came) {
         (None, None) => None,
-        (left, came) => Some((left.copied().or(old), came.copied().or(new))),
+        (left, came) => Some((left.copied().or(old), came.or(new))),
     }
 }
 
 /// Makes `new` all that `source` has among `routes`; what says the same as before keeps its age.
-fn replace(routes: &mut Vec<Route>, source: RouteSource, new: &[Route]) {
+fn replace(routes: &mut Routes, source: RouteSource, new: &[Route]) {
     routes.retain(|r| r.source != source || new.iter().any(|n| n.target == r.target));
     for route in new {
         upsert(routes, *route, |r| r.source == source && r.target == route.target);
@@ -423,7 +481,7 @@ fn replace(routes: &mut Vec<Route>, source: RouteSource, new: &[Route]) {
 }
 
 /// Replaces the routes for which `is_old` holds by `route`, which keeps its age if it says the same as one of them.
-fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool) {
+fn upsert(routes: &mut Routes, route: Route, is_old: impl Fn(&Route) -> bool) {
     let prefix = route.prefix.trunc();
     let route = Route { prefix, ..route };
     let kept = routes.iter().find(|r| is_old(r) && r.same_as(&route)).copied();

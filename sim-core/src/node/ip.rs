@@ -16,7 +16,7 @@ use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
 use crate::net::multipath::Multipath;
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::Instant;
 use crate::trace::{HopStep, Table, What};
 use crate::wire::checksum;
@@ -216,7 +216,8 @@ impl Ip {
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
-            let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
+            let (table, to, rule, beside, stays) = (self.table, Some(port), None, Box::default(), false);
+            let since = cx.record(What::Route { table, prefix, from: None, to, reason, rule, beside, stays });
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
         }
@@ -302,7 +303,7 @@ impl Ip {
     /// Whether the way back to a source is what a port asks for (RFC 3704).
     fn leads_back(&self, source: Ipv4Addr, port: Port) -> bool {
         let mode = self.interfaces.get(port.index()).copied().flatten().map_or(ReversePath::Off, |i| i.reverse_path);
-        let out = |route: &Route| match route.target {
+        let out = |route: Route| match route.target {
             Target::Out { port, .. } => Some(port),
             Target::Blackhole => None,
         };
@@ -430,7 +431,7 @@ impl Ip {
         let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble.into(), from, &[], meta) else { return };
         cx.created(&reply);
         let destination = Ipv4Packet::new_unchecked(reply.bytes()).dst();
-        if let Some(&Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
+        if let Some(Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
             cx.send(port, reply);
         }
     }
@@ -473,7 +474,7 @@ impl Ip {
                 self.changed = cause;
                 self.fib.stamp(route.prefix, cause);
             } else {
-                self.changed_best(cx, change, reason);
+                self.changed_best(cx, change, reason, None);
             }
             cx.cause = cause;
         }
@@ -508,8 +509,13 @@ impl Ip {
 
     /// Puts a route into the table. Answers whether the best route of its prefix changed.
     pub fn install(&mut self, cx: &mut Cx, route: Route, reason: Reason) -> bool {
+        self.install_by(cx, route, reason, None)
+    }
+
+    /// The same, of a route that a step of AWS's order has chosen.
+    pub fn install_by(&mut self, cx: &mut Cx, route: Route, reason: Reason, rule: Option<Rule>) -> bool {
         let change = self.fib.set(route);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, rule)
     }
 
     /// Makes `routes` all that a source has for a prefix, of which flows use those that cost least if the table spreads them.
@@ -523,16 +529,16 @@ impl Ip {
         reason: Reason,
     ) -> bool {
         let change = self.fib.set_all(prefix, source, routes);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, None)
     }
 
     /// Takes a source's route out of the table. Answers whether the best route of its prefix changed.
     pub fn withdraw(&mut self, cx: &mut Cx, prefix: Ipv4Net, source: RouteSource, reason: Reason) -> bool {
         let change = self.fib.remove(prefix, source);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, None)
     }
 
-    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason) -> bool {
+    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason, rule: Option<Rule>) -> bool {
         let Some(change) = change else { return false };
         let port = |route: Option<Route>| match route?.target {
             Target::Out { port, .. } => Some(port),
@@ -540,7 +546,8 @@ impl Ip {
         };
         let (from, to) = (port(change.before), port(change.after));
         let prefix = IpNet::V4(change.prefix);
-        self.changed = cx.record(What::Route { table: self.table, prefix, from, to, reason });
+        let (table, beside, stays) = (self.table, Box::default(), false);
+        self.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
         self.fib.stamp(change.prefix, self.changed);
         true
     }

@@ -13,7 +13,7 @@ use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
-use crate::trace::Prefixes;
+use crate::trace::{self, Prefixes};
 
 /// TCP port of BGP (RFC 4271 section 8).
 const BGP_PORT: u16 = 179;
@@ -228,11 +228,15 @@ impl Routing {
                     events.push(RoutingEvent::Session(self.anchor));
                 }
             }
-            bgp::Output::Step { peer, step, codes, prefixes, .. } => {
+            bgp::Output::Step { peer, step, codes, prefixes, open, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
-                let record = match prefixes {
-                    Some(prefixes) => cx.update(session(peer), step, for_the_trace(&prefixes)),
-                    None => cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode)),
+                let record = match (prefixes, open) {
+                    (Some(prefixes), _) => cx.update(session(peer), step, for_the_trace(&prefixes)),
+                    (None, Some(open)) => {
+                        let bgp::Open { asn, hold_time, identifier, .. } = open;
+                        cx.open(session(peer), step, trace::Open { asn, hold_time, identifier })
+                    }
+                    (None, None) => cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode)),
                 };
                 if !step.is_sent() {
                     self.anchor = record;
@@ -316,5 +320,10 @@ impl Routing {
 
 fn for_the_trace(prefixes: &bgp::Prefixes) -> Prefixes {
     let all = |prefixes: &[Ipv4Net]| prefixes.iter().copied().map(IpNet::V4).collect();
-    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced) }
+    let attributes = prefixes.attributes.as_ref().map(|attributes| trace::Attributes {
+        as_path: attributes.as_path.to_string().into(),
+        next_hop: attributes.next_hop,
+        med: attributes.med,
+    });
+    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced), attributes }
 }

@@ -179,14 +179,9 @@ impl Router {
         }
     }
 
-    /// How many prefixes it can forward to.
-    pub fn installed(&self) -> usize {
+    /// Its forwarding table, into which every best route was put.
+    pub fn fib(&self) -> &Fib {
         assert_eq!(self.speaker.routes().len(), self.fib.len(), "each best route is installed");
-        self.fib.len()
-    }
-
-    /// Its forwarding table.
-    pub fn into_fib(self) -> Fib {
-        self.fib
+        &self.fib
     }
 }

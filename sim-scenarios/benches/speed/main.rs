@@ -20,6 +20,7 @@ mod handshake;
 mod hub;
 mod journey;
 mod meter;
+mod reflection;
 mod scenario;
 mod table;
 
@@ -44,5 +45,6 @@ fn main() -> ExitCode {
     scenario::active_passive(&mut report);
     table::from_the_wire(&mut report);
     table::lookup(&mut report);
+    table::reflected(&mut report);
     report.finish()
 }

@@ -1,4 +1,5 @@
-//! A million routes from wire octets into a forwarding table, BIRD beside us with the same octets; and looking them up.
+//! A million routes from wire octets into a forwarding table, BIRD beside us with the same octets; looking them up; and an AS
+//! with route reflectors beside a simulator without octets.
 
 use std::hint::black_box;
 
@@ -9,7 +10,8 @@ use sim_core::rng::{Purpose, Rng};
 
 use crate::bird::Bird;
 use crate::feed::{self, Router, Shape};
-use crate::meter::{Limit, Report, user_ns};
+use crate::meter::{Limit, Report, cpu_ns, undisturbed, user_ns};
+use crate::reflection::{Mesh, Plan, reference, settle_reference, ways_of_reference};
 
 /// Routes of the table.
 const ROUTES: usize = 1_000_000;
@@ -48,7 +50,7 @@ fn ours(stream: &[u8]) -> f64 {
     let began = user_ns();
     router.receive(stream);
     let cost = (user_ns() - began) as f64 / ROUTES as f64;
-    assert_eq!(router.installed(), ROUTES, "every route is installed");
+    assert_eq!(router.fib().len(), ROUTES, "every route is installed");
     cost
 }
 
@@ -61,7 +63,7 @@ pub fn lookup(report: &mut Report) {
     let prefixes = feed::prefixes(Shape::Shuffled, ROUTES);
     let mut router = Router::established();
     router.receive(&feed::updates(&prefixes, 900));
-    let fib = router.into_fib();
+    let fib = router.fib();
     let trie: PrefixMap<Ipv4Net, u32> = prefixes.iter().copied().zip(0..).collect();
     let mut rng = Rng::stream(2, "lookup", Purpose::Test);
     let addresses: Vec<Ipv4Net> = (0..LOOKUPS)
@@ -72,7 +74,7 @@ pub fn lookup(report: &mut Report) {
         })
         .collect();
     let rounds = report.samples(101, 31);
-    report.compare(line, Limit::Cost(2.0), rounds, &mut || with_fib(&fib, &addresses), &mut || {
+    report.compare(line, Limit::Cost(2.0), rounds, &mut || with_fib(fib, &addresses), &mut || {
         for address in &addresses {
             black_box(trie.get_lpm(address));
         }
@@ -85,4 +87,27 @@ fn with_fib(fib: &Fib, addresses: &[Ipv4Net]) -> u64 {
         black_box(fib.lookup(address.addr()));
     }
     LOOKUPS
+}
+
+/// CPU time of both simulations of an AS until they are settled, after which both must have made the same choices.
+pub fn reflected(report: &mut Report) {
+    let line = "Cogentco, 3 reflectors, 1000 prefixes, bgpsim";
+    if !report.wants(line) {
+        return;
+    }
+    let plan = Plan::new();
+    let mut costs = [Vec::new(), Vec::new()];
+    for _ in 0..report.samples(10, 3) {
+        let mut mesh = Mesh::new(&plan);
+        let began = cpu_ns();
+        mesh.settle(&plan);
+        costs[0].push((cpu_ns() - began) as f64);
+        let mut net = reference(&plan);
+        let began = cpu_ns();
+        settle_reference(&mut net);
+        costs[1].push((cpu_ns() - began) as f64);
+        assert!(mesh.ways() == ways_of_reference(&net, &plan), "both simulations end with the same routes");
+    }
+    let [ours, reference] = costs.map(undisturbed);
+    report.ratio(line, Limit::Cost(1.0), ours, reference);
 }

@@ -2,6 +2,7 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
+mod aws;
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
@@ -27,8 +28,7 @@ use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::node::vgw::{self, Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
+use sim_core::node::{tgw, vgw, vpc};
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
@@ -38,8 +38,8 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind,
-    Routing as How, Side, TcpProfile, Tunnel as PlannedTunnel, TunnelId,
+    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
+    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use crate::underlay;
 use routers::{Ports, connect};
@@ -173,6 +173,7 @@ impl Builder<'_> {
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
+            NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
         }
     }
@@ -277,6 +278,8 @@ impl Builder<'_> {
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
+            // What a transit gateway announces, its route tables say.
+            NodeKind::TransitGateway(tgw) => (tgw.asn, Vec::new()),
             _ => (0, Vec::new()),
         };
         let tcp = self.plan.assume.aws_tcp;
@@ -286,6 +289,11 @@ impl Builder<'_> {
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
         gateway
+    }
+
+    fn is_transit(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -340,7 +348,10 @@ impl Builder<'_> {
         let config = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
-        Some(Peer { config: told(config, &BgpEnd { med, ..end.clone() }), session, port, bfd: None })
+        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
+        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
+        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
+        Some(Peer { config: told(config, &end), session, port, bfd: None })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -392,42 +403,6 @@ impl Builder<'_> {
         }
     }
 
-    fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
-        let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
-            How::Static(prefixes) => prefixes.clone(),
-            How::Bgp => Vec::new(),
-        });
-        let preferred = vgw.preferred_tunnel.and_then(|p| tunnels.iter().position(|t| *t == p));
-        let name = &self.plan.nodes[id.index()].name;
-        let mut rng = Rng::stream(self.plan.seed, name, Purpose::AwsChoice);
-        let first = preferred.unwrap_or_else(|| rng.below(tunnels.len().max(1) as u64) as usize);
-        let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
-        preference.sort_by_key(|&t| (usize::from(t) != first, t));
-        let assume = &self.plan.assume;
-        let config = VgwConfig {
-            vpc: vgw.vpc,
-            cidrs: self.cidrs(vgw.vpc),
-            statics: statics.collect(),
-            preference,
-            programming_delay: assume.vgw_programming_delay,
-            propagation_delay: assume.vpc_propagation_delay,
-            health_delay: assume.endpoint_health_delay,
-        };
-        Vgw::new(config, AWS_MTU)
-    }
-
-    fn vpc(&self, id: NodeId, vpc: &crate::plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let statics: Vec<Ipv4Net> = table.routes.iter().filter(|(_, to)| to.is_some()).map(|(p, _)| *p).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], &statics, propagation, AWS_MTU);
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
-        }
-        made
-    }
-
     fn add_streams(&mut self) {
         for probe in &self.plan.probes {
             self.world.trace.add_stream(StreamInfo {
@@ -464,9 +439,19 @@ impl Builder<'_> {
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
                     }
                 }
+                NodeKind::TransitGateway(tgw) => {
+                    let names: Vec<&String> = tunnels(self.plan, |c| c.gateway == id)
+                        .map(|tunnel| &self.plan.tunnel(tunnel).name)
+                        .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
+                        .collect();
+                    names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
+                }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
                         self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                    }
+                    for (gateway, port) in aws::transit_ports(self.plan, id) {
+                        self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     for (number, (instance, _)) in instances(self.plan, id).enumerate() {
                         let name = &self.plan.nodes[instance.index()].name;
@@ -518,6 +503,21 @@ impl Builder<'_> {
             }
         }
         for (index, node) in self.plan.nodes.iter().enumerate() {
+            if let NodeKind::TransitGateway(tgw) = &node.kind {
+                let id = NodeId(index as u32);
+                let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.gateway == id).collect();
+                for (number, tunnel) in tunnels.iter().enumerate() {
+                    let end = self.plan.tunnel(*tunnel).endpoint;
+                    let port = tgw::tunnel_port(number as u16);
+                    add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
+                }
+                for (number, vpc) in tgw.vpcs.iter().enumerate() {
+                    let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
+                    for (_, there) in aws::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                        add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
+                    }
+                }
+            }
             if let NodeKind::Vpc(_) = node.kind {
                 let id = NodeId(index as u32);
                 for (number, (instance, _)) in instances(self.plan, id).enumerate() {

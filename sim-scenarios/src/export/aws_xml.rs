@@ -134,7 +134,11 @@ pub(super) fn document(site: &Site<'_>, remarks: &mut Remarks) -> VpnConnection 
     VpnConnection {
         id: site.connection.name.clone(),
         customer_gateway_id: name(site.connection.customer_gateway),
-        vpn_gateway_id: name(site.connection.gateway),
+        // Of a connection to a transit gateway the element is there, and empty.
+        vpn_gateway_id: match &site.order.plan.nodes[site.connection.gateway.index()].kind {
+            crate::plan::NodeKind::TransitGateway(_) => String::new(),
+            _ => name(site.connection.gateway),
+        },
         vpn_connection_type: "ipsec.1".to_owned(),
         vpn_connection_attributes: is_static.then(|| "NoBGPVPNConnection".to_owned()),
         ipsec_tunnel: site.legs.iter().map(|leg| ipsec_tunnel(site, leg, remarks)).collect(),

@@ -40,6 +40,7 @@ const STATIC_ROUTES: usize = 100;
 
 /// All connections, and the nodes of their endpoints.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
+    // Unique on a virtual private gateway; a transit gateway takes one twice, its customer gateway does not.
     let mut inside: Vec<(NodeId, Ipv4Net)> = Vec::new();
     for (id, (name, (at, schema))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
         let schema::Connection::Vpn(schema) = schema;
@@ -74,11 +75,12 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             // AWS names its two certificates after the connection and its endpoint.
             let certificates = certificates(pki, schema, &format!("{name}.endpoint-{number}"), &parties, j);
             let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
-            if inside.contains(&(parties.gateway, tunnel.inside)) {
+            let owner = if parties.transit { parties.customer_gateway } else { parties.gateway };
+            if inside.contains(&(owner, tunnel.inside)) {
                 let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
                 j.wrong(schema.inside_cidr.place, message, None);
             }
-            inside.push((parties.gateway, tunnel.inside));
+            inside.push((owner, tunnel.inside));
             let own = tunnel_name.rsplit('.').next().unwrap_or_default();
             let path = format!("connections.{name}.tunnels.{own}.customer");
             left.tunnel(&path, &schema.customer, &tunnel.customer);
@@ -117,6 +119,8 @@ struct Parties {
     customer_asn: u32,
     customer_policies: Vec<NamedPolicy>,
     gateway: NodeId,
+    /// True if that is a transit gateway.
+    transit: bool,
     aws_asn: u32,
     /// Traffic selectors: AWS's side and the customer's.
     aws_cidr: Ipv4Net,
@@ -131,8 +135,9 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     };
     let customer =
         of_kind(&schema.customer_gateway, "customer gateway", |kind| matches!(kind, NodeKind::CustomerGateway(_)));
-    let aws =
-        of_kind(&schema.gateway, "virtual private gateway", |kind| matches!(kind, NodeKind::VirtualPrivateGateway(_)));
+    let aws = of_kind(&schema.gateway, "virtual private or transit gateway", |kind| {
+        matches!(kind, NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_))
+    });
     let mut parties = Parties {
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
         customer_name: "cgw".into(),
@@ -145,10 +150,13 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         customer_asn: 0,
         customer_policies: Vec::new(),
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
+        transit: false,
         aws_asn: 0,
     };
-    if let Some(NodeKind::VirtualPrivateGateway(gateway)) = aws.map(|i| &plan.nodes[i].kind) {
-        parties.aws_asn = gateway.asn;
+    match aws.map(|i| &plan.nodes[i].kind) {
+        Some(NodeKind::VirtualPrivateGateway(gateway)) => parties.aws_asn = gateway.asn,
+        Some(NodeKind::TransitGateway(gateway)) => (parties.aws_asn, parties.transit) = (gateway.asn, true),
+        _ => {}
     }
     if let (Some(customer), true) = (customer, parties.aws_asn != 0)
         && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
@@ -186,7 +194,7 @@ fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routi
     match schema {
         schema::Routing::Static(schema) => {
             let prefixes: Vec<_> = schema.prefixes.iter().filter_map(|at| j.lawful(at, whole)).collect();
-            if let Some(extra) = schema.prefixes.get(STATIC_ROUTES) {
+            if let Some(extra) = schema.prefixes.get(STATIC_ROUTES).filter(|_| !parties.transit) {
                 let message =
                     format!("a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes");
                 j.wrong(extra.place, message, None);
@@ -321,6 +329,7 @@ fn tunnel(
         customer,
         customer_reverse_path: j.or(&schema.customer.reverse_path, ReversePath::Off),
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
+        bgp_log_output_format: j.or(&schema.bgp_log_output_format, LogOutputFormat::Json),
         bgp: policy(&schema.customer, &parties.customer_policies, bgp, j),
     }
 }

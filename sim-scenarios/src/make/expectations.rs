@@ -2,6 +2,7 @@
 
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, StreamId};
+use sim_core::reason::Rule;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
@@ -15,6 +16,7 @@ use super::Names;
 use super::judge::{Judge, did_you_mean, positive};
 use super::nodes::whole;
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
+use super::transit::table;
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     for (name, (_, schema)) in names.expectations.iter().zip(&scenario.expect.0) {
@@ -49,6 +51,7 @@ impl Maker<'_, '_> {
             schema::Expect::SuiteAtLeast(it) => self.suite_at_least(it),
             schema::Expect::RoutePresent(it) => self.route(it, true),
             schema::Expect::RouteAbsent(it) => self.route(it, false),
+            schema::Expect::RouteDecidedBy(it) => self.route_decided_by(it),
             schema::Expect::ConvergedWithin(it) => self.converged_within(it),
             schema::Expect::LossBetween(it) => self.loss_between(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
@@ -149,9 +152,23 @@ impl Maker<'_, '_> {
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let through = it.via.as_ref().map_or_else(String::new, |at| format!(" through {}", named(at)));
         let verb = if present { "uses" } else { "does not use" };
-        let text = format!("{} {verb} a route to {prefix}{through} at {at}", named(&it.node));
+        let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);
+        let inside = it.route_table.as_ref().map_or_else(String::new, |at| format!(" in {}", named(at)));
+        let text = format!("{} {verb} a route to {prefix}{through}{inside} at {at}", named(&it.node));
         let node = node.map(|(id, _)| id).unwrap_or_default();
-        (ExpectationKind::RoutePresent { node, prefix, via, at: moment(at), present }, text)
+        (ExpectationKind::RoutePresent { node, prefix, via, table, at: moment(at), present }, text)
+    }
+
+    fn route_decided_by(&mut self, it: &schema::RouteDecidedBy) -> (ExpectationKind, String) {
+        let node = self.node(&it.node);
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let rule = self.j.need(&it.rule, Rule::OnlyRoute);
+        let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
+        let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);
+        let inside = it.route_table.as_ref().map_or_else(String::new, |at| format!(" in {}", named(at)));
+        let text = format!("{} decides about {prefix}{inside} by {rule} at {at}", named(&it.node));
+        let node = node.map(|(id, _)| id).unwrap_or_default();
+        (ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at: moment(at) }, text)
     }
 
     fn converged_within(&mut self, it: &schema::ConvergedWithin) -> (ExpectationKind, String) {

@@ -85,7 +85,10 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             format!("`{name}` has several interfaces"),
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
-        (NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_), _) => Some((
+        (
+            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_),
+            _,
+        ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
@@ -137,7 +140,10 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
                 vec![node.name.clone()]
             }
             NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
-            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) => Vec::new(),
+            NodeKind::Vpc(_)
+            | NodeKind::Instance(_)
+            | NodeKind::VirtualPrivateGateway(_)
+            | NodeKind::TransitGateway(_) => Vec::new(),
         })
         .collect()
 }

@@ -13,6 +13,7 @@ mod policies;
 mod profiles;
 mod routers;
 mod timeline;
+mod transit;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -109,6 +110,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan.nodes, j);
     nodes::gateways(scenario, &mut plan, j);
+    transit::gateways(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);

@@ -41,6 +41,14 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
+                schema::Node::TransitGateway(it) => NodeKind::TransitGateway(super::transit::make(
+                    it,
+                    at,
+                    (&vpcs.names, &vpcs.nodes),
+                    scenario,
+                    names,
+                    j,
+                )),
                 schema::Node::Vpc(it) => NodeKind::Vpc(vpc(it, at, scenario, names, j)),
                 schema::Node::Instance(it) => NodeKind::Instance(instance(it, &vpcs, scenario, j)),
             },
@@ -182,22 +190,29 @@ fn virtual_private_gateway(
     vpcs: &Vpcs,
     j: &mut Judge,
 ) -> VirtualPrivateGateway {
-    // Private, or one of those that AWS gave to gateways made before 2018-06-30.
-    let asn = j.lawful_or(&schema.asn, Asn(64_512), |Asn(asn)| match asn {
-        64_512..=65_534 | 4_200_000_000..=4_294_967_294 | 7224 | 9059 | 10_124 | 17_493 => Ok(()),
+    // Also those that AWS gave to gateways made before 2018-06-30.
+    let asn = amazon_asn(&schema.asn, &[7224, 9059, 10_124, 17_493], j);
+    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
+    VirtualPrivateGateway { asn, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
+}
+
+/// The Amazon side's ASN.
+pub(super) fn amazon_asn(schema: &Option<At<Asn>>, besides: &[u32], j: &mut Judge) -> u32 {
+    let asn = j.lawful_or(schema, Asn(64_512), |Asn(asn)| match asn {
+        64_512..=65_534 | 4_200_000_000..=4_294_967_294 => Ok(()),
+        other if besides.contains(other) => Ok(()),
         _ => Err("the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into()),
     });
-    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
-    VirtualPrivateGateway { asn: asn.0, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
+    asn.0
 }
 
 fn vpc(schema: &schema::Vpc, at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vpc {
     let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
-    let attached = attached_gateways(at, scenario, names);
+    let (virtual_private, transit) = attached_gateways(at, scenario, names);
     let route_tables = if schema.route_tables.0.is_empty() {
-        vec![RouteTable { name: "main".into(), propagation: attached.clone(), routes: Vec::new() }]
+        vec![RouteTable { name: "main".into(), propagation: virtual_private, routes: Vec::new() }]
     } else {
-        route_tables(&schema.route_tables, &attached, names, j)
+        route_tables(&schema.route_tables, (&virtual_private, &transit), names, j)
     };
     let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
     let mut subnets: Vec<Subnet> = Vec::new();
@@ -242,28 +257,43 @@ fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
     })
 }
 
-/// The gateways attached to the VPC of this name.
-fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> Vec<NodeId> {
-    let attached = |node: &schema::Node| match node {
-        schema::Node::VirtualPrivateGateway(gateway) => gateway.vpc.value == vpc.value,
-        _ => false,
-    };
-    let nodes = scenario.nodes.0.iter().take(names.nodes.len()).enumerate();
-    nodes.filter(|(_, (_, node))| attached(node)).map(|(i, _)| NodeId(i as u32)).collect()
+/// The virtual private gateways attached to the VPC of this name, and the transit gateways.
+fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> (Vec<NodeId>, Vec<NodeId>) {
+    let (mut virtual_private, mut transit) = (Vec::new(), Vec::new());
+    for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
+        let id = NodeId(i as u32);
+        match node {
+            schema::Node::VirtualPrivateGateway(gateway) if gateway.vpc.value == vpc.value => virtual_private.push(id),
+            schema::Node::TransitGateway(gateway) if gateway.vpcs.iter().any(|at| at.value == vpc.value) => {
+                transit.push(id);
+            }
+            _ => {}
+        }
+    }
+    (virtual_private, transit)
 }
 
 fn route_tables(
     tables: &Named<schema::RouteTable>,
-    attached: &[NodeId],
+    (virtual_private, transit): (&[NodeId], &[NodeId]),
     names: &Names,
     j: &mut Judge,
 ) -> Vec<RouteTable> {
+    let attached: Vec<NodeId> = virtual_private.iter().chain(transit).copied().collect();
     let gateways: Vec<String> = attached.iter().map(|id| names.nodes[id.index()].clone()).collect();
     let table_names = j.names(tables, "route table");
     let mut made = Vec::new();
     for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
-        let mut gateway = |at: &At<Name>| j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]);
-        let propagation = table.propagation.iter().filter_map(&mut gateway).collect();
+        let mut propagation = Vec::new();
+        for at in &table.propagation {
+            let Some(id) = j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]) else { continue };
+            if transit.contains(&id) {
+                let message = "a transit gateway propagates nothing into a VPC's route table";
+                j.wrong(at.place, message, Some("give the table a route to it under `routes`".into()));
+            } else {
+                propagation.push(id);
+            }
+        }
         let mut routes = Vec::new();
         for route in &table.routes {
             let Some(destination) = j.lawful(&route.destination, whole) else {

@@ -310,7 +310,9 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => false,
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
+            false
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub enum NodeKind {
     CustomerGateway(CustomerGateway),
     /// A virtual private gateway.
     VirtualPrivateGateway(VirtualPrivateGateway),
+    /// A transit gateway.
+    TransitGateway(TransitGateway),
     /// A VPC: the implicit router between its instances and its gateway.
     Vpc(Vpc),
     /// A host inside a VPC.
@@ -181,6 +183,53 @@ pub struct VirtualPrivateGateway {
     pub vpc: NodeId,
     /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
     pub preferred_tunnel: Option<TunnelId>,
+}
+
+/// A transit gateway.
+#[derive(Clone, Debug)]
+pub struct TransitGateway {
+    /// The Amazon side's autonomous system.
+    pub asn: u32,
+    /// The VPCs that are attached to it.
+    pub vpcs: Vec<NodeId>,
+    /// Its route tables.
+    pub route_tables: Vec<TransitRouteTable>,
+    /// VPN ECMP support.
+    pub vpn_ecmp: bool,
+    /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
+    pub preferred_tunnel: Option<TunnelId>,
+}
+
+impl TransitGateway {
+    /// What a table of it is called where nodes are named: the gateway's name, and the table's if it has several.
+    pub fn table_name(&self, gateway: &str, table: u8) -> String {
+        match self.route_tables.get(usize::from(table)) {
+            Some(named) if self.route_tables.len() > 1 => format!("{gateway}.{}", named.name),
+            Some(_) | None => gateway.to_owned(),
+        }
+    }
+}
+
+/// A route table of a transit gateway.
+#[derive(Clone, Debug)]
+pub struct TransitRouteTable {
+    /// Its name, unique on the gateway.
+    pub name: String,
+    /// Attachments whose traffic is looked up in it.
+    pub associations: Vec<Attachment>,
+    /// Attachments whose routes go into it.
+    pub propagations: Vec<Attachment>,
+    /// Static routes: destination and target, `None` for a blackhole.
+    pub routes: Vec<(Ipv4Net, Option<Attachment>)>,
+}
+
+/// An attachment of a transit gateway.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Attachment {
+    /// A VPC.
+    Vpc(NodeId),
+    /// A VPN connection, by its place among all.
+    Connection(usize),
 }
 
 /// A VPC.

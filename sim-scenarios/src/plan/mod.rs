@@ -171,6 +171,8 @@ pub enum Assumed {
     AwsTcp,
     /// Which tunnel AWS prefers.
     PreferredTunnel,
+    /// How a transit gateway hashes flows.
+    FlowHash,
     /// From where AWS counts the DPD timeout.
     DpdBase,
     /// When AWS repeats an IKE request.

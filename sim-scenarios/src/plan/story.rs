@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 pub use sim_core::node::host::ProbeKind;
-use sim_core::reason::{DropReason, Reason, TimerKind};
+use sim_core::reason::{DropReason, Reason, Rule, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::{Duration, Instant};
 
@@ -260,10 +260,25 @@ pub enum ExpectationKind {
         prefix: Ipv4Net,
         /// Through the tunnel or interface of this name; through anything, if `None`.
         via: Option<String>,
+        /// In this table of a transit gateway.
+        table: u8,
         /// When.
         at: Instant,
         /// False: it must not be there.
         present: bool,
+    },
+    /// This step of AWS's order decided about a route, as it stood at this moment.
+    RouteDecidedBy {
+        /// The device.
+        node: NodeId,
+        /// Destination.
+        prefix: Ipv4Net,
+        /// The step.
+        rule: Rule,
+        /// In this table of a transit gateway.
+        table: u8,
+        /// When.
+        at: Instant,
     },
     /// No route anywhere changes later than `within` after the fault, until the next fault or healing.
     ConvergedWithin {

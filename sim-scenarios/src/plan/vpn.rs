@@ -70,6 +70,8 @@ pub struct Tunnel {
     pub customer_reverse_path: ReversePath,
     /// Form of AWS's log of it.
     pub log_output_format: LogOutputFormat,
+    /// Form of AWS's log of its BGP session.
+    pub bgp_log_output_format: LogOutputFormat,
     /// Both ends' BGP: AWS's, then the customer gateway's; `None` on a static connection.
     pub bgp: Option<(BgpEnd, BgpEnd)>,
 }

@@ -8,6 +8,7 @@ use std::iter::repeat;
 use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
+use super::bgp_log::{self, BgpLog};
 use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
 use super::tunnel_log::{Line, TunnelLog};
 use super::{Outcome, is_established};
@@ -65,6 +66,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         sessions(report),
         routes(outcome),
         logs(outcome),
+        bgp_logs(outcome),
         expectations(report),
         profiles(report),
         assumptions(report),
@@ -516,6 +518,19 @@ fn logs(outcome: &Outcome) -> Section {
     rows.sort_by_key(|(at, _)| *at);
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     tabled("AWS's tunnel logs", &[">at", "tunnel", "phase 1", "phase 2", "details"], rows)
+}
+
+/// Of AWS's BGP logs what tells of trouble; the whole of them is in their files.
+fn bgp_logs(outcome: &Outcome) -> Section {
+    let row = |log: &BgpLog, line: &bgp_log::Line| {
+        vec![Seconds::from(line.at).to_string(), log.tunnel.clone(), line.status.into(), line.message.details().into()]
+    };
+    let logs = outcome.detail.bgp_logs.iter();
+    let lines = logs.flat_map(|log| log.lines.iter().filter(|line| line.trouble).map(move |line| (log, line)));
+    let mut rows: Vec<_> = lines.map(|(log, line)| (line.at, row(log, line))).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    tabled("AWS's BGP logs", &[">at", "tunnel", "status", "details"], rows)
 }
 
 fn expectations(report: &Report) -> Section {

@@ -25,6 +25,8 @@ pub enum Node {
     CustomerGateway(Box<CustomerGateway>),
     /// AWS's end of VPN connections to one VPC.
     VirtualPrivateGateway(VirtualPrivateGateway),
+    /// AWS's end of VPN connections to several VPCs and sites.
+    TransitGateway(TransitGateway),
     /// A virtual private cloud.
     Vpc(Vpc),
     /// A host in a VPC.
@@ -145,6 +147,48 @@ pub struct VirtualPrivateGateway {
     pub preferred_tunnel: Option<At<Name>>,
 }
 
+/// A transit gateway. Its attachments are the VPCs that it names and the connections that end at it.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitGateway {
+    /// The Amazon side's autonomous system; 64512 if not given, as AWS.
+    pub asn: Option<At<Asn>>,
+    /// The VPCs that are attached to it.
+    #[serde(default)]
+    pub vpcs: Vec<At<Name>>,
+    /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
+    /// propagates, as AWS makes it.
+    #[serde(default)]
+    pub route_tables: Named<TransitRouteTable>,
+    /// VPN ECMP support: whether traffic is balanced over equal VPN tunnels; true if not given, as AWS.
+    pub vpn_ecmp: Option<At<Flag>>,
+    /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
+    pub preferred_tunnel: Option<At<Name>>,
+}
+
+/// A route table of a transit gateway. Attachments are called like their VPC or connection.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitRouteTable {
+    /// Attachments whose traffic is looked up in it; if not given, all that no other table names.
+    pub associations: Option<Vec<At<Name>>>,
+    /// Attachments whose routes go into it; all if not given.
+    pub propagations: Option<Vec<At<Name>>>,
+    /// Static routes.
+    #[serde(default)]
+    pub routes: Vec<TransitRoute>,
+}
+
+/// A static route of a transit gateway route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitRoute {
+    /// Destination.
+    pub destination: At<Prefix>,
+    /// An attachment, or "blackhole".
+    pub target: At<Name>,
+}
+
 /// A VPC.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
@@ -188,7 +232,7 @@ pub struct RouteTable {
 pub struct VpcRoute {
     /// Destination.
     pub destination: At<Prefix>,
-    /// A virtual private gateway, or "blackhole".
+    /// A virtual private gateway or transit gateway, or "blackhole".
     pub target: At<Name>,
 }
 

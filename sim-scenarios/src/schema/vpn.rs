@@ -154,6 +154,8 @@ pub struct Tunnel {
     pub delete_rekeyed_delay: Option<At<Span>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
+    /// Form of the log of its BGP session: "json" (if not given) or "text".
+    pub bgp_log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
     #[serde(default)]
     pub customer: CustomerEnd,

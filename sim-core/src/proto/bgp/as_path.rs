@@ -4,15 +4,16 @@ use core::fmt;
 
 use netgauze_bgp_pkt::path_attribute as wire;
 use netgauze_bgp_pkt::path_attribute::{As2PathSegment, As4PathSegment, AsPathSegmentType};
+use smallvec::SmallVec;
 
 use super::open::AS_TRANS;
 
 /// A segment holds at most this many AS numbers: its length is one octet.
 const SEGMENT: usize = 255;
 
-/// The ASes a route went through, nearest first.
+/// The ASes a route went through, nearest first. Nearly every path is one sequence, so one segment takes no allocation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct AsPath(Vec<Segment>);
+pub struct AsPath(SmallVec<[Segment; 1]>);
 
 /// A part of an AS_PATH; never empty.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -207,7 +208,7 @@ pub(super) fn merge_as4(narrow: AsPath, wide: Option<AsPath>) -> AsPath {
         tail.next();
     }
     merged.extend(tail);
-    AsPath(merged)
+    AsPath(merged.into())
 }
 
 fn kind(segment: &Segment) -> AsPathSegmentType {

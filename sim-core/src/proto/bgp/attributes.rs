@@ -355,7 +355,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// An attribute that is a list of values of this many octets, of which there must be one.
+    /// An attribute that is a list of values of this many octets. RFC 7606 sections 7.8, 7.10 and 7.14: at least one.
     fn check_multiple(&self, session: &Dialect, octets: usize) -> Result<(), Fault> {
         match !self.value.is_empty() && self.value.len().is_multiple_of(octets) {
             true => Ok(()),

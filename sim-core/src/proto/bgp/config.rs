@@ -44,14 +44,14 @@ pub struct SpeakerConfig {
     pub networks: Vec<(Ipv4Net, Originated)>,
     /// MinASOriginationInterval; zero switches it off. RFC 4271 section 10 suggests 15 s, current routers use none.
     pub min_as_origination: Duration,
+    /// How long a restarted speaker defers its decisions at most (RFC 4724 section 4.1).
+    pub selection_deferral: Duration,
     /// How it decides where the RFC leaves a choice.
     pub rules: Rules,
     /// What the ways to next hops within our AS cost.
     pub interior: InteriorCosts,
     /// CLUSTER_ID of a route reflector; its BGP Identifier if not given (RFC 4456 section 7).
     pub cluster_id: Option<Ipv4Addr>,
-    /// How long a restarted speaker defers its decisions at most (RFC 4724 section 4.1).
-    pub selection_deferral: Duration,
 }
 
 impl SpeakerConfig {

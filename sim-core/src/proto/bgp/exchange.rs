@@ -17,7 +17,7 @@ use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
 use super::policy::{Owner, Selection};
 use super::pool::Pool;
-use super::rib::{AdjRibOut, Changed, Entry, Hop, Route, Verdict};
+use super::rib::{AdjRibOut, Changed, Entry, Route, Verdict};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
@@ -39,7 +39,7 @@ impl Speaker {
             self.refuse(id, prefix, Reason::TreatedAsWithdraw);
             self.withdrawn(id, prefix, Reason::TreatedAsWithdraw);
         }
-        let Some(attributes) = update.attributes.map(|attributes| self.pool.share(attributes)) else {
+        let Some(attributes) = update.shared else {
             return;
         };
         let mut import = Importer::default();
@@ -48,17 +48,6 @@ impl Speaker {
             self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
-    }
-
-    /// A route of a peer is no more, if it had one.
-    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
-        self.peers[id.index()].stale.remove(&prefix);
-        let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
-        let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
-        if let Some(changed) = self.rib.remove(prefix, Some(id), &self.rules, &origin) {
-            self.peers[id.index()].heard.remove(prefix);
-            self.spread(prefix, changed, reason);
-        }
     }
 
     /// Into Adj-RIB-In and on to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
@@ -72,7 +61,12 @@ impl Speaker {
         cause: Reason,
     ) {
         let peer = &self.peers[id.index()];
-        let local = local(self.local_as, self.router_id, self.cluster_id, &self.interior);
+        let local = Local {
+            asn: self.local_as,
+            router_id: self.router_id,
+            cluster_id: self.cluster_id,
+            interior: &self.interior,
+        };
         let verdict = import.route(&local, peer, slot, prefix, received, &mut self.pool);
         // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
         let reason = match verdict {
@@ -100,13 +94,25 @@ impl Speaker {
     ) {
         let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
         let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
-        let (is_new, changed) = self.rib.set(prefix, from, received, verdict, &self.rules, &origin);
+        let (is_new, changed) = self.rib.set(prefix, from, received, verdict, &self.rules, origin);
         if let Some(id) = from.filter(|_| is_new) {
             self.peers[id.index()].heard.add(prefix);
         }
         self.spread(prefix, changed, reason);
     }
 
+    /// A route of a peer is no more, if it had one.
+    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
+        self.peers[id.index()].stale.remove(&prefix);
+        let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+        let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
+        if let Some(changed) = self.rib.remove(prefix, Some(id), &self.rules, origin) {
+            self.peers[id.index()].heard.remove(prefix);
+            self.spread(prefix, changed, reason);
+        }
+    }
+
+    /// A change of what is used goes to the owner, and one of the best route to the peers as well.
     fn spread(&mut self, prefix: Ipv4Net, changed: Option<Changed>, reason: Reason) {
         let Some(Changed { from, to, also, outdone }) = changed else {
             return;
@@ -128,12 +134,6 @@ impl Speaker {
         origin(route, &self.peers, self.local_as, &self.interior)
     }
 
-    /// What is used beside the best route to a prefix.
-    pub(super) fn also(&self, prefix: Ipv4Net) -> Vec<Hop> {
-        let entry = self.rib.loc().get(&prefix);
-        entry.map(|entry| entry.also(&self.rules, &|route: Route<'_>| self.origin(route))).unwrap_or_default()
-    }
-
     /// The interior costs change: of several routes another may be best, and what internal peers said may have become
     /// reachable or unreachable (section 9.1.2.1).
     pub(super) fn set_interior(&mut self, costs: InteriorCosts) {
@@ -143,7 +143,7 @@ impl Speaker {
             let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
             let then = |route: Route<'_>| origin(route, peers, local_as, &before);
             let now = |route: Route<'_>| origin(route, peers, local_as, interior);
-            let changed = self.rib.reconsider(prefix, &self.rules, &then, &now);
+            let changed = self.rib.reconsider(prefix, &self.rules, then, now);
             // No route is better than it was: it is the way to it that changed.
             let changed = changed.map(|changed| Changed { outdone: false, ..changed });
             self.spread(prefix, changed, Reason::InteriorCost);
@@ -181,7 +181,7 @@ impl Speaker {
         let Some(route) = route else {
             let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
             let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
-            let changed = self.rib.remove(prefix, None, &self.rules, &origin).flatten();
+            let changed = self.rib.remove(prefix, None, &self.rules, origin).flatten();
             return self.spread(prefix, changed, Reason::Withdrawn);
         };
         let attributes = self.pool.share(Attributes {
@@ -284,7 +284,7 @@ impl Speaker {
 
     /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
     pub(super) fn flush(&mut self, now: Instant) {
-        if self.restarting || (self.changed.is_empty() && self.ready.is_empty()) {
+        if self.restarting || self.changed.is_empty() && self.ready.is_empty() {
             return;
         }
         let mut changed = core::mem::take(&mut self.changed);
@@ -318,25 +318,27 @@ impl Speaker {
     /// Sends the peer what it does not know yet about these prefixes, each with the peer that its best route is from, if
     /// that is known.
     fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = (Ipv4Net, Option<PeerId>)>) {
-        let local = local(self.local_as, self.router_id, self.cluster_id, &self.interior);
-        let (peers, rib, pool) = (&mut self.peers, &self.rib, &mut self.pool);
+        let Self { peers, rib, pool, interior, .. } = self;
+        let (asn, router_id, cluster_id) = (self.local_as, self.router_id, self.cluster_id);
+        let local = Local { asn, router_id, cluster_id, interior };
         let peer = &peers[id.index()];
         let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
             return;
         };
         let mut adj_out = core::mem::take(&mut peers[id.index()].adj_out);
         let mut news = News::default();
-        let mut exporter = Exporter { local, known: BTreeMap::new() };
+        let mut exporter = Exporter::default();
         for (prefix, from) in prefixes {
             // The peer's own route, and it was told of no other: nothing to look up.
             if from == Some(id) && adj_out.sent.is_empty() {
                 continue;
             }
             let best = rib.loc().get(&prefix).map(Entry::best_route);
-            let heard = best.filter(|route| may_hear(id, route, &session, peers, local.asn));
+            let heard = best.filter(|route| may_hear(id, route, &session, peers, asn));
             let route = heard.and_then(|route| {
                 let config = &peers[id.index()].config;
-                exporter.route(config, &session, prefix, route, || source(peers, route.peer, local.asn), pool)
+                let from = source(peers, route.peer, asn);
+                exporter.route(&local, config, &session, prefix, route, from, pool)
             });
             news.note(&mut adj_out, prefix, route);
         }
@@ -387,12 +389,12 @@ fn source(peers: &[Peer], peer: Option<PeerId>, local_as: u32) -> Source {
 
 /// Where a route comes from, and what the way to its next hop costs. That there is a way was seen when it was imported.
 fn origin(route: Route<'_>, peers: &[Peer], local_as: u32, interior: &InteriorCosts) -> (Source, u32) {
-    let Some(peer) = route.peer else {
-        return (Source::Local, 0);
+    let source = source(peers, route.peer, local_as);
+    let cost = match source {
+        Source::Local => 0,
+        Source::Peer { external, .. } => interior.to(route.attributes.next_hop, external).unwrap_or(u32::MAX),
     };
-    let external = peers[peer.index()].config.remote_as != local_as;
-    let cost = interior.to(route.attributes.next_hop, external).unwrap_or(u32::MAX);
-    (source(peers, route.peer, local_as), cost)
+    (source, cost)
 }
 
 /// Who may hear of a route: not the peer it came from, nobody whom its communities exclude (RFC 1997), and if an internal peer
@@ -419,10 +421,6 @@ struct Local<'a> {
     router_id: Ipv4Addr,
     cluster_id: Ipv4Addr,
     interior: &'a InteriorCosts,
-}
-
-fn local(asn: u32, router_id: Ipv4Addr, cluster_id: Ipv4Addr, interior: &InteriorCosts) -> Local<'_> {
-    Local { asn, router_id, cluster_id, interior }
 }
 
 /// Attributes by their place in memory, which nobody frees meanwhile, and the rules that may apply.
@@ -498,22 +496,23 @@ fn unusable(local: &Local<'_>, config: &PeerConfig, external: bool, attributes: 
 type ExportKey = (*const Attributes, Option<PeerId>, Selection);
 
 /// Export, with outcomes remembered by what they depend on.
-struct Exporter<'a> {
-    local: Local<'a>,
+#[derive(Default)]
+struct Exporter {
     known: BTreeMap<ExportKey, Option<Arc<Attributes>>>,
 }
 
-impl Exporter<'_> {
+impl Exporter {
+    #[allow(clippy::too_many_arguments, reason = "what an export depends on")]
     fn route(
         &mut self,
+        local: &Local<'_>,
         config: &PeerConfig,
         session: &Session,
         prefix: Ipv4Net,
         route: Route<'_>,
-        from: impl FnOnce() -> Source,
+        from: Source,
         pool: &mut Pool,
     ) -> Option<Arc<Attributes>> {
-        let local = self.local;
         let selection = config.export.select(prefix);
         let key = (Arc::as_ptr(route.attributes), route.peer, selection);
         if let Some(known) = self.known.get(&key) {
@@ -521,7 +520,7 @@ impl Exporter<'_> {
         }
         let mut out = Attributes::clone(route.attributes);
         let external = session.dialect.is_external();
-        let reflected = match from() {
+        let reflected = match from {
             Source::Peer { external: false, identifier, .. } if !external => Some(identifier),
             Source::Local | Source::Peer { .. } => None,
         };

@@ -214,7 +214,7 @@ impl Speaker {
             let same = from.zip(to).is_some_and(|(from, to)| Best { decided_by: to.decided_by, ..from } == to);
             if !same {
                 let reason = if to.is_some() { Reason::Learned } else { Reason::NotRefreshed };
-                let also = self.also(prefix);
+                let also = self.rib.also(&prefix, &self.rules, |route| self.origin(route));
                 self.out.push_back(Output::Route(RouteChange { prefix, from, to, also, reason }));
             }
         }

@@ -14,15 +14,15 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC
-//! 4456), ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486)
-//! and their texts (RFC 9003), End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised
-//! handling of malformed UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456),
+//! ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486) and their texts (RFC 9003),
+//! End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised handling of malformed
+//! UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC 5065),
-//! aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless the export
-//! policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC 2439). There is
-//! no IGP: what it would say of next hops is [`InteriorCosts`].
+//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
+//! 5065), aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless
+//! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
+//! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
 pub mod as_path;
 pub mod attributes;
@@ -63,6 +63,7 @@ use self::decision::{DecidedBy, Rules};
 use self::fsm::{Event, FsmState};
 use self::graceful::Preserved;
 pub use self::notification::{CommunicationError, Notification};
+pub use self::open::Open;
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
@@ -245,6 +246,8 @@ pub enum Output {
         codes: Option<(u8, u8)>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
+        /// What an OPEN says, also one that is refused for it.
+        open: Option<Open>,
     },
     /// The best route to a prefix changed.
     Route(RouteChange),
@@ -297,11 +300,9 @@ pub struct RouteChange {
 
 /// A usable route and how it fared in the decision process.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged {
-    /// The peer that it was learned from; `None` if it is our own.
-    pub peer: Option<PeerId>,
-    /// Its attributes, after import policy.
-    pub attributes: Arc<Attributes>,
+pub struct Judged<'a> {
+    /// The route.
+    pub route: Route<'a>,
     /// The step at which it fell out; `None` for the best.
     pub lost_at: Option<DecidedBy>,
     /// True for the best and for those that are used beside it.
@@ -534,13 +535,12 @@ impl Speaker {
 
     /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
     /// fell out, in the order of arrival. `None` if there is no route.
-    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged>)> {
+    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged<'_>>)> {
         let entry = self.rib.loc().get(&prefix)?;
         let candidates = entry.candidates(&|route| self.origin(route));
         let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
-        let judged = |(place, route): (usize, Route<'_>)| Judged {
-            peer: route.peer,
-            attributes: Arc::clone(route.attributes),
+        let judged = |(place, route)| Judged {
+            route,
             lost_at: explanation.lost_at[place],
             used: explanation.used.contains(&place),
         };

@@ -37,7 +37,7 @@ impl Speaker {
                     if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
                         held.framer = framer;
                     }
-                    return;
+                    return self.rearm(id);
                 }
             }
         }
@@ -134,7 +134,8 @@ impl Speaker {
             return self.raise(now, id, slot, Event::Update, cause);
         };
         let (event, cause) = match Update::parse(body, &session.dialect) {
-            Ok(update) => {
+            Ok(mut update) => {
+                update.shared = update.attributes.take().map(|attributes| self.pool.share(attributes));
                 match update.end_of_rib {
                     true => self.step(id, conn, Step::EndOfRibReceived, None),
                     false => self.update_step(id, conn, Step::UpdateReceived, update.prefixes()),
@@ -157,7 +158,7 @@ impl Speaker {
     }
 
     fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
-        self.step(id, conn, Step::OpenMessageReceived, None);
+        self.open_step(id, conn, Step::OpenMessageReceived, Open::read(body).ok());
         let Some(fsm) = self.peers[id.index()].fsm(slot) else {
             return;
         };

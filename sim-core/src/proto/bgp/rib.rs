@@ -66,6 +66,8 @@ enum Held {
     Several(Box<Several>),
 }
 
+const _: () = assert!(size_of::<Held>() == 2 * size_of::<usize>());
+
 #[derive(Clone)]
 struct Several {
     /// In the order of arrival.
@@ -154,34 +156,67 @@ impl Held {
 }
 
 impl Several {
-    fn place_of(&self, peer: Option<PeerId>) -> Option<usize> {
-        self.routes.iter().position(|route| route.peer == peer)
-    }
-
     fn usable(&self) -> impl Iterator<Item = Route<'_>> {
         self.routes.iter().filter_map(Learned::usable)
     }
 
-    /// `former` is the source of the best route so far.
-    fn decide(&mut self, rules: &Rules, former: Option<Option<PeerId>>, source: &impl SourceOf) {
-        let places: SmallVec<[usize; 8]> =
-            (0..self.routes.len()).filter(|&n| self.routes[n].refused.is_none()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 8]> = self.usable().map(|route| candidate(route, source)).collect();
-        let existing = former.and_then(|former| self.usable().position(|route| route.peer == former));
-        let decision = decide(&candidates, rules, existing);
+    /// Takes what a source says in the place of what it said before; one that had no usable route comes last. Says whether
+    /// it said nothing before.
+    fn take(&mut self, route: Learned) -> bool {
+        let Some(place) = self.routes.iter().position(|known| known.peer == route.peer) else {
+            self.routes.push(route);
+            return true;
+        };
+        if self.routes[place].refused.is_some() {
+            self.routes.remove(place);
+            self.routes.push(route);
+        } else {
+            self.routes[place] = route;
+        }
+        false
+    }
+
+    /// The usable routes as the decision process sees them, each with its place.
+    fn candidates(&self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> (Places, Candidates<'_>) {
+        let usable = self.routes.iter().enumerate().filter_map(|(place, route)| Some((place, route.usable()?)));
+        usable.map(|(place, route)| (place, candidate(route, origin))).unzip()
+    }
+
+    fn decide(&mut self, rules: &Rules, existing: Option<PeerPlace>, origin: &impl Fn(Route<'_>) -> (Source, u32)) {
+        let (places, candidates) = self.candidates(origin);
+        let existing = existing.and_then(|peer| places.iter().position(|&place| self.routes[place].peer == peer));
+        let decision = decide(&candidates, rules, existing).map(|(place, step)| (places[place], step));
         drop(candidates);
-        self.best = decision.map(|(place, step)| (places[place], step));
+        self.best = decision;
+    }
+
+    /// What is used beside the best route.
+    fn also(&self, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        let Some((best, _)) = self.best.filter(|_| rules.multipath.external.max(rules.multipath.internal) > 1) else {
+            return Vec::new();
+        };
+        let (places, candidates) = self.candidates(origin);
+        let Some(best) = places.iter().position(|&place| place == best) else {
+            return Vec::new();
+        };
+        let others = used(&candidates, rules, best);
+        let hop = |&other: &usize| {
+            let route = self.routes[places[other]].usable()?;
+            Some(Hop { peer: route.peer?, next_hop: route.attributes.next_hop })
+        };
+        others[1..].iter().filter_map(hop).collect()
     }
 }
 
-/// Tells where a route comes from and what the way to its next hop costs.
-pub(super) trait SourceOf: Fn(Route<'_>) -> (Source, u32) {}
+/// A source, by the peer that it is.
+type PeerPlace = Option<PeerId>;
 
-impl<F: Fn(Route<'_>) -> (Source, u32)> SourceOf for F {}
+/// Routes to one prefix as the decision process sees them; few, mostly.
+type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+type Places = SmallVec<[usize; 4]>;
 
-/// A route as the decision process sees it.
-fn candidate<'a>(route: Route<'a>, source: &impl SourceOf) -> Candidate<'a> {
-    let (source, interior_cost) = source(route);
+fn candidate<'a>(route: Route<'a>, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Candidate<'a> {
+    let (source, interior_cost) = origin(route);
     Candidate { attributes: route.attributes, source, interior_cost }
 }
 
@@ -207,28 +242,15 @@ impl<'a> Entry<'a> {
         sole.into_iter().chain(several.into_iter().flatten())
     }
 
-    /// The routes as the decision process sees them.
-    pub(super) fn candidates(self, source: &impl SourceOf) -> Vec<Candidate<'a>> {
-        self.routes().map(|route| candidate(route, source)).collect()
-    }
-
     /// The place of the best route among them.
     pub(super) fn best_place(self) -> usize {
-        self.routes().position(|route| route.peer == self.best.peer).unwrap_or_default()
+        let best = |route: Route<'_>| route.peer == self.best.peer;
+        self.routes().position(best).unwrap_or_default()
     }
 
-    /// What is used beside the best route.
-    pub(super) fn also(self, rules: &Rules, source: &impl SourceOf) -> Vec<Hop> {
-        if rules.multipath.external.max(rules.multipath.internal) < 2 {
-            return Vec::new();
-        }
-        let used = used(&self.candidates(source), rules, self.best_place());
-        let routes: Vec<Route<'_>> = self.routes().collect();
-        let hop = |&place: &usize| {
-            let Route { peer, attributes } = routes[place];
-            Some(Hop { peer: peer?, next_hop: attributes.next_hop })
-        };
-        used[1..].iter().filter_map(hop).collect()
+    /// The routes as the decision process sees them.
+    pub(super) fn candidates(self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Candidate<'a>> {
+        self.routes().map(|route| candidate(route, origin)).collect()
     }
 
     /// The best route.
@@ -284,7 +306,8 @@ impl Rib {
     }
 
     /// Takes a route of one source in the place of what it said before, and decides anew. Says whether it said nothing
-    /// before; the change is `Some` if the best route is another one or has other attributes now, or others are used beside it.
+    /// before; the change is `Some` if the best route is another one or has other attributes now, or others are used beside
+    /// it. `origin` tells where a route comes from and what the way to its next hop costs.
     pub fn set(
         &mut self,
         prefix: Ipv4Net,
@@ -292,7 +315,7 @@ impl Rib {
         received: Arc<Attributes>,
         verdict: Verdict,
         rules: &Rules,
-        source: &impl SourceOf,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
     ) -> (bool, Option<Changed>) {
         let mut place = match self.entries.entry(prefix) {
             Place::Vacant(place) => {
@@ -313,23 +336,17 @@ impl Rib {
             }
             let before = core::mem::replace(attributes, received);
             let short = |attributes| in_short(Route { peer, attributes }, DecidedBy::OnlyRoute);
-            let changed =
-                Changed { from: Some(short(&before)), to: Some(short(attributes)), also: Vec::new(), outdone: false };
-            return (false, Some(changed));
+            let (from, to) = (Some(short(&before)), Some(short(attributes)));
+            return (false, Some(Changed { from, to, also: Vec::new(), outdone: false }));
         }
-        let former = Former::of(held, rules, source);
+        let former = Former::of(held, rules, &origin);
         let several = held.widen();
-        let route = Learned::new(peer, received, verdict);
-        let place = several.place_of(peer);
-        match place {
-            Some(place) => several.routes[place] = route,
-            None => several.routes.push(route),
-        }
-        several.decide(rules, former.peer(), source);
+        let is_new = several.take(Learned::new(peer, received, verdict));
+        several.decide(rules, former.peer(), &origin);
         held.narrow();
-        let changed = former.against(held, rules, source);
+        let changed = former.against(held, rules, &origin);
         self.count(&changed);
-        (place.is_none(), changed)
+        (is_new, changed)
     }
 
     /// Forgets what a source said of a prefix. `None` if it said nothing.
@@ -338,46 +355,52 @@ impl Rib {
         prefix: Ipv4Net,
         peer: Option<PeerId>,
         rules: &Rules,
-        source: &impl SourceOf,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
     ) -> Option<Option<Changed>> {
         let Place::Occupied(mut place) = self.entries.entry(prefix) else {
             return None;
         };
         let held = place.get_mut();
         held.received(peer)?;
-        let former = Former::of(held, rules, source);
+        let former = Former::of(held, rules, &origin);
         let several = match held {
             Held::Several(several) if several.routes.len() > 1 => several,
             Held::Several(_) | Held::Sole { .. } => {
                 place.remove();
-                let changed =
-                    former.best.map(|from| Changed { from: Some(from), to: None, also: Vec::new(), outdone: false });
+                let gone = |from| Changed { from: Some(from), to: None, also: Vec::new(), outdone: false };
+                let changed = former.best.map(gone);
                 self.usable -= usize::from(changed.is_some());
                 return Some(changed);
             }
         };
         several.routes.retain(|route| route.peer != peer);
-        several.decide(rules, former.peer(), source);
+        several.decide(rules, former.peer(), &origin);
         held.narrow();
-        let changed = former.against(held, rules, source);
+        let changed = former.against(held, rules, &origin);
         self.count(&changed);
         Some(changed)
     }
 
-    /// Decides anew, because `source` answers otherwise than `before`.
+    /// Decides anew, because `origin` answers otherwise than `before`.
     pub fn reconsider(
         &mut self,
         prefix: Ipv4Net,
         rules: &Rules,
-        before: &impl SourceOf,
-        source: &impl SourceOf,
+        before: impl Fn(Route<'_>) -> (Source, u32),
+        origin: impl Fn(Route<'_>) -> (Source, u32),
     ) -> Option<Changed> {
         let held = self.entries.get_mut(&prefix)?;
-        let former = Former::of(held, rules, before);
-        if let Held::Several(several) = held {
-            several.decide(rules, former.peer(), source);
+        let former = Former::of(held, rules, &before);
+        match held {
+            Held::Sole { .. } => return None,
+            Held::Several(several) => several.decide(rules, former.peer(), &origin),
         }
-        former.against(held, rules, source)
+        former.against(held, rules, &origin)
+    }
+
+    /// What is used beside the best route to a prefix.
+    pub fn also(&self, prefix: &Ipv4Net, rules: &Rules, origin: impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        self.entries.get(prefix).map_or_else(Vec::new, |held| also(held, rules, &origin))
     }
 
     fn count(&mut self, changed: &Option<Changed>) {
@@ -399,7 +422,7 @@ impl Rib {
     }
 }
 
-/// The best route before a change.
+/// What was used before a change.
 struct Former {
     best: Option<Best>,
     attributes: Option<Arc<Attributes>>,
@@ -407,41 +430,40 @@ struct Former {
 }
 
 impl Former {
-    fn of(held: &Held, rules: &Rules, source: &impl SourceOf) -> Self {
+    fn of(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Self {
         let best = held.best();
         Self {
             best: best.map(|(route, step)| in_short(route, step)),
             attributes: best.map(|(route, _)| Arc::clone(route.attributes)),
-            also: Entry::of(held).map(|entry| entry.also(rules, source)).unwrap_or_default(),
+            also: also(held, rules, origin),
         }
     }
 
-    /// Its source, if there was one.
-    fn peer(&self) -> Option<Option<PeerId>> {
+    /// Whose the best route was.
+    fn peer(&self) -> Option<PeerPlace> {
         self.best.map(|best| best.peer)
     }
 
-    fn against(self, held: &Held, rules: &Rules, source: &impl SourceOf) -> Option<Changed> {
-        let now = held.best();
-        let peer = self.peer();
-        let also = Entry::of(held).map(|entry| entry.also(rules, source)).unwrap_or_default();
-        if also == self.also
-            && now.map(|(route, _)| (Some(route.peer), Some(route.attributes)))
-                == Some((peer, self.attributes.as_ref()))
-        {
+    fn against(self, held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Option<Changed> {
+        let (now, also) = (held.best(), also(held, rules, origin));
+        let before = self.peer().zip(self.attributes.as_ref());
+        if now.map(|(route, _)| (route.peer, route.attributes)) == before && also == self.also {
             return None;
         }
         let to = now.map(|(route, step)| in_short(route, step));
-        if self.best.is_none() && to.is_none() {
-            return None;
-        }
-        let has_one = |several: &Several| several.usable().any(|route| Some(route.peer) == peer);
-        let outdone = to.is_some_and(|to| Some(to.peer) != peer)
-            && match held {
-                Held::Sole { .. } => false,
-                Held::Several(several) => has_one(several),
-            };
+        let still_there = match held {
+            Held::Sole { peer, .. } => Some(*peer) == self.peer(),
+            Held::Several(several) => several.usable().any(|route| Some(route.peer) == self.peer()),
+        };
+        let outdone = still_there && to.is_some_and(|to| Some(to.peer) != self.peer());
         Some(Changed { from: self.best, to, also, outdone })
+    }
+}
+
+fn also(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+    match held {
+        Held::Sole { .. } => Vec::new(),
+        Held::Several(several) => several.also(rules, origin),
     }
 }
 
@@ -460,6 +482,11 @@ impl<'a> LocRib<'a> {
     /// All prefixes with a usable route, in order (by address, then shorter first).
     pub fn iter(self) -> impl Iterator<Item = (Ipv4Net, Entry<'a>)> {
         self.rib.entries.iter().filter_map(|(prefix, held)| Some((prefix, Entry::of(held)?)))
+    }
+
+    /// The same, without what is known of them.
+    pub fn keys(self) -> impl Iterator<Item = Ipv4Net> {
+        self.iter().map(|(prefix, _)| prefix)
     }
 
     /// Number of prefixes with a usable route.

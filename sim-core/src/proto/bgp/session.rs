@@ -227,7 +227,11 @@ impl Speaker {
             identifier: self.router_id,
             capabilities: Capabilities { graceful_restart: self.restart_capability(id), ..config.capabilities },
         };
-        self.send(id, slot, Step::OpenMessageSent, open.emit());
+        let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
+        if let Some(conn) = conn.map(|conn| conn.id) {
+            self.open_step(id, conn, Step::OpenMessageSent, Some(open));
+            self.out.push_back(Output::Send { conn, bytes: open.emit() });
+        }
     }
 
     fn notify(&mut self, id: PeerId, slot: Slot, notification: &Notification) {
@@ -250,12 +254,18 @@ impl Speaker {
     }
 
     pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
-        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None });
+        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None, open: None });
+    }
+
+    /// The step of an OPEN.
+    pub(super) fn open_step(&mut self, peer: PeerId, conn: ConnId, step: Step, open: Option<Open>) {
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: None, open });
     }
 
     /// The step of an UPDATE that says something.
     pub(super) fn update_step(&mut self, peer: PeerId, conn: ConnId, step: Step, prefixes: Prefixes) {
-        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: Some(Box::new(prefixes)) });
+        let prefixes = Some(Box::new(prefixes));
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes, open: None });
     }
 
     /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the

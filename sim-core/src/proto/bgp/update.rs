@@ -14,6 +14,8 @@
 //! +-----------------------------------------------------+
 //! ```
 
+use std::sync::Arc;
+
 use ipnet::Ipv4Net;
 use netgauze_bgp_pkt::nlri::{Ipv4Unicast, Ipv4UnicastAddress};
 use netgauze_bgp_pkt::update::BgpUpdateMessage;
@@ -36,6 +38,8 @@ pub struct Update {
     pub reachable: Vec<Ipv4Net>,
     /// Always there if anything is reachable.
     pub attributes: Option<Attributes>,
+    /// Those in their place, once a speaker has a copy that it shares.
+    pub shared: Option<Arc<Attributes>>,
     /// Routes that are treated as withdrawn, because something is wrong with their attributes (RFC 7606).
     pub treated_as_withdrawn: Vec<Ipv4Net>,
     /// What is wrong with the attributes, in the order in which it was found.
@@ -53,13 +57,15 @@ pub struct Prefixes {
     pub withdrawn: Vec<Ipv4Net>,
     /// Those in Network Layer Reachability Information.
     pub announced: Vec<Ipv4Net>,
+    /// What a message that arrived says of those.
+    pub attributes: Option<Arc<Attributes>>,
 }
 
 impl Update {
     /// The prefixes that it is about, but for those that are ignored.
     pub fn prefixes(&self) -> Prefixes {
         let announced = [&self.reachable[..], &self.treated_as_withdrawn].concat();
-        Prefixes { withdrawn: self.withdrawn.clone(), announced }
+        Prefixes { withdrawn: self.withdrawn.clone(), announced, attributes: self.shared.clone() }
     }
 
     /// Reads the body of an UPDATE.

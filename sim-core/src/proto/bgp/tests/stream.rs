@@ -143,7 +143,7 @@ proptest! {
         update::announce(&route, &dialect, &prefixes, |bytes, told| {
             let update = update::Update::parse(&bytes[19..], &dialect).unwrap();
             assert_eq!(update.attributes.as_ref(), Some(&route));
-            assert_eq!(update.prefixes(), told);
+            assert_eq!((&update.withdrawn, &update.reachable), (&told.withdrawn, &told.announced));
             read.extend(update.reachable);
         });
         prop_assert_eq!(read, prefixes);
