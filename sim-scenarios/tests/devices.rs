@@ -1,5 +1,6 @@
 //! What devices make of trouble that no scenario of the library has.
 
+use sim_core::node::Node;
 use sim_core::time::{Duration, Instant};
 use sim_scenarios::report::{Outcome, markdown, text};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
@@ -135,4 +136,25 @@ fn without_a_registered_address_there_is_a_certificate_and_the_customer_begins()
         let Err(mistakes) = scenario.with(&[&change], &NoSecrets) else { panic!("{change} is no mistake") };
         assert!(mistakes.to_string().contains(says), "{change}: {mistakes}");
     }
+}
+
+/// `ecmp` spreads flows over BGP's routes, too: those that are equal in LOCAL_PREF, AS_PATH and MED. The longer path that one tunnel
+/// prefers, or a gateway that does not spread, leaves one way.
+#[test]
+fn equal_routes_of_bgp_share_the_flows_of_a_gateway_that_spreads_them() {
+    let text = include_str!("../../scenarios/active_passive.ron");
+    let ways = |changes: &[&str]| {
+        let all = [&["expect={}", "control=[]"], changes].concat();
+        let scenario = Scenario::parse("library.ron", text, &NoSecrets).expect("it makes sense");
+        let mut simulation = Simulation::new(&scenario.with(&all, &NoSecrets).unwrap_or_else(|e| panic!("{e}")));
+        simulation.run_until(Instant::from_secs(100));
+        let id = simulation.plan().node("cgw").expect("it is there");
+        let Node::Cgw(cgw) = simulation.world().node(id) else { panic!("it is a customer gateway") };
+        cgw.gateway().ip.fib().ways("10.0.1.10".parse().expect("an address")).count()
+    };
+    let spread = "nodes.cgw.ecmp=()";
+    let equal = "connections.vpn.tunnels.a.customer.local_preference=100";
+    assert_eq!(ways(&[spread, equal]), 2);
+    assert_eq!(ways(&[equal]), 1);
+    assert_eq!(ways(&[spread]), 1, "LOCAL_PREF 200 on the one");
 }

@@ -48,27 +48,26 @@ impl Cgw {
         }
     }
 
-    /// BGP's best route goes into the forwarding table, or out of it.
+    /// BGP's best route goes into the forwarding table with those that are used beside it, or all of them go out.
     fn route(&mut self, cx: &mut Cx, change: &RouteChange) {
-        let prefix: Ipv4Net = change.prefix;
-        match change.to.and_then(|best| best.peer.map(|peer| (best, peer))) {
-            Some((best, peer)) => {
-                let Some(routing) = self.gateway.routing.as_ref() else { return };
-                let (port, internal) = (routing.port(peer), routing.is_internal(peer));
-                let route = Route {
-                    prefix,
-                    source: RouteSource::Bgp,
-                    distance: if internal { distance::IBGP } else { distance::EBGP },
-                    metric: best.med.unwrap_or(0),
-                    target: Target::via(port, best.next_hop),
-                    since: RecordId::GENESIS,
-                };
-                self.gateway.ip.install(cx, route, change.reason);
-            }
-            None => {
-                self.gateway.ip.withdraw(cx, prefix, RouteSource::Bgp, change.reason);
-            }
-        }
+        let (prefix, source): (Ipv4Net, _) = (change.prefix, RouteSource::Bgp);
+        let Some((best, peer)) = change.to.and_then(|best| best.peer.map(|peer| (best, peer))) else {
+            self.gateway.ip.withdraw(cx, prefix, source, change.reason);
+            return;
+        };
+        let Some(routing) = self.gateway.routing.as_ref() else { return };
+        let distance = if routing.is_internal(peer) { distance::IBGP } else { distance::EBGP };
+        let route = |peer, next_hop| Route {
+            prefix,
+            source,
+            distance,
+            metric: best.med.unwrap_or(0),
+            target: Target::via(routing.port(peer), next_hop),
+            since: RecordId::GENESIS,
+        };
+        let beside = change.also.iter().map(|hop| route(hop.peer, hop.next_hop));
+        let routes: Vec<Route> = core::iter::once(route(peer, best.next_hop)).chain(beside).collect();
+        self.gateway.ip.install_all(cx, prefix, source, &routes, change.reason);
     }
 }
 

@@ -29,6 +29,7 @@ use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::{tgw, vgw, vpc};
+use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
@@ -380,6 +381,10 @@ impl Builder<'_> {
         let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
         if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind {
             speaker.rules = gateway.decision;
+        }
+        if let Some(ecmp) = &forwarding.ecmp {
+            let most = u8::try_from(ecmp.max_paths).unwrap_or(u8::MAX);
+            speaker.rules.multipath = Multipath { external: most, internal: most, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {

@@ -181,7 +181,7 @@ pub struct PolicyRoute {
 pub struct Ecmp {
     /// What a flow is: "five_tuple" (if not given) or "three_tuple".
     pub flow: Option<At<FlowFields>>,
-    /// How many routes are used at once; 8 if not given.
+    /// How many routes are used at once, also of BGP's if they are equal up to the interior cost; 8 if not given.
     pub max_paths: Option<At<Count>>,
     /// Whether only the flows of a route that goes are moved; false if not given.
     pub resilient: Option<At<Flag>>,
