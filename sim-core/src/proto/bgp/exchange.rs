@@ -126,7 +126,15 @@ impl Speaker {
             false => reason,
         };
         self.out.push_back(Output::Route(super::RouteChange { prefix, from, to, also, reason }));
-        self.changed.touch(prefix, to.and_then(|best| best.peer));
+        let by = to.and_then(|best| best.peer);
+        // A router with one peer that it has told nothing has nothing to tell it of the peer's own route.
+        let nobody = match self.established[..] {
+            [only] => by == Some(only) && self.peers[only.index()].adj_out.sent.is_empty(),
+            _ => false,
+        };
+        if !nobody {
+            self.changed.touch(prefix, by);
+        }
     }
 
     /// Where a route comes from, and what the way to its next hop costs.
@@ -310,7 +318,6 @@ impl Speaker {
                 }
             }
         }
-        // What is used for every UPDATE keeps its room, unless it took a whole table.
         changed.clear();
         self.changed = changed;
     }

@@ -346,7 +346,12 @@ pub struct Speaker {
     deferral: Timer,
     next_conn: u32,
     out: VecDeque<Output>,
+    /// How many outputs were polled since there was none.
+    polled: usize,
 }
+
+/// What a queue may keep is the room of so many times what it held at last.
+const SPARE: usize = 16;
 
 impl Speaker {
     /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name:
@@ -387,6 +392,7 @@ impl Speaker {
             deferral: Timer::STOPPED,
             next_conn: 0,
             out: VecDeque::new(),
+            polled: 0,
         }
     }
 
@@ -500,7 +506,15 @@ impl Speaker {
 
     /// The next thing to do or know; `None` when there is nothing more for now.
     pub fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        match output {
+            Some(_) => self.polled += 1,
+            None => {
+                // The room of a whole table is not kept for KEEPALIVEs: of a thousand routers that is most of their memory.
+                self.out.shrink_to(SPARE * core::mem::take(&mut self.polled));
+            }
+        }
+        output
     }
 
     /// When [`Speaker::handle_timeout`] must be called next, and for which timer.

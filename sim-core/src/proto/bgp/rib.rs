@@ -617,8 +617,11 @@ impl Pending {
         });
     }
 
+    /// Forgets them all, and keeps the room for as many times what there was at last.
     pub fn clear(&mut self) {
+        let room = super::SPARE * self.0.len();
         self.0.clear();
+        self.0.shrink_to(room);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Ipv4Net, Option<PeerId>)> {
