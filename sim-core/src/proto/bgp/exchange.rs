@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
+use super::adj_out::AdjRibOut;
 use super::attributes::Attributes;
 use super::communities::Community;
 use super::config::{DEFAULT_LOCAL_PREF, InteriorCosts, Originated, PeerConfig, PeerId};
@@ -17,7 +18,7 @@ use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
 use super::policy::{Owner, Selection};
 use super::pool::Pool;
-use super::rib::{AdjRibOut, Changed, Entry, Route, Verdict};
+use super::rib::{Changed, Entry, Route, Verdict};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};

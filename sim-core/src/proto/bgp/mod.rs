@@ -24,6 +24,8 @@
 //! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
 //! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
+mod adj_in;
+mod adj_out;
 pub mod as_path;
 pub mod attributes;
 pub mod communities;
@@ -55,6 +57,8 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
+pub use self::adj_in::AdjRibIn;
+use self::adj_out::Pending;
 use self::attributes::Attributes;
 pub use self::config::{
     AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
@@ -68,8 +72,8 @@ pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
 use self::pool::Pool;
-pub use self::rib::{AdjRibIn, Best, Entry, Hop, LocRib, Route};
-use self::rib::{Pending, Rib};
+use self::rib::Rib;
+pub use self::rib::{Best, Entry, Hop, LocRib, Route};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
