@@ -1,18 +1,23 @@
 //! BIRD, fed with a table over a kernel's TCP in network namespaces of its own, and the user time that it takes.
 //!
 //! A process cannot change its namespace in safe Rust, so the bench starts itself again under `unshare`: that process is
-//! the feeder, and BIRD runs behind a wire in a second namespace. Nothing of it outlives the measurement.
+//! the feeder, and BIRD runs behind a wire in a second network namespace. The feeder is the first process of a PID
+//! namespace that ends with the bench, however that ends, and its files are in a file system that only its mount namespace
+//! has: no daemon and no file outlives the measurement.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::feed::{FEEDER, FEEDER_AS, HOLD_TIME, RECEIVER, RECEIVER_AS, greeting};
 
-/// What makes this program the feeder; its argument is the file with the stream.
+/// What makes this program the feeder, which finds the stream at its standard input; its argument is the number of routes.
 const FEEDER_MARK: &str = "--feed-bird";
+/// Where the feeder has a file system of its own.
+const DIR: &str = "/run";
+/// What starts a command that dies with its parent, and then all that it has started.
+const CONFINED: &str = "setpriv --pdeathsig KILL unshare --net --pid --fork --kill-child --mount-proc";
 /// For so long BIRD has to use no more time to count as done.
 const QUIET: Duration = Duration::from_millis(200);
 /// When nothing more is expected of anybody.
@@ -27,18 +32,18 @@ pub struct Bird;
 impl Bird {
     /// User time in nanoseconds that BIRD takes to read a stream which announces so many routes.
     pub fn user_ns(stream: &[u8], routes: usize) -> Outcome<f64> {
-        let dir = Scratch::new()?;
-        let path = dir.0.join("stream");
-        std::fs::write(&path, stream).map_err(|e| e.to_string())?;
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
-        let output = Command::new("unshare")
-            .arg("--net")
+        let mut feeder = command(CONFINED)
             .arg(program)
-            .arg(FEEDER_MARK)
-            .args([path.as_os_str(), routes.to_string().as_ref()])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| format!("unshare: {e}"))?;
+            .args([FEEDER_MARK, &routes.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("{CONFINED}: {e}"))?;
+        // A feeder that ends early says why: that is worth more than the broken pipe.
+        let _ = feeder.stdin.take().map(|mut to| to.write_all(stream));
+        let output = feeder.wait_with_output().map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stdout);
         let number = said.trim().parse::<u64>();
         number.map(|ns| ns as f64).map_err(|_| format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
@@ -48,19 +53,20 @@ impl Bird {
 /// True if this process is the feeder, which has then done its work.
 pub fn fed() -> bool {
     let mut words = std::env::args().skip_while(|word| word != FEEDER_MARK).skip(1);
-    let (Some(path), Some(routes)) = (words.next(), words.next()) else {
+    let Some(routes) = words.next() else {
         return false;
     };
-    match feed(Path::new(&path), &routes) {
+    match feed(&routes) {
         Ok(ns) => println!("{ns}"),
         Err(why) => println!("{why}"),
     }
     true
 }
 
-fn feed(path: &Path, routes: &str) -> Outcome<u64> {
-    let dir = path.parent().ok_or("a file is in a directory")?;
-    let stream = std::fs::read(path).map_err(|e| e.to_string())?;
+fn feed(routes: &str) -> Outcome<u64> {
+    let mut stream = Vec::new();
+    std::io::stdin().read_to_end(&mut stream).map_err(|e| e.to_string())?;
+    run(&format!("mount -t tmpfs tmpfs {DIR}"))?;
     let mut namespace = Command::new("unshare")
         .args(["--net", "cat"])
         .stdin(Stdio::piped())
@@ -85,9 +91,9 @@ fn feed(path: &Path, routes: &str) -> Outcome<u64> {
          neighbor {FEEDER} as {FEEDER_AS};\n  passive on;\n  hold time {HOLD_TIME};\n  \
          ipv4 {{ import all; export none; }};\n}}\n"
     );
-    let (config_path, control) = (dir.join("bird.conf"), dir.join("ctl"));
+    let (config_path, control) = (format!("{DIR}/bird.conf"), format!("{DIR}/bird.ctl"));
     std::fs::write(&config_path, config).map_err(|e| e.to_string())?;
-    let line = format!("{inside} bird -f -c {} -s {}", config_path.display(), control.display());
+    let line = format!("{inside} bird -f -c {config_path} -s {control}");
     // BIRD takes the place of `nsenter`, so its process is the one started here.
     let bird = command(&line).spawn().map(Running).map_err(|e| format!("{line}: {e}"))?;
     let mut session = connect()?;
@@ -107,7 +113,7 @@ fn feed(path: &Path, routes: &str) -> Outcome<u64> {
     let began = settled(&bird)?;
     session.write_all(&stream).map_err(|e| e.to_string())?;
     let took = settled(&bird)? - began;
-    let said = run(&format!("birdc -s {} show route count", control.display()))?;
+    let said = run(&format!("birdc -s {control} show route count"))?;
     match said.contains(&format!("{routes} of {routes} routes for {routes} networks")) {
         true => Ok(took),
         false => Err(said),
@@ -163,22 +169,5 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// A directory that goes with this value.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Outcome<Self> {
-        let path = std::env::temp_dir().join(format!("vpnsim-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|e| e.to_string())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

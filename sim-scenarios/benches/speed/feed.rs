@@ -18,8 +18,8 @@ pub const RECEIVER_AS: u32 = 65_000;
 pub const RECEIVER: Ipv4Addr = Ipv4Addr::new(10, 255, 0, 1);
 /// Seconds for which the sender may say nothing.
 pub const HOLD_TIME: u16 = 240;
-/// Octets that a read from the connection yields at most.
-const READ: usize = 1 << 15;
+/// Octets that the speaker is given at a time: a segment of our TCP on an Ethernet.
+const READ: usize = 1_460;
 
 /// Which prefixes there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
+use super::adj_out::AdjRibOut;
 use super::attributes::Attributes;
 use super::communities::Community;
 use super::config::{DEFAULT_LOCAL_PREF, InteriorCosts, Originated, PeerConfig, PeerId};
@@ -17,7 +18,7 @@ use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
 use super::policy::{Owner, Selection};
 use super::pool::Pool;
-use super::rib::{AdjRibOut, Changed, Entry, Route, Verdict};
+use super::rib::{Changed, Entry, Route, Verdict};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
@@ -126,7 +127,15 @@ impl Speaker {
             false => reason,
         };
         self.out.push_back(Output::Route(super::RouteChange { prefix, from, to, also, reason }));
-        self.changed.touch(prefix, to.and_then(|best| best.peer));
+        let by = to.and_then(|best| best.peer);
+        // A router with one peer that it has told nothing has nothing to tell it of the peer's own route.
+        let nobody = match self.established[..] {
+            [only] => by == Some(only) && self.peers[only.index()].adj_out.sent.is_empty(),
+            _ => false,
+        };
+        if !nobody {
+            self.changed.touch(prefix, by);
+        }
     }
 
     /// Where a route comes from, and what the way to its next hop costs.
@@ -310,7 +319,6 @@ impl Speaker {
                 }
             }
         }
-        // What is used for every UPDATE keeps its room, unless it took a whole table.
         changed.clear();
         self.changed = changed;
     }

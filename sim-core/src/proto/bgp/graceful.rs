@@ -20,11 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 
+use super::adj_out::AdjRibOut;
 use super::config::{PeerId, STALE_PATH_TIME};
 use super::fsm::{Event, FsmState};
 use super::open::{MAX_RESTART_TIME, RestartCapability};
 use super::peer::{Peer, Session, Slot};
-use super::rib::{AdjRibOut, Best};
+use super::rib::Best;
 use super::session::Cause;
 use super::{Output, RouteChange, Speaker};
 use crate::reason::Reason;

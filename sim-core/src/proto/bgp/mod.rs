@@ -24,6 +24,8 @@
 //! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
 //! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
+mod adj_in;
+mod adj_out;
 pub mod as_path;
 pub mod attributes;
 pub mod communities;
@@ -55,6 +57,8 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
+pub use self::adj_in::AdjRibIn;
+use self::adj_out::Pending;
 use self::attributes::Attributes;
 pub use self::config::{
     AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
@@ -68,8 +72,8 @@ pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
 use self::pool::Pool;
-pub use self::rib::{AdjRibIn, Best, Entry, Hop, LocRib, Route};
-use self::rib::{Pending, Rib};
+use self::rib::Rib;
+pub use self::rib::{Best, Entry, Hop, LocRib, Route};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
@@ -346,7 +350,12 @@ pub struct Speaker {
     deferral: Timer,
     next_conn: u32,
     out: VecDeque<Output>,
+    /// How many outputs were polled since there was none.
+    polled: usize,
 }
+
+/// What a queue may keep is the room of so many times what it held at last.
+const SPARE: usize = 16;
 
 impl Speaker {
     /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name:
@@ -387,6 +396,7 @@ impl Speaker {
             deferral: Timer::STOPPED,
             next_conn: 0,
             out: VecDeque::new(),
+            polled: 0,
         }
     }
 
@@ -500,7 +510,15 @@ impl Speaker {
 
     /// The next thing to do or know; `None` when there is nothing more for now.
     pub fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        match output {
+            Some(_) => self.polled += 1,
+            None => {
+                // The room of a whole table is not kept for KEEPALIVEs: of a thousand routers that is most of their memory.
+                self.out.shrink_to(SPARE * core::mem::take(&mut self.polled));
+            }
+        }
+        output
     }
 
     /// When [`Speaker::handle_timeout`] must be called next, and for which timer.

@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::adj_in::Heard;
+use super::adj_out::AdjRibOut;
 use super::attributes::Dialect;
 use super::config::{AfterLimit, PeerConfig};
 use super::fsm::FsmState;
 use super::message::Framer;
 use super::open::{Open, RestartCapability};
-use super::rib::{AdjRibOut, Heard};
 use super::timer::Timer;
 use crate::reason::TimerKind;
 use crate::rng::Rng;

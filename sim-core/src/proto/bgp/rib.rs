@@ -1,5 +1,5 @@
 //! The tables (RFC 4271 section 3.2): the Adj-RIBs-In as received and Loc-RIB with every usable route and the best of
-//! them, which are one trie, and Adj-RIB-Out per peer as sent.
+//! them, which are one trie. What the peers were told is in [`super::adj_out`].
 //!
 //! A route is held once: under its prefix stands what each source said and what import policy made of it, so that Adj-RIB-In
 //! of a peer is what bears its name there. Of most prefixes there is one source whose route is used as it came, and then
@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
+use prefix_trie::PrefixMap;
 use prefix_trie::map::Entry as Place;
-use prefix_trie::{PrefixMap, PrefixSet};
 use smallvec::SmallVec;
 
 use super::attributes::Attributes;
@@ -412,7 +412,7 @@ impl Rib {
     }
 
     /// The prefixes of which a source said something, in order.
-    fn prefixes_of(&self, from: Option<PeerId>) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes_of(&self, from: Option<PeerId>) -> impl Iterator<Item = Ipv4Net> {
         self.entries.iter().filter(move |(_, held)| held.received(from).is_some()).map(|(prefix, _)| prefix)
     }
 
@@ -498,138 +498,4 @@ impl<'a> LocRib<'a> {
     pub fn is_empty(self) -> bool {
         self.rib.usable == 0
     }
-}
-
-/// Adj-RIB-In of one peer, to look at: what it announced, before policy.
-#[derive(Clone, Copy)]
-pub struct AdjRibIn<'a> {
-    pub(super) rib: &'a Rib,
-    pub(super) peer: PeerId,
-    pub(super) heard: &'a Heard,
-}
-
-impl<'a> AdjRibIn<'a> {
-    /// What it said of exactly this prefix.
-    pub fn get(self, prefix: &Ipv4Net) -> Option<&'a Arc<Attributes>> {
-        self.rib.received(prefix, Some(self.peer))
-    }
-
-    /// True if it announced exactly this prefix.
-    pub fn contains_key(self, prefix: &Ipv4Net) -> bool {
-        self.get(prefix).is_some()
-    }
-
-    /// The prefixes that it announced, in order.
-    pub fn prefixes(self) -> Vec<Ipv4Net> {
-        match &self.heard.listed {
-            Some(listed) => listed.iter().collect(),
-            None => self.rib.prefixes_of(Some(self.peer)).collect(),
-        }
-    }
-
-    /// Number of prefixes that it announced.
-    pub fn len(self) -> usize {
-        self.heard.len
-    }
-
-    /// True if it announced nothing.
-    pub fn is_empty(self) -> bool {
-        self.heard.len == 0
-    }
-}
-
-/// A peer with no more routes than this has them listed; those of one with more are found by looking through the table,
-/// of which they are a part worth mentioning.
-const LISTED: usize = 4_096;
-
-/// How much a peer announced, and of which prefixes if that is not much.
-#[derive(Clone)]
-pub(super) struct Heard {
-    len: usize,
-    listed: Option<PrefixSet<Ipv4Net>>,
-}
-
-impl Default for Heard {
-    fn default() -> Self {
-        Self { len: 0, listed: Some(PrefixSet::new()) }
-    }
-}
-
-impl Heard {
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn add(&mut self, prefix: Ipv4Net) {
-        self.len += 1;
-        match &mut self.listed {
-            Some(listed) if self.len <= LISTED => {
-                listed.insert(prefix);
-            }
-            Some(_) | None => self.listed = None,
-        }
-    }
-
-    pub fn remove(&mut self, prefix: Ipv4Net) {
-        self.len -= 1;
-        if let Some(listed) = &mut self.listed {
-            listed.remove(&prefix);
-        }
-        if self.len == 0 {
-            *self = Self::default();
-        }
-    }
-}
-
-/// Prefixes whose best route may have changed, each with the peer that its route is from at last.
-#[derive(Clone, Default)]
-pub(super) struct Pending(Vec<(Ipv4Net, Option<PeerId>)>);
-
-impl Pending {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn touch(&mut self, prefix: Ipv4Net, from: Option<PeerId>) {
-        if self.0.len() == self.0.capacity() {
-            self.settle();
-        }
-        self.0.push((prefix, from));
-    }
-
-    pub fn extend(&mut self, later: &Self) {
-        self.0.extend_from_slice(&later.0);
-    }
-
-    /// Each prefix once, in order, and the latest that is known of it.
-    pub fn settle(&mut self) {
-        if self.0.is_sorted_by(|(a, _), (b, _)| a < b) {
-            return;
-        }
-        // The order of equal prefixes is kept, so the last is the latest.
-        self.0.sort_by_key(|(prefix, _)| *prefix);
-        self.0.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                *earlier = *later;
-            }
-            same
-        });
-    }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Net, Option<PeerId>)> {
-        self.0.iter().copied()
-    }
-}
-
-/// Adj-RIB-Out of one peer: what it was told, and which prefixes may have changed since that it has not been told for a
-/// reason of its own.
-#[derive(Clone, Default)]
-pub(super) struct AdjRibOut {
-    pub sent: PrefixMap<Ipv4Net, Arc<Attributes>>,
-    pub pending: Pending,
 }

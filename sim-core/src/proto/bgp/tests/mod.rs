@@ -16,6 +16,7 @@ mod refresh;
 mod revised;
 mod routes;
 mod stream;
+mod tables;
 mod timers;
 
 use std::collections::VecDeque;

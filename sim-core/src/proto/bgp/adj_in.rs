@@ -1,0 +1,92 @@
+//! Adj-RIB-In of one peer (RFC 4271 section 3.2): a view of the one trie in which all of them are, and what finds a peer's
+//! routes there.
+
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use prefix_trie::PrefixSet;
+
+use super::attributes::Attributes;
+use super::config::PeerId;
+use super::rib::Rib;
+
+/// Adj-RIB-In of one peer, to look at: what it announced, before policy.
+#[derive(Clone, Copy)]
+pub struct AdjRibIn<'a> {
+    pub(super) rib: &'a Rib,
+    pub(super) peer: PeerId,
+    pub(super) heard: &'a Heard,
+}
+
+impl<'a> AdjRibIn<'a> {
+    /// What it said of exactly this prefix.
+    pub fn get(self, prefix: &Ipv4Net) -> Option<&'a Arc<Attributes>> {
+        self.rib.received(prefix, Some(self.peer))
+    }
+
+    /// True if it announced exactly this prefix.
+    pub fn contains_key(self, prefix: &Ipv4Net) -> bool {
+        self.get(prefix).is_some()
+    }
+
+    /// The prefixes that it announced, in order.
+    pub fn prefixes(self) -> Vec<Ipv4Net> {
+        match &self.heard.listed {
+            Some(listed) => listed.iter().collect(),
+            None => self.rib.prefixes_of(Some(self.peer)).collect(),
+        }
+    }
+
+    /// Number of prefixes that it announced.
+    pub fn len(self) -> usize {
+        self.heard.len
+    }
+
+    /// True if it announced nothing.
+    pub fn is_empty(self) -> bool {
+        self.heard.len == 0
+    }
+}
+
+/// A peer with no more routes than this has them listed; those of one with more are found by looking through the table,
+/// of which they are a part worth mentioning.
+const LISTED: usize = 4_096;
+
+/// How much a peer announced, and of which prefixes if that is not much.
+#[derive(Clone)]
+pub(super) struct Heard {
+    len: usize,
+    listed: Option<PrefixSet<Ipv4Net>>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { len: 0, listed: Some(PrefixSet::new()) }
+    }
+}
+
+impl Heard {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn add(&mut self, prefix: Ipv4Net) {
+        self.len += 1;
+        match &mut self.listed {
+            Some(listed) if self.len <= LISTED => {
+                listed.insert(prefix);
+            }
+            Some(_) | None => self.listed = None,
+        }
+    }
+
+    pub fn remove(&mut self, prefix: Ipv4Net) {
+        self.len -= 1;
+        if let Some(listed) = &mut self.listed {
+            listed.remove(&prefix);
+        }
+        if self.len == 0 {
+            *self = Self::default();
+        }
+    }
+}

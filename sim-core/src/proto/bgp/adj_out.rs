@@ -1,0 +1,85 @@
+//! Adj-RIB-Out of one peer (RFC 4271 section 3.2), and what it has yet to be told.
+
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use prefix_trie::PrefixMap;
+
+use super::attributes::Attributes;
+use super::config::PeerId;
+
+/// Prefixes whose best route may have changed, each with the peer that its route is from at last.
+#[derive(Clone, Default)]
+pub(super) struct Pending(Vec<(Ipv4Net, Option<PeerId>)>);
+
+impl Pending {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn touch(&mut self, prefix: Ipv4Net, from: Option<PeerId>) {
+        if self.0.len() == self.0.capacity() {
+            self.settle();
+        }
+        self.0.push((prefix, from));
+    }
+
+    pub fn extend(&mut self, later: &Self) {
+        self.0.extend_from_slice(&later.0);
+    }
+
+    /// Each prefix once, in order, and the latest that is known of it.
+    pub fn settle(&mut self) {
+        if self.0.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return;
+        }
+        // The order of equal prefixes is kept, so the last is the latest.
+        self.0.sort_by_key(|(prefix, _)| *prefix);
+        self.0.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+    }
+
+    /// Forgets them all, and keeps the room for as many times what there was at last.
+    pub fn clear(&mut self) {
+        let room = super::SPARE * self.0.len();
+        self.0.clear();
+        self.0.shrink_to(room);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Net, Option<PeerId>)> {
+        self.0.iter().copied()
+    }
+}
+
+/// Adj-RIB-Out of one peer: what it was told, and which prefixes may have changed since that it has not been told for a
+/// reason of its own.
+#[derive(Clone, Default)]
+pub(super) struct AdjRibOut {
+    pub sent: PrefixMap<Ipv4Net, Arc<Attributes>>,
+    pub pending: Pending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_prefix_is_pending_once_with_the_latest_that_is_known() {
+        let net = |n: u8| Ipv4Net::new([10, n, 0, 0].into(), 16).unwrap();
+        let [a, b] = [Some(PeerId(1)), Some(PeerId(2))];
+        let mut pending = Pending::default();
+        for (n, from) in [(3, a), (1, a), (3, None), (2, b), (1, b)] {
+            pending.touch(net(n), from);
+        }
+        pending.settle();
+        assert!(pending.iter().eq([(net(1), b), (net(2), b), (net(3), None)]));
+        // However often it changes, a prefix takes the room of one.
+        (0..100_000).for_each(|n: u32| pending.touch(net((n % 5) as u8), a));
+        assert!(pending.0.capacity() < 100, "{}", pending.0.capacity());
+    }
+}
