@@ -236,7 +236,15 @@ impl Routing {
                     self.event(cx, place, event);
                 }
             }
-            StackOutput::Ignored(reason) => self.ignored = Some(reason),
+            // Who is sent the wrong signature or comes from too far sees nothing of it, so the trace says why. What arrives late
+            // for a connection that is gone is not worth a line.
+            StackOutput::Ignored(
+                reason @ (DropReason::Md5Missing
+                | DropReason::Md5Mismatch
+                | DropReason::Md5Unexpected
+                | DropReason::TtlTooLow),
+            ) => self.ignored = Some(reason),
+            StackOutput::Ignored(_) => {}
         }
     }
 
