@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
 use crate::live::{Peer, RealHost};
@@ -33,7 +34,7 @@ pub enum Command {
     Live(Live),
     /// Check scenarios without running them
     Check(Check),
-    /// Tell the whole story of one packet or one outage
+    /// Tell the whole story of one packet, one outage or one route
     Explain(Explain),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
@@ -200,7 +201,7 @@ pub struct Explain {
 }
 
 /// What to explain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Subject {
     /// Each step of a packet, from its creation to its delivery or drop
     Packet {
@@ -213,6 +214,18 @@ pub enum Subject {
         /// Its number in the report, from 1
         #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
+    },
+    /// Why a device uses the route to a prefix that it uses: all candidates, the step that decided, and what changed it when
+    Route {
+        /// A device with a route table, as the scenario calls it; GATEWAY.TABLE of a transit gateway with several
+        #[arg(value_name = "NODE")]
+        node: String,
+        /// The destination, like 10.1.0.0/16
+        #[arg(value_name = "PREFIX")]
+        prefix: Ipv4Net,
+        /// When; at the end if not given
+        #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
+        at: Option<Duration>,
     },
 }
 

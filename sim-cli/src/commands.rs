@@ -102,7 +102,7 @@ impl<'a> Place<'a> {
         taps.close()?;
         if let Some((_, out)) = self.out {
             out.report(outcome)?;
-            out.tunnel_logs(&outcome.detail.logs)?;
+            out.logs(outcome)?;
             let place = out.deliver()?;
             if !job.answer_only {
                 screen::remark(format_args!("wrote {}", place.display()));
@@ -128,6 +128,13 @@ fn check(typed: &args::Check) -> Result<Verdict, Failure> {
             Ok(_) if typed.loudness.quiet => {}
             Ok(scenario) => {
                 screen::answer(&format!("{}: ok\n", file.display()))?;
+                for used in &scenario.plan().profiles {
+                    let file = file.display();
+                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
+                    for (parameter, value, source) in &used.settings {
+                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
+                    }
+                }
                 for warning in &scenario.plan().warnings {
                     let Warning { parameter, text } = warning;
                     screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
@@ -149,11 +156,15 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
         journal.recall(&mut question);
     }
     let scenario = engine::understand(&question)?;
-    let again = |listeners| match &journal {
-        None => Ok(engine::run_with(&scenario, listeners)),
-        Some(journal) => live::replay(&question, &scenario, journal, |_| Ok(listeners), &mut |_| {}),
+    let again = |listeners, until| match (&journal, until) {
+        (None, until) => Ok(engine::run_with(&scenario, listeners, until)),
+        (Some(journal), None) => live::replay(&question, &scenario, journal, |_| Ok(listeners), &mut |_| {}),
+        (Some(_), Some(_)) => Err(Failure::NothingToExplain {
+            what: "a replayed run is explained as it stands at its end".into(),
+            help: Some("leave --at out".into()),
+        }),
     };
-    let story = engine::explain(typed.subject, again)?;
+    let story = engine::explain(&typed.subject, again)?;
     screen::answer(&text::render_sections(&story, job::layout()))?;
     Ok(Verdict::Held)
 }

@@ -10,6 +10,7 @@ use sim_scenarios::build::Reality;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::explain::{self, PacketStory};
 use sim_scenarios::report::story::Section;
+use sim_scenarios::report::why::{self, Unknown};
 use sim_scenarios::{Scenario, Simulation};
 
 use crate::args::Subject;
@@ -87,14 +88,14 @@ pub fn run(
 /// # Errors
 /// If there is no such packet or outage, and those of `again`.
 pub fn explain(
-    subject: Subject,
-    again: impl Fn(Vec<Box<dyn Sink>>) -> Result<Simulation, Failure>,
+    subject: &Subject,
+    again: impl Fn(Vec<Box<dyn Sink>>, Option<Instant>) -> Result<Simulation, Failure>,
 ) -> Result<Vec<Section>, Failure> {
     match subject {
         Subject::Outage { number } => {
-            let simulation = again(Vec::new())?;
+            let simulation = again(Vec::new(), None)?;
             let observation = simulation.observe();
-            let told = explain::outage(&observation.observed, &observation, number as usize);
+            let told = explain::outage(&observation.observed, &observation, *number as usize);
             told.ok_or_else(|| {
                 let outages = simulation.answer().report.outages.len();
                 Failure::NothingToExplain {
@@ -108,24 +109,29 @@ pub fn explain(
             })
         }
         Subject::Packet { id } => {
-            let id = PacketId(id);
+            let id = PacketId(*id);
             let kin = PacketStory::default();
-            again(vec![Box::new(kin.clone())])?;
+            again(vec![Box::new(kin.clone())], None)?;
             let story = PacketStory::of(kin.family_of(id));
-            let simulation = again(vec![Box::new(story.clone())])?;
+            let simulation = again(vec![Box::new(story.clone())], None)?;
             story.tell(simulation.world(), id).ok_or_else(|| Failure::NothingToExplain {
                 what: format!("there is no packet {id:?} in this run"),
                 help: Some("--out DIR --trace packets lists them all in events.jsonl".into()),
             })
         }
+        Subject::Route { node, prefix, at } => {
+            let simulation = again(Vec::new(), at.map(|at| Instant::START + at))?;
+            let told = why::route(simulation.plan(), simulation.built(), node, prefix.trunc());
+            told.map_err(|Unknown { what, help }| Failure::NothingToExplain { what, help })
+        }
     }
 }
 
-/// Runs a scenario to its end.
-pub fn run_with(scenario: &Scenario, listeners: Vec<Box<dyn Sink>>) -> Simulation {
+/// Runs a scenario until that moment, or to its end.
+pub fn run_with(scenario: &Scenario, listeners: Vec<Box<dyn Sink>>, until: Option<Instant>) -> Simulation {
     let mut simulation = Simulation::prepare(scenario, |world| {
         listeners.into_iter().for_each(|listener| world.trace.add_sink(listener));
     });
-    simulation.run_until(simulation.end());
+    simulation.run_until(until.unwrap_or(simulation.end()));
     simulation
 }

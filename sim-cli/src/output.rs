@@ -10,7 +10,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use sim_scenarios::report::tunnel_log::{IKE_STREAM, TunnelLog};
+use sim_scenarios::report::bgp_log::BGP_STREAM;
+use sim_scenarios::report::tunnel_log::IKE_STREAM;
 use sim_scenarios::report::{Outcome, markdown, timeline};
 
 use crate::failure::Failure;
@@ -81,13 +82,15 @@ impl OutputDirectory {
         Ok(())
     }
 
-    /// Writes what AWS would log about each tunnel, a file for each log stream.
-    pub fn tunnel_logs(&self, logs: &[TunnelLog]) -> Result<(), Failure> {
-        for log in logs {
-            let mut file = self.create(&log.stream)?;
-            file.write_all(log.text().as_bytes())
+    /// Writes what AWS would log about each tunnel and its BGP session, a file for each log stream.
+    pub fn logs(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let ike = outcome.detail.logs.iter().map(|log| (&log.stream, log.text()));
+        let bgp = outcome.detail.bgp_logs.iter().map(|log| (&log.stream, log.text()));
+        for (stream, text) in ike.chain(bgp) {
+            let mut file = self.create(stream)?;
+            file.write_all(text.as_bytes())
                 .and_then(|()| file.flush())
-                .map_err(|error| Failure::undeliverable(&self.place(&log.stream), &error))?;
+                .map_err(|error| Failure::undeliverable(&self.place(stream), &error))?;
         }
         Ok(())
     }
@@ -163,7 +166,7 @@ fn is_ours(name: &OsStr) -> bool {
     };
     [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
-        || name.ends_with(IKE_STREAM)
+        || [IKE_STREAM, BGP_STREAM].iter().any(|end| name.ends_with(end))
 }
 
 /// The name of a link's capture: what is neither letter, digit nor dash becomes an underscore.
@@ -232,6 +235,7 @@ mod tests {
         fs::write(target.join("path-a.pcapng"), "old").unwrap();
         fs::write(target.join(EVENTS), "old").unwrap();
         fs::write(target.join("vpn_198.51.100.10-IKE.log"), "old").unwrap();
+        fs::write(target.join("vpn_198.51.100.10-BGP.log"), "old").unwrap();
         let out = OutputDirectory::prepare(&target).unwrap();
         write(&out, EVENTS, "new");
         out.deliver().unwrap();

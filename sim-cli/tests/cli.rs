@@ -332,6 +332,25 @@ fn outages_and_packets_are_explained() {
     assert!(none.contains("there is no packet #99999999"), "{none}");
 }
 
+/// The route of a gateway: its candidates, the step that decided, and what changed it; a name that was meant is proposed.
+#[test]
+fn routes_are_explained() {
+    let home = empty();
+    let explain = |scenario: &str, what: &[&str], code| {
+        vpnsim(home.path()).args(["explain", &library(scenario), "route"]).args(what).assert().code(code)
+    };
+    let told = stdout(&explain("vgw_never_balances.ron", &["vgw", "10.1.0.0/16", "--at", "180s"], 0));
+    insta::assert_snapshot!("explain_route", told);
+    let none = stderr(&explain("ecmp_conditions.ron", &["tgv", "10.1.0.0/16", "--at", "1s"], 2));
+    assert!(none.contains("called `tgv`") && none.contains("did you mean `tgw`?"), "{none}");
+    let none = stderr(&explain("ecmp_conditions.ron", &["office", "10.1.0.0/16", "--at", "1s"], 2));
+    assert!(none.contains("`office` has no route table"), "{none}");
+    let none = stderr(&explain("ecmp_conditions.ron", &["tgw", "10.1.0.0/17", "--at", "1s"], 2));
+    assert!(none.contains("no route to 10.1.0.0/17") && none.contains("did you mean `10.1.0.0/16`?"), "{none}");
+    let none = stderr(&explain("ecmp_conditions.ron", &["tgw", "10.1.0.0"], 2));
+    assert!(none.contains("invalid value '10.1.0.0' for '<PREFIX>'"), "{none}");
+}
+
 #[test]
 fn a_key_from_the_environment_or_a_file_never_shows() {
     let home = empty();

@@ -84,9 +84,13 @@ codes! {
         DummyPacket "dummy_packet" "a dummy packet for traffic flow confidentiality, which ends here on purpose (RFC 4303 section 2.6)",
         // Fragments
         FragmentDropped "fragment_dropped" "the path drops IP fragments",
+        // Routers, beyond the common
+        ReversePath "reverse_path" "no way back to its source, or not by the port at which it came in (RFC 3704 section 2)",
+        PolicyRoute "policy_route" "a rule of policy routing drops it",
         Md5Missing "md5_missing" "a TCP segment without the signature that the connection asks for (RFC 2385)",
         Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
         Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
+        TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -182,6 +186,13 @@ codes! {
         UnacceptableAddresses "unacceptable_addresses" "UNACCEPTABLE_ADDRESSES: the peer does not take the new addresses",
         UnexpectedNat "unexpected_nat" "UNEXPECTED_NAT_DETECTED: the addresses were translated on the way, which NO_NATS_ALLOWED forbids",
         ReturnRoutability "return_routability" "the peer did not return the COOKIE2 that it was sent (RFC 4555 section 3.7)",
+        // BFD, and what is watched
+        BfdHeard "bfd_heard" "BFD: the other end is heard",
+        BfdDetectionExpired "bfd_detection_expired" "BFD: nothing from the other end for the Detection Time",
+        BfdNeighborDown "bfd_neighbor_down" "BFD: the other end says that it is down",
+        BfdDown "bfd_down" "the BFD session that it depends on went down (Cease 6/10, RFC 9384)",
+        TrackUp "track_up" "what is watched is up",
+        TrackDown "track_down" "what is watched is down",
         // BGP
         TreatedAsWithdraw "treated_as_withdraw" "its UPDATE is malformed and is treated as a withdrawal (RFC 7606)",
         PeerRestarted "peer_restarted" "the peer has restarted and comes with a new connection (RFC 4724 section 4.2)",
@@ -189,6 +200,12 @@ codes! {
         StaleExpired "stale_expired" "the peer did not come back, or did not say it again, in time (RFC 4724 section 4.2)",
         NotRefreshed "not_refreshed" "stale, and not among what the peer said until its end mark (RFC 4724, RFC 7313)",
         ForwardingLost "forwarding_lost" "the peer has restarted and did not forward meanwhile (RFC 4724 section 4.2)",
+        // BGP within an AS
+        OriginatorLoop "originator_loop" "the ORIGINATOR_ID is ours (RFC 4456 section 8)",
+        ClusterLoop "cluster_loop" "the CLUSTER_LIST contains our own cluster (RFC 4456 section 8)",
+        InteriorCost "interior_cost" "the interior cost to a next hop changed (RFC 4271 section 9.1.2.1)",
+        // AWS's tables
+        TableFull "table_full" "the VPC route table has as many propagated routes as it takes",
     }
 
     /// Which timer expired.
@@ -222,6 +239,8 @@ codes! {
         BfdDetection "bfd_detection" "BFD: nothing from the other end for the Detection Time (RFC 5880 section 6.8.4)",
         BfdTransmit "bfd_transmit" "BFD: the next control packet is due (RFC 5880 section 6.8.7)",
         DeleteRekeyedDelay "delete_rekeyed_delay" "packets of a CHILD_SA that was rekeyed are waited for no longer",
+        TrackInterval "track_interval" "time to ask an address that is watched",
+        TrackTimeout "track_timeout" "an address that is watched did not answer",
         RestartTimer "restart_timer" "BGP: a restarting peer is waited for no longer (RFC 4724 section 4.2)",
         StalePathTimer "stale_path_timer" "BGP: stale routes are kept no longer (RFC 4724 section 4.2)",
         SelectionDeferral "selection_deferral" "BGP Selection_Deferral_Timer: this end has restarted and decides with what it has heard (RFC 4724 section 4.1)",
@@ -240,6 +259,8 @@ codes! {
         OpenSent "open_sent" "BGP OpenSent",
         OpenConfirm "open_confirm" "BGP OpenConfirm",
         Established "established" "BGP Established",
+        Init "init" "BFD Init",
+        AdminDown "admin_down" "BFD AdminDown",
     }
 
     /// A message or step of a session that is worth a line of its own in a ladder.
@@ -292,6 +313,26 @@ codes! {
         PrefixLimitNear "prefix_limit_near" "the peer comes near the most prefixes that the session allows: how many it has announced",
         RoutesRetained "routes_retained" "the session is over and its routes are used on as stale ones (RFC 4724): how many",
         CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
+    }
+
+    /// Which step of a route evaluation decided; see [`crate::net::aws`].
+    pub enum Rule {
+        OnlyRoute "only_route" "there was no other route",
+        EndpointHealth "endpoint_health" "the others' tunnel endpoints are not healthy",
+        LongestPrefix "longest_prefix" "the longest prefix",
+        Local "local" "the local route of a VPC comes before every propagated one",
+        Static "static" "a static route comes before prefix lists and propagated routes",
+        PrefixList "prefix_list" "a route to a prefix list comes before propagated ones",
+        DirectConnect "direct_connect" "Direct Connect comes before VPN",
+        VpnStatic "vpn_static" "a static route of a VPN connection comes before BGP",
+        AttachmentType "attachment_type" "the type of the attachment, or of the route",
+        LocalPreferenceCommunity "local_preference_community" "a local preference community, 7224:7100 to 7224:7300",
+        AssociatedRegion "associated_region" "locations of the associated Region come before others",
+        AsPathLength "as_path_length" "the shortest AS_PATH",
+        Med "med" "the lowest MED",
+        ExternalPeer "external_peer" "eBGP comes before iBGP",
+        EqualCost "equal_cost" "all that are equal: ECMP",
+        AwsChoice "aws_choice" "AWS's own choice, by a rule that it does not publish",
     }
 }
 
@@ -354,7 +395,16 @@ impl Step {
 impl TimerKind {
     /// True if the timer expires because something expected from the peer did not come.
     pub const fn waits_for_peer(self) -> bool {
-        matches!(self, Self::DpdIdle | Self::DpdTimeout | Self::Retransmission | Self::HalfOpen | Self::HoldTimer)
+        matches!(
+            self,
+            Self::DpdIdle
+                | Self::DpdTimeout
+                | Self::Retransmission
+                | Self::HalfOpen
+                | Self::HoldTimer
+                | Self::BfdDetection
+                | Self::TrackTimeout
+        )
     }
 }
 
@@ -376,5 +426,6 @@ mod tests {
         unique(TimerKind::ALL.iter().map(|c| c.code()));
         unique(State::ALL.iter().map(|c| c.code()));
         unique(Step::ALL.iter().map(|c| c.code()));
+        unique(Rule::ALL.iter().map(|c| c.code()));
     }
 }

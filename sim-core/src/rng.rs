@@ -48,6 +48,10 @@ pub enum Purpose {
     NatPorts,
     /// Choices that AWS makes and does not publish.
     AwsChoice,
+    /// The salt of a device's flow hash.
+    FlowHash,
+    /// BFD discriminators and the jitter of control packets (RFC 5880 section 6.8.7).
+    Bfd,
     /// A test's own dice.
     Test,
 }

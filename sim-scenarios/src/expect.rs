@@ -1,9 +1,10 @@
 //! Whether a run did what its scenario expected.
 
+use ipnet::IpNet;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
 use sim_core::node::Node;
-use sim_core::reason::{Reason, State, TimerKind};
+use sim_core::reason::{Reason, Rule, State, TimerKind};
 use sim_core::time::Instant;
 use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Phase, Place, Record, What};
@@ -12,18 +13,19 @@ use crate::build::Built;
 use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
 use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
+use crate::report::bgp_log::BgpLog;
 use crate::report::model::{Expectation, Outage, Report, Seconds};
-use crate::report::tunnel_log::{Line, TunnelLog};
+use crate::report::tunnel_log::TunnelLog;
 
 /// Judges every expectation of a plan.
 pub fn judge(
     plan: &Plan,
     built: &Built,
     observation: &Observation<'_>,
-    logs: &[TunnelLog],
+    (logs, bgp_logs): (&[TunnelLog], &[BgpLog]),
     report: &Report,
 ) -> Vec<Expectation> {
-    let judge = Judge { plan, built, observation, logs, report };
+    let judge = Judge { plan, built, observation, logs, bgp_logs, report };
     let expectations = plan.expectations.iter();
     expectations
         .map(|e| {
@@ -48,6 +50,7 @@ struct Judge<'a> {
     built: &'a Built,
     observation: &'a Observation<'a>,
     logs: &'a [TunnelLog],
+    bgp_logs: &'a [BgpLog],
     report: &'a Report,
 }
 
@@ -105,12 +108,17 @@ impl Judge<'_> {
             ExpectationKind::SuiteAtLeast { tunnel, encryption, integrity, dh_group } => {
                 self.suite(*tunnel, *encryption, *integrity, *dh_group)
             }
-            ExpectationKind::RoutePresent { node, prefix, via, at, present } => {
-                let now = self.route(*node, &(*prefix).into(), *at);
-                let wanted = via.map(|tunnel| self.plan.tunnel(tunnel).name.as_str());
-                let matches = now.as_deref().is_some_and(|port| wanted.is_none_or(|wanted| wanted == port));
-                let detail = now.as_ref().map_or("no route".to_owned(), |port| format!("via {port}"));
+            ExpectationKind::RoutePresent { node, prefix, via, table, at, present } => {
+                let (now, _) = self.route(*node, *table, &(*prefix).into(), *at);
+                let matches = now.iter().any(|port| via.as_deref().is_none_or(|wanted| wanted == port));
+                let detail = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 finding(matches == *present, detail)
+            }
+            ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at } => {
+                let (now, by) = self.route(*node, *table, &(*prefix).into(), *at);
+                let way = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
+                let decided = by.map_or(String::new(), |by| format!(", by {by}: {}", by.text()));
+                finding(by == Some(*rule), format!("{way}{decided}"))
             }
             ExpectationKind::ConvergedWithin { fault, within } => {
                 let ids = self.fault_ids(*fault);
@@ -125,10 +133,14 @@ impl Judge<'_> {
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
             }
             ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max } => {
-                let fits = |line: &&Line| (*from..*until).contains(&line.at) && line.details.starts_with(details);
-                let lines = || self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines).filter(fits);
-                let count = lines().count() as u64;
-                let first = lines().next().map(|line| format!(", the first at {}", Seconds::from(line.at)));
+                let fits = |at: Instant, said: &str| (*from..*until).contains(&at) && said.starts_with(details);
+                let of_ike = self.logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines);
+                let of_bgp = self.bgp_logs.iter().filter(|log| log.id == *tunnel).flat_map(|log| &log.lines);
+                let of_ike = of_ike.filter(|line| fits(line.at, &line.details)).map(|line| line.at);
+                let of_bgp = of_bgp.filter(|line| fits(line.at, line.message.details())).map(|line| line.at);
+                let lines: Vec<Instant> = of_ike.chain(of_bgp).collect();
+                let count = lines.len() as u64;
+                let first = lines.iter().min().map(|at| format!(", the first at {}", Seconds::from(*at)));
                 finding((*min..=*max).contains(&count), format!("{count} lines{}", first.unwrap_or_default()))
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
@@ -161,11 +173,21 @@ impl Judge<'_> {
     }
 
     fn ends(&self, session: SessionRef) -> [SessionId; 2] {
-        let sessions = self.built.tunnel(session.tunnel);
-        match session.kind {
-            SessionKind::Ike => sessions.ike,
-            SessionKind::Child => sessions.child,
-            SessionKind::Bgp => sessions.bgp.unwrap_or(sessions.ike),
+        match session {
+            SessionRef::Tunnel { tunnel, kind } => {
+                let sessions = self.built.tunnel(tunnel);
+                match kind {
+                    SessionKind::Ike => sessions.ike,
+                    SessionKind::Child => sessions.child,
+                    SessionKind::Bgp => sessions.bgp.unwrap_or(sessions.ike),
+                }
+            }
+            SessionRef::Neighbor { node, neighbor, bfd } => {
+                let sessions = &self.built.routers[node.index()];
+                let own = sessions.bfd[neighbor].filter(|_| bfd).unwrap_or(sessions.bgp[neighbor]);
+                // Who is nobody's neighbour has one end, which never gets anywhere.
+                [own, self.built.world.trace.sessions()[own.index()].peer.unwrap_or(own)]
+            }
         }
     }
 
@@ -224,15 +246,20 @@ impl Judge<'_> {
         finding(held, format!("IKE {} {:?}, ESP {}", spell(ike.protection), ike.group, spell(esp.protection)))
     }
 
-    /// The way out that a node's table holds for exactly this prefix at an instant.
-    fn route(&self, node: NodeId, prefix: &ipnet::IpNet, at: Instant) -> Option<String> {
+    /// The ways out that a node's table holds for exactly this prefix at an instant, and the step that decided.
+    fn route(&self, node: NodeId, number: u8, prefix: &IpNet, at: Instant) -> (Vec<String>, Option<Rule>) {
         let world = &self.built.world;
         let records = world.trace.records().take_while(|(_, r)| r.at <= at);
         let changes = records.filter(|(_, r)| r.node == node).filter_map(|(_, r)| match &r.what {
-            What::Route { prefix: p, to, .. } if p == prefix => Some(*to),
+            What::Route { table, prefix: p, to, beside, rule, .. }
+                if p == prefix && table.number().is_none_or(|table| table == number) =>
+            {
+                Some((to.iter().chain(beside.iter()), *rule))
+            }
             _ => None,
         });
-        changes.last().flatten().map(|port| world.port_name(node, port).to_owned())
+        let Some((ways, rule)) = changes.last() else { return (Vec::new(), None) };
+        (ways.map(|port| world.port_name(node, *port).to_owned()).collect(), rule)
     }
 
     /// The first record by which a fault was noticed: a session left its working state, or AWS held an endpoint dead.

@@ -8,24 +8,28 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
 use sim_core::crypto::certificate::distinguished_name;
+use sim_core::net::multipath::FlowFields;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
+use sim_core::node::ip::ReversePath;
 use sim_core::node::natbox::{RuleAction, RuleDirection};
 use sim_core::node::tunnel::{Fragmentation, MssClamp};
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
-use sim_core::reason::{DropReason, Reason, TimerKind};
+use sim_core::reason::{DropReason, Reason, Rule, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::plan::{
     Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
-    Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile,
+    Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then,
 };
 
 pub use certificate::{Calendar, KeySource, PemSource};
+pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
 
 mod certificate;
+mod policy;
 mod psk;
 
 /// A RON scalar.
@@ -477,6 +481,15 @@ words! {
         "add" => Self::Add,
         "start" => Self::Start,
     }
+    Then: "the verdict of a rule" {
+        "accept" => Self::Accept,
+        "reject" => Self::Reject,
+        "continue" => Self::Continue,
+    }
+    Otherwise: "the verdict on all other routes" {
+        "accept" => Self::Accept,
+        "reject" => Self::Reject,
+    }
     Side: "an end of a tunnel" {
         "aws" => Self::Aws,
         "customer" => Self::Customer,
@@ -490,6 +503,15 @@ words! {
         "forward" => Self::Forward,
         "reverse" => Self::Reverse,
         "round_trip" => Self::RoundTrip,
+    }
+    ReversePath: "what is asked of a source" {
+        "off" => Self::Off,
+        "loose" => Self::Loose,
+        "strict" => Self::Strict,
+    }
+    FlowFields: "what a flow is" {
+        "three_tuple" => Self::ThreeTuple,
+        "five_tuple" => Self::FiveTuple,
     }
     TcpProfile: "a TCP profile" {
         "linux" => Self::Linux,
@@ -596,6 +618,19 @@ impl Leaf for DropReason {
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let code = scalar.text()?;
         Self::ALL.iter().find(|reason| reason.code() == code).copied().ok_or(None)
+    }
+}
+
+impl Leaf for Rule {
+    const EXPECTED: &'static str = "the code of a step of a route evaluation";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.iter().map(|rule| rule.code()).collect()
+    }
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let code = scalar.text()?;
+        Self::ALL.iter().find(|rule| rule.code() == code).copied().ok_or(None)
     }
 }
 

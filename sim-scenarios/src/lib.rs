@@ -14,6 +14,7 @@ pub mod measure;
 pub mod observe;
 pub mod place;
 pub mod plan;
+pub mod profile;
 mod read;
 pub mod report;
 pub mod run;

@@ -1,10 +1,10 @@
 //! From a finished world to what the measures read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sim_core::id::{FaultId, RecordId};
+use sim_core::id::{FaultId, NodeId, Port, RecordId};
 use sim_core::node::Node;
-use sim_core::reason::TimerKind;
+use sim_core::reason::{Rule, TimerKind};
 use sim_core::time::Duration;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Table, What};
@@ -16,7 +16,7 @@ use crate::measure::{
     self, Assumption, Causes, DropCount, FaultIndex, FaultLog, Observed, RouteChange, SessionLog, Step, StepKind,
     Transition,
 };
-use crate::plan::{self, Assumed, Plan};
+use crate::plan::{self, Assumed, NodeKind, Plan};
 
 /// A finished world, ready to be measured.
 pub struct Observation<'w> {
@@ -40,7 +40,7 @@ impl<'w> Observation<'w> {
             streams: streams.map(|(log, probe)| stream(world, log, probe.min_lost, real(probe.to))).collect(),
             faults,
             sessions: sessions(world),
-            routes: routes(world),
+            routes: routes(plan, world),
             drops: drops(world),
             end: world.now(),
         };
@@ -79,6 +79,20 @@ impl<'w> Observation<'w> {
         self.assumption(what, node)
     }
 
+    /// What AWS chose by no published rule in this run, and so is assumed: ties, and the spreading of flows.
+    pub fn choices(&self) -> Vec<Assumption> {
+        let chosen = |(_, record): (RecordId, &trace::Record)| {
+            let what = match record.what {
+                What::Route { rule: Some(Rule::AwsChoice), .. } => Assumed::PreferredTunnel,
+                What::Route { rule: Some(Rule::EqualCost), .. } => Assumed::FlowHash,
+                _ => return None,
+            };
+            self.assumption(what, self.world.node_name(record.node))
+        };
+        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).collect();
+        all.into_iter().collect()
+    }
+
     fn assumption(&self, what: Assumed, node: &str) -> Option<Assumption> {
         let concerns = |a: &&plan::Assumption| a.what == what && a.owner.as_deref().is_none_or(|owner| owner == node);
         self.plan.assumptions.iter().find(concerns).map(|a| Assumption {
@@ -111,12 +125,13 @@ impl<'w> Observation<'w> {
                 let kind = if step.is_sent() { StepKind::MessageSent } else { StepKind::MessageReceived };
                 (kind, session(*id), step.code(), None)
             }
-            What::Route { table, prefix, to, reason, .. } => {
-                let to = to.map_or("withdrawn", |port| self.world.port_name(record.node, port));
+            What::Route { table, prefix, to, beside, reason, .. } => {
+                let to = ways(self.world, record.node, *to, beside);
+                let to = to.as_deref().unwrap_or("withdrawn");
                 // A delay of zero leaves no record of its own, and is assumed all the same.
                 let assumed = match table {
                     Table::Fib => None,
-                    Table::Vgw => Some(Assumed::VgwProgrammingDelay),
+                    Table::Vgw | Table::Tgw(_) => Some(Assumed::VgwProgrammingDelay),
                     Table::Vpc => Some(Assumed::VpcPropagationDelay),
                 };
                 let assumption = assumed.and_then(|what| self.assumption(what, self.world.node_name(record.node)));
@@ -218,13 +233,28 @@ fn sessions(world: &World) -> Vec<SessionLog> {
     trace.sessions().iter().enumerate().filter(here).map(log).collect()
 }
 
-fn routes(world: &World) -> Vec<RouteChange> {
+/// The name of a table: its device's, and its own if the device has several.
+pub(crate) fn table_name(plan: &Plan, node: NodeId, table: Table) -> String {
+    let named = &plan.nodes[node.index()];
+    match (&named.kind, table.number()) {
+        (NodeKind::TransitGateway(gateway), Some(number)) => gateway.table_name(&named.name, number),
+        _ => named.name.clone(),
+    }
+}
+
+/// The ways out of a route: several with ECMP. `None` if there is none.
+pub(crate) fn ways(world: &World, node: NodeId, to: Option<Port>, beside: &[Port]) -> Option<String> {
+    let all: Vec<&str> = to.iter().chain(beside).map(|port| world.port_name(node, *port)).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn routes(plan: &Plan, world: &World) -> Vec<RouteChange> {
     let change = |(id, record): (RecordId, &trace::Record)| match &record.what {
-        What::Route { prefix, to, reason, .. } => Some(RouteChange {
+        What::Route { table, prefix, to, beside, reason, stays: false, .. } => Some(RouteChange {
             at: record.at,
-            node: world.node_name(record.node).into(),
+            node: table_name(plan, record.node, *table),
             prefix: prefix.to_string(),
-            via: to.map(|port| world.port_name(record.node, port).into()),
+            via: ways(world, record.node, *to, beside),
             reason: reason.code(),
             record: id,
         }),

@@ -31,10 +31,11 @@ use sim_core::world::{Verdict, World};
 use crate::build::{self, Built, Reality};
 use crate::diagnosis;
 use crate::expect;
+use crate::measure::Assumption;
 use crate::observe::Observation;
-use crate::plan::Plan;
-use crate::report::model::Expectation;
-use crate::report::{self, Identity, Outcome, tunnel_log};
+use crate::plan::{Plan, ProfileUse};
+use crate::report::model::{self, Expectation, Profile, ProfileSetting};
+use crate::report::{self, Identity, Outcome, bgp_log, tunnel_log};
 use crate::scenario::Scenario;
 
 /// A scenario's world, standing or in motion.
@@ -124,10 +125,20 @@ impl Simulation {
             digest: self.built.world.trace.digest(),
         };
         let mut outcome = report::build(identity, &observation.observed, &observation);
+        for choice in observation.choices() {
+            let Assumption { parameter, value, source } = choice;
+            let known = outcome.report.assumptions.iter().any(|known| known.parameter == parameter);
+            if !known {
+                outcome.report.assumptions.push(model::Assumption { parameter, value, source });
+            }
+        }
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
-        let logs = &outcome.detail.logs;
+        outcome.detail.bgp_logs = bgp_log::bgp_logs(&self.plan, &self.built);
+        let (logs, bgp_logs) = (&outcome.detail.logs, &outcome.detail.bgp_logs);
         outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
-        outcome.report.expectations = expect::judge(&self.plan, &self.built, &observation, logs, &outcome.report);
+        outcome.report.profiles = self.plan.profiles.iter().map(profile).collect();
+        outcome.report.expectations =
+            expect::judge(&self.plan, &self.built, &observation, (logs, bgp_logs), &outcome.report);
         if let Verdict::Storm { events, at } = self.verdict {
             outcome.report.expectations.push(Expectation {
                 name: "no_storm".into(),
@@ -137,5 +148,19 @@ impl Simulation {
             });
         }
         outcome
+    }
+}
+
+fn profile(used: &ProfileUse) -> Profile {
+    let setting = |(parameter, value, source): &(String, String, &'static str)| ProfileSetting {
+        parameter: parameter.clone(),
+        value: value.clone(),
+        source: (*source).to_owned(),
+    };
+    Profile {
+        device: used.device.clone(),
+        profile: used.profile.to_owned(),
+        about: used.about.to_owned(),
+        settings: used.settings.iter().map(setting).collect(),
     }
 }

@@ -72,8 +72,11 @@ fn reached_at(plan: &Plan, node: NodeId, interface: Option<usize>) -> Vec<Ipv4Ne
             }
             all
         }
+        NodeKind::BgpRouter(router) => interface.map(|i| host(router.interfaces[i].address.addr())).unwrap_or_default(),
         NodeKind::Router(router) => router.address.map(host).unwrap_or_default(),
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => Vec::new(),
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
+            Vec::new()
+        }
     }
 }
 

@@ -347,7 +347,7 @@ impl Office {
         let mut config = Config::customer_gateway(local, remote, b"");
         let (ike, esp) = suite_aes256_sha256_group14();
         (config.ike_offers, config.esp_offers) = (vec![ike], vec![esp]);
-        config.versions = vec![case.version];
+        config.versions = [case.version][..].into();
         if case.initiator == Initiator::StrongSwan {
             config.startup = Startup::Add;
         }

@@ -77,7 +77,7 @@ fn config(setting: &Setting) -> Config {
     let mut config = Config::customer_gateway(id(b'o'), id(b't'), PSK.as_bytes());
     let (ike, esp) = suite_aes256_sha256_group14();
     (config.ike_offers, config.esp_offers) = (vec![ike], vec![esp]);
-    config.versions = vec![IkeVersion::V2];
+    config.versions = [IkeVersion::V2][..].into();
     config.fragment_size = Some(576);
     if !setting.we_initiate {
         config.startup = Startup::Add;

@@ -53,7 +53,9 @@ impl Frr {
     pub fn configure(&self, lines: &[&str]) -> Outcome {
         let mut vtysh = self.vtysh();
         vtysh.args(["-c", "configure terminal"]);
-        lines.iter().for_each(|line| drop(vtysh.args(["-c", line])));
+        for line in lines {
+            vtysh.args(["-c", line]);
+        }
         run(&mut vtysh).map(drop)
     }
 

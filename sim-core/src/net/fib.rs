@@ -4,13 +4,28 @@
 //! the one with the lowest (administrative distance, metric); ties go to the lower [`RouteSource`], then to the lower
 //! [`Target`], in the order in which those types are written down. So the best route is a function of the set of
 //! candidates, never of the order in which they came.
+//!
+//! | source | distance, unless its owner says otherwise |
+//! |---|---|
+//! | connected | 0 |
+//! | static | 1; a *floating* one is given more than the distance of what it stands in for |
+//! | eBGP, and what a gateway propagates | 20 |
+//! | underlay | 110 |
+//! | iBGP | 200 |
+//!
+//! A table may spread flows over all routes of the best cost ([`Fib::spread_flows`]); then a flow's hash chooses among them in
+//! the same walk. Without it the best route alone is used.
 
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
+use prefix_trie::map::Entry as Place;
+use smallvec::SmallVec;
 
+use super::multipath::{Buckets, Multipath, by_threshold};
 use crate::id::{Port, RecordId};
+use crate::wire::ipv4::Ipv4Packet;
 
 /// Administrative distances that Cisco IOS and FRR use by default. They are a convention of routers, not a standard.
 pub mod distance {
@@ -20,6 +35,8 @@ pub mod distance {
     pub const STATIC: u8 = 1;
     /// Learned by eBGP.
     pub const EBGP: u8 = 20;
+    /// Propagated by a gateway: as what it learned.
+    pub const PROPAGATED: u8 = EBGP;
     /// Computed from the topology of the underlay, where a link-state protocol would be (OSPF's value).
     pub const UNDERLAY: u8 = 110;
     /// Learned by iBGP.
@@ -39,6 +56,19 @@ pub enum RouteSource {
     Propagated,
     /// The underlay, whose routing is computed and not simulated.
     Underlay,
+}
+
+impl RouteSource {
+    /// Its administrative distance, if nobody gives it another.
+    pub const fn distance(self) -> u8 {
+        match self {
+            Self::Connected => distance::CONNECTED,
+            Self::Static => distance::STATIC,
+            Self::Bgp => distance::EBGP,
+            Self::Propagated => distance::PROPAGATED,
+            Self::Underlay => distance::UNDERLAY,
+        }
+    }
 }
 
 /// Where packets go.
@@ -99,36 +129,121 @@ impl Route {
     }
 }
 
-/// The best route of a prefix changed.
+/// The best route of a prefix changed, or the set of routes over which its flows are spread. Of a set of which the best stays
+/// the best it tells how flows moved: from one that left to the best, or from the best to one that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The prefix.
     pub prefix: Ipv4Net,
-    /// The best route before, if there was one.
+    /// The route before, if there was one.
     pub before: Option<Route>,
-    /// The best route now, if there is one.
+    /// The route now, if there is one.
     pub after: Option<Route>,
 }
 
-/// The candidates of a prefix: never empty. The best stands apart, so that a lookup follows no second pointer.
+/// The candidates of a prefix while they change; most prefixes have one.
+type Routes = SmallVec<[Route; 2]>;
+
+/// A route without its prefix, which its place in the table tells.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    since: RecordId,
+    metric: u32,
+    target: Target,
+    source: RouteSource,
+    distance: u8,
+}
+
+impl Stored {
+    const fn of(Route { prefix: _, source, distance, metric, target, since }: Route) -> Self {
+        Self { since, metric, target, source, distance }
+    }
+
+    const fn at(self, prefix: Ipv4Net) -> Route {
+        let Self { since, metric, target, source, distance } = self;
+        Route { prefix, source, distance, metric, target, since }
+    }
+}
+
+/// The candidates of a prefix: never empty. Most prefixes have one, which then follows no pointer and takes no more room than
+/// it must: of a million routes each octet counts.
 #[derive(Clone, Debug)]
-struct Candidates {
+enum Candidates {
+    Sole(Stored),
+    Several(Box<Several>),
+}
+
+#[derive(Clone, Debug)]
+struct Several {
     best: Route,
     /// The others, in rank order.
     rest: Vec<Route>,
+    /// Over how many routes flows are spread, the best and those that follow it.
+    ways: usize,
+    /// Which of them each bucket of resilient hashing uses.
+    buckets: Option<Buckets>,
 }
 
+const _: () = assert!(size_of::<Candidates>() == size_of::<Stored>() && size_of::<Stored>() == 24);
+
+/// Of the prefix that is given, which is the one that the candidates are stored under.
 impl Candidates {
-    fn iter(&self) -> impl Iterator<Item = &Route> {
-        core::iter::once(&self.best).chain(&self.rest)
+    fn best(&self, prefix: Ipv4Net) -> Route {
+        match self {
+            Self::Sole(route) => route.at(prefix),
+            Self::Several(several) => several.best,
+        }
     }
 
-    fn from_ranked(mut routes: Vec<Route>) -> Option<Self> {
+    fn several(&self) -> Option<&Several> {
+        match self {
+            Self::Sole(_) => None,
+            Self::Several(several) => Some(several),
+        }
+    }
+
+    fn iter(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        let rest = self.several().into_iter().flat_map(|several| &several.rest);
+        core::iter::once(self.best(prefix)).chain(rest.copied())
+    }
+
+    /// The routes over which flows are spread.
+    fn ways(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        self.iter(prefix).take(self.several().map_or(1, |several| several.ways))
+    }
+
+    /// The way of a flow.
+    fn choose(&self, prefix: Ipv4Net, multipath: &Multipath, packet: &[u8]) -> Route {
+        let Some(several) = self.several().filter(|several| several.ways > 1) else { return self.best(prefix) };
+        let hash = multipath.hash(packet);
+        let choose = |buckets: &Buckets| buckets.choose(hash);
+        let way = several.buckets.as_ref().map_or_else(|| by_threshold(hash, several.ways), choose);
+        if way == 0 { several.best } else { several.rest[way - 1] }
+    }
+
+    /// Of routes in rank order; `before` is what the prefix had.
+    fn from_ranked(mut routes: Routes, multipath: Option<&Multipath>, before: Option<&Self>) -> Option<Self> {
         if routes.is_empty() {
             return None;
         }
         let best = routes.remove(0);
-        Some(Self { best, rest: routes })
+        if routes.is_empty() {
+            return Some(Self::Sole(Stored::of(best)));
+        }
+        let equal = 1 + routes.iter().take_while(|route| route.cost() == best.cost()).count();
+        let ways = multipath.map_or(1, |multipath| equal.min(multipath.max_ways.max(1).into()));
+        let targets = |ways: &mut dyn Iterator<Item = Route>| ways.map(|route| route.target).collect::<Vec<_>>();
+        let buckets = multipath.and_then(|multipath| multipath.buckets).filter(|_| ways > 1).map(|count| {
+            let chosen = targets(&mut core::iter::once(best).chain(routes.iter().copied()).take(ways));
+            let old = before.map(|old| (old, targets(&mut old.ways(best.prefix))));
+            let everything = Buckets::only(count);
+            let old = old.as_ref().map(|(old, targets)| {
+                let buckets = old.several().and_then(|several| several.buckets.as_ref());
+                (buckets.unwrap_or(&everything), &targets[..])
+            });
+            Buckets::over(&chosen, count, old)
+        });
+        Some(Self::Several(Box::new(Several { best, rest: routes.into_vec(), ways, buckets })))
     }
 }
 
@@ -136,7 +251,10 @@ impl Candidates {
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
     map: PrefixMap<Ipv4Net, Candidates>,
-    /// Best routes of destinations looked up lately, in the place that the destination chooses.
+    /// How flows are spread over routes of equal cost; `None`: the best route takes all.
+    multipath: Option<Multipath>,
+    /// Best routes of destinations looked up lately, in the place that the destination chooses; not of those whose flows are
+    /// spread.
     recent: [Option<(Ipv4Addr, Route)>; RECENT],
 }
 
@@ -149,19 +267,58 @@ impl Fib {
         Self::default()
     }
 
-    /// The best route of the longest prefix that holds `destination`.
-    pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| &c.best)
+    /// Spreads flows over routes of equal cost from here on.
+    pub fn spread_flows(&mut self, multipath: Multipath) {
+        self.multipath = Some(multipath);
+        let prefixes: Vec<Ipv4Net> = self.map.keys().collect();
+        for prefix in prefixes {
+            self.edit(prefix, |_| {});
+        }
     }
 
-    /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
-    pub fn look_up_again(&mut self, destination: Ipv4Addr) -> Option<Route> {
-        let bits = u32::from(destination);
-        let place = (bits ^ bits >> 8 ^ bits >> 16) as usize % RECENT;
+    /// An empty table that spreads flows as this one does.
+    pub fn emptied(&self) -> Self {
+        Self { multipath: self.multipath, ..Self::new() }
+    }
+
+    /// The route of a packet whose IPv4 header has been checked: of the longest prefix that holds its destination the best one,
+    /// or the one that its flow is given among its equals.
+    pub fn choose(&mut self, packet: &[u8]) -> Option<Route> {
+        let destination = Ipv4Packet::new_unchecked(packet).dst();
+        let Some(multipath) = &self.multipath else { return self.look_up_again(destination) };
+        let place = recent_place(destination);
         match self.recent[place] {
             Some((known, route)) if known == destination => Some(route),
             _ => {
-                let route = *self.lookup(destination)?;
+                let (prefix, candidates) = self.map.get_lpm(&Ipv4Net::from(destination))?;
+                if candidates.several().is_some_and(|several| several.ways > 1) {
+                    return Some(candidates.choose(prefix, multipath, packet));
+                }
+                let best = candidates.best(prefix);
+                self.recent[place] = Some((destination, best));
+                Some(best)
+            }
+        }
+    }
+
+    /// The routes over which flows to `destination` are spread, best first.
+    pub fn ways(&self, destination: Ipv4Addr) -> impl Iterator<Item = Route> {
+        let candidates = self.map.get_lpm(&Ipv4Net::from(destination));
+        candidates.into_iter().flat_map(|(prefix, candidates)| candidates.ways(prefix))
+    }
+
+    /// The best route of the longest prefix that holds `destination`.
+    pub fn lookup(&self, destination: Ipv4Addr) -> Option<Route> {
+        self.map.get_lpm(&Ipv4Net::from(destination)).map(|(prefix, candidates)| candidates.best(prefix))
+    }
+
+    /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
+    fn look_up_again(&mut self, destination: Ipv4Addr) -> Option<Route> {
+        let place = recent_place(destination);
+        match self.recent[place] {
+            Some((known, route)) if known == destination => Some(route),
+            _ => {
+                let route = self.lookup(destination)?;
                 self.recent[place] = Some((destination, route));
                 Some(route)
             }
@@ -169,24 +326,28 @@ impl Fib {
     }
 
     /// All routes of the longest prefix that cost as little as the best one, best first: the choices of ECMP.
-    pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = &Route> {
-        let candidates = self.map.get_lpm(&Ipv4Net::from(destination)).map(|(_, c)| c);
-        candidates.into_iter().flat_map(|c| c.iter().take_while(|r| r.cost() == c.best.cost()))
+    pub fn lookup_equal(&self, destination: Ipv4Addr) -> impl Iterator<Item = Route> {
+        let candidates = self.map.get_lpm(&Ipv4Net::from(destination));
+        candidates.into_iter().flat_map(|(prefix, candidates)| {
+            let least = candidates.best(prefix).cost();
+            candidates.iter(prefix).take_while(move |route| route.cost() == least)
+        })
     }
 
     /// The best route of exactly this prefix.
-    pub fn best(&self, prefix: Ipv4Net) -> Option<&Route> {
-        self.map.get(&prefix.trunc()).map(|c| &c.best)
+    pub fn best(&self, prefix: Ipv4Net) -> Option<Route> {
+        self.map.get(&prefix.trunc()).map(|candidates| candidates.best(prefix.trunc()))
     }
 
     /// All candidates of exactly this prefix, best first.
-    pub fn candidates(&self, prefix: Ipv4Net) -> impl Iterator<Item = &Route> {
-        self.map.get(&prefix.trunc()).into_iter().flat_map(Candidates::iter)
+    pub fn candidates(&self, prefix: Ipv4Net) -> impl Iterator<Item = Route> {
+        let prefix = prefix.trunc();
+        self.map.get(&prefix).into_iter().flat_map(move |candidates| candidates.iter(prefix))
     }
 
     /// The best route of every prefix, in prefix order (by address, then shorter first).
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.map.values().map(|c| &c.best)
+    pub fn iter(&self) -> impl Iterator<Item = Route> {
+        self.map.iter().map(|(prefix, candidates)| candidates.best(prefix))
     }
 
     /// Number of prefixes.
@@ -214,16 +375,29 @@ impl Fib {
         })
     }
 
+    /// Makes `routes`, all of one source and prefix, the only candidates of that source for that prefix: what a speaker says that
+    /// uses several routes at once.
+    pub fn set_all(&mut self, prefix: Ipv4Net, source: RouteSource, routes: &[Route]) -> Option<Change> {
+        self.edit(prefix, |known| replace(known, source, routes))
+    }
+
     /// Removes the candidate of `source` for `prefix` that has this target.
     pub fn remove_target(&mut self, prefix: Ipv4Net, source: RouteSource, target: Target) -> Option<Change> {
         self.edit(prefix, |routes| routes.retain(|r| r.source != source || r.target != target))
     }
 
-    /// Names the record that made the best route of `prefix` the best. No effect if there is none.
+    /// Names the record that made the best route of `prefix`, and those that share its flows, what they are. No effect if there
+    /// is none.
     pub fn stamp(&mut self, prefix: Ipv4Net, since: RecordId) {
         self.recent = Default::default();
         if let Some(candidates) = self.map.get_mut(&prefix.trunc()) {
-            candidates.best.since = since;
+            match candidates {
+                Candidates::Sole(route) => route.since = since,
+                Candidates::Several(several) => {
+                    several.best.since = since;
+                    several.rest.iter_mut().take(several.ways - 1).for_each(|route| route.since = since);
+                }
+            }
         }
     }
 
@@ -239,47 +413,75 @@ impl Fib {
     /// If one of `routes` has another source.
     pub fn replace_source(&mut self, source: RouteSource, routes: impl IntoIterator<Item = Route>) -> Vec<Change> {
         let mut wanted: PrefixMap<Ipv4Net, Vec<Route>> = PrefixMap::new();
-        for prefix in self.map.iter().filter(|(_, c)| c.iter().any(|r| r.source == source)).map(|(p, _)| p) {
+        for prefix in self.map.iter().filter(|(p, c)| c.iter(*p).any(|r| r.source == source)).map(|(p, _)| p) {
             wanted.insert(prefix, Vec::new());
         }
         for route in routes {
             assert_eq!(route.source, source, "a source replaces its own routes only");
             wanted.entry(route.prefix.trunc()).or_default().push(route);
         }
-        let replace = |(prefix, new): (Ipv4Net, Vec<Route>)| {
-            self.edit(prefix, |routes| {
-                routes.retain(|r| r.source != source || new.iter().any(|n| n.target == r.target));
-                for route in new {
-                    upsert(routes, route, |r| r.source == source && r.target == route.target);
-                }
-            })
-        };
+        let replace = |(prefix, new): (Ipv4Net, Vec<Route>)| self.edit(prefix, |routes| replace(routes, source, &new));
         wanted.into_iter().filter_map(replace).collect()
     }
 
-    /// Changes the candidates of a prefix and puts them back in rank order.
-    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Vec<Route>)) -> Option<Change> {
+    /// Changes the candidates of a prefix and puts them back in rank order, in one walk.
+    fn edit(&mut self, prefix: Ipv4Net, change: impl FnOnce(&mut Routes)) -> Option<Change> {
         self.recent = Default::default();
         let prefix = prefix.trunc();
-        let old = self.map.get(&prefix);
-        let before = old.map(|c| c.best);
-        let mut routes: Vec<Route> = old.into_iter().flat_map(Candidates::iter).copied().collect();
+        let place = self.map.entry(prefix);
+        let old = place.get();
+        let before: Routes = old.into_iter().flat_map(|candidates| candidates.ways(prefix)).collect();
+        let mut routes: Routes = old.into_iter().flat_map(|candidates| candidates.iter(prefix)).collect();
         change(&mut routes);
         for route in &mut routes {
             route.prefix = prefix;
         }
         routes.sort_by_key(Route::rank);
-        let after = routes.first().copied();
-        match Candidates::from_ranked(routes) {
-            Some(candidates) => drop(self.map.insert(prefix, candidates)),
-            None => drop(self.map.remove(&prefix)),
+        let after = Candidates::from_ranked(routes, self.multipath.as_ref(), old);
+        let change = changed(prefix, &before, after.as_ref());
+        match (place, after) {
+            (Place::Occupied(mut place), Some(candidates)) => *place.get_mut() = candidates,
+            (Place::Occupied(place), None) => drop(place.remove()),
+            (Place::Vacant(place), Some(candidates)) => {
+                place.insert(candidates);
+            }
+            (Place::Vacant(_), None) => {}
         }
-        (before != after).then_some(Change { prefix, before, after })
+        change.map(|(before, after)| Change { prefix, before, after })
+    }
+}
+
+/// The place in which the best route of a destination is kept at hand.
+fn recent_place(destination: Ipv4Addr) -> usize {
+    let bits = u32::from(destination);
+    (bits ^ bits >> 8 ^ bits >> 16) as usize % RECENT
+}
+
+/// How the ways of a prefix changed: see [`Change`].
+fn changed(prefix: Ipv4Net, before: &[Route], after: Option<&Candidates>) -> Option<(Option<Route>, Option<Route>)> {
+    let (old, new) = (before.first().copied(), after.map(|candidates| candidates.best(prefix)));
+    if old != new {
+        return Some((old, new));
+    }
+    let now = || after.into_iter().flat_map(|candidates| candidates.ways(prefix));
+    let left = before.iter().find(|old| now().all(|new| new.target != old.target));
+    let came = now().find(|new| before.iter().all(|old| old.target != new.target));
+    match (left, came) {
+        (None, None) => None,
+        (left, came) => Some((left.copied().or(old), came.or(new))),
+    }
+}
+
+/// Makes `new` all that `source` has among `routes`; what says the same as before keeps its age.
+fn replace(routes: &mut Routes, source: RouteSource, new: &[Route]) {
+    routes.retain(|r| r.source != source || new.iter().any(|n| n.target == r.target));
+    for route in new {
+        upsert(routes, *route, |r| r.source == source && r.target == route.target);
     }
 }
 
 /// Replaces the routes for which `is_old` holds by `route`, which keeps its age if it says the same as one of them.
-fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool) {
+fn upsert(routes: &mut Routes, route: Route, is_old: impl Fn(&Route) -> bool) {
     let prefix = route.prefix.trunc();
     let route = Route { prefix, ..route };
     let kept = routes.iter().find(|r| is_old(r) && r.same_as(&route)).copied();
@@ -288,163 +490,4 @@ fn upsert(routes: &mut Vec<Route>, route: Route, is_old: impl Fn(&Route) -> bool
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn net(text: &str) -> Ipv4Net {
-        text.parse().unwrap()
-    }
-
-    fn route(prefix: &str, source: RouteSource, distance: u8, metric: u32, port: u16) -> Route {
-        Route {
-            prefix: net(prefix),
-            source,
-            distance,
-            metric,
-            target: Target::port(Port(port)),
-            since: RecordId::GENESIS,
-        }
-    }
-
-    fn port_to(fib: &Fib, destination: [u8; 4]) -> Option<u16> {
-        fib.lookup(destination.into()).map(|r| match r.target {
-            Target::Out { port, .. } => port.0,
-            Target::Blackhole => u16::MAX,
-        })
-    }
-
-    const SESSION: RouteSource = RouteSource::Bgp;
-
-    #[test]
-    fn a_route_at_hand_is_never_stale() {
-        let mut fib = Fib::new();
-        let destination = Ipv4Addr::new(10, 1, 2, 3);
-        assert_eq!(fib.look_up_again(destination), None);
-        for (prefix, since) in [("10.0.0.0/8", 1), ("10.1.0.0/16", 2), ("10.1.2.3/32", 3)] {
-            let prefix: Ipv4Net = prefix.parse().unwrap();
-            let (source, target) = (RouteSource::Static, Target::port(Port(since)));
-            fib.insert(Route { prefix, source, distance: 1, metric: 0, target, since: RecordId(0) });
-            fib.stamp(prefix, RecordId(u64::from(since)));
-            for _ in 0..2 {
-                assert_eq!(fib.look_up_again(destination), fib.lookup(destination).copied());
-                assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(u64::from(since)));
-            }
-        }
-        fib.remove("10.1.2.3/32".parse().unwrap(), RouteSource::Static);
-        assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(2));
-    }
-
-    #[test]
-    fn the_longest_prefix_wins_whatever_it_costs() {
-        let mut fib = Fib::new();
-        fib.insert(route("0.0.0.0/0", RouteSource::Static, 1, 0, 0));
-        fib.insert(route("10.0.0.0/8", RouteSource::Connected, 0, 0, 1));
-        fib.insert(route("10.1.0.0/16", SESSION, 200, 9, 2));
-        fib.insert(route("10.1.2.3/32", RouteSource::Underlay, 255, 9, 3));
-        let to = |d| port_to(&fib, d);
-        assert_eq!((to([10, 1, 2, 3]), to([10, 1, 2, 4])), (Some(3), Some(2)));
-        assert_eq!((to([10, 2, 0, 0]), to([11, 0, 0, 0])), (Some(1), Some(0)));
-        fib.remove(net("0.0.0.0/0"), RouteSource::Static);
-        assert_eq!(port_to(&fib, [11, 0, 0, 0]), None);
-        let prefixes: Vec<_> = fib.iter().map(|r| r.prefix.to_string()).collect();
-        assert_eq!(prefixes, ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32"]);
-    }
-
-    #[test]
-    fn distance_then_metric_then_the_written_order() {
-        let ranked = [
-            route("10.0.0.0/8", RouteSource::Connected, 0, 50, 9),
-            route("10.0.0.0/8", RouteSource::Static, 1, 5, 8),
-            route("10.0.0.0/8", RouteSource::Static, 1, 6, 2),
-            route("10.0.0.0/8", RouteSource::Static, 20, 0, 7),
-            route("10.0.0.0/8", SESSION, 20, 0, 1),
-            route("10.0.0.0/8", SESSION, 20, 0, 4),
-            route("10.0.0.0/8", RouteSource::Propagated, 20, 0, 0),
-        ];
-        for rotation in 0..ranked.len() {
-            let mut arrivals = ranked;
-            arrivals.rotate_left(rotation);
-            let mut fib = Fib::new();
-            for route in arrivals {
-                fib.insert(route);
-            }
-            assert!(fib.candidates(net("10.0.0.0/8")).eq(&ranked));
-        }
-        let mut fib = Fib::new();
-        for route in &ranked[3..] {
-            fib.insert(*route);
-        }
-        fib.insert(route("10.0.0.0/8", SESSION, 20, 1, 5));
-        assert!(fib.lookup_equal([10, 0, 0, 1].into()).eq(&ranked[3..]), "ECMP leaves out the higher metric");
-    }
-
-    #[test]
-    fn changes_name_the_best_before_and_after() {
-        let mut fib = Fib::new();
-        let bgp = route("10.9.8.7/8", SESSION, 20, 0, 1);
-        let fixed = route("10.0.0.0/8", RouteSource::Static, 1, 0, 2);
-        let stored = Route { prefix: net("10.0.0.0/8"), ..bgp };
-        let change = |before, after| Some(Change { prefix: net("10.0.0.0/8"), before, after });
-        assert_eq!(fib.insert(bgp), change(None, Some(stored)));
-        assert_eq!(fib.insert(fixed), change(Some(stored), Some(fixed)));
-        assert_eq!(fib.set(Route { metric: 7, ..bgp }), None, "not the best");
-        assert_eq!(fib.remove(net("10.0.0.0/8"), RouteSource::Static).unwrap().after.unwrap().metric, 7);
-        assert!(fib.remove(net("10.0.0.0/8"), SESSION).unwrap().after.is_none());
-        assert_eq!(fib.remove(net("10.0.0.0/8"), SESSION), None);
-        assert!(fib.is_empty());
-    }
-
-    #[test]
-    fn set_replaces_what_the_source_said_and_insert_adds() {
-        let mut fib = Fib::new();
-        let first = route("10.0.0.0/8", SESSION, 20, 0, 1);
-        let second = route("10.0.0.0/8", SESSION, 20, 0, 2);
-        fib.insert(first);
-        fib.insert(second);
-        assert_eq!(fib.candidates(first.prefix).count(), 2);
-        fib.set(second);
-        assert!(fib.candidates(first.prefix).eq([&second]));
-    }
-
-    #[test]
-    fn a_route_that_says_the_same_keeps_its_age() {
-        let mut fib = Fib::new();
-        let old = route("10.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
-        fib.insert(old);
-        let new = Route { since: RecordId(9), ..old };
-        assert_eq!((fib.insert(new), fib.set(new)), (None, None));
-        let gone = route("10.1.0.0/16", RouteSource::Underlay, 110, 3, 1);
-        let fixed = route("10.1.0.0/16", RouteSource::Static, 200, 0, 5);
-        fib.insert(gone);
-        fib.insert(fixed);
-        let fresh = route("9.0.0.0/8", RouteSource::Underlay, 110, 3, 1);
-        let changes = fib.replace_source(RouteSource::Underlay, [new, fresh]);
-        let expected = [
-            Change { prefix: fresh.prefix, before: None, after: Some(fresh) },
-            Change { prefix: gone.prefix, before: Some(gone), after: Some(fixed) },
-        ];
-        assert_eq!(changes, expected);
-        assert_eq!(fib.best(old.prefix), Some(&old));
-    }
-
-    proptest! {
-        /// Against a linear search over everything that was inserted.
-        #[test]
-        fn lookup_is_a_search(routes in proptest::collection::vec((any::<u32>(), 0..=32u8, 0..3u8, 0..3u16), 1..60), near in any::<prop::sample::Index>(), bits: u8) {
-            let mut fib = Fib::new();
-            let mut all: Vec<Route> = Vec::new();
-            for (address, length, distance, port) in routes {
-                let prefix = Ipv4Net::new(address.into(), length).unwrap().trunc();
-                let new = Route { prefix, ..route("0.0.0.0/0", RouteSource::Static, distance, 0, port) };
-                all.retain(|r| (r.prefix, r.target) != (new.prefix, new.target));
-                all.push(new);
-                fib.insert(new);
-            }
-            let destination = Ipv4Addr::from(u32::from(near.get(&all).prefix.addr()) ^ u32::from(bits));
-            let holds = all.iter().filter(|r| r.prefix.contains(&destination));
-            let expected = holds.min_by_key(|r| (core::cmp::Reverse(r.prefix.prefix_len()), r.rank()));
-            prop_assert_eq!(fib.lookup(destination), expected);
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,12 @@
 //! The stateful parts of the network that know no protocol above layer 4: what a link does to packets, how a router
-//! chooses a way, fragments, and speaks of its troubles, and how a NAT translates.
+//! chooses a way, fragments, and speaks of its troubles, how a NAT translates, and how AWS's routers choose ([`aws`]).
 
+pub mod aws;
 pub mod fib;
 pub mod fragment;
 pub mod icmp;
 mod impairments;
 pub mod link;
 pub mod mss;
+pub mod multipath;
 pub mod nat;

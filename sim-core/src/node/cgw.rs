@@ -1,4 +1,4 @@
-//! A customer gateway: a router on the customer's premises with tunnels to AWS.
+//! A customer gateway: a router on the customer's premises with tunnels to AWS. Without tunnels it is any BGP router.
 //!
 //! Its forwarding table holds everything: connected networks, the ways to the outside addresses, static routes, and what
 //! BGP learns through the tunnels.
@@ -6,7 +6,7 @@
 use ipnet::Ipv4Net;
 
 use super::gateway::{Gateway, Upcall};
-use super::{Command, Cx, Device, link_reason};
+use super::{Command, Cx, Device};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
@@ -38,7 +38,7 @@ impl Cgw {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll() {
             match upcall {
-                Upcall::Transit(packet, _) => self.gateway.forward(cx, packet),
+                Upcall::Transit(packet, ingress) => self.gateway.forward(cx, packet, ingress),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
@@ -53,11 +53,12 @@ impl Cgw {
         let prefix: Ipv4Net = change.prefix;
         match change.to.and_then(|best| best.peer.map(|peer| (best, peer))) {
             Some((best, peer)) => {
-                let port = self.gateway.tunnels[peer.index()].port();
+                let Some(routing) = self.gateway.routing.as_ref() else { return };
+                let (port, internal) = (routing.port(peer), routing.is_internal(peer));
                 let route = Route {
                     prefix,
                     source: RouteSource::Bgp,
-                    distance: distance::EBGP,
+                    distance: if internal { distance::IBGP } else { distance::EBGP },
                     metric: best.med.unwrap_or(0),
                     target: Target::via(port, best.next_hop),
                     since: RecordId::GENESIS,
@@ -81,8 +82,8 @@ impl Device for Cgw {
         self.gateway.stop();
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
-        self.gateway.receive(cx, packet, None);
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        self.gateway.receive(cx, port, packet);
         self.settle(cx);
     }
 
@@ -96,7 +97,7 @@ impl Device for Cgw {
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
-        self.gateway.ip.carrier(cx, port, up, link_reason(up));
+        self.gateway.carrier(cx, port, up);
         self.settle(cx);
     }
 

@@ -4,7 +4,7 @@ use crate::id::{NodeId, PacketId, Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::time::{Duration, Instant};
-use crate::trace::{Hop, HopStep, Place, Prefixes, Record, Trace, What};
+use crate::trace::{Hop, HopStep, Open, Place, Prefixes, Record, Trace, What};
 
 use super::Notice;
 
@@ -84,6 +84,13 @@ impl Cx<'_> {
         self.cause
     }
 
+    /// Keeps a record, caused by the latest one, of what moves nothing: the step that decides about a route that stays. Nothing is
+    /// caused by it.
+    pub fn remark(&mut self, what: What) {
+        let (at, node, cause, enabler) = (self.now, self.node, self.cause, RecordId::GENESIS);
+        self.trace.remark(Record { at, node, cause, enabler, what });
+    }
+
     /// Keeps the record of a state change.
     pub fn state(&mut self, session: SessionId, from: State, to: State, reason: Reason) -> RecordId {
         self.record(What::State { session, from, to, reason })
@@ -91,7 +98,7 @@ impl Cx<'_> {
 
     /// Keeps the record of a protocol step.
     pub fn step(&mut self, session: SessionId, step: Step, detail: u32) -> RecordId {
-        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes: None })
+        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes: None, open: None })
     }
 
     /// Keeps the record of a message of an IKE exchange, with the error notification in it.
@@ -103,7 +110,7 @@ impl Cx<'_> {
         response: bool,
         notice: Option<Reason>,
     ) -> RecordId {
-        self.record(What::Step { session, step, detail: message_id, response, notice, prefixes: None })
+        self.record(What::Step { session, step, detail: message_id, response, notice, prefixes: None, open: None })
     }
 
     /// Notes a message of an IKE exchange of which no record is kept.
@@ -115,7 +122,7 @@ impl Cx<'_> {
         response: bool,
         notice: Option<Reason>,
     ) {
-        let what = What::Step { session, step, detail: message_id, response, notice, prefixes: None };
+        let what = What::Step { session, step, detail: message_id, response, notice, prefixes: None, open: None };
         let record = Record { at: self.now, node: self.node, cause: self.cause, enabler: RecordId::GENESIS, what };
         self.trace.overlook(&record);
     }
@@ -124,7 +131,13 @@ impl Cx<'_> {
     pub fn update(&mut self, session: SessionId, step: Step, prefixes: Prefixes) -> RecordId {
         let detail = (prefixes.withdrawn.len() + prefixes.announced.len()) as u32;
         let prefixes = Some(Box::new(prefixes));
-        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes })
+        self.record(What::Step { session, step, detail, response: false, notice: None, prefixes, open: None })
+    }
+
+    /// Keeps the record of a BGP OPEN that was sent or arrived, with what it says.
+    pub fn open(&mut self, session: SessionId, step: Step, open: Open) -> RecordId {
+        let open = Some(Box::new(open));
+        self.record(What::Step { session, step, detail: 0, response: false, notice: None, prefixes: None, open })
     }
 
     /// Keeps the record that a delay of this length has passed, which the latest record began.

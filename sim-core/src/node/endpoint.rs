@@ -8,10 +8,13 @@
 use ipnet::IpNet;
 
 use super::gateway::{Gateway, Upcall};
-use super::{Command, Cx, Device, Notice, Path};
+use super::{Command, Cx, Device, Notice};
 use crate::id::{NodeId, Port};
+use crate::net::aws::{BgpPath, Community};
 use crate::packet::Packet;
-use crate::proto::bgp::RouteChange;
+use crate::proto::bgp::as_path::{AsPath, Segment};
+use crate::proto::bgp::attributes::Attributes;
+use crate::proto::bgp::{self, Originated, RouteChange};
 use crate::reason::TimerKind;
 use crate::time::{Duration, Instant};
 
@@ -52,8 +55,8 @@ impl VpnEndpoint {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll() {
             match upcall {
-                Upcall::Transit(packet, Some(_)) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
-                Upcall::Transit(packet, None) => self.gateway.output(cx, TUNNEL_PORT, packet),
+                Upcall::Transit(packet, TUNNEL_PORT) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
+                Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
@@ -77,16 +80,32 @@ impl VpnEndpoint {
 
     fn route(&self, cx: &mut Cx, change: &RouteChange) {
         let learned = change.to.filter(|best| best.peer.is_some());
-        let attributes = |best: &crate::proto::bgp::Best| {
+        let attributes = |_| {
             let routing = self.gateway.routing.as_ref()?;
-            let as_path = &routing.speaker().routes().get(&change.prefix)?.best_route().attributes.as_path;
-            Some(Path { length: best.as_path_length, neighbour: as_path.first(), med: best.med })
+            Some(path(routing.speaker().routes().get(&change.prefix)?.best_route().attributes))
         };
         let path = learned.as_ref().and_then(attributes);
         if path.is_some() || change.from.is_some_and(|best| best.peer.is_some()) {
             let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(change.prefix), path };
             cx.notify(self.owner, Duration::ZERO, notice);
         }
+    }
+}
+
+/// What AWS compares of a route. An endpoint's only peer is external.
+fn path(attributes: &Attributes) -> BgpPath {
+    let as_path = &attributes.as_path;
+    let asns = as_path.segments().iter().flat_map(|segment| match segment {
+        Segment::Set(asns) | Segment::Sequence(asns) => asns.iter().copied(),
+    });
+    let communities = attributes.communities.standard().iter().map(|community| Community(community.0));
+    BgpPath {
+        as_path: asns.collect(),
+        length: as_path.length(),
+        neighbour: as_path.first(),
+        med: attributes.med,
+        communities: communities.collect(),
+        internal: false,
     }
 }
 
@@ -105,7 +124,7 @@ impl Device for VpnEndpoint {
         if port == INSIDE_PORT {
             self.gateway.output(cx, TUNNEL_PORT, packet);
         } else {
-            self.gateway.receive(cx, packet, None);
+            self.gateway.receive(cx, port, packet);
         }
         self.settle(cx);
     }
@@ -117,6 +136,26 @@ impl Device for VpnEndpoint {
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
+    }
+
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
+        match notice {
+            Notice::Announce { prefix: IpNet::V4(prefix), as_path } => {
+                let input = match as_path {
+                    Some(as_path) => {
+                        let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+                        bgp::Input::Originate { prefix, route }
+                    }
+                    None => bgp::Input::WithdrawOriginated { prefix },
+                };
+                self.gateway.bgp(cx, input);
+                self.settle(cx);
+            }
+            Notice::Announce { prefix: IpNet::V6(_), .. }
+            | Notice::Route { .. }
+            | Notice::Health { .. }
+            | Notice::Propagate { .. } => {}
+        }
     }
 
     fn command(&mut self, cx: &mut Cx, command: Command) {

@@ -110,11 +110,11 @@ impl Device for External {
         }
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         if self.carries == Carries::Everything {
             return self.depart(cx, packet);
         }
-        match self.ip.inbound(cx, packet) {
+        match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => match (Ipv4Packet::new_unchecked(packet.bytes()).protocol(), self.carries) {
                 (protocol::UDP, _) | (protocol::ESP, Carries::UdpAndEsp) => self.depart(cx, packet),
                 _ => cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS),

@@ -1,16 +1,19 @@
-//! What a customer gateway and a VPN endpoint of AWS have in common: IPv4, tunnels and routing, and how packets pass
-//! between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and [`super::endpoint`].
+//! What a customer gateway, a plain BGP router and a VPN endpoint of AWS have in common: IPv4, tunnels, routing, BFD and what is
+//! watched, and how packets pass between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and
+//! [`super::endpoint`].
 
 use std::collections::VecDeque;
 
 use ipnet::Ipv4Net;
 
-use super::Cx;
+use super::bfd::{Bfd, BfdEvent};
 use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
+use super::track::{TrackEvent, Tracks, Watched};
 use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
+use super::{Cx, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::mss;
 use crate::packet::Packet;
@@ -26,8 +29,8 @@ use crate::wire::ipv4::{Ipv4Packet, protocol};
 /// What a gateway leaves to the device it is part of.
 #[derive(Debug)]
 pub(super) enum Upcall {
-    /// A packet for somebody else arrived: at a port, or out of a tunnel if that is named.
-    Transit(Packet, Option<usize>),
+    /// A packet for somebody else arrived at a port: a tunnel's, if it came out of one.
+    Transit(Packet, Port),
     /// A tunnel can, or can no longer, carry packets because of that record.
     Tunnel(RecordId),
     /// The best BGP route to a prefix changed because of that record.
@@ -49,8 +52,12 @@ pub struct Gateway {
     pub ip: Ip,
     /// The tunnels that end here.
     pub tunnels: Tunnels,
-    /// BGP, if the device speaks it. Peer number n runs through tunnel number n.
+    /// BGP, if the device speaks it.
     pub routing: Option<Routing>,
+    /// BFD sessions, on which BGP sessions and what is watched may depend.
+    pub bfd: Bfd,
+    /// What is watched, and on which static routes may depend.
+    pub tracks: Tracks,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
@@ -70,6 +77,8 @@ impl Gateway {
             ip,
             tunnels: Tunnels::new(tunnels),
             routing,
+            bfd: Bfd::default(),
+            tracks: Tracks::default(),
             follow_sa,
             reassembles: false,
             upcalls,
@@ -94,20 +103,30 @@ impl Gateway {
             cx.cause = genesis;
             self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.start(cx, events));
         }
-        let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
-        for peer in peers {
+        let peers: Vec<(PeerId, Port)> =
+            self.routing.iter().flat_map(|routing| routing.peers().map(|peer| (peer, routing.port(peer)))).collect();
+        for (peer, port) in peers {
             cx.cause = genesis;
-            if self.follow_sa && !self.tunnels[peer.index()].is_up() {
-                self.bgp(cx, bgp::Input::LowerLayerDown { peer });
+            if self.follow_sa && self.tunnels.at_port(port).is_some_and(|tunnel| !self.tunnels[tunnel].is_up()) {
+                self.bgp(cx, bgp::Input::LowerLayerDown { peer, reason: Reason::TunnelDown });
             }
             self.bgp(cx, bgp::Input::Start { peer });
         }
+        cx.cause = genesis;
+        self.with_bfd(cx, Bfd::start);
+        for port in self.ip.ports_up().filter(|port| self.tunnels.at_port(*port).is_none()).collect::<Vec<_>>() {
+            cx.cause = genesis;
+            self.watch(cx, Watched::Carrier(port), true);
+        }
+        self.tracks.start(cx);
     }
 
     pub(super) fn stop(&mut self) {
         self.ip.reset();
         self.tunnels.reset();
         self.routing.iter_mut().for_each(Routing::reset);
+        self.bfd.reset();
+        self.tracks.reset();
         self.upcalls.clear();
     }
 
@@ -121,25 +140,30 @@ impl Gateway {
         if self.routing.as_ref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
             self.with_routing(cx, Routing::timeout);
         }
+        if !self.bfd.is_empty() {
+            self.with_bfd(cx, Bfd::timeout);
+        }
+        self.with_tracks(cx, Tracks::timeout);
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
         let routing = self.routing.as_ref().and_then(Routing::wake);
-        self.tunnels.wake().into_iter().chain(routing).chain(self.ip.wake()).min_by_key(|(at, _)| *at)
+        let others = self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake());
+        self.tunnels.wake().into_iter().chain(routing).chain(others).min_by_key(|(at, _)| *at)
     }
 
-    /// A packet arrived at a port, or came out of a tunnel.
-    pub(super) fn receive(&mut self, cx: &mut Cx, packet: Packet, from: Option<usize>) {
-        match self.ip.inbound(cx, packet) {
-            Inbound::Local(packet) => self.local(cx, packet, from),
-            Inbound::Transit(packet) => self.transit(cx, packet, from),
+    /// A packet arrived at a port, or came out of the tunnel that has it.
+    pub(super) fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        match self.ip.inbound(cx, port, packet) {
+            Inbound::Local(packet) => self.local(cx, packet, port),
+            Inbound::Transit(packet) => self.transit(cx, packet, port),
             Inbound::Nothing => {}
         }
     }
 
     /// A packet for somebody else: whole if it must be, and with an MSS that fits the tunnel that it came through.
-    fn transit(&mut self, cx: &mut Cx, mut packet: Packet, from: Option<usize>) {
-        if let Some(tunnel) = from {
+    fn transit(&mut self, cx: &mut Cx, mut packet: Packet, port: Port) {
+        if let Some(tunnel) = self.tunnels.at_port(port) {
             if let Some(most) = self.tunnels[tunnel].mss() {
                 clamp(cx, &mut packet, most);
             }
@@ -148,12 +172,13 @@ impl Gateway {
                 packet = whole;
             }
         }
-        self.upcalls.push_back(Upcall::Transit(packet, from));
+        self.upcalls.push_back(Upcall::Transit(packet, port));
     }
 
-    /// Chooses the way of a packet in transit and sends it, with an MSS that fits the tunnel that it goes through.
-    pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet) {
-        let Some((port, mut packet)) = self.ip.forward(cx, packet) else { return };
+    /// Chooses the way of a packet in transit that came in by `ingress` and sends it, with an MSS that fits the tunnel that it
+    /// goes through.
+    pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) {
+        let Some((port, mut packet)) = self.ip.forward(cx, ingress, packet) else { return };
         if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);
         }
@@ -207,16 +232,27 @@ impl Gateway {
         self.settle_tunnel(cx, tunnel);
     }
 
-    fn local(&mut self, cx: &mut Cx, packet: Packet, from: Option<usize>) {
-        if from.is_none()
-            && let Some(outside) = classify(&packet)
-        {
+    fn local(&mut self, cx: &mut Cx, packet: Packet, at: Port) {
+        let outer = self.tunnels.at_port(at).is_none();
+        if outer && let Some(outside) = classify(&packet) {
             return self.outside(cx, packet, outside);
         }
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         if ip.protocol() == protocol::TCP && self.routing.is_some() {
             cx.hop(packet.meta.id, HopStep::Delivered);
             return self.with_routing(cx, |routing, cx, events| routing.packet(cx, &packet, events));
+        }
+        let mut taken = false;
+        if ip.protocol() == protocol::UDP {
+            self.with_bfd(cx, |bfd, cx, events| taken = bfd.packet(cx, &packet, at, events));
+        } else {
+            self.with_tracks(cx, |tracks, cx, events| taken = tracks.packet(cx, &packet, events));
+            if taken {
+                cx.hop(packet.meta.id, HopStep::Delivered);
+            }
+        }
+        if taken {
+            return;
         }
         match pong(cx, &packet) {
             Some(reply) => {
@@ -225,7 +261,7 @@ impl Gateway {
                     self.output(cx, port, reply);
                 }
             }
-            None if from.is_none() && self.path_mtu(cx, &packet) => cx.hop(packet.meta.id, HopStep::Delivered),
+            None if outer && self.path_mtu(cx, &packet) => cx.hop(packet.meta.id, HopStep::Delivered),
             None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
         }
     }
@@ -295,7 +331,7 @@ impl Gateway {
         self.tunnels.hasten(tunnel);
         self.settle_tunnel(cx, tunnel);
         if let Some(inner) = inner {
-            self.receive(cx, inner, Some(tunnel));
+            self.receive(cx, self.tunnels[tunnel].port(), inner);
         }
     }
 
@@ -364,15 +400,87 @@ impl Gateway {
     /// The state of a tunnel interface follows its CHILD_SA, if the device is one that does so.
     fn interface(&mut self, cx: &mut Cx, tunnel: usize, up: bool) {
         self.upcalls.push_back(Upcall::Tunnel(cx.cause));
-        if !self.follow_sa {
-            return;
-        }
         let cause = cx.cause;
-        let reason = if up { Reason::TunnelUp } else { Reason::TunnelDown };
-        self.ip.carrier(cx, self.tunnels[tunnel].port(), up, reason);
-        let peer = PeerId(tunnel as u16);
-        self.bgp(cx, if up { bgp::Input::LowerLayerUp { peer } } else { bgp::Input::LowerLayerDown { peer } });
+        self.watch(cx, Watched::Tunnel(tunnel), up);
         cx.cause = cause;
+        if self.follow_sa {
+            let reason = if up { Reason::TunnelUp } else { Reason::TunnelDown };
+            self.port_changed(cx, self.tunnels[tunnel].port(), up, reason);
+            cx.cause = cause;
+        }
+    }
+
+    /// Routes and BGP sessions follow a port that went up or down.
+    fn port_changed(&mut self, cx: &mut Cx, port: Port, up: bool, reason: Reason) {
+        let cause = cx.cause;
+        self.ip.carrier(cx, port, up, reason);
+        for peer in self.routing.as_ref().map(|routing| routing.behind(port)).unwrap_or_default() {
+            let (down, restored) =
+                (bgp::Input::LowerLayerDown { peer, reason }, bgp::Input::LowerLayerUp { peer, reason });
+            self.bgp(cx, if up { restored } else { down });
+            cx.cause = cause;
+        }
+    }
+
+    /// The link behind a port lost or regained its carrier.
+    pub(super) fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        let cause = cx.cause;
+        self.watch(cx, Watched::Carrier(port), up);
+        cx.cause = cause;
+        self.port_changed(cx, port, up, link_reason(up));
+    }
+
+    /// Something that may be watched went up or down, because of the latest record.
+    fn watch(&mut self, cx: &mut Cx, what: Watched, up: bool) {
+        self.with_tracks(cx, |tracks, cx, events| tracks.state(cx, what, up, events));
+    }
+
+    fn with_tracks(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Tracks, &mut Cx, &mut Vec<TrackEvent>)) {
+        let mut events = Vec::new();
+        touch(&mut self.tracks, cx, &mut events);
+        for event in events {
+            match event {
+                TrackEvent::Send(mut packet, port) => {
+                    self.ip.identify(&mut packet);
+                    cx.created(&packet);
+                    self.output(cx, port, packet);
+                }
+                TrackEvent::Changed(track, up, record) => {
+                    cx.cause = record;
+                    self.ip.track(cx, track, up, if up { Reason::TrackUp } else { Reason::TrackDown });
+                }
+            }
+        }
+    }
+
+    fn with_bfd(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Bfd, &mut Cx, &mut Vec<BfdEvent>)) {
+        let mut events = Vec::new();
+        touch(&mut self.bfd, cx, &mut events);
+        for event in events {
+            match event {
+                BfdEvent::Send(mut packet, port) => {
+                    self.ip.identify(&mut packet);
+                    cx.created(&packet);
+                    let way = match port {
+                        Some(port) => Some((port, packet)),
+                        None => self.ip.route(cx, packet),
+                    };
+                    if let Some((port, packet)) = way {
+                        self.output(cx, port, packet);
+                    }
+                }
+                BfdEvent::Changed(number, up, record) => {
+                    cx.cause = record;
+                    self.watch(cx, Watched::Bfd(number), up);
+                    let peers = self.routing.as_ref().map(|routing| routing.watched_by(number));
+                    for peer in peers.filter(|_| !up).unwrap_or_default() {
+                        cx.cause = record;
+                        self.bgp(cx, bgp::Input::BfdDown { peer });
+                    }
+                    cx.cause = record;
+                }
+            }
+        }
     }
 
     fn with_routing(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Routing, &mut Cx, &mut Vec<RoutingEvent>)) {
@@ -381,10 +489,9 @@ impl Gateway {
         touch(routing, cx, &mut events);
         for event in events.drain(..) {
             match event {
-                RoutingEvent::Send(packet, peer) => {
+                RoutingEvent::Send(packet, way) => {
                     let cause = core::mem::replace(&mut cx.cause, packet.meta.cause);
-                    // A session is between the ends of its tunnel: its packets never take another way.
-                    let way = peer.map(|peer| self.tunnels[peer.index()].port());
+                    // A session is between the ends of its tunnel or link: its packets never take another way.
                     let routed = match way {
                         Some(port) => Some((port, packet)),
                         None => self.ip.route(cx, packet),
@@ -413,6 +520,14 @@ impl Gateway {
         }
     }
 
+    /// Gives BGP an input about the session that runs through a tunnel.
+    fn of_tunnel(&mut self, cx: &mut Cx, tunnel: u16, input: impl Fn(PeerId) -> bgp::Input<'static>) {
+        let port = self.tunnels[tunnel.into()].port();
+        for peer in self.routing.as_ref().map(|routing| routing.behind(port)).unwrap_or_default() {
+            self.bgp(cx, input(peer));
+        }
+    }
+
     /// Carries out what an operator typed.
     pub(super) fn command(&mut self, cx: &mut Cx, command: super::Command) {
         use super::Command;
@@ -425,10 +540,10 @@ impl Gateway {
             }),
             // Cease, Administrative Shutdown (RFC 4486).
             Command::BgpShutdown { tunnel } => {
-                let (peer, communication) = (PeerId(tunnel), "");
-                self.bgp(cx, bgp::Input::Stop { peer, subcode: 2, communication });
+                let communication = "";
+                self.of_tunnel(cx, tunnel, |peer| bgp::Input::Stop { peer, subcode: 2, communication });
             }
-            Command::BgpStart { tunnel } => self.bgp(cx, bgp::Input::Start { peer: PeerId(tunnel) }),
+            Command::BgpStart { tunnel } => self.of_tunnel(cx, tunnel, |peer| bgp::Input::Start { peer }),
             Command::Readdress { port, to } => self.readdress(cx, port, to),
             Command::NatFlush | Command::NatRenumber { .. } => {}
         }

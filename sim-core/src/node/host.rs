@@ -239,7 +239,7 @@ impl Host {
 /// The meta of the answer to a packet: a probe's answer belongs to the same probe.
 fn reply_meta(cx: &mut Cx, request: &Packet) -> Meta {
     let probe = request.meta.probe.map(|tag| ProbeTag { reply: true, ..tag });
-    Meta { probe, ..cx.meta() }
+    Meta { probe, session: request.meta.session, ..cx.meta() }
 }
 
 impl Device for Host {
@@ -258,8 +258,8 @@ impl Device for Host {
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
-        match self.ip.inbound(cx, packet) {
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.deliver(cx, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             Inbound::Nothing => {}

@@ -1,5 +1,8 @@
 //! What every device does with IPv4 (RFC 791, RFC 1812): is a packet for me, which way does it go, does it fit, and what
 //! does its sender hear if it does not.
+//!
+//! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
+//! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table.
 
 use std::net::Ipv4Addr;
 
@@ -11,8 +14,9 @@ use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
+use crate::net::multipath::Multipath;
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::Instant;
 use crate::trace::{HopStep, Table, What};
 use crate::wire::checksum;
@@ -30,10 +34,55 @@ pub enum Inbound {
     Nothing,
 }
 
+/// What a port asks of the source of a packet that comes in (RFC 3704 section 2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReversePath {
+    /// Nothing.
+    #[default]
+    Off,
+    /// That there is a route to it, whichever way; the default route is one, too (section 2.4).
+    Loose,
+    /// That packets to it would go out of this port (section 2.2), as one of the ways if flows to it are spread.
+    Strict,
+}
+
+/// A rule by which packets in transit go another way than the table's, or nowhere. What is `None` does not matter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PolicyRoute {
+    /// Where they come from.
+    pub source: Option<Ipv4Net>,
+    /// The port by which they came in.
+    pub ingress: Option<Port>,
+    /// Their IP protocol.
+    pub protocol: Option<u8>,
+    /// Where they go. While that port has no carrier the rule does not hold.
+    pub target: Target,
+}
+
+impl PolicyRoute {
+    fn holds(&self, ip: &Ipv4Packet<&[u8]>, ingress: Port) -> bool {
+        self.source.is_none_or(|source| source.contains(&ip.src()))
+            && self.ingress.is_none_or(|port| port == ingress)
+            && self.protocol.is_none_or(|protocol| protocol == ip.protocol())
+    }
+}
+
+/// Something that is watched, and on whose state configured routes depend, by its number on the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrackId(pub u8);
+
 #[derive(Clone, Copy, Debug)]
 struct Interface {
     mtu: u32,
     up: bool,
+    reverse_path: ReversePath,
+}
+
+/// A route of the configuration, in force while its port has a carrier and what it depends on is up.
+#[derive(Clone, Copy, Debug)]
+struct Configured {
+    route: Route,
+    track: Option<TrackId>,
 }
 
 /// The IPv4 part of a device. What every packet needs of it comes first, in one cache line.
@@ -51,8 +100,10 @@ pub struct Ip {
     fib: Fib,
     /// The record of the table's last change: to blame when there is no route.
     changed: RecordId,
-    /// Configured routes, in force while their port has a carrier.
-    configured: Vec<Route>,
+    configured: Vec<Configured>,
+    /// What is watched and down.
+    down: SmallVec<[TrackId; 2]>,
+    policy: Vec<PolicyRoute>,
     interfaces: Vec<Option<Interface>>,
     reporter: Reporter,
     fragments: Reassembler,
@@ -70,6 +121,8 @@ impl Ip {
             fib: Fib::new(),
             changed: RecordId::GENESIS,
             configured: Vec::new(),
+            down: SmallVec::new(),
+            policy: Vec::new(),
             interfaces: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
@@ -92,7 +145,31 @@ impl Ip {
         if self.interfaces.len() <= port.index() {
             self.interfaces.resize(port.index() + 1, None);
         }
-        self.interfaces[port.index()] = Some(Interface { mtu, up: true });
+        self.interfaces[port.index()] = Some(Interface { mtu, up: true, reverse_path: ReversePath::Off });
+    }
+
+    /// Asks for a way back to the sources of what comes in at a port.
+    pub fn filter_reverse_path(&mut self, port: Port, mode: ReversePath) {
+        if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
+            interface.reverse_path = mode;
+        }
+    }
+
+    /// Adds a rule for packets in transit; the first that holds decides.
+    pub fn add_policy(&mut self, rule: PolicyRoute) {
+        self.policy.push(rule);
+    }
+
+    /// Spreads flows over routes of equal cost.
+    pub fn spread_flows(&mut self, multipath: Multipath) {
+        self.fib.spread_flows(multipath);
+    }
+
+    /// The ports that have a carrier, in order.
+    pub fn ports_up(&self) -> impl Iterator<Item = Port> {
+        let up =
+            |(index, interface): (usize, &Option<Interface>)| interface.filter(|i| i.up).map(|_| Port(index as u16));
+        self.interfaces.iter().enumerate().filter_map(up)
     }
 
     /// Changes the MTU of an interface, as a tunnel does when its suite is known.
@@ -105,17 +182,23 @@ impl Ip {
     /// Adds a configured route.
     pub fn add_route(&mut self, prefix: Ipv4Net, source: RouteSource, distance: u8, port: Port) {
         let since = RecordId::GENESIS;
-        let route = Route { prefix, source, distance, metric: 0, target: Target::port(port), since };
-        self.configured.push(route);
-        self.fib.insert(route);
+        self.configure(Route { prefix, source, distance, metric: 0, target: Target::port(port), since }, None);
     }
 
     /// Adds a configured route on which packets are dropped.
     pub fn add_blackhole(&mut self, prefix: Ipv4Net, distance: u8) {
         let (source, target, since) = (RouteSource::Static, Target::Blackhole, RecordId::GENESIS);
-        let route = Route { prefix, source, distance, metric: 0, target, since };
-        self.configured.push(route);
-        self.fib.insert(route);
+        self.configure(Route { prefix, source, distance, metric: 0, target, since }, None);
+    }
+
+    /// Adds a configured route, which may depend on something that is watched; that is down until [`Ip::track`] says otherwise.
+    pub fn configure(&mut self, route: Route, track: Option<TrackId>) {
+        self.configured.push(Configured { route, track });
+        match track {
+            None => drop(self.fib.insert(route)),
+            Some(track) if self.down.contains(&track) => {}
+            Some(track) => self.down.push(track),
+        }
     }
 
     /// Adds a configured route to everywhere.
@@ -126,14 +209,15 @@ impl Ip {
     /// Notes the static routes in the trace, as the device starts with them.
     pub fn announce(&mut self, cx: &mut Cx) {
         let genesis = cx.cause;
-        let in_force = |r: &&Route| {
+        let in_force = |r: &Route| {
             r.source == RouteSource::Static && self.fib.best(r.prefix).is_some_and(|b| b.target == r.target)
         };
-        let routes: Vec<Route> = self.configured.iter().filter(in_force).copied().collect();
+        let routes: Vec<Route> = self.configured.iter().map(|c| c.route).filter(in_force).collect();
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
-            let since = cx.record(What::Route { table: self.table, prefix, from: None, to: Some(port), reason });
+            let (table, to, rule, beside, stays) = (self.table, Some(port), None, Box::default(), false);
+            let since = cx.record(What::Route { table, prefix, from: None, to, reason, rule, beside, stays });
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
         }
@@ -153,7 +237,7 @@ impl Ip {
     /// one.
     pub fn readdress(&mut self, cx: &mut Cx, port: Port, to: Ipv4Net) -> Option<Ipv4Addr> {
         let is_network = |r: &&mut Route| r.source == RouteSource::Connected && r.target == Target::port(port);
-        let route = self.configured.iter_mut().find(is_network)?;
+        let route = self.configured.iter_mut().map(|c| &mut c.route).find(is_network)?;
         let own = self.own.iter_mut().find(|own| route.prefix.contains(&**own))?;
         let before = core::mem::replace(own, to.addr());
         let (network, after) = (*route, Route { prefix: to.trunc(), ..*route });
@@ -174,26 +258,26 @@ impl Ip {
             ..after
         };
         let returned = gone(to.addr());
-        self.configured.retain(|route| (route.prefix, route.target) != (returned.prefix, Target::Blackhole));
+        self.configured.retain(|c| (c.route.prefix, c.route.target) != (returned.prefix, Target::Blackhole));
         self.fib.remove_target(returned.prefix, returned.source, returned.target);
-        self.configured.push(gone(before));
-        self.fib.insert(gone(before));
+        self.configure(gone(before), None);
         Some(before)
     }
 
     /// Forgets everything that was learned.
     pub fn reset(&mut self) {
-        self.fib = Fib::new();
-        for route in &self.configured {
-            self.fib.insert(*route);
+        self.fib = self.fib.emptied();
+        self.down.clear();
+        for Configured { route, track } in core::mem::take(&mut self.configured) {
+            self.configure(route, track);
         }
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
     }
 
-    /// Sorts a packet that arrived.
-    pub fn inbound(&mut self, cx: &mut Cx, mut packet: Packet) -> Inbound {
+    /// Sorts a packet that arrived at a port.
+    pub fn inbound(&mut self, cx: &mut Cx, port: Port, mut packet: Packet) -> Inbound {
         let Ok(ip) = Ipv4Packet::new_checked(packet.bytes()) else {
             cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS);
             return Inbound::Nothing;
@@ -203,11 +287,30 @@ impl Ip {
             return Inbound::Nothing;
         }
         let (length, local, fragment) = (usize::from(ip.total_len()), self.own.contains(&ip.dst()), ip.is_fragment());
+        if !self.leads_back(ip.src(), port) {
+            // RFC 3704 names no answer: whoever forged the source is not at it.
+            cx.drop(&packet, DropReason::ReversePath, self.changed);
+            return Inbound::Nothing;
+        }
         packet.truncate(length);
         match (local, fragment) {
             (false, _) => Inbound::Transit(packet),
             (true, false) => Inbound::Local(packet),
             (true, true) => self.reassemble(cx, packet).map_or(Inbound::Nothing, Inbound::Local),
+        }
+    }
+
+    /// Whether the way back to a source is what a port asks for (RFC 3704).
+    fn leads_back(&self, source: Ipv4Addr, port: Port) -> bool {
+        let mode = self.interfaces.get(port.index()).copied().flatten().map_or(ReversePath::Off, |i| i.reverse_path);
+        let out = |route: Route| match route.target {
+            Target::Out { port, .. } => Some(port),
+            Target::Blackhole => None,
+        };
+        match mode {
+            ReversePath::Off => true,
+            ReversePath::Loose => self.fib.ways(source).any(|route| out(route).is_some()),
+            ReversePath::Strict => self.fib.ways(source).any(|route| out(route) == Some(port)),
         }
     }
 
@@ -233,20 +336,43 @@ impl Ip {
         ip.set_checksum(checksum);
     }
 
-    /// Chooses the way of a packet in transit, one hop older. Its sender hears why if there is none.
-    pub fn forward(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
+    /// Chooses the way of a packet in transit that came in by `ingress`, one hop older. Its sender hears why if there is none.
+    pub fn forward(&mut self, cx: &mut Cx, ingress: Port, mut packet: Packet) -> Option<(Port, Packet)> {
         if !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             self.refuse(cx, &packet, IcmpKind::TtlExceeded);
             cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
             return None;
         }
-        self.route(cx, packet)
+        match self.by_policy(&packet, ingress) {
+            None => self.route(cx, packet),
+            Some(Target::Out { port, next_hop }) => {
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED)));
+                Some((port, packet))
+            }
+            Some(Target::Blackhole) => {
+                self.refuse(cx, &packet, IcmpKind::NetUnreachable);
+                cx.drop(&packet, DropReason::PolicyRoute, RecordId::GENESIS);
+                None
+            }
+        }
+    }
+
+    /// Where the first rule that holds for a packet sends it.
+    fn by_policy(&self, packet: &Packet, ingress: Port) -> Option<Target> {
+        if self.policy.is_empty() {
+            return None;
+        }
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let usable = |target: Target| match target {
+            Target::Out { port, .. } => self.interfaces.get(port.index()).copied().flatten().is_some_and(|i| i.up),
+            Target::Blackhole => true,
+        };
+        self.policy.iter().find(|rule| rule.holds(&ip, ingress) && usable(rule.target)).map(|rule| rule.target)
     }
 
     /// Chooses the way of a packet; drops it if there is none.
     pub fn route(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
-        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
-        let (reason, blame) = match self.fib.look_up_again(destination) {
+        let (reason, blame) = match self.fib.choose(packet.bytes()) {
             Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
@@ -305,7 +431,7 @@ impl Ip {
         let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble.into(), from, &[], meta) else { return };
         cx.created(&reply);
         let destination = Ipv4Packet::new_unchecked(reply.bytes()).dst();
-        if let Some(&Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
+        if let Some(Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
             cx.send(port, reply);
         }
     }
@@ -316,8 +442,28 @@ impl Ip {
         if core::mem::replace(&mut interface.up, up) == up {
             return;
         }
-        let (routes, cause): (Vec<Route>, _) = (self.configured_on(port).collect(), cx.cause);
-        for route in routes {
+        let routes: Vec<Route> = self.configured_on(port).filter(|c| !self.is_held(c)).map(|c| c.route).collect();
+        self.enforce(cx, &routes, up, reason);
+    }
+
+    /// What configured routes depend on went up or down, because of `reason`.
+    pub fn track(&mut self, cx: &mut Cx, track: TrackId, up: bool, reason: Reason) {
+        if self.down.contains(&track) != up {
+            return;
+        }
+        match up {
+            true => self.down.retain(|down| *down != track),
+            false => self.down.push(track),
+        }
+        let depend = |c: &&Configured| c.track == Some(track) && self.has_carrier(&c.route);
+        let routes: Vec<Route> = self.configured.iter().filter(depend).map(|c| c.route).collect();
+        self.enforce(cx, &routes, up, reason);
+    }
+
+    /// Puts configured routes into the table, or takes them out.
+    fn enforce(&mut self, cx: &mut Cx, routes: &[Route], up: bool, reason: Reason) {
+        let cause = cx.cause;
+        for &route in routes {
             let change = if up {
                 self.fib.insert(route)
             } else {
@@ -328,7 +474,7 @@ impl Ip {
                 self.changed = cause;
                 self.fib.stamp(route.prefix, cause);
             } else {
-                self.changed_best(cx, change, reason);
+                self.changed_best(cx, change, reason, None);
             }
             cx.cause = cause;
         }
@@ -339,29 +485,60 @@ impl Ip {
         if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
             interface.up = false;
         }
-        let routes: Vec<Route> = self.configured_on(port).collect();
+        let routes: Vec<Route> = self.configured_on(port).map(|c| c.route).collect();
         for route in routes {
             self.fib.remove_target(route.prefix, route.source, route.target);
         }
     }
 
-    fn configured_on(&self, port: Port) -> impl Iterator<Item = Route> {
-        self.configured.iter().filter(move |r| r.target == Target::port(port)).copied()
+    fn configured_on(&self, port: Port) -> impl Iterator<Item = Configured> {
+        self.configured.iter().filter(move |c| c.route.target == Target::port(port)).copied()
+    }
+
+    /// True if what a route depends on is down.
+    fn is_held(&self, configured: &Configured) -> bool {
+        configured.track.is_some_and(|track| self.down.contains(&track))
+    }
+
+    fn has_carrier(&self, route: &Route) -> bool {
+        match route.target {
+            Target::Out { port, .. } => self.interfaces.get(port.index()).copied().flatten().is_none_or(|i| i.up),
+            Target::Blackhole => true,
+        }
     }
 
     /// Puts a route into the table. Answers whether the best route of its prefix changed.
     pub fn install(&mut self, cx: &mut Cx, route: Route, reason: Reason) -> bool {
+        self.install_by(cx, route, reason, None)
+    }
+
+    /// The same, of a route that a step of AWS's order has chosen.
+    pub fn install_by(&mut self, cx: &mut Cx, route: Route, reason: Reason, rule: Option<Rule>) -> bool {
         let change = self.fib.set(route);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, rule)
+    }
+
+    /// Makes `routes` all that a source has for a prefix, of which flows use those that cost least if the table spreads them.
+    /// Answers whether the ways to the prefix changed.
+    pub fn install_all(
+        &mut self,
+        cx: &mut Cx,
+        prefix: Ipv4Net,
+        source: RouteSource,
+        routes: &[Route],
+        reason: Reason,
+    ) -> bool {
+        let change = self.fib.set_all(prefix, source, routes);
+        self.changed_best(cx, change, reason, None)
     }
 
     /// Takes a source's route out of the table. Answers whether the best route of its prefix changed.
     pub fn withdraw(&mut self, cx: &mut Cx, prefix: Ipv4Net, source: RouteSource, reason: Reason) -> bool {
         let change = self.fib.remove(prefix, source);
-        self.changed_best(cx, change, reason)
+        self.changed_best(cx, change, reason, None)
     }
 
-    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason) -> bool {
+    fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason, rule: Option<Rule>) -> bool {
         let Some(change) = change else { return false };
         let port = |route: Option<Route>| match route?.target {
             Target::Out { port, .. } => Some(port),
@@ -369,7 +546,8 @@ impl Ip {
         };
         let (from, to) = (port(change.before), port(change.after));
         let prefix = IpNet::V4(change.prefix);
-        self.changed = cx.record(What::Route { table: self.table, prefix, from, to, reason });
+        let (table, beside, stays) = (self.table, Box::default(), false);
+        self.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
         self.fib.stamp(change.prefix, self.changed);
         true
     }
@@ -389,3 +567,6 @@ impl Ip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

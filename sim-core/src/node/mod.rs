@@ -4,6 +4,7 @@
 //! a device through [`Device`]; everything that a device does goes through [`Cx`].
 
 mod allowance;
+pub mod bfd;
 pub mod cgw;
 mod cx;
 pub mod endpoint;
@@ -14,6 +15,8 @@ pub mod ip;
 pub mod natbox;
 pub mod router;
 pub mod routing;
+pub mod tgw;
+pub mod track;
 pub mod tunnel;
 pub mod tunnels;
 pub mod vgw;
@@ -27,8 +30,10 @@ use ipnet::{IpNet, Ipv4Net};
 use prefetch_index::prefetch_index;
 
 use crate::id::{Port, RecordId};
+use crate::net::aws::BgpPath;
+use crate::net::aws::vpc::Propagated;
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::Instant;
 use crate::trace::Trace;
 
@@ -42,7 +47,7 @@ pub enum Notice {
         /// The destination.
         prefix: IpNet,
         /// What the peer said of it.
-        path: Option<Path>,
+        path: Option<BgpPath>,
     },
     /// A tunnel endpoint can, or can no longer, carry traffic.
     Health {
@@ -55,20 +60,42 @@ pub enum Notice {
     Propagate {
         /// The destination.
         prefix: IpNet,
-        /// True to offer it.
-        offered: bool,
+        /// From where the gateway has it; `None` takes it back.
+        offered: Option<Propagated>,
+    },
+    /// A gateway has an endpoint announce a route to its customer gateway, or no longer.
+    Announce {
+        /// The destination.
+        prefix: IpNet,
+        /// The ASes it has come through so far, nearest first; `None`: no longer.
+        as_path: Option<Vec<u32>>,
     },
 }
 
-/// The attributes of a BGP route that an AWS gateway compares.
+/// A route that a device of AWS weighed, for those who ask why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
-    /// Length of the AS_PATH, as BGP counts it.
-    pub length: usize,
-    /// The nearest AS in it.
-    pub neighbour: Option<u32>,
-    /// MULTI_EXIT_DISC, if the peer sent one.
-    pub med: Option<u32>,
+pub struct Weighed {
+    /// The way out; `None` for a blackhole.
+    pub via: Option<Port>,
+    /// What kind of route it is, in AWS's words.
+    pub kind: &'static str,
+    /// Whether the endpoint that it leads to is healthy.
+    pub healthy: bool,
+    /// What BGP says of it, if it is learned.
+    pub path: Option<BgpPath>,
+    /// AWS's choice among equals: the lowest is used.
+    pub preference: usize,
+    /// The step at which it went; `None` if it is used.
+    pub gone_at: Option<Rule>,
+}
+
+/// All routes to one prefix that a device of AWS weighed, and the step that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Weighing {
+    /// The routes, in no order of merit.
+    pub routes: Vec<Weighed>,
+    /// The step; `None` if no route can be used.
+    pub rule: Option<Rule>,
 }
 
 /// What an operator types at a device.
@@ -159,6 +186,8 @@ pub enum Node {
     VpnEndpoint(Box<endpoint::VpnEndpoint>),
     /// A virtual private gateway.
     Vgw(Box<vgw::Vgw>),
+    /// A transit gateway.
+    Tgw(Box<tgw::Tgw>),
     /// A VPC.
     Vpc(Box<vpc::Vpc>),
     /// The place of somebody real.
@@ -174,6 +203,7 @@ impl Node {
             Self::Cgw(d) => &mut **d,
             Self::VpnEndpoint(d) => &mut **d,
             Self::Vgw(d) => &mut **d,
+            Self::Tgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
@@ -187,6 +217,7 @@ impl Node {
             Self::Cgw(d) => fetch(&**d),
             Self::VpnEndpoint(d) => fetch(&**d),
             Self::Vgw(d) => fetch(&**d),
+            Self::Tgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),

@@ -132,7 +132,7 @@ impl NatBox {
         if self.nat.owns(dst) {
             return self.translate(cx, packet, Nat::outbound);
         }
-        let Some((port, packet)) = self.ip.forward(cx, packet) else { return };
+        let Some((port, packet)) = self.ip.forward(cx, INSIDE_PORT, packet) else { return };
         if port == INSIDE_PORT {
             return self.ip.output(cx, port, packet);
         }
@@ -165,7 +165,7 @@ impl NatBox {
             (Outcome::Forward(_), Some(original)) => drop(self.ip.cut(cx, INSIDE_PORT, original)),
             (Outcome::Forward(packet), None) => {
                 note(cx, before, &packet);
-                if let Some((port, packet)) = self.ip.forward(cx, packet) {
+                if let Some((port, packet)) = self.ip.forward(cx, OUTSIDE_PORT, packet) {
                     self.ip.output(cx, port, packet);
                 }
             }
@@ -194,7 +194,7 @@ impl NatBox {
 
     /// A packet for the device itself.
     fn own(&mut self, cx: &mut Cx, packet: Packet) {
-        match self.ip.inbound(cx, packet) {
+        match self.ip.inbound(cx, OUTSIDE_PORT, packet) {
             Inbound::Local(packet) => match pong(cx, &packet) {
                 Some(reply) => {
                     if let Some((port, reply)) = self.ip.route(cx, reply) {

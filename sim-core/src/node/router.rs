@@ -9,7 +9,7 @@ use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, distance};
 use crate::net::icmp::answer_echo;
-use crate::packet::Packet;
+use crate::packet::{Meta, Packet};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
 use crate::wire::icmp::IcmpMessage;
@@ -49,7 +49,8 @@ pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
     if !answer_echo(&mut reply) {
         return None;
     }
-    reply.meta = cx.meta();
+    // The answer is of the session that asked, if one did.
+    reply.meta = Meta { session: packet.meta.session, ..cx.meta() };
     cx.created(&reply);
     Some(reply)
 }
@@ -77,10 +78,10 @@ impl Device for Router {
         self.ip.reset();
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
-        match self.ip.inbound(cx, packet) {
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        match self.ip.inbound(cx, port, packet) {
             Inbound::Transit(packet) => {
-                if let Some((port, packet)) = self.ip.forward(cx, packet) {
+                if let Some((port, packet)) = self.ip.forward(cx, port, packet) {
                     self.ip.output(cx, port, packet);
                 }
             }

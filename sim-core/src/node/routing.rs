@@ -1,18 +1,19 @@
 //! A BGP speaker on top of a TCP stack: the two machines of a routing device, and the wires between them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::Cx;
-use crate::id::{RecordId, SessionId};
+use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
-use crate::trace::Prefixes;
+use crate::trace::{self, Prefixes};
 
 /// TCP port of BGP (RFC 4271 section 8).
 const BGP_PORT: u16 = 179;
@@ -28,6 +29,10 @@ pub struct RoutingConfig {
     pub speaker: SpeakerConfig,
     /// The session of each peer in records, in the speaker's order.
     pub sessions: Vec<SessionId>,
+    /// The port behind which each peer is, in the speaker's order: a tunnel's, or an interface.
+    pub ports: Vec<Port>,
+    /// The number of the BFD session on which each peer depends, in the speaker's order, if it depends on one.
+    pub bfd: Vec<Option<usize>>,
     /// How the TCP connections of each peer behave, in the same order.
     pub tcp: Vec<TcpConfig>,
 }
@@ -35,20 +40,19 @@ pub struct RoutingConfig {
 /// What routing wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum RoutingEvent {
-    /// Send this packet, to this peer if it is one.
-    Send(Packet, Option<PeerId>),
+    /// Send this packet: by this port if it is for a peer.
+    Send(Packet, Option<Port>),
     /// The best route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
     /// A session was established, or is no longer, because of that record.
     Session(RecordId),
 }
 
-/// A connection as both machines name it.
+/// A connection that the stack knows, as the speaker names it.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     peer: PeerId,
     speaker: bgp::ConnId,
-    stack: tcp::ConnId,
     /// False until the handshake is complete.
     up: bool,
 }
@@ -58,7 +62,11 @@ pub struct Routing {
     config: RoutingConfig,
     speaker: Speaker,
     stack: Stack,
-    lines: Vec<Line>,
+    /// Whose address is whose.
+    by_address: BTreeMap<Ipv4Addr, PeerId>,
+    lines: BTreeMap<tcp::ConnId, Line>,
+    /// The other name of each line.
+    by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
     accepted: u32,
     /// The latest record of this drain that is not about something sent: what route changes follow from.
     anchor: RecordId,
@@ -78,8 +86,21 @@ impl Routing {
         for (peer, tcp) in peers.iter().zip(&config.tcp) {
             stack.listen(BGP_PORT, Some(peer.remote_address), tcp.clone());
         }
-        let (lines, ignored) = Default::default();
-        Self { config, speaker, stack, lines, accepted: 0, anchor: RecordId::GENESIS, ignored }
+        let mut by_address = BTreeMap::new();
+        for (place, peer) in peers.iter().enumerate() {
+            by_address.entry(peer.remote_address).or_insert(PeerId(place as u16));
+        }
+        Self {
+            config,
+            speaker,
+            stack,
+            by_address,
+            lines: BTreeMap::new(),
+            by_speaker: BTreeMap::new(),
+            accepted: 0,
+            anchor: RecordId::GENESIS,
+            ignored: None,
+        }
     }
 
     /// The speaker, to look at.
@@ -89,12 +110,32 @@ impl Routing {
 
     /// True if every session is established.
     pub fn established(&self) -> bool {
-        self.peers().all(|peer| self.speaker.state(peer) == State::Established)
+        self.speaker.established() == self.config.speaker.peers.len()
     }
 
     /// All peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> + use<> {
         (0..self.config.speaker.peers.len() as u16).map(PeerId)
+    }
+
+    /// The port behind which a peer is.
+    pub fn port(&self, peer: PeerId) -> Port {
+        self.config.ports[peer.index()]
+    }
+
+    /// True if a peer is in our own autonomous system.
+    pub(super) fn is_internal(&self, peer: PeerId) -> bool {
+        self.config.speaker.peers[peer.index()].remote_as == self.config.speaker.local_as
+    }
+
+    /// The peers behind a port.
+    pub(super) fn behind(&self, port: Port) -> Vec<PeerId> {
+        self.peers().filter(|peer| self.port(*peer) == port).collect()
+    }
+
+    /// The peers that depend on a BFD session.
+    pub(super) fn watched_by(&self, bfd: usize) -> Vec<PeerId> {
+        self.peers().filter(|peer| self.config.bfd[peer.index()] == Some(bfd)).collect()
     }
 
     /// Forgets everything, as power loss does.
@@ -104,6 +145,7 @@ impl Routing {
         self.stack.reset_all();
         while self.stack.poll().is_some() {}
         self.lines.clear();
+        self.by_speaker.clear();
     }
 
     /// Gives the speaker an input and carries out what follows.
@@ -157,23 +199,23 @@ impl Routing {
             bgp::Output::Connect { peer, conn } => {
                 let addresses = &self.config.speaker.peers[peer.index()];
                 let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
-                let stack =
-                    self.stack.connect(cx.now, self.config.tcp[peer.index()].clone(), addresses.local_address, remote);
-                self.lines.push(Line { peer, speaker: conn, stack, up: false });
+                let tcp = self.config.tcp[peer.index()].clone();
+                let stack = self.stack.connect(cx.now, tcp, addresses.local_address, remote);
+                self.join(stack, peer, conn);
             }
             bgp::Output::Send { conn, bytes } => {
-                if let Some(line) = self.lines.iter().find(|line| line.speaker == conn) {
+                if let Some(&stack) = self.by_speaker.get(&conn) {
                     // A refused octet means that the connection is gone, of which the stack tells in its own time.
-                    let _ = self.stack.send(cx.now, line.stack, &bytes);
+                    let _ = self.stack.send(cx.now, stack, &bytes);
                 }
             }
             bgp::Output::Close { conn, abortive } => {
-                if let Some(place) = self.lines.iter().position(|line| line.speaker == conn) {
-                    let line = self.lines.remove(place);
+                if let Some(stack) = self.by_speaker.remove(&conn) {
+                    self.lines.remove(&stack);
                     if abortive {
-                        self.stack.abort(cx.now, line.stack);
+                        self.stack.abort(cx.now, stack);
                     } else {
-                        self.stack.close(cx.now, line.stack);
+                        self.stack.close(cx.now, stack);
                     }
                 }
             }
@@ -186,11 +228,15 @@ impl Routing {
                     events.push(RoutingEvent::Session(self.anchor));
                 }
             }
-            bgp::Output::Step { peer, step, codes, prefixes, .. } => {
+            bgp::Output::Step { peer, step, codes, prefixes, open, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
-                let record = match prefixes {
-                    Some(prefixes) => cx.update(session(peer), step, for_the_trace(&prefixes)),
-                    None => cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode)),
+                let record = match (prefixes, open) {
+                    (Some(prefixes), _) => cx.update(session(peer), step, for_the_trace(&prefixes)),
+                    (None, Some(open)) => {
+                        let bgp::Open { asn, hold_time, identifier, .. } = open;
+                        cx.open(session(peer), step, trace::Open { asn, hold_time, identifier })
+                    }
+                    (None, None) => cx.step(session(peer), step, u32::from(code) << 8 | u32::from(subcode)),
                 };
                 if !step.is_sent() {
                     self.anchor = record;
@@ -217,42 +263,41 @@ impl Routing {
             StackOutput::Transmit { mut packet, .. } => {
                 let destination = crate::wire::ipv4::Ipv4Packet::new_unchecked(packet.bytes()).dst();
                 packet.meta = cx.meta();
-                let peers = &self.config.speaker.peers;
-                let peer = peers.iter().position(|peer| peer.remote_address == destination);
-                packet.meta.session = peer.map(|peer| self.config.sessions[peer]);
+                let peer = self.by_address.get(&destination).copied();
+                packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet, peer.map(|peer| PeerId(peer as u16))));
+                events.push(RoutingEvent::Send(packet, peer.map(|peer| self.port(peer))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
-                let peers = &self.config.speaker.peers;
-                if let Some(peer) = peers.iter().position(|peer| peer.remote_address == *remote.ip()) {
+                if let Some(&peer) = self.by_address.get(remote.ip()) {
                     self.accepted += 1;
-                    let speaker = bgp::ConnId::Accepted(self.accepted);
-                    self.lines.push(Line { peer: PeerId(peer as u16), speaker, stack: conn, up: false });
+                    self.join(conn, peer, bgp::ConnId::Accepted(self.accepted));
                 }
             }
-            StackOutput::Event { conn, event } => {
-                if let Some(place) = self.lines.iter().position(|line| line.stack == conn) {
-                    self.event(cx, place, event);
-                }
-            }
-            // Who is sent the wrong signature or comes from too far sees nothing of it, so the trace says why. What arrives late
-            // for a connection that is gone is not worth a line.
-            StackOutput::Ignored(
-                reason @ (DropReason::Md5Missing
-                | DropReason::Md5Mismatch
-                | DropReason::Md5Unexpected
-                | DropReason::TtlTooLow),
-            ) => self.ignored = Some(reason),
-            StackOutput::Ignored(_) => {}
+            StackOutput::Event { conn, event } => self.event(cx, conn, event),
+            StackOutput::Ignored(reason) => self.ignored = Some(reason),
         }
     }
 
-    fn event(&mut self, cx: &Cx, place: usize, event: Event) {
-        let Line { peer, speaker: conn, up, .. } = self.lines[place];
+    fn join(&mut self, stack: tcp::ConnId, peer: PeerId, speaker: bgp::ConnId) {
+        self.lines.insert(stack, Line { peer, speaker, up: false });
+        self.by_speaker.insert(speaker, stack);
+    }
+
+    fn part(&mut self, stack: tcp::ConnId) {
+        if let Some(line) = self.lines.remove(&stack) {
+            self.by_speaker.remove(&line.speaker);
+        }
+    }
+
+    fn event(&mut self, cx: &Cx, stack: tcp::ConnId, event: Event) {
+        let Some(line) = self.lines.get_mut(&stack) else {
+            return;
+        };
+        let Line { peer, speaker: conn, up } = *line;
         let input = match event {
             Event::Connected => {
-                self.lines[place].up = true;
+                line.up = true;
                 bgp::Input::TcpConnected { peer, conn }
             }
             Event::Received(bytes) => {
@@ -260,11 +305,11 @@ impl Routing {
             }
             Event::PeerClosed if up => bgp::Input::TcpClosed { peer, conn, reset: false },
             Event::Reset if up => {
-                self.lines.remove(place);
+                self.part(stack);
                 bgp::Input::TcpClosed { peer, conn, reset: true }
             }
             Event::PeerClosed | Event::Reset | Event::TimedOut => {
-                self.lines.remove(place);
+                self.part(stack);
                 bgp::Input::TcpFailed { peer, conn }
             }
             Event::Closed | Event::Ignored(_) => return,
@@ -275,5 +320,10 @@ impl Routing {
 
 fn for_the_trace(prefixes: &bgp::Prefixes) -> Prefixes {
     let all = |prefixes: &[Ipv4Net]| prefixes.iter().copied().map(IpNet::V4).collect();
-    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced) }
+    let attributes = prefixes.attributes.as_ref().map(|attributes| trace::Attributes {
+        as_path: attributes.as_path.to_string().into(),
+        next_hop: attributes.next_hop,
+        med: attributes.med,
+    });
+    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced), attributes }
 }

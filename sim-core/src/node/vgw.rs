@@ -1,9 +1,8 @@
-//! A virtual private gateway: chooses the tunnel for each prefix, and never more than one (AWS, "Route tables and VPN
-//! route priority", user guide page vpn-route-priority).
+//! A virtual private gateway: chooses the tunnel for each prefix, and never more than one, in the order of
+//! [`crate::net::aws::vgw`]. The longest prefix is the forwarding table's: a route through an endpoint that is not healthy is not
+//! in it. What AWS chooses by no published rule is [`VgwConfig::preference`].
 //!
-//! Order of choice: healthy endpoints only, then longest prefix, then static before BGP, then the shortest AS_PATH, then
-//! the lowest MED where the first AS is the same, then AWS's own choice, which it does not publish: here the order of
-//! [`VgwConfig::preference`]. Direct Connect, which comes before static routes, is not modelled yet.
+//! Left out: Direct Connect, for which the order has a place, and announcing one connection's routes to another (CloudHub).
 //!
 //! How long AWS takes to notice a dead endpoint and to program a new route is not published either; both are parameters.
 
@@ -12,13 +11,15 @@ use std::collections::{BTreeMap, VecDeque};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice, Path, link_reason};
+use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
+use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
+use crate::net::aws::{BgpPath, vpc::Propagated};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
-use crate::trace::Table;
+use crate::trace::{Table, What};
 
 /// The port towards the VPC.
 pub const VPC_PORT: Port = Port(0);
@@ -52,7 +53,7 @@ struct Tunnel {
     healthy: bool,
     /// When it will be held unhealthy, and what began that.
     doubt: Option<(Instant, RecordId)>,
-    routes: BTreeMap<Ipv4Net, Path>,
+    routes: BTreeMap<Ipv4Net, BgpPath>,
 }
 
 /// A choice that packets do not follow yet.
@@ -61,8 +62,17 @@ struct Pending {
     due: Instant,
     cause: RecordId,
     prefix: Ipv4Net,
-    to: Option<u16>,
+    to: Option<Chosen>,
     reason: Reason,
+}
+
+/// The tunnel for a prefix, and what spoke for it.
+#[derive(Clone, Copy, Debug)]
+struct Chosen {
+    tunnel: u16,
+    rule: Rule,
+    /// How a VPC's route tables call it.
+    from: Propagated,
 }
 
 /// A virtual private gateway.
@@ -72,7 +82,7 @@ pub struct Vgw {
     ip: Ip,
     tunnels: Vec<Tunnel>,
     /// The tunnel chosen for each prefix, perhaps not programmed yet.
-    chosen: BTreeMap<Ipv4Net, u16>,
+    chosen: BTreeMap<Ipv4Net, Chosen>,
     pending: VecDeque<Pending>,
 }
 
@@ -96,29 +106,58 @@ impl Vgw {
         &self.ip
     }
 
-    /// The candidates for a prefix, best first.
-    fn ranked(&self, prefix: Ipv4Net) -> Vec<u16> {
+    /// The routes to a prefix that tunnels have, and whose they are.
+    fn offers(&self, prefix: Ipv4Net) -> (Vec<Offer>, Vec<u16>) {
         let of_tunnel = |(number, tunnel): (usize, &Tunnel)| {
+            let learned = || tunnel.routes.get(&prefix).cloned().map(Source::VpnBgp);
             let is_static = self.config.statics[number].contains(&prefix);
-            let path = tunnel.routes.get(&prefix);
-            (tunnel.healthy && (is_static || path.is_some())).then(|| Candidate {
-                tunnel: number as u16,
-                path: path.filter(|_| !is_static).cloned(),
-                preference: self.config.preference.iter().position(|&t| usize::from(t) == number),
-            })
+            let source = if is_static { Some(Source::VpnStatic) } else { learned() }?;
+            let place = self.config.preference.iter().position(|&t| usize::from(t) == number);
+            let preference = place.unwrap_or(usize::MAX);
+            Some((Offer { prefix, healthy: tunnel.healthy, source, preference }, number as u16))
         };
-        let mut candidates: Vec<Candidate> = self.tunnels.iter().enumerate().filter_map(of_tunnel).collect();
-        rank(&mut candidates);
-        candidates.into_iter().map(|c| c.tunnel).collect()
+        self.tunnels.iter().enumerate().filter_map(of_tunnel).unzip()
+    }
+
+    /// All routes to a prefix, and how it chooses among them.
+    pub fn weigh(&self, prefix: Ipv4Net) -> Weighing {
+        let (offers, tunnels) = self.offers(prefix);
+        let evaluation = evaluate(&offers, prefix.addr());
+        let gone_at = |i: usize| evaluation.as_ref().map_or(Some(Rule::EndpointHealth), |e| e.gone_at[i]);
+        let weighed = offers.iter().zip(&tunnels).enumerate().map(|(i, (offer, &tunnel))| {
+            let (kind, path) = match &offer.source {
+                Source::DirectConnect(path) => ("Direct Connect BGP", Some(path.path.clone())),
+                Source::VpnStatic => ("VPN static", None),
+                Source::VpnBgp(path) => ("VPN BGP", Some(path.clone())),
+            };
+            let (healthy, preference) = (offer.healthy, offer.preference);
+            Weighed { via: Some(tunnel_port(tunnel)), kind, healthy, path, preference, gone_at: gone_at(i) }
+        });
+        Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
     }
 
     fn choose(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
-        let best = self.ranked(prefix).first().copied();
+        let (offers, tunnels) = self.offers(prefix);
+        let best = evaluate(&offers, prefix.addr()).map(|evaluation| {
+            let from = match offers[evaluation.best()].source {
+                Source::DirectConnect(_) => Propagated::DirectConnect,
+                Source::VpnStatic => Propagated::VpnStatic,
+                Source::VpnBgp(_) => Propagated::VpnBgp,
+            };
+            Chosen { tunnel: tunnels[evaluation.best()], rule: evaluation.rule, from }
+        });
         let before = match best {
-            Some(tunnel) => self.chosen.insert(prefix, tunnel),
+            Some(chosen) => self.chosen.insert(prefix, chosen),
             None => self.chosen.remove(&prefix),
         };
-        if before == best {
+        if before.map(|chosen| chosen.tunnel) == best.map(|chosen| chosen.tunnel) {
+            if let (Some(before), Some(Chosen { tunnel, rule, .. })) = (before, best)
+                && before.rule != rule
+            {
+                let way = Some(tunnel_port(tunnel));
+                let (table, prefix, rule, beside) = (Table::Vgw, IpNet::V4(prefix), Some(rule), Box::default());
+                cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
+            }
             return;
         }
         let due = cx.now + self.config.programming_delay;
@@ -136,7 +175,7 @@ impl Vgw {
             }
             let had = self.ip.fib().best(prefix).is_some();
             match to {
-                Some(tunnel) => {
+                Some(Chosen { tunnel, rule, .. }) => {
                     let route = Route {
                         prefix,
                         source: RouteSource::Propagated,
@@ -145,14 +184,15 @@ impl Vgw {
                         target: Target::port(tunnel_port(tunnel)),
                         since: RecordId::GENESIS,
                     };
-                    self.ip.install(cx, route, reason);
+                    self.ip.install_by(cx, route, reason, Some(rule));
                 }
                 None => {
                     self.ip.withdraw(cx, prefix, RouteSource::Propagated, reason);
                 }
             }
             if had != to.is_some() {
-                let notice = Notice::Propagate { prefix: IpNet::V4(prefix), offered: to.is_some() };
+                let offered = to.map(|chosen| chosen.from);
+                let notice = Notice::Propagate { prefix: IpNet::V4(prefix), offered };
                 cx.notify(self.config.vpc, self.config.propagation_delay, notice);
             }
         }
@@ -175,36 +215,6 @@ impl Vgw {
     }
 }
 
-/// A healthy tunnel that has a route to the prefix in question.
-#[derive(Clone, Debug)]
-struct Candidate {
-    tunnel: u16,
-    /// `None` for a static route.
-    path: Option<Path>,
-    preference: Option<usize>,
-}
-
-/// Best first. MED is compared between candidates of the same neighbouring AS only, so it is not a total order: as in
-/// RFC 4271 section 9.1.2.2 c, a candidate that another of its neighbour AS beats by MED is put behind all others.
-fn rank(candidates: &mut [Candidate]) {
-    let first_as = |c: &Candidate| c.path.as_ref().and_then(|p| p.neighbour);
-    let length = |c: &Candidate| c.path.as_ref().map_or(0, |p| p.length);
-    let med = |c: &Candidate| c.path.as_ref().and_then(|p| p.med).unwrap_or(0);
-    let beaten: Vec<u16> = candidates
-        .iter()
-        .filter(|c| {
-            c.path.is_some()
-                && candidates.iter().any(|o| {
-                    o.path.is_some() && length(o) == length(c) && first_as(o) == first_as(c) && med(o) < med(c)
-                })
-        })
-        .map(|c| c.tunnel)
-        .collect();
-    candidates.sort_by_key(|c| {
-        (c.path.is_some(), length(c), beaten.contains(&c.tunnel), c.preference.unwrap_or(usize::MAX), c.tunnel)
-    });
-}
-
 impl Device for Vgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
@@ -217,8 +227,8 @@ impl Device for Vgw {
         self.pending.clear();
     }
 
-    fn receive(&mut self, cx: &mut Cx, _port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, packet)
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
             && let Some((port, packet)) = self.ip.route(cx, packet)
         {
             self.ip.output(cx, port, packet);
@@ -255,7 +265,7 @@ impl Device for Vgw {
                 self.choose(cx, prefix, reason);
             }
             // A VGW carries no IPv6 (AWS, "IPv4 and IPv6 traffic in AWS Site-to-Site VPN").
-            Notice::Route { prefix: IpNet::V6(_), .. } | Notice::Propagate { .. } => {}
+            Notice::Route { prefix: IpNet::V6(_), .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }
@@ -272,42 +282,5 @@ impl Device for Vgw {
         } else {
             self.tunnels[usize::from(number)].doubt = Some((cx.now + self.config.health_delay, cx.cause));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(tunnel: u16, path: Option<(&[u32], u32)>, preference: usize) -> Candidate {
-        let path = path.map(|(as_path, med)| Path {
-            length: as_path.len(),
-            neighbour: as_path.first().copied(),
-            med: Some(med),
-        });
-        Candidate { tunnel, path, preference: Some(preference) }
-    }
-
-    fn best(mut candidates: Vec<Candidate>) -> u16 {
-        rank(&mut candidates);
-        candidates[0].tunnel
-    }
-
-    #[test]
-    fn static_beats_bgp() {
-        assert_eq!(best(vec![candidate(0, Some((&[65010], 0)), 0), candidate(1, None, 1)]), 1);
-    }
-
-    #[test]
-    fn the_shorter_as_path_wins_before_med() {
-        let prepended = candidate(0, Some((&[65010, 65010], 0)), 0);
-        assert_eq!(best(vec![prepended, candidate(1, Some((&[65010], 500)), 1)]), 1);
-    }
-
-    #[test]
-    fn med_counts_only_behind_the_same_neighbour() {
-        let cheap = candidate(1, Some((&[65010], 100)), 1);
-        assert_eq!(best(vec![candidate(0, Some((&[65010], 200)), 0), cheap.clone()]), 1);
-        assert_eq!(best(vec![candidate(0, Some((&[65020], 200)), 0), cheap]), 0);
     }
 }

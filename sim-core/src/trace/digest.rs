@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::record::{Hop, HopStep, Record, What};
+use super::record::{Hop, HopStep, Record, Table, What};
 use super::{Place, Way};
 
 /// A running digest. See the module header.
@@ -69,12 +69,14 @@ impl Digest {
                 (36, session.map_or(0, |s| u64::from(s.0) + 1), *timer as u64, armed_at.as_nanos())
             }
             // The prefixes of an UPDATE enter with the bytes of the packet that carries them; here their number does.
-            // So do the flag of a response and a notification.
+            // So do the flag of a response, a notification, and what an OPEN says.
             What::Step { session, step, detail, .. } => (37, u64::from(session.0), *step as u64, u64::from(*detail)),
-            What::Route { table, prefix, from, to, reason } => {
+            // The step that decided follows from what has entered already.
+            What::Route { table, prefix, from, to, reason, beside, rule: _, stays: _ } => {
                 let port = |p: &Option<crate::id::Port>| p.map_or(0, |p| u64::from(p.0) + 1);
-                let ways = port(from) << 32 | port(to) << 8 | *table as u64;
-                (38, ways, prefix_word(prefix), *reason as u64)
+                let ways = port(from) << 32 | port(to) << 8 | table_word(*table);
+                let further = beside.iter().fold(0u64, |word, p| word.rotate_left(17) ^ (u64::from(p.0) + 1));
+                (38, ways, prefix_word(prefix), *reason as u64 ^ further << 8)
             }
         };
         self.words([kind, record.at.as_nanos(), u64::from(record.node.0), a, b, c]);
@@ -110,6 +112,16 @@ const fn place_word(place: Place) -> u64 {
     match place {
         Place::Node(node) => (node.0 as u64) << 2,
         Place::Link(link, way) => (link.0 as u64) << 2 | 2 | matches!(way, Way::Reverse) as u64,
+    }
+}
+
+/// A transit gateway has at most 20 route tables (quota), so this fits in an octet.
+const fn table_word(table: Table) -> u64 {
+    match table {
+        Table::Fib => 0,
+        Table::Vgw => 1,
+        Table::Vpc => 2,
+        Table::Tgw(number) => 3 + number as u64,
     }
 }
 

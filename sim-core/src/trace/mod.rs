@@ -23,7 +23,7 @@ pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
 pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
-pub use record::{Hop, HopStep, Phase, Prefixes, Record, Table, What};
+pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
 use prefetch_index::prefetch_index;
 
@@ -46,15 +46,21 @@ pub enum SessionKind {
     Child,
     /// A BGP session.
     Bgp,
+    /// A BFD session.
+    Bfd,
+    /// Something that a device watches.
+    Track,
 }
 
 impl SessionKind {
-    /// `ike`, `child` or `bgp`.
+    /// `ike`, `child`, `bgp`, `bfd` or `track`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
             Self::Child => "child",
             Self::Bgp => "bgp",
+            Self::Bfd => "bfd",
+            Self::Track => "track",
         }
     }
 }
@@ -194,6 +200,16 @@ impl Trace {
         if let Some(session) = record.what.session() {
             self.by_session[session.index()].push(id);
         }
+        for sink in &mut self.sinks {
+            sink.record(id, &record);
+        }
+        self.records.push(record);
+        id
+    }
+
+    /// Keeps a record of what follows from others that have entered the digest: it does not enter once more.
+    pub fn remark(&mut self, record: Record) -> RecordId {
+        let id = RecordId(self.records.len() as u64);
         for sink in &mut self.sinks {
             sink.record(id, &record);
         }

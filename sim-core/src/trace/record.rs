@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Place, Way};
 use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId, SessionId};
-use crate::reason::{DropReason, Reason, State, Step, TimerKind};
+use crate::reason::{DropReason, Reason, Rule, State, Step, TimerKind};
 use crate::time::Instant;
 
 /// A kept record.
@@ -43,15 +43,26 @@ pub enum Table {
     Vgw,
     /// A VPC route table.
     Vpc,
+    /// A transit gateway route table, by its number on the gateway.
+    Tgw(u8),
 }
 
 impl Table {
-    /// `fib`, `vgw` or `vpc`.
+    /// `fib`, `vgw`, `vpc` or `tgw`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Fib => "fib",
             Self::Vgw => "vgw",
             Self::Vpc => "vpc",
+            Self::Tgw(_) => "tgw",
+        }
+    }
+
+    /// The route tables of a transit gateway are told apart by their numbers; other devices have one table.
+    pub const fn number(self) -> Option<u8> {
+        match self {
+            Self::Fib | Self::Vgw | Self::Vpc => None,
+            Self::Tgw(number) => Some(number),
         }
     }
 }
@@ -63,6 +74,30 @@ pub struct Prefixes {
     pub withdrawn: Box<[IpNet]>,
     /// Routes that the message offers.
     pub announced: Box<[IpNet]>,
+    /// What an UPDATE that arrived says of them.
+    pub attributes: Option<Attributes>,
+}
+
+/// What a BGP UPDATE says of the routes that it offers, as far as records keep it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// AS_PATH in the usual notation: `65010 65020 {65030 65040}`.
+    pub as_path: Box<str>,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
+    /// MULTI_EXIT_DISC, if it has one.
+    pub med: Option<u32>,
+}
+
+/// What a BGP OPEN says, as far as records keep it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// The sender's AS.
+    pub asn: u32,
+    /// The hold time that it proposes, in seconds.
+    pub hold_time: u16,
+    /// Its BGP Identifier.
+    pub identifier: Ipv4Addr,
 }
 
 /// What a kept record says.
@@ -118,8 +153,10 @@ pub enum What {
         notice: Option<Reason>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
+        /// What a BGP OPEN says.
+        open: Option<Box<Open>>,
     },
-    /// The best route to a prefix changed.
+    /// The best route to a prefix changed, or the step that decided.
     Route {
         /// In which table.
         table: Table,
@@ -131,6 +168,12 @@ pub enum What {
         to: Option<Port>,
         /// Why.
         reason: Reason,
+        /// The step of AWS's order that decided, in one of AWS's tables.
+        rule: Option<Rule>,
+        /// Further ways out that are used beside `to`: ECMP.
+        beside: Box<[Port]>,
+        /// True if only the step changed, and no packet takes another way.
+        stays: bool,
     },
 }
 

@@ -32,6 +32,7 @@ impl World {
             | Node::Cgw(_)
             | Node::VpnEndpoint(_)
             | Node::Vgw(_)
+            | Node::Tgw(_)
             | Node::Vpc(_)
             | Node::NatBox(_) => None,
         }

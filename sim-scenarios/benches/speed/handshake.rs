@@ -74,8 +74,9 @@ fn group(report: &mut Report, name: &str, least: f64, suite: &Suite, bare: &mut 
         costs[1].push((cpu_ns() - began) as f64 / f64::from(tunnels));
     }
     let [ours, reference] = costs.map(undisturbed);
-    // Groups 20 and 31 do not keep it yet: what is left beside the key exchange is a fifth of it for fast groups.
-    report.promise(&line, least, 0.9 * least, ours, reference);
+    // Group 31's key exchange takes 40 us, so that all the rest must happen in 17; with a thousand tunnels at once it takes 18.
+    let floor = if name == "31" { 0.9 * least } else { least };
+    report.promise(&line, least, floor, ours, reference);
 }
 
 /// What setting a tunnel up costs with ten thousand of them in one gateway, against a hundred; and, for the record, the same with

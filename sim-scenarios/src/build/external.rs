@@ -33,10 +33,11 @@ pub(crate) fn is_real(plan: &Plan, id: NodeId, is_door: impl Fn(NodeId) -> bool)
     let behind_gateway = here.flat_map(|link| link.ends).any(|end| door(end.node));
     let behind_endpoint = match &plan.nodes[id.index()].kind {
         NodeKind::Instance(instance) => plan.connections.iter().any(|connection| {
-            let of_vpc = matches!(
-                &plan.nodes[connection.gateway.index()].kind,
-                NodeKind::VirtualPrivateGateway(gateway) if gateway.vpc == instance.vpc
-            );
+            let of_vpc = match &plan.nodes[connection.gateway.index()].kind {
+                NodeKind::VirtualPrivateGateway(gateway) => gateway.vpc == instance.vpc,
+                NodeKind::TransitGateway(gateway) => gateway.vpcs.contains(&instance.vpc),
+                _ => false,
+            };
             of_vpc && connection.tunnels.iter().any(|tunnel| is_door(tunnel.endpoint))
         }),
         _ => false,

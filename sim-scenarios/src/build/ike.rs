@@ -19,7 +19,7 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
     config.credentials = end.credentials.clone();
-    config.versions = end.ike_versions.clone();
+    config.versions = end.ike_versions.as_slice().into();
     (config.ike_offers, config.esp_offers) = offers(end, side);
     config.esn = end.extended_sequence_numbers.offered().to_vec();
     config.child_protocol = end.child_protocol;

@@ -2,14 +2,18 @@
 //!
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
+mod aws;
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
+mod routers;
 
 use std::sync::Arc;
 
 pub use external::Reality;
 use ipnet::Ipv4Net;
+pub use routers::RouterSessions;
+pub(crate) use routers::forwarding;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
@@ -24,10 +28,9 @@ use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::node::vgw::{self, Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
-use sim_core::proto::bgp::policy::{Change, Policy};
-use sim_core::proto::bgp::{Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
+use sim_core::node::{tgw, vgw, vpc};
+use sim_core::proto::bgp::policy::{Change, Policy, Rule};
+use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::{Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
@@ -35,10 +38,11 @@ use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
 
 use crate::plan::{
-    Conditions, Connection, CustomerGateway, NodeKind, Plan, ProbeKind, Routing as How, Side, TcpProfile,
-    Tunnel as PlannedTunnel, TunnelId, Via,
+    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
+    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use crate::underlay;
+use routers::{Ports, connect};
 
 /// MTU inside AWS, between endpoint, gateway and VPC (guide: a VGW carries 1,500 octets).
 const AWS_MTU: u32 = 1500;
@@ -49,6 +53,8 @@ pub struct Built {
     pub world: World,
     /// The sessions of each tunnel, by connection and tunnel.
     pub sessions: Vec<Vec<TunnelSessions>>,
+    /// The sessions of each node beyond those of its tunnels, by node.
+    pub routers: Vec<RouterSessions>,
 }
 
 /// The sessions of one tunnel: `[AWS's end, the customer gateway's end]`.
@@ -78,7 +84,9 @@ pub fn build(plan: &Plan) -> Built {
 pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
-    let mut builder = Builder { plan, world, sessions, ports: ports(plan), ways: underlay::ways(plan), reality };
+    let routers = routers::add_sessions(plan, &mut world);
+    let (ports, ways) = (ports(plan), underlay::ways(plan));
+    let mut builder = Builder { plan, world, sessions, routers, ports, ways, reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -89,13 +97,14 @@ pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     builder.add_links();
     builder.add_inner_links();
     builder.add_faults();
-    Built { world: builder.world, sessions: builder.sessions }
+    Built { world: builder.world, sessions: builder.sessions, routers: builder.routers }
 }
 
 struct Builder<'p> {
     plan: &'p Plan,
     world: World,
     sessions: Vec<Vec<TunnelSessions>>,
+    routers: Vec<RouterSessions>,
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
     ways: Vec<underlay::Way>,
@@ -128,7 +137,7 @@ fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
 fn ports(plan: &Plan) -> Vec<[Port; 2]> {
     let mut used = vec![0u16; plan.nodes.len()];
     let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
-        (NodeKind::CustomerGateway(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
@@ -154,6 +163,7 @@ impl Builder<'_> {
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
                 Node::Router(Box::new(made))
             }
+            NodeKind::BgpRouter(router) => Node::Cgw(Box::new(Cgw::new(self.bgp_router(id, router)))),
             NodeKind::Nat(nat) => Node::NatBox(Box::new(self.nat(id, nat))),
             NodeKind::CustomerGateway(cgw) if self.is_door(id) => self.external_gateway(id, cgw),
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
@@ -163,6 +173,7 @@ impl Builder<'_> {
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
+            NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
         }
     }
@@ -226,38 +237,29 @@ impl Builder<'_> {
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
         let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.customer_gateway == id).collect();
-        let tunnel_port = |i: usize| Port((cgw.interfaces.len() + i) as u16);
+        let ports = Ports { interfaces: &cgw.interfaces, tunnels: &tunnels };
         let mut own: Vec<_> = cgw.interfaces.iter().map(|i| i.address.addr()).collect();
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
-        let connected = |net: Ipv4Net| (net.trunc(), RouteSource::Connected, distance::CONNECTED);
         for (i, interface) in cgw.interfaces.iter().enumerate() {
-            let (net, source, distance) = connected(interface.address);
-            ip.add_route(net, source, distance, Port(i as u16));
+            connect(&mut ip, interface.address, Port(i as u16));
         }
-        for (i, tunnel) in tunnels.iter().enumerate() {
-            ip.add_port(tunnel_port(i), AWS_MTU);
-            let (net, source, distance) = connected(self.plan.tunnel(*tunnel).inside);
-            ip.add_route(net, source, distance, tunnel_port(i));
+        for (i, tunnel) in tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel)).enumerate() {
+            ip.add_port(ports.tunnel(i), AWS_MTU);
+            ip.filter_reverse_path(ports.tunnel(i), tunnel.customer_reverse_path);
+            connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
-        for route in &cgw.static_routes {
-            let distance = u8::try_from(route.distance).unwrap_or(u8::MAX);
-            match route.via {
-                Via::Tunnel(t) => {
-                    let number = tunnels.iter().position(|id| *id == t).unwrap_or_default();
-                    ip.add_route(route.prefix, RouteSource::Static, distance, tunnel_port(number));
-                }
-                Via::Interface(i) => ip.add_route(route.prefix, RouteSource::Static, distance, Port(i as u16)),
-                Via::Blackhole => ip.add_blackhole(route.prefix, distance),
-            }
-        }
-        let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, tunnel_port(i)));
-        let routing = self.routing(id, cgw.asn, &tunnels, Side::Customer, &cgw.advertise, cgw.tcp);
-        Gateway::new(ip, ends.collect(), routing, cgw.routes_follow_sa)
+        self.direct(id, &mut ip, &ports, &cgw.static_routes, &cgw.forwarding);
+        let ends = tunnels.iter().enumerate().map(|(i, t)| self.tunnel(*t, Side::Customer, ports.tunnel(i))).collect();
+        let peers = tunnels.iter().enumerate().filter_map(|(i, t)| self.peer(*t, Side::Customer, ports.tunnel(i)));
+        let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
+        let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
+        self.watch(id, &mut gateway, &ports, &cgw.forwarding);
+        gateway
     }
 
     fn endpoint(&self, id: TunnelId) -> Gateway {
@@ -276,14 +278,22 @@ impl Builder<'_> {
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
+            // What a transit gateway announces, its route tables say.
+            NodeKind::TransitGateway(tgw) => (tgw.asn, Vec::new()),
             _ => (0, Vec::new()),
         };
         let tcp = self.plan.assume.aws_tcp;
-        let routing = self.routing(tunnel.endpoint, asn, &[id], Side::Aws, &cidrs, tcp);
+        let peers = self.peer(id, Side::Aws, endpoint::TUNNEL_PORT).into_iter().collect();
+        let routing = self.speak(tunnel.endpoint, asn, peers, &Forwarding::default(), &cidrs, tcp);
         let mut gateway = Gateway::new(ip, vec![end], routing, true);
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
         gateway
+    }
+
+    fn is_transit(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -329,82 +339,68 @@ impl Builder<'_> {
         })
     }
 
-    fn routing(
+    /// The BGP session of a tunnel at one end, if it has one.
+    fn peer(&self, id: TunnelId, side: Side, port: Port) -> Option<Peer> {
+        let tunnel = self.plan.tunnel(id);
+        let (index, (aws, customer)) = (side_index(side), tunnel.bgp.as_ref()?);
+        let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
+        let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
+        let config = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
+        let session = self.sessions[id.connection][id.tunnel].bgp?[index];
+        let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
+        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
+        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
+        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
+        Some(Peer { config: told(config, &end), session, port, bfd: None })
+    }
+
+    /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
+    fn speak(
         &self,
         node: NodeId,
         asn: u32,
-        tunnels: &[TunnelId],
-        side: Side,
+        mut peers: Vec<Peer>,
+        forwarding: &Forwarding,
         networks: &[Ipv4Net],
         tcp: TcpProfile,
     ) -> Option<Routing> {
-        let index = side_index(side);
-        let mut peers = Vec::new();
-        let mut sessions = Vec::new();
-        for id in tunnels {
-            let tunnel = self.plan.tunnel(*id);
-            let Some((aws, customer)) = &tunnel.bgp else { continue };
-            let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
-            let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
-            let mut peer = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
-            peer.hold_time = end.hold_time;
-            peer.keepalive = Some(end.keepalive);
-            peer.connect_retry = end.connect_retry;
-            peer.idle_hold = end.idle_hold;
-            peer.route_advertisement = end.advertisement_interval;
-            peer.jitter = if end.jitter { BgpJitter::Rfc4271 } else { BgpJitter::None };
-            peer.import = Policy::change_all(vec![Change::LocalPref(end.local_preference)]);
-            let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
-            peer.export = Policy::change_all(prepend.into_iter().chain(end.med.map(Change::Med)).collect());
-            peers.push(peer);
-            sessions.extend(self.sessions[id.connection][id.tunnel].bgp.map(|ends| ends[index]));
+        let interfaces = routers::forwarding(&self.plan.nodes[node.index()].kind).map_or(&[][..], |(_, all)| all);
+        let numbers = routers::bfd_numbers(forwarding);
+        for ((neighbor, session), bfd) in forwarding.neighbors.iter().zip(&self.routers[node.index()].bgp).zip(numbers)
+        {
+            let here = interfaces[neighbor.interface].address;
+            let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
+            let config = PeerConfig { graceful_restart: neighbor.graceful_restart, ..told(config, &neighbor.end) };
+            peers.push(Peer { config, session: *session, port: Port(neighbor.interface as u16), bfd });
         }
-        let first = peers.first()?;
-        let mut speaker = SpeakerConfig::new(asn, first.local_address, peers);
+        let first = peers.first()?.config.local_address;
+        let sessions = peers.iter().map(|peer| peer.session).collect();
+        let ports = peers.iter().map(|peer| peer.port).collect();
+        let bfd: Vec<Option<usize>> = peers.iter().map(|peer| peer.bfd).collect();
+        let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
+        if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind {
+            speaker.rules = gateway.decision;
+        }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
         };
         let name = self.plan.nodes[node.index()].name.clone();
-        let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; speaker.peers.len()];
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, tcp }))
+        let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; bfd.len()];
+        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
     }
 
-    fn vgw(&self, id: NodeId, vgw: &crate::plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
-        let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
-            How::Static(prefixes) => prefixes.clone(),
-            How::Bgp => Vec::new(),
-        });
-        let preferred = vgw.preferred_tunnel.and_then(|p| tunnels.iter().position(|t| *t == p));
-        let name = &self.plan.nodes[id.index()].name;
-        let mut rng = Rng::stream(self.plan.seed, name, Purpose::AwsChoice);
-        let first = preferred.unwrap_or_else(|| rng.below(tunnels.len().max(1) as u64) as usize);
-        let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
-        preference.sort_by_key(|&t| (usize::from(t) != first, t));
-        let assume = &self.plan.assume;
-        let config = VgwConfig {
-            vpc: vgw.vpc,
-            cidrs: self.cidrs(vgw.vpc),
-            statics: statics.collect(),
-            preference,
-            programming_delay: assume.vgw_programming_delay,
-            propagation_delay: assume.vpc_propagation_delay,
-            health_delay: assume.endpoint_health_delay,
-        };
-        Vgw::new(config, AWS_MTU)
-    }
-
-    fn vpc(&self, id: NodeId, vpc: &crate::plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let statics: Vec<Ipv4Net> = table.routes.iter().filter(|(_, to)| to.is_some()).map(|(p, _)| *p).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], &statics, propagation, AWS_MTU);
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
+    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
+    /// updates").
+    fn aws_med(&self, id: TunnelId) -> Option<u32> {
+        let [preferred, other] = self.plan.assume.meds?;
+        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
+            NodeKind::VirtualPrivateGateway(vgw) => {
+                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
+            }
+            _ => None,
         }
-        made
     }
 
     fn add_streams(&mut self) {
@@ -430,6 +426,11 @@ impl Builder<'_> {
                         interfaces.chain(tunnels.map(|t| self.plan.tunnel(t).name.clone())).collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
+                NodeKind::BgpRouter(router) => {
+                    for (p, interface) in router.interfaces.iter().enumerate() {
+                        self.world.name_port(id, Port(p as u16), &interface.name);
+                    }
+                }
                 NodeKind::VirtualPrivateGateway(vgw) => {
                     let vpc = &self.plan.nodes[vgw.vpc.index()].name;
                     self.world.name_port(id, vgw::VPC_PORT, vpc);
@@ -438,9 +439,19 @@ impl Builder<'_> {
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
                     }
                 }
+                NodeKind::TransitGateway(tgw) => {
+                    let names: Vec<&String> = tunnels(self.plan, |c| c.gateway == id)
+                        .map(|tunnel| &self.plan.tunnel(tunnel).name)
+                        .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
+                        .collect();
+                    names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
+                }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
                         self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                    }
+                    for (gateway, port) in aws::transit_ports(self.plan, id) {
+                        self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     for (number, (instance, _)) in instances(self.plan, id).enumerate() {
                         let name = &self.plan.nodes[instance.index()].name;
@@ -492,6 +503,21 @@ impl Builder<'_> {
             }
         }
         for (index, node) in self.plan.nodes.iter().enumerate() {
+            if let NodeKind::TransitGateway(tgw) = &node.kind {
+                let id = NodeId(index as u32);
+                let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.gateway == id).collect();
+                for (number, tunnel) in tunnels.iter().enumerate() {
+                    let end = self.plan.tunnel(*tunnel).endpoint;
+                    let port = tgw::tunnel_port(number as u16);
+                    add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
+                }
+                for (number, vpc) in tgw.vpcs.iter().enumerate() {
+                    let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
+                    for (_, there) in aws::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                        add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
+                    }
+                }
+            }
             if let NodeKind::Vpc(_) = node.kind {
                 let id = NodeId(index as u32);
                 for (number, (instance, _)) in instances(self.plan, id).enumerate() {
@@ -511,6 +537,36 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
         Side::Customer => (1, &tunnel.customer),
     };
     ike::ike_end(end, names[index], names[1 - index], side)
+}
+
+/// A BGP session of a device.
+struct Peer {
+    config: PeerConfig,
+    session: SessionId,
+    port: Port,
+    /// The number of the BFD session on which it depends.
+    bfd: Option<usize>,
+}
+
+/// A peer with the timers and the policy of an end.
+fn told(mut peer: PeerConfig, end: &BgpEnd) -> PeerConfig {
+    peer.hold_time = end.hold_time;
+    peer.keepalive = Some(end.keepalive);
+    peer.connect_retry = end.connect_retry;
+    peer.idle_hold = end.idle_hold;
+    peer.damping = end.idle_hold_limit.map(|limit| Damping { limit, forget_after: limit });
+    peer.route_advertisement = end.advertisement_interval;
+    peer.poll = end.poll;
+    peer.jitter = match (end.jitter, end.hold_jitter) {
+        (true, true) => BgpJitter::Bird,
+        (true, false) => BgpJitter::Rfc4271,
+        (false, _) => BgpJitter::None,
+    };
+    peer.import = policy(vec![Change::LocalPref(end.local_preference)], end.import.as_ref());
+    let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
+    let changes = prepend.into_iter().chain(end.med.map(Change::Med)).collect();
+    peer.export = policy(changes, end.export.as_ref());
+    peer
 }
 
 fn side_index(side: Side) -> usize {
@@ -572,4 +628,13 @@ fn direction(conditions: &Conditions) -> DirectionConfig {
 /// When a plan's world ends.
 pub fn end(plan: &Plan) -> Instant {
     Instant::START + plan.duration
+}
+
+/// The settings of a tunnel, and then the policy that it names, which goes on with what they changed.
+fn policy(changes: Vec<Change>, named: Option<&NamedPolicy>) -> Policy {
+    let Some(NamedPolicy { policy, .. }) = named else {
+        return Policy::change_all(changes);
+    };
+    let settings = Rule { changes, verdict: None, ..Rule::default() };
+    Policy { rules: core::iter::once(settings).chain(policy.rules.iter().cloned()).collect(), ..policy.clone() }
 }

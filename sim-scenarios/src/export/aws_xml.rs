@@ -134,7 +134,11 @@ pub(super) fn document(site: &Site<'_>, remarks: &mut Remarks) -> VpnConnection 
     VpnConnection {
         id: site.connection.name.clone(),
         customer_gateway_id: name(site.connection.customer_gateway),
-        vpn_gateway_id: name(site.connection.gateway),
+        // Of a connection to a transit gateway the element is there, and empty.
+        vpn_gateway_id: match &site.order.plan.nodes[site.connection.gateway.index()].kind {
+            crate::plan::NodeKind::TransitGateway(_) => String::new(),
+            _ => name(site.connection.gateway),
+        },
         vpn_connection_type: "ipsec.1".to_owned(),
         vpn_connection_attributes: is_static.then(|| "NoBGPVPNConnection".to_owned()),
         ipsec_tunnel: site.legs.iter().map(|leg| ipsec_tunnel(site, leg, remarks)).collect(),
@@ -318,6 +322,9 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
         no_word("prepend", bgp.prepend > 0, bgp.prepend.to_string());
         no_word("med", bgp.med.is_some(), bgp.med.unwrap_or_default().to_string());
         no_word("local_preference", bgp.local_preference != 100, bgp.local_preference.to_string());
+        for (setting, named) in [("import_policy", &bgp.import), ("export_policy", &bgp.export)] {
+            no_word(setting, named.is_some(), named.as_ref().map(|named| named.name.clone()).unwrap_or_default());
+        }
         let third: Duration = bgp.hold_time / 3;
         no_word("keepalive", bgp.keepalive != third, bgp.keepalive.to_string());
     }

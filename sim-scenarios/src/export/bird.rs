@@ -60,6 +60,7 @@ fn session(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, remarks: &mut Remarks
     if let Some(med) = customer.med {
         changes.push_str(&format!("                bgp_med = {med};\n"));
     }
+    remarks.policies(leg, customer);
     if !customer.advertisement_interval.is_zero() {
         let interval = customer.advertisement_interval;
         remarks.add(leg, format!("advertisement_interval {interval}: BIRD has no MinRouteAdvertisementInterval"));

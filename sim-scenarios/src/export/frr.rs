@@ -63,6 +63,7 @@ fn neighbor(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, remarks: &mut Remark
     if customer.jitter {
         remarks.add(leg, "jitter true: FRR has no word for it, and shortens neither keepalives nor the hold timer");
     }
+    remarks.policies(leg, customer);
     let mut text = format!(" neighbor {peer} remote-as {}\n", aws.asn);
     text.push_str(&format!(" neighbor {peer} description {}\n", leg.tunnel.name));
     text.push_str(&format!(" neighbor {peer} advertisement-interval {interval}\n"));

@@ -16,12 +16,14 @@ mod swanctl;
 
 use core::net::Ipv4Addr;
 
+use sim_core::node::ip::ReversePath;
 use sim_core::proto::ike::config::{ChildProtocol, RETRANSMIT_FACTOR, RETRANSMIT_FIRST, RETRANSMIT_TRIES};
 
 use crate::diagnostic::proposal;
 use crate::leaf::{Encryption, Integrity};
 use crate::plan::{
-    Connection, CustomerGateway, Door, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute, Tunnel, TunnelId, Via,
+    Connection, CustomerGateway, Door, Forwarding, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute, Tunnel,
+    TunnelId, Via,
 };
 
 pub use remark::Remark;
@@ -117,6 +119,7 @@ pub fn export(order: &Order<'_>, format: Format) -> Export {
     if matches!(format, Format::AwsXml | Format::Swanctl | Format::Libreswan) {
         site.legs.iter().for_each(|leg| warn_of_extras(leg, &mut remarks));
     }
+    site.legs.iter().for_each(|leg| warn_of_forwarding(&site, leg, &mut remarks));
     let (text, secrets) = match format {
         Format::AwsXml => (aws_xml::write(&site, &mut remarks), None),
         Format::Swanctl => (swanctl::write(&site, &mut remarks), None),
@@ -141,6 +144,24 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
     }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
+    }
+}
+
+/// What the gateway does with packets beyond its tunnels and routes, which is for its administrator to write.
+fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
+    let Forwarding { neighbors, tracks, policy_routes, ecmp } = &site.gateway.forwarding;
+    let filtered = site.gateway.interfaces.iter().any(|interface| interface.reverse_path != ReversePath::Off);
+    let late = leg.tunnel.bgp.as_ref().is_some_and(|(_, end)| !end.poll.is_zero());
+    let all = [
+        (late, "poll: how late a daemon acts on its timers is its own, and is not written"),
+        (!neighbors.is_empty(), "neighbors: BGP and BFD beside the tunnels are not written"),
+        (!tracks.is_empty(), "tracks: routes are written as if they depended on nothing"),
+        (!policy_routes.is_empty(), "policy_routes are not written"),
+        (ecmp.is_some(), "ecmp: routes of equal cost are written, how flows are spread over them is not"),
+        (filtered || leg.tunnel.customer_reverse_path != ReversePath::Off, "reverse_path is not written"),
+    ];
+    for (_, what) in all.into_iter().filter(|(given, _)| *given) {
+        remarks.add(leg, what);
     }
 }
 

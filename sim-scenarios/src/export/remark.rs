@@ -5,6 +5,7 @@ use core::fmt;
 use sim_core::time::Duration;
 
 use super::Leg;
+use crate::plan::BgpEnd;
 
 /// Something that the scenario says and that a format has no word for, or that its program does differently.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +44,15 @@ impl Remarks {
             self.add(leg, format!("{setting} {time} is written as {seconds}s: whole seconds only"));
         }
         seconds
+    }
+
+    /// Policies are written as rules of vpnsim's own; a format has settings alone.
+    pub(super) fn policies(&mut self, leg: &Leg<'_>, customer: &BgpEnd) {
+        for (setting, named) in [("import_policy", &customer.import), ("export_policy", &customer.export)] {
+            if let Some(named) = named {
+                self.add(leg, format!("{setting} {}: its rules are not written here", named.name));
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

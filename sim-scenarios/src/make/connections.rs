@@ -5,14 +5,16 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::node::ip::ReversePath;
 use sim_core::time::Duration;
 
 use crate::leaf::Name;
-use crate::place::At;
+use crate::place::{At, Place};
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, Node, NodeKind, Plan, Routing, StartupAction, Tunnel,
-    TunnelId, VpnEndpoint,
+    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
+    StartupAction, Tunnel, TunnelId, VpnEndpoint,
 };
+use crate::profile::{self, GENERIC, Profile};
 use crate::schema;
 
 use super::Names;
@@ -20,6 +22,7 @@ use super::certificates::{Made, Pki};
 use super::ends::{aws_end, customer_end, extras};
 use super::judge::{Judge, Verdict, between};
 use super::nodes::whole;
+use super::profiles::Left;
 
 /// Inside blocks that AWS keeps for itself.
 const RESERVED_INSIDE: [&str; 7] = [
@@ -37,11 +40,16 @@ const STATIC_ROUTES: usize = 100;
 
 /// All connections, and the nodes of their endpoints.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
+    // Unique on a virtual private gateway; a transit gateway takes one twice, its customer gateway does not.
     let mut inside: Vec<(NodeId, Ipv4Net)> = Vec::new();
     for (id, (name, (at, schema))) in names.connections.iter().zip(&scenario.connections.0).enumerate() {
         let schema::Connection::Vpn(schema) = schema;
         let mut parties = parties(schema, names, plan, j);
         let (routing, bgp) = routing(&schema.routing, &parties, j);
+        let mut left = Left::to(parties.profile);
+        if let (schema::Routing::Bgp(schema), Some((_, customer))) = (&schema.routing, &bgp) {
+            left.bgp(&format!("connections.{name}.routing.customer"), &schema.customer, customer);
+        }
         // "Local" is the customer's side, "remote" AWS's (EC2 API).
         parties.aws_cidr = j.lawful_or(&schema.remote_ipv4_network_cidr, Ipv4Net::default(), whole);
         parties.customer_cidr = j.lawful_or(&schema.local_ipv4_network_cidr, Ipv4Net::default(), whole);
@@ -67,11 +75,15 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             // AWS names its two certificates after the connection and its endpoint.
             let certificates = certificates(pki, schema, &format!("{name}.endpoint-{number}"), &parties, j);
             let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
-            if inside.contains(&(parties.gateway, tunnel.inside)) {
+            let owner = if parties.transit { parties.customer_gateway } else { parties.gateway };
+            if inside.contains(&(owner, tunnel.inside)) {
                 let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
                 j.wrong(schema.inside_cidr.place, message, None);
             }
-            inside.push((parties.gateway, tunnel.inside));
+            inside.push((owner, tunnel.inside));
+            let own = tunnel_name.rsplit('.').next().unwrap_or_default();
+            let path = format!("connections.{name}.tunnels.{own}.customer");
+            left.tunnel(&path, &schema.customer, &tunnel.customer);
             let zone = Name(format!("az{}", number + 1));
             plan.nodes.push(Node {
                 name: tunnel_name.clone(),
@@ -85,6 +97,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             plan.warnings.extend(extras(&tunnel.aws, &tunnel.name));
             connection.tunnels.push(tunnel);
         }
+        if let Some((_, schema::Node::CustomerGateway(schema))) = scenario.nodes.0.get(parties.customer_gateway.index())
+        {
+            left.device(&format!("nodes.{}", parties.customer_name), schema);
+        }
+        plan.profiles.extend(left.of(&parties.customer_name));
         plan.assumptions.extend(assumptions(&connection));
         plan.connections.push(connection);
     }
@@ -96,10 +113,14 @@ struct Parties {
     /// Its name, which its certificates bear, and whether it is a real device.
     customer_name: String,
     customer_external: bool,
+    profile: &'static Profile,
     customer_interface: usize,
     customer_outside: Ipv4Addr,
     customer_asn: u32,
+    customer_policies: Vec<NamedPolicy>,
     gateway: NodeId,
+    /// True if that is a transit gateway.
+    transit: bool,
     aws_asn: u32,
     /// Traffic selectors: AWS's side and the customer's.
     aws_cidr: Ipv4Net,
@@ -114,22 +135,28 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     };
     let customer =
         of_kind(&schema.customer_gateway, "customer gateway", |kind| matches!(kind, NodeKind::CustomerGateway(_)));
-    let aws =
-        of_kind(&schema.gateway, "virtual private gateway", |kind| matches!(kind, NodeKind::VirtualPrivateGateway(_)));
+    let aws = of_kind(&schema.gateway, "virtual private or transit gateway", |kind| {
+        matches!(kind, NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_))
+    });
     let mut parties = Parties {
         customer_gateway: NodeId(customer.unwrap_or(names.nodes.len()) as u32),
         customer_name: "cgw".into(),
         customer_external: false,
+        profile: &GENERIC,
         customer_interface: 0,
         customer_outside: Ipv4Addr::UNSPECIFIED,
         aws_cidr: Ipv4Net::default(),
         customer_cidr: Ipv4Net::default(),
         customer_asn: 0,
+        customer_policies: Vec::new(),
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
+        transit: false,
         aws_asn: 0,
     };
-    if let Some(NodeKind::VirtualPrivateGateway(gateway)) = aws.map(|i| &plan.nodes[i].kind) {
-        parties.aws_asn = gateway.asn;
+    match aws.map(|i| &plan.nodes[i].kind) {
+        Some(NodeKind::VirtualPrivateGateway(gateway)) => parties.aws_asn = gateway.asn,
+        Some(NodeKind::TransitGateway(gateway)) => (parties.aws_asn, parties.transit) = (gateway.asn, true),
+        _ => {}
     }
     if let (Some(customer), true) = (customer, parties.aws_asn != 0)
         && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
@@ -140,7 +167,9 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
         parties.customer_asn = gateway.asn;
+        parties.customer_policies = gateway.policies.clone();
         parties.customer_external = gateway.external.is_some();
+        parties.profile = gateway.profile;
         parties.customer_name = customer.map(|i| plan.nodes[i].name.clone()).unwrap_or_default();
         let interfaces: Vec<String> = gateway.interfaces.iter().map(|i| i.name.clone()).collect();
         let found = match &schema.customer_interface {
@@ -165,7 +194,7 @@ fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routi
     match schema {
         schema::Routing::Static(schema) => {
             let prefixes: Vec<_> = schema.prefixes.iter().filter_map(|at| j.lawful(at, whole)).collect();
-            if let Some(extra) = schema.prefixes.get(STATIC_ROUTES) {
+            if let Some(extra) = schema.prefixes.get(STATIC_ROUTES).filter(|_| !parties.transit) {
                 let message =
                     format!("a connection to a virtual private gateway has at most {STATIC_ROUTES} static routes");
                 j.wrong(extra.place, message, None);
@@ -173,14 +202,16 @@ fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routi
             (Routing::Static(prefixes), None)
         }
         schema::Routing::Bgp(schema) => {
-            let aws = bgp(&schema.aws, parties.aws_asn, j);
-            let customer = bgp(&schema.customer, parties.customer_asn, j);
+            let aws = bgp(&schema.aws, parties.aws_asn, &profile::AWS, j);
+            let customer = bgp(&schema.customer, parties.customer_asn, parties.profile, j);
             (Routing::Bgp, Some((aws, customer)))
         }
     }
 }
 
-fn bgp(schema: &schema::BgpTimers, asn: u32, j: &mut Judge) -> BgpEnd {
+/// One end's timers; what is not given is its profile's.
+pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &mut Judge) -> BgpEnd {
+    let usual = &profile.bgp;
     let second = Duration::from_secs(1);
     let hold_time = j.lawful_or(&schema.hold_time, Duration::from_secs(30), |hold| {
         if hold.as_nanos() % second.as_nanos() != 0 {
@@ -203,19 +234,26 @@ fn bgp(schema: &schema::BgpTimers, asn: u32, j: &mut Judge) -> BgpEnd {
         asn,
         hold_time,
         keepalive,
-        connect_retry: j.lawful_or(&schema.connect_retry, Duration::from_secs(120), |t| {
+        connect_retry: j.lawful_or(&schema.connect_retry, Duration::from_secs(usual.connect_retry_s), |t| {
             between(*t, second, high, "the connect-retry time")
         }),
-        idle_hold: j.lawful_or(&schema.idle_hold, Duration::from_secs(10), |t| {
+        idle_hold: j.lawful_or(&schema.idle_hold, Duration::from_secs(usual.idle_hold_s), |t| {
             between(*t, Duration::ZERO, high, "the idle hold time")
         }),
         advertisement_interval: j.lawful_or(&schema.advertisement_interval, Duration::ZERO, |t| {
             between(*t, Duration::ZERO, high, "the advertisement interval")
         }),
-        jitter: j.or(&schema.jitter, true),
+        jitter: j.or(&schema.jitter, usual.jitter),
+        hold_jitter: usual.hold_jitter,
+        poll: j.lawful_or(&schema.poll, Duration::from_millis(usual.poll_ms), |t| {
+            between(*t, Duration::ZERO, Duration::from_secs(60), "how late it acts")
+        }),
+        idle_hold_limit: usual.idle_hold_limit_s.filter(|_| schema.idle_hold.is_none()).map(Duration::from_secs),
         prepend: 0,
         med: None,
         local_preference: 100,
+        import: None,
+        export: None,
     }
 }
 
@@ -266,7 +304,10 @@ fn tunnel(
     let first = u32::from(inside.network());
     let [ours, theirs] = certificates;
     let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), seed, ours.as_ref(), j);
-    let customer = customer_end(&schema.customer, &aws, theirs.as_ref(), j);
+    let customer = customer_end(&schema.customer, &aws, theirs.as_ref(), parties.profile, j);
+    if let Some(bfd) = &schema.customer.bfd {
+        no_bfd(bfd, schema.outside_address.place, j);
+    }
     let outside = j.lawful(&schema.outside_address, |address| {
         if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
             Err(format!("{address} is no outside address"))
@@ -286,9 +327,21 @@ fn tunnel(
         customer_inside: Ipv4Addr::from(first.saturating_add(2)),
         aws,
         customer,
+        customer_reverse_path: j.or(&schema.customer.reverse_path, ReversePath::Off),
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
-        bgp: policy(&schema.customer, bgp, j),
+        bgp_log_output_format: j.or(&schema.bgp_log_output_format, LogOutputFormat::Json),
+        bgp: policy(&schema.customer, &parties.customer_policies, bgp, j),
     }
+}
+
+/// The user guide has BFD for Direct Connect and for no VPN tunnel, so a session through one would never come up.
+fn no_bfd(schema: &schema::Bfd, tunnel: Place, j: &mut Judge) {
+    let intervals = [&schema.min_tx, &schema.min_rx].into_iter().flatten().map(|at| at.place);
+    let others = schema.multiplier.iter().map(|at| at.place).chain(schema.multihop.iter().map(|at| at.place));
+    let place = intervals.chain(others).next().unwrap_or(tunnel);
+    let help = "AWS has BFD on Direct Connect only; between devices of your own give a `neighbor` BFD";
+    let message = "AWS's VPN endpoints do not speak BFD: such a session never comes up";
+    j.wrong(place, message, Some(help.into()));
 }
 
 /// A /30 of 169.254.0.0/16 that AWS does not keep for itself.
@@ -306,7 +359,12 @@ fn inside_rules(net: &Ipv4Net) -> Verdict {
 }
 
 /// The customer gateway's policy on this tunnel.
-fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut Judge) -> Option<(BgpEnd, BgpEnd)> {
+fn policy(
+    schema: &schema::CustomerEnd,
+    policies: &[NamedPolicy],
+    bgp: Option<&(BgpEnd, BgpEnd)>,
+    j: &mut Judge,
+) -> Option<(BgpEnd, BgpEnd)> {
     let prepend = j.number(&schema.prepend, 0, 0, 200, "prepending");
     let med: Option<u32> = schema.med.is_some().then(|| j.number(&schema.med, 0, 0, u64::from(u32::MAX), "a MED"));
     let local_preference = j.number(&schema.local_preference, 100, 0, u64::from(u32::MAX), "a local preference");
@@ -314,6 +372,8 @@ fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut 
         schema.prepend.as_ref().map(|at| at.place),
         schema.med.as_ref().map(|at| at.place),
         schema.local_preference.as_ref().map(|at| at.place),
+        schema.import_policy.as_ref().map(|at| at.place),
+        schema.export_policy.as_ref().map(|at| at.place),
     ];
     let Some((aws, customer)) = bgp else {
         for place in places.into_iter().flatten() {
@@ -321,7 +381,13 @@ fn policy(schema: &schema::CustomerEnd, bgp: Option<&(BgpEnd, BgpEnd)>, j: &mut 
         }
         return None;
     };
-    Some((aws.clone(), BgpEnd { prepend, med, local_preference, ..customer.clone() }))
+    let names: Vec<String> = policies.iter().map(|policy| policy.name.clone()).collect();
+    let mut named = |at: &Option<At<Name>>| {
+        let place = j.find(at.as_ref()?, "policy of the customer gateway", &names)?;
+        Some(policies[place].clone())
+    };
+    let (import, export) = (named(&schema.import_policy), named(&schema.export_policy));
+    Some((aws.clone(), BgpEnd { prepend, med, local_preference, import, export, ..customer.clone() }))
 }
 
 /// What is assumed about AWS's end of a connection's tunnels.

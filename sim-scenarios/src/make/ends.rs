@@ -20,14 +20,12 @@ use crate::plan::{
     Dpd, DpdTimeoutAction, ExtendedSequenceNumbers, IkeEnd, IkeIdentity, Phase, Proposals, Reauthenticates,
     Requirement, StartupAction, Warning,
 };
+use crate::profile::{AWS, Profile};
 use crate::schema;
 
 use super::certificates::Made;
 use super::judge::{Judge, between, positive};
 use super::nodes::whole;
-
-/// strongSwan's series: 4 s, growing by 1.8, five repetitions, 165 s in all.
-const RETRANSMISSION_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_582];
 
 const ENCRYPTION: [Encryption; 4] =
     [Encryption::Aes128, Encryption::Aes256, Encryption::Aes128Gcm16, Encryption::Aes256Gcm16];
@@ -96,12 +94,12 @@ pub(super) fn aws_end(
             action: j.or(&schema.dpd_timeout_action, DpdTimeoutAction::Clear),
         },
         startup: j.or(&schema.startup_action, StartupAction::Add),
-        retransmission: retransmission(&schema.retransmission, j),
+        retransmission: retransmission(&schema.retransmission, &AWS, j),
         half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
         fragment_size: fragment_size(&schema.ike_fragmentation, &schema.ike_fragment_size, FRAGMENT_SIZE, j),
         reauthentication: None,
-        mobike: j.or(&schema.mobike, false),
+        mobike: j.or(&schema.mobike, AWS.mobike),
         invalid_cookie: false,
         one_by_one: false,
         // AWS publishes none, and its endpoints are not behind a NAT.
@@ -109,7 +107,7 @@ pub(super) fn aws_end(
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
         // How AWS seals what is too long is not published beyond this: before it encrypts (guide, best practices).
         packets: Options {
-            delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, j),
+            delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, &AWS, j),
             ..Options::default()
         },
         phase1,
@@ -159,6 +157,7 @@ pub(super) fn customer_end(
     schema: &schema::CustomerEnd,
     aws: &IkeEnd,
     certificate: Option<&Made>,
+    profile: &Profile,
     j: &mut Judge,
 ) -> IkeEnd {
     let mut phase1 = phase(&schema.phase1, &aws.phase1, true, 1, j);
@@ -171,7 +170,8 @@ pub(super) fn customer_end(
     phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
     let shortest = phase1.lifetime.min(phase2.lifetime);
     let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| positive(*t, "the DPD delay"));
-    let timeout = j.lawful_or(&schema.dpd_timeout, aws.dpd.timeout.unwrap_or_default(), |t| {
+    let usual = aws.dpd.timeout.filter(|_| !profile.dpd_by_retransmission).unwrap_or_default();
+    let timeout = j.lawful_or(&schema.dpd_timeout, usual, |t| {
         if t.is_zero() || *t > delay {
             Ok(())
         } else {
@@ -202,7 +202,7 @@ pub(super) fn customer_end(
             action: j.or(&schema.dpd_timeout_action, DpdTimeoutAction::Restart),
         },
         startup: j.or(&schema.startup_action, StartupAction::Start),
-        retransmission: retransmission(&schema.retransmission, j),
+        retransmission: retransmission(&schema.retransmission, profile, j),
         half_open_timeout: j
             .lawful_or(&schema.half_open_timeout, Duration::from_secs(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),
@@ -213,19 +213,19 @@ pub(super) fn customer_end(
             j,
         ),
         reauthentication: reauthentication(schema, phase1.lifetime, aws, j),
-        mobike: j.or(&schema.mobike, false),
+        mobike: j.or(&schema.mobike, profile.mobike),
         invalid_cookie: j.or(&schema.invalid_cookie, false),
         one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
-        packets: packets(schema, j),
+        packets: packets(schema, profile, j),
         phase1,
         phase2,
     }
 }
 
 /// What a customer gateway does with packets.
-fn packets(schema: &schema::CustomerEnd, j: &mut Judge) -> Options {
+fn packets(schema: &schema::CustomerEnd, profile: &Profile, j: &mut Judge) -> Options {
     let default = Options::default();
     let Size(tfc_padding) = j.lawful_or(&schema.tfc_padding, Size(0), |Size(octets)| {
         between(*octets, 1, 65_535, "the length to which packets are padded")
@@ -247,12 +247,13 @@ fn packets(schema: &schema::CustomerEnd, j: &mut Judge) -> Options {
         // If only the end is moved, so is the beginning of the end.
         rekey_packets: rekey_packets.or(last_packet.map(|last| last / 4 * 3)),
         last_packet,
-        delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, j),
+        delete_rekeyed_delay: delete_rekeyed_delay(&schema.delete_rekeyed_delay, profile, j),
     }
 }
 
-fn delete_rekeyed_delay(at: &Option<At<Duration>>, j: &mut Judge) -> Option<Duration> {
-    Some(j.or(at, Duration::ZERO)).filter(|delay| !delay.is_zero())
+fn delete_rekeyed_delay(at: &Option<At<Duration>>, profile: &Profile, j: &mut Judge) -> Option<Duration> {
+    let usual = Duration::from_secs(profile.delete_rekeyed_delay_s);
+    Some(j.or(at, usual)).filter(|delay| !delay.is_zero())
 }
 
 /// What is allowed at AWS's end here and not offered by AWS.
@@ -409,12 +410,8 @@ fn fuzz(at: &Option<At<Percent>>, default: u32, j: &mut Judge) -> u32 {
     (share / ONE_PERCENT) as u32
 }
 
-fn strongswan() -> Vec<Duration> {
-    RETRANSMISSION_MS.iter().map(|ms| Duration::from_millis(*ms)).collect()
-}
-
-fn retransmission(list: &Option<List<Duration>>, j: &mut Judge) -> Vec<Duration> {
-    list.as_ref().map_or_else(strongswan, |list| j.items(list, |t| positive(*t, "a wait")))
+fn retransmission(list: &Option<List<Duration>>, profile: &Profile, j: &mut Judge) -> Vec<Duration> {
+    list.as_ref().map_or_else(|| profile.retransmission(), |list| j.items(list, |t| positive(*t, "a wait")))
 }
 
 /// The key itself, wherever it is kept.

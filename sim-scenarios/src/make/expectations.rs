@@ -2,9 +2,11 @@
 
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, StreamId};
+use sim_core::reason::Rule;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
+use crate::build::forwarding;
 use crate::leaf::{Encryption, Integrity, Name, Percent};
 use crate::place::At;
 use crate::plan::{Cause, Control, Detector, Expectation, ExpectationKind, Judged, Plan, SessionKind, SessionRef};
@@ -14,6 +16,7 @@ use super::Names;
 use super::judge::{Judge, did_you_mean, positive};
 use super::nodes::whole;
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
+use super::transit::table;
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     for (name, (_, schema)) in names.expectations.iter().zip(&scenario.expect.0) {
@@ -48,6 +51,7 @@ impl Maker<'_, '_> {
             schema::Expect::SuiteAtLeast(it) => self.suite_at_least(it),
             schema::Expect::RoutePresent(it) => self.route(it, true),
             schema::Expect::RouteAbsent(it) => self.route(it, false),
+            schema::Expect::RouteDecidedBy(it) => self.route_decided_by(it),
             schema::Expect::ConvergedWithin(it) => self.converged_within(it),
             schema::Expect::LossBetween(it) => self.loss_between(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
@@ -144,13 +148,27 @@ impl Maker<'_, '_> {
     fn route(&mut self, it: &schema::Route, present: bool) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
         let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
-        let via = it.via.as_ref().map(|at| tunnel(at, self.names, self.j));
+        let via = it.via.as_ref().and_then(|at| self.way(at, node.as_ref().map(|(id, _)| *id)));
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let through = it.via.as_ref().map_or_else(String::new, |at| format!(" through {}", named(at)));
         let verb = if present { "uses" } else { "does not use" };
-        let text = format!("{} {verb} a route to {prefix}{through} at {at}", named(&it.node));
+        let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);
+        let inside = it.route_table.as_ref().map_or_else(String::new, |at| format!(" in {}", named(at)));
+        let text = format!("{} {verb} a route to {prefix}{through}{inside} at {at}", named(&it.node));
         let node = node.map(|(id, _)| id).unwrap_or_default();
-        (ExpectationKind::RoutePresent { node, prefix, via, at: moment(at), present }, text)
+        (ExpectationKind::RoutePresent { node, prefix, via, table, at: moment(at), present }, text)
+    }
+
+    fn route_decided_by(&mut self, it: &schema::RouteDecidedBy) -> (ExpectationKind, String) {
+        let node = self.node(&it.node);
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let rule = self.j.need(&it.rule, Rule::OnlyRoute);
+        let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
+        let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);
+        let inside = it.route_table.as_ref().map_or_else(String::new, |at| format!(" in {}", named(at)));
+        let text = format!("{} decides about {prefix}{inside} by {rule} at {at}", named(&it.node));
+        let node = node.map(|(id, _)| id).unwrap_or_default();
+        (ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at: moment(at) }, text)
     }
 
     fn converged_within(&mut self, it: &schema::ConvergedWithin) -> (ExpectationKind, String) {
@@ -262,22 +280,46 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// `CONNECTION.TUNNEL.ike`, `.child` or `.bgp`.
+    /// A tunnel, or an interface of the node.
+    fn way(&mut self, at: &At<Name>, node: Option<NodeId>) -> Option<String> {
+        let kind = node.and_then(|node| self.plan.nodes.get(node.index())).map(|node| &node.kind);
+        let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
+        let interfaces = interfaces.iter().map(|interface| interface.name.clone());
+        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).collect();
+        self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
+    }
+
+    /// `CONNECTION.TUNNEL.ike`, `.child` or `.bgp`, or `NODE.NEIGHBOR.bgp` or `.bfd`.
     fn session(&mut self, at: &At<Name>) -> SessionRef {
         let kinds = [("ike", SessionKind::Ike), ("child", SessionKind::Child), ("bgp", SessionKind::Bgp)];
         let all = self.names.tunnels.iter().zip(&self.names.tunnel_ids).flat_map(|(name, id)| {
-            kinds.map(|(end, kind)| (format!("{name}.{end}"), SessionRef { tunnel: *id, kind }))
+            kinds.map(|(end, kind)| (format!("{name}.{end}"), SessionRef::Tunnel { tunnel: *id, kind }))
         });
-        let (names, sessions): (Vec<_>, Vec<_>) = all.unzip();
+        let (names, sessions): (Vec<_>, Vec<_>) = all.chain(with_neighbors(self.plan)).unzip();
         let session = self.j.find(at, "session", &names).map(|i| sessions[i]);
-        if let Some(SessionRef { tunnel, kind: SessionKind::Bgp }) = session {
+        if let Some(SessionRef::Tunnel { tunnel, kind: SessionKind::Bgp }) = session {
             speaks_bgp(tunnel, at, self.plan, self.j);
         }
-        session.unwrap_or(SessionRef {
+        session.unwrap_or(SessionRef::Tunnel {
             tunnel: crate::plan::TunnelId { connection: usize::MAX, tunnel: 0 },
             kind: SessionKind::Ike,
         })
     }
+}
+
+/// The sessions of neighbours by their names.
+fn with_neighbors(plan: &Plan) -> Vec<(String, SessionRef)> {
+    let mut all = Vec::new();
+    for (i, device) in plan.nodes.iter().enumerate() {
+        let neighbors = forwarding(&device.kind).map_or(&[][..], |(forwarding, _)| &forwarding.neighbors);
+        for (neighbor, end) in neighbors.iter().enumerate() {
+            let name = format!("{}.{}", device.name, end.name);
+            let session = |bfd| SessionRef::Neighbor { node: NodeId(i as u32), neighbor, bfd };
+            all.push((format!("{name}.bgp"), session(false)));
+            all.extend(end.bfd.map(|_| (format!("{name}.bfd"), session(true))));
+        }
+    }
+    all
 }
 
 fn named(at: &At<Name>) -> String {

@@ -81,16 +81,26 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
         },
     };
     let refused = match (&nodes[node].kind, interface) {
-        (NodeKind::CustomerGateway(_) | NodeKind::Nat(_), None) => Some((
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_), None) => Some((
             format!("`{name}` has several interfaces"),
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
-        (NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_), _) => Some((
+        (
+            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_),
+            _,
+        ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
         (NodeKind::Router(_), _) => None,
-        (NodeKind::CustomerGateway(_) | NodeKind::Nat(_) | NodeKind::Host(_) | NodeKind::VpnEndpoint(_), _) => links
+        (
+            NodeKind::CustomerGateway(_)
+            | NodeKind::BgpRouter(_)
+            | NodeKind::Nat(_)
+            | NodeKind::Host(_)
+            | NodeKind::VpnEndpoint(_),
+            _,
+        ) => links
             .iter()
             .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
             .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
@@ -114,6 +124,7 @@ fn interface(name: &str, nodes: &[Node]) -> Option<(usize, Option<usize>)> {
 fn interfaces(node: &Node) -> Vec<String> {
     let names: Vec<&str> = match &node.kind {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().map(|i| i.name.as_str()).collect(),
+        NodeKind::BgpRouter(router) => router.interfaces.iter().map(|i| i.name.as_str()).collect(),
         NodeKind::Nat(_) => vec!["inside", "outside"],
         _ => Vec::new(),
     };
@@ -128,8 +139,11 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) => {
                 vec![node.name.clone()]
             }
-            NodeKind::CustomerGateway(_) | NodeKind::Nat(_) => interfaces(node),
-            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) => Vec::new(),
+            NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
+            NodeKind::Vpc(_)
+            | NodeKind::Instance(_)
+            | NodeKind::VirtualPrivateGateway(_)
+            | NodeKind::TransitGateway(_) => Vec::new(),
         })
         .collect()
 }
@@ -282,6 +296,7 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
     };
     let peer = match (plan.nodes.get(other.node.index()).map(|node| &node.kind), other.interface) {
         (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => gateway.interfaces.get(i).map(|i| i.address),
+        (Some(NodeKind::BgpRouter(router)), Some(i)) => router.interfaces.get(i).map(|i| i.address),
         (Some(NodeKind::Nat(nat)), Some(Nat::INSIDE)) => Some(nat.inside),
         // Two hosts on one wire need no gateway; each is the other's.
         (Some(NodeKind::Host(neighbour)), _) => Some(neighbour.address),

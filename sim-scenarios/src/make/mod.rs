@@ -9,7 +9,11 @@ mod judge;
 mod links;
 mod nats;
 mod nodes;
+mod policies;
+mod profiles;
+mod routers;
 mod timeline;
+mod transit;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -100,11 +104,13 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         assume: assume(&scenario.assume, j),
         assumptions: Vec::new(),
         warnings: Vec::new(),
+        profiles: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan.nodes, j);
     nodes::gateways(scenario, &mut plan, j);
+    transit::gateways(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
@@ -121,8 +127,10 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
         endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
-        preferred_med: j.number(&schema.preferred_med, 100, 0, u64::from(u32::MAX), "a MED"),
-        other_med: j.number(&schema.other_med, 200, 0, u64::from(u32::MAX), "a MED"),
+        meds: (schema.preferred_med.is_some() || schema.other_med.is_some()).then(|| {
+            [(&schema.preferred_med, 100), (&schema.other_med, 200)]
+                .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED"))
+        }),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
     }
 }
@@ -137,6 +145,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         value,
         source: source.to_owned(),
     };
+    let med = |which: usize| assume.meds.map_or_else(|| "none".into(), |meds| meds[which].to_string());
     vec![
         one(
             Assumed::VgwProgrammingDelay,
@@ -159,13 +168,13 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         one(
             Assumed::Med,
             "preferred_med",
-            assume.preferred_med.to_string(),
+            med(0),
             "UNVERIFIED: AWS sends a lower MED through the tunnel it prefers, but publishes no value",
         ),
         one(
             Assumed::Med,
             "other_med",
-            assume.other_med.to_string(),
+            med(1),
             "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value",
         ),
         one(

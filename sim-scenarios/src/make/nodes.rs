@@ -9,13 +9,14 @@ use sim_core::id::NodeId;
 use crate::leaf::{Asn, Name};
 use crate::place::{At, Named, Place};
 use crate::plan::{
-    Assumed, Assumption, CustomerGateway, External, Host, Instance, Interface, Node, NodeKind, Plan, RouteTable,
-    Router, StaticRoute, Subnet, TcpProfile, Via, VirtualPrivateGateway, Vpc,
+    Assumed, Assumption, CustomerGateway, External, Host, Instance, Node, NodeKind, Plan, RouteTable, Router, Subnet,
+    VirtualPrivateGateway, Vpc,
 };
 use crate::schema;
 
-use super::judge::{Judge, did_you_mean};
-use super::{Names, judge};
+use super::judge::Judge;
+use super::routers::{self, Given, Ways};
+use super::{Names, judge, profiles};
 
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
@@ -34,11 +35,20 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::Router(it) => {
                     NodeKind::Router(Router { address: it.address.as_ref().and_then(|at| j.read(at)) })
                 }
+                schema::Node::BgpRouter(it) => NodeKind::BgpRouter(Box::new(routers::bgp_router(it, j))),
                 schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
                 schema::Node::CustomerGateway(it) => NodeKind::CustomerGateway(customer_gateway(it, names, j)),
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
+                schema::Node::TransitGateway(it) => NodeKind::TransitGateway(super::transit::make(
+                    it,
+                    at,
+                    (&vpcs.names, &vpcs.nodes),
+                    scenario,
+                    names,
+                    j,
+                )),
                 schema::Node::Vpc(it) => NodeKind::Vpc(vpc(it, at, scenario, names, j)),
                 schema::Node::Instance(it) => NodeKind::Instance(instance(it, &vpcs, scenario, j)),
             },
@@ -85,41 +95,35 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
 }
 
 fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Judge) -> CustomerGateway {
-    let interface_names = j.names(&schema.interfaces, "interface");
-    let mut interfaces: Vec<Interface> = Vec::new();
-    for (name, (_, interface)) in interface_names.iter().zip(&schema.interfaces.0) {
-        let address = j.lawful(&interface.address, |net| {
-            usable(*net)?;
-            match interfaces.iter().find(|other| overlap(&other.address, net)) {
-                Some(other) => Err(format!("{net} overlaps the subnet of interface `{}`", other.name)),
-                None => Ok(()),
-            }
-        });
-        interfaces.push(Interface { name: name.clone(), address: address.unwrap_or_default() });
-    }
+    let interfaces = routers::interfaces(&schema.interfaces, j);
     // AWS refuses 7224, its own public autonomous system, in every Region.
     let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
         7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
         _ => Ok(()),
     });
-    let static_routes = schema
-        .static_routes
-        .iter()
-        .map(|route| StaticRoute {
-            prefix: j.lawful(&route.prefix, whole).unwrap_or_default(),
-            via: via(&route.via, &interface_names, names, j),
-            distance: j.number(&route.distance, 1, 1, 255, "an administrative distance"),
-        })
-        .collect();
+    let ways = Ways { interfaces: &interfaces, tunnels: Some(names) };
+    let static_routes = routers::static_routes(&schema.static_routes, &schema.tracks, &ways, j);
+    let given = Given {
+        neighbors: &schema.neighbors,
+        tracks: &schema.tracks,
+        policy_routes: &schema.policy_routes,
+        ecmp: schema.ecmp.as_ref(),
+    };
+    let forwarding = routers::forwarding(&given, asn.0, &ways, j);
+    let profile = profiles::named(&schema.profile, j);
     CustomerGateway {
         asn: asn.0,
-        interfaces,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
+        policies: super::policies::make(&schema.policies, j),
+        decision: super::policies::decision(&schema.decision, j),
         static_routes,
-        routes_follow_sa: j.or(&schema.routes_follow_sa, true),
-        tcp: j.or(&schema.tcp, TcpProfile::Linux),
+        routes_follow_sa: j.or(&schema.routes_follow_sa, profile.routes_follow_sa),
+        forwarding,
+        profile,
+        tcp: j.or(&schema.tcp, profile.tcp),
         external: schema.external.as_ref().map(|it| external(it, j)),
+        interfaces,
     }
 }
 
@@ -150,26 +154,8 @@ fn external(schema: &schema::External, j: &mut Judge) -> External {
 /// IKE's (RFC 7296 section 2), and that of NAT traversal (RFC 3948).
 const PORTS: [u16; 2] = [500, 4500];
 
-fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
+pub(super) fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
-}
-
-fn via(at: &At<Name>, interfaces: &[String], names: &Names, j: &mut Judge) -> Via {
-    let Some(Name(name)) = j.read(at) else {
-        return Via::Blackhole;
-    };
-    if name == "blackhole" {
-        Via::Blackhole
-    } else if let Some(tunnel) = names.tunnels.iter().position(|tunnel| *tunnel == name) {
-        Via::Tunnel(names.tunnel_ids[tunnel])
-    } else if let Some(interface) = interfaces.iter().position(|interface| *interface == name) {
-        Via::Interface(interface)
-    } else {
-        let all = names.tunnels.iter().chain(interfaces).map(String::as_str);
-        let help = did_you_mean(&name, all.chain(["blackhole"]));
-        j.wrong(at.place, format!("`{name}` is no tunnel, no interface of this gateway, and not \"blackhole\""), help);
-        Via::Blackhole
-    }
 }
 
 /// The VPCs of a scenario and the names of their subnets, for those who refer to them.
@@ -204,22 +190,29 @@ fn virtual_private_gateway(
     vpcs: &Vpcs,
     j: &mut Judge,
 ) -> VirtualPrivateGateway {
-    // Private, or one of those that AWS gave to gateways made before 2018-06-30.
-    let asn = j.lawful_or(&schema.asn, Asn(64_512), |Asn(asn)| match asn {
-        64_512..=65_534 | 4_200_000_000..=4_294_967_294 | 7224 | 9059 | 10_124 | 17_493 => Ok(()),
+    // Also those that AWS gave to gateways made before 2018-06-30.
+    let asn = amazon_asn(&schema.asn, &[7224, 9059, 10_124, 17_493], j);
+    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
+    VirtualPrivateGateway { asn, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
+}
+
+/// The Amazon side's ASN.
+pub(super) fn amazon_asn(schema: &Option<At<Asn>>, besides: &[u32], j: &mut Judge) -> u32 {
+    let asn = j.lawful_or(schema, Asn(64_512), |Asn(asn)| match asn {
+        64_512..=65_534 | 4_200_000_000..=4_294_967_294 => Ok(()),
+        other if besides.contains(other) => Ok(()),
         _ => Err("the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into()),
     });
-    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
-    VirtualPrivateGateway { asn: asn.0, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
+    asn.0
 }
 
 fn vpc(schema: &schema::Vpc, at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vpc {
     let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
-    let attached = attached_gateways(at, scenario, names);
+    let (virtual_private, transit) = attached_gateways(at, scenario, names);
     let route_tables = if schema.route_tables.0.is_empty() {
-        vec![RouteTable { name: "main".into(), propagation: attached.clone(), routes: Vec::new() }]
+        vec![RouteTable { name: "main".into(), propagation: virtual_private, routes: Vec::new() }]
     } else {
-        route_tables(&schema.route_tables, &attached, names, j)
+        route_tables(&schema.route_tables, (&virtual_private, &transit), names, j)
     };
     let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
     let mut subnets: Vec<Subnet> = Vec::new();
@@ -264,28 +257,43 @@ fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
     })
 }
 
-/// The gateways attached to the VPC of this name.
-fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> Vec<NodeId> {
-    let attached = |node: &schema::Node| match node {
-        schema::Node::VirtualPrivateGateway(gateway) => gateway.vpc.value == vpc.value,
-        _ => false,
-    };
-    let nodes = scenario.nodes.0.iter().take(names.nodes.len()).enumerate();
-    nodes.filter(|(_, (_, node))| attached(node)).map(|(i, _)| NodeId(i as u32)).collect()
+/// The virtual private gateways attached to the VPC of this name, and the transit gateways.
+fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> (Vec<NodeId>, Vec<NodeId>) {
+    let (mut virtual_private, mut transit) = (Vec::new(), Vec::new());
+    for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
+        let id = NodeId(i as u32);
+        match node {
+            schema::Node::VirtualPrivateGateway(gateway) if gateway.vpc.value == vpc.value => virtual_private.push(id),
+            schema::Node::TransitGateway(gateway) if gateway.vpcs.iter().any(|at| at.value == vpc.value) => {
+                transit.push(id);
+            }
+            _ => {}
+        }
+    }
+    (virtual_private, transit)
 }
 
 fn route_tables(
     tables: &Named<schema::RouteTable>,
-    attached: &[NodeId],
+    (virtual_private, transit): (&[NodeId], &[NodeId]),
     names: &Names,
     j: &mut Judge,
 ) -> Vec<RouteTable> {
+    let attached: Vec<NodeId> = virtual_private.iter().chain(transit).copied().collect();
     let gateways: Vec<String> = attached.iter().map(|id| names.nodes[id.index()].clone()).collect();
     let table_names = j.names(tables, "route table");
     let mut made = Vec::new();
     for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
-        let mut gateway = |at: &At<Name>| j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]);
-        let propagation = table.propagation.iter().filter_map(&mut gateway).collect();
+        let mut propagation = Vec::new();
+        for at in &table.propagation {
+            let Some(id) = j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]) else { continue };
+            if transit.contains(&id) {
+                let message = "a transit gateway propagates nothing into a VPC's route table";
+                j.wrong(at.place, message, Some("give the table a route to it under `routes`".into()));
+            } else {
+                propagation.push(id);
+            }
+        }
         let mut routes = Vec::new();
         for route in &table.routes {
             let Some(destination) = j.lawful(&route.destination, whole) else {
@@ -409,6 +417,12 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             }
             (schema::Node::CustomerGateway(it), NodeKind::CustomerGateway(gateway)) => {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
+                    let owner = format!("{name}.{}", interface.name);
+                    claim(interface.address.addr(), owner, schema.address.place, j);
+                }
+            }
+            (schema::Node::BgpRouter(it), NodeKind::BgpRouter(router)) => {
+                for ((_, schema), interface) in it.interfaces.0.iter().zip(&router.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
                     claim(interface.address.addr(), owner, schema.address.place, j);
                 }

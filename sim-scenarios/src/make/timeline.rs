@@ -308,8 +308,11 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::Router(router) => router.address == Some(address),
         NodeKind::Nat(nat) => nat.inside.addr() == address || nat.outside_addresses().contains(&address),
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
+        NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => false,
+        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
+            false
+        }
     }
 }
 

@@ -4,10 +4,13 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::node::ip::ReversePath;
+use sim_core::proto::bgp::decision::Rules;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::{Nat, TunnelId};
+use super::{BgpRouter, Forwarding, NamedPolicy, Nat, TunnelId};
+use crate::profile::Profile;
 
 /// A device.
 #[derive(Clone, Debug)]
@@ -26,12 +29,16 @@ pub enum NodeKind {
     /// A router of the underlay. It knows the way (fewest links, then the scenario's order) to every address outside the
     /// tunnels: interfaces of hosts, customer gateways and tunnel endpoints.
     Router(Router),
+    /// A router that speaks BGP, and knows nothing of the underlay.
+    BgpRouter(Box<BgpRouter>),
     /// A NAT, or a filter. What it does not translate for is not shown to the outside.
     Nat(Box<Nat>),
     /// A customer gateway.
     CustomerGateway(CustomerGateway),
     /// A virtual private gateway.
     VirtualPrivateGateway(VirtualPrivateGateway),
+    /// A transit gateway.
+    TransitGateway(TransitGateway),
     /// A VPC: the implicit router between its instances and its gateway.
     Vpc(Vpc),
     /// A host inside a VPC.
@@ -67,10 +74,18 @@ pub struct CustomerGateway {
     pub later: Vec<(usize, Ipv4Addr)>,
     /// Prefixes that it originates into BGP.
     pub advertise: Vec<Ipv4Net>,
+    /// Its BGP policies; tunnels have copies of those that they name.
+    pub policies: Vec<NamedPolicy>,
+    /// How it decides among routes.
+    pub decision: Rules,
     /// Static routes.
     pub static_routes: Vec<StaticRoute>,
     /// True if a tunnel's routes leave the FIB while it has no CHILD_SA (interface tracking). If false, only BGP removes them.
     pub routes_follow_sa: bool,
+    /// Its neighbours and how it forwards.
+    pub forwarding: Forwarding,
+    /// What gave its defaults.
+    pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
     /// How a real device takes its place, if one may.
@@ -115,16 +130,18 @@ impl External {
     }
 }
 
-/// An interface of a customer gateway.
+/// An interface of a customer gateway or BGP router.
 #[derive(Clone, Debug)]
 pub struct Interface {
     /// Its name, unique in the device.
     pub name: String,
     /// Its address and the length of its subnet's prefix.
     pub address: Ipv4Net,
+    /// What it asks of sources.
+    pub reverse_path: ReversePath,
 }
 
-/// A static route of a customer gateway.
+/// A static route of a customer gateway or BGP router.
 #[derive(Clone, Debug)]
 pub struct StaticRoute {
     /// Destination.
@@ -133,6 +150,8 @@ pub struct StaticRoute {
     pub via: Via,
     /// Administrative distance: the lowest usable one is used. BGP's is 20.
     pub distance: u32,
+    /// What must be up (index into [`Forwarding::tracks`]).
+    pub track: Option<usize>,
 }
 
 /// Where a static route points.
@@ -164,6 +183,53 @@ pub struct VirtualPrivateGateway {
     pub vpc: NodeId,
     /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
     pub preferred_tunnel: Option<TunnelId>,
+}
+
+/// A transit gateway.
+#[derive(Clone, Debug)]
+pub struct TransitGateway {
+    /// The Amazon side's autonomous system.
+    pub asn: u32,
+    /// The VPCs that are attached to it.
+    pub vpcs: Vec<NodeId>,
+    /// Its route tables.
+    pub route_tables: Vec<TransitRouteTable>,
+    /// VPN ECMP support.
+    pub vpn_ecmp: bool,
+    /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
+    pub preferred_tunnel: Option<TunnelId>,
+}
+
+impl TransitGateway {
+    /// What a table of it is called where nodes are named: the gateway's name, and the table's if it has several.
+    pub fn table_name(&self, gateway: &str, table: u8) -> String {
+        match self.route_tables.get(usize::from(table)) {
+            Some(named) if self.route_tables.len() > 1 => format!("{gateway}.{}", named.name),
+            Some(_) | None => gateway.to_owned(),
+        }
+    }
+}
+
+/// A route table of a transit gateway.
+#[derive(Clone, Debug)]
+pub struct TransitRouteTable {
+    /// Its name, unique on the gateway.
+    pub name: String,
+    /// Attachments whose traffic is looked up in it.
+    pub associations: Vec<Attachment>,
+    /// Attachments whose routes go into it.
+    pub propagations: Vec<Attachment>,
+    /// Static routes: destination and target, `None` for a blackhole.
+    pub routes: Vec<(Ipv4Net, Option<Attachment>)>,
+}
+
+/// An attachment of a transit gateway.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Attachment {
+    /// A VPC.
+    Vpc(NodeId),
+    /// A VPN connection, by its place among all.
+    Connection(usize),
 }
 
 /// A VPC.

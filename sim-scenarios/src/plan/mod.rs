@@ -9,6 +9,7 @@
 
 mod drawing;
 mod nat;
+mod router;
 mod story;
 mod vpn;
 
@@ -17,6 +18,7 @@ use sim_core::time::Duration;
 
 pub use drawing::*;
 pub use nat::*;
+pub use router::*;
 pub use story::*;
 pub use vpn::*;
 
@@ -55,6 +57,8 @@ pub struct Plan {
     pub assumptions: Vec<Assumption>,
     /// What is allowed and is not as AWS has it, for people.
     pub warnings: Vec<Warning>,
+    /// What device profiles set, where the scenario said nothing.
+    pub profiles: Vec<ProfileUse>,
 }
 
 impl Plan {
@@ -122,10 +126,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
-    /// MED that AWS sends over the tunnel it prefers.
-    pub preferred_med: u32,
-    /// MED that AWS sends over the other tunnel.
-    pub other_med: u32,
+    /// MED that AWS sends over the tunnel that a gateway prefers, and over its others; `None`: it sends none.
+    pub meds: Option<[u32; 2]>,
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
 }
@@ -169,6 +171,8 @@ pub enum Assumed {
     AwsTcp,
     /// Which tunnel AWS prefers.
     PreferredTunnel,
+    /// How a transit gateway hashes flows.
+    FlowHash,
     /// From where AWS counts the DPD timeout.
     DpdBase,
     /// When AWS repeats an IKE request.

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 pub use sim_core::node::host::ProbeKind;
-use sim_core::reason::{DropReason, Reason, TimerKind};
+use sim_core::reason::{DropReason, Reason, Rule, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::{Duration, Instant};
 
@@ -258,12 +258,27 @@ pub enum ExpectationKind {
         node: NodeId,
         /// Destination.
         prefix: Ipv4Net,
-        /// Through this tunnel; through anything, if `None`.
-        via: Option<TunnelId>,
+        /// Through the tunnel or interface of this name; through anything, if `None`.
+        via: Option<String>,
+        /// In this table of a transit gateway.
+        table: u8,
         /// When.
         at: Instant,
         /// False: it must not be there.
         present: bool,
+    },
+    /// This step of AWS's order decided about a route, as it stood at this moment.
+    RouteDecidedBy {
+        /// The device.
+        node: NodeId,
+        /// Destination.
+        prefix: Ipv4Net,
+        /// The step.
+        rule: Rule,
+        /// In this table of a transit gateway.
+        table: u8,
+        /// When.
+        at: Instant,
     },
     /// No route anywhere changes later than `within` after the fault, until the next fault or healing.
     ConvergedWithin {
@@ -329,13 +344,25 @@ pub enum Detector {
     Reason(Reason),
 }
 
-/// A session of a tunnel.
+/// A session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionRef {
-    /// The tunnel.
-    pub tunnel: TunnelId,
-    /// Which of its sessions.
-    pub kind: SessionKind,
+pub enum SessionRef {
+    /// Of a tunnel.
+    Tunnel {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Which of its sessions.
+        kind: SessionKind,
+    },
+    /// With a neighbour.
+    Neighbor {
+        /// The device.
+        node: NodeId,
+        /// Index into [`super::Forwarding::neighbors`].
+        neighbor: usize,
+        /// True for BFD, false for BGP.
+        bfd: bool,
+    },
 }
 
 /// Which session of a tunnel.

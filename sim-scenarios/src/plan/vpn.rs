@@ -6,7 +6,9 @@ use ipnet::Ipv4Net;
 use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
+use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Options;
+use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication, Round};
 use sim_core::time::Duration;
 
@@ -64,8 +66,12 @@ pub struct Tunnel {
     pub aws: IkeEnd,
     /// IKE and ESP at the customer gateway's end.
     pub customer: IkeEnd,
+    /// What the customer gateway asks of sources of what comes out of it.
+    pub customer_reverse_path: ReversePath,
     /// Form of AWS's log of it.
     pub log_output_format: LogOutputFormat,
+    /// Form of AWS's log of its BGP session.
+    pub bgp_log_output_format: LogOutputFormat,
     /// Both ends' BGP: AWS's, then the customer gateway's; `None` on a static connection.
     pub bgp: Option<(BgpEnd, BgpEnd)>,
 }
@@ -282,10 +288,49 @@ pub struct BgpEnd {
     pub advertisement_interval: Duration,
     /// True if timers are multiplied by a factor in 0.75 to 1 (RFC 4271 section 10).
     pub jitter: bool,
+    /// True if that is so for the hold timer, too, as with BIRD.
+    pub hold_jitter: bool,
+    /// How late it acts on an expired hold timer at most.
+    pub poll: Duration,
+    /// Up to this, `idle_hold` doubles with each failure.
+    pub idle_hold_limit: Option<Duration>,
     /// How many times its own autonomous system is prepended to what it sends.
     pub prepend: u32,
     /// MED on what it sends.
     pub med: Option<u32>,
     /// LOCAL_PREF of what it receives.
     pub local_preference: u32,
+    /// What becomes of what it receives, after that.
+    pub import: Option<NamedPolicy>,
+    /// What becomes of what it sends, after prepending and MED.
+    pub export: Option<NamedPolicy>,
+}
+
+/// A policy of a customer gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedPolicy {
+    /// As the scenario calls it.
+    pub name: String,
+    /// Its rules.
+    pub policy: Policy,
+}
+
+/// What a rule of a policy leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// The route passes.
+    Accept,
+    /// It does not.
+    Reject,
+    /// The next rule goes on with it.
+    Continue,
+}
+
+/// What happens to a route that no rule decides about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Otherwise {
+    /// It passes.
+    Accept,
+    /// It does not.
+    Reject,
 }

@@ -4,7 +4,9 @@
 //! of the record that triggered it (0 is the world as the scenario describes it); and `enabler`, the latest record that
 //! the triggering packet's journey depended on. A BGP UPDATE that was sent or arrived has `withdrawn` and `announced`, its
 //! prefixes in their order. The response of an IKE exchange has `response`, and a message with an error notification
-//! `notice`, its code. A hop has `packet`, its number. Names and codes are those of the report.
+//! `notice`, its code. A BGP OPEN has `asn`, `hold_time_s` and `identifier`, an UPDATE that arrived `as_path`, `next_hop` and `med`. A
+//! route of AWS's tables has `rule`, the step of AWS's order that decided, and `beside`, the further ways out of ECMP; if only the step
+//! changed, the event is `route_decided`. A hop has `packet`, its number. Names and codes are those of the report.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -70,6 +72,9 @@ pub(crate) struct Names {
     sessions: Vec<String>,
     faults: Vec<String>,
 }
+
+/// The event of a route that stays, about which another step decides.
+const ROUTE_STAYS: &str = "route_decided";
 
 /// No device has more ports than this.
 const PORTS: u16 = 256;
@@ -147,7 +152,7 @@ impl Names {
                     "starver": starver.map(|r| r.0),
                 }),
             ),
-            What::Step { session, step, detail, response, notice, prefixes } => {
+            What::Step { session, step, detail, response, notice, prefixes, open } => {
                 let message = json!({ "session": self.session(*session), "message": step.code(), "detail": detail });
                 extend(&mut line, "message", message);
                 if *response {
@@ -160,21 +165,38 @@ impl Names {
                     let texts = |all: &[IpNet]| all.iter().map(IpNet::to_string).collect::<Vec<_>>();
                     line["withdrawn"] = texts(&prefixes.withdrawn).into();
                     line["announced"] = texts(&prefixes.announced).into();
+                    if let Some(attributes) = &prefixes.attributes {
+                        line["as_path"] = (*attributes.as_path).into();
+                        line["next_hop"] = attributes.next_hop.to_string().into();
+                        line["med"] = attributes.med.into();
+                    }
+                }
+                if let Some(open) = open {
+                    line["asn"] = open.asn.into();
+                    line["hold_time_s"] = open.hold_time.into();
+                    line["identifier"] = open.identifier.to_string().into();
                 }
                 return line;
             }
-            What::Route { table, prefix, from, to, reason } => {
+            What::Route { table, prefix, from, to, reason, rule, beside, stays } => {
                 let port = |port: &Option<Port>| port.map(|p| self.port(record.node, p));
-                (
-                    StepKind::RouteChanged.code(),
-                    json!({
-                        "table": table.code(),
-                        "prefix": prefix.to_string(),
-                        "from": port(from),
-                        "to": port(to),
-                        "reason": reason.code(),
-                    }),
-                )
+                let mut more = json!({
+                    "table": table.code(),
+                    "prefix": prefix.to_string(),
+                    "from": port(from),
+                    "to": port(to),
+                    "reason": reason.code(),
+                });
+                if let Some(number) = table.number() {
+                    more["number"] = number.into();
+                }
+                if let Some(rule) = rule {
+                    more["rule"] = rule.code().into();
+                }
+                if !beside.is_empty() {
+                    more["beside"] = beside.iter().map(|p| self.port(record.node, *p)).collect::<Vec<_>>().into();
+                }
+                (if *stays { ROUTE_STAYS } else { StepKind::RouteChanged.code() }, more)
             }
         };
         extend(&mut line, event, more);
@@ -221,9 +243,9 @@ fn extend(line: &mut Value, event: &str, more: Value) {
 mod tests {
     use super::*;
     use sim_core::id::{FaultId, PacketId};
-    use sim_core::reason::{DropReason, Reason, State, Step, TimerKind};
+    use sim_core::reason::{DropReason, Reason, Rule, State, Step, TimerKind};
     use sim_core::time::Instant;
-    use sim_core::trace::{Prefixes, Table, Way};
+    use sim_core::trace::{Attributes, Open, Prefixes, Table, Way};
 
     fn log<W: Write>(out: W, hops: bool) -> EventLog<W> {
         let names = Names {
@@ -263,6 +285,7 @@ mod tests {
                 response: false,
                 notice: None,
                 prefixes: None,
+                open: None,
             },
             What::Step {
                 session,
@@ -271,6 +294,16 @@ mod tests {
                 response: true,
                 notice: Some(Reason::AuthenticationFailed),
                 prefixes: None,
+                open: None,
+            },
+            What::Step {
+                session,
+                step: Step::OpenMessageReceived,
+                detail: 0,
+                response: false,
+                notice: None,
+                prefixes: None,
+                open: Some(Box::new(Open { asn: 65010, hold_time: 30, identifier: [169, 254, 10, 2].into() })),
             },
             What::Step {
                 session,
@@ -281,7 +314,13 @@ mod tests {
                 prefixes: Some(Box::new(Prefixes {
                     withdrawn: ["10.2.0.0/16".parse().unwrap()].into(),
                     announced: ["10.1.0.0/16".parse().unwrap()].into(),
+                    attributes: Some(Attributes {
+                        as_path: "65010 65010".into(),
+                        next_hop: [169, 254, 10, 2].into(),
+                        med: None,
+                    }),
                 })),
+                open: None,
             },
             What::Route {
                 table: Table::Fib,
@@ -289,6 +328,29 @@ mod tests {
                 from: Some(Port(1)),
                 to: Some(Port(7)),
                 reason: Reason::SessionDown,
+                rule: None,
+                beside: Box::default(),
+                stays: false,
+            },
+            What::Route {
+                table: Table::Tgw(1),
+                prefix: "10.1.0.0/16".parse().unwrap(),
+                from: None,
+                to: Some(Port(0)),
+                reason: Reason::Learned,
+                rule: Some(Rule::EqualCost),
+                beside: [Port(1)].into(),
+                stays: false,
+            },
+            What::Route {
+                table: Table::Vgw,
+                prefix: "10.1.0.0/16".parse().unwrap(),
+                from: Some(Port(1)),
+                to: Some(Port(1)),
+                reason: Reason::Withdrawn,
+                rule: Some(Rule::OnlyRoute),
+                beside: Box::default(),
+                stays: true,
             },
         ];
         for (n, what) in kinds.into_iter().enumerate() {

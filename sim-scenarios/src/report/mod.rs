@@ -4,6 +4,7 @@
 //! repository, [`timeline`] as a picture, and the model itself as JSON. Text and Markdown share one [`story`], so they
 //! cannot disagree.
 
+pub mod bgp_log;
 pub mod events;
 pub mod explain;
 pub mod markdown;
@@ -12,6 +13,7 @@ pub mod story;
 pub mod text;
 pub mod timeline;
 pub mod tunnel_log;
+pub mod why;
 
 #[cfg(test)]
 mod fixture;
@@ -56,6 +58,8 @@ pub struct Detail {
     pub taken: Vec<u64>,
     /// What AWS would log about each tunnel.
     pub logs: Vec<tunnel_log::TunnelLog>,
+    /// What AWS would log about each tunnel's BGP session.
+    pub bgp_logs: Vec<bgp_log::BgpLog>,
 }
 
 /// When a direction of a stream lost probes.
@@ -119,6 +123,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
             .collect(),
         drops: observed.drops.iter().map(drop_entry).collect(),
         misconfigurations: Vec::new(),
+        profiles: Vec::new(),
         expectations: Vec::new(),
         assumptions: assumptions(&paths),
     };
@@ -127,6 +132,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
         losses: observed.streams.iter().flat_map(|log| losses(log, observed.end)).collect(),
         taken: taken(observed, causes),
         logs: Vec::new(),
+        bgp_logs: Vec::new(),
     };
     Outcome { report, detail }
 }

@@ -46,10 +46,37 @@ pub struct Report {
     /// Settings of a tunnel's two ends that do not fit, with what came of it.
     #[serde(default)]
     pub misconfigurations: Vec<Misconfiguration>,
+    /// What the profiles of devices set, where the scenario said nothing; left out if all are generic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<Profile>,
     /// What the scenario expected, and whether it held.
     pub expectations: Vec<Expectation>,
     /// Parameters without a documented value that a critical path used.
     pub assumptions: Vec<Assumption>,
+}
+
+/// A device's profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Profile {
+    /// The device.
+    pub device: String,
+    /// Name of the profile.
+    pub profile: String,
+    /// What it is.
+    pub about: String,
+    /// What it set.
+    pub settings: Vec<ProfileSetting>,
+}
+
+/// A setting that a profile gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProfileSetting {
+    /// Where it stands, as a path for `--set`.
+    pub parameter: String,
+    /// Its value.
+    pub value: String,
+    /// Where that is from.
+    pub source: String,
 }
 
 /// A setting that does not fit between the ends of a tunnel, as it showed. No secret stands here.

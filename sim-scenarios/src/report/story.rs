@@ -8,6 +8,7 @@ use std::iter::repeat;
 use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
+use super::bgp_log::{self, BgpLog};
 use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
 use super::tunnel_log::{Line, TunnelLog};
 use super::{Outcome, is_established};
@@ -65,7 +66,9 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         sessions(report),
         routes(outcome),
         logs(outcome),
+        bgp_logs(outcome),
         expectations(report),
+        profiles(report),
         assumptions(report),
         identity(report),
     ]);
@@ -517,6 +520,19 @@ fn logs(outcome: &Outcome) -> Section {
     tabled("AWS's tunnel logs", &[">at", "tunnel", "phase 1", "phase 2", "details"], rows)
 }
 
+/// Of AWS's BGP logs what tells of trouble; the whole of them is in their files.
+fn bgp_logs(outcome: &Outcome) -> Section {
+    let row = |log: &BgpLog, line: &bgp_log::Line| {
+        vec![Seconds::from(line.at).to_string(), log.tunnel.clone(), line.status.into(), line.message.details().into()]
+    };
+    let logs = outcome.detail.bgp_logs.iter();
+    let lines = logs.flat_map(|log| log.lines.iter().filter(|line| line.trouble).map(move |line| (log, line)));
+    let mut rows: Vec<_> = lines.map(|(log, line)| (line.at, row(log, line))).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    tabled("AWS's BGP logs", &[">at", "tunnel", "status", "details"], rows)
+}
+
 fn expectations(report: &Report) -> Section {
     let judged = report
         .expectations
@@ -527,6 +543,20 @@ fn expectations(report: &Report) -> Section {
         })
         .collect();
     section("Expectations", judged)
+}
+
+/// Which devices are of which make, and what that set.
+fn profiles(report: &Report) -> Section {
+    let mut blocks = Vec::new();
+    for device in &report.profiles {
+        blocks.push(Block::Say(format!("{} has the profile {}: {}.", device.device, device.profile, device.about)));
+    }
+    let settings = report.profiles.iter().flat_map(|device| &device.settings);
+    let rows: Vec<_> = settings.map(|s| vec![s.parameter.clone(), s.value.clone(), s.source.clone()]).collect();
+    if !rows.is_empty() {
+        blocks.extend(shortened(&["parameter", "value", "source"], rows));
+    }
+    section("Device profiles", blocks)
 }
 
 fn assumptions(report: &Report) -> Section {

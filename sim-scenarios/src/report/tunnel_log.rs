@@ -18,8 +18,9 @@
 //! - `AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision`: the machine keeps no record of it;
 //! - what AWS documents no string for: of IKEv1 the refusal of an identity, a certificate or selectors, and a handshake that nobody
 //!   completes;
-//! - the DELETE of an IKE_SA that another has replaced, which changes no state;
-//! - the BGP log (`...-BGP.log`).
+//! - the DELETE of an IKE_SA that another has replaced, which changes no state.
+//!
+//! The BGP log of the same tunnel is [`super::bgp_log`].
 
 use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
@@ -309,9 +310,7 @@ impl Scribe {
     }
 
     fn write(&mut self, at: Instant, details: String) {
-        let event_timestamp = (self.began.as_nanos() + at.as_nanos()) / 1_000_000;
-        let readable = i64::try_from(event_timestamp).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        let timestamp = readable.map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()).unwrap_or_default();
+        let (event_timestamp, timestamp) = stamp(self.began, at);
         self.log.lines.push(Line {
             at,
             event_timestamp,
@@ -325,12 +324,22 @@ impl Scribe {
     }
 }
 
+/// An instant of a world that began so long after the epoch, in milliseconds and for people.
+pub(super) fn stamp(began: Duration, at: Instant) -> (u64, String) {
+    let milliseconds = (began.as_nanos() + at.as_nanos()) / 1_000_000;
+    let readable = i64::try_from(milliseconds).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let timestamp = readable.map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()).unwrap_or_default();
+    (milliseconds, timestamp)
+}
+
 /// AWS's word for the state of a phase.
 const fn code(state: State) -> &'static str {
     match state {
         State::Up | State::Established => "established",
         State::Rekeying => "rekeying",
-        State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm => "negotiating",
-        State::Down | State::Deleting | State::Idle => "down",
+        State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Init => {
+            "negotiating"
+        }
+        State::Down | State::Deleting | State::Idle | State::AdminDown => "down",
     }
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
+use sim_core::node::ip::ReversePath;
 
-use super::Nat;
+use super::{BgpRouter, Decision, Ecmp, Nat, Neighbor, Policy, PolicyRoute, Track};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -16,12 +17,16 @@ pub enum Node {
     Host(Host),
     /// A router of the underlay: the internet service provider, for example.
     Router(Router),
+    /// A router that speaks BGP.
+    BgpRouter(Box<BgpRouter>),
     /// A NAT, or a filter.
     Nat(Box<Nat>),
     /// The customer's end of VPN connections.
-    CustomerGateway(CustomerGateway),
+    CustomerGateway(Box<CustomerGateway>),
     /// AWS's end of VPN connections to one VPC.
     VirtualPrivateGateway(VirtualPrivateGateway),
+    /// AWS's end of VPN connections to several VPCs and sites.
+    TransitGateway(TransitGateway),
     /// A virtual private cloud.
     Vpc(Vpc),
     /// A host in a VPC.
@@ -57,11 +62,30 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// BGP policies, for the tunnels' `import_policy` and `export_policy`.
+    #[serde(default)]
+    pub policies: Named<Policy>,
+    /// How it decides among routes that it hears by BGP.
+    #[serde(default)]
+    pub decision: Decision,
     /// Static routes.
     #[serde(default)]
     pub static_routes: Vec<StaticRoute>,
     /// Whether a tunnel's routes vanish while it has no CHILD_SA; true if not given.
     pub routes_follow_sa: Option<At<Flag>>,
+    /// BGP sessions over interfaces, beside those through tunnels. The other end needs one, too.
+    #[serde(default)]
+    pub neighbors: Named<Neighbor>,
+    /// What it watches, so that static routes can depend on it.
+    #[serde(default)]
+    pub tracks: Named<Track>,
+    /// Rules by which packets in transit go another way than the table's; the first that fits decides.
+    #[serde(default)]
+    pub policy_routes: Vec<PolicyRoute>,
+    /// How it spreads flows over routes of equal cost; not at all if not given.
+    pub ecmp: Option<Ecmp>,
+    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird", "strongswan_frr" or "libreswan".
+    pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
@@ -85,15 +109,18 @@ pub struct External {
     pub peer: Option<At<Address>>,
 }
 
-/// An interface of a customer gateway.
+/// An interface of a customer gateway or BGP router.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24".
     pub address: At<Prefix>,
+    /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
+    /// "strict" (that this is the way to it) (RFC 3704).
+    pub reverse_path: Option<At<ReversePath>>,
 }
 
-/// A static route of a customer gateway.
+/// A static route of a customer gateway or BGP router.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct StaticRoute {
@@ -101,8 +128,11 @@ pub struct StaticRoute {
     pub prefix: At<Prefix>,
     /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
     pub via: At<Name>,
-    /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20.
+    /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20, and 200 within an autonomous
+    /// system: a route that stands in for one of those has more.
     pub distance: Option<At<Count>>,
+    /// What must be up for it to be used: one of the device's `tracks`.
+    pub track: Option<At<Name>>,
 }
 
 /// A virtual private gateway.
@@ -115,6 +145,48 @@ pub struct VirtualPrivateGateway {
     pub vpc: At<Name>,
     /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
     pub preferred_tunnel: Option<At<Name>>,
+}
+
+/// A transit gateway. Its attachments are the VPCs that it names and the connections that end at it.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitGateway {
+    /// The Amazon side's autonomous system; 64512 if not given, as AWS.
+    pub asn: Option<At<Asn>>,
+    /// The VPCs that are attached to it.
+    #[serde(default)]
+    pub vpcs: Vec<At<Name>>,
+    /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
+    /// propagates, as AWS makes it.
+    #[serde(default)]
+    pub route_tables: Named<TransitRouteTable>,
+    /// VPN ECMP support: whether traffic is balanced over equal VPN tunnels; true if not given, as AWS.
+    pub vpn_ecmp: Option<At<Flag>>,
+    /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
+    pub preferred_tunnel: Option<At<Name>>,
+}
+
+/// A route table of a transit gateway. Attachments are called like their VPC or connection.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitRouteTable {
+    /// Attachments whose traffic is looked up in it; if not given, all that no other table names.
+    pub associations: Option<Vec<At<Name>>>,
+    /// Attachments whose routes go into it; all if not given.
+    pub propagations: Option<Vec<At<Name>>>,
+    /// Static routes.
+    #[serde(default)]
+    pub routes: Vec<TransitRoute>,
+}
+
+/// A static route of a transit gateway route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TransitRoute {
+    /// Destination.
+    pub destination: At<Prefix>,
+    /// An attachment, or "blackhole".
+    pub target: At<Name>,
 }
 
 /// A VPC.
@@ -160,7 +232,7 @@ pub struct RouteTable {
 pub struct VpcRoute {
     /// Destination.
     pub destination: At<Prefix>,
-    /// A virtual private gateway, or "blackhole".
+    /// A virtual private gateway or transit gateway, or "blackhole".
     pub target: At<Name>,
 }
 

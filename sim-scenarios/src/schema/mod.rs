@@ -10,6 +10,8 @@
 
 mod drawing;
 mod nat;
+mod policy;
+mod router;
 mod story;
 mod vpn;
 
@@ -22,6 +24,8 @@ use crate::plan::TcpProfile;
 
 pub use drawing::*;
 pub use nat::*;
+pub use policy::*;
+pub use router::*;
 pub use story::*;
 pub use vpn::*;
 
@@ -79,9 +83,10 @@ pub struct Assume {
     pub vpc_propagation_delay: Option<At<Span>>,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy; 1 s if not given.
     pub endpoint_health_delay: Option<At<Span>>,
-    /// MED that AWS sends through the tunnel it prefers; 100 if not given.
+    /// MED that AWS sends through the tunnel that a gateway prefers (`preferred_tunnel`). AWS publishes no value; none is sent if
+    /// neither this nor `other_med` is given, and 100 if only that is.
     pub preferred_med: Option<At<Count>>,
-    /// MED that AWS sends through the other tunnel; 200 if not given.
+    /// MED that AWS sends through its other tunnels; 200 if only `preferred_med` is given.
     pub other_med: Option<At<Count>>,
     /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
     pub aws_tcp: Option<At<TcpProfile>>,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sim_core::reason::DropReason;
+use sim_core::reason::{DropReason, Rule};
 
 use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When};
 use crate::place::At;
@@ -213,6 +213,8 @@ pub enum Expect {
     RoutePresent(Route),
     /// A device's table does not have a route.
     RouteAbsent(Route),
+    /// The step of AWS's order that decided about a route.
+    RouteDecidedBy(RouteDecidedBy),
     /// Routes have settled in time.
     ConvergedWithin(ConvergedWithin),
     /// Share of a probe's packets that are lost.
@@ -287,7 +289,8 @@ pub struct DropsBetween {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct EstablishedWithin {
-    /// "CONNECTION.TUNNEL.ike", "CONNECTION.TUNNEL.child" or "CONNECTION.TUNNEL.bgp".
+    /// "CONNECTION.TUNNEL.ike", "CONNECTION.TUNNEL.child" or "CONNECTION.TUNNEL.bgp"; with a neighbour "NODE.NEIGHBOR.bgp" or
+    /// "NODE.NEIGHBOR.bfd".
     pub session: At<Name>,
     /// Counted from this moment; the beginning if not given.
     pub after: Option<At<Span>>,
@@ -317,8 +320,26 @@ pub struct Route {
     pub node: At<Name>,
     /// Destination.
     pub prefix: At<Prefix>,
-    /// Through this tunnel; through anything if not given.
+    /// Through this tunnel or interface of the device, be it beside others; through anything if not given.
     pub via: Option<At<Name>>,
+    /// In this route table, of a transit gateway with several.
+    pub route_table: Option<At<Name>>,
+    /// When.
+    pub at: At<Span>,
+}
+
+/// Why a route is used.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RouteDecidedBy {
+    /// A virtual private gateway, transit gateway or VPC.
+    pub node: At<Name>,
+    /// Destination.
+    pub prefix: At<Prefix>,
+    /// The step by its code: "as_path_length", "med", "vpn_static", "equal_cost", "aws_choice" ...
+    pub rule: At<Rule>,
+    /// In this route table, of a transit gateway with several.
+    pub route_table: Option<At<Name>>,
     /// When.
     pub at: At<Span>,
 }
@@ -361,7 +382,7 @@ pub struct RekeysBetween {
     pub max: At<Count>,
 }
 
-/// Number of lines in AWS's log of a tunnel.
+/// Number of lines in AWS's logs of a tunnel, that of IKE and that of BGP.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct LogLinesBetween {

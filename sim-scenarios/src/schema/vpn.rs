@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Fragmentation;
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
@@ -83,6 +84,8 @@ pub struct BgpTimers {
     pub advertisement_interval: Option<At<Span>>,
     /// Whether timers are shortened by a random factor of 0.75 to 1 (RFC 4271 section 10); true if not given.
     pub jitter: Option<At<Flag>>,
+    /// How late it acts on an expired hold timer at most, as daemons do that look at their timers now and then; "0s" if not given.
+    pub poll: Option<At<Span>>,
 }
 
 /// Routes that are entered by hand at AWS.
@@ -151,6 +154,8 @@ pub struct Tunnel {
     pub delete_rekeyed_delay: Option<At<Span>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
+    /// Form of the log of its BGP session: "json" (if not given) or "text".
+    pub bgp_log_output_format: Option<At<LogOutputFormat>>,
     /// What the customer gateway has configured for this tunnel.
     #[serde(default)]
     pub customer: CustomerEnd,
@@ -323,4 +328,13 @@ pub struct CustomerEnd {
     pub med: Option<At<Count>>,
     /// LOCAL_PREF of what it hears through this tunnel: higher wins; 100 if not given.
     pub local_preference: Option<At<Count>>,
+    /// What it asks of the source of a packet that comes out of this tunnel: "off" (if not given), "loose" or "strict" (RFC 3704).
+    pub reverse_path: Option<At<ReversePath>>,
+    /// BFD through the tunnel, which AWS's VPN endpoints do not answer: refused.
+    pub bfd: Option<super::Bfd>,
+    /// The gateway's policy for what it hears through this tunnel, after `local_preference`; everything is taken if not given.
+    pub import_policy: Option<At<Name>>,
+    /// The gateway's policy for what it advertises through this tunnel, after `prepend` and `med`; everything that it has is
+    /// advertised if not given, also what it heard elsewhere.
+    pub export_policy: Option<At<Name>>,
 }

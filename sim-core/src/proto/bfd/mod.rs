@@ -268,6 +268,11 @@ impl Session {
         self.diagnostic
     }
 
+    /// True if the other end says that its operator holds the session down.
+    pub fn is_held_by_the_other_end(&self) -> bool {
+        self.remote.discriminator != 0 && self.remote.state == State::AdminDown
+    }
+
     /// This end's name for the session.
     pub fn discriminator(&self) -> u32 {
         self.discriminator

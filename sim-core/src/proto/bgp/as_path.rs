@@ -1,16 +1,19 @@
 //! AS_PATH (RFC 4271 section 5.1.2) and its detour around two-octet speakers, AS4_PATH (RFC 6793 section 4.2).
 
+use core::fmt;
+
 use netgauze_bgp_pkt::path_attribute as wire;
 use netgauze_bgp_pkt::path_attribute::{As2PathSegment, As4PathSegment, AsPathSegmentType};
+use smallvec::SmallVec;
 
 use super::open::AS_TRANS;
 
 /// A segment holds at most this many AS numbers: its length is one octet.
 const SEGMENT: usize = 255;
 
-/// The ASes a route went through, nearest first.
+/// The ASes a route went through, nearest first. Nearly every path is one sequence, so one segment takes no allocation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct AsPath(Vec<Segment>);
+pub struct AsPath(SmallVec<[Segment; 1]>);
 
 /// A part of an AS_PATH; never empty.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -62,9 +65,22 @@ impl AsPath {
         }
     }
 
-    /// True if `asn` is anywhere in it (section 9.1.2: an AS loop if it is ours).
+    /// The AS that originated the route: the last of a trailing sequence.
+    pub fn last(&self) -> Option<u32> {
+        match self.0.last()? {
+            Segment::Sequence(asns) => asns.last().copied(),
+            Segment::Set(_) => None,
+        }
+    }
+
+    /// True if `asn` is anywhere in it.
     pub fn contains(&self, asn: u32) -> bool {
         self.0.iter().any(|segment| segment.asns().contains(&asn))
+    }
+
+    /// How often `asn` is in it (section 9.1.2: an AS loop if it is ours).
+    pub fn occurrences(&self, asn: u32) -> usize {
+        self.0.iter().flat_map(Segment::asns).filter(|&&other| other == asn).count()
     }
 
     /// Puts `asn` in front, `times` times, opening a new segment where one is full (section 5.1.2 b).
@@ -140,6 +156,24 @@ impl AsPath {
     }
 }
 
+/// ASes in decimal with spaces between them, and a set as `{65001,65002}`.
+impl fmt::Display for AsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, segment) in self.0.iter().enumerate() {
+            let (before, between, after) = match segment {
+                Segment::Sequence(_) => ("", " ", ""),
+                Segment::Set(_) => ("{", ",", "}"),
+            };
+            write!(f, "{}{before}", if place == 0 { "" } else { " " })?;
+            for (place, asn) in segment.asns().iter().enumerate() {
+                write!(f, "{}{asn}", if place == 0 { "" } else { between })?;
+            }
+            f.write_str(after)?;
+        }
+        Ok(())
+    }
+}
+
 /// The path that an old speaker's AS_PATH and the AS4_PATH it passed on stand for (RFC 6793 section 4.2.3): the ASes
 /// that AS_PATH counts more are the newest, and go in front.
 pub(super) fn merge_as4(narrow: AsPath, wide: Option<AsPath>) -> AsPath {
@@ -174,7 +208,7 @@ pub(super) fn merge_as4(narrow: AsPath, wide: Option<AsPath>) -> AsPath {
         tail.next();
     }
     merged.extend(tail);
-    AsPath(merged)
+    AsPath(merged.into())
 }
 
 fn kind(segment: &Segment) -> AsPathSegmentType {

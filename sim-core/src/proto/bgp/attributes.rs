@@ -18,6 +18,7 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
+use netgauze_bgp_pkt::community::{Community, LargeCommunity};
 use netgauze_bgp_pkt::path_attribute as wire;
 use netgauze_bgp_pkt::path_attribute::PathAttributeValue as Value;
 use netgauze_bgp_pkt::wire::deserializer::BgpParsingContext;
@@ -25,6 +26,7 @@ use netgauze_parse_utils::reader::SliceReader;
 use netgauze_parse_utils::traits::ParseFromWithOneInput as _;
 
 use super::as_path::{AsPath, merge_as4};
+use super::communities::{Communities, Read};
 use super::faults::{Approach, Fault, code, strongest};
 use super::notification::Notification;
 use super::open::{AS_TRANS, is_unicast_host};
@@ -48,7 +50,7 @@ pub enum Origin {
 }
 
 /// What a route carries besides its prefix.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Attributes {
     /// ORIGIN.
     pub origin: Origin,
@@ -64,12 +66,25 @@ pub struct Attributes {
     pub atomic_aggregate: bool,
     /// AGGREGATOR: the AS and router that formed the aggregate.
     pub aggregator: Option<(u32, Ipv4Addr)>,
+    /// COMMUNITIES, EXTENDED_COMMUNITIES and LARGE_COMMUNITY.
+    pub communities: Communities,
+    /// ORIGINATOR_ID and CLUSTER_LIST, if the route was reflected: within an AS only. Few are, so they take no room otherwise.
+    pub reflection: Option<Box<Reflection>>,
     /// Optional transitive attributes that we carry without interpreting them.
     pub carried: Vec<Carried>,
 }
 
+/// What route reflectors leave on a route (RFC 4456 section 8).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Reflection {
+    /// ORIGINATOR_ID: the BGP Identifier of the router in our AS that the route entered by.
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST: the clusters that the route was reflected by, the latest first.
+    pub cluster_list: Vec<Ipv4Addr>,
+}
+
 /// An attribute that is passed on as it came.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Carried {
     /// Type code.
     pub code: u8,
@@ -90,8 +105,20 @@ impl Attributes {
             local_pref: None,
             atomic_aggregate: false,
             aggregator: None,
+            communities: Communities::default(),
+            reflection: None,
             carried: Vec::new(),
         }
+    }
+
+    /// ORIGINATOR_ID, if there is one.
+    pub fn originator_id(&self) -> Option<Ipv4Addr> {
+        self.reflection.as_ref()?.originator_id
+    }
+
+    /// CLUSTER_LIST; empty if there is none.
+    pub fn cluster_list(&self) -> &[Ipv4Addr] {
+        self.reflection.as_ref().map_or(&[], |reflection| &reflection.cluster_list)
     }
 
     /// Reads the path attributes of an UPDATE, and notes what is wrong with them. `reachable` says that NLRI follows,
@@ -162,6 +189,8 @@ impl Attributes {
             };
             out.push(attribute(OPTIONAL | TRANSITIVE, false, Value::Aggregator(value)));
         }
+        self.communities_to_wire(&mut out);
+        self.reflection_to_wire(&mut out);
         for carried in &self.carried {
             let partial = if carried.partial { PARTIAL } else { 0 };
             let value = wire::UnknownAttribute::new(carried.code, carried.value.as_slice());
@@ -190,6 +219,40 @@ impl Attributes {
         });
         out.into()
     }
+
+    fn communities_to_wire(&self, out: &mut Vec<wire::PathAttribute>) {
+        let (standard, extended, large) =
+            (self.communities.standard(), self.communities.extended(), self.communities.large());
+        let partial = self.communities.partial().map(|partial| if partial { PARTIAL } else { 0 });
+        let mut add = |kind: usize, octets: usize, value| {
+            out.push(attribute(OPTIONAL | TRANSITIVE | partial[kind], octets > 255, value));
+        };
+        if !standard.is_empty() {
+            let all: Vec<_> = standard.iter().map(|it| Community::new(it.0)).collect();
+            add(0, 4 * all.len(), Value::Communities(wire::Communities::new(all)));
+        }
+        if !extended.is_empty() {
+            // Octets, because the library's enumeration of their types need not know the one that passes through us.
+            let octets = extended.iter().flat_map(|it| it.0).collect::<Vec<u8>>();
+            let value = wire::UnknownAttribute::new(code::EXTENDED_COMMUNITIES, octets);
+            add(1, 8 * extended.len(), Value::UnknownAttribute(value));
+        }
+        if !large.is_empty() {
+            let all: Vec<_> = large.iter().map(|it| LargeCommunity::new(it.asn, it.first, it.second)).collect();
+            add(2, 12 * all.len(), Value::LargeCommunities(wire::LargeCommunities::new(all)));
+        }
+    }
+
+    fn reflection_to_wire(&self, out: &mut Vec<wire::PathAttribute>) {
+        if let Some(originator) = self.originator_id() {
+            out.push(attribute(OPTIONAL, false, Value::Originator(wire::Originator::new(originator))));
+        }
+        let clusters: Vec<_> = self.cluster_list().iter().copied().map(wire::ClusterId::new).collect();
+        if !clusters.is_empty() {
+            let long = 4 * clusters.len() > 255;
+            out.push(attribute(OPTIONAL, long, Value::ClusterList(wire::ClusterList::new(clusters))));
+        }
+    }
 }
 
 /// What the two ends agreed on, as far as attributes look different for it.
@@ -201,6 +264,8 @@ pub struct Dialect {
     pub remote_as: u32,
     /// Ours.
     pub local_as: u32,
+    /// An external peer's AS must come first in AS_PATH (section 6.3: a check that a speaker may make).
+    pub enforce_first_as: bool,
 }
 
 impl Dialect {
@@ -264,8 +329,13 @@ impl<'a> Raw<'a> {
     fn check_flags(&self, session: &Dialect) -> Result<(), Fault> {
         let expected = match self.code {
             code::ORIGIN..=code::NEXT_HOP | code::LOCAL_PREF | code::ATOMIC_AGGREGATE => TRANSITIVE,
-            code::MED => OPTIONAL,
-            code::AGGREGATOR | code::COMMUNITIES | code::AS4_PATH | code::AS4_AGGREGATOR => OPTIONAL | TRANSITIVE,
+            code::MED | code::ORIGINATOR_ID | code::CLUSTER_LIST => OPTIONAL,
+            code::AGGREGATOR
+            | code::COMMUNITIES
+            | code::EXTENDED_COMMUNITIES
+            | code::LARGE_COMMUNITY
+            | code::AS4_PATH
+            | code::AS4_AGGREGATOR => OPTIONAL | TRANSITIVE,
             _ if self.flags & OPTIONAL == 0 => {
                 let notification = Notification::new(Notification::UNKNOWN_WELL_KNOWN, self.whole);
                 return Err(Fault::new(self.code, Approach::SessionReset, notification));
@@ -285,6 +355,18 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// An attribute that is a list of values of this many octets. RFC 7606 sections 7.8, 7.10 and 7.14: at least one.
+    fn check_multiple(&self, session: &Dialect, octets: usize) -> Result<(), Fault> {
+        match !self.value.is_empty() && self.value.len().is_multiple_of(octets) {
+            true => Ok(()),
+            false => Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE)),
+        }
+    }
+
+    fn is_partial(&self) -> bool {
+        self.flags & PARTIAL != 0
+    }
+
     /// Judges length and value, and keeps what was read.
     fn read(&self, session: &Dialect, found: &mut Found) -> Result<(), Fault> {
         let aggregator_length = if session.four_octet_as { 8 } else { 6 };
@@ -294,6 +376,16 @@ impl<'a> Raw<'a> {
             code::ATOMIC_AGGREGATE => self.check_length(session, 0)?,
             code::AGGREGATOR => self.check_length(session, aggregator_length)?,
             code::AS_PATH | code::AS4_PATH => {}
+            // RFC 4456 section 8 keeps both within an AS: from outside they mean nothing.
+            code::ORIGINATOR_ID | code::CLUSTER_LIST if session.is_external() => return Ok(()),
+            code::ORIGINATOR_ID => self.check_length(session, 4)?,
+            code::CLUSTER_LIST | code::COMMUNITIES => self.check_multiple(session, 4)?,
+            code::LARGE_COMMUNITY => self.check_multiple(session, 12)?,
+            code::EXTENDED_COMMUNITIES => {
+                self.check_multiple(session, 8)?;
+                found.communities.take(Read::Extended(self.value), self.is_partial());
+                return Ok(());
+            }
             code::AS4_AGGREGATOR => {
                 if let &[a, b, c, d, e, f, g, h] = self.value {
                     let asn = u32::from_be_bytes([a, b, c, d]);
@@ -302,7 +394,10 @@ impl<'a> Raw<'a> {
                 }
                 return Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE));
             }
-            _ => return self.carry(session, found),
+            _ => {
+                self.carry(found);
+                return Ok(());
+            }
         }
         let mut context = BgpParsingContext::default();
         context.set_asn4(session.four_octet_as);
@@ -362,6 +457,15 @@ impl<'a> Raw<'a> {
                 }
                 found.aggregator = Some(by);
             }
+            Value::Communities(all) => found.communities.take(Read::Standard(all.communities()), self.is_partial()),
+            Value::LargeCommunities(all) => found.communities.take(Read::Large(all.communities()), self.is_partial()),
+            Value::Originator(originator) => {
+                found.reflection.get_or_insert_default().originator_id = Some(originator.id());
+            }
+            Value::ClusterList(list) => {
+                let clusters = list.cluster_list().iter().map(wire::ClusterId::id).collect();
+                found.reflection.get_or_insert_default().cluster_list = clusters;
+            }
             // `read` gives the library no other type code.
             _ => {}
         }
@@ -369,20 +473,11 @@ impl<'a> Raw<'a> {
     }
 
     /// Sections 5 and 9: transitive ones are passed on, marked Partial if we do not know them; others end here.
-    fn carry(&self, session: &Dialect, found: &mut Found) -> Result<(), Fault> {
+    fn carry(&self, found: &mut Found) {
         if self.flags & TRANSITIVE == 0 {
-            return Ok(());
+            return;
         }
-        let known = self.code == code::COMMUNITIES;
-        if known && (self.value.is_empty() || !self.value.len().is_multiple_of(4)) {
-            return Err(self.malformed(session, Notification::OPTIONAL_ATTRIBUTE));
-        }
-        found.carried.push(Carried {
-            code: self.code,
-            partial: !known || self.flags & PARTIAL != 0,
-            value: self.value.to_vec(),
-        });
-        Ok(())
+        found.carried.push(Carried { code: self.code, partial: true, value: self.value.to_vec() });
     }
 }
 
@@ -404,6 +499,8 @@ struct Found {
     atomic_aggregate: bool,
     aggregator: Option<(u32, Ipv4Addr)>,
     as4_aggregator: Option<(u32, Ipv4Addr)>,
+    communities: Communities,
+    reflection: Option<Box<Reflection>>,
     carried: Vec<Carried>,
 }
 
@@ -420,8 +517,8 @@ impl Found {
         if !external && reachable && self.local_pref.is_none() {
             return Err(Fault::missing(code::LOCAL_PREF));
         }
-        // Section 6.3 allows to check that an external peer put its own AS first; every current speaker does.
-        if external && as_path.first() != Some(session.remote_as) {
+        // Every current speaker makes this check unless told otherwise, as a route server's peers are.
+        if external && session.enforce_first_as && as_path.first() != Some(session.remote_as) {
             let two_octet_trans = !session.four_octet_as && session.remote_as > 0xffff;
             if !(two_octet_trans && as_path.first() == Some(u32::from(AS_TRANS))) {
                 return Err(malformed_path(code::AS_PATH));
@@ -441,6 +538,8 @@ impl Found {
             local_pref: self.local_pref.filter(|_| !external),
             atomic_aggregate: self.atomic_aggregate,
             aggregator,
+            communities: self.communities,
+            reflection: self.reflection,
             carried: self.carried,
         }))
     }

@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::as_path::AsPath;
 use super::attributes::Origin;
+use super::decision::Rules;
 use super::open::Capabilities;
 use super::policy::Policy;
 use super::timer::Jitter;
@@ -45,12 +46,16 @@ pub struct SpeakerConfig {
     pub min_as_origination: Duration,
     /// How long a restarted speaker defers its decisions at most (RFC 4724 section 4.1).
     pub selection_deferral: Duration,
-    /// The MED of a route without one. RFC 4271 section 9.1.2.2 c: zero; AWS documents 100 for VPN on a TGW.
-    pub missing_med: u32,
+    /// How it decides where the RFC leaves a choice.
+    pub rules: Rules,
+    /// What the ways to next hops within our AS cost.
+    pub interior: InteriorCosts,
+    /// CLUSTER_ID of a route reflector; its BGP Identifier if not given (RFC 4456 section 7).
+    pub cluster_id: Option<Ipv4Addr>,
 }
 
 impl SpeakerConfig {
-    /// A speaker without networks and with the RFC's rule for missing MEDs.
+    /// A speaker without networks that decides by the RFC and to which every next hop is equally near.
     pub fn new(local_as: u32, router_id: Ipv4Addr, peers: Vec<PeerConfig>) -> Self {
         Self {
             local_as,
@@ -59,8 +64,37 @@ impl SpeakerConfig {
             networks: Vec::new(),
             min_as_origination: Duration::ZERO,
             selection_deferral: SELECTION_DEFERRAL,
-            missing_med: 0,
+            rules: Rules::default(),
+            interior: InteriorCosts::default(),
+            cluster_id: None,
         }
+    }
+}
+
+/// What an IGP would tell: the cost of the way to each next hop (RFC 4271 section 9.1.2.2 e).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InteriorCosts {
+    /// Costs by network; of several that hold a next hop the longest counts.
+    pub costs: Vec<(Ipv4Net, u32)>,
+    /// The cost of the way to any other next hop of an internal peer's route; `None`: there is none, and the route cannot be
+    /// used (section 9.1.2.1).
+    pub otherwise: Option<u32>,
+}
+
+/// Every next hop is reachable at no cost.
+impl Default for InteriorCosts {
+    fn default() -> Self {
+        Self { costs: Vec::new(), otherwise: Some(0) }
+    }
+}
+
+impl InteriorCosts {
+    /// The cost of the way to a next hop, if there is one. What an external peer names is on the shared subnet and so costs
+    /// nothing unless something is configured for it.
+    pub fn to(&self, next_hop: Ipv4Addr, external: bool) -> Option<u32> {
+        let holding = self.costs.iter().filter(|(network, _)| network.contains(&next_hop));
+        let longest = holding.max_by_key(|(network, _)| network.prefix_len());
+        longest.map(|(_, cost)| *cost).or(if external { Some(0) } else { self.otherwise })
     }
 }
 
@@ -121,6 +155,8 @@ pub struct PeerConfig {
     pub listen_after_failure: bool,
     /// Which timers are jittered.
     pub jitter: Jitter,
+    /// How late we act on an expired HoldTimer at most, uniform from none: a daemon looks at its timers now and then.
+    pub poll: Duration,
     /// What we say we can do. Without `four_octet_as` we are an old speaker towards the peer, though one that still
     /// understands AS4_PATH. Graceful restart is not told here but in [`PeerConfig::graceful_restart`].
     pub capabilities: Capabilities,
@@ -131,6 +167,18 @@ pub struct PeerConfig {
     /// The peer is not on the shared subnet but farther away: its NEXT_HOPs are judged by the forwarding table, and not
     /// by the subnet (RFC 4271 section 5.1.3, item 3).
     pub multihop: bool,
+    /// It is our client: what other internal peers say is reflected to it, and what it says to them (RFC 4456 section 6).
+    pub route_reflector_client: bool,
+    /// To this internal peer NEXT_HOP is our own address for routes from outside; reflected ones keep theirs (RFC 4456
+    /// section 10).
+    pub next_hop_self: bool,
+    /// How often our own AS may be in the AS_PATH of its routes before that is a loop; vendors call it allowas-in.
+    pub allow_own_as: u8,
+    /// An external peer's AS must come first in the AS_PATH of its routes (RFC 4271 section 6.3); a route server's does not.
+    pub enforce_first_as: bool,
+    /// Routes of this external peer with GRACEFUL_SHUTDOWN get LOCAL_PREF 0, whatever the import policy says (RFC 8326
+    /// section 4.2).
+    pub graceful_shutdown: bool,
     /// What becomes of routes from the peer.
     pub import: Policy,
     /// What becomes of routes to the peer.
@@ -225,10 +273,16 @@ impl PeerConfig {
             passive: false,
             listen_after_failure: true,
             jitter: Jitter::Rfc4271,
+            poll: Duration::ZERO,
             capabilities: Capabilities::USUAL,
             max_prefixes: None,
             graceful_restart: None,
             multihop: false,
+            route_reflector_client: false,
+            next_hop_self: false,
+            allow_own_as: 0,
+            enforce_first_as: true,
+            graceful_shutdown: true,
             import: Policy::accept_all(),
             export: Policy::accept_all(),
         }

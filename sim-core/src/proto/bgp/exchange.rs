@@ -8,13 +8,16 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 
 use super::attributes::Attributes;
-use super::config::{DEFAULT_LOCAL_PREF, Originated, PeerConfig, PeerId};
+use super::communities::Community;
+use super::config::{DEFAULT_LOCAL_PREF, InteriorCosts, Originated, PeerConfig, PeerId};
 use super::decision::Source;
 use super::fsm::Event;
 use super::message::{self, MAX_MESSAGE, Refresh};
 use super::notification::Notification;
 use super::peer::{ConnId, Peer, Session, Slot};
-use super::rib::{AdjRibIn, AdjRibOut, Route};
+use super::policy::{Owner, Selection};
+use super::pool::Pool;
+use super::rib::{AdjRibOut, Changed, Entry, Route, Verdict};
 use super::update::{self, Update, is_unicast};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
@@ -36,82 +39,118 @@ impl Speaker {
             self.refuse(id, prefix, Reason::TreatedAsWithdraw);
             self.withdrawn(id, prefix, Reason::TreatedAsWithdraw);
         }
-        let Some(attributes) = update.attributes.map(Arc::new) else {
+        let Some(attributes) = update.shared else {
             return;
         };
         let mut import = Importer::default();
         for prefix in update.reachable {
-            let peer = &mut self.peers[id.index()];
-            peer.stale.remove(&prefix);
-            peer.adj_in.insert(prefix, Arc::clone(&attributes));
+            self.peers[id.index()].stale.remove(&prefix);
             self.import(id, slot, prefix, &attributes, &mut import, Reason::Learned);
         }
         self.check_limit(now, id);
     }
 
-    /// A route of a peer is no more.
-    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
-        let peer = &mut self.peers[id.index()];
-        peer.stale.remove(&prefix);
-        if peer.adj_in.remove(&prefix).is_some() {
-            self.place(prefix, Some(id), None, reason);
-        }
-    }
-
-    /// From Adj-RIB-In to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
+    /// Into Adj-RIB-In and on to Loc-RIB: usable or not (section 9.1.2), and what import policy makes of it.
     fn import(
         &mut self,
         id: PeerId,
         slot: Slot,
         prefix: Ipv4Net,
-        attributes: &Arc<Attributes>,
+        received: &Arc<Attributes>,
         import: &mut Importer,
         cause: Reason,
     ) {
         let peer = &self.peers[id.index()];
-        let verdict = import.route(self.local_as, peer, slot, prefix, attributes);
-        let usable = match verdict {
-            Ok(usable) => Some(usable),
-            Err(reason) => {
-                self.refuse(id, prefix, reason);
-                None
+        let local = Local {
+            asn: self.local_as,
+            router_id: self.router_id,
+            cluster_id: self.cluster_id,
+            interior: &self.interior,
+        };
+        let verdict = import.route(&local, peer, slot, prefix, received, &mut self.pool);
+        // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
+        let reason = match verdict {
+            Ok(_) => cause,
+            Err(refused) => {
+                self.refuse(id, prefix, refused);
+                Reason::Withdrawn
             }
         };
-        // A refused route still replaces what the peer said before (section 9: implicit withdrawal).
-        let reason = match usable {
-            Some(_) => cause,
-            None => Reason::Withdrawn,
-        };
-        self.place(prefix, Some(id), usable, reason);
+        self.place(prefix, Some(id), Arc::clone(received), verdict, reason);
     }
 
     fn refuse(&mut self, peer: PeerId, prefix: Ipv4Net, reason: Reason) {
         self.out.push_back(Output::Refused { peer, prefix, reason });
     }
 
-    /// Changes one source's usable route in Loc-RIB and tells whom it concerns.
-    fn place(&mut self, prefix: Ipv4Net, from: Option<PeerId>, attributes: Option<Arc<Attributes>>, reason: Reason) {
-        let (peers, local_as) = (&self.peers, self.local_as);
-        let source = |peer: Option<PeerId>| match peer {
-            None => Source::Local,
-            Some(id) => source(&peers[id.index()], local_as),
-        };
-        let missing_med = self.missing_med;
-        let Some(changed) = self.loc.set(prefix, from, attributes, missing_med, source) else {
+    /// Puts one source's route into the tables and tells whom it concerns.
+    fn place(
+        &mut self,
+        prefix: Ipv4Net,
+        from: Option<PeerId>,
+        received: Arc<Attributes>,
+        verdict: Verdict,
+        reason: Reason,
+    ) {
+        let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+        let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
+        let (is_new, changed) = self.rib.set(prefix, from, received, verdict, &self.rules, origin);
+        if let Some(id) = from.filter(|_| is_new) {
+            self.peers[id.index()].heard.add(prefix);
+        }
+        self.spread(prefix, changed, reason);
+    }
+
+    /// A route of a peer is no more, if it had one.
+    pub(super) fn withdrawn(&mut self, id: PeerId, prefix: Ipv4Net, reason: Reason) {
+        self.peers[id.index()].stale.remove(&prefix);
+        let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+        let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
+        if let Some(changed) = self.rib.remove(prefix, Some(id), &self.rules, origin) {
+            self.peers[id.index()].heard.remove(prefix);
+            self.spread(prefix, changed, reason);
+        }
+    }
+
+    /// A change of what is used goes to the owner, and one of the best route to the peers as well.
+    fn spread(&mut self, prefix: Ipv4Net, changed: Option<Changed>, reason: Reason) {
+        let Some(Changed { from, to, also, outdone }) = changed else {
             return;
         };
         // RFC 4724 section 4.1: a restarted speaker tells what it decided when it has heard everybody.
         if self.restarting {
             return;
         }
-        let reason = match changed.outdone {
+        let reason = match outdone {
             true => Reason::BetterRoute,
             false => reason,
         };
-        self.out.push_back(Output::Route(super::RouteChange { prefix, from: changed.from, to: changed.to, reason }));
-        for peer in &mut self.peers {
-            if peer.session().is_some() {
-                peer.adj_out.touch(prefix);
+        self.out.push_back(Output::Route(super::RouteChange { prefix, from, to, also, reason }));
+        self.changed.touch(prefix, to.and_then(|best| best.peer));
+    }
+
+    /// Where a route comes from, and what the way to its next hop costs.
+    pub(super) fn origin(&self, route: Route<'_>) -> (Source, u32) {
+        origin(route, &self.peers, self.local_as, &self.interior)
+    }
+
+    /// The interior costs change: of several routes another may be best, and what internal peers said may have become
+    /// reachable or unreachable (section 9.1.2.1).
+    pub(super) fn set_interior(&mut self, costs: InteriorCosts) {
+        let before = core::mem::replace(&mut self.interior, costs);
+        let prefixes: Vec<_> = self.rib.prefixes().collect();
+        for prefix in prefixes {
+            let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+            let then = |route: Route<'_>| origin(route, peers, local_as, &before);
+            let now = |route: Route<'_>| origin(route, peers, local_as, interior);
+            let changed = self.rib.reconsider(prefix, &self.rules, then, now);
+            // No route is better than it was: it is the way to it that changed.
+            let changed = changed.map(|changed| Changed { outdone: false, ..changed });
+            self.spread(prefix, changed, Reason::InteriorCost);
+        }
+        for index in 0..self.peers.len() {
+            if self.peers[index].config.remote_as == self.local_as {
+                self.import_again(PeerId(index as u16), Reason::InteriorCost);
             }
         }
     }
@@ -121,7 +160,7 @@ impl Speaker {
     fn check_limit(&mut self, now: Instant, id: PeerId) {
         let peer = &mut self.peers[id.index()];
         let Some(limit) = peer.config.max_prefixes else { return };
-        let prefixes = peer.adj_in.len();
+        let prefixes = peer.heard.len();
         if limit.warns(prefixes) && !core::mem::replace(&mut peer.warned, true) {
             self.out.push_back(Output::NearLimit { peer: id, prefixes });
         }
@@ -138,19 +177,20 @@ impl Speaker {
         if !is_unicast(prefix) {
             return;
         }
-        let reason = match route {
-            Some(_) => Reason::Originated,
-            None => Reason::Withdrawn,
+        let prefix = prefix.trunc();
+        let Some(route) = route else {
+            let (peers, local_as, interior) = (&self.peers, self.local_as, &self.interior);
+            let origin = |route: Route<'_>| origin(route, peers, local_as, interior);
+            let changed = self.rib.remove(prefix, None, &self.rules, origin).flatten();
+            return self.spread(prefix, changed, Reason::Withdrawn);
         };
-        let attributes = route.map(|route| {
-            Arc::new(Attributes {
-                origin: route.origin,
-                as_path: route.as_path,
-                med: route.med,
-                ..Attributes::new(Ipv4Addr::UNSPECIFIED)
-            })
+        let attributes = self.pool.share(Attributes {
+            origin: route.origin,
+            as_path: route.as_path,
+            med: route.med,
+            ..Attributes::new(Ipv4Addr::UNSPECIFIED)
         });
-        self.place(prefix.trunc(), None, attributes, reason);
+        self.place(prefix, None, attributes, Ok(None), Reason::Originated);
     }
 
     /// The session is established: the whole table, then End-of-RIB. After a restart they follow the decisions.
@@ -202,7 +242,7 @@ impl Speaker {
     }
 
     fn send_table(&mut self, now: Instant, id: PeerId) {
-        let prefixes: Vec<_> = self.loc.entries().keys().collect();
+        let prefixes: Vec<_> = self.rib.prefixes().map(|prefix| (prefix, None)).collect();
         self.advertise(now, id, prefixes);
     }
 
@@ -212,67 +252,97 @@ impl Speaker {
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
         peer.forget_stale();
-        let lost = core::mem::replace(&mut peer.adj_in, AdjRibIn::new());
-        for prefix in lost.keys() {
-            self.place(prefix, Some(id), None, reason);
+        for prefix in self.adj_rib_in(id).prefixes() {
+            self.withdrawn(id, prefix, reason);
         }
+        self.rearm(id);
     }
 
-    /// Import policy changed: every route in Adj-RIB-In is judged again.
-    pub(super) fn import_again(&mut self, id: PeerId) {
+    /// Import policy or what else makes a route usable changed: every route in Adj-RIB-In is judged again.
+    pub(super) fn import_again(&mut self, id: PeerId, reason: Reason) {
         let Some((slot, _)) = self.peers[id.index()].established() else {
             return;
         };
-        let held = core::mem::take(&mut self.peers[id.index()].adj_in);
         let mut import = Importer::default();
-        for (prefix, attributes) in &held {
-            let reason = Reason::Configured;
-            self.import(id, slot, prefix, attributes, &mut import, reason);
+        for prefix in self.adj_rib_in(id).prefixes() {
+            if let Some(received) = self.rib.received(&prefix, Some(id)).cloned() {
+                self.import(id, slot, prefix, &received, &mut import, reason);
+            }
         }
-        self.peers[id.index()].adj_in = held;
     }
 
     /// Export policy changed: every route may look different to the peer.
     pub(super) fn export_again(&mut self, id: PeerId) {
         let peer = &mut self.peers[id.index()];
         if peer.session().is_some() {
-            for prefix in self.loc.entries().keys() {
-                peer.adj_out.touch(prefix);
+            for prefix in self.rib.prefixes() {
+                peer.adj_out.pending.touch(prefix, None);
             }
+            self.ready.insert(id);
         }
     }
 
     /// Tells every peer what changed, unless MinRouteAdvertisementIntervalTimer holds it back (section 9.2.1.1).
     pub(super) fn flush(&mut self, now: Instant) {
-        if self.restarting {
+        if self.restarting || self.changed.is_empty() && self.ready.is_empty() {
             return;
         }
-        for index in 0..self.peers.len() {
-            let peer = &mut self.peers[index];
-            if peer.adj_out.has_pending() && !peer.route_advertisement.is_running() {
-                let pending = peer.adj_out.take_pending();
-                self.advertise(now, PeerId(index as u16), pending);
+        let mut changed = core::mem::take(&mut self.changed);
+        let ready = core::mem::take(&mut self.ready);
+        changed.settle();
+        let concerned = match changed.is_empty() {
+            true => ready.into_iter().collect(),
+            false => self.established.clone(),
+        };
+        for id in concerned {
+            let peer = &mut self.peers[id.index()];
+            let held_back = peer.route_advertisement.is_running();
+            if held_back || !peer.adj_out.pending.is_empty() {
+                peer.adj_out.pending.extend(&changed);
+            }
+            match (held_back, peer.adj_out.pending.is_empty()) {
+                (true, _) => {}
+                (false, true) => self.advertise(now, id, changed.iter()),
+                (false, false) => {
+                    let mut pending = core::mem::take(&mut peer.adj_out.pending);
+                    pending.settle();
+                    self.advertise(now, id, pending.iter());
+                }
             }
         }
+        // What is used for every UPDATE keeps its room, unless it took a whole table.
+        changed.clear();
+        self.changed = changed;
     }
 
-    /// Sends the peer what it does not know yet about these prefixes.
-    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = Ipv4Net>) {
-        let peer = &mut self.peers[id.index()];
+    /// Sends the peer what it does not know yet about these prefixes, each with the peer that its best route is from, if
+    /// that is known.
+    fn advertise(&mut self, now: Instant, id: PeerId, prefixes: impl IntoIterator<Item = (Ipv4Net, Option<PeerId>)>) {
+        let Self { peers, rib, pool, interior, .. } = self;
+        let (asn, router_id, cluster_id) = (self.local_as, self.router_id, self.cluster_id);
+        let local = Local { asn, router_id, cluster_id, interior };
+        let peer = &peers[id.index()];
         let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
             return;
         };
+        let mut adj_out = core::mem::take(&mut peers[id.index()].adj_out);
         let mut news = News::default();
         let mut exporter = Exporter::default();
-        for prefix in prefixes {
-            let best = self.loc.entries().get(&prefix).map(|entry| entry.best_route());
-            let route =
-                best.filter(|route| may_hear(id, route, &session, &self.peers, self.local_as)).and_then(|route| {
-                    let config = &self.peers[id.index()].config;
-                    exporter.route(self.local_as, config, &session, prefix, route)
-                });
-            news.note(&mut self.peers[id.index()].adj_out, prefix, route);
+        for (prefix, from) in prefixes {
+            // The peer's own route, and it was told of no other: nothing to look up.
+            if from == Some(id) && adj_out.sent.is_empty() {
+                continue;
+            }
+            let best = rib.loc().get(&prefix).map(Entry::best_route);
+            let heard = best.filter(|route| may_hear(id, route, &session, peers, asn));
+            let route = heard.and_then(|route| {
+                let config = &peers[id.index()].config;
+                let from = source(peers, route.peer, asn);
+                exporter.route(&local, config, &session, prefix, route, from, pool)
+            });
+            news.note(&mut adj_out, prefix, route);
         }
+        peers[id.index()].adj_out = adj_out;
         self.publish(now, id, slot, conn, &session, &news);
     }
 
@@ -298,11 +368,15 @@ impl Speaker {
             let time = peer.config.jitter.draw(interval, &mut peer.rng);
             peer.route_advertisement.start(now, time);
         }
+        self.rearm(id);
     }
 }
 
-/// What the decision process knows of a peer.
-fn source(peer: &Peer, local_as: u32) -> Source {
+/// What the decision process knows of a source.
+fn source(peers: &[Peer], peer: Option<PeerId>, local_as: u32) -> Source {
+    let Some(peer) = peer.map(|id| &peers[id.index()]) else {
+        return Source::Local;
+    };
     let fsms = [Some(&peer.main), peer.rival.as_ref()].into_iter().flatten();
     let session =
         peer.session().or(peer.retained.as_ref()).or_else(|| fsms.filter_map(|fsm| fsm.session.as_ref()).next());
@@ -313,47 +387,81 @@ fn source(peer: &Peer, local_as: u32) -> Source {
     }
 }
 
-/// Who may hear of a route: not the peer it came from, and no internal peer if it came from one (section 9.2).
-fn may_hear(id: PeerId, route: &Route, session: &Session, peers: &[Peer], local_as: u32) -> bool {
+/// Where a route comes from, and what the way to its next hop costs. That there is a way was seen when it was imported.
+fn origin(route: Route<'_>, peers: &[Peer], local_as: u32, interior: &InteriorCosts) -> (Source, u32) {
+    let source = source(peers, route.peer, local_as);
+    let cost = match source {
+        Source::Local => 0,
+        Source::Peer { external, .. } => interior.to(route.attributes.next_hop, external).unwrap_or(u32::MAX),
+    };
+    (source, cost)
+}
+
+/// Who may hear of a route: not the peer it came from, nobody whom its communities exclude (RFC 1997), and if an internal peer
+/// said it, no other (RFC 4271 section 9.2), unless one of the two is our client (RFC 4456 section 6).
+fn may_hear(id: PeerId, route: &Route<'_>, session: &Session, peers: &[Peer], local_as: u32) -> bool {
+    let (external, communities) = (session.dialect.is_external(), &route.attributes.communities);
+    let confined = communities.has(Community::NO_EXPORT) || communities.has(Community::NO_EXPORT_SUBCONFED);
+    if communities.has(Community::NO_ADVERTISE) || external && confined {
+        return false;
+    }
     let Some(from) = route.peer else {
         return true;
     };
-    let learned_inside = peers[from.index()].config.remote_as == local_as;
-    from != id && (session.dialect.is_external() || !learned_inside)
+    let (from_config, config) = (&peers[from.index()].config, &peers[id.index()].config);
+    let learned_inside = from_config.remote_as == local_as;
+    let reflected = from_config.route_reflector_client || config.route_reflector_client;
+    from != id && (external || !learned_inside || reflected)
 }
 
-/// Attributes by their place in memory, which nobody frees meanwhile, and the rule that decides.
-type ImportKey = (*const Attributes, Option<usize>);
+/// What we are to the routes of others.
+#[derive(Clone, Copy)]
+struct Local<'a> {
+    asn: u32,
+    router_id: Ipv4Addr,
+    cluster_id: Ipv4Addr,
+    interior: &'a InteriorCosts,
+}
 
-/// Import, with the outcome of the last rule remembered: the routes of one UPDATE share it.
+/// Attributes by their place in memory, which nobody frees meanwhile, and the rules that may apply.
+type ImportKey = (*const Attributes, Selection);
+
+/// Import, with the outcome of the last rules remembered: the routes of one UPDATE share it.
 #[derive(Default)]
 struct Importer {
-    last: Option<(ImportKey, Result<Arc<Attributes>, Reason>)>,
+    last: Option<(ImportKey, Verdict)>,
 }
 
 impl Importer {
     fn route(
         &mut self,
-        local_as: u32,
+        local: &Local<'_>,
         peer: &Peer,
         slot: Slot,
         prefix: Ipv4Net,
         attributes: &Arc<Attributes>,
-    ) -> Result<Arc<Attributes>, Reason> {
+        pool: &mut Pool,
+    ) -> Verdict {
         let policy = &peer.config.import;
-        let rule = policy.rule(prefix);
-        let key = (Arc::as_ptr(attributes), rule);
+        let key = (Arc::as_ptr(attributes), policy.select(prefix));
         if let Some((_, outcome)) = self.last.as_ref().filter(|(known, _)| *known == key) {
             return outcome.clone();
         }
         let external = peer.fsm(slot).and_then(|fsm| fsm.session).is_none_or(|session| session.dialect.is_external());
-        let outcome = match unusable(local_as, &peer.config, external, attributes) {
+        let leaving =
+            external && peer.config.graceful_shutdown && attributes.communities.has(Community::GRACEFUL_SHUTDOWN);
+        let outcome = match unusable(local, &peer.config, external, attributes) {
             Some(reason) => Err(reason),
-            None if policy.is_neutral(rule) => Ok(Arc::clone(attributes)),
+            None if policy.is_neutral(&key.1) && !leaving => Ok(None),
             None => {
                 let mut changed = Attributes::clone(attributes);
-                match policy.apply(rule, local_as, &mut changed) {
-                    true => Ok(Arc::new(changed)),
+                let owner = Owner { asn: local.asn, address: peer.config.local_address };
+                match policy.apply(&key.1, owner, &mut changed) {
+                    true => {
+                        // RFC 8326 section 4.2: "the lowest possible" is recommended.
+                        changed.local_pref = if leaving { Some(0) } else { changed.local_pref };
+                        Ok(Some(pool.share(changed)))
+                    }
                     false => Err(Reason::PolicyRejected),
                 }
             }
@@ -363,62 +471,85 @@ impl Importer {
     }
 }
 
-/// Why a route cannot be used: an AS loop (section 9.1.2), or a NEXT_HOP that is ours or that an external peer cannot
-/// know from the shared subnet (section 6.3).
-fn unusable(local_as: u32, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
+/// Why a route cannot be used: it went through our AS (section 9.1.2), us, or our cluster (RFC 4456 section 8), or its NEXT_HOP
+/// is ours (section 6.3), not on the subnet that an external peer shares with us, or nowhere (section 9.1.2.1).
+fn unusable(local: &Local<'_>, config: &PeerConfig, external: bool, attributes: &Attributes) -> Option<Reason> {
     let next_hop = attributes.next_hop;
-    if attributes.as_path.contains(local_as) {
+    if attributes.as_path.occurrences(local.asn) > usize::from(config.allow_own_as) {
         return Some(Reason::AsPathLoop);
     }
-    let near = next_hop == config.remote_address || config.subnet.contains(&next_hop);
-    let reachable = !external || config.multihop || near;
+    if attributes.originator_id() == Some(local.router_id) {
+        return Some(Reason::OriginatorLoop);
+    }
+    if attributes.cluster_list().contains(&local.cluster_id) {
+        return Some(Reason::ClusterLoop);
+    }
+    let connected = || next_hop == config.remote_address || config.subnet.contains(&next_hop);
+    let reachable = match external {
+        true => config.multihop || connected(),
+        false => local.interior.to(next_hop, false).is_some(),
+    };
     (next_hop == config.local_address || !reachable).then_some(Reason::NextHopUnusable)
 }
 
-/// Attributes by their place in memory, whether they were learned, and the rule that decides.
-type ExportKey = (*const Attributes, bool, Option<usize>);
+/// Attributes by their place in memory, whom they were learned from, and the rules that may apply.
+type ExportKey = (*const Attributes, Option<PeerId>, Selection);
 
-/// Export, with outcomes remembered by source attributes and rule, which is all that they depend on.
+/// Export, with outcomes remembered by what they depend on.
 #[derive(Default)]
 struct Exporter {
     known: BTreeMap<ExportKey, Option<Arc<Attributes>>>,
 }
 
 impl Exporter {
+    #[allow(clippy::too_many_arguments, reason = "what an export depends on")]
     fn route(
         &mut self,
-        local_as: u32,
+        local: &Local<'_>,
         config: &PeerConfig,
         session: &Session,
         prefix: Ipv4Net,
-        route: &Route,
+        route: Route<'_>,
+        from: Source,
+        pool: &mut Pool,
     ) -> Option<Arc<Attributes>> {
-        let rule = config.export.rule(prefix);
-        let key = (Arc::as_ptr(&route.attributes), route.peer.is_some(), rule);
-        self.known
-            .entry(key)
-            .or_insert_with(|| {
-                let mut out = Attributes::clone(&route.attributes);
-                let external = session.dialect.is_external();
-                // Section 5.1.4: a MED goes no further than the AS it was given to.
-                if external && route.peer.is_some() {
-                    out.med = None;
-                }
-                if !config.export.apply(rule, local_as, &mut out) {
-                    return None;
-                }
-                if external {
-                    out.as_path.prepend(local_as, 1);
-                    out.local_pref = None;
-                } else {
-                    out.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
-                }
-                if external || route.peer.is_none() {
-                    out.next_hop = config.local_address;
-                }
-                Some(Arc::new(out))
-            })
-            .clone()
+        let selection = config.export.select(prefix);
+        let key = (Arc::as_ptr(route.attributes), route.peer, selection);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let mut out = Attributes::clone(route.attributes);
+        let external = session.dialect.is_external();
+        let reflected = match from {
+            Source::Peer { external: false, identifier, .. } if !external => Some(identifier),
+            Source::Local | Source::Peer { .. } => None,
+        };
+        if external {
+            // Section 5.1.4: a MED goes no further than the AS it was given to.
+            out.med = out.med.filter(|_| route.peer.is_none());
+            out.reflection = None;
+            out.communities.leave_as();
+        }
+        if external || route.peer.is_none() || config.next_hop_self && reflected.is_none() {
+            out.next_hop = config.local_address;
+        }
+        // RFC 4456 section 8: the first reflector names the originator, each puts its cluster in front.
+        if let Some(identifier) = reflected {
+            let reflection = out.reflection.get_or_insert_default();
+            reflection.originator_id.get_or_insert(identifier);
+            reflection.cluster_list.insert(0, local.cluster_id);
+        }
+        let owner = Owner { asn: local.asn, address: config.local_address };
+        let accepted = config.export.apply(&key.2, owner, &mut out);
+        if external {
+            out.as_path.prepend(local.asn, 1);
+            out.local_pref = None;
+        } else {
+            out.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+        }
+        let outcome = accepted.then(|| pool.share(out));
+        self.known.insert(key, outcome.clone());
+        outcome
     }
 }
 

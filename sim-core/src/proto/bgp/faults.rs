@@ -23,8 +23,10 @@ pub(super) mod code {
     pub const CLUSTER_LIST: u8 = 10;
     pub const MP_REACH_NLRI: u8 = 14;
     pub const MP_UNREACH_NLRI: u8 = 15;
+    pub const EXTENDED_COMMUNITIES: u8 = 16;
     pub const AS4_PATH: u8 = 17;
     pub const AS4_AGGREGATOR: u8 = 18;
+    pub const LARGE_COMMUNITY: u8 = 32;
 }
 
 /// The ways, mildest first (RFC 7606 section 2).
@@ -42,8 +44,14 @@ impl Approach {
     /// What a malformed attribute of this type asks for (RFC 7606 section 7 unless said otherwise).
     pub const fn for_malformed(code: u8, external: bool) -> Self {
         match code {
-            // 7.1 to 7.4, 7.8.
-            code::ORIGIN | code::AS_PATH | code::NEXT_HOP | code::MED | code::COMMUNITIES => Self::TreatAsWithdraw,
+            // 7.1 to 7.4, 7.8, 7.14; RFC 8092 section 6 says the same of large communities.
+            code::ORIGIN
+            | code::AS_PATH
+            | code::NEXT_HOP
+            | code::MED
+            | code::COMMUNITIES
+            | code::EXTENDED_COMMUNITIES
+            | code::LARGE_COMMUNITY => Self::TreatAsWithdraw,
             // 7.5, 7.9 and 7.10: an external peer has no business with it.
             code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST if external => Self::AttributeDiscard,
             code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST => Self::TreatAsWithdraw,
@@ -52,7 +60,7 @@ impl Approach {
             // 7.11, 7.12: what it is about cannot be told.
             code::MP_REACH_NLRI | code::MP_UNREACH_NLRI => Self::SessionReset,
             // Section 8: the default for an attribute of which nothing else is specified.
-            0 | 11..=13 | 16 | 19..=255 => Self::TreatAsWithdraw,
+            0 | 11..=13 | 19..=31 | 33..=255 => Self::TreatAsWithdraw,
         }
     }
 }

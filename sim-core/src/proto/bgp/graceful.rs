@@ -104,10 +104,11 @@ impl Speaker {
         if !session.notification_restarts() {
             self.sweep_stale(id, Reason::StaleExpired);
         }
+        let known = self.adj_rib_in(id).prefixes().into_iter().collect();
         let peer = &mut self.peers[id.index()];
         peer.adj_out = AdjRibOut::default();
         peer.route_advertisement.stop();
-        peer.stale = peer.adj_in.keys().collect();
+        peer.stale = known;
         peer.retained = Some(session);
         let waited = session.graceful.map_or(0, |graceful| graceful.restart_time);
         peer.restart.start(now, Duration::from_secs(waited.into()));
@@ -116,6 +117,7 @@ impl Speaker {
             peer.stale_path.start(now, limit);
         }
         self.out.push_back(Output::Retained { peer: id, routes: self.peers[id.index()].stale.len() });
+        self.rearm(id);
     }
 
     /// A session is established: what is stale of the one before is waited for, if the peer has forwarded meanwhile.
@@ -127,6 +129,7 @@ impl Speaker {
         if forwarded != Some(true) {
             self.sweep_stale(id, Reason::ForwardingLost);
         }
+        self.rearm(id);
     }
 
     /// What is stale goes.
@@ -138,14 +141,17 @@ impl Speaker {
         for prefix in stale {
             self.withdrawn(id, prefix, reason);
         }
+        self.rearm(id);
     }
 
     /// BoRR: what the peer does not say again until EoRR goes then (RFC 7313 section 4).
     pub(super) fn refresh_begins(&mut self, now: Instant, id: PeerId) {
+        let known = self.adj_rib_in(id).prefixes().into_iter().collect();
         let peer = &mut self.peers[id.index()];
-        peer.stale = peer.adj_in.keys().collect();
+        peer.stale = known;
         let limit = peer.config.graceful_restart.map_or(STALE_PATH_TIME, |ours| ours.stale_path_time);
         peer.stale_path.start(now, limit);
+        self.rearm(id);
     }
 
     /// End-of-RIB.
@@ -158,7 +164,7 @@ impl Speaker {
     /// The speaker's program ends without a word and begins again, as by `kill -9`: its connections are closed by the
     /// system, its tables are gone. `forwarding` says that the forwarding table stays as it is until the new decisions.
     pub(super) fn restart(&mut self, now: Instant, forwarding: bool) {
-        let best = self.loc.entries().iter().map(|(prefix, entry)| (prefix, entry.best()));
+        let best = self.rib.loc().iter().map(|(prefix, entry)| (prefix, entry.best()));
         let preserved: Option<Preserved> = forwarding.then(|| best.collect());
         for peer in &self.peers {
             for conn in
@@ -200,7 +206,7 @@ impl Speaker {
         self.deferral.stop();
         self.restarting = false;
         let before = self.preserved.take().unwrap_or_default();
-        let after: Preserved = self.loc.entries().iter().map(|(prefix, entry)| (prefix, entry.best())).collect();
+        let after: Preserved = self.rib.loc().iter().map(|(prefix, entry)| (prefix, entry.best())).collect();
         let prefixes: BTreeSet<Ipv4Net> = before.keys().chain(after.keys()).copied().collect();
         for prefix in prefixes {
             let (from, to) = (before.get(&prefix).copied(), after.get(&prefix).copied());
@@ -208,7 +214,8 @@ impl Speaker {
             let same = from.zip(to).is_some_and(|(from, to)| Best { decided_by: to.decided_by, ..from } == to);
             if !same {
                 let reason = if to.is_some() { Reason::Learned } else { Reason::NotRefreshed };
-                self.out.push_back(Output::Route(RouteChange { prefix, from, to, reason }));
+                let also = self.rib.also(&prefix, &self.rules, |route| self.origin(route));
+                self.out.push_back(Output::Route(RouteChange { prefix, from, to, also, reason }));
             }
         }
         for id in (0..self.peers.len() as u16).map(PeerId) {

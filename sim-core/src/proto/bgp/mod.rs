@@ -14,17 +14,19 @@
 //! ```
 //!
 //! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
-//! numbers of four octets (RFC 6793), ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486)
-//! and their texts (RFC 9003), End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised
-//! handling of malformed UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
+//! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456),
+//! ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486) and their texts (RFC 9003),
+//! End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised handling of malformed
+//! UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), route reflection and confederations, interior
-//! cost, aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is always our own
-//! address), and route flap damping. Of iBGP there is what follows from the above: LOCAL_PREF, unchanged NEXT_HOP, and
-//! no route from one internal peer to another; NEXT_HOPs of internal routes are believed to be reachable.
+//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
+//! 5065), aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless
+//! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
+//! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
 
 pub mod as_path;
 pub mod attributes;
+pub mod communities;
 pub mod config;
 pub mod decision;
 mod exchange;
@@ -36,6 +38,7 @@ pub mod notification;
 pub mod open;
 mod peer;
 pub mod policy;
+mod pool;
 mod receive;
 mod rib;
 mod session;
@@ -45,7 +48,7 @@ pub mod update;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -54,16 +57,19 @@ use prefix_trie::PrefixMap;
 
 use self::attributes::Attributes;
 pub use self::config::{
-    AfterLimit, Damping, GracefulRestart, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
+    AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
 };
+use self::decision::{DecidedBy, Rules};
 use self::fsm::{Event, FsmState};
 use self::graceful::Preserved;
 pub use self::notification::{CommunicationError, Notification};
+pub use self::open::Open;
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
 use self::policy::Policy;
-use self::rib::LocRib;
-pub use self::rib::{Best, Entry, Route};
+use self::pool::Pool;
+pub use self::rib::{AdjRibIn, Best, Entry, Hop, LocRib, Route};
+use self::rib::{Pending, Rib};
 use self::session::Cause;
 pub use self::timer::Jitter;
 use self::timer::Timer;
@@ -151,13 +157,25 @@ pub enum Input<'a> {
         /// The new policy.
         policy: Policy,
     },
+    /// Replace the interior costs, as an IGP does; every route is judged again.
+    SetInterior(InteriorCosts),
     /// The interface towards the peer went down, and the session with it.
     LowerLayerDown {
         /// Whose.
         peer: PeerId,
+        /// Why.
+        reason: Reason,
     },
     /// The interface towards the peer is up again.
     LowerLayerUp {
+        /// Whose.
+        peer: PeerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// BFD says that the peer is not reached: the session goes down at once, with a Cease of its own (RFC 9384), and is tried
+    /// again like any that failed. It does not wait for BFD: a peer may have none (RFC 5882 section 10).
+    BfdDown {
         /// Whose.
         peer: PeerId,
     },
@@ -228,6 +246,8 @@ pub enum Output {
         codes: Option<(u8, u8)>,
         /// What an UPDATE is about.
         prefixes: Option<Box<Prefixes>>,
+        /// What an OPEN says, also one that is refused for it.
+        open: Option<Open>,
     },
     /// The best route to a prefix changed.
     Route(RouteChange),
@@ -263,8 +283,8 @@ pub enum Output {
     },
 }
 
-/// A change of the best route to a prefix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A change of the best route to a prefix, or of those that are used beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteChange {
     /// The prefix.
     pub prefix: Ipv4Net,
@@ -272,8 +292,21 @@ pub struct RouteChange {
     pub from: Option<Best>,
     /// The best route now; `None` if there is none.
     pub to: Option<Best>,
+    /// What is used beside the best route now, with [`decision::Multipath`]; empty without.
+    pub also: Vec<Hop>,
     /// Why it changed.
     pub reason: Reason,
+}
+
+/// A usable route and how it fared in the decision process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged<'a> {
+    /// The route.
+    pub route: Route<'a>,
+    /// The step at which it fell out; `None` for the best.
+    pub lost_at: Option<DecidedBy>,
+    /// True for the best and for those that are used beside it.
+    pub used: bool,
 }
 
 /// A router's BGP: its peers and its tables.
@@ -281,12 +314,25 @@ pub struct RouteChange {
 pub struct Speaker {
     local_as: u32,
     router_id: Ipv4Addr,
-    missing_med: u32,
+    rules: Rules,
+    interior: InteriorCosts,
+    cluster_id: Ipv4Addr,
     networks: Vec<(Ipv4Net, Originated)>,
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
     peers: Vec<Peer>,
-    loc: LocRib,
+    /// Whose connections are whose.
+    conns: BTreeMap<ConnId, PeerId>,
+    /// The peers with an established session, in their order.
+    established: Vec<PeerId>,
+    /// When the first timer of each peer expires that has one running.
+    wakes: BTreeSet<(Instant, PeerId)>,
+    rib: Rib,
+    pool: Pool,
+    /// What changed in Loc-RIB and no peer was told yet.
+    changed: Pending,
+    /// Peers that have to be told something and may be.
+    ready: BTreeSet<PeerId>,
     /// Changes of our own routes that MinASOriginationIntervalTimer holds back.
     withheld: Vec<(Ipv4Net, Option<Originated>)>,
     min_as_origination: Duration,
@@ -317,12 +363,20 @@ impl Speaker {
         Self {
             local_as: config.local_as,
             router_id: config.router_id,
-            missing_med: config.missing_med,
+            rules: config.rules,
+            interior: config.interior,
+            cluster_id: config.cluster_id.unwrap_or(config.router_id),
             networks: config.networks,
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
-            loc: LocRib::default(),
+            conns: BTreeMap::new(),
+            established: Vec::new(),
+            wakes: BTreeSet::new(),
+            rib: Rib::default(),
+            pool: Pool::default(),
+            changed: Pending::default(),
+            ready: BTreeSet::new(),
             withheld: Vec::new(),
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
@@ -347,17 +401,20 @@ impl Speaker {
             | Input::TcpClosed { peer, .. }
             | Input::SetImport { peer, .. }
             | Input::SetExport { peer, .. }
-            | Input::LowerLayerDown { peer }
-            | Input::LowerLayerUp { peer } => Some(*peer),
+            | Input::LowerLayerDown { peer, .. }
+            | Input::LowerLayerUp { peer, .. }
+            | Input::BfdDown { peer } => Some(*peer),
             Input::Received { .. }
             | Input::Originate { .. }
             | Input::WithdrawOriginated { .. }
+            | Input::SetInterior(_)
             | Input::Reset
             | Input::Restart { .. } => None,
         };
         if named.is_none_or(|peer| peer.index() < self.peers.len()) {
             self.take(now, input);
             self.flush(now);
+            named.into_iter().for_each(|peer| self.rearm(peer));
         }
     }
 
@@ -384,24 +441,28 @@ impl Speaker {
             Input::WithdrawOriginated { prefix } => self.announce_own(now, prefix, None),
             Input::SetImport { peer, policy } => {
                 self.peers[peer.index()].config.import = policy;
-                self.import_again(peer);
+                self.import_again(peer, Reason::Configured);
             }
             Input::SetExport { peer, policy } => {
                 self.peers[peer.index()].config.export = policy;
                 self.export_again(peer);
             }
-            Input::LowerLayerDown { peer } => {
+            Input::SetInterior(costs) => self.set_interior(costs),
+            Input::LowerLayerDown { peer, reason } => {
                 self.peers[peer.index()].link_up = false;
                 let notification = Notification::new(Notification::CEASE, []);
-                let reason = Reason::TunnelDown;
                 self.stop(now, peer, Event::AutomaticStop, reason, &notification);
             }
-            Input::LowerLayerUp { peer } => {
+            Input::LowerLayerUp { peer, reason } => {
                 let known = &mut self.peers[peer.index()];
                 let was_down = !core::mem::replace(&mut known.link_up, true);
                 if was_down && known.running && known.main.state == FsmState::Idle {
-                    self.start(now, peer, false, Some(Reason::TunnelUp));
+                    self.start(now, peer, false, Some(reason));
                 }
+            }
+            Input::BfdDown { peer } => {
+                let notification = Notification::new(Notification::BFD_DOWN, []);
+                self.stop(now, peer, Event::AutomaticStop, Reason::BfdDown, &notification);
             }
             Input::Reset => {
                 self.restarting = false;
@@ -432,6 +493,7 @@ impl Speaker {
             };
             self.report_expiry(Some(id), kind.kind(), timer);
             self.expired(now, id, slot, kind);
+            self.rearm(id);
         }
         self.flush(now);
     }
@@ -461,17 +523,36 @@ impl Speaker {
         self.peers[peer.index()].state().state()
     }
 
+    /// How many sessions are established.
+    pub fn established(&self) -> usize {
+        self.established.len()
+    }
+
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
-    pub fn routes(&self) -> &PrefixMap<Ipv4Net, Entry> {
-        self.loc.entries()
+    pub fn routes(&self) -> LocRib<'_> {
+        self.rib.loc()
+    }
+
+    /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
+    /// fell out, in the order of arrival. `None` if there is no route.
+    pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged<'_>>)> {
+        let entry = self.rib.loc().get(&prefix)?;
+        let candidates = entry.candidates(&|route| self.origin(route));
+        let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
+        let judged = |(place, route)| Judged {
+            route,
+            lost_at: explanation.lost_at[place],
+            used: explanation.used.contains(&place),
+        };
+        Some((explanation.decided_by, entry.routes().enumerate().map(judged).collect()))
     }
 
     /// Adj-RIB-In: what a peer announced, before policy.
     ///
     /// # Panics
     /// If there is no such peer.
-    pub fn adj_rib_in(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
-        &self.peers[peer.index()].adj_in
+    pub fn adj_rib_in(&self, peer: PeerId) -> AdjRibIn<'_> {
+        AdjRibIn { rib: &self.rib, peer, heard: &self.peers[peer.index()].heard }
     }
 
     /// Adj-RIB-Out: what a peer was told.
@@ -527,10 +608,13 @@ impl Speaker {
         for index in 0..self.peers.len() {
             self.end_routes(PeerId(index as u16), reason);
         }
-        let own: Vec<_> = self.loc.entries().keys().collect();
+        let own: Vec<_> = self.rib.prefixes().collect();
         for prefix in own {
             self.originate(prefix, None);
         }
+        self.conns.clear();
+        self.changed.clear();
+        self.ready.clear();
         self.withheld.clear();
         self.origination.stop();
         self.deferral.stop();
@@ -539,7 +623,21 @@ impl Speaker {
     }
 
     fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {
-        (0..).map(PeerId).zip(self.peers.iter().map(Peer::next_timer)).min_by_key(|(_, (_, _, timer))| timer.at())
+        let &(_, id) = self.wakes.first()?;
+        Some((id, self.peers[id.index()].next_timer()))
+    }
+
+    /// Notes when a peer's first timer expires, after any of them may have been started or stopped.
+    fn rearm(&mut self, id: PeerId) {
+        let peer = &mut self.peers[id.index()];
+        let (_, _, timer) = peer.next_timer();
+        let before = core::mem::replace(&mut peer.wake, timer.at());
+        if before != timer.at() {
+            self.wakes.remove(&(before, id));
+            if timer.at() < Instant::NEVER {
+                self.wakes.insert((timer.at(), id));
+            }
+        }
     }
 
     fn report_expiry(&mut self, peer: Option<PeerId>, timer: TimerKind, expired: Timer) {

@@ -85,6 +85,8 @@ codes! {
     FSM_ESTABLISHED = (5, 3);
     /// Cease without a subcode.
     CEASE = (6, 0);
+    /// BFD Down (RFC 9384).
+    BFD_DOWN = (6, 10);
     /// Maximum Number of Prefixes Reached (RFC 4486); data: AFI, SAFI and the bound.
     MAX_PREFIXES = (6, 1);
     /// Administrative Shutdown (RFC 4486); data: a text, if the operator gave one (RFC 9003).

@@ -188,11 +188,44 @@ impl Open {
         message
     }
 
+    /// Reads the body of an OPEN, whatever it says.
+    ///
+    /// # Errors
+    /// The NOTIFICATION that section 6.2 prescribes for one that cannot be read.
+    pub fn read(body: &[u8]) -> Result<Self, Notification> {
+        let (open, ..) = Self::taken_apart(body)?;
+        Ok(open)
+    }
+
     /// Reads the body of an OPEN and judges it.
     ///
     /// # Errors
     /// The NOTIFICATION that section 6.2 prescribes. Where it prescribes no data the data field is empty.
     pub fn parse(body: &[u8], expected: Expected) -> Result<Self, Notification> {
+        let error = |codes| Notification::new(codes, []);
+        let (mut open, two_octets, parameters) = Self::taken_apart(body)?;
+        if !expected.four_octet_as {
+            open.asn = two_octets.into();
+        }
+        // RFC 6793 section 4.2.1: AS 0 in the capability is as wrong as any other mismatch.
+        if open.asn != expected.remote_as || open.asn == 0 {
+            return Err(error(Notification::BAD_PEER_AS));
+        }
+        let same_twice = open.identifier == expected.router_id && open.asn == expected.local_as;
+        if !is_unicast_host(open.identifier) || same_twice {
+            return Err(error(Notification::BAD_IDENTIFIER));
+        }
+        if matches!(open.hold_time, 1 | 2) {
+            return Err(error(Notification::BAD_HOLD_TIME));
+        }
+        if parameters.other_families && !parameters.ipv4_unicast {
+            return Err(Notification::new(Notification::MISSING_CAPABILITY, IPV4_UNICAST));
+        }
+        Ok(open)
+    }
+
+    /// What it says, its AS in two octets, and its parameters.
+    fn taken_apart(body: &[u8]) -> Result<(Self, u16, Parameters), Notification> {
         let error = |codes| Notification::new(codes, []);
         let [version, a0, a1, h0, h1, i0, i1, i2, i3, length, rest @ ..] = body else {
             return Err(error(Notification::OPEN_UNSPECIFIC));
@@ -205,28 +238,10 @@ impl Open {
             false => return Err(error(Notification::OPEN_UNSPECIFIC)),
         };
         let two_octets = u16::from_be_bytes([*a0, *a1]);
-        let four_octets = parameters.asn.filter(|_| expected.four_octet_as);
-        let asn = four_octets.unwrap_or(u32::from(two_octets));
-        // RFC 6793 section 4.2.1: AS 0 in the capability is as wrong as any other mismatch.
-        if asn != expected.remote_as || asn == 0 {
-            return Err(error(Notification::BAD_PEER_AS));
-        }
-        let identifier = Ipv4Addr::new(*i0, *i1, *i2, *i3);
-        let same_twice = identifier == expected.router_id && asn == expected.local_as;
-        if !is_unicast_host(identifier) || same_twice {
-            return Err(error(Notification::BAD_IDENTIFIER));
-        }
-        let hold_time = u16::from_be_bytes([*h0, *h1]);
-        if matches!(hold_time, 1 | 2) {
-            return Err(error(Notification::BAD_HOLD_TIME));
-        }
-        if parameters.other_families && !parameters.ipv4_unicast {
-            return Err(Notification::new(Notification::MISSING_CAPABILITY, IPV4_UNICAST));
-        }
-        Ok(Self {
-            asn,
-            hold_time,
-            identifier,
+        let open = Self {
+            asn: parameters.asn.unwrap_or(u32::from(two_octets)),
+            hold_time: u16::from_be_bytes([*h0, *h1]),
+            identifier: Ipv4Addr::new(*i0, *i1, *i2, *i3),
             capabilities: Capabilities {
                 // Without the multiprotocol capability a session is for IPv4 unicast (RFC 4760 section 8).
                 ipv4_unicast: true,
@@ -235,7 +250,8 @@ impl Open {
                 enhanced_refresh: parameters.enhanced_refresh,
                 graceful_restart: parameters.graceful_restart,
             },
-        })
+        };
+        Ok((open, two_octets, parameters))
     }
 }
 

@@ -10,7 +10,7 @@ use super::config::{AfterLimit, PeerConfig};
 use super::fsm::FsmState;
 use super::message::Framer;
 use super::open::{Open, RestartCapability};
-use super::rib::{AdjRibIn, AdjRibOut};
+use super::rib::{AdjRibOut, Heard};
 use super::timer::Timer;
 use crate::reason::TimerKind;
 use crate::rng::Rng;
@@ -97,6 +97,7 @@ impl Session {
                 four_octet_as: config.capabilities.four_octet_as && open.capabilities.four_octet_as,
                 remote_as: config.remote_as,
                 local_as,
+                enforce_first_as: config.enforce_first_as,
             },
             refresh: config.capabilities.route_refresh && open.capabilities.route_refresh,
             enhanced_refresh: config.capabilities.enhanced_refresh && open.capabilities.enhanced_refresh,
@@ -204,7 +205,9 @@ pub(super) struct Peer {
     /// ConnectRetryCounter.
     pub retries: u32,
     pub last_failure: Instant,
-    pub adj_in: AdjRibIn,
+    /// When its first timer expires, as the speaker has it noted.
+    pub wake: Instant,
+    pub heard: Heard,
     pub adj_out: AdjRibOut,
     /// What of `adj_in` the peer has not said again since its session ended (RFC 4724) or since it began to send its table
     /// again (RFC 7313).
@@ -235,7 +238,8 @@ impl Peer {
             route_advertisement: Timer::STOPPED,
             retries: 0,
             last_failure: Instant::START,
-            adj_in: AdjRibIn::new(),
+            wake: Instant::NEVER,
+            heard: Heard::default(),
             adj_out: AdjRibOut::default(),
             stale: BTreeSet::new(),
             retained: None,

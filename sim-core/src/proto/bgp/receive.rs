@@ -16,11 +16,8 @@ use crate::time::Instant;
 impl Speaker {
     /// Takes octets of a connection and every whole message among them.
     pub(super) fn received(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
-        let holder = |speaker: &Self| {
-            let mut peers = speaker.peers.iter().zip(0..);
-            peers.find_map(|(peer, index)| Some((PeerId(index), peer.slot_of(conn)?)))
-        };
-        let Some((id, slot)) = holder(self) else {
+        let holder = self.conns.get(&conn).copied();
+        let Some((id, slot)) = holder.and_then(|id| Some((id, self.peers[id.index()].slot_of(conn)?))) else {
             return;
         };
         let held = self.peers[id.index()].fsm_mut(slot).and_then(|fsm| fsm.conn.as_mut());
@@ -40,7 +37,7 @@ impl Speaker {
                     if let Some(held) = fsm.and_then(|fsm| fsm.conn.as_mut()) {
                         held.framer = framer;
                     }
-                    return;
+                    return self.rearm(id);
                 }
             }
         }
@@ -137,7 +134,8 @@ impl Speaker {
             return self.raise(now, id, slot, Event::Update, cause);
         };
         let (event, cause) = match Update::parse(body, &session.dialect) {
-            Ok(update) => {
+            Ok(mut update) => {
+                update.shared = update.attributes.take().map(|attributes| self.pool.share(attributes));
                 match update.end_of_rib {
                     true => self.step(id, conn, Step::EndOfRibReceived, None),
                     false => self.update_step(id, conn, Step::UpdateReceived, update.prefixes()),
@@ -160,7 +158,7 @@ impl Speaker {
     }
 
     fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
-        self.step(id, conn, Step::OpenMessageReceived, None);
+        self.open_step(id, conn, Step::OpenMessageReceived, Open::read(body).ok());
         let Some(fsm) = self.peers[id.index()].fsm(slot) else {
             return;
         };

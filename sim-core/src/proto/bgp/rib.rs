@@ -1,23 +1,23 @@
-//! The tables (RFC 4271 section 3.2): Adj-RIB-In per peer as received, Loc-RIB with every usable route and the best of
-//! them, Adj-RIB-Out per peer as sent.
+//! The tables (RFC 4271 section 3.2): the Adj-RIBs-In as received and Loc-RIB with every usable route and the best of
+//! them, which are one trie, and Adj-RIB-Out per peer as sent.
 //!
-//! Attributes are shared: the routes of one UPDATE point at one copy. A change of one route costs a lookup in each
-//! table that it touches, whatever their size.
+//! A route is held once: under its prefix stands what each source said and what import policy made of it, so that Adj-RIB-In
+//! of a peer is what bears its name there. Of most prefixes there is one source whose route is used as it came, and then
+//! its attributes and its peer, 16 octets, are all. Attributes are shared ([`super::pool`]). A change of one route costs one
+//! walk through the trie, whatever its size.
 
-use core::mem;
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
-use prefix_trie::PrefixMap;
+use prefix_trie::map::Entry as Place;
+use prefix_trie::{PrefixMap, PrefixSet};
+use smallvec::SmallVec;
 
 use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, PeerId};
-use super::decision::{Candidate, DecidedBy, Source, decide};
-
-/// Routes as received, before import policy.
-pub(super) type AdjRibIn = PrefixMap<Ipv4Net, Arc<Attributes>>;
+use super::decision::{Candidate, DecidedBy, Rules, Source, decide, used};
+use crate::reason::Reason;
 
 /// The best route to a prefix, in short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,160 +36,600 @@ pub struct Best {
     pub decided_by: DecidedBy,
 }
 
+/// Where one of several routes that are used at the same time leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The peer that the route was learned from.
+    pub peer: PeerId,
+    /// NEXT_HOP.
+    pub next_hop: Ipv4Addr,
+}
+
 /// A usable route, after import policy.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Route {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route<'a> {
     /// The peer it was learned from; `None` if it is our own.
     pub peer: Option<PeerId>,
     /// Its attributes.
-    pub attributes: Arc<Attributes>,
+    pub attributes: &'a Arc<Attributes>,
 }
 
-/// All usable routes to one prefix. Never empty in the table.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    routes: Vec<Route>,
-    best: usize,
+/// What import makes of a route: its attributes, if they differ from those received, or why it is not used.
+pub(super) type Verdict = Result<Option<Arc<Attributes>>, Reason>;
+
+/// What all sources say of a prefix; never nothing.
+#[derive(Clone)]
+enum Held {
+    /// One source, whose route is used as it came.
+    Sole { peer: Option<PeerId>, attributes: Arc<Attributes> },
+    /// Anything else.
+    Several(Box<Several>),
+}
+
+const _: () = assert!(size_of::<Held>() == 2 * size_of::<usize>());
+
+#[derive(Clone)]
+struct Several {
+    /// In the order of arrival.
+    routes: Vec<Learned>,
+    /// The place of the best route and the step that preferred it; `None` if none is usable.
+    best: Option<(usize, DecidedBy)>,
+}
+
+/// What one source says.
+#[derive(Clone)]
+struct Learned {
+    peer: Option<PeerId>,
+    /// Why it is not used.
+    refused: Option<Reason>,
+    received: Arc<Attributes>,
+    /// What import policy made of it, if it changed it.
+    changed: Option<Arc<Attributes>>,
+}
+
+impl Learned {
+    fn new(peer: Option<PeerId>, received: Arc<Attributes>, verdict: Verdict) -> Self {
+        match verdict {
+            Ok(changed) => Self { peer, refused: None, received, changed },
+            Err(reason) => Self { peer, refused: Some(reason), received, changed: None },
+        }
+    }
+
+    fn usable(&self) -> Option<Route<'_>> {
+        let attributes = self.changed.as_ref().unwrap_or(&self.received);
+        self.refused.is_none().then_some(Route { peer: self.peer, attributes })
+    }
+}
+
+impl Held {
+    fn new(peer: Option<PeerId>, received: Arc<Attributes>, verdict: Verdict) -> Self {
+        match verdict {
+            Ok(None) => Self::Sole { peer, attributes: received },
+            other => {
+                let best = other.is_ok().then_some((0, DecidedBy::OnlyRoute));
+                let routes = vec![Learned::new(peer, received, other)];
+                Self::Several(Box::new(Several { routes, best }))
+            }
+        }
+    }
+
+    fn best(&self) -> Option<(Route<'_>, DecidedBy)> {
+        match self {
+            Self::Sole { peer, attributes } => Some((Route { peer: *peer, attributes }, DecidedBy::OnlyRoute)),
+            Self::Several(several) => {
+                let (place, step) = several.best?;
+                Some((several.routes[place].usable()?, step))
+            }
+        }
+    }
+
+    fn received(&self, from: Option<PeerId>) -> Option<&Arc<Attributes>> {
+        match self {
+            Self::Sole { peer, attributes } => (*peer == from).then_some(attributes),
+            Self::Several(several) => {
+                several.routes.iter().find(|route| route.peer == from).map(|route| &route.received)
+            }
+        }
+    }
+
+    /// The long form, which can take another route.
+    fn widen(&mut self) -> &mut Several {
+        if let Self::Sole { peer, attributes } = self {
+            let route = Learned::new(*peer, Arc::clone(attributes), Ok(None));
+            let mut routes = Vec::with_capacity(2);
+            routes.push(route);
+            *self = Self::Several(Box::new(Several { routes, best: Some((0, DecidedBy::OnlyRoute)) }));
+        }
+        match self {
+            Self::Several(several) => several,
+            Self::Sole { .. } => unreachable!("it was widened"),
+        }
+    }
+
+    /// The short form, if it is enough.
+    fn narrow(&mut self) {
+        let Self::Several(several) = self else { return };
+        if let [Learned { peer, refused: None, changed: None, received }] = &several.routes[..] {
+            *self = Self::Sole { peer: *peer, attributes: Arc::clone(received) };
+        }
+    }
+}
+
+impl Several {
+    fn usable(&self) -> impl Iterator<Item = Route<'_>> {
+        self.routes.iter().filter_map(Learned::usable)
+    }
+
+    /// Takes what a source says in the place of what it said before; one that had no usable route comes last. Says whether
+    /// it said nothing before.
+    fn take(&mut self, route: Learned) -> bool {
+        let Some(place) = self.routes.iter().position(|known| known.peer == route.peer) else {
+            self.routes.push(route);
+            return true;
+        };
+        if self.routes[place].refused.is_some() {
+            self.routes.remove(place);
+            self.routes.push(route);
+        } else {
+            self.routes[place] = route;
+        }
+        false
+    }
+
+    /// The usable routes as the decision process sees them, each with its place.
+    fn candidates(&self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> (Places, Candidates<'_>) {
+        let usable = self.routes.iter().enumerate().filter_map(|(place, route)| Some((place, route.usable()?)));
+        usable.map(|(place, route)| (place, candidate(route, origin))).unzip()
+    }
+
+    fn decide(&mut self, rules: &Rules, existing: Option<PeerPlace>, origin: &impl Fn(Route<'_>) -> (Source, u32)) {
+        let (places, candidates) = self.candidates(origin);
+        let existing = existing.and_then(|peer| places.iter().position(|&place| self.routes[place].peer == peer));
+        let decision = decide(&candidates, rules, existing).map(|(place, step)| (places[place], step));
+        drop(candidates);
+        self.best = decision;
+    }
+
+    /// What is used beside the best route.
+    fn also(&self, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        let Some((best, _)) = self.best.filter(|_| rules.multipath.external.max(rules.multipath.internal) > 1) else {
+            return Vec::new();
+        };
+        let (places, candidates) = self.candidates(origin);
+        let Some(best) = places.iter().position(|&place| place == best) else {
+            return Vec::new();
+        };
+        let others = used(&candidates, rules, best);
+        let hop = |&other: &usize| {
+            let route = self.routes[places[other]].usable()?;
+            Some(Hop { peer: route.peer?, next_hop: route.attributes.next_hop })
+        };
+        others[1..].iter().filter_map(hop).collect()
+    }
+}
+
+/// A source, by the peer that it is.
+type PeerPlace = Option<PeerId>;
+
+/// Routes to one prefix as the decision process sees them; few, mostly.
+type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+type Places = SmallVec<[usize; 4]>;
+
+fn candidate<'a>(route: Route<'a>, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Candidate<'a> {
+    let (source, interior_cost) = origin(route);
+    Candidate { attributes: route.attributes, source, interior_cost }
+}
+
+/// All usable routes to one prefix, of which there is at least one.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    held: &'a Held,
+    best: Route<'a>,
     decided_by: DecidedBy,
 }
 
-impl Entry {
+impl<'a> Entry<'a> {
+    fn of(held: &'a Held) -> Option<Self> {
+        held.best().map(|(best, decided_by)| Self { held, best, decided_by })
+    }
+
     /// Every usable route, in the order of arrival.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
+    pub fn routes(self) -> impl Iterator<Item = Route<'a>> {
+        let (sole, several) = match self.held {
+            Held::Sole { .. } => (Some(self.best), None),
+            Held::Several(several) => (None, Some(several.usable())),
+        };
+        sole.into_iter().chain(several.into_iter().flatten())
+    }
+
+    /// The place of the best route among them.
+    pub(super) fn best_place(self) -> usize {
+        let best = |route: Route<'_>| route.peer == self.best.peer;
+        self.routes().position(best).unwrap_or_default()
+    }
+
+    /// The routes as the decision process sees them.
+    pub(super) fn candidates(self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Candidate<'a>> {
+        self.routes().map(|route| candidate(route, origin)).collect()
     }
 
     /// The best route.
-    pub fn best_route(&self) -> &Route {
-        &self.routes[self.best]
+    pub fn best_route(self) -> Route<'a> {
+        self.best
     }
 
     /// The best route, in short.
-    pub fn best(&self) -> Best {
-        let Route { peer, attributes } = self.best_route();
-        Best {
-            peer: *peer,
-            next_hop: attributes.next_hop,
-            as_path_length: attributes.as_path.length(),
-            med: attributes.med,
-            local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
-            decided_by: self.decided_by,
-        }
+    pub fn best(self) -> Best {
+        in_short(self.best, self.decided_by)
+    }
+}
+
+fn in_short(Route { peer, attributes }: Route<'_>, decided_by: DecidedBy) -> Best {
+    Best {
+        peer,
+        next_hop: attributes.next_hop,
+        as_path_length: attributes.as_path.length(),
+        med: attributes.med,
+        local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
+        decided_by,
     }
 }
 
 /// How the best route to a prefix changed.
+#[derive(Debug)]
 pub(super) struct Changed {
     pub from: Option<Best>,
     pub to: Option<Best>,
+    /// What is used beside the best route.
+    pub also: Vec<Hop>,
     /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
 
-/// Loc-RIB.
+/// The Adj-RIBs-In and Loc-RIB.
 #[derive(Clone, Default)]
-pub(super) struct LocRib {
-    entries: PrefixMap<Ipv4Net, Entry>,
+pub(super) struct Rib {
+    entries: PrefixMap<Ipv4Net, Held>,
+    /// How many prefixes have a usable route.
+    usable: usize,
 }
 
-impl LocRib {
-    pub fn entries(&self) -> &PrefixMap<Ipv4Net, Entry> {
-        &self.entries
+impl Rib {
+    /// Loc-RIB.
+    pub fn loc(&self) -> LocRib<'_> {
+        LocRib { rib: self }
     }
 
-    /// Replaces the usable route of one source, or removes it, and decides anew. `Some` if the best route is another
-    /// one or has other attributes now.
+    /// What a source said of a prefix, as received.
+    pub fn received(&self, prefix: &Ipv4Net, from: Option<PeerId>) -> Option<&Arc<Attributes>> {
+        self.entries.get(prefix)?.received(from)
+    }
+
+    /// Takes a route of one source in the place of what it said before, and decides anew. Says whether it said nothing
+    /// before; the change is `Some` if the best route is another one or has other attributes now, or others are used beside
+    /// it. `origin` tells where a route comes from and what the way to its next hop costs.
     pub fn set(
         &mut self,
         prefix: Ipv4Net,
         peer: Option<PeerId>,
-        attributes: Option<Arc<Attributes>>,
-        missing_med: u32,
-        source: impl Fn(Option<PeerId>) -> Source,
-    ) -> Option<Changed> {
-        let Some(entry) = self.entries.get_mut(&prefix) else {
-            let entry = Entry {
-                routes: vec![Route { peer, attributes: attributes? }],
-                best: 0,
-                decided_by: DecidedBy::OnlyRoute,
-            };
-            let to = Some(entry.best());
-            self.entries.insert(prefix, entry);
-            return Some(Changed { from: None, to, outdone: false });
+        received: Arc<Attributes>,
+        verdict: Verdict,
+        rules: &Rules,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
+    ) -> (bool, Option<Changed>) {
+        let mut place = match self.entries.entry(prefix) {
+            Place::Vacant(place) => {
+                let held = place.insert(Held::new(peer, received, verdict));
+                let to = held.best().map(|(route, step)| in_short(route, step));
+                self.usable += usize::from(to.is_some());
+                return (true, to.map(|to| Changed { from: None, to: Some(to), also: Vec::new(), outdone: false }));
+            }
+            Place::Occupied(place) => place,
         };
-        let (from, former) = (entry.best(), entry.best_route().clone());
-        entry.replace(peer, attributes)?;
-        if entry.routes.is_empty() {
-            self.entries.remove(&prefix);
-            return Some(Changed { from: Some(from), to: None, outdone: false });
+        let held = place.get_mut();
+        if let Held::Sole { peer: known, attributes } = held
+            && *known == peer
+            && verdict == Ok(None)
+        {
+            if *attributes == received {
+                return (false, None);
+            }
+            let before = core::mem::replace(attributes, received);
+            let short = |attributes| in_short(Route { peer, attributes }, DecidedBy::OnlyRoute);
+            let (from, to) = (Some(short(&before)), Some(short(attributes)));
+            return (false, Some(Changed { from, to, also: Vec::new(), outdone: false }));
         }
-        entry.decide(missing_med, source);
-        if *entry.best_route() == former {
+        let former = Former::of(held, rules, &origin);
+        let several = held.widen();
+        let is_new = several.take(Learned::new(peer, received, verdict));
+        several.decide(rules, former.peer(), &origin);
+        held.narrow();
+        let changed = former.against(held, rules, &origin);
+        self.count(&changed);
+        (is_new, changed)
+    }
+
+    /// Forgets what a source said of a prefix. `None` if it said nothing.
+    pub fn remove(
+        &mut self,
+        prefix: Ipv4Net,
+        peer: Option<PeerId>,
+        rules: &Rules,
+        origin: impl Fn(Route<'_>) -> (Source, u32),
+    ) -> Option<Option<Changed>> {
+        let Place::Occupied(mut place) = self.entries.entry(prefix) else {
+            return None;
+        };
+        let held = place.get_mut();
+        held.received(peer)?;
+        let former = Former::of(held, rules, &origin);
+        let several = match held {
+            Held::Several(several) if several.routes.len() > 1 => several,
+            Held::Several(_) | Held::Sole { .. } => {
+                place.remove();
+                let gone = |from| Changed { from: Some(from), to: None, also: Vec::new(), outdone: false };
+                let changed = former.best.map(gone);
+                self.usable -= usize::from(changed.is_some());
+                return Some(changed);
+            }
+        };
+        several.routes.retain(|route| route.peer != peer);
+        several.decide(rules, former.peer(), &origin);
+        held.narrow();
+        let changed = former.against(held, rules, &origin);
+        self.count(&changed);
+        Some(changed)
+    }
+
+    /// Decides anew, because `origin` answers otherwise than `before`.
+    pub fn reconsider(
+        &mut self,
+        prefix: Ipv4Net,
+        rules: &Rules,
+        before: impl Fn(Route<'_>) -> (Source, u32),
+        origin: impl Fn(Route<'_>) -> (Source, u32),
+    ) -> Option<Changed> {
+        let held = self.entries.get_mut(&prefix)?;
+        let former = Former::of(held, rules, &before);
+        match held {
+            Held::Sole { .. } => return None,
+            Held::Several(several) => several.decide(rules, former.peer(), &origin),
+        }
+        former.against(held, rules, &origin)
+    }
+
+    /// What is used beside the best route to a prefix.
+    pub fn also(&self, prefix: &Ipv4Net, rules: &Rules, origin: impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+        self.entries.get(prefix).map_or_else(Vec::new, |held| also(held, rules, &origin))
+    }
+
+    fn count(&mut self, changed: &Option<Changed>) {
+        match changed {
+            Some(Changed { from: None, to: Some(_), .. }) => self.usable += 1,
+            Some(Changed { from: Some(_), to: None, .. }) => self.usable -= 1,
+            Some(_) | None => {}
+        }
+    }
+
+    /// The prefixes of which a source said something, in order.
+    fn prefixes_of(&self, from: Option<PeerId>) -> impl Iterator<Item = Ipv4Net> {
+        self.entries.iter().filter(move |(_, held)| held.received(from).is_some()).map(|(prefix, _)| prefix)
+    }
+
+    /// All prefixes of which anybody said anything, in order.
+    pub fn prefixes(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.entries.keys()
+    }
+}
+
+/// What was used before a change.
+struct Former {
+    best: Option<Best>,
+    attributes: Option<Arc<Attributes>>,
+    also: Vec<Hop>,
+}
+
+impl Former {
+    fn of(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Self {
+        let best = held.best();
+        Self {
+            best: best.map(|(route, step)| in_short(route, step)),
+            attributes: best.map(|(route, _)| Arc::clone(route.attributes)),
+            also: also(held, rules, origin),
+        }
+    }
+
+    /// Whose the best route was.
+    fn peer(&self) -> Option<PeerPlace> {
+        self.best.map(|best| best.peer)
+    }
+
+    fn against(self, held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Option<Changed> {
+        let (now, also) = (held.best(), also(held, rules, origin));
+        let before = self.peer().zip(self.attributes.as_ref());
+        if now.map(|(route, _)| (route.peer, route.attributes)) == before && also == self.also {
             return None;
         }
-        Some(Changed {
-            from: Some(from),
-            to: Some(entry.best()),
-            outdone: entry.best_route().peer != former.peer
-                && entry.routes.iter().any(|route| route.peer == former.peer),
-        })
+        let to = now.map(|(route, step)| in_short(route, step));
+        let still_there = match held {
+            Held::Sole { peer, .. } => Some(*peer) == self.peer(),
+            Held::Several(several) => several.usable().any(|route| Some(route.peer) == self.peer()),
+        };
+        let outdone = still_there && to.is_some_and(|to| Some(to.peer) != self.peer());
+        Some(Changed { from: self.best, to, also, outdone })
     }
 }
 
-impl Entry {
-    /// `None` if nothing changed.
-    fn replace(&mut self, peer: Option<PeerId>, attributes: Option<Arc<Attributes>>) -> Option<()> {
-        let place = self.routes.iter().position(|route| route.peer == peer);
-        match (place, attributes) {
-            (None, None) => return None,
-            (None, Some(attributes)) => self.routes.push(Route { peer, attributes }),
-            (Some(place), None) => {
-                self.routes.remove(place);
-            }
-            (Some(place), Some(attributes)) => {
-                let held = &mut self.routes[place].attributes;
-                if *held == attributes {
-                    return None;
-                }
-                *held = attributes;
-            }
-        }
-        Some(())
+fn also(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+    match held {
+        Held::Sole { .. } => Vec::new(),
+        Held::Several(several) => several.also(rules, origin),
+    }
+}
+
+/// Loc-RIB, to look at: all usable routes, and the best of them, by prefix.
+#[derive(Clone, Copy)]
+pub struct LocRib<'a> {
+    rib: &'a Rib,
+}
+
+impl<'a> LocRib<'a> {
+    /// The usable routes to exactly this prefix.
+    pub fn get(self, prefix: &Ipv4Net) -> Option<Entry<'a>> {
+        self.rib.entries.get(prefix).and_then(Entry::of)
     }
 
-    fn decide(&mut self, missing_med: u32, source: impl Fn(Option<PeerId>) -> Source) {
-        if self.routes.len() == 1 {
-            (self.best, self.decided_by) = (0, DecidedBy::OnlyRoute);
+    /// All prefixes with a usable route, in order (by address, then shorter first).
+    pub fn iter(self) -> impl Iterator<Item = (Ipv4Net, Entry<'a>)> {
+        self.rib.entries.iter().filter_map(|(prefix, held)| Some((prefix, Entry::of(held)?)))
+    }
+
+    /// The same, without what is known of them.
+    pub fn keys(self) -> impl Iterator<Item = Ipv4Net> {
+        self.iter().map(|(prefix, _)| prefix)
+    }
+
+    /// Number of prefixes with a usable route.
+    pub fn len(self) -> usize {
+        self.rib.usable
+    }
+
+    /// True if there is no usable route at all.
+    pub fn is_empty(self) -> bool {
+        self.rib.usable == 0
+    }
+}
+
+/// Adj-RIB-In of one peer, to look at: what it announced, before policy.
+#[derive(Clone, Copy)]
+pub struct AdjRibIn<'a> {
+    pub(super) rib: &'a Rib,
+    pub(super) peer: PeerId,
+    pub(super) heard: &'a Heard,
+}
+
+impl<'a> AdjRibIn<'a> {
+    /// What it said of exactly this prefix.
+    pub fn get(self, prefix: &Ipv4Net) -> Option<&'a Arc<Attributes>> {
+        self.rib.received(prefix, Some(self.peer))
+    }
+
+    /// True if it announced exactly this prefix.
+    pub fn contains_key(self, prefix: &Ipv4Net) -> bool {
+        self.get(prefix).is_some()
+    }
+
+    /// The prefixes that it announced, in order.
+    pub fn prefixes(self) -> Vec<Ipv4Net> {
+        match &self.heard.listed {
+            Some(listed) => listed.iter().collect(),
+            None => self.rib.prefixes_of(Some(self.peer)).collect(),
+        }
+    }
+
+    /// Number of prefixes that it announced.
+    pub fn len(self) -> usize {
+        self.heard.len
+    }
+
+    /// True if it announced nothing.
+    pub fn is_empty(self) -> bool {
+        self.heard.len == 0
+    }
+}
+
+/// A peer with no more routes than this has them listed; those of one with more are found by looking through the table,
+/// of which they are a part worth mentioning.
+const LISTED: usize = 4_096;
+
+/// How much a peer announced, and of which prefixes if that is not much.
+#[derive(Clone)]
+pub(super) struct Heard {
+    len: usize,
+    listed: Option<PrefixSet<Ipv4Net>>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { len: 0, listed: Some(PrefixSet::new()) }
+    }
+}
+
+impl Heard {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn add(&mut self, prefix: Ipv4Net) {
+        self.len += 1;
+        match &mut self.listed {
+            Some(listed) if self.len <= LISTED => {
+                listed.insert(prefix);
+            }
+            Some(_) | None => self.listed = None,
+        }
+    }
+
+    pub fn remove(&mut self, prefix: Ipv4Net) {
+        self.len -= 1;
+        if let Some(listed) = &mut self.listed {
+            listed.remove(&prefix);
+        }
+        if self.len == 0 {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Prefixes whose best route may have changed, each with the peer that its route is from at last.
+#[derive(Clone, Default)]
+pub(super) struct Pending(Vec<(Ipv4Net, Option<PeerId>)>);
+
+impl Pending {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn touch(&mut self, prefix: Ipv4Net, from: Option<PeerId>) {
+        if self.0.len() == self.0.capacity() {
+            self.settle();
+        }
+        self.0.push((prefix, from));
+    }
+
+    pub fn extend(&mut self, later: &Self) {
+        self.0.extend_from_slice(&later.0);
+    }
+
+    /// Each prefix once, in order, and the latest that is known of it.
+    pub fn settle(&mut self) {
+        if self.0.is_sorted_by(|(a, _), (b, _)| a < b) {
             return;
         }
-        let candidates: Vec<_> = self
-            .routes
-            .iter()
-            .map(|route| Candidate { attributes: &route.attributes, source: source(route.peer) })
-            .collect();
-        if let Some(decision) = decide(&candidates, missing_med) {
-            (self.best, self.decided_by) = decision;
-        }
+        // The order of equal prefixes is kept, so the last is the latest.
+        self.0.sort_by_key(|(prefix, _)| *prefix);
+        self.0.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Net, Option<PeerId>)> {
+        self.0.iter().copied()
     }
 }
 
-/// Adj-RIB-Out of one peer: what it was told, and which prefixes may have changed since.
+/// Adj-RIB-Out of one peer: what it was told, and which prefixes may have changed since that it has not been told for a
+/// reason of its own.
 #[derive(Clone, Default)]
 pub(super) struct AdjRibOut {
     pub sent: PrefixMap<Ipv4Net, Arc<Attributes>>,
-    pending: BTreeSet<Ipv4Net>,
-}
-
-impl AdjRibOut {
-    pub fn touch(&mut self, prefix: Ipv4Net) {
-        self.pending.insert(prefix);
-    }
-
-    pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    pub fn take_pending(&mut self) -> BTreeSet<Ipv4Net> {
-        mem::take(&mut self.pending)
-    }
+    pub pending: Pending,
 }

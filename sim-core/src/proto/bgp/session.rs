@@ -63,6 +63,7 @@ impl Speaker {
             }
         }
         self.settle(now, peer);
+        self.rearm(peer);
     }
 
     fn report_state(&mut self, id: PeerId, reason: Reason) {
@@ -70,6 +71,11 @@ impl Speaker {
         let (from, to) = (peer.reported, peer.state());
         if from != to {
             peer.reported = to;
+            match self.established.binary_search(&id) {
+                Ok(place) if from == FsmState::Established => drop(self.established.remove(place)),
+                Err(place) if to == FsmState::Established => self.established.insert(place, id),
+                Ok(_) | Err(_) => {}
+            }
             self.out.push_back(Output::State { peer: id, from: from.state(), to: to.state(), reason });
         }
     }
@@ -153,7 +159,14 @@ impl Speaker {
                 let hold = fsm.session.map_or(Duration::ZERO, |session| session.hold);
                 match hold.is_zero() {
                     true => fsm.hold.stop(),
-                    false => fsm.hold.start(now, config.jitter.draw_hold(hold, rng)),
+                    false => {
+                        let late = if config.poll.is_zero() {
+                            Duration::ZERO
+                        } else {
+                            rng.between(Duration::ZERO, config.poll)
+                        };
+                        fsm.hold.start(now, config.jitter.draw_hold(hold, rng) + late);
+                    }
                 }
             }
             Action::Connect
@@ -188,6 +201,7 @@ impl Speaker {
         self.next_conn += 1;
         if let Some(fsm) = self.peers[id.index()].fsm_mut(slot) {
             fsm.conn = Some(Conn { id: conn, up: false, framer: Framer::default() });
+            self.conns.insert(conn, id);
             self.step(id, conn, Step::TcpConnecting, None);
             self.out.push_back(Output::Connect { peer: id, conn });
         }
@@ -199,6 +213,7 @@ impl Speaker {
         };
         fsm.session = None;
         if let Some(conn) = fsm.conn.take() {
+            self.conns.remove(&conn.id);
             self.out.push_back(Output::Close { conn: conn.id, abortive: !conn.up });
         }
     }
@@ -212,7 +227,11 @@ impl Speaker {
             identifier: self.router_id,
             capabilities: Capabilities { graceful_restart: self.restart_capability(id), ..config.capabilities },
         };
-        self.send(id, slot, Step::OpenMessageSent, open.emit());
+        let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
+        if let Some(conn) = conn.map(|conn| conn.id) {
+            self.open_step(id, conn, Step::OpenMessageSent, Some(open));
+            self.out.push_back(Output::Send { conn, bytes: open.emit() });
+        }
     }
 
     fn notify(&mut self, id: PeerId, slot: Slot, notification: &Notification) {
@@ -235,12 +254,18 @@ impl Speaker {
     }
 
     pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
-        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None });
+        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None, open: None });
+    }
+
+    /// The step of an OPEN.
+    pub(super) fn open_step(&mut self, peer: PeerId, conn: ConnId, step: Step, open: Option<Open>) {
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: None, open });
     }
 
     /// The step of an UPDATE that says something.
     pub(super) fn update_step(&mut self, peer: PeerId, conn: ConnId, step: Step, prefixes: Prefixes) {
-        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: Some(Box::new(prefixes)) });
+        let prefixes = Some(Box::new(prefixes));
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes, open: None });
     }
 
     /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the
@@ -313,10 +338,12 @@ impl Speaker {
             }
             None if peer.main.conn.is_none() => {
                 peer.main.accept(conn);
+                self.conns.insert(conn, id);
                 Slot::Main
             }
             None => {
                 peer.rival = Some(Fsm::accepting(conn));
+                self.conns.insert(conn, id);
                 Slot::Rival
             }
         };
@@ -341,6 +368,7 @@ impl Speaker {
         let listening = fsm.delay_open.is_running() || (fsm.state == FsmState::Connect && listen);
         if gone {
             fsm.conn = None;
+            self.conns.remove(&conn);
         }
         let event = match listening {
             true => Event::TcpFailsListening,
@@ -361,6 +389,7 @@ impl Speaker {
             PeerTimer::IdleHold => return self.start(now, id, false, None),
             PeerTimer::RouteAdvertisement => {
                 peer.route_advertisement.stop();
+                self.ready.insert(id);
                 return;
             }
             PeerTimer::Restart | PeerTimer::StalePath => return self.sweep_stale(id, Reason::StaleExpired),

@@ -14,12 +14,12 @@
 //! +-----------------------------------------------------+
 //! ```
 
+use std::sync::Arc;
+
 use ipnet::Ipv4Net;
 use netgauze_bgp_pkt::nlri::{Ipv4Unicast, Ipv4UnicastAddress};
 use netgauze_bgp_pkt::update::BgpUpdateMessage;
 use netgauze_parse_utils::WritablePdu as _;
-use netgauze_parse_utils::reader::SliceReader;
-use netgauze_parse_utils::traits::ParseFrom as _;
 
 use super::attributes::{Attributes, Dialect};
 use super::faults::{Approach, Fault, strongest};
@@ -38,6 +38,8 @@ pub struct Update {
     pub reachable: Vec<Ipv4Net>,
     /// Always there if anything is reachable.
     pub attributes: Option<Attributes>,
+    /// Those in their place, once a speaker has a copy that it shares.
+    pub shared: Option<Arc<Attributes>>,
     /// Routes that are treated as withdrawn, because something is wrong with their attributes (RFC 7606).
     pub treated_as_withdrawn: Vec<Ipv4Net>,
     /// What is wrong with the attributes, in the order in which it was found.
@@ -55,13 +57,15 @@ pub struct Prefixes {
     pub withdrawn: Vec<Ipv4Net>,
     /// Those in Network Layer Reachability Information.
     pub announced: Vec<Ipv4Net>,
+    /// What a message that arrived says of those.
+    pub attributes: Option<Arc<Attributes>>,
 }
 
 impl Update {
     /// The prefixes that it is about, but for those that are ignored.
     pub fn prefixes(&self) -> Prefixes {
         let announced = [&self.reachable[..], &self.treated_as_withdrawn].concat();
-        Prefixes { withdrawn: self.withdrawn.clone(), announced }
+        Prefixes { withdrawn: self.withdrawn.clone(), announced, attributes: self.shared.clone() }
     }
 
     /// Reads the body of an UPDATE.
@@ -105,18 +109,26 @@ fn read_prefixes(
     unicast: &mut Vec<Ipv4Net>,
     mut others: Option<&mut Vec<Ipv4Net>>,
 ) -> Result<(), Notification> {
-    let mut reader = SliceReader::new(bytes);
-    while !reader.is_empty() {
-        let prefix = Ipv4Net::parse(&mut reader)
-            .map_err(|_| Notification::new(Notification::BAD_NETWORK, []))?
-            // Section 4.3: the bits after the prefix are irrelevant.
-            .trunc();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (prefix, after) = split_prefix(rest).ok_or_else(|| Notification::new(Notification::BAD_NETWORK, []))?;
+        rest = after;
         match is_unicast(prefix) {
             true => unicast.push(prefix),
             false => others.iter_mut().for_each(|others| others.push(prefix)),
         }
     }
     Ok(())
+}
+
+/// The first prefix of NLRI, its length in bits and then as few octets as hold them, and what follows.
+fn split_prefix(bytes: &[u8]) -> Option<(Ipv4Net, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (octets, rest) = rest.split_at_checked(usize::from(length.div_ceil(8)))?;
+    let mut address = [0; 4];
+    address.get_mut(..octets.len())?.copy_from_slice(octets);
+    // Section 4.3: the bits after the prefix are irrelevant.
+    Some((Ipv4Net::new(address.into(), length).ok()?.trunc(), rest))
 }
 
 /// Neither multicast nor class E.

@@ -6,8 +6,9 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use smallvec::{SmallVec, smallvec};
 
-use crate::crypto::Secret;
+use super::psk::Psk;
 use crate::crypto::certificate::{Certificate, Trust};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::exchange::Method;
@@ -436,13 +437,13 @@ pub struct Credentials {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Versions that this end speaks. It initiates with the highest, and answers in the initiator's if it is one of them.
-    pub versions: Vec<IkeVersion>,
+    pub versions: SmallVec<[IkeVersion; 2]>,
     /// Who this end is.
     pub local_id: Identity,
     /// Who the peer must be.
     pub remote_id: Identity,
     /// The pre-shared key.
-    pub psk: Secret,
+    pub psk: Psk,
     /// Certificates in its place, on both ends.
     pub credentials: Option<Credentials>,
     /// Suites for the IKE_SA, preferred first.
@@ -548,7 +549,7 @@ impl Config {
     pub fn aws(local_id: Identity, remote_id: Identity, psk: &[u8]) -> Self {
         let (ike_offers, esp_offers) = aws_default_offers();
         Self {
-            versions: vec![IkeVersion::V1, IkeVersion::V2],
+            versions: smallvec![IkeVersion::V1, IkeVersion::V2],
             local_id,
             remote_id,
             psk: psk.into(),

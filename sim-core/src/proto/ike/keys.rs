@@ -3,12 +3,10 @@
 
 use super::config::Identity;
 use super::proposal::{EspSuite, IkeSuite};
+use super::psk::Psk;
 use crate::crypto::Secret;
 use crate::crypto::sk::SkKeys;
 use crate::crypto::suite::Suite;
-
-/// What mixes into AUTH so that a pre-shared key is never used as it is (RFC 7296 section 2.15).
-const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
 
 /// The keys of an IKE_SA.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -98,15 +96,14 @@ impl IkeKeys {
     pub fn auth(
         &self,
         initiator: bool,
-        psk: &[u8],
+        psk: &Psk,
         first_message: &[u8],
         other_nonce: &[u8],
         id_body: &[u8],
         int_auth: &[u8],
     ) -> Secret {
         let prf = self.suite.prf;
-        let key = prf.prf(psk, &[KEY_PAD]);
-        prf.prf(&key, &[first_message, other_nonce, &self.maced_id(initiator, id_body), int_auth])
+        prf.prf(&psk.padded(prf), &[first_message, other_nonce, &self.maced_id(initiator, id_body), int_auth])
     }
 
     /// What one end signs, if it proves itself by a signature: the same octets.
@@ -270,7 +267,7 @@ mod tests {
         let message: Vec<u8> = (0..100).collect();
         let id = id_body(&Identity::Ipv4(Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!(id, [1, 0, 0, 0, 192, 0, 2, 1]);
-        let psk = b"vpnsim.Example_Key1";
+        let psk = &Psk::from(&b"vpnsim.Example_Key1"[..]);
         assert_eq!(
             keys.auth(true, psk, &message, &[0xab; 32], &id, &[])[..],
             hex("f4894ca27540a7de88e282ef146bff9c6fa98f8654bf87afd8a5b964cd5982ae")

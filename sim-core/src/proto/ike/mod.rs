@@ -33,6 +33,7 @@ mod pair;
 mod path;
 mod peer;
 pub mod proposal;
+pub mod psk;
 mod series;
 mod trust;
 pub mod v1;

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use smallvec::{SmallVec, smallvec};
-
 use super::config::{ChildProtocol, Config, Esn, EspOffer, IkeOffer, Round, Selection};
 use crate::crypto::dh::DhGroup;
 use crate::crypto::exchange::Method;
@@ -46,74 +44,116 @@ impl EspSuite {
 /// An algorithm as the wire names it: transform id and Key Length.
 type Algorithm = (u16, Option<u16>);
 
-/// Algorithms of one transform type, in this end's order. Most ends have been told one.
-type Algorithms = SmallVec<[Algorithm; 4]>;
+/// One offer: the algorithms of each transform type that is part of it, in this end's order. It stays in the configuration,
+/// because it is looked at more often than it is written.
+struct Offer<'a> {
+    encryption: Option<&'a [Encryption]>,
+    integrity: &'a [Integrity],
+    prf: Option<&'a [Prf]>,
+    groups: Option<&'a [DhGroup]>,
+    esn: Option<&'a [Esn]>,
+    rounds: &'a [Round],
+}
 
-/// Transform types with their algorithms.
-type Types = SmallVec<[(TransformType, Algorithms); 4]>;
-
-/// One offer, per transform type, in this end's order. A type without algorithms is not part of it.
-struct Offer(Types);
-
-impl Offer {
-    fn ike(offer: &IkeOffer) -> Self {
-        let mut types = Self::protection(&offer.encryption, &offer.integrity);
-        let prf = offer.prf.iter().map(|p| (p.id(), None)).collect();
-        types.push((TransformType::Prf, prf));
-        types.push((TransformType::DhGroup, groups(&offer.groups)));
-        types.extend(rounds_of(&offer.additional));
-        Self(types)
+impl<'a> Offer<'a> {
+    fn ike(offer: &'a IkeOffer) -> Self {
+        Self {
+            encryption: Some(&offer.encryption),
+            integrity: &offer.integrity,
+            prf: Some(&offer.prf),
+            groups: Some(&offer.groups),
+            esn: None,
+            rounds: &offer.additional,
+        }
     }
 
-    fn esp(config: &Config, offer: &EspOffer, pfs: bool) -> Self {
-        let mut types = Self::protection(&offer.encryption, &offer.integrity);
-        if config.child_protocol == ChildProtocol::Ah {
+    fn esp(config: &'a Config, offer: &'a EspOffer, pfs: bool) -> Self {
+        Self {
             // RFC 7296 section 3.3.3: AH has no encryption.
-            types.retain(|(kind, _)| *kind != TransformType::Encryption);
+            encryption: (config.child_protocol == ChildProtocol::Esp).then_some(&offer.encryption),
+            integrity: &offer.integrity,
+            prf: None,
+            groups: pfs.then_some(&offer.groups),
+            esn: Some(&config.esn),
+            rounds: if pfs { &offer.additional } else { &[] },
         }
-        if pfs {
-            types.push((TransformType::DhGroup, groups(&offer.groups)));
-        }
-        types.push((TransformType::Esn, config.esn.iter().map(|esn| (esn.id(), None)).collect()));
-        if pfs {
-            types.extend(rounds_of(&offer.additional));
-        }
-        Self(types)
     }
 
-    fn protection(encryption: &[Encryption], integrity: &[Integrity]) -> Types {
-        let ciphers = encryption.iter().map(|e| (e.id(), Some(e.key_bits()).filter(|bits| *bits > 0)));
-        let hashes = integrity.iter().map(|i| (i.id(), None));
-        smallvec![(TransformType::Encryption, ciphers.collect()), (TransformType::Integrity, hashes.collect())]
+    /// The transform types that are part of it but those of additional key exchanges, in the order of their algorithms.
+    fn types(&self) -> impl Iterator<Item = TransformType> {
+        let all = [
+            self.encryption.map(|_| TransformType::Encryption),
+            Some(TransformType::Integrity),
+            self.prf.map(|_| TransformType::Prf),
+            self.groups.map(|_| TransformType::DhGroup),
+            self.esn.map(|_| TransformType::Esn),
+        ];
+        all.into_iter().flatten()
+    }
+
+    /// The additional key exchanges. A number that there is not is left out.
+    fn rounds(&self) -> impl Iterator<Item = (TransformType, &'a Round)> {
+        self.rounds.iter().filter_map(|round| {
+            let kind = TransformType::ADDITIONAL.get(usize::from(round.number).checked_sub(1)?)?;
+            Some((*kind, round))
+        })
+    }
+
+    fn knows(&self, kind: TransformType) -> bool {
+        self.types().any(|known| known == kind) || self.rounds().any(|(known, _)| known == kind)
+    }
+
+    /// The algorithms of a type that is no additional key exchange.
+    fn each(&self, kind: TransformType, mut what: impl FnMut(Algorithm)) {
+        match kind {
+            TransformType::Encryption => self.encryption.unwrap_or_default().iter().for_each(|cipher| {
+                what((cipher.id(), Some(cipher.key_bits()).filter(|bits| *bits > 0)));
+            }),
+            TransformType::Integrity => self.integrity.iter().for_each(|hash| what((hash.id(), None))),
+            TransformType::Prf => self.prf.unwrap_or_default().iter().for_each(|prf| what((prf.id(), None))),
+            TransformType::DhGroup => self.groups.unwrap_or_default().iter().for_each(|group| what((group.id(), None))),
+            TransformType::Esn => self.esn.unwrap_or_default().iter().for_each(|esn| what((esn.id(), None))),
+            _ => {}
+        }
+    }
+
+    /// The rank of a transform among the algorithms of its type.
+    fn rank(&self, t: &Transform) -> Option<usize> {
+        let (mut next, mut found) = (0, None);
+        self.each(t.kind, |algorithm| {
+            if found.is_none() && algorithm == (t.id, t.key_length) {
+                found = Some(next);
+            }
+            next += 1;
+        });
+        found.filter(|_| t.unknown.is_empty())
     }
 
     fn proposal(&self, number: u8, protocol: Protocol, spi: Spi) -> Proposal {
-        let transforms =
-            self.0.iter().flat_map(|(kind, algorithms)| algorithms.iter().map(|a| transform(*kind, *a))).collect();
+        let mut transforms = Vec::with_capacity(8);
+        for kind in self.types() {
+            self.each(kind, |algorithm| transforms.push(transform(kind, algorithm)));
+        }
+        for (kind, round) in self.rounds() {
+            transforms.extend(methods(round).map(|algorithm| transform(kind, algorithm)));
+        }
         Proposal { number, protocol, spi, transforms }
     }
 
     /// One transform of each type that both have, by `rule`; with the rank of each in this end's order.
     fn choose(&self, received: &Proposal, rule: Selection) -> Option<(Vec<usize>, Vec<Transform>)> {
-        let known =
-            |t: &&Transform| is_none(t) || (t.unknown.is_empty() && self.0.iter().any(|(kind, _)| *kind == t.kind));
+        let known = |t: &&Transform| is_none(t) || (t.unknown.is_empty() && self.knows(t.kind));
         // A transform type that this end does not know, or does not want, cannot be agreed on, unless "none" is on offer.
         let foreign = |t: &&Transform| received.transforms.iter().filter(|o| o.kind == t.kind).all(|o| !known(&o));
         if received.transforms.iter().any(|t| foreign(&t)) {
             return None;
         }
-        let (mut ranks, mut chosen) = (Vec::new(), Vec::new());
-        for (kind, algorithms) in &self.0 {
-            let offered = || received.transforms.iter().filter(|t| t.kind == *kind);
-            let rank = |t: &Transform| {
-                let it = (t.id, t.key_length);
-                let place = algorithms.iter().position(|a| *a == it);
-                place.filter(|_| t.unknown.is_empty())
-            };
-            if is_additional(*kind) {
-                continue;
-            }
-            if algorithms.is_empty() {
+        let (mut ranks, mut chosen) = (Vec::new(), Vec::with_capacity(received.transforms.len()));
+        for kind in self.types() {
+            let offered = || received.transforms.iter().filter(|t| t.kind == kind);
+            let mut is_empty = true;
+            self.each(kind, |_| is_empty = false);
+            if is_empty {
                 match offered().find(|t| is_none(t)) {
                     Some(none) => chosen.push(none.clone()),
                     None if offered().next().is_none() => {}
@@ -122,16 +162,16 @@ impl Offer {
                 continue;
             }
             let found = match rule {
-                Selection::FirstOfInitiator => offered().find_map(|t| Some((rank(t)?, t))),
+                Selection::FirstOfInitiator => offered().find_map(|t| Some((self.rank(t)?, t))),
                 Selection::LowestConfigured => {
-                    offered().filter_map(|t| Some((rank(t)?, t))).min_by_key(|(rank, _)| *rank)
+                    offered().filter_map(|t| Some((self.rank(t)?, t))).min_by_key(|(rank, _)| *rank)
                 }
             };
             let (rank, t) = found?;
             ranks.push(rank);
             chosen.push(t.clone());
         }
-        let rounds: Vec<_> = self.0.iter().filter(|(kind, _)| is_additional(*kind)).collect();
+        let rounds: Vec<_> = self.rounds().collect();
         distinct(&rounds, received, rule, &mut ranks, &mut chosen)?;
         // What this end has no use for is declined in so many words (RFC 9370 section 2.2.1).
         let unused = received.transforms.iter().filter(|t| is_additional(t.kind) && t.id == 0);
@@ -143,14 +183,14 @@ impl Offer {
 /// One method for each additional key exchange that both have, all of them different and none the one of type 4 (RFC 9370
 /// section 2.2.1). An optional one has "none" as its last choice, and may be missing.
 fn distinct(
-    rounds: &[&(TransformType, Algorithms)],
+    rounds: &[(TransformType, &Round)],
     received: &Proposal,
     rule: Selection,
     ranks: &mut Vec<usize>,
     chosen: &mut Vec<Transform>,
 ) -> Option<()> {
-    let Some(((kind, algorithms), rest)) = rounds.split_first() else { return Some(()) };
-    let place = |t: &Transform| algorithms.iter().position(|a| *a == (t.id, t.key_length) && t.unknown.is_empty());
+    let Some(((kind, round), rest)) = rounds.split_first() else { return Some(()) };
+    let place = |t: &Transform| methods(round).position(|a| a == (t.id, t.key_length) && t.unknown.is_empty());
     let offered = received.transforms.iter().filter(|t| t.kind == *kind);
     let mut common: Vec<_> = offered.clone().filter_map(|t| Some((place(t)?, t))).collect();
     if rule == Selection::LowestConfigured {
@@ -170,7 +210,7 @@ fn distinct(
         ranks.truncate(before.0);
         chosen.truncate(before.1);
     }
-    let may_miss = algorithms.contains(&NONE) && offered.count() == 0;
+    let may_miss = round.optional && offered.count() == 0;
     may_miss.then(|| distinct(rest, received, rule, ranks, chosen)).flatten()
 }
 
@@ -187,13 +227,9 @@ fn is_additional(kind: TransformType) -> bool {
     TransformType::ADDITIONAL.contains(&kind)
 }
 
-/// The transform types of additional key exchanges. A number that there is not is left out.
-fn rounds_of(rounds: &[Round]) -> impl Iterator<Item = (TransformType, Algorithms)> {
-    rounds.iter().filter_map(|round| {
-        let kind = TransformType::ADDITIONAL.get(usize::from(round.number).checked_sub(1)?)?;
-        let methods = round.methods.iter().map(|method| (method.id(), None));
-        Some((*kind, methods.chain(round.optional.then_some(NONE)).collect()))
-    })
+/// The alternatives of an additional key exchange; an optional one has "none" as its last.
+fn methods(round: &Round) -> impl Iterator<Item = Algorithm> {
+    round.methods.iter().map(|method| (method.id(), None)).chain(round.optional.then_some(NONE))
 }
 
 /// The methods of the additional key exchanges of a proposal that was agreed on, the last one first.
@@ -219,10 +255,6 @@ pub fn without_rounds(received: &[Proposal]) -> Cow<'_, [Proposal]> {
     Cow::Owned(left)
 }
 
-fn groups(groups: &[DhGroup]) -> Algorithms {
-    groups.iter().map(|g| (g.id(), None)).collect()
-}
-
 fn transform(kind: TransformType, (id, key_length): Algorithm) -> Transform {
     Transform { key_length, ..Transform::new(kind, id) }
 }
@@ -241,7 +273,7 @@ pub fn offer_esp(config: &Config, spi_in: u32, pfs: bool) -> Vec<Proposal> {
 }
 
 /// The offers that make sense for the protocol: AH needs an integrity algorithm of its own.
-fn child_offers(config: &Config, pfs: bool) -> impl Iterator<Item = Offer> {
+fn child_offers(config: &Config, pfs: bool) -> impl Iterator<Item = Offer<'_>> + Clone {
     let ah = config.child_protocol == ChildProtocol::Ah;
     let fitting = config.esp_offers.iter().filter(move |offer| !ah || !offer.integrity.is_empty());
     fitting.map(move |offer| Offer::esp(config, offer, pfs))
@@ -249,31 +281,34 @@ fn child_offers(config: &Config, pfs: bool) -> impl Iterator<Item = Offer> {
 
 /// Picks a suite for an IKE_SA from the peer's proposals: the suite, and the proposal to answer with.
 pub fn choose_ike(config: &Config, received: &[Proposal]) -> Option<(IkeSuite, Proposal)> {
-    let offers: Vec<_> = config.ike_offers.iter().map(Offer::ike).collect();
-    let proposal = choose(&offers, received, Protocol::Ike, config.selection)?;
+    let offers = config.ike_offers.iter().map(Offer::ike);
+    let proposal = choose(offers, received, Protocol::Ike, config.selection)?;
     Some((read_ike(&proposal)?, proposal))
 }
 
 /// Picks a suite for a CHILD_SA: the suite, the peer's SPI, and the proposal to answer with (its SPI still the peer's).
 pub fn choose_esp(config: &Config, received: &[Proposal], pfs: bool) -> Option<(EspSuite, u32, Proposal)> {
-    let offers: Vec<_> = child_offers(config, pfs).collect();
     let mut received = Cow::Borrowed(received);
     let is_exchange = |t: &Transform| t.kind == TransformType::DhGroup || is_additional(t.kind);
     if !pfs && received.iter().flat_map(|proposal| &proposal.transforms).any(is_exchange) {
         // Key exchanges have no meaning in IKE_AUTH (RFC 7296 section 1.2); some peers send them all the same.
         received.to_mut().iter_mut().for_each(|proposal| proposal.transforms.retain(|t| !is_exchange(t)));
     }
-    let proposal = choose(&offers, &received, config.child_protocol.into(), config.selection)?;
+    let proposal = choose(child_offers(config, pfs), &received, config.child_protocol.into(), config.selection)?;
     Some((read_esp(&proposal)?, proposal.spi.child()?, proposal))
 }
 
-fn choose(offers: &[Offer], received: &[Proposal], protocol: Protocol, rule: Selection) -> Option<Proposal> {
+fn choose<'a>(
+    offers: impl Iterator<Item = Offer<'a>> + Clone,
+    received: &[Proposal],
+    protocol: Protocol,
+    rule: Selection,
+) -> Option<Proposal> {
     let fitting = received.iter().filter(|p| p.protocol == protocol);
     let mut candidates = fitting.flat_map(|proposal| {
-        offers.iter().enumerate().filter_map(move |(i, offer)| {
+        offers.clone().enumerate().filter_map(move |(i, offer)| {
             let (ranks, transforms) = offer.choose(proposal, rule)?;
-            let accepted = Proposal { transforms, ..proposal.clone() };
-            Some(((i, ranks), accepted))
+            Some(((i, ranks), Proposal { transforms, ..*proposal }))
         })
     });
     match rule {

@@ -23,9 +23,6 @@ use crate::reason::DropReason;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
-/// smoltcp's transmit buffer: more than any window it is offered without scaling.
-const TRANSMIT_BUFFER: usize = 65_535;
-
 /// Why [`Connection::send`] took nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SendRefused {
@@ -120,7 +117,7 @@ impl Connection {
     fn new(mut config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
         config.mtu = config.mtu.max(MIN_MTU);
         let buffer = |octets| SocketBuffer::new(vec![0; octets]);
-        let mut socket = Socket::new(buffer(config.receive_buffer), buffer(TRANSMIT_BUFFER));
+        let mut socket = Socket::new(buffer(config.receive_buffer), buffer(config.send_buffer));
         socket.set_nagle_enabled(false);
         socket.set_congestion_control(CongestionControl::Reno);
         socket.set_ack_delay(config.ack_delay.map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)));
@@ -481,7 +478,7 @@ impl Connection {
         }
         let chunk = match self.config.profile {
             Profile::Linux => usize::from(self.local_mss().min(self.peer_mss)),
-            Profile::Rfc => TRANSMIT_BUFFER,
+            Profile::Rfc => self.config.send_buffer,
         };
         let socket = self.sockets.get_mut::<Socket>(self.socket);
         if !socket.may_send() {

@@ -101,6 +101,8 @@ pub struct TcpConfig {
     pub ack_delay: Option<Duration>,
     /// Receive buffer in octets: the largest window that is offered.
     pub receive_buffer: usize,
+    /// Octets that may be on their way unacknowledged. The default is more than any window that is offered without scaling.
+    pub send_buffer: usize,
     /// Octets that may be queued for sending before [`Connection::send`] refuses.
     pub send_limit: usize,
 }
@@ -145,6 +147,7 @@ impl Default for TcpConfig {
             fin_timeout: Duration::from_secs(60),
             ack_delay: None,
             receive_buffer: 65_535,
+            send_buffer: 65_535,
             send_limit: 16 << 20,
         }
     }

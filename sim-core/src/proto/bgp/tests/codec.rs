@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::super::as_path::{AsPath, Segment};
-use super::super::attributes::{Attributes, Carried, Dialect, Origin};
+use super::super::attributes::{Attributes, Carried, Dialect, Origin, Reflection};
+use super::super::communities::{AnyCommunity, Communities, Community, ExtendedCommunity, LargeCommunity};
 use super::super::message::{Framer, MessageType, keepalive};
 use super::super::open::{Capabilities, Expected, Open, RestartCapability};
 use super::super::update::{Update, announce, end_of_rib, withdraw};
@@ -16,7 +17,7 @@ fn with_header(kind: u8, body: &[u8]) -> Vec<u8> {
     [&MARKER[..], &length.to_be_bytes(), &[kind], body].concat()
 }
 
-const WIDE: Dialect = Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512 };
+const WIDE: Dialect = Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true };
 const NARROW: Dialect = Dialect { four_octet_as: false, ..WIDE };
 
 /// OPEN, RFC 4271 section 4.2: version 4; AS 65000 = 0xfde8; hold time 30; identifier 10.0.0.1; 16 octets of
@@ -161,7 +162,7 @@ fn update_is_read() {
     assert_eq!(update.withdrawn, [net("192.0.2.0/24")]);
     let reachable = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
     assert_eq!(update.reachable, reachable);
-    assert_eq!(update.attributes, Some(attributes()));
+    assert_eq!(update.attributes.as_ref(), Some(&attributes()));
     assert!(!update.end_of_rib && update.ignored.is_empty());
 }
 
@@ -203,16 +204,76 @@ fn attributes_survive_a_round_trip() {
     given.as_path.prepend(65000, 3);
     given.atomic_aggregate = true;
     given.aggregator = Some((70_000, Ipv4Addr::new(10, 9, 8, 7)));
-    given.carried = vec![
-        Carried { code: 8, partial: false, value: vec![0xfd, 0xe8, 0, 1] },
-        Carried { code: 99, partial: true, value: vec![5; 300] },
-    ];
+    given.communities = communities();
+    given.carried = vec![Carried { code: 99, partial: true, value: vec![5; 300] }];
     for dialect in [WIDE, NARROW] {
         let mut messages = Vec::new();
         announce(&given, &dialect, &[net("10.0.0.0/8")], |b, _| messages.push(b));
         let update = Update::parse(&messages[0][19..], &dialect).unwrap();
         assert_eq!(update.attributes.as_ref(), Some(&given));
     }
+}
+
+fn communities() -> Communities {
+    let standard = |asn, value| AnyCommunity::Standard(Community::new(asn, value));
+    let large = |asn, first, second| AnyCommunity::Large(LargeCommunity { asn, first, second });
+    [standard(65000, 7), standard(65535, 0xff01), large(4_200_000_000, 1, 2)].into_iter().collect()
+}
+
+/// COMMUNITIES (RFC 1997: optional transitive, code 8, four octets each), EXTENDED_COMMUNITIES (RFC 4360: code 16, eight
+/// octets each; here the route target 65000:1, type 0x00 0x02) and LARGE_COMMUNITY (RFC 8092: code 32, twelve octets each),
+/// in order of code, each a set in ascending order. 65000 = 0xfde8, 4200000000 = 0xfa56ea00, NO_EXPORT = 0xffffff01. What
+/// comes twice or unordered is taken once and goes out in order, and a Partial bit stays (RFC 4271 section 5).
+#[test]
+fn communities_both_ways() {
+    #[rustfmt::skip]
+    let body = |partial: u8, standard: &[u8]| [
+        &[0, 0, 0, 57][..],
+        &[0x40, 1, 1, 0],
+        &[0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xe8],
+        &[0x40, 3, 4, 169, 254, 10, 2],
+        &[0xc0 | partial, 8, standard.len() as u8], standard,
+        &[0xc0, 16, 8, 0, 2, 0xfd, 0xe8, 0, 0, 0, 1],
+        &[0xc0, 32, 12, 0xfa, 0x56, 0xea, 0, 0, 0, 0, 1, 0, 0, 0, 2],
+        &[8, 10],
+    ].concat();
+    let (one, no_export) = ([0xfd, 0xe8, 0, 7], [0xff, 0xff, 0xff, 1]);
+    let unordered = [no_export, one, no_export].concat();
+    let mut received = body(0x20, &unordered);
+    received[3] = 61;
+    let route = Update::parse(&received, &WIDE).unwrap().attributes.unwrap();
+    assert_eq!(route.communities.standard(), communities().standard());
+    assert_eq!(route.communities.large(), communities().large());
+    assert_eq!(route.communities.extended(), [ExtendedCommunity([0, 2, 0xfd, 0xe8, 0, 0, 0, 1])]);
+    assert_eq!(route.communities.partial(), [true, false, false]);
+    let mut messages = Vec::new();
+    announce(&route, &WIDE, &[net("10.0.0.0/8")], |b, _| messages.push(b));
+    assert_eq!(messages, [with_header(2, &body(0x20, &[one, no_export].concat()))]);
+}
+
+/// ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8: optional non-transitive, codes 9 and 10), the latest cluster first. An
+/// external peer has no business to send them: they are not heard.
+#[test]
+fn reflection_both_ways() {
+    let inside = Dialect { remote_as: 64512, ..WIDE };
+    #[rustfmt::skip]
+    let attributes = [
+        0x40, 1, 1, 0,
+        0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xe8,
+        0x40, 3, 4, 169, 254, 10, 2,
+        0x40, 5, 4, 0, 0, 0, 100,
+        0x80, 9, 4, 10, 0, 0, 1,
+        0x80, 10, 8, 10, 0, 0, 3, 10, 0, 0, 2,
+    ];
+    let body = [&[0, 0, 0, 45][..], &attributes, &[8, 10]].concat();
+    let route = Update::parse(&body, &inside).unwrap().attributes.unwrap();
+    let address = |host| Ipv4Addr::new(10, 0, 0, host);
+    let reflection = Reflection { originator_id: Some(address(1)), cluster_list: vec![address(3), address(2)] };
+    assert_eq!(route.reflection.as_deref(), Some(&reflection));
+    let mut messages = Vec::new();
+    announce(&route, &inside, &[net("10.0.0.0/8")], |b, _| messages.push(b));
+    assert_eq!(messages, [with_header(2, &body)]);
+    assert_eq!(Update::parse(&body, &WIDE).unwrap().attributes.unwrap().reflection, None);
 }
 
 /// RFC 6793 section 4.2.2: to an old speaker AS_PATH goes in two octets with AS_TRANS for what does not fit, and AS4_PATH
@@ -234,7 +295,7 @@ fn an_old_speaker_gets_as4_path() {
     ];
     assert_eq!(messages, [with_header(2, &body)]);
     let update = Update::parse(&body, &NARROW).unwrap();
-    assert_eq!(update.attributes, Some(route.clone()));
+    assert_eq!(update.attributes.as_ref(), Some(&route));
 
     // Everything fits: no AS4_PATH ("SHOULD NOT" in section 4.2.2).
     route.as_path = AsPath::sequence([65000, 65001]);
@@ -288,7 +349,7 @@ fn prefixes_with_equal_attributes_are_packed() {
     announce(&route, &WIDE, &prefixes, |bytes, told| {
         assert!(bytes.len() <= 4096);
         let update = Update::parse(&bytes[19..], &WIDE).unwrap();
-        assert_eq!(update.prefixes(), told);
+        assert_eq!((&update.withdrawn, &update.reachable), (&told.withdrawn, &told.announced));
         counts.push(update.reachable.len());
         again.extend(update.reachable);
     });

@@ -27,7 +27,7 @@ fn pair(adjust: impl Fn(&mut GracefulRestart)) -> Pair {
 }
 
 fn prefixes(pair: &Pair, end: usize) -> Vec<String> {
-    pair.ends[end].routes().keys().map(|prefix| prefix.to_string()).collect()
+    pair.ends[end].routes().iter().map(|(prefix, _)| prefix.to_string()).collect()
 }
 
 /// The route changes of an end: when, to what, whether it is there then, and why.
@@ -245,7 +245,7 @@ fn a_second_restart() {
     solo.receive(&update(&[ORIGIN, AS_PATH, NEXT_HOP], &[8, 11]));
     assert_eq!(solo.speaker.routes().len(), 2);
     solo.give(Input::TcpClosed { peer: PEER, conn: solo.conn, reset: true });
-    let left: Vec<_> = solo.speaker.routes().keys().collect();
+    let left: Vec<_> = solo.speaker.routes().iter().map(|(prefix, _)| prefix).collect();
     assert_eq!(left, [net("11.0.0.0/8")]);
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::bgp::policy::{Change, Policy};
 
 /// When something that `matches` happened at an end first.
-fn first(pair: &Pair, end: usize, matches: impl Fn(&Output) -> bool) -> Option<Instant> {
+pub(super) fn first(pair: &Pair, end: usize, matches: impl Fn(&Output) -> bool) -> Option<Instant> {
     pair.log.iter().find(|(_, who, output)| *who == end && matches(output)).map(|(at, _, _)| *at)
 }
 
@@ -230,12 +230,12 @@ fn the_lower_layer_rules() {
     pair.establish();
     pair.log.clear();
     let peer = PEER;
-    pair.input(A, Input::LowerLayerDown { peer });
+    pair.input(A, Input::LowerLayerDown { peer, reason: Reason::TunnelDown });
     pair.run(secs(100));
     let down = Output::State { peer, from: State::Established, to: State::Idle, reason: Reason::TunnelDown };
     assert_eq!(first(&pair, A, |output| *output == down), Some(secs(1)));
     assert_eq!(pair.ends[A].state(PEER), State::Idle);
-    pair.input(A, Input::LowerLayerUp { peer });
+    pair.input(A, Input::LowerLayerUp { peer, reason: Reason::TunnelUp });
     let up =
         first(&pair, A, |output| matches!(output, Output::State { reason: Reason::TunnelUp, to: State::Connect, .. }));
     assert_eq!(up, Some(secs(100)));

@@ -1,5 +1,6 @@
 //! Tests of the speaker, by subject, and the two-ended harness that the ladders use.
 
+mod bfd;
 mod cease;
 mod codec;
 mod decisions;
@@ -7,6 +8,10 @@ mod errors;
 mod fsm_matrix;
 mod graceful;
 mod ladder;
+mod mesh;
+mod oracle;
+mod policies;
+mod reflection;
 mod refresh;
 mod revised;
 mod routes;

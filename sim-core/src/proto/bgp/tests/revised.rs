@@ -44,7 +44,7 @@ const EMPTY_PATH: &[u8] = &[0x40, 2, 0];
 
 /// The mandatory attributes of a route from such a peer, the one of the same type code as `special` replaced by it; if
 /// there is none, it follows.
-fn attributes<'a>(who: Who, special: &'a [u8]) -> Vec<&'a [u8]> {
+fn attributes(who: Who, special: &[u8]) -> Vec<&[u8]> {
     let mut all: Vec<&[u8]> = match who {
         External => vec![ORIGIN, AS_PATH, NEXT_HOP],
         Internal => vec![ORIGIN, EMPTY_PATH, NEXT_HOP, LOCAL_PREF],
@@ -142,6 +142,18 @@ fn every_attribute_and_every_fault() {
         ("7.8 COMMUNITIES of 3 octets", External, &[0xc0, 8, 3, 0, 0, 0], Withdrawn),
         ("7.8 COMMUNITIES of none", External, &[0xc0, 8, 0], Withdrawn),
         ("7.8 COMMUNITIES with Partial", External, &[0xe0, 8, 4, 0, 0, 0, 1], Accepted),
+        // 7.9 and 7.10: from inside, as nobody outside has a business with them.
+        ("7.9 ORIGINATOR_ID of 3 octets", Internal, &[0x80, 9, 3, 10, 0, 0], Withdrawn),
+        ("7.9 ORIGINATOR_ID", Internal, &[0x80, 9, 4, 10, 0, 0, 7], Accepted),
+        ("7.9 ORIGINATOR_ID from outside", External, &[0x80, 9, 4, 10, 0, 0, 7], Accepted),
+        ("7.10 CLUSTER_LIST of none", Internal, &[0x80, 10, 0], Withdrawn),
+        ("7.10 CLUSTER_LIST of 6 octets", Internal, &[0x80, 10, 6, 10, 0, 0, 7, 10, 0], Withdrawn),
+        ("7.10 CLUSTER_LIST", Internal, &[0x80, 10, 4, 10, 0, 0, 7], Accepted),
+        // 7.14, and RFC 8092 section 6: no multiple of 8 or 12, or none.
+        ("7.14 EXTENDED_COMMUNITIES of 4 octets", External, &[0xc0, 16, 4, 0, 2, 0, 1], Withdrawn),
+        ("7.14 EXTENDED_COMMUNITIES of none", External, &[0xc0, 16, 0], Withdrawn),
+        ("8092 6 LARGE_COMMUNITY of 4 octets", External, &[0xc0, 32, 4, 0, 0, 0, 1], Withdrawn),
+        ("8092 6 LARGE_COMMUNITY of none", External, &[0xc0, 32, 0], Withdrawn),
         // 7.11 and 7.12 leave it to RFC 4760: a family that was not negotiated is ignored.
         ("4760 8 MP_REACH_NLRI of a family that nobody negotiated", External, &[0x80, 14, 3, 0, 2, 1], Accepted),
         // RFC 6793 section 6.

@@ -82,7 +82,7 @@ impl Gateway {
 
     /// As the far ends see us.
     fn dialect(&self) -> attributes::Dialect {
-        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512 }
+        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true }
     }
 
     fn drain(&mut self) -> Vec<Output> {
@@ -228,8 +228,8 @@ fn unusable_routes_are_refused() {
             config.peers[0].import = Policy {
                 rules: vec![Rule {
                     prefixes: vec![PrefixMatch { within: net("10.0.0.0/8"), at_least: 24, at_most: 32 }],
-                    changes: vec![],
-                    verdict: Verdict::Reject,
+                    verdict: Some(Verdict::Reject),
+                    ..Rule::default()
                 }],
                 otherwise: Verdict::Accept,
             };
@@ -323,7 +323,8 @@ fn internal_peers() {
     let mut route = Attributes::new(Ipv4Addr::new(172, 16, 0, 1));
     route.local_pref = Some(150);
     let mut bytes = Vec::new();
-    let dialect = attributes::Dialect { four_octet_as: true, remote_as: 64512, local_as: 64512 };
+    let dialect =
+        attributes::Dialect { four_octet_as: true, remote_as: 64512, local_as: 64512, enforce_first_as: true };
     update::announce(&route, &dialect, &[net(VPC)], |b, _| bytes.extend(b));
     gateway.receive(T1, &bytes);
     let best = gateway.best(VPC).unwrap();

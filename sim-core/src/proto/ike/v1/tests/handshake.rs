@@ -245,7 +245,7 @@ fn both_ends_at_once_end_with_one_sa() {
 fn the_initiator_chooses_the_version() {
     let versions = |a: &[IkeVersion], b: &[IkeVersion]| {
         let mut configs = fast_configs();
-        (configs[A].versions, configs[B].versions) = (a.to_vec(), b.to_vec());
+        (configs[A].versions, configs[B].versions) = (a.into(), b.into());
         let mut pair = started(configs);
         pair.run_for(Duration::from_secs(1));
         let first = pair.ends[A].sent[0][17] >> 4;
@@ -267,9 +267,9 @@ fn the_initiator_chooses_the_version() {
 #[test]
 fn a_peer_may_come_back_in_another_version() {
     let mut configs = fast_configs();
-    configs[B].versions = vec![IkeVersion::V1, IkeVersion::V2];
+    configs[B].versions = [IkeVersion::V1, IkeVersion::V2].into();
     let mut pair = Pair::up(configs.clone());
-    configs[A].versions = vec![IkeVersion::V2];
+    configs[A].versions = [IkeVersion::V2][..].into();
     pair.reconfigure(A, configs[A].clone());
     pair.input(A, Input::Initiate(Reason::Startup));
     pair.run_for(Duration::from_secs(60));

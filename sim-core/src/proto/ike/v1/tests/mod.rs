@@ -31,7 +31,7 @@ fn every_state_has_an_answer_to_every_event() {
 
 /// A customer gateway (A) and an AWS endpoint (B) that speak IKEv1 only, with AWS's default outcome.
 fn configs() -> [Config; 2] {
-    pair::default_configs().map(|config| Config { versions: vec![IkeVersion::V1], ..config })
+    pair::default_configs().map(|config| Config { versions: [IkeVersion::V1][..].into(), ..config })
 }
 
 /// As [`configs`], with a suite whose key exchange is quick. AES-GCM cannot be said in phase 1.

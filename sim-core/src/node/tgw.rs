@@ -1,0 +1,476 @@
+//! A transit gateway: attachments, route tables, and what is propagated between them (VPC guide, "How AWS Transit Gateway
+//! works").
+//!
+//! An attachment is associated with one route table, which its traffic is looked up in, and propagates its routes into any
+//! number of them. Which route of a table is used, and when several are, is [`crate::net::aws::tgw`]'s to say. A customer gateway is
+//! told what is in the table that its attachment is associated with, but for blackholes (Site-to-Site VPN quotas and user guide page
+//! vpn-route-priority.html), with the AS_PATH that the route came with, in which the ASes of a set have become a sequence. Who announces
+//! a prefix himself is not told of it (the documents do not say).
+//!
+//! ```text
+//!  VPC ---- attachment --.   propagation   .-- route table --.
+//!                         >---------------<                   >-- lookup by the source's association
+//!  tunnels - attachment -'                 '-- route table --'
+//! ```
+//!
+//! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
+//! numbers of a flow.
+//!
+//! Left out: peering, Connect, Direct Connect, multicast, appliance mode, availability zones, policy tables and the MTU of 8,500
+//! octets between VPCs.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ipnet::{IpNet, Ipv4Net};
+use smallvec::SmallVec;
+
+use super::ip::{Inbound, Ip};
+use super::{Cx, Device, Notice, Weighed, Weighing};
+use crate::id::{NodeId, Port, RecordId};
+use crate::net::aws::BgpPath;
+use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
+use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::multipath::Multipath;
+use crate::packet::Packet;
+use crate::reason::{DropReason, Reason, Rule, TimerKind};
+use crate::time::{Duration, Instant};
+use crate::trace::{HopStep, Table, What};
+
+/// The port towards tunnel endpoint `tunnel`. Those towards VPCs follow.
+pub const fn tunnel_port(tunnel: u16) -> Port {
+    Port(tunnel)
+}
+
+/// The port towards VPC `number`, of a gateway with so many tunnels.
+pub const fn vpc_port(tunnels: u16, number: u16) -> Port {
+    Port(tunnels + number)
+}
+
+/// What a gateway is made from.
+#[derive(Clone, Debug)]
+pub struct TgwConfig {
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// The route tables.
+    pub tables: Vec<RouteTable>,
+    /// The endpoint of each tunnel.
+    pub endpoints: Vec<NodeId>,
+    /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
+    pub preference: Vec<u16>,
+    /// VPN ECMP support.
+    pub vpn_ecmp: bool,
+    /// How flows are spread over several ways.
+    pub multipath: Multipath,
+    /// From a choice to packets following it.
+    pub programming_delay: Duration,
+    /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
+    pub health_delay: Duration,
+}
+
+/// An attachment.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// What is attached.
+    pub to: Attached,
+    /// The route table that its traffic is looked up in; without one it is dropped.
+    pub association: Option<u8>,
+    /// The route tables that its routes go into.
+    pub propagation: Vec<u8>,
+}
+
+/// What is attached.
+#[derive(Clone, Debug)]
+pub enum Attached {
+    /// A VPC.
+    Vpc {
+        /// Its CIDR block.
+        cidr: Ipv4Net,
+    },
+    /// A VPN connection.
+    Vpn {
+        /// Its tunnels, by their numbers on the gateway.
+        tunnels: Vec<u16>,
+    },
+}
+
+/// A route table.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    /// Static routes: to an attachment, or a blackhole.
+    pub statics: Vec<(Ipv4Net, Option<u16>)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tunnel {
+    healthy: bool,
+    /// When it will be held unhealthy, and what began that.
+    doubt: Option<(Instant, RecordId)>,
+    routes: BTreeMap<Ipv4Net, BgpPath>,
+}
+
+/// What a table does with packets to a prefix.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Chosen {
+    /// The ways out; none for a blackhole.
+    ways: SmallVec<[Port; 2]>,
+    rule: Rule,
+    /// The ASes of the route, if it is learned.
+    as_path: Vec<u32>,
+}
+
+/// A choice that packets do not follow yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    due: Instant,
+    cause: RecordId,
+    table: u8,
+    prefix: Ipv4Net,
+    to: Option<Chosen>,
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// What is chosen for each prefix, perhaps not programmed yet.
+    chosen: BTreeMap<Ipv4Net, Chosen>,
+    /// The choices that are programmed.
+    in_force: BTreeMap<Ipv4Net, Chosen>,
+    /// What packets follow.
+    fib: Fib,
+    /// The record of the table's last change: to blame when there is no route.
+    changed: RecordId,
+}
+
+/// A transit gateway.
+#[derive(Clone, Debug)]
+pub struct Tgw {
+    config: TgwConfig,
+    ip: Ip,
+    /// The attachment behind each port.
+    attached: Vec<u16>,
+    tunnels: Vec<Tunnel>,
+    tables: Vec<State>,
+    pending: VecDeque<Pending>,
+}
+
+impl Tgw {
+    /// A gateway with a port for each tunnel and then one for each VPC, in the order of its attachments.
+    pub fn new(config: TgwConfig, mtu: u32) -> Self {
+        let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
+        let mut attached = vec![0; config.endpoints.len()];
+        for (number, attachment) in config.attachments.iter().enumerate() {
+            match &attachment.to {
+                Attached::Vpn { tunnels } => tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16),
+                Attached::Vpc { .. } => attached.push(number as u16),
+            }
+        }
+        (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
+        let tunnels = vec![Tunnel::default(); config.endpoints.len()];
+        let tables = vec![State::spreading(config.multipath); config.tables.len()];
+        Self { config, ip, attached, tunnels, tables, pending: VecDeque::new() }
+    }
+
+    /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
+    pub fn ways(&self, table: u8, prefix: Ipv4Net) -> Option<&[Port]> {
+        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|chosen| &chosen.ways[..])
+    }
+
+    /// The prefixes of a table.
+    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = Ipv4Net> {
+        self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
+    }
+
+    /// The port of an attachment that is a VPC.
+    fn port_of(&self, attachment: u16) -> Port {
+        let first = self.tunnels.len();
+        let place = self.attached[first..].iter().position(|a| *a == attachment);
+        Port((first + place.unwrap_or_default()) as u16)
+    }
+
+    /// The routes to a prefix that a table is offered, and where they go.
+    fn offers(&self, table: u8, prefix: Ipv4Net) -> (Vec<Offer>, Vec<Option<Port>>) {
+        let mut found = Vec::new();
+        let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
+        let of_tunnel = |tunnel: u16, kind, path| {
+            let place = self.config.preference.iter().position(|t| *t == tunnel);
+            let healthy = self.tunnels[usize::from(tunnel)].healthy;
+            let preference = place.unwrap_or(usize::MAX);
+            (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
+        };
+        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| *of == prefix) {
+            match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
+                None => found.push((base.clone(), None)),
+                Some((to, Attached::Vpc { .. })) => found.push((base.clone(), Some(self.port_of(to)))),
+                Some((_, Attached::Vpn { tunnels })) => {
+                    found.extend(tunnels.iter().map(|tunnel| of_tunnel(*tunnel, Kind::Static, None)));
+                }
+            }
+        }
+        let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
+        for (attachment, number) in propagating {
+            match &attachment.to {
+                Attached::Vpc { cidr } if *cidr == prefix => {
+                    found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
+                }
+                Attached::Vpc { .. } => {}
+                Attached::Vpn { tunnels } => found.extend(tunnels.iter().filter_map(|tunnel| {
+                    let path = self.tunnels[usize::from(*tunnel)].routes.get(&prefix)?;
+                    Some(of_tunnel(*tunnel, Kind::Vpn, Some(path.clone())))
+                })),
+            }
+        }
+        found.into_iter().unzip()
+    }
+
+    /// All routes to a prefix that a table is offered, and how it chooses among them.
+    pub fn weigh(&self, table: u8, prefix: Ipv4Net) -> Weighing {
+        let (offers, ways) = self.offers(table, prefix);
+        let evaluation = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp);
+        let gone_at = |i: usize| evaluation.as_ref().map_or(Some(Rule::EndpointHealth), |e| e.gone_at[i]);
+        let weighed = offers.iter().zip(ways).enumerate().map(|(i, (offer, via))| Weighed {
+            via,
+            kind: offer.kind.text(),
+            healthy: offer.healthy,
+            path: offer.path.clone(),
+            preference: offer.preference,
+            gone_at: gone_at(i),
+        });
+        Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
+    }
+
+    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, reason: Reason) {
+        let (offers, ways) = self.offers(table, prefix);
+        let best = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp).map(|evaluation| Chosen {
+            ways: evaluation.chosen.iter().filter_map(|&i| ways[i]).collect(),
+            rule: evaluation.rule,
+            as_path: offers[evaluation.best()].path.as_ref().map(|path| path.as_path.clone()).unwrap_or_default(),
+        });
+        let chosen = &mut self.tables[usize::from(table)].chosen;
+        let before = match &best {
+            Some(best) => chosen.insert(prefix, best.clone()),
+            None => chosen.remove(&prefix),
+        };
+        match (&before, &best) {
+            (None, None) => return,
+            (Some(a), Some(b)) if a.ways == b.ways && a.as_path == b.as_path => {
+                if a.rule != b.rule {
+                    let (way, table, prefix) = (a.ways.first().copied(), Table::Tgw(table), IpNet::V4(prefix));
+                    let (rule, beside) = (Some(b.rule), a.ways.iter().skip(1).copied().collect());
+                    cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
+                }
+                return;
+            }
+            (None, Some(_)) | (Some(_), None | Some(_)) => {}
+        }
+        let due = cx.now + self.config.programming_delay;
+        self.pending.push_back(Pending { due, cause: cx.cause, table, prefix, to: best, reason });
+        self.program(cx);
+    }
+
+    /// Chooses anew in every table that may hold a prefix.
+    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
+        let cause = cx.cause;
+        for table in 0..self.tables.len() as u8 {
+            cx.cause = cause;
+            self.choose(cx, table, prefix, reason);
+        }
+    }
+
+    /// Carries out the choices that are due.
+    fn program(&mut self, cx: &mut Cx) {
+        while self.pending.front().is_some_and(|p| p.due <= cx.now) {
+            let Some(Pending { cause, table: number, prefix, to, reason, .. }) = self.pending.pop_front() else {
+                return;
+            };
+            cx.cause = cause;
+            if !self.config.programming_delay.is_zero() {
+                cx.waited(TimerKind::ProgrammingDelay, self.config.programming_delay);
+            }
+            let state = &mut self.tables[usize::from(number)];
+            let before = match to.clone() {
+                Some(chosen) => state.in_force.insert(prefix, chosen),
+                None => state.in_force.remove(&prefix),
+            };
+            let first = |chosen: &Option<Chosen>| chosen.as_ref().and_then(|chosen| chosen.ways.first().copied());
+            let beside = |chosen: &Option<Chosen>| -> Box<[Port]> {
+                chosen.iter().flat_map(|chosen| chosen.ways.iter().skip(1).copied()).collect()
+            };
+            let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
+            if ways(&before) != ways(&to) {
+                state.fib.set_all(prefix, RouteSource::Propagated, &routes(prefix, to.as_ref()));
+                let (from, rule, beside) = (first(&before), to.as_ref().map(|to| to.rule), beside(&to));
+                let (table, of, to, stays) = (Table::Tgw(number), IpNet::V4(prefix), first(&to), false);
+                state.changed = cx.record(What::Route { table, prefix: of, from, to, reason, rule, beside, stays });
+                state.fib.stamp(prefix, state.changed);
+            }
+            self.announce(cx, number, prefix);
+        }
+    }
+
+    /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
+    fn announce(&self, cx: &mut Cx, table: u8, prefix: Ipv4Net) {
+        for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
+            let Attached::Vpn { tunnels } = &attachment.to else { continue };
+            for tunnel in tunnels {
+                self.announce_to(cx, *tunnel, tunnels, table, prefix);
+            }
+        }
+    }
+
+    /// What leads back into the attachment, and what is dropped, is not announced to it.
+    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: Ipv4Net) {
+        let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
+        let route = self.tables[usize::from(table)].in_force.get(&prefix);
+        let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
+        let as_path = route.map(|chosen| chosen.as_path.clone());
+        let notice = Notice::Announce { prefix: IpNet::V4(prefix), as_path };
+        cx.notify(self.config.endpoints[usize::from(tunnel)], Duration::ZERO, notice);
+    }
+
+    fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
+        let state = &mut self.tunnels[usize::from(tunnel)];
+        state.doubt = None;
+        if state.healthy == healthy {
+            return;
+        }
+        state.healthy = healthy;
+        let mut prefixes: Vec<Ipv4Net> = state.routes.keys().copied().collect();
+        let attachment = self.attached[usize::from(tunnel)];
+        let statics = self.config.tables.iter().flat_map(|table| &table.statics);
+        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| *prefix));
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let cause = cx.cause;
+        for prefix in prefixes {
+            cx.cause = cause;
+            self.choose_everywhere(cx, prefix, Reason::EndpointHealth);
+        }
+    }
+
+    /// The table that an attachment's traffic is looked up in, and the way of a packet there.
+    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+        let association = self.config.attachments[usize::from(self.attached[from.index()])].association;
+        let table = association.map(|table| &mut self.tables[usize::from(table)]);
+        let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
+        let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
+            Some(Route { target: Target::Out { port, .. }, since, .. }) => {
+                packet.meta.enabler = packet.meta.enabler.max(since);
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
+                return Some((port, packet));
+            }
+            Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
+            None => (DropReason::TgwNoRoute, blame),
+        };
+        cx.drop(&packet, reason, blame);
+        None
+    }
+}
+
+impl State {
+    fn spreading(multipath: Multipath) -> Self {
+        let mut state = Self::default();
+        state.fib.spread_flows(multipath);
+        state
+    }
+}
+
+/// A choice as the forwarding table takes it: equal routes, one for each way.
+fn routes(prefix: Ipv4Net, chosen: Option<&Chosen>) -> Vec<Route> {
+    let Some(chosen) = chosen else { return Vec::new() };
+    let route = |target| Route {
+        prefix,
+        source: RouteSource::Propagated,
+        distance: distance::EBGP,
+        metric: 0,
+        target,
+        since: RecordId::GENESIS,
+    };
+    let ways = chosen.ways.iter().map(|port| route(Target::port(*port)));
+    if chosen.ways.is_empty() { vec![route(Target::Blackhole)] } else { ways.collect() }
+}
+
+impl Device for Tgw {
+    fn start(&mut self, cx: &mut Cx) {
+        cx.rearm();
+        let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
+            Attached::Vpc { cidr } => Some(*cidr),
+            Attached::Vpn { .. } => None,
+        });
+        let statics = self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| *prefix));
+        let mut prefixes: Vec<Ipv4Net> = vpcs.chain(statics).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let genesis = cx.cause;
+        for prefix in prefixes {
+            cx.cause = genesis;
+            self.choose_everywhere(cx, prefix, Reason::Configured);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.ip.reset();
+        self.tunnels.fill(Tunnel::default());
+        self.tables.fill(State::spreading(self.config.multipath));
+        self.pending.clear();
+    }
+
+    fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
+            && let Some((port, packet)) = self.route(cx, port, packet)
+        {
+            self.ip.output(cx, port, packet);
+        }
+    }
+
+    fn timeout(&mut self, cx: &mut Cx) {
+        for tunnel in 0..self.tunnels.len() {
+            let Some((due, cause)) = self.tunnels[tunnel].doubt else { continue };
+            if due <= cx.now {
+                cx.cause = cause;
+                cx.waited(TimerKind::EndpointHealth, self.config.health_delay);
+                self.set_health(cx, tunnel as u16, false);
+            }
+        }
+        self.program(cx);
+    }
+
+    fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let doubt = self.tunnels.iter().filter_map(|t| t.doubt).map(|(at, _)| (at, TimerKind::EndpointHealth));
+        let pending = self.pending.front().map(|p| (p.due, TimerKind::ProgrammingDelay));
+        doubt.chain(pending).min_by_key(|(at, _)| *at)
+    }
+
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
+        match notice {
+            Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
+                let routes = &mut self.tunnels[usize::from(tunnel)].routes;
+                let reason = if path.is_some() { Reason::Learned } else { Reason::Withdrawn };
+                match path {
+                    Some(path) => drop(routes.insert(prefix, path)),
+                    None => drop(routes.remove(&prefix)),
+                }
+                self.choose_everywhere(cx, prefix, reason);
+            }
+            Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
+            Notice::Route { prefix: IpNet::V6(_), .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+        }
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        // A VPC's attachment has no health of its own.
+        let Some(tunnel) = self.tunnels.get_mut(port.index()) else { return };
+        if !up {
+            tunnel.doubt = Some((cx.now + self.config.health_delay, cx.cause));
+            return;
+        }
+        // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
+        self.set_health(cx, port.0, false);
+        self.tunnels[port.index()].routes.clear();
+        let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
+        if let (Attached::Vpn { tunnels }, Some(table)) = (&attachment.to, attachment.association) {
+            for prefix in self.prefixes(table) {
+                self.announce_to(cx, port.0, tunnels, table, prefix);
+            }
+        }
+    }
+}

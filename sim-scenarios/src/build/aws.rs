@@ -1,0 +1,128 @@
+//! AWS's own devices: virtual private gateways, transit gateways and VPCs.
+
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
+use sim_core::id::{NodeId, Port};
+use sim_core::net::multipath::{FlowFields, Multipath};
+use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
+use sim_core::node::vgw::{Vgw, VgwConfig};
+use sim_core::node::vpc::{self, Vpc};
+use sim_core::rng::{Purpose, Rng};
+
+use super::{AWS_MTU, Builder, instances};
+use crate::plan::{self, Attachment, NodeKind, Plan, Routing, TunnelId};
+
+impl Builder<'_> {
+    pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
+        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
+            Routing::Static(prefixes) => prefixes.clone(),
+            Routing::Bgp => Vec::new(),
+        });
+        let mut rng = self.aws_choice(id);
+        let assume = &self.plan.assume;
+        let config = VgwConfig {
+            vpc: vgw.vpc,
+            cidrs: self.cidrs(vgw.vpc),
+            statics: statics.collect(),
+            preference: preference(&tunnels, vgw.preferred_tunnel, &mut rng),
+            programming_delay: assume.vgw_programming_delay,
+            propagation_delay: assume.vpc_propagation_delay,
+            health_delay: assume.endpoint_health_delay,
+        };
+        Vgw::new(config, AWS_MTU)
+    }
+
+    fn aws_choice(&self, id: NodeId) -> Rng {
+        Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::AwsChoice)
+    }
+
+    pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
+        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
+        // VPCs first, in the order of their ports.
+        let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
+        let attachments: Vec<Attachment> = vpcs.chain(connections.into_iter().map(Attachment::Connection)).collect();
+        let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
+        let named_in = |of: Attachment, lists: fn(&plan::TransitRouteTable) -> &[Attachment]| {
+            let tables = tgw.route_tables.iter().zip(0u8..);
+            tables.filter(move |(table, _)| lists(table).contains(&of)).map(|(_, number)| number).collect::<Vec<u8>>()
+        };
+        let statics_of = |of: &Attachment| match of {
+            Attachment::Connection(connection) => match &self.plan.connections[*connection].routing {
+                Routing::Static(prefixes) => prefixes.clone(),
+                Routing::Bgp => Vec::new(),
+            },
+            Attachment::Vpc(_) => Vec::new(),
+        };
+        let table = |table: &plan::TransitRouteTable| {
+            let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
+            // A VPN connection with static routing propagates nothing: what it would is entered by hand.
+            let by_hand = table.propagations.iter().flat_map(|of| {
+                statics_of(of).into_iter().map(|prefix| (prefix, Some(number(*of)))).collect::<Vec<_>>()
+            });
+            RouteTable { statics: own.chain(by_hand).collect() }
+        };
+        let attachment = |of: &Attachment| TgwAttachment {
+            to: match of {
+                Attachment::Vpc(vpc) => Attached::Vpc { cidr: self.cidrs(*vpc).first().copied().unwrap_or_default() },
+                Attachment::Connection(connection) => {
+                    let mine = tunnels.iter().zip(0u16..).filter(|(tunnel, _)| tunnel.connection == *connection);
+                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect() }
+                }
+            },
+            association: named_in(*of, |table| &table.associations).first().copied(),
+            propagation: named_in(*of, |table| &table.propagations),
+        };
+        let mut rng = self.aws_choice(id);
+        let assume = &self.plan.assume;
+        let config = TgwConfig {
+            attachments: attachments.iter().map(attachment).collect(),
+            tables: tgw.route_tables.iter().map(table).collect(),
+            endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
+            preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
+            vpn_ecmp: tgw.vpn_ecmp,
+            multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
+            programming_delay: assume.vgw_programming_delay,
+            health_delay: assume.endpoint_health_delay,
+        };
+        Tgw::new(config, AWS_MTU)
+    }
+
+    pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
+        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
+        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
+        let transit: Vec<(NodeId, Port)> = transit_ports(self.plan, id).collect();
+        let port = |to: NodeId| {
+            transit.iter().find(|(gateway, _)| *gateway == to).map_or(vpc::GATEWAY_PORT, |(_, port)| *port)
+        };
+        let statics: Vec<(Ipv4Net, Port)> =
+            table.routes.iter().filter_map(|(prefix, to)| Some((*prefix, port((*to)?)))).collect();
+        let mut made = Vpc::new(vec![vpc.cidr], statics, propagation, AWS_MTU);
+        transit.iter().for_each(|(_, port)| made.add_transit_gateway(*port, AWS_MTU));
+        for (number, (_, address)) in instances(self.plan, id).enumerate() {
+            made.add_instance(number as u16, address, AWS_MTU);
+        }
+        made
+    }
+}
+
+/// The tunnels of a gateway by their numbers, the preferred one first.
+fn preference(tunnels: &[TunnelId], preferred: Option<TunnelId>, rng: &mut Rng) -> Vec<u16> {
+    let preferred = preferred.and_then(|p| tunnels.iter().position(|t| *t == p));
+    let first = preferred.unwrap_or_else(|| rng.below(tunnels.len().max(1) as u64) as usize);
+    let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
+    preference.sort_by_key(|&t| (usize::from(t) != first, t));
+    preference
+}
+
+/// The transit gateways that a VPC is attached to, and its ports towards them.
+pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
+    let count = instances(plan, vpc).count() as u16;
+    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
+        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
+        _ => false,
+    });
+    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
+}

@@ -1,0 +1,190 @@
+//! Routers that speak BGP, and what customer gateways have in common with them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sim_core::net::multipath::FlowFields;
+
+use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Name, Prefix, Span};
+use crate::place::{At, Named};
+use crate::plan::TcpProfile;
+
+use super::{BgpTimers, Interface, StaticRoute};
+
+/// A router that speaks BGP to its neighbours. It knows what is connected, configured and learned, and nothing of the underlay.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct BgpRouter {
+    /// BGP autonomous system.
+    pub asn: At<Asn>,
+    /// Its interfaces; a link's end is then "NODE.INTERFACE".
+    pub interfaces: Named<Interface>,
+    /// BGP sessions. The other end needs one, too.
+    #[serde(default)]
+    pub neighbors: Named<Neighbor>,
+    /// Prefixes that it advertises by BGP.
+    #[serde(default)]
+    pub advertise: Vec<At<Prefix>>,
+    /// Static routes.
+    #[serde(default)]
+    pub static_routes: Vec<StaticRoute>,
+    /// What it watches, so that static routes can depend on it.
+    #[serde(default)]
+    pub tracks: Named<Track>,
+    /// Rules by which packets in transit go another way than the table's; the first that fits decides.
+    #[serde(default)]
+    pub policy_routes: Vec<PolicyRoute>,
+    /// How it spreads flows over routes of equal cost; not at all if not given.
+    pub ecmp: Option<Ecmp>,
+    /// How its TCP behaves: "linux" (if not given) or "rfc".
+    pub tcp: Option<At<TcpProfile>>,
+}
+
+/// A BGP session over an interface, with whoever has the address there.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Neighbor {
+    /// The interface.
+    pub interface: At<Name>,
+    /// The other end's address, in the interface's subnet.
+    pub address: At<Address>,
+    /// The other end's autonomous system.
+    pub asn: At<Asn>,
+    /// Timers of this end.
+    #[serde(default)]
+    pub timers: BgpTimers,
+    /// How often it prepends its autonomous system to what it advertises here; 0 if not given.
+    pub prepend: Option<At<Count>>,
+    /// MED on what it advertises here; none if not given.
+    pub med: Option<At<Count>>,
+    /// LOCAL_PREF of what it hears here: higher wins; 100 if not given.
+    pub local_preference: Option<At<Count>>,
+    /// The BFD session on which this one depends; none if not given.
+    pub bfd: Option<Bfd>,
+    /// Graceful restart (RFC 4724): the other end's routes are used on while it restarts; not if not given. Both ends must have it.
+    pub graceful_restart: Option<GracefulRestart>,
+}
+
+/// Graceful restart of a BGP session.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct GracefulRestart {
+    /// How long the other end is asked to wait for this one; 120s if not given.
+    pub restart_time: Option<At<Span>>,
+    /// How long the other end's stale routes are kept at most; 360s if not given.
+    pub stale_path_time: Option<At<Span>>,
+    /// Whether an expired hold timer or a NOTIFICATION leaves routes stale, too (RFC 8538); false if not given.
+    pub notification: Option<At<Flag>>,
+}
+
+/// A BFD session (RFC 5880): the slower of what both ends say is used in each direction.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Bfd {
+    /// How often this end would like to send; 300ms if not given.
+    pub min_tx: Option<At<Span>>,
+    /// How often it can receive; 300ms if not given.
+    pub min_rx: Option<At<Span>>,
+    /// How many packets in a row the other end may miss; 3 if not given.
+    pub multiplier: Option<At<Count>>,
+    /// Whether the other end may be several hops away (RFC 5883: UDP port 4784); false if not given (RFC 5881: UDP port 3784, and
+    /// a TTL of 255).
+    pub multihop: Option<At<Flag>>,
+}
+
+/// Something that is watched: down until it is known to be up.
+#[derive(Deserialize, JsonSchema, Debug)]
+pub enum Track {
+    /// Whether a tunnel has a CHILD_SA.
+    Tunnel(TrackedTunnel),
+    /// Whether an interface has a carrier.
+    Interface(TrackedInterface),
+    /// Whether the BFD session of a BGP neighbour is up.
+    Neighbor(TrackedNeighbor),
+    /// Whether a BFD session of its own is up.
+    Bfd(TrackedBfd),
+    /// Whether an address answers ICMP echo requests.
+    Ping(TrackedPing),
+}
+
+/// A tunnel that is watched.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedTunnel {
+    /// The tunnel, like "vpn.a".
+    pub tunnel: At<Name>,
+}
+
+/// An interface that is watched.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedInterface {
+    /// The interface.
+    pub interface: At<Name>,
+}
+
+/// A BGP neighbour that is watched.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedNeighbor {
+    /// The neighbour, which has `bfd`.
+    pub neighbor: At<Name>,
+}
+
+/// A BFD session that is watched and that nothing else depends on.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedBfd {
+    /// The interface.
+    pub interface: At<Name>,
+    /// The other end's address.
+    pub address: At<Address>,
+    /// Intervals.
+    #[serde(default)]
+    pub bfd: Bfd,
+}
+
+/// An address that is watched.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedPing {
+    /// Whom to ask.
+    pub to: At<Address>,
+    /// By which interface or tunnel, whatever the table says; its address is the source.
+    pub via: At<Name>,
+    /// How often; 5s if not given.
+    pub every: Option<At<Span>>,
+    /// How long an answer is waited for, at most `every`; 1s if not given.
+    pub timeout: Option<At<Span>>,
+    /// How many unanswered requests in a row mean that it is down; 3 if not given.
+    pub lost: Option<At<Count>>,
+    /// How many answered ones in a row mean that it is up; 1 if not given.
+    pub answered: Option<At<Count>>,
+}
+
+/// A rule of policy routing. What is not given does not matter.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRoute {
+    /// Where packets come from.
+    pub from: Option<At<Prefix>>,
+    /// The interface or tunnel by which they came in.
+    pub ingress: Option<At<Name>>,
+    /// "icmp", "tcp", "udp", "gre", "esp", "ah" or a number.
+    pub protocol: Option<At<IpProtocol>>,
+    /// A tunnel, an interface of this device, or "blackhole". While it is down, the rule does not fit.
+    pub via: At<Name>,
+}
+
+/// How flows are spread over routes of equal cost.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ecmp {
+    /// What a flow is: "five_tuple" (if not given) or "three_tuple".
+    pub flow: Option<At<FlowFields>>,
+    /// How many routes are used at once; 8 if not given.
+    pub max_paths: Option<At<Count>>,
+    /// Whether only the flows of a route that goes are moved; false if not given.
+    pub resilient: Option<At<Flag>>,
+    /// Buckets of resilient hashing; 128 if not given.
+    pub buckets: Option<At<Count>>,
+}
