@@ -134,7 +134,7 @@ impl Router {
 
     /// How many routes the first peer has announced.
     pub fn known(&self) -> usize {
-        self.speaker.adj_rib_in(PEER).iter().count()
+        self.speaker.adj_rib_in(PEER).len()
     }
 
     /// The first session's state.
