@@ -59,7 +59,7 @@ fn their_limit(kind: Kind) -> Outcome {
 
 #[test]
 fn bird_and_we_fall_silent() {
-    isolated("bgp::endings::bird_and_we_fall_silent", || silent(Kind::Bird, &["Last error:       Hold timer expired"]));
+    isolated("bgp::endings::bird_and_we_fall_silent", || silent(Kind::Bird, &["BGP Error: Hold timer expired"]));
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn silent(kind: Kind, words: &[&str]) -> Outcome {
 fn operators_of_bird_and_ours_say_why() {
     isolated("bgp::endings::operators_of_bird_and_ours_say_why", || {
         let mut ends = Ends::established(Kind::Bird, &Theirs::default(), 1, |_| {})?;
-        if let Program::Bird(bird, _) = &ends.program {
+        if let Program::Bird(bird) = &ends.program {
             bird.birdc(&format!("disable {SESSION} \"Maintenance\""))?;
         }
         heard(&mut ends, "Maintenance")?;
-        if let Program::Bird(bird, _) = &ends.program {
+        if let Program::Bird(bird) = &ends.program {
             bird.birdc(&format!("enable {SESSION}"))?;
         }
         ends.come_up(1, 1)?;

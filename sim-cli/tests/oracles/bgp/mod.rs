@@ -14,7 +14,6 @@ use sim_core::proto::bgp::{PeerConfig, SpeakerConfig};
 use sim_core::proto::tcp::TcpConfig;
 use sim_core::reason::State;
 use sim_core::time::Duration;
-use tempfile::TempDir;
 
 use crate::bird::Bird;
 use crate::frr::Frr;
@@ -23,7 +22,7 @@ use crate::process::{Outcome, expect};
 use crate::router::{OUR_AS, OURS, Router, THEIR_AS, THEIRS, networks, parse, peer};
 
 /// Far more than anything here takes, on a machine that has other things to do.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(25);
 /// What BIRD's session is called.
 const SESSION: &str = "'vpn.a'";
 
@@ -55,7 +54,7 @@ impl Default for Theirs {
 
 /// A running BIRD or FRR.
 enum Program {
-    Bird(Bird, TempDir),
+    Bird(Bird),
     Frr(Frr),
 }
 
@@ -71,7 +70,7 @@ impl Program {
                 let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
                 let config = dir.path().join("bird.conf");
                 std::fs::write(&config, theirs.bird()).map_err(|e| e.to_string())?;
-                Bird::start(&config, |line| format!("{line} {options}")).map(|bird| Self::Bird(bird, dir))
+                Bird::start(&config, |line| format!("{line} {options}")).map(|bird| Self::Bird(bird))
             }
             Kind::Frr => Frr::start("bgpd", options, &theirs.frr()).map(Self::Frr),
         }
@@ -80,7 +79,7 @@ impl Program {
     /// How many routes it has from us.
     fn routes(&self) -> Outcome<u64> {
         match self {
-            Self::Bird(bird, _) => {
+            Self::Bird(bird) => {
                 let said = bird.birdc(&format!("show route count protocol {SESSION}"))?;
                 let first = said.lines().find_map(|line| line.split_once(" of ")?.0.trim().parse().ok());
                 first.ok_or(said)
@@ -100,7 +99,7 @@ impl Program {
     /// What it says of the session.
     fn session(&self) -> Outcome<String> {
         match self {
-            Self::Bird(bird, _) => bird.birdc(&format!("show protocols all {SESSION}")),
+            Self::Bird(bird) => bird.birdc(&format!("show protocols all {SESSION}")),
             Self::Frr(frr) => frr.ask(&format!("show bgp neighbors {OURS}")),
         }
     }
@@ -115,10 +114,9 @@ impl Program {
     /// What it says of a route to `prefix` from us; an error if it has none.
     fn route(&self, prefix: &str) -> Outcome<String> {
         match self {
-            Self::Bird(bird, _) => {
-                bird.birdc(&format!("show route {prefix} all protocol {SESSION}"))
-                    .and_then(|said| if said.contains("BGP.origin") { Ok(said) } else { Err(said) })
-            }
+            Self::Bird(bird) => bird
+                .birdc(&format!("show route {prefix} all protocol {SESSION}"))
+                .and_then(|said| if said.contains("BGP.origin") { Ok(said) } else { Err(said) }),
             Self::Frr(frr) => frr
                 .ask(&format!("show bgp ipv4 unicast {prefix} json"))
                 .and_then(|said| if said.contains("\"paths\"") { Ok(said) } else { Err(said) }),
@@ -134,7 +132,7 @@ impl Program {
 
     fn log(&self) -> String {
         match self {
-            Self::Bird(bird, _) => bird.log(),
+            Self::Bird(bird) => bird.log(),
             Self::Frr(frr) => frr.log(),
         }
     }
@@ -186,16 +184,19 @@ protocol bgp {SESSION} {{
             true => " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n",
             false => "",
         };
+        // Otherwise it sends us back what is ours.
+        let own = of_peer("filter-list own out".into());
         let timers = of_peer(format!("timers {} {}", self.hold / 3, self.hold)) + &of_peer("timers connect 2".into());
         let remote = of_peer(format!("remote-as {OUR_AS}"));
         format!(
             "log stdout
+bgp as-path access-list own seq 5 permit ^$
 router bgp {THEIR_AS}
  bgp router-id {THEIRS}
  no bgp ebgp-requires-policy
  no bgp network import-check
 {graceful}{remote}{timers}{password} address-family ipv4 unicast
-{networks}{limit} exit-address-family
+{networks}{limit}{own} exit-address-family
 "
         )
     }

@@ -28,9 +28,11 @@ fn signed(kind: Kind) -> Outcome {
     let theirs = Theirs { password: Some("Tunnel.A-2385"), prefixes: 2_000, ..Theirs::default() };
     let mut ends = Ends::start(kind, &theirs, 2_000, key("Tunnel.A-2385"), |_| {})?;
     ends.come_up(2_000, 2_000)?;
-    match &ends.router.ignored[..] {
-        [] => Ok(()),
-        ignored => Err(format!("packets of the kernel were ignored: {ignored:?}")),
+    // The kernel also solicits routers by IPv6, which is none of our TCP's business.
+    let unsigned = [DropReason::Md5Missing, DropReason::Md5Mismatch, DropReason::Md5Unexpected];
+    match ends.router.ignored.iter().find(|reason| unsigned.contains(reason)) {
+        None => Ok(()),
+        Some(reason) => Err(format!("a segment of the kernel was ignored: {reason}")),
     }
 }
 
@@ -147,7 +149,7 @@ fn refreshed(kind: Kind) -> Outcome {
 
     ends.router.reports.clear();
     match &ends.program {
-        super::Program::Bird(bird, _) => drop(bird.birdc(&format!("reload in {}", super::SESSION))?),
+        super::Program::Bird(bird) => drop(bird.birdc(&format!("reload in {}", super::SESSION))?),
         super::Program::Frr(frr) => drop(frr.ask("clear bgp ipv4 unicast * soft in")?),
     }
     ends.until("our answer", saw(Step::EndOfRefreshSent))?;
