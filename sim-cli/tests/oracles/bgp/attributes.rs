@@ -81,10 +81,10 @@ fn attributes_survive_to_another_as() {
                 "BGP.community: (65000,1) (65000,2)",
                 "BGP.ext_community: (rt, 65000, 5)",
                 "BGP.large_community: (65000, 2, 3)",
-                "99 [t]: 01 02 03",
+                "BGP.63 [t]: 01 02 03",
             ],
         )?;
-        absent(&said, &["BGP.med", "98 "])
+        absent(&said, &["BGP.med", "BGP.62"])
     });
 }
 
@@ -114,7 +114,7 @@ protocol bgp 'vpn.a' {{
     neighbor {OUR_SECOND} as {OUR_AS};
     direct;
     connect delay time 1;
-    ipv4 {{ import all; import keep filtered on; export none; gateway direct; }};
+    ipv4 {{ import all; export none; gateway direct; }};
 }}
 "
     );

@@ -77,7 +77,13 @@ const CASES: [Case; 14] = [
         bird: Withdrawn,
         frr: Withdrawn,
     },
-    Case { what: "3g ORIGIN twice", attribute: &[0x40, 1, 1, 0, 0x40, 1, 1, 1], rfc: There, bird: There, frr: There },
+    Case {
+        what: "3g ORIGIN twice",
+        attribute: &[0x40, 1, 1, 0, 0x40, 1, 1, 1],
+        rfc: There,
+        bird: There,
+        frr: Withdrawn,
+    },
     Case {
         what: "4 the last attribute runs over",
         attribute: &[0xc0, 8, 200, 0, 0, 0, 1],
@@ -89,9 +95,9 @@ const CASES: [Case; 14] = [
         what: "6.3 an unknown well-known attribute",
         attribute: &[0x40, 99, 1, 0],
         rfc: Reset,
-        // BIRD 2.0.12 is milder than RFC 4271 section 6.3.
+        // BIRD 2.0.12 and FRR 8.4 are milder than RFC 4271 section 6.3.
         bird: Withdrawn,
-        frr: Reset,
+        frr: Withdrawn,
     },
 ];
 

@@ -121,11 +121,6 @@ fn bird_and_we_refresh() {
     isolated("bgp::sessions::bird_and_we_refresh", || refreshed(Kind::Bird));
 }
 
-#[test]
-fn frr_and_we_refresh() {
-    isolated("bgp::sessions::frr_and_we_refresh", || refreshed(Kind::Frr));
-}
-
 /// Each end asks the other for its table again (RFC 2918), and each marks its answer (RFC 7313).
 fn refreshed(kind: Kind) -> Outcome {
     let theirs = Theirs { prefixes: 50, ..Theirs::default() };
