@@ -1,7 +1,6 @@
 //! FRR's bfdd opposite our BFD, over a TUN device: the figures are those of AWS Direct Connect, 300 ms three times.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -12,12 +11,12 @@ use sim_core::time::{Duration, Instant};
 use sim_core::wire::bfd::{self, ControlPacket, Diagnostic, State};
 use sim_core::wire::ipv4::{Ipv4Packet, protocol};
 use sim_core::wire::udp::{self, UdpDatagram};
-use tempfile::TempDir;
 use tun_rs::SyncDevice;
 
+use crate::frr::Frr;
 use crate::network::isolated;
 use crate::pace::{Clock, Site};
-use crate::process::{Daemon, Outcome, expect, run_line, wait_for};
+use crate::process::{Outcome, expect};
 use crate::router::{OURS, THEIRS, link, parse};
 
 /// Far more than anything here takes, on a machine that has other things to do.
@@ -30,7 +29,7 @@ const DETECTION_TIME: Duration = Duration::from_millis(900);
 fn frr_comes_up_and_dies() {
     isolated("bfd::frr_comes_up_and_dies", || {
         let (clock, mut end, inbox) = start()?;
-        let mut frr = Frr::start()?;
+        let mut frr = Bfdd::start()?;
         come_up(&clock, &mut end, &inbox, &frr)?;
 
         // A Poll Sequence of ours, and what FRR takes of it.
@@ -41,7 +40,7 @@ fn frr_comes_up_and_dies() {
         let told = || expect(&frr.peers()?, &["\"remote-transmit-interval\":600", "\"status\":\"up\""]);
         clock.ask("FRR after the Poll Sequence", LIMIT, &mut end, &inbox, told)?;
 
-        frr.bfdd.kill();
+        frr.0.daemon.kill();
         clock.run("our detection", LIMIT, &mut end, &inbox, |end| end.session.state() == State::Down)?;
         let (at, _, diagnostic) = *end.changes.last().ok_or("no change")?;
         if (diagnostic, at.since(end.heard)) != (Diagnostic::DetectionTimeExpired, DETECTION_TIME) {
@@ -57,7 +56,7 @@ fn frr_comes_up_and_dies() {
 fn frr_misses_us() {
     isolated("bfd::frr_misses_us", || {
         let (clock, mut end, inbox) = start()?;
-        let frr = Frr::start()?;
+        let frr = Bfdd::start()?;
         come_up(&clock, &mut end, &inbox, &frr)?;
         end.dark = true;
         clock.run("FRR's detection", LIMIT, &mut end, &inbox, |end| end.session.state() == State::Down)?;
@@ -77,7 +76,7 @@ fn frr_misses_us() {
 fn frr_is_shut_down_by_its_operator_and_we_by_ours() {
     isolated("bfd::frr_is_shut_down_by_its_operator_and_we_by_ours", || {
         let (clock, mut end, inbox) = start()?;
-        let frr = Frr::start()?;
+        let frr = Bfdd::start()?;
         come_up(&clock, &mut end, &inbox, &frr)?;
 
         frr.configure("shutdown")?;
@@ -112,7 +111,7 @@ fn start() -> Outcome<(Clock, End, Receiver<Vec<u8>>)> {
 }
 
 /// Both are up, and at the intervals that they were told.
-fn come_up(clock: &Clock, end: &mut End, inbox: &Receiver<Vec<u8>>, frr: &Frr) -> Outcome {
+fn come_up(clock: &Clock, end: &mut End, inbox: &Receiver<Vec<u8>>, frr: &Bfdd) -> Outcome {
     let ready = |end: &End| {
         let times = (end.session.transmit_interval(), end.session.detection_time());
         end.session.state() == State::Up && times == (Some(FAST), DETECTION_TIME)
@@ -193,57 +192,25 @@ impl Site for End {
     }
 }
 
-/// FRR's bfdd, with the zebra that it learns interfaces from.
-struct Frr {
-    bfdd: Daemon,
-    _zebra: Daemon,
-    dir: TempDir,
-}
+/// FRR's bfdd.
+struct Bfdd(Frr);
 
-impl Frr {
+impl Bfdd {
     fn start() -> Outcome<Self> {
-        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let path = dir.path().display();
         let config = format!(
             "bfd\n peer {OURS} local-address {THEIRS} interface tun0\n  detect-multiplier 3\n  receive-interval 300\n  \
              transmit-interval 300\n"
         );
-        std::fs::write(dir.path().join("frr.conf"), config).map_err(|e| e.to_string())?;
-        // FRR gives up root at once, and its files are then to be its own.
-        run_line(&format!("chown -R frr:frr {path}"))?;
-        let start = |name: &str, rest: &str| {
-            let common = format!("-u frr -g frr --vty_socket {path} -z {path}/zserv.api -i {path}/{name}.pid");
-            let line = format!("/usr/lib/frr/{name} {common} {rest}");
-            Daemon::start(&line, &[], &dir.path().join(format!("{name}.log")))
-        };
-        let zebra = start("zebra", "-f /dev/null")?;
-        wait_for("zebra", || exists(&dir.path().join("zserv.api")))?;
-        let bfdd = start("bfdd", &format!("--bfdctl {path}/bfdd.sock -f {path}/frr.conf"))?;
-        let frr = Self { bfdd, _zebra: zebra, dir };
-        wait_for("bfdd answers", || frr.peers())?;
-        Ok(frr)
+        Frr::start("bfdd", "--bfdctl @DIR@/bfdd.sock", &config).map(Self)
     }
 
     /// Its sessions, without blanks.
     fn peers(&self) -> Outcome<String> {
-        let socket = self.dir.path().display();
-        let mut vtysh = crate::process::command(&format!("vtysh --vty_socket {socket} -d bfdd -c"));
-        let said = crate::process::run(vtysh.arg("show bfd peers json"))?;
-        Ok(said.split('\n').map(str::trim).collect())
+        Ok(self.0.ask("show bfd peers json")?.split('\n').map(str::trim).collect())
     }
 
     /// Says something of the session.
     fn configure(&self, what: &str) -> Outcome {
-        let socket = self.dir.path().display();
-        let peer = format!("peer {OURS} local-address {THEIRS} interface tun0");
-        let mut vtysh = crate::process::command(&format!("vtysh --vty_socket {socket} -d bfdd"));
-        for line in ["configure terminal", "bfd", &peer, what] {
-            vtysh.args(["-c", line]);
-        }
-        crate::process::run(&mut vtysh).map(|_| ())
+        self.0.configure(&["bfd", &format!("peer {OURS} local-address {THEIRS} interface tun0"), what])
     }
-}
-
-fn exists(path: &Path) -> Outcome {
-    if path.exists() { Ok(()) } else { Err(format!("no {}", path.display())) }
 }

@@ -124,7 +124,8 @@ impl Bird {
         )
     }
 
-    fn birdc(&self, words: &str) -> Outcome<String> {
+    /// What BIRD says to one command.
+    pub fn birdc(&self, words: &str) -> Outcome<String> {
         let control = self.dir.path().join("ctl");
         run_line(&format!("birdc -s {} {words}", control.display()))
     }

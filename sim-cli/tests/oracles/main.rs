@@ -4,14 +4,16 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bfd`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`],
+//! [`bfd`], [`bgp`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`],
 //! [`call`], [`tun`] and [`page`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
-//! peers, and [`customer`] configures the peers by our own export.
+//! peers, [`frr`] is FRR,
+//! and [`customer`] configures the peers by our own export.
 
 mod additional;
 mod bfd;
+mod bgp;
 mod bird;
 mod call;
 mod captures;
@@ -21,6 +23,7 @@ mod esp;
 mod explained;
 mod exports;
 mod fragmentation;
+mod frr;
 mod gateway;
 mod live;
 mod load;

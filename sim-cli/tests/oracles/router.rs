@@ -1,11 +1,13 @@
 //! Our BGP speaker over our TCP, with a TUN device for a link.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
+use ipnet::Ipv4Net;
 use sim_core::proto::bgp::{ConnId, Input, Originated, Output, PeerConfig, PeerId, Speaker, SpeakerConfig};
 use sim_core::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
-use sim_core::reason::State;
+use sim_core::reason::{DropReason, State, Step};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use tun_rs::{DeviceBuilder, SyncDevice};
@@ -24,10 +26,12 @@ pub const THEIR_AS: u32 = 65_000;
 
 const BGP_PORT: u16 = 179;
 const SEED: u64 = 1;
-const PEER: PeerId = PeerId(0);
+/// The first peer.
+pub const PEER: PeerId = PeerId(0);
 
 /// A BGP connection and the TCP connection below it.
 struct Joint {
+    peer: PeerId,
     bgp: ConnId,
     tcp: tcp::ConnId,
     up: bool,
@@ -37,56 +41,115 @@ struct Joint {
 pub struct Router {
     speaker: Speaker,
     stack: Stack,
+    tcp: TcpConfig,
+    /// Our address and the peer's, by peer.
+    ends: Vec<[Ipv4Addr; 2]>,
     device: Arc<SyncDevice>,
     joints: Vec<Joint>,
     accepted: u32,
+    /// True while nothing goes out or comes in.
+    pub dark: bool,
+    /// What the speaker reported, but for routes and octets.
+    pub reports: Vec<Output>,
+    /// Why packets were ignored.
+    pub ignored: Vec<DropReason>,
     log: Vec<String>,
+}
+
+/// The peer that the tests begin with: AS and addresses as above.
+pub fn peer(hold_time: Duration) -> Outcome<PeerConfig> {
+    let subnet = parse(&format!("{OURS}/30"))?;
+    let mut peer = PeerConfig::new("bird", THEIR_AS, parse(OURS)?, parse(THEIRS)?, subnet);
+    peer.hold_time = hold_time;
+    Ok(peer)
+}
+
+/// So many networks of our own.
+pub fn networks(prefixes: u16) -> Outcome<Vec<(Ipv4Net, Originated)>> {
+    (0..prefixes).map(|n| Ok((parse(&network(n))?, Originated::default()))).collect()
 }
 
 impl Router {
     /// A router that announces `prefixes` networks; what the kernel sends to it arrives on the channel. If `passive`, it
     /// waits for the peer's connection.
     pub fn new(passive: bool, hold_time: Duration, prefixes: u16) -> Outcome<(Self, Receiver<Vec<u8>>)> {
-        let subnet = parse(&format!("{OURS}/30"))?;
-        let (ours, theirs) = (parse(OURS)?, parse(THEIRS)?);
-        let mut peer = PeerConfig::new("bird", THEIR_AS, ours, theirs, subnet);
-        peer.hold_time = hold_time;
-        peer.passive = passive;
-        let mut config = SpeakerConfig::new(OUR_AS, ours, vec![peer]);
-        for n in 0..prefixes {
-            let network = parse(&network(n))?;
-            config.networks.push((network, Originated::default()));
+        let peer = PeerConfig { passive, ..peer(hold_time)? };
+        let mut config = SpeakerConfig::new(OUR_AS, parse(OURS)?, vec![peer]);
+        config.networks = networks(prefixes)?;
+        Self::with(config, TcpConfig::default())
+    }
+
+    /// A router with this speaker, whose connections are all alike.
+    pub fn with(config: SpeakerConfig, tcp: TcpConfig) -> Outcome<(Self, Receiver<Vec<u8>>)> {
+        let ends: Vec<_> = config.peers.iter().map(|peer| [peer.local_address, peer.remote_address]).collect();
+        let mut stack = Stack::new(ends.iter().map(|[ours, _]| *ours), Rng::stream(SEED, "router", Purpose::Tcp));
+        for [_, theirs] in &ends {
+            stack.listen(BGP_PORT, Some(*theirs), tcp.clone());
         }
-        let mut stack = Stack::new([ours], Rng::stream(SEED, "router", Purpose::Tcp));
-        stack.listen(BGP_PORT, Some(theirs), TcpConfig::default());
         let (device, inbox) = link()?;
         let router = Self {
             speaker: Speaker::new(config, |n| Rng::stream(SEED, n, Purpose::BgpTimers)),
             stack,
+            tcp,
+            ends,
             device,
             joints: Vec::new(),
             accepted: 0,
+            dark: false,
+            reports: Vec::new(),
+            ignored: Vec::new(),
             log: Vec::new(),
         };
         Ok((router, inbox))
     }
 
-    /// The operator starts the session.
+    /// The operator starts the first session.
     pub fn start(&mut self, now: Instant) -> Outcome {
-        self.speaker.handle(now, Input::Start { peer: PEER });
+        self.input(now, Input::Start { peer: PEER })
+    }
+
+    /// Gives the speaker an input.
+    pub fn input(&mut self, now: Instant, input: Input<'_>) -> Outcome {
+        self.speaker.handle(now, input);
         self.drain(now)
     }
 
     /// Withdraws the network with this number.
     pub fn withdraw(&mut self, now: Instant, n: u16) -> Outcome {
         let prefix = parse(&network(n))?;
-        self.speaker.handle(now, Input::WithdrawOriginated { prefix });
+        self.input(now, Input::WithdrawOriginated { prefix })
+    }
+
+    /// Sends octets on the first session, of which its speaker knows nothing.
+    pub fn inject(&mut self, now: Instant, bytes: &[u8]) -> Outcome {
+        let joint = self.joints.iter().rev().find(|joint| joint.peer == PEER && joint.up).ok_or("no connection")?;
+        self.stack.send(now, joint.tcp, bytes).map_err(|e| e.to_string())?;
         self.drain(now)
     }
 
-    /// The session's state.
+    /// The speaker, to look at.
+    pub fn speaker(&self) -> &Speaker {
+        &self.speaker
+    }
+
+    /// How many routes the first peer has announced.
+    pub fn known(&self) -> usize {
+        self.speaker.adj_rib_in(PEER).len()
+    }
+
+    /// The first session's state.
     pub fn state(&self) -> State {
         self.speaker.state(PEER)
+    }
+
+    /// Code and subcode of the NOTIFICATIONs that were sent and heard on any session.
+    pub fn notifications(&self, sent: bool) -> Vec<(u8, u8)> {
+        let of = |output: &Output| match output {
+            Output::Step { step: Step::NotificationMessageSent, codes, .. } if sent => *codes,
+            Output::Step { step: Step::NotificationMessageReceived, codes, .. } if !sent => *codes,
+            _ => None,
+        };
+        self.reports.iter().filter_map(of).collect()
     }
 
     /// What happened, for the message of a failure.
@@ -109,10 +172,10 @@ impl Router {
 
     fn serve_speaker(&mut self, now: Instant, output: Output) -> Outcome {
         match output {
-            Output::Connect { conn, .. } => {
-                let (ours, theirs) = (parse(OURS)?, parse(&format!("{THEIRS}:{BGP_PORT}"))?);
-                let tcp = self.stack.connect(now, TcpConfig::default(), ours, theirs);
-                self.join(conn, tcp);
+            Output::Connect { peer, conn } => {
+                let [ours, theirs] = self.ends[peer.index()];
+                let tcp = self.stack.connect(now, self.tcp.clone(), ours, SocketAddrV4::new(theirs, BGP_PORT));
+                self.join(peer, conn, tcp);
             }
             Output::Send { conn, bytes } => {
                 if let Some(tcp) = self.below(conn) {
@@ -132,25 +195,33 @@ impl Router {
             Output::Expired { .. }
             | Output::State { .. }
             | Output::Step { .. }
-            | Output::Refused { .. }
             | Output::Communication { .. }
             | Output::NearLimit { .. }
-            | Output::Retained { .. } => self.log.push(format!("{now} {output:?}")),
+            | Output::Retained { .. }
+            | Output::Refused { .. } => {
+                // Of ten thousand prefixes the first few lines are enough.
+                if self.log.len() < 500 {
+                    self.log.push(format!("{now} {output:.300?}"));
+                }
+                self.reports.push(output);
+            }
         }
         Ok(())
     }
 
     fn serve_stack(&mut self, now: Instant, output: StackOutput) -> Outcome {
         match output {
-            StackOutput::Transmit { packet, .. } => {
+            StackOutput::Transmit { packet, .. } if !self.dark => {
                 self.device.send(packet.bytes()).map_err(|e| format!("tun0: {e}"))?;
             }
-            StackOutput::Accepted { conn, .. } => {
-                self.join(ConnId::Accepted(self.accepted), conn);
+            StackOutput::Transmit { .. } => {}
+            StackOutput::Accepted { conn, remote, .. } => {
+                let peer = self.ends.iter().position(|[_, theirs]| theirs == remote.ip()).unwrap_or_default();
+                self.join(PeerId(peer as u16), ConnId::Accepted(self.accepted), conn);
                 self.accepted += 1;
             }
             StackOutput::Event { conn, event } => self.tcp_event(now, conn, event),
-            StackOutput::Ignored(reason) => self.log.push(format!("{now} ignored: {reason}")),
+            StackOutput::Ignored(reason) => self.ignored.push(reason),
         }
         Ok(())
     }
@@ -159,7 +230,7 @@ impl Router {
         let Some(joint) = self.joints.iter_mut().find(|j| j.tcp == tcp) else {
             return;
         };
-        let (peer, conn) = (PEER, joint.bgp);
+        let (peer, conn) = (joint.peer, joint.bgp);
         let input = match &event {
             Event::Connected => {
                 joint.up = true;
@@ -174,9 +245,9 @@ impl Router {
         self.speaker.handle(now, input);
     }
 
-    fn join(&mut self, bgp: ConnId, tcp: tcp::ConnId) {
+    fn join(&mut self, peer: PeerId, bgp: ConnId, tcp: tcp::ConnId) {
         let up = false;
-        self.joints.push(Joint { bgp, tcp, up });
+        self.joints.push(Joint { peer, bgp, tcp, up });
     }
 
     fn below(&self, conn: ConnId) -> Option<tcp::ConnId> {
@@ -200,6 +271,9 @@ impl Site for Router {
     }
 
     fn arrival(&mut self, now: Instant, packet: Vec<u8>) -> Outcome {
+        if self.dark {
+            return Ok(());
+        }
         self.stack.handle(now, &packet);
         self.drain(now)
     }
