@@ -180,8 +180,6 @@ protocol bgp {SESSION} {{
         let password = self.password.map_or(String::new(), |password| of_peer(format!("password {password}")));
         let limit =
             self.limit.map_or(String::new(), |limit| format!(" {}", of_peer(format!("maximum-prefix {limit}"))));
-        // FRR would send us our own routes back.
-        let own = format!(" {}", of_peer("filter-list own out".into()));
         let graceful = match self.graceful {
             true => " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n",
             false => "",
