@@ -383,8 +383,7 @@ impl Builder<'_> {
             speaker.rules = gateway.decision;
         }
         if let Some(ecmp) = &forwarding.ecmp {
-            let most = u8::try_from(ecmp.max_paths).unwrap_or(u8::MAX);
-            speaker.rules.multipath = Multipath { external: most, internal: most, relaxed: false };
+            speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         let profile = match tcp {
