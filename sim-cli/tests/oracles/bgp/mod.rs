@@ -70,7 +70,7 @@ impl Program {
                 let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
                 let config = dir.path().join("bird.conf");
                 std::fs::write(&config, theirs.bird()).map_err(|e| e.to_string())?;
-                Bird::start(&config, |line| format!("{line} {options}")).map(|bird| Self::Bird(bird))
+                Bird::start(&config, |line| format!("{line} {options}")).map(Self::Bird)
             }
             Kind::Frr => Frr::start("bgpd", options, &theirs.frr()).map(Self::Frr),
         }
