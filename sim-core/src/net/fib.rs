@@ -375,6 +375,22 @@ impl Fib {
         })
     }
 
+    /// The same, and what is the best or shares its flows for it is since the record that `since` makes of the change: both in
+    /// one walk.
+    pub fn set_since(&mut self, route: Route, since: impl FnOnce(&Change) -> RecordId) -> Option<Change> {
+        let prefix = route.prefix.trunc();
+        if let Place::Vacant(place) = self.map.entry(prefix) {
+            let route = Route { prefix, ..route };
+            let change = Change { prefix, before: None, after: Some(route) };
+            place.insert(Candidates::Sole(Stored::of(Route { since: since(&change), ..route })));
+            self.recent = Default::default();
+            return Some(change);
+        }
+        let change = self.set(route)?;
+        self.stamp(prefix, since(&change));
+        Some(change)
+    }
+
     /// Makes `routes`, all of one source and prefix, the only candidates of that source for that prefix: what a speaker says that
     /// uses several routes at once.
     pub fn set_all(&mut self, prefix: Ipv4Net, source: RouteSource, routes: &[Route]) -> Option<Change> {

@@ -514,8 +514,10 @@ impl Ip {
 
     /// The same, of a route that a step of AWS's order has chosen.
     pub fn install_by(&mut self, cx: &mut Cx, route: Route, reason: Reason, rule: Option<Rule>) -> bool {
-        let change = self.fib.set(route);
-        self.changed_best(cx, change, reason, rule)
+        let (table, mut record) = (self.table, None);
+        self.fib.set_since(route, |change| *record.insert(record_of(cx, table, change, reason, rule)));
+        self.changed = record.unwrap_or(self.changed);
+        record.is_some()
     }
 
     /// Makes `routes` all that a source has for a prefix, of which flows use those that cost least if the table spreads them.
@@ -540,14 +542,7 @@ impl Ip {
 
     fn changed_best(&mut self, cx: &mut Cx, change: Option<Change>, reason: Reason, rule: Option<Rule>) -> bool {
         let Some(change) = change else { return false };
-        let port = |route: Option<Route>| match route?.target {
-            Target::Out { port, .. } => Some(port),
-            Target::Blackhole => None,
-        };
-        let (from, to) = (port(change.before), port(change.after));
-        let prefix = IpNet::V4(change.prefix);
-        let (table, beside, stays) = (self.table, Box::default(), false);
-        self.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
+        self.changed = record_of(cx, self.table, &change, reason, rule);
         self.fib.stamp(change.prefix, self.changed);
         true
     }
@@ -566,6 +561,17 @@ impl Ip {
             fragments.iter().for_each(|p| cx.drop(p, DropReason::ReassemblyTimeout, RecordId::GENESIS));
         }
     }
+}
+
+/// The record of a change in a table.
+fn record_of(cx: &mut Cx, table: Table, change: &Change, reason: Reason, rule: Option<Rule>) -> RecordId {
+    let port = |route: Option<Route>| match route?.target {
+        Target::Out { port, .. } => Some(port),
+        Target::Blackhole => None,
+    };
+    let (from, to) = (port(change.before), port(change.after));
+    let prefix = IpNet::V4(change.prefix);
+    cx.record(What::Route { table, prefix, from, to, reason, rule, beside: Box::default(), stays: false })
 }
 
 #[cfg(test)]

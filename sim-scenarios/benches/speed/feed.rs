@@ -173,8 +173,8 @@ impl Router {
                 let since = RecordId::GENESIS;
                 let source = RouteSource::Bgp;
                 // As a device does, which learns the number of the change's record when it is written.
-                self.fib.set(Route { prefix, source, distance: distance::EBGP, metric, target, since });
-                self.fib.stamp(prefix, RecordId(1));
+                let route = Route { prefix, source, distance: distance::EBGP, metric, target, since };
+                self.fib.set_since(route, |_| RecordId(1));
             }
         }
     }

@@ -257,3 +257,34 @@ fn a_floating_static_waits_behind_what_it_stands_in_for() {
     assert!(RouteSource::Static.distance() < RouteSource::Bgp.distance());
     assert!(RouteSource::Bgp.distance() < RouteSource::Underlay.distance());
 }
+
+/// Setting and stamping in one walk is setting and then stamping, whatever the table held.
+#[test]
+fn a_route_is_since_the_record_of_its_change() {
+    let worse = route("10.0.0.0/8", RouteSource::Underlay, 250, 0, 7);
+    let better = route("10.0.0.0/8", RouteSource::Static, 1, 0, 8);
+    for held in [&[][..], &[worse], &[better], &[worse, better]] {
+        let mut fibs = [Fib::new(), Fib::new()];
+        for fib in &mut fibs {
+            held.iter().for_each(|route| {
+                fib.insert(*route);
+            });
+        }
+        let [fib, other] = &mut fibs;
+        for new in [route("10.9.8.7/8", SESSION, 20, 0, 1), route("10.0.0.0/8", SESSION, 20, 5, 2)] {
+            let expected = other.set(new);
+            if expected.is_some() {
+                other.stamp(new.prefix, RecordId(9));
+            }
+            let mut told = None;
+            let since = |change: &Change| {
+                told = Some(*change);
+                RecordId(9)
+            };
+            assert_eq!(fib.set_since(new, since), expected);
+            assert_eq!(told, expected, "asked for a record exactly if something changed");
+            assert!(fib.candidates(new.prefix).eq(other.candidates(new.prefix)));
+            assert_eq!(fib.look_up_again([10, 0, 0, 1].into()), other.look_up_again([10, 0, 0, 1].into()));
+        }
+    }
+}
