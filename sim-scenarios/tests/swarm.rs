@@ -173,8 +173,6 @@ fn impossible(drawn: &Drawn, trace: &Trace) -> Vec<String> {
             D::Replayed => drawn.duplicates || drawn.corrupts,
             D::BadIcv | D::BadChecksum | D::Malformed | D::BadPadding => drawn.corrupts,
             D::SelectorMismatch | D::SequenceExhausted | D::TtlExceeded | D::TtlTooLow => false,
-            // A segment of a connection that its receiver has given up or forgotten, who answers with RST (RFC 9293 section 3.5.2).
-            D::PortUnreachable => true,
             // ESP in UDP has no UDP checksum (RFC 3948 section 2.1), so a flipped bit of its port is another port.
             D::NotForMe => drawn.corrupts && drawn.text.contains("Nat("),
             // The ISP's router answers for an uplink that is down, and AWS's endpoints have no ear for that.

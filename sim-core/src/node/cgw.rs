@@ -65,8 +65,13 @@ impl Cgw {
             target: Target::via(routing.port(peer), next_hop),
             since: RecordId::GENESIS,
         };
+        let best = route(peer, best.next_hop);
+        if change.also.is_empty() {
+            self.gateway.ip.install(cx, best, change.reason);
+            return;
+        }
         let beside = change.also.iter().map(|hop| route(hop.peer, hop.next_hop));
-        let routes: Vec<Route> = core::iter::once(route(peer, best.next_hop)).chain(beside).collect();
+        let routes: Vec<Route> = core::iter::once(best).chain(beside).collect();
         self.gateway.ip.install_all(cx, prefix, source, &routes, change.reason);
     }
 }

@@ -8,6 +8,7 @@ pub mod bfd;
 pub mod cgw;
 mod cx;
 pub mod endpoint;
+mod ends;
 pub mod external;
 pub mod gateway;
 pub mod host;

@@ -24,10 +24,10 @@ use std::collections::{BTreeMap, VecDeque};
 use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
 
+use super::ends::Ends;
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
-use crate::net::aws::BgpPath;
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
 use crate::net::multipath::Multipath;
@@ -100,14 +100,6 @@ pub struct RouteTable {
     pub statics: Vec<(Ipv4Net, Option<u16>)>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Tunnel {
-    healthy: bool,
-    /// When it will be held unhealthy, and what began that.
-    doubt: Option<(Instant, RecordId)>,
-    routes: BTreeMap<Ipv4Net, BgpPath>,
-}
-
 /// What a table does with packets to a prefix.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Chosen {
@@ -148,7 +140,7 @@ pub struct Tgw {
     ip: Ip,
     /// The attachment behind each port.
     attached: Vec<u16>,
-    tunnels: Vec<Tunnel>,
+    ends: Ends,
     tables: Vec<State>,
     pending: VecDeque<Pending>,
 }
@@ -165,9 +157,9 @@ impl Tgw {
             }
         }
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
-        let tunnels = vec![Tunnel::default(); config.endpoints.len()];
+        let ends = Ends::new(config.endpoints.len(), config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
-        Self { config, ip, attached, tunnels, tables, pending: VecDeque::new() }
+        Self { config, ip, attached, ends, tables, pending: VecDeque::new() }
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
@@ -182,7 +174,7 @@ impl Tgw {
 
     /// The port of an attachment that is a VPC.
     fn port_of(&self, attachment: u16) -> Port {
-        let first = self.tunnels.len();
+        let first = self.ends.len();
         let place = self.attached[first..].iter().position(|a| *a == attachment);
         Port((first + place.unwrap_or_default()) as u16)
     }
@@ -193,7 +185,7 @@ impl Tgw {
         let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
         let of_tunnel = |tunnel: u16, kind, path| {
             let place = self.config.preference.iter().position(|t| *t == tunnel);
-            let healthy = self.tunnels[usize::from(tunnel)].healthy;
+            let healthy = self.ends.of(tunnel).healthy;
             let preference = place.unwrap_or(usize::MAX);
             (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
         };
@@ -214,7 +206,7 @@ impl Tgw {
                 }
                 Attached::Vpc { .. } => {}
                 Attached::Vpn { tunnels } => found.extend(tunnels.iter().filter_map(|tunnel| {
-                    let path = self.tunnels[usize::from(*tunnel)].routes.get(&prefix)?;
+                    let path = self.ends.of(*tunnel).routes.get(&prefix)?;
                     Some(of_tunnel(*tunnel, Kind::Vpn, Some(path.clone())))
                 })),
             }
@@ -328,13 +320,10 @@ impl Tgw {
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
-        let state = &mut self.tunnels[usize::from(tunnel)];
-        state.doubt = None;
-        if state.healthy == healthy {
+        if !self.ends.judge(tunnel, healthy) {
             return;
         }
-        state.healthy = healthy;
-        let mut prefixes: Vec<Ipv4Net> = state.routes.keys().copied().collect();
+        let mut prefixes: Vec<Ipv4Net> = self.ends.of(tunnel).routes.keys().copied().collect();
         let attachment = self.attached[usize::from(tunnel)];
         let statics = self.config.tables.iter().flat_map(|table| &table.statics);
         prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| *prefix));
@@ -409,7 +398,7 @@ impl Device for Tgw {
 
     fn stop(&mut self) {
         self.ip.reset();
-        self.tunnels.fill(Tunnel::default());
+        self.ends.reset();
         self.tables.fill(State::spreading(self.config.multipath));
         self.pending.clear();
     }
@@ -423,32 +412,23 @@ impl Device for Tgw {
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
-        for tunnel in 0..self.tunnels.len() {
-            let Some((due, cause)) = self.tunnels[tunnel].doubt else { continue };
-            if due <= cx.now {
-                cx.cause = cause;
-                cx.waited(TimerKind::EndpointHealth, self.config.health_delay);
-                self.set_health(cx, tunnel as u16, false);
-            }
+        while let Some((tunnel, cause)) = self.ends.overdue(cx.now) {
+            cx.cause = cause;
+            cx.waited(TimerKind::EndpointHealth, self.ends.health_delay);
+            self.set_health(cx, tunnel, false);
         }
         self.program(cx);
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let doubt = self.tunnels.iter().filter_map(|t| t.doubt).map(|(at, _)| (at, TimerKind::EndpointHealth));
         let pending = self.pending.front().map(|p| (p.due, TimerKind::ProgrammingDelay));
-        doubt.chain(pending).min_by_key(|(at, _)| *at)
+        self.ends.wake().into_iter().chain(pending).min_by_key(|(at, _)| *at)
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
-                let routes = &mut self.tunnels[usize::from(tunnel)].routes;
-                let reason = if path.is_some() { Reason::Learned } else { Reason::Withdrawn };
-                match path {
-                    Some(path) => drop(routes.insert(prefix, path)),
-                    None => drop(routes.remove(&prefix)),
-                }
+                let reason = self.ends.learn(tunnel, prefix, path);
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
@@ -458,14 +438,15 @@ impl Device for Tgw {
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         // A VPC's attachment has no health of its own.
-        let Some(tunnel) = self.tunnels.get_mut(port.index()) else { return };
-        if !up {
-            tunnel.doubt = Some((cx.now + self.config.health_delay, cx.cause));
+        if port.index() >= self.ends.len() {
             return;
+        }
+        if !up {
+            return self.ends.doubt(port.0, cx.now, cx.cause);
         }
         // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
         self.set_health(cx, port.0, false);
-        self.tunnels[port.index()].routes.clear();
+        self.ends.forget(port.0);
         let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
         if let (Attached::Vpn { tunnels }, Some(table)) = (&attachment.to, attachment.association) {
             for prefix in self.prefixes(table) {

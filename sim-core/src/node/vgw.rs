@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use super::ends::{End, Ends};
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
-use crate::net::aws::{BgpPath, vpc::Propagated};
+use crate::net::aws::vpc::Propagated;
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
@@ -48,14 +49,6 @@ pub struct VgwConfig {
     pub health_delay: Duration,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Tunnel {
-    healthy: bool,
-    /// When it will be held unhealthy, and what began that.
-    doubt: Option<(Instant, RecordId)>,
-    routes: BTreeMap<Ipv4Net, BgpPath>,
-}
-
 /// A choice that packets do not follow yet.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -80,7 +73,7 @@ struct Chosen {
 pub struct Vgw {
     config: VgwConfig,
     ip: Ip,
-    tunnels: Vec<Tunnel>,
+    ends: Ends,
     /// The tunnel chosen for each prefix, perhaps not programmed yet.
     chosen: BTreeMap<Ipv4Net, Chosen>,
     pending: VecDeque<Pending>,
@@ -97,8 +90,8 @@ impl Vgw {
         for tunnel in 0..config.statics.len() {
             ip.add_port(tunnel_port(tunnel as u16), mtu);
         }
-        let tunnels = vec![Tunnel::default(); config.statics.len()];
-        Self { config, ip, tunnels, chosen: BTreeMap::new(), pending: VecDeque::new() }
+        let ends = Ends::new(config.statics.len(), config.health_delay);
+        Self { config, ip, ends, chosen: BTreeMap::new(), pending: VecDeque::new() }
     }
 
     /// Its forwarding table: what packets follow now.
@@ -108,15 +101,15 @@ impl Vgw {
 
     /// The routes to a prefix that tunnels have, and whose they are.
     fn offers(&self, prefix: Ipv4Net) -> (Vec<Offer>, Vec<u16>) {
-        let of_tunnel = |(number, tunnel): (usize, &Tunnel)| {
-            let learned = || tunnel.routes.get(&prefix).cloned().map(Source::VpnBgp);
+        let of_tunnel = |(number, end): (usize, &End)| {
+            let learned = || end.routes.get(&prefix).cloned().map(Source::VpnBgp);
             let is_static = self.config.statics[number].contains(&prefix);
             let source = if is_static { Some(Source::VpnStatic) } else { learned() }?;
             let place = self.config.preference.iter().position(|&t| usize::from(t) == number);
             let preference = place.unwrap_or(usize::MAX);
-            Some((Offer { prefix, healthy: tunnel.healthy, source, preference }, number as u16))
+            Some((Offer { prefix, healthy: end.healthy, source, preference }, number as u16))
         };
-        self.tunnels.iter().enumerate().filter_map(of_tunnel).unzip()
+        self.ends.iter().enumerate().filter_map(of_tunnel).unzip()
     }
 
     /// All routes to a prefix, and how it chooses among them.
@@ -199,14 +192,11 @@ impl Vgw {
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
-        let state = &mut self.tunnels[usize::from(tunnel)];
-        state.doubt = None;
-        if state.healthy == healthy {
+        if !self.ends.judge(tunnel, healthy) {
             return;
         }
-        state.healthy = healthy;
         let mut prefixes = self.config.statics[usize::from(tunnel)].clone();
-        prefixes.extend(state.routes.keys());
+        prefixes.extend(self.ends.of(tunnel).routes.keys());
         let cause = cx.cause;
         for prefix in prefixes {
             cx.cause = cause;
@@ -222,7 +212,7 @@ impl Device for Vgw {
 
     fn stop(&mut self) {
         self.ip.reset();
-        self.tunnels.fill(Tunnel::default());
+        self.ends.reset();
         self.chosen.clear();
         self.pending.clear();
     }
@@ -236,32 +226,23 @@ impl Device for Vgw {
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
-        for tunnel in 0..self.tunnels.len() {
-            let Some((due, cause)) = self.tunnels[tunnel].doubt else { continue };
-            if due <= cx.now {
-                cx.cause = cause;
-                cx.waited(TimerKind::EndpointHealth, self.config.health_delay);
-                self.set_health(cx, tunnel as u16, false);
-            }
+        while let Some((tunnel, cause)) = self.ends.overdue(cx.now) {
+            cx.cause = cause;
+            cx.waited(TimerKind::EndpointHealth, self.ends.health_delay);
+            self.set_health(cx, tunnel, false);
         }
         self.program(cx);
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let doubt = self.tunnels.iter().filter_map(|t| t.doubt).map(|(at, _)| (at, TimerKind::EndpointHealth));
         let pending = self.pending.front().map(|p| (p.due, TimerKind::ProgrammingDelay));
-        doubt.chain(pending).min_by_key(|(at, _)| *at)
+        self.ends.wake().into_iter().chain(pending).min_by_key(|(at, _)| *at)
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
-                let routes = &mut self.tunnels[usize::from(tunnel)].routes;
-                let reason = if path.is_some() { Reason::Learned } else { Reason::Withdrawn };
-                match path {
-                    Some(path) => routes.insert(prefix, path),
-                    None => routes.remove(&prefix),
-                };
+                let reason = self.ends.learn(tunnel, prefix, path);
                 self.choose(cx, prefix, reason);
             }
             // A VGW carries no IPv6 (AWS, "IPv4 and IPv6 traffic in AWS Site-to-Site VPN").
@@ -278,9 +259,9 @@ impl Device for Vgw {
         if up {
             // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
             self.set_health(cx, number, false);
-            self.tunnels[usize::from(number)].routes.clear();
+            self.ends.forget(number);
         } else {
-            self.tunnels[usize::from(number)].doubt = Some((cx.now + self.config.health_delay, cx.cause));
+            self.ends.doubt(number, cx.now, cx.cause);
         }
     }
 }

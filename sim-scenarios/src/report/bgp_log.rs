@@ -28,9 +28,10 @@ use sim_core::reason::{State, Step};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Attributes, Open, Prefixes, Record, What};
 
+use super::log::{self, Log};
 use super::tunnel_log::stamp;
 use crate::build::Built;
-use crate::plan::{LogOutputFormat, Plan, TunnelId};
+use crate::plan::{Plan, TunnelId};
 
 /// End of the name of a log stream of BGP.
 pub const BGP_STREAM: &str = "-BGP.log";
@@ -48,19 +49,7 @@ const LOCAL_PREF: u32 = 100;
 const WEIGHT: u32 = 32_768;
 
 /// The log of one session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BgpLog {
-    /// The tunnel.
-    pub id: TunnelId,
-    /// Its name.
-    pub tunnel: String,
-    /// The log stream's name, which is that of its file.
-    pub stream: String,
-    /// The form of its lines.
-    pub format: LogOutputFormat,
-    /// Its lines, in order of time.
-    pub lines: Vec<Line>,
-}
+pub type BgpLog = Log<Line>;
 
 /// A line, with AWS's field names in AWS's order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -126,17 +115,10 @@ impl Message {
     }
 }
 
-impl BgpLog {
-    /// The lines as AWS would deliver them.
-    pub fn text(&self) -> String {
-        let line = |line: &Line| match self.format {
-            LogOutputFormat::Json => serde_json::to_string(line).unwrap_or_default() + "\n",
-            LogOutputFormat::Text => {
-                let Line { resource_id, event_timestamp, timestamp, kind, status, .. } = line;
-                format!("{resource_id} {event_timestamp} {timestamp} {kind} {status} {}\n", values(&line.message))
-            }
-        };
-        self.lines.iter().map(line).collect()
+impl log::Line for Line {
+    fn plain(&self) -> String {
+        let Self { resource_id, event_timestamp, timestamp, kind, status, message, .. } = self;
+        format!("{resource_id} {event_timestamp} {timestamp} {kind} {status} {}", values(message))
     }
 }
 
@@ -398,6 +380,7 @@ const fn cease(codes: (u32, u32)) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::LogOutputFormat;
     use sim_core::id::NodeId;
     use sim_core::id::RecordId;
     use sim_core::reason::Reason;

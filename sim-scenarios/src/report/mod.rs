@@ -7,6 +7,7 @@
 pub mod bgp_log;
 pub mod events;
 pub mod explain;
+pub mod log;
 pub mod markdown;
 pub mod model;
 pub mod story;

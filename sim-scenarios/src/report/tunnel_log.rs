@@ -32,8 +32,9 @@ use sim_core::reason::{Reason, State, Step, TimerKind};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Record, What};
 
+use super::log::{self, Log};
 use crate::build::Built;
-use crate::plan::{DpdTimeoutAction, LogOutputFormat, Plan, TunnelId};
+use crate::plan::{DpdTimeoutAction, Plan, TunnelId};
 
 /// End of the name of a log stream of tunnel activity.
 pub const IKE_STREAM: &str = "-IKE.log";
@@ -64,19 +65,7 @@ pub const CHILD_DELETE: &str = "AWS tunnel received DELETE for Phase 2 SA with S
 pub const REKEY_COLLISION: &str = "AWS tunnel detected a (CHILD_REKEY) collision as CHILD_DELETE";
 
 /// The log of one tunnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunnelLog {
-    /// The tunnel.
-    pub id: TunnelId,
-    /// Its name.
-    pub tunnel: String,
-    /// The log stream's name, which is that of its file.
-    pub stream: String,
-    /// The form of its lines.
-    pub format: LogOutputFormat,
-    /// Its lines, in order of time.
-    pub lines: Vec<Line>,
-}
+pub type TunnelLog = Log<Line>;
 
 /// A line, with AWS's field names in AWS's order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,25 +89,15 @@ pub struct Line {
     pub details: String,
 }
 
-impl TunnelLog {
-    /// The lines as AWS would deliver them.
-    pub fn text(&self) -> String {
-        let line = |line: &Line| match self.format {
-            LogOutputFormat::Json => serde_json::to_string(line).unwrap_or_default() + "\n",
-            LogOutputFormat::Text => format!(
-                "{} {} {} {} {} {} {}\n",
-                line.event_timestamp,
-                line.timestamp,
-                line.dpd_enabled,
-                line.nat_t_detected,
-                line.ike_phase1_state,
-                line.ike_phase2_state,
-                line.details
-            ),
-        };
-        self.lines.iter().map(line).collect()
+impl log::Line for Line {
+    fn plain(&self) -> String {
+        let Self { event_timestamp, timestamp, dpd_enabled, nat_t_detected, details, .. } = self;
+        let (phase1, phase2) = (self.ike_phase1_state, self.ike_phase2_state);
+        format!("{event_timestamp} {timestamp} {dpd_enabled} {nat_t_detected} {phase1} {phase2} {details}")
     }
+}
 
+impl TunnelLog {
     /// The first line whose details begin like this.
     pub fn first(&self, details: &str) -> Option<&Line> {
         self.lines.iter().find(|line| line.details.starts_with(details))

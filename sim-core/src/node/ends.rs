@@ -1,0 +1,95 @@
+//! What a gateway of AWS knows of the endpoints of its tunnels: whether they are healthy, and what they have learned.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+
+use crate::id::RecordId;
+use crate::net::aws::BgpPath;
+use crate::reason::{Reason, TimerKind};
+use crate::time::{Duration, Instant};
+
+/// One endpoint, as the gateway sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    pub healthy: bool,
+    /// When it will be held unhealthy, and what began that.
+    doubt: Option<(Instant, RecordId)>,
+    pub routes: BTreeMap<Ipv4Net, BgpPath>,
+}
+
+/// The endpoints of all tunnels, by the tunnel's number.
+#[derive(Clone, Debug)]
+pub(super) struct Ends {
+    all: Vec<End>,
+    /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
+    pub health_delay: Duration,
+}
+
+impl Ends {
+    /// So many, of which nothing is known.
+    pub fn new(number: usize, health_delay: Duration) -> Self {
+        Self { all: vec![End::default(); number], health_delay }
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &End> {
+        self.all.iter()
+    }
+
+    pub fn of(&self, tunnel: u16) -> &End {
+        &self.all[usize::from(tunnel)]
+    }
+
+    /// Nothing is known any more.
+    pub fn reset(&mut self) {
+        self.all.fill(End::default());
+    }
+
+    /// An endpoint has another route to a prefix, or none.
+    pub fn learn(&mut self, tunnel: u16, prefix: Ipv4Net, path: Option<BgpPath>) -> Reason {
+        let routes = &mut self.all[usize::from(tunnel)].routes;
+        match path {
+            Some(path) => {
+                routes.insert(prefix, path);
+                Reason::Learned
+            }
+            None => {
+                routes.remove(&prefix);
+                Reason::Withdrawn
+            }
+        }
+    }
+
+    /// An endpoint is healthy, or not; whether that is news.
+    pub fn judge(&mut self, tunnel: u16, healthy: bool) -> bool {
+        let end = &mut self.all[usize::from(tunnel)];
+        end.doubt = None;
+        core::mem::replace(&mut end.healthy, healthy) != healthy
+    }
+
+    /// An endpoint's hardware is gone because of that record, which takes time to be noticed.
+    pub fn doubt(&mut self, tunnel: u16, now: Instant, cause: RecordId) {
+        self.all[usize::from(tunnel)].doubt = Some((now + self.health_delay, cause));
+    }
+
+    /// An endpoint that comes back knows nothing.
+    pub fn forget(&mut self, tunnel: u16) {
+        self.all[usize::from(tunnel)].routes.clear();
+    }
+
+    /// The first endpoint that is to be held unhealthy by now, and what began that.
+    pub fn overdue(&self, now: Instant) -> Option<(u16, RecordId)> {
+        let doubts = self.all.iter().zip(0..).filter_map(|(end, tunnel)| Some((tunnel, end.doubt?)));
+        doubts.filter(|(_, (due, _))| *due <= now).map(|(tunnel, (_, cause))| (tunnel, cause)).next()
+    }
+
+    /// When the next one is.
+    pub fn wake(&self) -> Option<(Instant, TimerKind)> {
+        let doubts = self.all.iter().filter_map(|end| end.doubt);
+        doubts.map(|(at, _)| (at, TimerKind::EndpointHealth)).min_by_key(|(at, _)| *at)
+    }
+}
