@@ -345,6 +345,12 @@ impl Fib {
         self.map.get(&prefix).into_iter().flat_map(move |candidates| candidates.iter(prefix))
     }
 
+    /// How many of those candidates are used: the best, and those that share its flows.
+    pub fn used(&self, prefix: Ipv4Net) -> usize {
+        let prefix = prefix.trunc();
+        self.map.get(&prefix).map_or(0, |candidates| candidates.ways(prefix).count())
+    }
+
     /// The best route of every prefix, in prefix order (by address, then shorter first).
     pub fn iter(&self) -> impl Iterator<Item = Route> {
         self.map.iter().map(|(prefix, candidates)| candidates.best(prefix))

@@ -210,19 +210,20 @@ fn by_bgp(routing: &Routing, prefix: Ipv4Net) -> Option<Section> {
 /// What the forwarding table chose among.
 fn by_distance(world: &World, asked: &Asked, fib: &Fib, prefix: Ipv4Net) -> Option<Section> {
     let best = fib.best(prefix)?;
-    let row = |route: Route| {
+    let used = fib.used(prefix);
+    let row = |(place, route): (usize, Route)| {
         let (via, next_hop) = match route.target {
             Target::Out { port, next_hop } => (world.port_name(asked.node, port).to_owned(), next_hop),
             Target::Blackhole => ("blackhole".to_owned(), None),
         };
-        let verdict = if route.target == best.target && route.source == best.source {
+        let verdict = if place < used {
             "used"
         } else if route.distance > best.distance {
             "no: distance"
         } else if route.metric > best.metric {
             "no: metric"
         } else {
-            "equal: used with ECMP only"
+            "equal, and this table does not spread flows so far"
         };
         vec![
             via,
@@ -234,7 +235,7 @@ fn by_distance(world: &World, asked: &Asked, fib: &Fib, prefix: Ipv4Net) -> Opti
         ]
     };
     let head = vec!["via", "next hop", "source", ">distance", ">metric", "verdict"];
-    section("Candidates of the forwarding table", head, fib.candidates(prefix).map(row).collect())
+    section("Candidates of the forwarding table", head, fib.candidates(prefix).enumerate().map(row).collect())
 }
 
 const fn source(source: RouteSource) -> &'static str {
