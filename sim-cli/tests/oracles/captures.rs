@@ -48,6 +48,8 @@ type Updates = Vec<(u64, Update)>;
 #[derive(Clone, Default)]
 struct BgpEnd {
     node: String,
+    /// NEXT_HOP of the last UPDATE that arrived: the other end's address, unless somebody passed a route on unchanged.
+    hears: Option<Ipv4Addr>,
     /// One for each time that it was Established.
     runs: Vec<Run>,
 }
@@ -314,6 +316,11 @@ impl Told {
         let update = match event["message"].as_str()? {
             "update_sent" => Update { withdrawn: prefixes("withdrawn")?, announced: prefixes("announced")? },
             "end_of_rib_sent" => Update { withdrawn: Vec::new(), announced: Vec::new() },
+            "update_received" if event["next_hop"].is_string() => {
+                let name = event["session"].as_str()?.strip_prefix(BGP)?;
+                self.bgp.get_mut(name)?.hears = event["next_hop"].as_str()?.parse().ok();
+                return Some(());
+            }
             _ => return Some(()),
         };
         let end = self.bgp.get_mut(event["session"].as_str()?.strip_prefix(BGP)?)?;
@@ -321,12 +328,15 @@ impl Told {
         Some(())
     }
 
-    /// The one end of a session at a device that has its other end at another, with its name.
-    fn bgp_end(&self, from: &str, to: &str) -> Option<(&str, &BgpEnd)> {
+    /// The one end of a session at a device that has its other end at another and at this address, with its name. The ends of
+    /// a tunnel's session have the tunnel's name; plain routers call each other as they like, and hear each other's NEXT_HOP.
+    fn bgp_end(&self, from: &str, to: &str, address: Ipv4Addr) -> Option<(&str, &BgpEnd)> {
         let tunnel = |name: &str| name.split('@').next().map(str::to_owned);
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
         let theirs: Vec<_> = ends(to).iter().filter_map(|(name, _)| tunnel(name)).collect();
-        let mut ours = ends(from).into_iter().filter(|(name, _)| tunnel(name).is_some_and(|t| theirs.contains(&t)));
+        let mut ours = ends(from)
+            .into_iter()
+            .filter(|(name, end)| tunnel(name).is_some_and(|t| theirs.contains(&t)) || end.hears == Some(address));
         match (ours.next(), ours.next()) {
             (Some((name, end)), None) => Some((name, end)),
             _ => None,
@@ -451,7 +461,7 @@ impl Seen {
             let maker = |address| self.makers.get(address).ok_or_else(|| format!("{what}: nobody is {address}"));
             let (from, to) = (maker(&ends.0)?, maker(&ends.1)?);
             let (name, BgpEnd { runs, .. }) =
-                told.bgp_end(from, to).ok_or_else(|| format!("{what}: no session or several"))?;
+                told.bgp_end(from, to, ends.1).ok_or_else(|| format!("{what}: no session or several"))?;
             let begun = |run: &Run| run.updates.first().is_some_and(|(at, _)| *at <= first);
             let place = runs.iter().rposition(begun).ok_or_else(|| format!("{what}: none was sent by then"))?;
             let sent = &runs[place].updates;
