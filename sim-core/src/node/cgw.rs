@@ -1,7 +1,10 @@
 //! A customer gateway: a router on the customer's premises with tunnels to AWS. Without tunnels it is any BGP router.
 //!
 //! Its forwarding table holds everything: connected networks, the ways to the outside addresses, static routes, and what
-//! BGP learns through the tunnels.
+//! BGP learns through the tunnels. A route of a peer that is behind no port of its own, as one by loopback addresses, goes by the
+//! way to its NEXT_HOP, and moves with it (RFC 4271 section 9.1.2.1); a route of BGP itself is no such way here.
+
+use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
 
@@ -11,18 +14,22 @@ use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
 use crate::proto::bgp::RouteChange;
-use crate::reason::TimerKind;
+use crate::reason::{Reason, TimerKind};
 use crate::time::Instant;
 
 /// A customer gateway.
 pub struct Cgw {
     gateway: Gateway,
+    /// BGP's routes of peers that are behind no port, as they came.
+    recursive: BTreeMap<Ipv4Net, RouteChange>,
+    /// The change of the forwarding table after which their next hops were looked up last.
+    resolved: RecordId,
 }
 
 impl Cgw {
     /// A customer gateway from its parts.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway }
+        Self { gateway, recursive: BTreeMap::new(), resolved: RecordId::GENESIS }
     }
 
     /// Its parts, to look at.
@@ -42,10 +49,38 @@ impl Cgw {
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
+                    self.remember(change);
                 }
                 Upcall::Tunnel(_) | Upcall::Session(_) => {}
             }
         }
+        self.resolve(cx);
+    }
+
+    /// Keeps a route that must follow the way to its next hop.
+    fn remember(&mut self, change: RouteChange) {
+        let peers = change.to.and_then(|best| best.peer).into_iter().chain(change.also.iter().map(|hop| hop.peer));
+        let routing = self.gateway.routing.as_ref();
+        if routing.is_some_and(|routing| peers.into_iter().any(|peer| routing.port(peer).is_none())) {
+            self.recursive.insert(change.prefix, change);
+        } else if !self.recursive.is_empty() {
+            self.recursive.remove(&change.prefix);
+        }
+    }
+
+    /// Looks for the next hops again, if the table has changed.
+    fn resolve(&mut self, cx: &mut Cx) {
+        if self.recursive.is_empty() || self.gateway.ip.changed() == self.resolved {
+            return;
+        }
+        let cause = self.gateway.ip.changed();
+        for change in core::mem::take(&mut self.recursive).into_values() {
+            let change = RouteChange { reason: Reason::NextHopMoved, ..change };
+            cx.cause = cause;
+            self.route(cx, &change);
+            self.recursive.insert(change.prefix, change);
+        }
+        self.resolved = self.gateway.ip.changed();
     }
 
     /// BGP's best route goes into the forwarding table with those that are used beside it, or all of them go out.
@@ -55,23 +90,24 @@ impl Cgw {
             self.gateway.ip.withdraw(cx, prefix, source, change.reason);
             return;
         };
-        let Some(routing) = self.gateway.routing.as_ref() else { return };
+        let (Some(routing), ip) = (self.gateway.routing.as_ref(), &self.gateway.ip) else { return };
         let distance = if routing.is_internal(peer) { distance::IBGP } else { distance::EBGP };
-        let route = |peer, next_hop| Route {
-            prefix,
-            source,
-            distance,
-            metric: best.med.unwrap_or(0),
-            target: Target::via(routing.port(peer), next_hop),
-            since: RecordId::GENESIS,
+        let route = |peer, next_hop| {
+            let port = routing.port(peer).or_else(|| ip.egress(next_hop))?;
+            let (metric, target) = (best.med.unwrap_or(0), Target::via(port, next_hop));
+            Some(Route { prefix, source, distance, metric, target, since: RecordId::GENESIS })
         };
-        let best = route(peer, best.next_hop);
-        if change.also.is_empty() {
-            self.gateway.ip.install(cx, best, change.reason);
+        let first = route(peer, best.next_hop);
+        if let (Some(first), true) = (first, change.also.is_empty()) {
+            self.gateway.ip.install(cx, first, change.reason);
             return;
         }
         let beside = change.also.iter().map(|hop| route(hop.peer, hop.next_hop));
-        let routes: Vec<Route> = core::iter::once(best).chain(beside).collect();
+        let routes: Vec<Route> = core::iter::once(first).chain(beside).flatten().collect();
+        if routes.is_empty() {
+            self.gateway.ip.withdraw(cx, prefix, source, Reason::NextHopUnusable);
+            return;
+        }
         self.gateway.ip.install_all(cx, prefix, source, &routes, change.reason);
     }
 }
@@ -83,6 +119,7 @@ impl Device for Cgw {
     }
 
     fn stop(&mut self) {
+        (self.recursive, self.resolved) = Default::default();
         self.gateway.stop();
     }
 

@@ -2,7 +2,10 @@
 //! does its sender hear if it does not.
 //!
 //! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
-//! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table.
+//! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port
+//! may have an access list, for what comes in and goes out, whoever it is for.
+
+mod filter;
 
 use std::net::Ipv4Addr;
 
@@ -12,6 +15,7 @@ use smallvec::SmallVec;
 use super::Cx;
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
+use crate::net::filter::Rule as AccessRule;
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
 use crate::net::multipath::Multipath;
@@ -76,6 +80,8 @@ struct Interface {
     mtu: u32,
     up: bool,
     reverse_path: ReversePath,
+    /// It has rules among [`Ip::filters`].
+    filtered: bool,
 }
 
 /// A route of the configuration, in force while its port has a carrier and what it depends on is up.
@@ -104,6 +110,7 @@ pub struct Ip {
     /// What is watched and down.
     down: SmallVec<[TrackId; 2]>,
     policy: Vec<PolicyRoute>,
+    filters: Vec<(Port, AccessRule)>,
     interfaces: Vec<Option<Interface>>,
     reporter: Reporter,
     fragments: Reassembler,
@@ -123,6 +130,7 @@ impl Ip {
             configured: Vec::new(),
             down: SmallVec::new(),
             policy: Vec::new(),
+            filters: Vec::new(),
             interfaces: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
@@ -145,7 +153,8 @@ impl Ip {
         if self.interfaces.len() <= port.index() {
             self.interfaces.resize(port.index() + 1, None);
         }
-        self.interfaces[port.index()] = Some(Interface { mtu, up: true, reverse_path: ReversePath::Off });
+        self.interfaces[port.index()] =
+            Some(Interface { mtu, up: true, reverse_path: ReversePath::Off, filtered: false });
     }
 
     /// Asks for a way back to the sources of what comes in at a port.
@@ -233,6 +242,19 @@ impl Ip {
         &self.fib
     }
 
+    /// The record of the table's last change.
+    pub fn changed(&self) -> RecordId {
+        self.changed
+    }
+
+    /// By which port an address is reached, as the next hop of a route of BGP; `None` if there is no way, or none but BGP's own.
+    pub fn egress(&self, next_hop: Ipv4Addr) -> Option<Port> {
+        match self.fib.lookup(next_hop).filter(|route| route.source != RouteSource::Bgp)?.target {
+            Target::Out { port, .. } => Some(port),
+            Target::Blackhole => None,
+        }
+    }
+
     /// Gives an interface another address and its network, which a loss of power does not undo. Answers which it had, if it had
     /// one.
     pub fn readdress(&mut self, cx: &mut Cx, port: Port, to: Ipv4Net) -> Option<Ipv4Addr> {
@@ -290,6 +312,9 @@ impl Ip {
         if !self.leads_back(ip.src(), port) {
             // RFC 3704 names no answer: whoever forged the source is not at it.
             cx.drop(&packet, DropReason::ReversePath, self.changed);
+            return Inbound::Nothing;
+        }
+        if !self.passes(cx, port, &packet, false) {
             return Inbound::Nothing;
         }
         packet.truncate(length);
@@ -414,8 +439,11 @@ impl Ip {
         }
     }
 
-    /// Sends a packet out of a physical port, in fragments if it must.
+    /// Sends a packet out of a physical port, if its access list lets it pass, in fragments if it must.
     pub fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.passes(cx, port, &packet, true) {
+            return;
+        }
         if self.fits(port, &packet) {
             return cx.send(port, packet);
         }
