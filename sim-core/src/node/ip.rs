@@ -99,6 +99,8 @@ pub struct Ip {
     table: Table,
     /// False on AWS's own devices, which send no ICMP errors.
     talks: bool,
+    /// True if a port has ever asked for a way back, so that all others need not be asked about each packet.
+    filters: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -123,6 +125,7 @@ impl Ip {
             ident: 0,
             table: Table::Fib,
             talks: true,
+            filters: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -160,6 +163,7 @@ impl Ip {
     pub fn filter_reverse_path(&mut self, port: Port, mode: ReversePath) {
         if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
             interface.reverse_path = mode;
+            self.filters |= mode != ReversePath::Off;
         }
     }
 
@@ -296,7 +300,7 @@ impl Ip {
             return Inbound::Nothing;
         }
         let (length, local, fragment) = (usize::from(ip.total_len()), self.own.contains(&ip.dst()), ip.is_fragment());
-        if !self.leads_back(ip.src(), port) {
+        if self.filters && !self.leads_back(ip.src(), port) {
             // RFC 3704 names no answer: whoever forged the source is not at it.
             cx.drop(&packet, DropReason::ReversePath, self.changed);
             return Inbound::Nothing;
