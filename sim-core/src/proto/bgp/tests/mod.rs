@@ -26,6 +26,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::*;
+use crate::reason::Step;
 use crate::rng::Purpose;
 
 pub(super) const A: usize = 0;
@@ -248,6 +249,11 @@ impl Pair {
                 },
                 Output::Route(change) => {
                     let best = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{}", b.next_hop));
+                    let (from, to) = (best(change.from), best(change.to));
+                    format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
+                }
+                Output::Ipv6Route(change) => {
+                    let best = |best: Option<Best<Ipv6Net>>| best.map_or("none".to_owned(), |b| b.next_hop.to_string());
                     let (from, to) = (best(change.from), best(change.to));
                     format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
                 }
