@@ -7,6 +7,8 @@ mod decisions;
 mod errors;
 mod fsm_matrix;
 mod graceful;
+mod ipv6;
+mod ipv6_codec;
 mod ladder;
 mod mesh;
 mod oracle;
