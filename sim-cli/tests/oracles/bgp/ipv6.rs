@@ -350,3 +350,49 @@ fn restarted(kind: Kind) -> Outcome {
     ends.ask("what we said again", |program| has(program, NETWORKS.into()))?;
     ends.until("the other end's routes", |router| known(router) == usize::from(NETWORKS))
 }
+
+/// A session for IPv6 alone, on a link without an IPv6 address of FRR's: it names its IPv4 address as an IPv4-mapped one. We take
+/// that for connected if the subnet is written so, and no IPv4 is exchanged.
+#[test]
+fn ipv6_alone_and_ipv4_mapped() {
+    isolated("bgp::ipv6::ipv6_alone_and_ipv4_mapped", || {
+        let mut peer = peer(Duration::from_secs(90))?;
+        peer.connect_retry = Duration::from_secs(2);
+        let ours: std::net::Ipv6Addr = parse(&format!("::ffff:{OURS}"))?;
+        peer.ipv6 = Some(Box::new(Ipv6Config::new(ours, parse(&format!("::ffff:{OURS}/126"))?)));
+        let mut config = SpeakerConfig::new(OUR_AS, parse(OURS)?, vec![peer]);
+        config.networks = networks(1)?;
+        let clock = Clock::start();
+        let (router, inbox) = Router::with(config, TcpConfig::default())?;
+        run_line("ip -6 address flush dev tun0")?;
+        let text = format!(
+            "log stdout
+router bgp {THEIR_AS}
+ bgp router-id {THEIRS}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ no bgp default ipv4-unicast
+ neighbor {OURS} remote-as {OUR_AS}
+ neighbor {OURS} timers connect 2
+ address-family ipv4 unicast
+  network 20.0.0.0/24
+ exit-address-family
+ address-family ipv6 unicast
+  network 2001:db8:b::/64
+  neighbor {OURS} activate
+ exit-address-family
+"
+        );
+        let program = Program::Frr(Frr::start("bgpd", "", &text)?);
+        let mut ends = Ends { clock, router, inbox, program };
+        ends.router.start(ends.clock.now())?;
+        ends.until("the route", |router| known(router) == 1)?;
+        ends.serve(1)?;
+        let heard = ends.router.speaker().ipv6_adj_rib_in(PEER).ok_or("no IPv6")?;
+        let next_hop = heard.get(&parse("2001:db8:b::/64")?).ok_or("no route")?.next_hop;
+        let used = ends.router.speaker().ipv6_routes().is_some_and(|routes| routes.len() == 1);
+        let said = format!("{next_hop:?}, used: {used}, IPv4: {}", ends.router.known());
+        let mapped: std::net::Ipv6Addr = parse(&format!("::ffff:{THEIRS}"))?;
+        if next_hop.global == mapped && used && ends.router.known() == 0 { Ok(()) } else { Err(ends.explain(said)) }
+    });
+}
