@@ -64,6 +64,10 @@ pub struct Routing {
     stack: Stack,
     /// Whose address is whose.
     by_address: BTreeMap<Ipv4Addr, PeerId>,
+    /// Who is behind which port.
+    by_port: BTreeMap<Port, Vec<PeerId>>,
+    /// Who depends on which BFD session.
+    by_bfd: BTreeMap<usize, Vec<PeerId>>,
     lines: BTreeMap<tcp::ConnId, Line>,
     /// The other name of each line.
     by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
@@ -90,11 +94,20 @@ impl Routing {
         for (place, peer) in peers.iter().enumerate() {
             by_address.entry(peer.remote_address).or_insert(PeerId(place as u16));
         }
+        let (mut by_port, mut by_bfd): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
+        for (place, (port, bfd)) in config.ports.iter().zip(&config.bfd).enumerate() {
+            by_port.entry(*port).or_default().push(PeerId(place as u16));
+            if let Some(bfd) = bfd {
+                by_bfd.entry(*bfd).or_default().push(PeerId(place as u16));
+            }
+        }
         Self {
             config,
             speaker,
             stack,
             by_address,
+            by_port,
+            by_bfd,
             lines: BTreeMap::new(),
             by_speaker: BTreeMap::new(),
             accepted: 0,
@@ -130,12 +143,12 @@ impl Routing {
 
     /// The peers behind a port.
     pub(super) fn behind(&self, port: Port) -> Vec<PeerId> {
-        self.peers().filter(|peer| self.port(*peer) == port).collect()
+        self.by_port.get(&port).cloned().unwrap_or_default()
     }
 
     /// The peers that depend on a BFD session.
     pub(super) fn watched_by(&self, bfd: usize) -> Vec<PeerId> {
-        self.peers().filter(|peer| self.config.bfd[peer.index()] == Some(bfd)).collect()
+        self.by_bfd.get(&bfd).cloned().unwrap_or_default()
     }
 
     /// Forgets everything, as power loss does.
@@ -348,3 +361,6 @@ fn for_the_trace(ipv4: Option<&bgp::Prefixes>, ipv6: Option<&bgp::Prefixes<Ipv6N
         attributes,
     })
 }
+
+#[cfg(test)]
+mod tests;
