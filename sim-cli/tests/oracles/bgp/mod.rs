@@ -3,6 +3,7 @@
 
 mod attributes;
 mod endings;
+mod ipv6;
 mod malformed;
 mod restarts;
 mod sessions;
