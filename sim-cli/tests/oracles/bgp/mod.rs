@@ -4,6 +4,8 @@
 mod attributes;
 mod endings;
 mod malformed;
+mod octets;
+mod refreshes;
 mod restarts;
 mod sessions;
 
