@@ -14,7 +14,7 @@ use sim_core::time::Duration;
 use sim_core::wire::ah::AhPacket;
 use sim_core::wire::ipv4::Ipv4Packet;
 use sim_scenarios::{NoSecrets, Scenario};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::process::{Outcome, asked_for};
 use crate::tshark::{Frame, Icvs, Tcp, Update, dissect};
@@ -538,7 +538,7 @@ fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
 fn was(inner: &[u8], created: u64) -> bool {
     let mut bytes = inner.to_vec();
     (0..8).any(|_| {
-        let same = xxh3_64(&bytes) == created;
+        let same = XxHash3_64::oneshot(&bytes) == created;
         if let Ok(mut packet) = Ipv4Packet::new_checked(&mut bytes[..]) {
             let ttl = packet.ttl();
             packet.set_ttl(ttl.wrapping_add(1));
