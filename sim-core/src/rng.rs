@@ -222,7 +222,7 @@ impl rand_core::TryCryptoRng for Seldom {}
 fn hash(identity: core::fmt::Arguments<'_>) -> u64 {
     let mut text = SmallVec::<[u8; 128]>::new();
     text.write_fmt(identity).expect("memory takes whatever is written");
-    xxhash_rust::xxh3::xxh3_64(&text)
+    twox_hash::XxHash3_64::oneshot(&text)
 }
 
 impl Seldom {

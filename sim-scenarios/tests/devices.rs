@@ -1,7 +1,16 @@
 //! What devices make of trouble that no scenario of the library has.
 
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+use sim_core::id::LinkId;
 use sim_core::node::Node;
+use sim_core::packet::Packet;
 use sim_core::time::{Duration, Instant};
+use sim_core::trace::{Sink, Way};
+use sim_core::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
+use sim_core::wire::ipv4::{Ipv4Packet, protocol};
 use sim_scenarios::report::{Outcome, markdown, text};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
@@ -157,4 +166,56 @@ fn equal_routes_of_bgp_share_the_flows_of_a_gateway_that_spreads_them() {
     assert_eq!(ways(&[spread, equal]), 2);
     assert_eq!(ways(&[equal]), 1);
     assert_eq!(ways(&[spread]), 1, "LOCAL_PREF 200 on the one");
+}
+
+/// What is on one link.
+struct Tap(LinkId, Rc<RefCell<Vec<Packet>>>);
+
+impl Sink for Tap {
+    fn wire(&mut self, _at: Instant, link: LinkId, _way: Way, packet: &Packet) {
+        if link == self.0 {
+            self.1.borrow_mut().push(packet.clone());
+        }
+    }
+}
+
+/// An instance sends 1,400 octets with DF into a tunnel that takes them, and the LAN behind the customer gateway takes 1,300: the
+/// gateway says so through the same tunnel (RFC 1191 section 4), from its address there (RFC 1812 section 4.3.2.4).
+#[test]
+fn an_icmp_error_goes_back_through_the_tunnel() {
+    let text = include_str!("../../scenarios/mss_clamping.ron");
+    let scenario = Scenario::parse("library.ron", text, &NoSecrets).expect("it makes sense");
+    let changes = [
+        "links.lan.mtu=1300",
+        "probes.udp=UdpOneWay(from: \"app\", to: \"office\", every: \"1s\", size: \"1400B\", dont_fragment: true, start: \"60s\")",
+        "expect={}",
+        "control=[]",
+    ];
+    let scenario = scenario.with(&changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let mut simulation = Simulation::prepare(&scenario, |world| {
+        let (link, _) = world.link_ends().find(|(link, _)| world.link_name(*link) == "vpc--app").expect("it is there");
+        world.trace.add_sink(Box::new(Tap(link, Rc::clone(&seen))));
+    });
+    simulation.run_until(Instant::from_secs(100));
+    let report = simulation.answer().report;
+    let dropped = |reason: &str| {
+        let at_cgw = report.drops.iter().filter(|d| d.node.as_deref() == Some("cgw") && d.reason == reason);
+        at_cgw.map(|d| d.packets).sum::<u64>()
+    };
+    assert_eq!((dropped("fragmentation_needed"), dropped("link_down")), (40, 0), "{:?}", report.drops);
+    let app = Ipv4Addr::new(10, 0, 1, 10);
+    let mut told = 0;
+    for packet in seen.borrow().iter() {
+        let ip = Ipv4Packet::new_checked(packet.bytes()).expect("it was sent so");
+        let Ok(message) = IcmpMessage::new_checked(ip.payload()) else { continue };
+        if ip.protocol() != protocol::ICMP || message.kind() != IcmpKind::FragmentationNeeded {
+            continue;
+        }
+        assert_eq!((ip.src(), ip.dst(), message.next_hop_mtu()), (Ipv4Addr::new(169, 254, 10, 2), app, 1300));
+        let quoted = Quoted::parse(message.payload()).expect("it quotes");
+        assert_eq!((quoted.header.src, quoted.header.dst), (app, Ipv4Addr::new(10, 1, 0, 10)));
+        told += 1;
+    }
+    assert_eq!(told, 40, "one for each that was too long");
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sim_scenarios::Scenario;
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_128;
 
 use super::cast::Cast;
 use crate::engine::Question;
@@ -142,10 +142,10 @@ impl Head {
     /// The head of a run of this scenario.
     pub fn of(question: &Question, scenario: &Scenario, cast: &Cast) -> Self {
         let plan = scenario.plan();
-        let mut hash = Xxh3::new();
+        let mut hash = XxHash3_128::new();
         let mut part = |octets: &[u8]| {
-            hash.update(&(octets.len() as u64).to_le_bytes());
-            hash.update(octets);
+            hash.write(&(octets.len() as u64).to_le_bytes());
+            hash.write(octets);
         };
         part(question.text.as_bytes());
         question.changes.iter().for_each(|change| part(change.as_bytes()));
@@ -163,7 +163,7 @@ impl Head {
             changes: scenario.changes().map(|change| change.to_string()).collect(),
             seed: plan.seed,
             cast: cast.clone(),
-            question: format!("{:032x}", hash.digest128()),
+            question: format!("{:032x}", hash.finish_128()),
         }
     }
 }
@@ -172,7 +172,7 @@ impl Head {
 pub struct Writer {
     file: BufWriter<File>,
     path: PathBuf,
-    sum: Xxh3,
+    sum: XxHash3_128,
     arrivals: u64,
 }
 
@@ -180,7 +180,7 @@ impl Writer {
     /// Begins a journal. An earlier one of that name is replaced.
     pub fn create(path: &Path, head: &Head) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| Failure::undeliverable(path, &error))?;
-        let mut writer = Self { file: BufWriter::new(file), path: path.into(), sum: Xxh3::new(), arrivals: 0 };
+        let mut writer = Self { file: BufWriter::new(file), path: path.into(), sum: XxHash3_128::new(), arrivals: 0 };
         writer.line(head)?;
         Ok(writer)
     }
@@ -193,7 +193,7 @@ impl Writer {
 
     /// Ends the journal.
     pub fn close(mut self, end: u64, digest: &str) -> Result<(), Failure> {
-        let sum = format!("{:032x}", self.sum.digest128());
+        let sum = format!("{:032x}", self.sum.finish_128());
         self.line(&Tail { end, arrivals: self.arrivals, digest: digest.into(), sum })?;
         self.file.flush().map_err(|error| Failure::undeliverable(&self.path, &error))
     }
@@ -202,7 +202,7 @@ impl Writer {
         let failed = |error: std::io::Error| Failure::undeliverable(&self.path, &error);
         let mut text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
         text.push('\n');
-        self.sum.update(text.as_bytes());
+        self.sum.write(text.as_bytes());
         self.file.write_all(text.as_bytes()).map_err(failed)
     }
 }
@@ -252,8 +252,8 @@ impl Journal {
         let damaged =
             |line: usize, error: &dyn std::fmt::Display| plain(&format!("is damaged in line {line}: {error}"));
         let head: Head = serde_json::from_str(first).map_err(|error| damaged(1, &error))?;
-        let mut sum = Xxh3::new();
-        sum.update(first.as_bytes());
+        let mut sum = XxHash3_128::new();
+        sum.write(first.as_bytes());
         let mut entries: Vec<Entry> = Vec::new();
         let rest: Vec<&str> = lines.collect();
         let Some((last, middle)) = rest.split_last() else { return Err(truncated()) };
@@ -265,11 +265,11 @@ impl Journal {
             if entry.arrived.is_too_long() {
                 return Err(damaged(n + 2, &"no packet is so long"));
             }
-            sum.update(line.as_bytes());
+            sum.write(line.as_bytes());
             entries.push(entry);
         }
         let Ok(tail) = serde_json::from_str::<Tail>(last) else { return Err(truncated()) };
-        if tail.sum != format!("{:032x}", sum.digest128()) || tail.arrivals != entries.len() as u64 {
+        if tail.sum != format!("{:032x}", sum.finish_128()) || tail.arrivals != entries.len() as u64 {
             return Err(plain("is damaged: its lines are not those that were written"));
         }
         if entries.last().is_some_and(|last| last.at > tail.end) {

@@ -191,7 +191,7 @@ impl Router {
                     }
                 }
             }
-            Output::Route(_) => {}
+            Output::Route(_) | Output::Ipv6Route(_) => {}
             Output::Expired { .. }
             | Output::State { .. }
             | Output::Step { .. }

@@ -468,7 +468,7 @@ mod tests {
             again.iter_mut().for_each(|p| p.meta.parent = whole.meta.id);
             pieces.append(&mut again);
             let latest = pieces.iter().map(|p| p.meta.enabler).max().unwrap();
-            pieces.sort_by_key(|p| xxhash_rust::xxh3::xxh3_64_with_seed(p.bytes(), seed));
+            pieces.sort_by_key(|p| twox_hash::XxHash3_64::oneshot_with_seed(seed, p.bytes()));
             let last = pieces.pop().unwrap();
             let mut r = reassembler();
             for piece in pieces {

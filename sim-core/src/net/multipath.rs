@@ -16,6 +16,8 @@
 
 use std::net::Ipv4Addr;
 
+use twox_hash::XxHash3_64;
+
 use super::fib::Target;
 use crate::rng::{Purpose, Rng};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
@@ -51,7 +53,7 @@ impl Multipath {
 
     /// The hash of a packet's flow.
     pub fn hash(&self, packet: &[u8]) -> u32 {
-        (xxhash_rust::xxh3::xxh3_64_with_seed(&Flow::of(packet, self.fields).octets(), self.salt) >> 32) as u32
+        (XxHash3_64::oneshot_with_seed(self.salt, &Flow::of(packet, self.fields).octets()) >> 32) as u32
     }
 }
 

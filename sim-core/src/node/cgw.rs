@@ -43,7 +43,7 @@ impl Cgw {
     }
 
     fn settle(&mut self, cx: &mut Cx) {
-        while let Some(upcall) = self.gateway.poll() {
+        while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
                 Upcall::Transit(packet, ingress) => self.gateway.forward(cx, packet, ingress),
                 Upcall::Route(change, cause) => {

@@ -53,7 +53,7 @@ impl VpnEndpoint {
     }
 
     fn settle(&mut self, cx: &mut Cx) {
-        while let Some(upcall) = self.gateway.poll() {
+        while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
                 Upcall::Transit(packet, TUNNEL_PORT) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
                 Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),

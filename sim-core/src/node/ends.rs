@@ -1,6 +1,6 @@
 //! What a gateway of AWS knows of the endpoints of its tunnels: whether they are healthy, and what they have learned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 
@@ -15,6 +15,7 @@ pub(super) struct End {
     pub healthy: bool,
     /// When it will be held unhealthy, and what began that.
     doubt: Option<(Instant, RecordId)>,
+    /// What it has learned.
     pub routes: BTreeMap<Ipv4Net, BgpPath>,
 }
 
@@ -22,6 +23,8 @@ pub(super) struct End {
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     all: Vec<End>,
+    /// When those will be held unhealthy that are in doubt.
+    doubts: BTreeSet<(Instant, u16)>,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
     pub health_delay: Duration,
 }
@@ -29,7 +32,7 @@ pub(super) struct Ends {
 impl Ends {
     /// So many, of which nothing is known.
     pub fn new(number: usize, health_delay: Duration) -> Self {
-        Self { all: vec![End::default(); number], health_delay }
+        Self { all: vec![End::default(); number], doubts: BTreeSet::new(), health_delay }
     }
 
     pub fn len(&self) -> usize {
@@ -47,6 +50,7 @@ impl Ends {
     /// Nothing is known any more.
     pub fn reset(&mut self) {
         self.all.fill(End::default());
+        self.doubts.clear();
     }
 
     /// An endpoint has another route to a prefix, or none.
@@ -67,13 +71,19 @@ impl Ends {
     /// An endpoint is healthy, or not; whether that is news.
     pub fn judge(&mut self, tunnel: u16, healthy: bool) -> bool {
         let end = &mut self.all[usize::from(tunnel)];
-        end.doubt = None;
+        if let Some((due, _)) = end.doubt.take() {
+            self.doubts.remove(&(due, tunnel));
+        }
         core::mem::replace(&mut end.healthy, healthy) != healthy
     }
 
     /// An endpoint's hardware is gone because of that record, which takes time to be noticed.
     pub fn doubt(&mut self, tunnel: u16, now: Instant, cause: RecordId) {
-        self.all[usize::from(tunnel)].doubt = Some((now + self.health_delay, cause));
+        let due = now + self.health_delay;
+        if let Some((before, _)) = self.all[usize::from(tunnel)].doubt.replace((due, cause)) {
+            self.doubts.remove(&(before, tunnel));
+        }
+        self.doubts.insert((due, tunnel));
     }
 
     /// An endpoint that comes back knows nothing.
@@ -83,13 +93,12 @@ impl Ends {
 
     /// The first endpoint that is to be held unhealthy by now, and what began that.
     pub fn overdue(&self, now: Instant) -> Option<(u16, RecordId)> {
-        let doubts = self.all.iter().zip(0..).filter_map(|(end, tunnel)| Some((tunnel, end.doubt?)));
-        doubts.filter(|(_, (due, _))| *due <= now).map(|(tunnel, (_, cause))| (tunnel, cause)).next()
+        let (_, tunnel) = *self.doubts.first().filter(|(due, _)| *due <= now)?;
+        Some((tunnel, self.of(tunnel).doubt?.1))
     }
 
     /// When the next one is.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let doubts = self.all.iter().filter_map(|end| end.doubt);
-        doubts.map(|(at, _)| (at, TimerKind::EndpointHealth)).min_by_key(|(at, _)| *at)
+        self.doubts.first().map(|(due, _)| (*due, TimerKind::EndpointHealth))
     }
 }

@@ -71,7 +71,8 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway from its parts.
-    pub fn new(ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
+    pub fn new(mut ip: Ip, tunnels: Vec<Tunnel>, routing: Option<Routing>, follow_sa: bool) -> Self {
+        tunnels.iter().for_each(|tunnel| ip.set_tunnel(tunnel.port()));
         let (upcalls, tunnel_events, routing_events) = Default::default();
         Self {
             ip,
@@ -87,8 +88,13 @@ impl Gateway {
         }
     }
 
-    /// The next thing that the device must do itself.
-    pub(super) fn poll(&mut self) -> Option<Upcall> {
+    /// The next thing that the device must do itself, after the errors that the last one led to are on their way.
+    pub(super) fn poll(&mut self, cx: &mut Cx) -> Option<Upcall> {
+        while let Some((port, error)) = self.ip.unsealed() {
+            let cause = core::mem::replace(&mut cx.cause, error.meta.cause);
+            self.output(cx, port, error);
+            cx.cause = cause;
+        }
         self.upcalls.pop_front()
     }
 

@@ -5,6 +5,7 @@
 //! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port
 //! may have an access list, for what comes in and goes out, whoever it is for.
 
+mod errors;
 mod filter;
 
 use std::net::Ipv4Addr;
@@ -80,8 +81,10 @@ struct Interface {
     mtu: u32,
     up: bool,
     reverse_path: ReversePath,
-    /// It has rules among [`Ip::filters`].
+    /// It has rules among [`Ip::access`].
     filtered: bool,
+    /// The device seals what goes out of it.
+    tunnel: bool,
 }
 
 /// A route of the configuration, in force while its port has a carrier and what it depends on is up.
@@ -101,6 +104,9 @@ pub struct Ip {
     table: Table,
     /// False on AWS's own devices, which send no ICMP errors.
     talks: bool,
+    /// True if a port has ever asked for a way back or has an access list, so that all others need not be asked about each
+    /// packet.
+    filters: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -110,8 +116,10 @@ pub struct Ip {
     /// What is watched and down.
     down: SmallVec<[TrackId; 2]>,
     policy: Vec<PolicyRoute>,
-    filters: Vec<(Port, AccessRule)>,
+    access: Vec<(Port, AccessRule)>,
     interfaces: Vec<Option<Interface>>,
+    /// Errors that the device has to seal, with the ports by which they go.
+    unsealed: Vec<(Port, Packet)>,
     reporter: Reporter,
     fragments: Reassembler,
 }
@@ -124,14 +132,16 @@ impl Ip {
             ident: 0,
             table: Table::Fib,
             talks: true,
+            filters: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
             configured: Vec::new(),
             down: SmallVec::new(),
             policy: Vec::new(),
-            filters: Vec::new(),
+            access: Vec::new(),
             interfaces: Vec::new(),
+            unsealed: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
         }
@@ -154,13 +164,14 @@ impl Ip {
             self.interfaces.resize(port.index() + 1, None);
         }
         self.interfaces[port.index()] =
-            Some(Interface { mtu, up: true, reverse_path: ReversePath::Off, filtered: false });
+            Some(Interface { mtu, up: true, reverse_path: ReversePath::Off, filtered: false, tunnel: false });
     }
 
     /// Asks for a way back to the sources of what comes in at a port.
     pub fn filter_reverse_path(&mut self, port: Port, mode: ReversePath) {
         if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
             interface.reverse_path = mode;
+            self.filters |= mode != ReversePath::Off;
         }
     }
 
@@ -294,6 +305,7 @@ impl Ip {
             self.configure(route, track);
         }
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
+        self.unsealed.clear();
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
     }
@@ -309,7 +321,7 @@ impl Ip {
             return Inbound::Nothing;
         }
         let (length, local, fragment) = (usize::from(ip.total_len()), self.own.contains(&ip.dst()), ip.is_fragment());
-        if !self.leads_back(ip.src(), port) {
+        if self.filters && !self.leads_back(ip.src(), port) {
             // RFC 3704 names no answer: whoever forged the source is not at it.
             cx.drop(&packet, DropReason::ReversePath, self.changed);
             return Inbound::Nothing;
@@ -449,18 +461,6 @@ impl Ip {
         }
         for part in self.cut(cx, port, packet) {
             cx.send(port, part);
-        }
-    }
-
-    /// Tells the sender of `packet` why it goes no further, if the rules allow (RFC 1812 section 4.3.2).
-    pub fn refuse(&mut self, cx: &mut Cx, packet: &Packet, trouble: impl Into<Trouble>) {
-        let Some(&from) = self.own.first().filter(|_| self.talks) else { return };
-        let meta = cx.meta();
-        let Ok(reply) = self.reporter.report(cx.now, packet.bytes(), trouble.into(), from, &[], meta) else { return };
-        cx.created(&reply);
-        let destination = Ipv4Packet::new_unchecked(reply.bytes()).dst();
-        if let Some(Route { target: Target::Out { port, .. }, .. }) = self.fib.lookup(destination) {
-            cx.send(port, reply);
         }
     }
 

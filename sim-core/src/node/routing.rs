@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Cx;
 use crate::id::{Port, RecordId, SessionId};
@@ -65,6 +65,10 @@ pub struct Routing {
     stack: Stack,
     /// Whose address is whose.
     by_address: BTreeMap<Ipv4Addr, PeerId>,
+    /// Who is behind which port.
+    by_port: BTreeMap<Port, Vec<PeerId>>,
+    /// Who depends on which BFD session.
+    by_bfd: BTreeMap<usize, Vec<PeerId>>,
     lines: BTreeMap<tcp::ConnId, Line>,
     /// The other name of each line.
     by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
@@ -91,11 +95,22 @@ impl Routing {
         for (place, peer) in peers.iter().enumerate() {
             by_address.entry(peer.remote_address).or_insert(PeerId(place as u16));
         }
+        let (mut by_port, mut by_bfd): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
+        for (place, (port, bfd)) in config.ports.iter().zip(&config.bfd).enumerate() {
+            if let Some(port) = port {
+                by_port.entry(*port).or_default().push(PeerId(place as u16));
+            }
+            if let Some(bfd) = bfd {
+                by_bfd.entry(*bfd).or_default().push(PeerId(place as u16));
+            }
+        }
         Self {
             config,
             speaker,
             stack,
             by_address,
+            by_port,
+            by_bfd,
             lines: BTreeMap::new(),
             by_speaker: BTreeMap::new(),
             accepted: 0,
@@ -139,12 +154,12 @@ impl Routing {
 
     /// The peers behind a port.
     pub(super) fn behind(&self, port: Port) -> Vec<PeerId> {
-        self.peers().filter(|peer| self.port(*peer) == Some(port)).collect()
+        self.by_port.get(&port).cloned().unwrap_or_default()
     }
 
     /// The peers that depend on a BFD session.
     pub(super) fn watched_by(&self, bfd: usize) -> Vec<PeerId> {
-        self.peers().filter(|peer| self.config.bfd[peer.index()] == Some(bfd)).collect()
+        self.by_bfd.get(&bfd).cloned().unwrap_or_default()
     }
 
     /// Forgets everything, as power loss does.
@@ -241,10 +256,11 @@ impl Routing {
                     events.push(RoutingEvent::Session(self.anchor));
                 }
             }
-            bgp::Output::Step { peer, step, codes, prefixes, open, .. } => {
+            bgp::Output::Step { peer, step, codes, prefixes, ipv6_prefixes, open, .. } => {
                 let (code, subcode) = codes.unwrap_or_default();
+                let prefixes = for_the_trace(prefixes.as_deref(), ipv6_prefixes.as_deref());
                 let record = match (prefixes, open) {
-                    (Some(prefixes), _) => cx.update(session(peer), step, for_the_trace(&prefixes)),
+                    (Some(prefixes), _) => cx.update(session(peer), step, prefixes),
                     (None, Some(open)) => {
                         let bgp::Open { asn, hold_time, identifier, .. } = open;
                         cx.open(session(peer), step, trace::Open { asn, hold_time, identifier })
@@ -259,13 +275,15 @@ impl Routing {
                 let octets = text.map_or(0, |text| text.len());
                 self.anchor = cx.step(session(peer), Step::CommunicationReceived, octets as u32);
             }
-            bgp::Output::NearLimit { peer, prefixes } => {
+            bgp::Output::NearLimit { peer, prefixes, .. } => {
                 self.anchor = cx.step(session(peer), Step::PrefixLimitNear, prefixes as u32);
             }
             bgp::Output::Retained { peer, routes } => {
                 self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
             }
             bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
+            // A device forwards IPv4 only: routes of IPv6 stay in the speaker's Loc-RIB.
+            bgp::Output::Ipv6Route(_) => {}
             bgp::Output::Refused { .. } => {}
         }
     }
@@ -331,12 +349,33 @@ impl Routing {
     }
 }
 
-fn for_the_trace(prefixes: &bgp::Prefixes) -> Prefixes {
-    let all = |prefixes: &[Ipv4Net]| prefixes.iter().copied().map(IpNet::V4).collect();
-    let attributes = prefixes.attributes.as_ref().map(|attributes| trace::Attributes {
+/// The prefixes of an UPDATE, those of IPv4 first; what it says of them is that of IPv4.
+fn for_the_trace(ipv4: Option<&bgp::Prefixes>, ipv6: Option<&bgp::Prefixes<Ipv6Net>>) -> Option<Prefixes> {
+    if ipv4.is_none() && ipv6.is_none() {
+        return None;
+    }
+    let all = |ipv4: &[Ipv4Net], ipv6: &[Ipv6Net]| {
+        let ipv4 = ipv4.iter().copied().map(IpNet::V4);
+        ipv4.chain(ipv6.iter().copied().map(IpNet::V6)).collect()
+    };
+    let attributes = ipv4.and_then(|prefixes| prefixes.attributes.as_ref());
+    let attributes = attributes.map(|attributes| trace::Attributes {
         as_path: attributes.as_path.to_string().into(),
         next_hop: attributes.next_hop,
         med: attributes.med,
     });
-    Prefixes { withdrawn: all(&prefixes.withdrawn), announced: all(&prefixes.announced), attributes }
+    Some(Prefixes {
+        withdrawn: all(
+            ipv4.map_or(&[], |prefixes| &prefixes.withdrawn),
+            ipv6.map_or(&[], |prefixes| &prefixes.withdrawn),
+        ),
+        announced: all(
+            ipv4.map_or(&[], |prefixes| &prefixes.announced),
+            ipv6.map_or(&[], |prefixes| &prefixes.announced),
+        ),
+        attributes,
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,8 @@ pub struct Vgw {
     /// The tunnel chosen for each prefix, perhaps not programmed yet.
     chosen: BTreeMap<Ipv4Net, Chosen>,
     pending: VecDeque<Pending>,
+    /// From where the VPC was told that it has each prefix.
+    offered: BTreeMap<Ipv4Net, Propagated>,
 }
 
 impl Vgw {
@@ -91,7 +93,7 @@ impl Vgw {
             ip.add_port(tunnel_port(tunnel as u16), mtu);
         }
         let ends = Ends::new(config.statics.len(), config.health_delay);
-        Self { config, ip, ends, chosen: BTreeMap::new(), pending: VecDeque::new() }
+        Self { config, ip, ends, chosen: BTreeMap::new(), pending: VecDeque::new(), offered: BTreeMap::new() }
     }
 
     /// Its forwarding table: what packets follow now.
@@ -166,7 +168,6 @@ impl Vgw {
             if !self.config.programming_delay.is_zero() {
                 cx.waited(TimerKind::ProgrammingDelay, self.config.programming_delay);
             }
-            let had = self.ip.fib().best(prefix).is_some();
             match to {
                 Some(Chosen { tunnel, rule, .. }) => {
                     let route = Route {
@@ -183,8 +184,12 @@ impl Vgw {
                     self.ip.withdraw(cx, prefix, RouteSource::Propagated, reason);
                 }
             }
-            if had != to.is_some() {
-                let offered = to.map(|chosen| chosen.from);
+            let offered = to.map(|chosen| chosen.from);
+            let before = match offered {
+                Some(from) => self.offered.insert(prefix, from),
+                None => self.offered.remove(&prefix),
+            };
+            if before != offered {
                 let notice = Notice::Propagate { prefix: IpNet::V4(prefix), offered };
                 cx.notify(self.config.vpc, self.config.propagation_delay, notice);
             }
@@ -215,6 +220,7 @@ impl Device for Vgw {
         self.ends.reset();
         self.chosen.clear();
         self.pending.clear();
+        self.offered.clear();
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
@@ -265,3 +271,6 @@ impl Device for Vgw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,16 +109,33 @@ impl Vpc {
         Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
     }
 
+    /// The way to a prefix.
+    fn way(&self, prefix: Ipv4Net) -> Option<Port> {
+        match self.ip.fib().best(prefix)?.target {
+            Target::Out { port, .. } => Some(port),
+            Target::Blackhole => None,
+        }
+    }
+
     /// The step that decides about a prefix.
     fn rule(&self, prefix: Ipv4Net) -> Option<Rule> {
         evaluate(&self.offers(prefix).0, prefix.addr()).map(|evaluation| evaluation.rule)
     }
 
-    /// Takes up a route that the gateway offers, if there is room for it.
+    /// Takes up a route that the gateway offers, if there is room for it. One that it has already, and that the gateway has from
+    /// elsewhere, keeps its place.
     fn take(&mut self, cx: &mut Cx, prefix: Ipv4Net, from: Propagated, reason: Reason) {
         let others = self.offered.iter().filter(|(of, (_, taken))| *taken && **of != prefix).count();
         let taken = admit(others) == Admission::Taken;
-        self.offered.insert(prefix, (from, taken));
+        let before = self.offered.insert(prefix, (from, taken));
+        if let Some((_, had)) = before.filter(|(_, had)| *had == taken) {
+            if had {
+                let (table, rule, beside, way) = (Table::Vpc, self.rule(prefix), Box::default(), self.way(prefix));
+                let prefix = IpNet::V4(prefix);
+                cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
+            }
+            return;
+        }
         if !taken {
             let (table, prefix, reason) = (Table::Vpc, IpNet::V4(prefix), Reason::TableFull);
             let (beside, stays) = (Box::default(), false);
@@ -197,3 +214,6 @@ impl Device for Vpc {
         self.ip.carrier(cx, port, up, link_reason(up));
     }
 }
+
+#[cfg(test)]
+mod tests;

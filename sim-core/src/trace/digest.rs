@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use twox_hash::{XxHash3_64, XxHash3_128};
 
 use super::record::{Hop, HopStep, Record, Table, What};
 use super::{Place, Way};
@@ -14,7 +14,7 @@ use super::{Place, Way};
 /// A running digest. See the module header.
 #[derive(Clone)]
 pub struct Digest {
-    hash: Xxh3,
+    hash: XxHash3_128,
     /// What waits to be hashed together: a call for each record would cost more than its hashing.
     batch: [u8; BATCH],
     filled: usize,
@@ -29,14 +29,14 @@ const BATCH: usize = 32 * ENCODED;
 
 impl Default for Digest {
     fn default() -> Self {
-        Self { hash: Xxh3::new(), batch: [0; BATCH], filled: 0 }
+        Self { hash: XxHash3_128::new(), batch: [0; BATCH], filled: 0 }
     }
 }
 
 impl Digest {
     /// The 64-bit hash of a packet's bytes.
     pub fn of_bytes(bytes: &[u8]) -> u64 {
-        xxh3_64(bytes)
+        XxHash3_64::oneshot(bytes)
     }
 
     #[inline(always)]
@@ -96,15 +96,15 @@ impl Digest {
 
     #[cold]
     fn empty(&mut self) {
-        self.hash.update(&self.batch[..self.filled]);
+        self.hash.write(&self.batch[..self.filled]);
         self.filled = 0;
     }
 
     /// The digest so far.
     pub fn value(&self) -> u128 {
         let mut hash = self.hash.clone();
-        hash.update(&self.batch[..self.filled]);
-        hash.digest128()
+        hash.write(&self.batch[..self.filled]);
+        hash.finish_128()
     }
 }
 
@@ -128,6 +128,6 @@ const fn table_word(table: Table) -> u64 {
 fn prefix_word(prefix: &IpNet) -> u64 {
     match prefix.addr() {
         IpAddr::V4(v4) => u64::from(u32::from(v4)) << 8 | u64::from(prefix.prefix_len()),
-        IpAddr::V6(v6) => xxh3_64(&v6.octets()) << 8 | u64::from(prefix.prefix_len()),
+        IpAddr::V6(v6) => XxHash3_64::oneshot(&v6.octets()) << 8 | u64::from(prefix.prefix_len()),
     }
 }

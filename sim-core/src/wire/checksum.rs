@@ -7,19 +7,23 @@ use std::net::Ipv4Addr;
 
 /// The ones' complement sum of `bytes`; an odd last octet counts as the high half of a word (RFC 1071 section 1).
 pub fn sum(bytes: &[u8]) -> u16 {
-    // Words are added 32 bits at a time in the machine's order and turned once at the end (RFC 1071 section 2, B and C).
-    // Two plain sums of halves become vector code where a chain of carries would not; 2^32 words fit before they wrap.
-    let (words, rest) = bytes.as_chunks::<8>();
-    let (half, rest) = rest.as_chunks::<4>();
-    let mut last = [0; 4];
+    // Words are added 64 bits at a time in the machine's order and turned once at the end (RFC 1071 section 2, B and C). Four
+    // sums, each with room for its carries, do not wait for one another.
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    let (words, rest) = rest.as_chunks::<8>();
+    let mut last = [0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let [half, last] = [half.first().copied().unwrap_or_default(), last].map(|w| u64::from(u32::from_ne_bytes(w)));
-    let halves = |(even, odd): (u64, u64), word: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*word);
-        (u64::wrapping_add(even, word & 0xffff_ffff), u64::wrapping_add(odd, word >> 32))
-    };
-    let (even, odd) = words.iter().fold((half, last), halves);
-    fold(even.wrapping_add(odd)).to_be()
+    let mut sums = [u64::from_ne_bytes(last).into(), 0, 0, 0];
+    for block in blocks {
+        sums.iter_mut()
+            .zip(block.as_chunks::<8>().0)
+            .for_each(|(sum, word)| *sum += u128::from(u64::from_ne_bytes(*word)));
+    }
+    let total =
+        sums.iter().sum::<u128>() + words.iter().map(|word| u128::from(u64::from_ne_bytes(*word))).sum::<u128>();
+    // What carried out of 64 bits is worth one again: 2^64 is 1 in this arithmetic.
+    let (low, carry) = (total as u64).overflowing_add((total >> 64) as u64);
+    fold(u64::from(fold(low)) + u64::from(carry)).to_be()
 }
 
 /// The ones' complement sum of two sums.

@@ -3,7 +3,10 @@
 
 mod attributes;
 mod endings;
+mod ipv6;
 mod malformed;
+mod octets;
+mod refreshes;
 mod restarts;
 mod sessions;
 

@@ -14,20 +14,21 @@ impl Ip {
     pub fn filter(&mut self, port: Port, rule: Rule) {
         if let Some(Some(interface)) = self.interfaces.get_mut(port.index()) {
             interface.filtered = true;
-            self.filters.push((port, rule));
+            self.filters = true;
+            self.access.push((port, rule));
         }
     }
 
     /// Whether the access list of a port lets a packet out or in. If not, the packet is dropped here, and its sender hears of it
     /// if the rule says so.
     pub(in crate::node) fn passes(&mut self, cx: &mut Cx, port: Port, packet: &Packet, outbound: bool) -> bool {
-        let filtered = self.interfaces.get(port.index()).copied().flatten().is_some_and(|interface| interface.filtered);
-        !filtered || self.judge(cx, port, packet, outbound)
+        let filtered = || self.interfaces.get(port.index()).copied().flatten().is_some_and(|it| it.filtered);
+        !self.filters || !filtered() || self.judge(cx, port, packet, outbound)
     }
 
     #[cold]
     fn judge(&mut self, cx: &mut Cx, port: Port, packet: &Packet, outbound: bool) -> bool {
-        let mut rules = self.filters.iter().filter(|(of, _)| *of == port).map(|(_, rule)| rule);
+        let mut rules = self.access.iter().filter(|(of, _)| *of == port).map(|(_, rule)| rule);
         match rules.find(|rule| rule.fits(packet, outbound)).map(|rule| rule.action) {
             Some(RuleAction::Pass) | None => return true,
             Some(RuleAction::Drop) => {}

@@ -6,6 +6,7 @@ use crate::net::multipath::FlowFields;
 use crate::node::Emit;
 use crate::packet::Meta;
 use crate::trace::Trace;
+use crate::wire::icmp::{IcmpMessage, Quoted};
 use crate::wire::ipv4::protocol;
 use crate::wire::udp;
 
@@ -175,4 +176,88 @@ fn a_route_that_depends_on_something_needs_it_and_its_port() {
     assert_eq!(changes, 3 + 4, "each move once");
     bench.ip.reset();
     assert_eq!(bench.best(prefix), floating, "after a loss of power nothing is known");
+}
+
+/// What an ICMP error says: from whom, to whom, what, and the source of the packet that it is about.
+fn said(error: &Packet) -> (Ipv4Addr, Ipv4Addr, IcmpKind, Ipv4Addr) {
+    let ip = Ipv4Packet::new_checked(error.bytes()).unwrap();
+    assert!(ip.verify_checksum() && ip.protocol() == protocol::ICMP && ip.ident() != 0, "it may be cut (RFC 6864)");
+    let message = IcmpMessage::new_checked(ip.payload()).unwrap();
+    assert!(message.verify_checksum());
+    (ip.src(), ip.dst(), message.kind(), Quoted::parse(message.payload()).unwrap().header.src)
+}
+
+/// A bench whose port 2, that of the default route, is a tunnel with 169.254.10.2 at this end.
+fn with_tunnel() -> Bench {
+    let mut bench = Bench::new();
+    bench.ip.own.push([169, 254, 10, 2].into());
+    bench.ip.add_route("169.254.10.0/30".parse().unwrap(), RouteSource::Connected, distance::CONNECTED, Port(2));
+    bench.ip.add_route("192.0.2.0/24".parse().unwrap(), RouteSource::Connected, distance::CONNECTED, Port(1));
+    bench.ip.set_tunnel(Port(2));
+    bench
+}
+
+/// A packet from there to the network that is discarded.
+fn discarded(source: [u8; 4]) -> Packet {
+    udp::packet((source.into(), 4000), (Ipv4Addr::new(10, 66, 0, 1), 9), b"data", Meta::default())
+}
+
+/// RFC 1812 section 4.3.2.4: an error is from an address of the interface by which it goes, or of the router if that has none. By
+/// a tunnel's port nothing goes in clear: the device seals it first.
+#[test]
+fn an_error_goes_the_way_of_any_packet() {
+    let mut bench = with_tunnel();
+    for (source, from, port) in
+        [([10, 1, 0, 5], OWN, 0), ([192, 0, 2, 7], OWN, 1), ([198, 51, 100, 1], [169, 254, 10, 2].into(), 2)]
+    {
+        assert_eq!(bench.leaves_by(discarded(source), 1), None);
+        let error = match (bench.out.pop(), bench.ip.unsealed()) {
+            (Some(Emit::Packet(out, error)), None) if port < 2 => (out, error),
+            (None, Some(error)) if port == 2 => error,
+            other => panic!("{source:?}: {other:?}"),
+        };
+        assert_eq!(error.0, Port(port));
+        assert_eq!(said(&error.1), (from, source.into(), IcmpKind::NetUnreachable, source.into()));
+    }
+    assert_eq!(bench.drops(DropReason::BlackholeRoute), 3, "those that the errors are about, and no error");
+}
+
+/// An error that has no way is dropped with a reason, as any packet.
+#[test]
+fn an_error_without_a_way_is_dropped_and_counted() {
+    let mut bench = with_tunnel();
+    assert_eq!(bench.leaves_by(discarded([10, 66, 0, 9]), 1), None);
+    assert_eq!(bench.drops(DropReason::BlackholeRoute), 2, "the packet, and the error about it");
+    bench.with(|ip, cx| ip.carrier(cx, Port(2), false, Reason::TunnelDown));
+    assert_eq!(bench.leaves_by(discarded([198, 51, 100, 1]), 1), None);
+    assert_eq!((bench.drops(DropReason::BlackholeRoute), bench.drops(DropReason::NoRoute)), (3, 1));
+    assert!(bench.out.is_empty() && bench.ip.unsealed().is_none());
+}
+
+/// Section 4.3.2.7: nothing about an error, and nothing to the broadcast address of an interface's network or about a packet to it.
+/// What the device sent itself comes back to it by no link.
+#[test]
+fn silence_where_an_error_would_be_wrong() {
+    let mut bench = with_tunnel();
+    assert_eq!(bench.leaves_by(discarded([10, 1, 0, 5]), 1), None);
+    let Some(Emit::Packet(_, mut error)) = bench.out.pop() else { panic!("there is an error") };
+    let mut ip = Ipv4Packet::new_unchecked(error.bytes_mut());
+    ip.set_src([10, 1, 0, 5].into());
+    ip.set_dst([10, 66, 0, 1].into());
+    ip.fill_checksum();
+    for packet in [error, discarded([192, 0, 2, 255]), discarded([169, 254, 10, 3]), discarded(OWN.octets())] {
+        assert_eq!(bench.leaves_by(packet, 1), None);
+        assert!(bench.out.is_empty() && bench.ip.unsealed().is_none());
+    }
+    assert_eq!(bench.drops(DropReason::BlackholeRoute), 5, "the packets themselves");
+}
+
+/// Section 4.3.2.8, as Linux has it: 50 at once, and then no more than 1,000 a second.
+#[test]
+fn errors_are_limited() {
+    let mut bench = with_tunnel();
+    for _ in 0..200 {
+        assert_eq!(bench.leaves_by(discarded([198, 51, 100, 1]), 1), None);
+    }
+    assert_eq!(core::iter::from_fn(|| bench.ip.unsealed()).count(), 50);
 }

@@ -8,29 +8,35 @@ use prefix_trie::PrefixSet;
 
 use super::attributes::Attributes;
 use super::config::PeerId;
+use super::family::Family;
 use super::rib::Rib;
+use super::tables::Tables;
 
 /// Adj-RIB-In of one peer, to look at: what it announced, before policy.
 #[derive(Clone, Copy)]
-pub struct AdjRibIn<'a> {
-    pub(super) rib: &'a Rib,
-    pub(super) peer: PeerId,
-    pub(super) heard: &'a Heard,
+pub struct AdjRibIn<'a, F: Family = Ipv4Net> {
+    rib: &'a Rib<F>,
+    peer: PeerId,
+    heard: &'a Heard<F>,
 }
 
-impl<'a> AdjRibIn<'a> {
+impl<'a, F: Family> AdjRibIn<'a, F> {
+    pub(super) fn of(tables: &'a Tables<F>, peer: PeerId) -> Self {
+        Self { rib: &tables.rib, peer, heard: &tables.peers[peer.index()].heard }
+    }
+
     /// What it said of exactly this prefix.
-    pub fn get(self, prefix: &Ipv4Net) -> Option<&'a Arc<Attributes>> {
+    pub fn get(self, prefix: &F) -> Option<&'a Arc<Attributes<F>>> {
         self.rib.received(prefix, Some(self.peer))
     }
 
     /// True if it announced exactly this prefix.
-    pub fn contains_key(self, prefix: &Ipv4Net) -> bool {
+    pub fn contains_key(self, prefix: &F) -> bool {
         self.get(prefix).is_some()
     }
 
     /// The prefixes that it announced, in order.
-    pub fn prefixes(self) -> Vec<Ipv4Net> {
+    pub fn prefixes(self) -> Vec<F> {
         match &self.heard.listed {
             Some(listed) => listed.iter().collect(),
             None => self.rib.prefixes_of(Some(self.peer)).collect(),
@@ -54,23 +60,23 @@ const LISTED: usize = 4_096;
 
 /// How much a peer announced, and of which prefixes if that is not much.
 #[derive(Clone)]
-pub(super) struct Heard {
+pub(super) struct Heard<F: Family> {
     len: usize,
-    listed: Option<PrefixSet<Ipv4Net>>,
+    listed: Option<PrefixSet<F>>,
 }
 
-impl Default for Heard {
+impl<F: Family> Default for Heard<F> {
     fn default() -> Self {
         Self { len: 0, listed: Some(PrefixSet::new()) }
     }
 }
 
-impl Heard {
+impl<F: Family> Heard<F> {
     pub fn len(&self) -> usize {
         self.len
     }
 
-    pub fn add(&mut self, prefix: Ipv4Net) {
+    pub fn add(&mut self, prefix: F) {
         self.len += 1;
         match &mut self.listed {
             Some(listed) if self.len <= LISTED => {
@@ -80,7 +86,7 @@ impl Heard {
         }
     }
 
-    pub fn remove(&mut self, prefix: Ipv4Net) {
+    pub fn remove(&mut self, prefix: F) {
         self.len -= 1;
         if let Some(listed) = &mut self.listed {
             listed.remove(&prefix);

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
 
 use super::attributes::Attributes;
 use super::config::PeerId;
+use super::family::Family;
 
 /// Prefixes whose best route may have changed, each with the peer that its route is from at last.
-#[derive(Clone, Default)]
-pub(super) struct Pending(Vec<(Ipv4Net, Option<PeerId>)>);
+#[derive(Clone)]
+pub(super) struct Pending<F>(Vec<(F, Option<PeerId>)>);
 
-impl Pending {
+impl<F> Default for Pending<F> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<F: Family> Pending<F> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn touch(&mut self, prefix: Ipv4Net, from: Option<PeerId>) {
+    pub fn touch(&mut self, prefix: F, from: Option<PeerId>) {
         if self.0.len() == self.0.capacity() {
             self.settle();
         }
@@ -51,21 +57,29 @@ impl Pending {
         self.0.shrink_to(room);
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Net, Option<PeerId>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (F, Option<PeerId>)> {
         self.0.iter().copied()
     }
 }
 
 /// Adj-RIB-Out of one peer: what it was told, and which prefixes may have changed since that it has not been told for a
 /// reason of its own.
-#[derive(Clone, Default)]
-pub(super) struct AdjRibOut {
-    pub sent: PrefixMap<Ipv4Net, Arc<Attributes>>,
-    pub pending: Pending,
+#[derive(Clone)]
+pub(super) struct AdjRibOut<F: Family> {
+    pub sent: PrefixMap<F, Arc<Attributes<F>>>,
+    pub pending: Pending<F>,
+}
+
+impl<F: Family> Default for AdjRibOut<F> {
+    fn default() -> Self {
+        Self { sent: PrefixMap::default(), pending: Pending::default() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use ipnet::Ipv4Net;
+
     use super::*;
 
     #[test]

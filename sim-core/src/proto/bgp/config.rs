@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::as_path::AsPath;
 use super::attributes::Origin;
 use super::decision::Rules;
+use super::family::{Family, Ipv6NextHop};
 use super::open::Capabilities;
 use super::policy::Policy;
 use super::timer::Jitter;
@@ -50,6 +51,10 @@ pub struct SpeakerConfig {
     pub rules: Rules,
     /// What the ways to next hops within our AS cost.
     pub interior: InteriorCosts,
+    /// What we originate of IPv6 from the first start on.
+    pub ipv6_networks: Vec<(Ipv6Net, Originated)>,
+    /// What the ways to next hops of IPv6 within our AS cost.
+    pub ipv6_interior: InteriorCosts<Ipv6Net>,
     /// CLUSTER_ID of a route reflector; its BGP Identifier if not given (RFC 4456 section 7).
     pub cluster_id: Option<Ipv4Addr>,
 }
@@ -66,6 +71,8 @@ impl SpeakerConfig {
             selection_deferral: SELECTION_DEFERRAL,
             rules: Rules::default(),
             interior: InteriorCosts::default(),
+            ipv6_networks: Vec::new(),
+            ipv6_interior: InteriorCosts::default(),
             cluster_id: None,
         }
     }
@@ -73,26 +80,26 @@ impl SpeakerConfig {
 
 /// What an IGP would tell: the cost of the way to each next hop (RFC 4271 section 9.1.2.2 e).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InteriorCosts {
+pub struct InteriorCosts<F: Family = Ipv4Net> {
     /// Costs by network; of several that hold a next hop the longest counts.
-    pub costs: Vec<(Ipv4Net, u32)>,
+    pub costs: Vec<(F, u32)>,
     /// The cost of the way to any other next hop of an internal peer's route; `None`: there is none, and the route cannot be
     /// used (section 9.1.2.1).
     pub otherwise: Option<u32>,
 }
 
 /// Every next hop is reachable at no cost.
-impl Default for InteriorCosts {
+impl<F: Family> Default for InteriorCosts<F> {
     fn default() -> Self {
         Self { costs: Vec::new(), otherwise: Some(0) }
     }
 }
 
-impl InteriorCosts {
+impl<F: Family> InteriorCosts<F> {
     /// The cost of the way to a next hop, if there is one. What an external peer names is on the shared subnet and so costs
     /// nothing unless something is configured for it.
-    pub fn to(&self, next_hop: Ipv4Addr, external: bool) -> Option<u32> {
-        let holding = self.costs.iter().filter(|(network, _)| network.contains(&next_hop));
+    pub fn to(&self, next_hop: F::NextHop, external: bool) -> Option<u32> {
+        let holding = self.costs.iter().filter(|(network, _)| network.holds(&next_hop));
         let longest = holding.max_by_key(|(network, _)| network.prefix_len());
         longest.map(|(_, cost)| *cost).or(if external { Some(0) } else { self.otherwise })
     }
@@ -157,7 +164,7 @@ pub struct PeerConfig {
     pub jitter: Jitter,
     /// How late we act on an expired HoldTimer at most, uniform from none: a daemon looks at its timers now and then.
     pub poll: Duration,
-    /// What we say we can do. Without `four_octet_as` we are an old speaker towards the peer, though one that still
+    /// What we say we can do. IPv6 unicast is not told here but in [`PeerConfig::ipv6`]. Without `four_octet_as` we are an old speaker towards the peer, though one that still
     /// understands AS4_PATH. Graceful restart is not told here but in [`PeerConfig::graceful_restart`].
     pub capabilities: Capabilities,
     /// Most prefixes we take, and what becomes of a peer that sends more. AWS documents 100 from a customer gateway.
@@ -183,6 +190,39 @@ pub struct PeerConfig {
     pub import: Policy,
     /// What becomes of routes to the peer.
     pub export: Policy,
+    /// IPv6 unicast on the session (RFC 4760); `None`: the session is without it. What is said above of routes that bears no
+    /// name of a family holds for both.
+    pub ipv6: Option<Box<Ipv6Config>>,
+}
+
+/// IPv6 unicast on a session whose transport is IPv4.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ipv6Config {
+    /// Our address, the next hop that we announce to an external peer: the global one, and the link-local one if the peer is
+    /// on the same link (RFC 2545 section 3). Of an interface without a global address some routers announce the IPv4
+    /// address as an IPv4-mapped one.
+    pub local_address: Ipv6NextHop,
+    /// The subnet that both share: an external peer's next hop must be in it, unless it is [`PeerConfig::multihop`].
+    pub subnet: Ipv6Net,
+    /// Most prefixes we take, and what becomes of a peer that sends more.
+    pub max_prefixes: Option<MaxPrefixes>,
+    /// What becomes of routes from the peer.
+    pub import: Policy<Ipv6Net>,
+    /// What becomes of routes to the peer.
+    pub export: Policy<Ipv6Net>,
+}
+
+impl Ipv6Config {
+    /// All routes both ways.
+    pub fn new(local_address: impl Into<Ipv6NextHop>, subnet: Ipv6Net) -> Self {
+        Self {
+            local_address: local_address.into(),
+            subnet,
+            max_prefixes: None,
+            import: Policy::accept_all(),
+            export: Policy::accept_all(),
+        }
+    }
 }
 
 /// How many prefixes a peer may announce (RFC 4271 section 6.7).
@@ -285,6 +325,7 @@ impl PeerConfig {
             graceful_shutdown: true,
             import: Policy::accept_all(),
             export: Policy::accept_all(),
+            ipv6: None,
         }
     }
 }

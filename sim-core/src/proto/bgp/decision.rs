@@ -25,8 +25,11 @@ use core::cmp::Reverse;
 use core::fmt;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::attributes::Attributes;
 use super::config::DEFAULT_LOCAL_PREF;
+use super::family::Family;
 
 /// The step that decided, in the order of the steps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -135,16 +138,16 @@ pub enum Source {
 
 /// A route that takes part.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
+pub struct Candidate<'a, F: Family = Ipv4Net> {
     /// After import policy.
-    pub attributes: &'a Attributes,
+    pub attributes: &'a Attributes<F>,
     /// Where it comes from.
     pub source: Source,
     /// The cost of the way to its next hop within our AS.
     pub interior_cost: u32,
 }
 
-impl Candidate<'_> {
+impl<F: Family> Candidate<'_, F> {
     fn preference(&self) -> u32 {
         self.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)
     }
@@ -200,12 +203,20 @@ pub struct Explanation {
 /// The place of the best candidate and the step that decided; `None` if there are none. Candidates are in the order of
 /// their arrival, which makes a difference without [`Rules::deterministic_med`] only; `existing` is the one that was best
 /// so far. Of two that no step tells apart the first wins.
-pub fn decide(candidates: &[Candidate<'_>], rules: &Rules, existing: Option<usize>) -> Option<(usize, DecidedBy)> {
+pub fn decide<F: Family>(
+    candidates: &[Candidate<'_, F>],
+    rules: &Rules,
+    existing: Option<usize>,
+) -> Option<(usize, DecidedBy)> {
     judge(candidates, rules, existing, &mut |_, _| {})
 }
 
 /// As [`decide`], with the step at which every other candidate fell out, and those that are used with the best.
-pub fn explain(candidates: &[Candidate<'_>], rules: &Rules, existing: Option<usize>) -> Option<Explanation> {
+pub fn explain<F: Family>(
+    candidates: &[Candidate<'_, F>],
+    rules: &Rules,
+    existing: Option<usize>,
+) -> Option<Explanation> {
     let mut lost_at = vec![None; candidates.len()];
     let (best, decided_by) = judge(candidates, rules, existing, &mut |place, step| lost_at[place] = Some(step))?;
     lost_at[best] = None;
@@ -214,7 +225,7 @@ pub fn explain(candidates: &[Candidate<'_>], rules: &Rules, existing: Option<usi
 
 /// The routes that are used when `best` is: it and, up to the limit of [`Multipath`], those that the steps up to the interior
 /// cost do not tell from it, in the order of the steps that follow. A next hop counts once.
-pub fn used(candidates: &[Candidate<'_>], rules: &Rules, best: usize) -> Vec<usize> {
+pub fn used<F: Family>(candidates: &[Candidate<'_, F>], rules: &Rules, best: usize) -> Vec<usize> {
     let winner = &candidates[best];
     let most = match winner.source {
         Source::Local => 1,
@@ -227,7 +238,10 @@ pub fn used(candidates: &[Candidate<'_>], rules: &Rules, best: usize) -> Vec<usi
     }
     let equals = |places: Vec<usize>| {
         let mut alive = Alive { candidates, rules, existing: None, places, lost: &mut |_, _| {} };
-        STEPS.iter().filter(|(step, _)| *step <= DecidedBy::InteriorCost).for_each(|(_, keep)| keep(&mut alive));
+        Alive::<F>::STEPS
+            .iter()
+            .filter(|(step, _)| *step <= DecidedBy::InteriorCost)
+            .for_each(|(_, keep)| keep(&mut alive));
         alive.places
     };
     let mut others: Vec<usize> = match rules.deterministic_med {
@@ -252,8 +266,8 @@ pub fn used(candidates: &[Candidate<'_>], rules: &Rules, best: usize) -> Vec<usi
 
 type Lost<'a> = &'a mut dyn FnMut(usize, DecidedBy);
 
-fn judge(
-    candidates: &[Candidate<'_>],
+fn judge<F: Family>(
+    candidates: &[Candidate<'_, F>],
     rules: &Rules,
     existing: Option<usize>,
     lost: Lost<'_>,
@@ -276,8 +290,8 @@ fn judge(
     Some((best, decided_by))
 }
 
-fn eliminate(mut alive: Alive<'_>) -> (usize, DecidedBy) {
-    for (step, keep) in &STEPS {
+fn eliminate<F: Family>(mut alive: Alive<'_, F>) -> (usize, DecidedBy) {
+    for (step, keep) in &Alive::<F>::STEPS {
         keep(&mut alive);
         if let [winner] = alive.places[..] {
             return (winner, *step);
@@ -289,28 +303,11 @@ fn eliminate(mut alive: Alive<'_>) -> (usize, DecidedBy) {
 }
 
 /// What a step is called and what it keeps.
-type Step = (DecidedBy, fn(&mut Alive<'_>));
-
-/// The steps, in order.
-const STEPS: [Step; 11] = [
-    (DecidedBy::LocalPref, |a| a.keep_least(DecidedBy::LocalPref, |c| Reverse(c.preference()))),
-    (DecidedBy::LocalOrigin, |a| a.keep_least(DecidedBy::LocalOrigin, |c| c.source != Source::Local)),
-    (DecidedBy::AsPathLength, |a| a.keep_least(DecidedBy::AsPathLength, |c| c.attributes.as_path.length())),
-    (DecidedBy::Origin, |a| a.keep_least(DecidedBy::Origin, |c| c.attributes.origin)),
-    (DecidedBy::Med, |a| a.keep_least_med()),
-    (DecidedBy::ExternalPeer, |a| a.keep_least(DecidedBy::ExternalPeer, |c| c.is_internal())),
-    (DecidedBy::InteriorCost, |a| a.keep_least(DecidedBy::InteriorCost, |c| c.interior_cost)),
-    (DecidedBy::Existing, |a| a.keep_existing()),
-    (DecidedBy::Identifier, |a| a.keep_least(DecidedBy::Identifier, |c| c.identifier())),
-    (DecidedBy::ClusterListLength, |a| {
-        a.keep_least(DecidedBy::ClusterListLength, |c| c.attributes.cluster_list().len());
-    }),
-    (DecidedBy::PeerAddress, |a| a.keep_least(DecidedBy::PeerAddress, |c| c.address())),
-];
+type Step<F> = (DecidedBy, fn(&mut Alive<'_, F>));
 
 /// The candidates that no step has eliminated.
-struct Alive<'a> {
-    candidates: &'a [Candidate<'a>],
+struct Alive<'a, F: Family> {
+    candidates: &'a [Candidate<'a, F>],
     rules: &'a Rules,
     existing: Option<usize>,
     places: Vec<usize>,
@@ -318,8 +315,25 @@ struct Alive<'a> {
     lost: Lost<'a>,
 }
 
-impl Alive<'_> {
-    fn keep(&mut self, step: DecidedBy, stays: impl Fn(usize, &Candidate<'_>) -> bool) {
+impl<F: Family> Alive<'_, F> {
+    /// The steps, in order.
+    const STEPS: [Step<F>; 11] = [
+        (DecidedBy::LocalPref, |a| a.keep_least(DecidedBy::LocalPref, |c| Reverse(c.preference()))),
+        (DecidedBy::LocalOrigin, |a| a.keep_least(DecidedBy::LocalOrigin, |c| c.source != Source::Local)),
+        (DecidedBy::AsPathLength, |a| a.keep_least(DecidedBy::AsPathLength, |c| c.attributes.as_path.length())),
+        (DecidedBy::Origin, |a| a.keep_least(DecidedBy::Origin, |c| c.attributes.origin)),
+        (DecidedBy::Med, |a| a.keep_least_med()),
+        (DecidedBy::ExternalPeer, |a| a.keep_least(DecidedBy::ExternalPeer, |c| c.is_internal())),
+        (DecidedBy::InteriorCost, |a| a.keep_least(DecidedBy::InteriorCost, |c| c.interior_cost)),
+        (DecidedBy::Existing, |a| a.keep_existing()),
+        (DecidedBy::Identifier, |a| a.keep_least(DecidedBy::Identifier, |c| c.identifier())),
+        (DecidedBy::ClusterListLength, |a| {
+            a.keep_least(DecidedBy::ClusterListLength, |c| c.attributes.cluster_list().len());
+        }),
+        (DecidedBy::PeerAddress, |a| a.keep_least(DecidedBy::PeerAddress, |c| c.address())),
+    ];
+
+    fn keep(&mut self, step: DecidedBy, stays: impl Fn(usize, &Candidate<'_, F>) -> bool) {
         let (candidates, lost) = (self.candidates, &mut self.lost);
         self.places.retain(|&place| {
             let stays = stays(place, &candidates[place]);
@@ -330,7 +344,7 @@ impl Alive<'_> {
         });
     }
 
-    fn keep_least<K: Ord>(&mut self, step: DecidedBy, key: impl Fn(&Candidate<'_>) -> K) {
+    fn keep_least<K: Ord>(&mut self, step: DecidedBy, key: impl Fn(&Candidate<'_, F>) -> K) {
         let candidates = self.candidates;
         if let Some(least) = self.places.iter().map(|&place| key(&candidates[place])).min() {
             self.keep(step, |_, candidate| key(candidate) == least);
@@ -341,7 +355,8 @@ impl Alive<'_> {
     fn keep_least_med(&mut self) {
         let (before, candidates, rules) = (self.places.clone(), self.candidates, self.rules);
         self.keep(DecidedBy::Med, |_, this| {
-            let beats = |other: &Candidate<'_>| other.meds_compare(this, rules) && other.med(rules) < this.med(rules);
+            let beats =
+                |other: &Candidate<'_, F>| other.meds_compare(this, rules) && other.med(rules) < this.med(rules);
             !before.iter().any(|&other| beats(&candidates[other]))
         });
     }

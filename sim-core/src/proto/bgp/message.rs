@@ -13,6 +13,7 @@
 //! The header is judged when all its 19 octets are there and not before, so that the verdict does not depend on how
 //! TCP cut the stream. Messages longer than 4,096 octets (RFC 8654) are not negotiated, so they are errors.
 
+use super::family::{Afi, UNICAST};
 use super::notification::Notification;
 
 /// Octets of the header.
@@ -164,9 +165,10 @@ impl Refresh {
     }
 }
 
-/// A ROUTE-REFRESH about IPv4 unicast (RFC 2918 section 3).
-pub fn route_refresh(kind: Refresh) -> Vec<u8> {
-    emit(MessageType::RouteRefresh, |out| out.extend_from_slice(&[0, 1, kind as u8, 1]))
+/// A ROUTE-REFRESH about a family (RFC 2918 section 3).
+pub fn route_refresh(afi: Afi, kind: Refresh) -> Vec<u8> {
+    let [high, low] = afi.octets();
+    emit(MessageType::RouteRefresh, |out| out.extend_from_slice(&[high, low, kind as u8, UNICAST]))
 }
 
 /// A NOTIFICATION (section 4.5).

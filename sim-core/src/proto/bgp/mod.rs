@@ -2,10 +2,12 @@
 //!
 //! - [`Speaker`] owns several peers and one set of tables; its contract is that of [`crate::proto`].
 //! - `fsm` is the table of states and events, `session` carries it out, `receive` makes events of messages,
-//!   `exchange` moves routes, `graceful` keeps them over a restart, `decision` orders them, `faults` says what becomes of a
-//!   malformed UPDATE; `message`, `open`, `update`, `attributes` and `as_path` are the
-//!   way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read and written
-//!   by netgauze-bgp-pkt.
+//!   `exchange` moves routes between `import` and `export`, `graceful` keeps them over a restart, `decision` orders them,
+//!   `faults` says what becomes of a malformed UPDATE; `message`, `open`, `update`, `multiprotocol`, `attributes`, `walk` and
+//!   `as_path` are the way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read
+//!   and written by netgauze-bgp-pkt.
+//! - `family` is what differs between IPv4 and IPv6 unicast. Both go over one session, whose transport is IPv4, and each has
+//!   `tables` of its own; a speaker without IPv6 has none of them.
 //!
 //! ```text
 //!  Received -> Framer -> message -> fsm::transition -> actions -> Send, Close, State, ...
@@ -13,13 +15,13 @@
 //!                                     UPDATE -> Adj-RIB-In -> import -> Loc-RIB -> export -> Adj-RIB-Out -> Send
 //! ```
 //!
-//! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 unicast as multiprotocol capability (RFC 4760), AS
+//! Implemented besides RFC 4271: capabilities (RFC 5492), IPv4 and IPv6 unicast (RFC 4760, RFC 2545), AS
 //! numbers of four octets (RFC 6793), communities (RFC 1997, RFC 8092, RFC 8326), route reflection (RFC 4456),
 //! ROUTE-REFRESH both ways and its marks (RFC 2918, RFC 7313), Cease subcodes (RFC 4486) and their texts (RFC 9003),
 //! End-of-RIB and graceful restart (RFC 4724, RFC 8538), FSM error subcodes (RFC 6608), revised handling of malformed
 //! UPDATEs (RFC 7606), AS 0 (RFC 7607), identifiers unique per AS (RFC 6286).
 //!
-//! Left out: IPv6 and other families, extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
+//! Left out: other families, IPv4 unicast in MP_REACH_NLRI, with or without a next hop of IPv6 (RFC 8950), extended messages (RFC 8654), the send hold timer (RFC 9687), confederations (RFC
 //! 5065), aggregation (section 9.2.2.2), third-party NEXT_HOP towards external peers (NEXT_HOP is our own address unless
 //! the export policy names another), several routes to one prefix in one session (RFC 7911), and route flap damping (RFC
 //! 2439). There is no IGP: what it would say of next hops is [`InteriorCosts`].
@@ -30,12 +32,17 @@ pub mod as_path;
 pub mod attributes;
 pub mod communities;
 pub mod config;
+mod contract;
 pub mod decision;
 mod exchange;
+mod export;
+pub mod family;
 pub mod faults;
 pub mod fsm;
 mod graceful;
+mod import;
 pub mod message;
+mod multiprotocol;
 pub mod notification;
 pub mod open;
 mod peer;
@@ -44,8 +51,10 @@ mod pool;
 mod receive;
 mod rib;
 mod session;
+mod tables;
 mod timer;
 pub mod update;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -54,264 +63,33 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 pub use self::adj_in::AdjRibIn;
-use self::adj_out::Pending;
 use self::attributes::Attributes;
 pub use self::config::{
-    AfterLimit, Damping, GracefulRestart, InteriorCosts, MaxPrefixes, Originated, PeerConfig, PeerId, SpeakerConfig,
+    AfterLimit, Damping, GracefulRestart, InteriorCosts, Ipv6Config, MaxPrefixes, Originated, PeerConfig, PeerId,
+    SpeakerConfig,
 };
+pub use self::contract::{Input, Judged, Output, RouteChange};
 use self::decision::{DecidedBy, Rules};
+use self::family::Spoken;
+pub use self::family::{Afi, Family, Ipv6NextHop};
 use self::fsm::{Event, FsmState};
-use self::graceful::Preserved;
 pub use self::notification::{CommunicationError, Notification};
 pub use self::open::Open;
 pub use self::peer::ConnId;
 use self::peer::{Fsm, Peer, PeerTimer, Slot};
-use self::policy::Policy;
-use self::pool::Pool;
-use self::rib::Rib;
 pub use self::rib::{Best, Entry, Hop, LocRib, Route};
 use self::session::Cause;
+use self::tables::{Both, Tables};
 pub use self::timer::Jitter;
 use self::timer::Timer;
 pub use self::update::Prefixes;
-use crate::reason::{Reason, State, Step, TimerKind};
+use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-
-/// What a speaker is told.
-#[derive(Clone, Debug)]
-pub enum Input<'a> {
-    /// An operator starts a peer.
-    Start {
-        /// Which.
-        peer: PeerId,
-    },
-    /// An operator stops a peer with a Cease.
-    Stop {
-        /// Which.
-        peer: PeerId,
-        /// The subcode of the Cease (RFC 4486): 2 is administrative shutdown.
-        subcode: u8,
-        /// What the peer's operator is told (RFC 9003); empty for nothing.
-        communication: &'a str,
-    },
-    /// An operator asks a peer for its whole table again.
-    Refresh {
-        /// Which.
-        peer: PeerId,
-    },
-    /// A connection is up: one that [`Output::Connect`] asked for, or one that the owner accepted from the peer's
-    /// address and numbered.
-    TcpConnected {
-        /// Whose.
-        peer: PeerId,
-        /// Which.
-        conn: ConnId,
-    },
-    /// A connection could not be established, or was given up by TCP.
-    TcpFailed {
-        /// Whose.
-        peer: PeerId,
-        /// Which.
-        conn: ConnId,
-    },
-    /// The other end closed or reset a connection.
-    TcpClosed {
-        /// Whose.
-        peer: PeerId,
-        /// Which.
-        conn: ConnId,
-        /// RST rather than FIN: nothing is left to close.
-        reset: bool,
-    },
-    /// Octets arrived, in order, cut anyhow.
-    Received {
-        /// On which connection.
-        conn: ConnId,
-        /// The octets.
-        bytes: &'a [u8],
-    },
-    /// Originate a route, or change its attributes.
-    Originate {
-        /// The prefix.
-        prefix: Ipv4Net,
-        /// Its attributes.
-        route: Originated,
-    },
-    /// Originate a route no longer.
-    WithdrawOriginated {
-        /// The prefix.
-        prefix: Ipv4Net,
-    },
-    /// Replace a peer's import policy; routes that it already sent are judged again.
-    SetImport {
-        /// Whose.
-        peer: PeerId,
-        /// The new policy.
-        policy: Policy,
-    },
-    /// Replace a peer's export policy; what it changes is announced again.
-    SetExport {
-        /// Whose.
-        peer: PeerId,
-        /// The new policy.
-        policy: Policy,
-    },
-    /// Replace the interior costs, as an IGP does; every route is judged again.
-    SetInterior(InteriorCosts),
-    /// The interface towards the peer went down, and the session with it.
-    LowerLayerDown {
-        /// Whose.
-        peer: PeerId,
-        /// Why.
-        reason: Reason,
-    },
-    /// The interface towards the peer is up again.
-    LowerLayerUp {
-        /// Whose.
-        peer: PeerId,
-        /// Why.
-        reason: Reason,
-    },
-    /// BFD says that the peer is not reached: the session goes down at once, with a Cease of its own (RFC 9384), and is tried
-    /// again like any that failed. It does not wait for BFD: a peer may have none (RFC 5882 section 10).
-    BfdDown {
-        /// Whose.
-        peer: PeerId,
-    },
-    /// Power is lost: everything is forgotten and nothing is sent. Peers stay stopped until they are started.
-    Reset,
-    /// The speaker's program ends without a word to anybody. Peers stay stopped until they are started, and then hear that it
-    /// has restarted (RFC 4724).
-    Restart {
-        /// The forwarding table stays as it is: no route changes until the new decisions. Otherwise all routes are gone.
-        forwarding: bool,
-    },
-}
-
-/// What a speaker does and reports, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Output {
-    /// Open a connection to the peer's address, port 179, from ours.
-    Connect {
-        /// To whom.
-        peer: PeerId,
-        /// The new connection's number.
-        conn: ConnId,
-    },
-    /// Send these octets.
-    Send {
-        /// On which connection.
-        conn: ConnId,
-        /// One whole message.
-        bytes: Vec<u8>,
-    },
-    /// Close a connection, of which the speaker wants to hear no more.
-    Close {
-        /// Which.
-        conn: ConnId,
-        /// RST rather than FIN: it was not up yet, or is refused. Otherwise what was sent before must still go out.
-        abortive: bool,
-    },
-    /// A timer expired.
-    Expired {
-        /// Whose; `None` for the speaker's own.
-        peer: Option<PeerId>,
-        /// Which.
-        timer: TimerKind,
-        /// When it was last armed.
-        armed_at: Instant,
-    },
-    /// A session changed its state: that of its connection which is farthest.
-    State {
-        /// Which session.
-        peer: PeerId,
-        /// Before.
-        from: State,
-        /// After.
-        to: State,
-        /// Why.
-        reason: Reason,
-    },
-    /// A message was sent or received, or a connection attempted.
-    Step {
-        /// Which session.
-        peer: PeerId,
-        /// On which connection.
-        conn: ConnId,
-        /// What.
-        step: Step,
-        /// Code and subcode of a NOTIFICATION; of a malformed attribute its type code, and the subcode of the UPDATE error
-        /// that RFC 4271 has for it.
-        codes: Option<(u8, u8)>,
-        /// What an UPDATE is about.
-        prefixes: Option<Box<Prefixes>>,
-        /// What an OPEN says, also one that is refused for it.
-        open: Option<Open>,
-    },
-    /// The best route to a prefix changed.
-    Route(RouteChange),
-    /// A peer's operator says why the session ends (RFC 9003).
-    Communication {
-        /// Whose.
-        peer: PeerId,
-        /// What, or why that cannot be shown.
-        text: Result<String, CommunicationError>,
-    },
-    /// A peer has announced so many prefixes that it comes near its limit. Told once a session.
-    NearLimit {
-        /// Who.
-        peer: PeerId,
-        /// How many.
-        prefixes: usize,
-    },
-    /// A session is over whose routes are used on, as stale ones (RFC 4724 section 4.2).
-    Retained {
-        /// Whose.
-        peer: PeerId,
-        /// How many.
-        routes: usize,
-    },
-    /// A route from a peer is not used.
-    Refused {
-        /// From whom.
-        peer: PeerId,
-        /// To what.
-        prefix: Ipv4Net,
-        /// Why.
-        reason: Reason,
-    },
-}
-
-/// A change of the best route to a prefix, or of those that are used beside it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RouteChange {
-    /// The prefix.
-    pub prefix: Ipv4Net,
-    /// The best route before; `None` if there was none.
-    pub from: Option<Best>,
-    /// The best route now; `None` if there is none.
-    pub to: Option<Best>,
-    /// What is used beside the best route now, with [`decision::Multipath`]; empty without.
-    pub also: Vec<Hop>,
-    /// Why it changed.
-    pub reason: Reason,
-}
-
-/// A usable route and how it fared in the decision process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged<'a> {
-    /// The route.
-    pub route: Route<'a>,
-    /// The step at which it fell out; `None` for the best.
-    pub lost_at: Option<DecidedBy>,
-    /// True for the best and for those that are used beside it.
-    pub used: bool,
-}
 
 /// A router's BGP: its peers and its tables.
 #[derive(Clone)]
@@ -319,9 +97,7 @@ pub struct Speaker {
     local_as: u32,
     router_id: Ipv4Addr,
     rules: Rules,
-    interior: InteriorCosts,
     cluster_id: Ipv4Addr,
-    networks: Vec<(Ipv4Net, Originated)>,
     /// False until the first start after power came: the configured networks are not originated yet.
     booted: bool,
     peers: Vec<Peer>,
@@ -331,21 +107,13 @@ pub struct Speaker {
     established: Vec<PeerId>,
     /// When the first timer of each peer expires that has one running.
     wakes: BTreeSet<(Instant, PeerId)>,
-    rib: Rib,
-    pool: Pool,
-    /// What changed in Loc-RIB and no peer was told yet.
-    changed: Pending,
+    tables: Both,
     /// Peers that have to be told something and may be.
     ready: BTreeSet<PeerId>,
-    /// Changes of our own routes that MinASOriginationIntervalTimer holds back.
-    withheld: Vec<(Ipv4Net, Option<Originated>)>,
     min_as_origination: Duration,
     origination: Timer,
     origination_rng: Rng,
     origination_jitter: Jitter,
-    /// The speaker has restarted, and has not decided yet.
-    restarting: bool,
-    preserved: Option<Preserved>,
     selection_deferral: Duration,
     deferral: Timer,
     next_conn: u32,
@@ -369,29 +137,31 @@ impl Speaker {
                 Peer::new(peer, rng)
             })
             .collect();
+        let mut ipv4 = Tables::new(peers.len());
+        ipv4.interior = config.interior;
+        ipv4.networks = config.networks;
+        let mut tables = Both { ipv4, ipv6: None };
+        if !config.ipv6_networks.is_empty() || peers.iter().any(|peer| peer.config.ipv6.is_some()) {
+            let ipv6 = Ipv6Net::of_mut(&mut tables);
+            ipv6.interior = config.ipv6_interior;
+            ipv6.networks = config.ipv6_networks;
+        }
         Self {
             local_as: config.local_as,
             router_id: config.router_id,
             rules: config.rules,
-            interior: config.interior,
             cluster_id: config.cluster_id.unwrap_or(config.router_id),
-            networks: config.networks,
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
             conns: BTreeMap::new(),
             established: Vec::new(),
             wakes: BTreeSet::new(),
-            rib: Rib::default(),
-            pool: Pool::default(),
-            changed: Pending::default(),
+            tables,
             ready: BTreeSet::new(),
-            withheld: Vec::new(),
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
             origination_rng: rng(""),
-            restarting: false,
-            preserved: None,
             selection_deferral: config.selection_deferral,
             deferral: Timer::STOPPED,
             next_conn: 0,
@@ -411,13 +181,18 @@ impl Speaker {
             | Input::TcpClosed { peer, .. }
             | Input::SetImport { peer, .. }
             | Input::SetExport { peer, .. }
+            | Input::SetIpv6Import { peer, .. }
+            | Input::SetIpv6Export { peer, .. }
             | Input::LowerLayerDown { peer, .. }
             | Input::LowerLayerUp { peer, .. }
             | Input::BfdDown { peer } => Some(*peer),
             Input::Received { .. }
             | Input::Originate { .. }
             | Input::WithdrawOriginated { .. }
+            | Input::OriginateIpv6 { .. }
+            | Input::WithdrawOriginatedIpv6 { .. }
             | Input::SetInterior(_)
+            | Input::SetIpv6Interior(_)
             | Input::Reset
             | Input::Restart { .. } => None,
         };
@@ -449,15 +224,30 @@ impl Speaker {
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Originate { prefix, route } => self.announce_own(now, prefix, Some(route)),
             Input::WithdrawOriginated { prefix } => self.announce_own(now, prefix, None),
+            Input::OriginateIpv6 { prefix, route } => self.announce_own(now, prefix, Some(route)),
+            Input::WithdrawOriginatedIpv6 { prefix } => self.announce_own(now, prefix, None),
             Input::SetImport { peer, policy } => {
                 self.peers[peer.index()].config.import = policy;
-                self.import_again(peer, Reason::Configured);
+                self.import_again::<Ipv4Net>(peer, Reason::Configured);
             }
             Input::SetExport { peer, policy } => {
                 self.peers[peer.index()].config.export = policy;
-                self.export_again(peer);
+                self.export_again::<Ipv4Net>(peer);
+            }
+            Input::SetIpv6Import { peer, policy } => {
+                if let Some(ipv6) = &mut self.peers[peer.index()].config.ipv6 {
+                    ipv6.import = policy;
+                    self.import_again::<Ipv6Net>(peer, Reason::Configured);
+                }
+            }
+            Input::SetIpv6Export { peer, policy } => {
+                if let Some(ipv6) = &mut self.peers[peer.index()].config.ipv6 {
+                    ipv6.export = policy;
+                    self.export_again::<Ipv6Net>(peer);
+                }
             }
             Input::SetInterior(costs) => self.set_interior(costs),
+            Input::SetIpv6Interior(costs) => self.set_interior(costs),
             Input::LowerLayerDown { peer, reason } => {
                 self.peers[peer.index()].link_up = false;
                 let notification = Notification::new(Notification::CEASE, []);
@@ -475,7 +265,7 @@ impl Speaker {
                 self.stop(now, peer, Event::AutomaticStop, Reason::BfdDown, &notification);
             }
             Input::Reset => {
-                self.restarting = false;
+                self.set_deferring(false);
                 self.forget(now, Reason::PowerLost);
             }
             Input::Restart { forwarding } => self.restart(now, forwarding),
@@ -488,8 +278,9 @@ impl Speaker {
             if self.origination.is_due(now) {
                 self.report_expiry(None, TimerKind::MinAsOrigination, self.origination);
                 self.origination.stop();
-                for (prefix, route) in core::mem::take(&mut self.withheld) {
-                    self.originate(prefix, route);
+                self.release::<Ipv4Net>();
+                if self.speaks_ipv6() {
+                    self.release::<Ipv6Net>();
                 }
                 continue;
             }
@@ -548,14 +339,30 @@ impl Speaker {
 
     /// Loc-RIB: all usable routes, and the best of them, by prefix.
     pub fn routes(&self) -> LocRib<'_> {
-        self.rib.loc()
+        self.tables.ipv4.rib.loc()
+    }
+
+    /// Loc-RIB of IPv6; `None` if the speaker has nothing to do with it.
+    pub fn ipv6_routes(&self) -> Option<LocRib<'_, Ipv6Net>> {
+        Some(self.tables.ipv6.as_ref()?.rib.loc())
     }
 
     /// Why the best route to a prefix is the best: the step that decided, and every usable route with the step at which it
     /// fell out, in the order of arrival. `None` if there is no route.
     pub fn explain(&self, prefix: Ipv4Net) -> Option<(DecidedBy, Vec<Judged<'_>>)> {
-        let entry = self.rib.loc().get(&prefix)?;
-        let candidates = entry.candidates(&|route| self.origin(route));
+        self.explain_of(prefix)
+    }
+
+    /// As [`Speaker::explain`], of IPv6.
+    pub fn explain_ipv6(&self, prefix: Ipv6Net) -> Option<(DecidedBy, Vec<Judged<'_, Ipv6Net>>)> {
+        self.explain_of(prefix)
+    }
+
+    fn explain_of<F: Spoken>(&self, prefix: F) -> Option<(DecidedBy, Vec<Judged<'_, F>>)> {
+        let tables = F::of(&self.tables)?;
+        let entry = tables.rib.loc().get(&prefix)?;
+        let origin = |route: Route<'_, F>| exchange::origin(route, &self.peers, self.local_as, &tables.interior);
+        let candidates = entry.candidates(&origin);
         let explanation = decision::explain(&candidates, &self.rules, Some(entry.best_place()))?;
         let judged = |(place, route)| Judged {
             route,
@@ -570,7 +377,15 @@ impl Speaker {
     /// # Panics
     /// If there is no such peer.
     pub fn adj_rib_in(&self, peer: PeerId) -> AdjRibIn<'_> {
-        AdjRibIn { rib: &self.rib, peer, heard: &self.peers[peer.index()].heard }
+        AdjRibIn::of(&self.tables.ipv4, peer)
+    }
+
+    /// Adj-RIB-In of IPv6; `None` if the speaker has nothing to do with it.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn ipv6_adj_rib_in(&self, peer: PeerId) -> Option<AdjRibIn<'_, Ipv6Net>> {
+        Some(AdjRibIn::of(self.tables.ipv6.as_ref()?, peer))
     }
 
     /// Adj-RIB-Out: what a peer was told.
@@ -578,13 +393,27 @@ impl Speaker {
     /// # Panics
     /// If there is no such peer.
     pub fn adj_rib_out(&self, peer: PeerId) -> &PrefixMap<Ipv4Net, Arc<Attributes>> {
-        &self.peers[peer.index()].adj_out.sent
+        &self.tables.ipv4.peers[peer.index()].adj_out.sent
+    }
+
+    /// Adj-RIB-Out of IPv6; `None` if the speaker has nothing to do with it.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn ipv6_adj_rib_out(&self, peer: PeerId) -> Option<&PrefixMap<Ipv6Net, Arc<Attributes<Ipv6Net>>>> {
+        Some(&self.tables.ipv6.as_ref()?.peers[peer.index()].adj_out.sent)
+    }
+
+    /// True if there are tables of IPv6.
+    fn speaks_ipv6(&self) -> bool {
+        self.tables.ipv6.is_some()
     }
 
     fn start_peer(&mut self, now: Instant, id: PeerId) {
         if !core::mem::replace(&mut self.booted, true) {
-            for (prefix, route) in self.networks.clone() {
-                self.originate(prefix, Some(route));
+            self.originate_networks::<Ipv4Net>();
+            if self.speaks_ipv6() {
+                self.originate_networks::<Ipv6Net>();
             }
         }
         self.begin_deferral(now);
@@ -595,10 +424,23 @@ impl Speaker {
         }
     }
 
+    fn originate_networks<F: Spoken>(&mut self) {
+        for (prefix, route) in F::of_mut(&mut self.tables).networks.clone() {
+            self.originate(prefix, Some(route));
+        }
+    }
+
+    /// What MinASOriginationIntervalTimer held back.
+    fn release<F: Spoken>(&mut self) {
+        for (prefix, route) in core::mem::take(&mut F::of_mut(&mut self.tables).withheld) {
+            self.originate(prefix, route);
+        }
+    }
+
     /// Section 9.2.1.2: changes of our own routes are at least MinASOriginationInterval apart.
-    fn announce_own(&mut self, now: Instant, prefix: Ipv4Net, route: Option<Originated>) {
+    fn announce_own<F: Spoken>(&mut self, now: Instant, prefix: F, route: Option<Originated>) {
         if self.origination.is_running() {
-            self.withheld.push((prefix, route));
+            F::of_mut(&mut self.tables).withheld.push((prefix, route));
             return;
         }
         self.originate(prefix, route);
@@ -618,7 +460,7 @@ impl Speaker {
             peer.main = Fsm::new(FsmState::Idle);
             peer.idle_hold.stop();
             peer.retries = 0;
-            peer.over_limit = false;
+            peer.over_limit = None;
             // Through the one door: in Idle the event changes nothing more, but the change is reported.
             let cause = Cause::because(reason);
             self.raise(now, id, Slot::Main, Event::ManualStop, cause);
@@ -626,18 +468,26 @@ impl Speaker {
         for index in 0..self.peers.len() {
             self.end_routes(PeerId(index as u16), reason);
         }
-        let own: Vec<_> = self.rib.prefixes().collect();
+        self.forget_own::<Ipv4Net>();
+        if self.speaks_ipv6() {
+            self.forget_own::<Ipv6Net>();
+        }
+        self.conns.clear();
+        self.ready.clear();
+        self.origination.stop();
+        self.deferral.stop();
+        self.booted = false;
+    }
+
+    fn forget_own<F: Spoken>(&mut self) {
+        let own: Vec<_> = F::of_mut(&mut self.tables).rib.prefixes().collect();
         for prefix in own {
             self.originate(prefix, None);
         }
-        self.conns.clear();
-        self.changed.clear();
-        self.ready.clear();
-        self.withheld.clear();
-        self.origination.stop();
-        self.deferral.stop();
-        self.preserved = None;
-        self.booted = false;
+        let tables = F::of_mut(&mut self.tables);
+        tables.changed.clear();
+        tables.withheld.clear();
+        tables.preserved = None;
     }
 
     fn next_timer(&self) -> Option<(PeerId, (Slot, PeerTimer, Timer))> {

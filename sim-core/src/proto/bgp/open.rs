@@ -33,6 +33,7 @@ use netgauze_parse_utils::WritablePdu as _;
 use netgauze_parse_utils::reader::SliceReader;
 use netgauze_parse_utils::traits::ParseFrom as _;
 
+use super::family::{Afi, UNICAST};
 use super::notification::Notification;
 
 /// The protocol version we speak.
@@ -50,8 +51,11 @@ const RESTART_NOTIFICATION: u8 = 0x40;
 const FORWARDING_STATE: u8 = 0x80;
 /// The most that the 12 bits of Restart Time can say, in seconds.
 pub const MAX_RESTART_TIME: u16 = 4095;
-/// The capability "multiprotocol, IPv4 unicast" as it goes on the wire (RFC 4760 section 8).
-const IPV4_UNICAST: [u8; 6] = [1, 4, 0, 1, 0, 1];
+/// The capability "multiprotocol" of a family as it goes on the wire (RFC 4760 section 8).
+const fn multiprotocol(afi: Afi) -> [u8; 6] {
+    let [high, low] = afi.octets();
+    [1, 4, high, low, 0, UNICAST]
+}
 
 /// What an OPEN says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +75,8 @@ pub struct Open {
 pub struct Capabilities {
     /// Multiprotocol extensions for IPv4 unicast (RFC 4760).
     pub ipv4_unicast: bool,
+    /// Multiprotocol extensions for IPv6 unicast.
+    pub ipv6_unicast: bool,
     /// ROUTE-REFRESH (RFC 2918).
     pub route_refresh: bool,
     /// AS numbers of four octets (RFC 6793).
@@ -85,14 +91,20 @@ impl Capabilities {
     /// What every current speaker announces without being told to.
     pub const USUAL: Self = Self {
         ipv4_unicast: true,
+        ipv6_unicast: false,
         route_refresh: true,
         four_octet_as: true,
         enhanced_refresh: false,
         graceful_restart: None,
     };
+
+    /// The families of a session, IPv4 and IPv6: without a word of any it is for IPv4 unicast (RFC 4760 section 8).
+    pub(super) const fn families(&self) -> [bool; 2] {
+        [self.ipv4_unicast || !self.ipv6_unicast, self.ipv6_unicast]
+    }
 }
 
-/// The Graceful Restart Capability (RFC 4724 section 3), as far as it is about IPv4 unicast.
+/// The Graceful Restart Capability (RFC 4724 section 3), as far as it is about our families.
 ///
 /// ```text
 /// +----------------------+------------------------+---------+----------+------------+--------
@@ -110,16 +122,26 @@ pub struct RestartCapability {
     /// F of IPv4 unicast: the sender's forwarding survived. `None` if the sender does not name the family: it helps others
     /// and cannot restart itself.
     pub forwarding: Option<bool>,
+    /// The same of IPv6 unicast.
+    pub ipv6_forwarding: Option<bool>,
 }
 
 impl RestartCapability {
+    /// True if the sender can restart in one of our families.
+    pub(super) fn names_a_family(&self) -> bool {
+        self.forwarding.is_some() || self.ipv6_forwarding.is_some()
+    }
+
     fn value(self) -> Vec<u8> {
         let bit = |is, bit| if is { bit } else { 0 };
         let flags = bit(self.restarted, RESTART_STATE) | bit(self.notification, RESTART_NOTIFICATION);
         let [high, low] = self.restart_time.min(MAX_RESTART_TIME).to_be_bytes();
         let mut value = vec![flags | high, low];
-        if let Some(preserved) = self.forwarding {
-            value.extend_from_slice(&[0, 1, 1, bit(preserved, FORWARDING_STATE)]);
+        for (afi, forwarding) in [(Afi::Ipv4, self.forwarding), (Afi::Ipv6, self.ipv6_forwarding)] {
+            if let Some(preserved) = forwarding {
+                let [high, low] = afi.octets();
+                value.extend_from_slice(&[high, low, UNICAST, bit(preserved, FORWARDING_STATE)]);
+            }
         }
         value
     }
@@ -129,14 +151,17 @@ impl RestartCapability {
         if !families.len().is_multiple_of(4) {
             return None;
         }
-        let mut families = families.chunks_exact(4);
+        let forwarding = |afi| {
+            let mut families = families.chunks_exact(4);
+            let family = families.find(|family| Afi::of([family[0], family[1]], family[2]) == Some(afi))?;
+            Some(family[3] & FORWARDING_STATE != 0)
+        };
         Some(Self {
             restarted: high & RESTART_STATE != 0,
             notification: high & RESTART_NOTIFICATION != 0,
             restart_time: u16::from_be_bytes([high & 0x0f, low]),
-            forwarding: families
-                .find(|family| family[..3] == [0, 1, 1])
-                .map(|family| family[3] & FORWARDING_STATE != 0),
+            forwarding: forwarding(Afi::Ipv4),
+            ipv6_forwarding: forwarding(Afi::Ipv6),
         })
     }
 }
@@ -150,18 +175,21 @@ pub struct Expected {
     pub router_id: Ipv4Addr,
     /// The AS that the configuration names for the peer.
     pub remote_as: u32,
-    /// We count in four octets. If not, the peer's AS is what its two octets say.
-    pub four_octet_as: bool,
+    /// What we said that we can do. Without AS numbers of four octets the peer's AS is what its two octets say.
+    pub capabilities: Capabilities,
 }
 
 impl Open {
     /// The whole message, header included. Every capability in one parameter, as most speakers do.
     pub fn emit(&self) -> Vec<u8> {
-        let mut capabilities = Vec::with_capacity(5);
-        if self.capabilities.ipv4_unicast {
-            capabilities.push(BgpCapability::MultiProtocolExtensions(MultiProtocolExtensionsCapability::new(
-                AddressType::Ipv4Unicast,
-            )));
+        let mut capabilities = Vec::with_capacity(6);
+        let families = [
+            (self.capabilities.ipv4_unicast, AddressType::Ipv4Unicast),
+            (self.capabilities.ipv6_unicast, AddressType::Ipv6Unicast),
+        ];
+        for (_, family) in families.into_iter().filter(|(spoken, _)| *spoken) {
+            let capability = MultiProtocolExtensionsCapability::new(family);
+            capabilities.push(BgpCapability::MultiProtocolExtensions(capability));
         }
         if self.capabilities.route_refresh {
             capabilities.push(BgpCapability::RouteRefresh);
@@ -184,7 +212,7 @@ impl Open {
         let two_octets = u16::try_from(self.asn).unwrap_or(AS_TRANS);
         let open = BgpOpenMessage::new(two_octets, self.hold_time, self.identifier, parameters);
         let mut message = Vec::with_capacity(64);
-        BgpMessage::Open(open).write(&mut message).expect("an OPEN of five capabilities fits in a message");
+        BgpMessage::Open(open).write(&mut message).expect("an OPEN of six capabilities fits in a message");
         message
     }
 
@@ -204,7 +232,7 @@ impl Open {
     pub fn parse(body: &[u8], expected: Expected) -> Result<Self, Notification> {
         let error = |codes| Notification::new(codes, []);
         let (mut open, two_octets, parameters) = Self::taken_apart(body)?;
-        if !expected.four_octet_as {
+        if !expected.capabilities.four_octet_as {
             open.asn = two_octets.into();
         }
         // RFC 6793 section 4.2.1: AS 0 in the capability is as wrong as any other mismatch.
@@ -218,8 +246,12 @@ impl Open {
         if matches!(open.hold_time, 1 | 2) {
             return Err(error(Notification::BAD_HOLD_TIME));
         }
-        if parameters.other_families && !parameters.ipv4_unicast {
-            return Err(Notification::new(Notification::MISSING_CAPABILITY, IPV4_UNICAST));
+        // RFC 5492 section 5: no family is spoken by both, so the capability is missing that we offered.
+        let [ours, theirs] = [expected.capabilities, open.capabilities].map(|capabilities| capabilities.families());
+        let theirs = [theirs[0] && (parameters.ipv4_unicast || !parameters.other_families), theirs[1]];
+        if !(ours[0] && theirs[0] || ours[1] && theirs[1]) {
+            let afi = if ours[0] { Afi::Ipv4 } else { Afi::Ipv6 };
+            return Err(Notification::new(Notification::MISSING_CAPABILITY, multiprotocol(afi)));
         }
         Ok(open)
     }
@@ -243,8 +275,9 @@ impl Open {
             hold_time: u16::from_be_bytes([*h0, *h1]),
             identifier: Ipv4Addr::new(*i0, *i1, *i2, *i3),
             capabilities: Capabilities {
-                // Without the multiprotocol capability a session is for IPv4 unicast (RFC 4760 section 8).
-                ipv4_unicast: true,
+                // Without a multiprotocol capability a session is for IPv4 unicast (RFC 4760 section 8).
+                ipv4_unicast: parameters.ipv4_unicast || !parameters.ipv6_unicast,
+                ipv6_unicast: parameters.ipv6_unicast,
                 route_refresh: parameters.route_refresh,
                 four_octet_as: parameters.asn.is_some(),
                 enhanced_refresh: parameters.enhanced_refresh,
@@ -263,6 +296,7 @@ pub(super) fn is_unicast_host(address: Ipv4Addr) -> bool {
 #[derive(Default)]
 struct Parameters {
     ipv4_unicast: bool,
+    ipv6_unicast: bool,
     other_families: bool,
     route_refresh: bool,
     asn: Option<u32>,
@@ -301,12 +335,11 @@ fn walk_capabilities(mut rest: &[u8], found: &mut Parameters) -> Result<(), Noti
             continue;
         }
         match BgpCapability::parse(&mut SliceReader::new(whole)) {
-            Ok(BgpCapability::MultiProtocolExtensions(family)) => {
-                match family.address_type() == AddressType::Ipv4Unicast {
-                    true => found.ipv4_unicast = true,
-                    false => found.other_families = true,
-                }
-            }
+            Ok(BgpCapability::MultiProtocolExtensions(family)) => match family.address_type() {
+                AddressType::Ipv4Unicast => found.ipv4_unicast = true,
+                AddressType::Ipv6Unicast => found.ipv6_unicast = true,
+                _ => found.other_families = true,
+            },
             Ok(BgpCapability::RouteRefresh) => found.route_refresh = true,
             Ok(BgpCapability::FourOctetAs(asn)) => found.asn = Some(asn.asn4()),
             // A family that the library has no name for is still another family.

@@ -1,17 +1,12 @@
 //! What a speaker remembers of a peer and of its connections.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
-
-use super::adj_in::Heard;
-use super::adj_out::AdjRibOut;
 use super::attributes::Dialect;
 use super::config::{AfterLimit, PeerConfig};
 use super::fsm::FsmState;
 use super::message::Framer;
-use super::open::{Open, RestartCapability};
+use super::open::{Capabilities, Open, RestartCapability};
 use super::timer::Timer;
 use crate::reason::TimerKind;
 use crate::rng::Rng;
@@ -89,12 +84,17 @@ pub(super) struct Session {
 impl Session {
     /// Section 4.2: the smaller hold time counts; section 4.4: a KEEPALIVE at least every third of it.
     pub fn negotiate(local_as: u32, config: &PeerConfig, open: &Open) -> Self {
+        let ours = Capabilities { ipv6_unicast: config.ipv6.is_some(), ..config.capabilities }.families();
+        let theirs = open.capabilities.families();
+        let both = |family: usize| ours[family] && theirs[family];
         let hold = config.hold_time.min(Duration::from_secs(u64::from(open.hold_time)));
         Self {
             hold,
             keepalive: config.keepalive.map_or(hold / 3, |own| own.min(hold / 3)),
             identifier: open.identifier,
             dialect: Dialect {
+                ipv4_unicast: both(0),
+                ipv6_unicast: both(1),
                 four_octet_as: config.capabilities.four_octet_as && open.capabilities.four_octet_as,
                 remote_as: config.remote_as,
                 local_as,
@@ -104,7 +104,13 @@ impl Session {
             enhanced_refresh: config.capabilities.enhanced_refresh && open.capabilities.enhanced_refresh,
             graceful: config.graceful_restart.and_then(|ours| {
                 let theirs = open.capabilities.graceful_restart?;
-                Some(RestartCapability { notification: ours.notification && theirs.notification, ..theirs })
+                Some(RestartCapability {
+                    notification: ours.notification && theirs.notification,
+                    // A family that the session is without has no routes to keep.
+                    forwarding: theirs.forwarding.filter(|_| both(0)),
+                    ipv6_forwarding: theirs.ipv6_forwarding.filter(|_| both(1)),
+                    ..theirs
+                })
             }),
         }
     }
@@ -208,21 +214,12 @@ pub(super) struct Peer {
     pub last_failure: Instant,
     /// When its first timer expires, as the speaker has it noted.
     pub wake: Instant,
-    pub heard: Heard,
-    pub adj_out: AdjRibOut,
-    /// What of `adj_in` the peer has not said again since its session ended (RFC 4724) or since it began to send its table
-    /// again (RFC 7313).
-    pub stale: BTreeSet<Ipv4Net>,
     /// The session that the stale routes are of, while there is no other.
     pub retained: Option<Session>,
     pub restart: Timer,
     pub stale_path: Timer,
-    /// The peer has sent the whole of its table in this session.
-    pub has_sent_all: bool,
-    /// The operator was warned about the number of prefixes in this session.
-    pub warned: bool,
-    /// The last session ended for having too many prefixes.
-    pub over_limit: bool,
+    /// The last session ended for having too many prefixes, and this follows.
+    pub over_limit: Option<AfterLimit>,
 }
 
 impl Peer {
@@ -240,15 +237,10 @@ impl Peer {
             retries: 0,
             last_failure: Instant::START,
             wake: Instant::NEVER,
-            heard: Heard::default(),
-            adj_out: AdjRibOut::default(),
-            stale: BTreeSet::new(),
             retained: None,
             restart: Timer::STOPPED,
             stale_path: Timer::STOPPED,
-            has_sent_all: false,
-            warned: false,
-            over_limit: false,
+            over_limit: None,
         }
     }
 
@@ -313,8 +305,7 @@ impl Peer {
 
     /// How long the next stay in Idle lasts (section 8.1.1, DampPeerOscillations); `None` if only an operator ends it.
     pub fn idle_time(&self) -> Option<Duration> {
-        let after_limit = self.config.max_prefixes.filter(|_| self.over_limit).map(|limit| limit.then);
-        match (after_limit, self.config.damping) {
+        match (self.over_limit, self.config.damping) {
             (Some(AfterLimit::StayDown), _) => None,
             (Some(AfterLimit::Restart(time)), _) => Some(time),
             (Some(AfterLimit::Retry) | None, Some(damping)) => {

@@ -4,7 +4,6 @@
 //! Regular expressions over AS_PATH are those of the `regex` crate, whose matching takes linear time whatever the pattern.
 
 use core::fmt;
-use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use regex::Regex;
@@ -13,31 +12,32 @@ use smallvec::SmallVec;
 use super::as_path::AsPath;
 use super::attributes::{Attributes, Origin};
 use super::communities::{AnyCommunity, CommunityMatch};
+use super::family::Family;
 
 /// An ordered list of rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Policy {
+pub struct Policy<F: Family = Ipv4Net> {
     /// The rules.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Rule<F>>,
     /// What happens to a route that no rule accepted or rejected.
     pub otherwise: Verdict,
 }
 
 /// What to do with some routes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rule {
+pub struct Rule<F: Family = Ipv4Net> {
     /// A prefix list: matches if any of these does; no entry matches every prefix.
-    pub prefixes: Vec<PrefixMatch>,
+    pub prefixes: Vec<PrefixMatch<F>>,
     /// All of them must hold.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Condition<F>>,
     /// Changes, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<F>>,
     /// Whether it is accepted; `None`: the next rules go on with it.
     pub verdict: Option<Verdict>,
 }
 
 /// Accepts every route unchanged.
-impl Default for Rule {
+impl<F: Family> Default for Rule<F> {
     fn default() -> Self {
         Self { prefixes: Vec::new(), conditions: Vec::new(), changes: Vec::new(), verdict: Some(Verdict::Accept) }
     }
@@ -45,9 +45,9 @@ impl Default for Rule {
 
 /// A set of prefixes: those inside `within` whose length is in `at_least..=at_most`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PrefixMatch {
+pub struct PrefixMatch<F: Family = Ipv4Net> {
     /// The covering prefix.
-    pub within: Ipv4Net,
+    pub within: F,
     /// Shortest length ("ge").
     pub at_least: u8,
     /// Longest length ("le").
@@ -56,7 +56,7 @@ pub struct PrefixMatch {
 
 /// Something that a route's attributes have or have not.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Condition {
+pub enum Condition<F: Family = Ipv4Net> {
     /// This AS is anywhere in AS_PATH.
     AsPathContains(u32),
     /// This AS originated the route: it is the last of AS_PATH.
@@ -70,18 +70,18 @@ pub enum Condition {
     /// One of its communities is in the set.
     Community(CommunityMatch),
     /// NEXT_HOP is in this network.
-    NextHop(Ipv4Net),
+    NextHop(F),
     /// MULTI_EXIT_DISC is this; `None`: there is none.
     Med(Option<u32>),
     /// One of these holds.
-    Any(Vec<Condition>),
+    Any(Vec<Condition<F>>),
     /// This does not hold.
-    Not(Box<Condition>),
+    Not(Box<Condition<F>>),
 }
 
 /// A change of a route's attributes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
+pub enum Change<F: Family = Ipv4Net> {
     /// Sets LOCAL_PREF.
     LocalPref(u32),
     /// Sets MULTI_EXIT_DISC.
@@ -103,7 +103,7 @@ pub enum Change {
     /// Sets NEXT_HOP to our own address on the session.
     NextHopSelf,
     /// Sets NEXT_HOP.
-    NextHop(Ipv4Addr),
+    NextHop(F::NextHop),
 }
 
 /// Whether a route passes.
@@ -153,21 +153,21 @@ impl fmt::Display for AsPathRegex {
     }
 }
 
-impl PrefixMatch {
+impl<F: Family> PrefixMatch<F> {
     /// This prefix alone.
-    pub fn exact(prefix: Ipv4Net) -> Self {
+    pub fn exact(prefix: F) -> Self {
         Self { within: prefix, at_least: prefix.prefix_len(), at_most: prefix.prefix_len() }
     }
 
     /// True if `prefix` is in the set.
-    pub fn matches(&self, prefix: Ipv4Net) -> bool {
+    pub fn matches(&self, prefix: F) -> bool {
         self.within.contains(&prefix) && (self.at_least..=self.at_most).contains(&prefix.prefix_len())
     }
 }
 
-impl Condition {
+impl<F: Family> Condition<F> {
     /// True if it holds of these attributes.
-    pub fn holds(&self, route: &Attributes) -> bool {
+    pub fn holds(&self, route: &Attributes<F>) -> bool {
         match self {
             Self::AsPathContains(asn) => route.as_path.contains(*asn),
             Self::OriginatedBy(asn) => route.as_path.last() == Some(*asn),
@@ -175,7 +175,7 @@ impl Condition {
             Self::AsPathLength(least, most) => (*least..=*most).contains(&route.as_path.length()),
             Self::AsPath(regex) => regex.matches(&route.as_path),
             Self::Community(set) => route.communities.any(set),
-            Self::NextHop(network) => network.contains(&route.next_hop),
+            Self::NextHop(network) => network.holds(&route.next_hop),
             Self::Med(med) => route.med == *med,
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(route)),
             Self::Not(condition) => !condition.holds(route),
@@ -185,14 +185,14 @@ impl Condition {
 
 /// Whose policy it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
+pub(super) struct Owner<F: Family> {
     pub asn: u32,
-    /// On the session.
-    pub address: Ipv4Addr,
+    /// Our address on the session.
+    pub next_hop: F::NextHop,
 }
 
-impl Change {
-    fn apply(&self, owner: Owner, route: &mut Attributes) {
+impl<F: Family> Change<F> {
+    fn apply(&self, owner: Owner<F>, route: &mut Attributes<F>) {
         match self {
             Self::LocalPref(preference) => route.local_pref = Some(*preference),
             Self::Med(med) => route.med = Some(*med),
@@ -206,7 +206,7 @@ impl Change {
                 route.communities.clear();
                 all.iter().for_each(|community| route.communities.insert(*community));
             }
-            Self::NextHopSelf => route.next_hop = owner.address,
+            Self::NextHopSelf => route.next_hop = owner.next_hop,
             Self::NextHop(address) => route.next_hop = *address,
         }
     }
@@ -215,19 +215,19 @@ impl Change {
 /// The places of the rules whose prefixes match, which is all that a policy's outcome depends on besides the attributes.
 pub(super) type Selection = SmallVec<[u16; 8]>;
 
-impl Policy {
+impl<F: Family> Policy<F> {
     /// Lets every route pass unchanged.
     pub fn accept_all() -> Self {
         Self { rules: Vec::new(), otherwise: Verdict::Accept }
     }
 
     /// Lets every route pass with these changes.
-    pub fn change_all(changes: Vec<Change>) -> Self {
+    pub fn change_all(changes: Vec<Change<F>>) -> Self {
         Self { rules: vec![Rule { changes, ..Rule::default() }], otherwise: Verdict::Accept }
     }
 
     /// The rules that may apply to `prefix`, up to the first that decides in any case.
-    pub(super) fn select(&self, prefix: Ipv4Net) -> Selection {
+    pub(super) fn select(&self, prefix: F) -> Selection {
         let mut selection = Selection::new();
         for (place, rule) in (0..).zip(&self.rules) {
             if rule.prefixes.is_empty() || rule.prefixes.iter().any(|set| set.matches(prefix)) {
@@ -241,7 +241,7 @@ impl Policy {
     }
 
     /// Applies the rules that [`Policy::select`] found. False if the route is rejected.
-    pub(super) fn apply(&self, selection: &Selection, owner: Owner, route: &mut Attributes) -> bool {
+    pub(super) fn apply(&self, selection: &Selection, owner: Owner<F>, route: &mut Attributes<F>) -> bool {
         for rule in selection.iter().map(|place| &self.rules[usize::from(*place)]) {
             if rule.conditions.iter().all(|condition| condition.holds(route)) {
                 rule.changes.iter().for_each(|change| change.apply(owner, route));
@@ -255,8 +255,8 @@ impl Policy {
 
     /// True if any route comes out as it went in.
     pub(super) fn is_neutral(&self, selection: &Selection) -> bool {
-        let accepts = |rule: &Rule| rule.changes.is_empty() && rule.verdict != Some(Verdict::Reject);
-        let decided = |rule: &Rule| rule.conditions.is_empty() && rule.verdict.is_some();
+        let accepts = |rule: &Rule<F>| rule.changes.is_empty() && rule.verdict != Some(Verdict::Reject);
+        let decided = |rule: &Rule<F>| rule.conditions.is_empty() && rule.verdict.is_some();
         let mut rules = selection.iter().map(|place| &self.rules[usize::from(*place)]);
         let last = rules.clone().next_back();
         rules.all(accepts) && (last.is_some_and(decided) || self.otherwise == Verdict::Accept)

@@ -7,14 +7,16 @@ use core::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use ipnet::Ipv4Net;
 use rustc_hash::FxHasher;
 
 use super::attributes::Attributes;
+use super::family::Family;
 
 /// The attributes in use. Its hash has no random key, and nothing depends on the order in which it holds them.
-#[derive(Clone, Default)]
-pub(super) struct Pool {
-    known: HashTable<Arc<Attributes>>,
+#[derive(Clone)]
+pub(super) struct Pool<F: Family = Ipv4Net> {
+    known: HashTable<Arc<Attributes<F>>>,
     /// At this size those are let go that nobody else holds any more.
     sweep_at: usize,
 }
@@ -22,9 +24,15 @@ pub(super) struct Pool {
 /// Below this size there is nothing to gain from a sweep.
 const SWEEP_FROM: usize = 1_024;
 
-impl Pool {
+impl<F: Family> Default for Pool<F> {
+    fn default() -> Self {
+        Self { known: HashTable::new(), sweep_at: 0 }
+    }
+}
+
+impl<F: Family> Pool<F> {
     /// The one copy of these attributes.
-    pub fn share(&mut self, attributes: Attributes) -> Arc<Attributes> {
+    pub fn share(&mut self, attributes: Attributes<F>) -> Arc<Attributes<F>> {
         let hash = hash(&attributes);
         if let Some(known) = self.known.find(hash, |known| **known == attributes) {
             return Arc::clone(known);
@@ -39,7 +47,7 @@ impl Pool {
     }
 }
 
-fn hash(attributes: &Attributes) -> u64 {
+fn hash<F: Family>(attributes: &Attributes<F>) -> u64 {
     let mut hasher = FxHasher::default();
     attributes.hash(&mut hasher);
     hasher.finish()
@@ -51,7 +59,7 @@ mod tests {
 
     #[test]
     fn equal_attributes_are_one_copy_while_somebody_holds_it() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::<Ipv4Net>::default();
         let of = |med| Attributes { med: Some(med), ..Attributes::new([10, 0, 0, 1].into()) };
         let held = pool.share(of(0));
         assert!(Arc::ptr_eq(&held, &pool.share(of(0))));

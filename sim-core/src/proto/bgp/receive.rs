@@ -1,14 +1,17 @@
 //! What arrives on a connection: octets, messages, and the event that each message is (RFC 4271 section 8.1.5).
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use super::config::PeerId;
+use super::family::{Afi, Spoken};
 use super::faults::Approach;
 use super::fsm::{Event, FsmState};
 use super::message::{self, HEADER, MessageType, Refresh};
 use super::notification::Notification;
-use super::open::{Expected, Open};
+use super::open::{Capabilities, Expected, Open};
 use super::peer::{ConnId, Session, Slot};
 use super::session::Cause;
-use super::update::Update;
+use super::update::{Said, Update};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
 use crate::time::Instant;
@@ -100,11 +103,16 @@ impl Speaker {
         if cause.notification.is_some() {
             return self.raise(now, id, slot, Event::RouteRefresh, cause);
         }
-        let ours = [high, low, safi] == [0, 1, 1];
-        match kind.filter(|_| ours) {
-            Some(Refresh::Request) => self.raise(now, id, slot, Event::RouteRefresh, cause),
-            Some(Refresh::Beginning) => self.refresh_begins(now, id),
-            Some(Refresh::End) => self.sweep_stale(id, Reason::NotRefreshed),
+        let spoken = |afi: &Afi| match afi {
+            Afi::Ipv4 => session.is_some_and(|session| session.dialect.ipv4_unicast),
+            Afi::Ipv6 => session.is_some_and(|session| session.dialect.ipv6_unicast),
+        };
+        match Afi::of([high, low], safi).filter(spoken).zip(kind) {
+            Some((afi, Refresh::Request)) => self.raise(now, id, slot, Event::RouteRefresh, Cause { afi, ..cause }),
+            Some((Afi::Ipv4, Refresh::Beginning)) => self.refresh_begins::<Ipv4Net>(now, id),
+            Some((Afi::Ipv6, Refresh::Beginning)) => self.refresh_begins::<Ipv6Net>(now, id),
+            Some((Afi::Ipv4, Refresh::End)) => self.sweep_stale::<Ipv4Net>(id, Reason::NotRefreshed),
+            Some((Afi::Ipv6, Refresh::End)) => self.sweep_stale::<Ipv6Net>(id, Reason::NotRefreshed),
             None => {}
         }
     }
@@ -135,10 +143,13 @@ impl Speaker {
         };
         let (event, cause) = match Update::parse(body, &session.dialect) {
             Ok(mut update) => {
-                update.shared = update.attributes.take().map(|attributes| self.pool.share(attributes));
-                match update.end_of_rib {
+                self.share(&mut update.ipv4);
+                if let Some(said) = &mut update.ipv6 {
+                    self.share(said);
+                }
+                match update.ends_a_rib() {
                     true => self.step(id, conn, Step::EndOfRibReceived, None),
-                    false => self.update_step(id, conn, Step::UpdateReceived, update.prefixes()),
+                    false => self.update_step(id, conn, Step::UpdateReceived, update.told()),
                 }
                 for fault in &update.faults {
                     let step = match fault.approach {
@@ -157,6 +168,10 @@ impl Speaker {
         self.raise(now, id, slot, event, cause);
     }
 
+    fn share<F: Spoken>(&mut self, said: &mut Said<F>) {
+        said.shared = said.attributes.take().map(|attributes| F::of_mut(&mut self.tables).pool.share(attributes));
+    }
+
     fn open_message(&mut self, now: Instant, id: PeerId, slot: Slot, conn: ConnId, body: &[u8]) {
         self.open_step(id, conn, Step::OpenMessageReceived, Open::read(body).ok());
         let Some(fsm) = self.peers[id.index()].fsm(slot) else {
@@ -168,7 +183,7 @@ impl Speaker {
             local_as: self.local_as,
             router_id: self.router_id,
             remote_as: config.remote_as,
-            four_octet_as: config.capabilities.four_octet_as,
+            capabilities: Capabilities { ipv6_unicast: config.ipv6.is_some(), ..config.capabilities },
         };
         let open = match Open::parse(body, expected) {
             Ok(open) => open,

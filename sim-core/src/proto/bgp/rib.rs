@@ -6,7 +6,6 @@
 //! its attributes and its peer, 16 octets, are all. Attributes are shared ([`super::pool`]). A change of one route costs one
 //! walk through the trie, whatever its size.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
@@ -17,15 +16,16 @@ use smallvec::SmallVec;
 use super::attributes::Attributes;
 use super::config::{DEFAULT_LOCAL_PREF, PeerId};
 use super::decision::{Candidate, DecidedBy, Rules, Source, decide, used};
+use super::family::Family;
 use crate::reason::Reason;
 
 /// The best route to a prefix, in short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Best {
+pub struct Best<F: Family = Ipv4Net> {
     /// The peer it was learned from; `None` if it is our own.
     pub peer: Option<PeerId>,
     /// NEXT_HOP; unspecified if it is our own.
-    pub next_hop: Ipv4Addr,
+    pub next_hop: F::NextHop,
     /// Length of AS_PATH as the decision process counts it.
     pub as_path_length: usize,
     /// MULTI_EXIT_DISC, if it has one.
@@ -38,71 +38,71 @@ pub struct Best {
 
 /// Where one of several routes that are used at the same time leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hop {
+pub struct Hop<F: Family = Ipv4Net> {
     /// The peer that the route was learned from.
     pub peer: PeerId,
     /// NEXT_HOP.
-    pub next_hop: Ipv4Addr,
+    pub next_hop: F::NextHop,
 }
 
 /// A usable route, after import policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Route<'a> {
+pub struct Route<'a, F: Family = Ipv4Net> {
     /// The peer it was learned from; `None` if it is our own.
     pub peer: Option<PeerId>,
     /// Its attributes.
-    pub attributes: &'a Arc<Attributes>,
+    pub attributes: &'a Arc<Attributes<F>>,
 }
 
 /// What import makes of a route: its attributes, if they differ from those received, or why it is not used.
-pub(super) type Verdict = Result<Option<Arc<Attributes>>, Reason>;
+pub(super) type Verdict<F> = Result<Option<Arc<Attributes<F>>>, Reason>;
 
 /// What all sources say of a prefix; never nothing.
 #[derive(Clone)]
-enum Held {
+enum Held<F: Family> {
     /// One source, whose route is used as it came.
-    Sole { peer: Option<PeerId>, attributes: Arc<Attributes> },
+    Sole { peer: Option<PeerId>, attributes: Arc<Attributes<F>> },
     /// Anything else.
-    Several(Box<Several>),
+    Several(Box<Several<F>>),
 }
 
-const _: () = assert!(size_of::<Held>() == 2 * size_of::<usize>());
+const _: () = assert!(size_of::<Held<Ipv4Net>>() == 2 * size_of::<usize>());
 
 #[derive(Clone)]
-struct Several {
+struct Several<F: Family> {
     /// In the order of arrival.
-    routes: Vec<Learned>,
+    routes: Vec<Learned<F>>,
     /// The place of the best route and the step that preferred it; `None` if none is usable.
     best: Option<(usize, DecidedBy)>,
 }
 
 /// What one source says.
 #[derive(Clone)]
-struct Learned {
+struct Learned<F: Family> {
     peer: Option<PeerId>,
     /// Why it is not used.
     refused: Option<Reason>,
-    received: Arc<Attributes>,
+    received: Arc<Attributes<F>>,
     /// What import policy made of it, if it changed it.
-    changed: Option<Arc<Attributes>>,
+    changed: Option<Arc<Attributes<F>>>,
 }
 
-impl Learned {
-    fn new(peer: Option<PeerId>, received: Arc<Attributes>, verdict: Verdict) -> Self {
+impl<F: Family> Learned<F> {
+    fn new(peer: Option<PeerId>, received: Arc<Attributes<F>>, verdict: Verdict<F>) -> Self {
         match verdict {
             Ok(changed) => Self { peer, refused: None, received, changed },
             Err(reason) => Self { peer, refused: Some(reason), received, changed: None },
         }
     }
 
-    fn usable(&self) -> Option<Route<'_>> {
+    fn usable(&self) -> Option<Route<'_, F>> {
         let attributes = self.changed.as_ref().unwrap_or(&self.received);
         self.refused.is_none().then_some(Route { peer: self.peer, attributes })
     }
 }
 
-impl Held {
-    fn new(peer: Option<PeerId>, received: Arc<Attributes>, verdict: Verdict) -> Self {
+impl<F: Family> Held<F> {
+    fn new(peer: Option<PeerId>, received: Arc<Attributes<F>>, verdict: Verdict<F>) -> Self {
         match verdict {
             Ok(None) => Self::Sole { peer, attributes: received },
             other => {
@@ -113,7 +113,7 @@ impl Held {
         }
     }
 
-    fn best(&self) -> Option<(Route<'_>, DecidedBy)> {
+    fn best(&self) -> Option<(Route<'_, F>, DecidedBy)> {
         match self {
             Self::Sole { peer, attributes } => Some((Route { peer: *peer, attributes }, DecidedBy::OnlyRoute)),
             Self::Several(several) => {
@@ -123,7 +123,7 @@ impl Held {
         }
     }
 
-    fn received(&self, from: Option<PeerId>) -> Option<&Arc<Attributes>> {
+    fn received(&self, from: Option<PeerId>) -> Option<&Arc<Attributes<F>>> {
         match self {
             Self::Sole { peer, attributes } => (*peer == from).then_some(attributes),
             Self::Several(several) => {
@@ -133,7 +133,7 @@ impl Held {
     }
 
     /// The long form, which can take another route.
-    fn widen(&mut self) -> &mut Several {
+    fn widen(&mut self) -> &mut Several<F> {
         if let Self::Sole { peer, attributes } = self {
             let route = Learned::new(*peer, Arc::clone(attributes), Ok(None));
             let mut routes = Vec::with_capacity(2);
@@ -155,14 +155,14 @@ impl Held {
     }
 }
 
-impl Several {
-    fn usable(&self) -> impl Iterator<Item = Route<'_>> {
+impl<F: Family> Several<F> {
+    fn usable(&self) -> impl Iterator<Item = Route<'_, F>> {
         self.routes.iter().filter_map(Learned::usable)
     }
 
     /// Takes what a source says in the place of what it said before; one that had no usable route comes last. Says whether
     /// it said nothing before.
-    fn take(&mut self, route: Learned) -> bool {
+    fn take(&mut self, route: Learned<F>) -> bool {
         let Some(place) = self.routes.iter().position(|known| known.peer == route.peer) else {
             self.routes.push(route);
             return true;
@@ -177,12 +177,12 @@ impl Several {
     }
 
     /// The usable routes as the decision process sees them, each with its place.
-    fn candidates(&self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> (Places, Candidates<'_>) {
+    fn candidates(&self, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> (Places, Candidates<'_, F>) {
         let usable = self.routes.iter().enumerate().filter_map(|(place, route)| Some((place, route.usable()?)));
         usable.map(|(place, route)| (place, candidate(route, origin))).unzip()
     }
 
-    fn decide(&mut self, rules: &Rules, existing: Option<PeerPlace>, origin: &impl Fn(Route<'_>) -> (Source, u32)) {
+    fn decide(&mut self, rules: &Rules, existing: Option<PeerPlace>, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) {
         let (places, candidates) = self.candidates(origin);
         let existing = existing.and_then(|peer| places.iter().position(|&place| self.routes[place].peer == peer));
         let decision = decide(&candidates, rules, existing).map(|(place, step)| (places[place], step));
@@ -191,7 +191,7 @@ impl Several {
     }
 
     /// What is used beside the best route.
-    fn also(&self, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+    fn also(&self, rules: &Rules, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> Vec<Hop<F>> {
         let Some((best, _)) = self.best.filter(|_| rules.multipath.external.max(rules.multipath.internal) > 1) else {
             return Vec::new();
         };
@@ -212,29 +212,29 @@ impl Several {
 type PeerPlace = Option<PeerId>;
 
 /// Routes to one prefix as the decision process sees them; few, mostly.
-type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+type Candidates<'a, F> = SmallVec<[Candidate<'a, F>; 4]>;
 type Places = SmallVec<[usize; 4]>;
 
-fn candidate<'a>(route: Route<'a>, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Candidate<'a> {
+fn candidate<'a, F: Family>(route: Route<'a, F>, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> Candidate<'a, F> {
     let (source, interior_cost) = origin(route);
     Candidate { attributes: route.attributes, source, interior_cost }
 }
 
 /// All usable routes to one prefix, of which there is at least one.
 #[derive(Clone, Copy)]
-pub struct Entry<'a> {
-    held: &'a Held,
-    best: Route<'a>,
+pub struct Entry<'a, F: Family = Ipv4Net> {
+    held: &'a Held<F>,
+    best: Route<'a, F>,
     decided_by: DecidedBy,
 }
 
-impl<'a> Entry<'a> {
-    fn of(held: &'a Held) -> Option<Self> {
+impl<'a, F: Family> Entry<'a, F> {
+    fn of(held: &'a Held<F>) -> Option<Self> {
         held.best().map(|(best, decided_by)| Self { held, best, decided_by })
     }
 
     /// Every usable route, in the order of arrival.
-    pub fn routes(self) -> impl Iterator<Item = Route<'a>> {
+    pub fn routes(self) -> impl Iterator<Item = Route<'a, F>> {
         let (sole, several) = match self.held {
             Held::Sole { .. } => (Some(self.best), None),
             Held::Several(several) => (None, Some(several.usable())),
@@ -244,27 +244,27 @@ impl<'a> Entry<'a> {
 
     /// The place of the best route among them.
     pub(super) fn best_place(self) -> usize {
-        let best = |route: Route<'_>| route.peer == self.best.peer;
+        let best = |route: Route<'_, F>| route.peer == self.best.peer;
         self.routes().position(best).unwrap_or_default()
     }
 
     /// The routes as the decision process sees them.
-    pub(super) fn candidates(self, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Candidate<'a>> {
+    pub(super) fn candidates(self, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> Vec<Candidate<'a, F>> {
         self.routes().map(|route| candidate(route, origin)).collect()
     }
 
     /// The best route.
-    pub fn best_route(self) -> Route<'a> {
+    pub fn best_route(self) -> Route<'a, F> {
         self.best
     }
 
     /// The best route, in short.
-    pub fn best(self) -> Best {
+    pub fn best(self) -> Best<F> {
         in_short(self.best, self.decided_by)
     }
 }
 
-fn in_short(Route { peer, attributes }: Route<'_>, decided_by: DecidedBy) -> Best {
+fn in_short<F: Family>(Route { peer, attributes }: Route<'_, F>, decided_by: DecidedBy) -> Best<F> {
     Best {
         peer,
         next_hop: attributes.next_hop,
@@ -277,31 +277,37 @@ fn in_short(Route { peer, attributes }: Route<'_>, decided_by: DecidedBy) -> Bes
 
 /// How the best route to a prefix changed.
 #[derive(Debug)]
-pub(super) struct Changed {
-    pub from: Option<Best>,
-    pub to: Option<Best>,
+pub(super) struct Changed<F: Family> {
+    pub from: Option<Best<F>>,
+    pub to: Option<Best<F>>,
     /// What is used beside the best route.
-    pub also: Vec<Hop>,
+    pub also: Vec<Hop<F>>,
     /// The source of the former best route still has one, but another's is better.
     pub outdone: bool,
 }
 
 /// The Adj-RIBs-In and Loc-RIB.
-#[derive(Clone, Default)]
-pub(super) struct Rib {
-    entries: PrefixMap<Ipv4Net, Held>,
+#[derive(Clone)]
+pub(super) struct Rib<F: Family = Ipv4Net> {
+    entries: PrefixMap<F, Held<F>>,
     /// How many prefixes have a usable route.
     usable: usize,
 }
 
-impl Rib {
+impl<F: Family> Default for Rib<F> {
+    fn default() -> Self {
+        Self { entries: PrefixMap::default(), usable: 0 }
+    }
+}
+
+impl<F: Family> Rib<F> {
     /// Loc-RIB.
-    pub fn loc(&self) -> LocRib<'_> {
+    pub fn loc(&self) -> LocRib<'_, F> {
         LocRib { rib: self }
     }
 
     /// What a source said of a prefix, as received.
-    pub fn received(&self, prefix: &Ipv4Net, from: Option<PeerId>) -> Option<&Arc<Attributes>> {
+    pub fn received(&self, prefix: &F, from: Option<PeerId>) -> Option<&Arc<Attributes<F>>> {
         self.entries.get(prefix)?.received(from)
     }
 
@@ -310,13 +316,13 @@ impl Rib {
     /// it. `origin` tells where a route comes from and what the way to its next hop costs.
     pub fn set(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F,
         peer: Option<PeerId>,
-        received: Arc<Attributes>,
-        verdict: Verdict,
+        received: Arc<Attributes<F>>,
+        verdict: Verdict<F>,
         rules: &Rules,
-        origin: impl Fn(Route<'_>) -> (Source, u32),
-    ) -> (bool, Option<Changed>) {
+        origin: impl Fn(Route<'_, F>) -> (Source, u32),
+    ) -> (bool, Option<Changed<F>>) {
         let mut place = match self.entries.entry(prefix) {
             Place::Vacant(place) => {
                 let held = place.insert(Held::new(peer, received, verdict));
@@ -352,11 +358,11 @@ impl Rib {
     /// Forgets what a source said of a prefix. `None` if it said nothing.
     pub fn remove(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F,
         peer: Option<PeerId>,
         rules: &Rules,
-        origin: impl Fn(Route<'_>) -> (Source, u32),
-    ) -> Option<Option<Changed>> {
+        origin: impl Fn(Route<'_, F>) -> (Source, u32),
+    ) -> Option<Option<Changed<F>>> {
         let Place::Occupied(mut place) = self.entries.entry(prefix) else {
             return None;
         };
@@ -384,11 +390,11 @@ impl Rib {
     /// Decides anew, because `origin` answers otherwise than `before`.
     pub fn reconsider(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F,
         rules: &Rules,
-        before: impl Fn(Route<'_>) -> (Source, u32),
-        origin: impl Fn(Route<'_>) -> (Source, u32),
-    ) -> Option<Changed> {
+        before: impl Fn(Route<'_, F>) -> (Source, u32),
+        origin: impl Fn(Route<'_, F>) -> (Source, u32),
+    ) -> Option<Changed<F>> {
         let held = self.entries.get_mut(&prefix)?;
         let former = Former::of(held, rules, &before);
         match held {
@@ -399,11 +405,11 @@ impl Rib {
     }
 
     /// What is used beside the best route to a prefix.
-    pub fn also(&self, prefix: &Ipv4Net, rules: &Rules, origin: impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+    pub fn also(&self, prefix: &F, rules: &Rules, origin: impl Fn(Route<'_, F>) -> (Source, u32)) -> Vec<Hop<F>> {
         self.entries.get(prefix).map_or_else(Vec::new, |held| also(held, rules, &origin))
     }
 
-    fn count(&mut self, changed: &Option<Changed>) {
+    fn count(&mut self, changed: &Option<Changed<F>>) {
         match changed {
             Some(Changed { from: None, to: Some(_), .. }) => self.usable += 1,
             Some(Changed { from: Some(_), to: None, .. }) => self.usable -= 1,
@@ -412,25 +418,25 @@ impl Rib {
     }
 
     /// The prefixes of which a source said something, in order.
-    pub fn prefixes_of(&self, from: Option<PeerId>) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes_of(&self, from: Option<PeerId>) -> impl Iterator<Item = F> {
         self.entries.iter().filter(move |(_, held)| held.received(from).is_some()).map(|(prefix, _)| prefix)
     }
 
     /// All prefixes of which anybody said anything, in order.
-    pub fn prefixes(&self) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes(&self) -> impl Iterator<Item = F> {
         self.entries.keys()
     }
 }
 
 /// What was used before a change.
-struct Former {
-    best: Option<Best>,
-    attributes: Option<Arc<Attributes>>,
-    also: Vec<Hop>,
+struct Former<F: Family> {
+    best: Option<Best<F>>,
+    attributes: Option<Arc<Attributes<F>>>,
+    also: Vec<Hop<F>>,
 }
 
-impl Former {
-    fn of(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Self {
+impl<F: Family> Former<F> {
+    fn of(held: &Held<F>, rules: &Rules, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> Self {
         let best = held.best();
         Self {
             best: best.map(|(route, step)| in_short(route, step)),
@@ -444,7 +450,12 @@ impl Former {
         self.best.map(|best| best.peer)
     }
 
-    fn against(self, held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Option<Changed> {
+    fn against(
+        self,
+        held: &Held<F>,
+        rules: &Rules,
+        origin: &impl Fn(Route<'_, F>) -> (Source, u32),
+    ) -> Option<Changed<F>> {
         let (now, also) = (held.best(), also(held, rules, origin));
         let before = self.peer().zip(self.attributes.as_ref());
         if now.map(|(route, _)| (route.peer, route.attributes)) == before && also == self.also {
@@ -460,7 +471,7 @@ impl Former {
     }
 }
 
-fn also(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)) -> Vec<Hop> {
+fn also<F: Family>(held: &Held<F>, rules: &Rules, origin: &impl Fn(Route<'_, F>) -> (Source, u32)) -> Vec<Hop<F>> {
     match held {
         Held::Sole { .. } => Vec::new(),
         Held::Several(several) => several.also(rules, origin),
@@ -469,23 +480,23 @@ fn also(held: &Held, rules: &Rules, origin: &impl Fn(Route<'_>) -> (Source, u32)
 
 /// Loc-RIB, to look at: all usable routes, and the best of them, by prefix.
 #[derive(Clone, Copy)]
-pub struct LocRib<'a> {
-    rib: &'a Rib,
+pub struct LocRib<'a, F: Family = Ipv4Net> {
+    rib: &'a Rib<F>,
 }
 
-impl<'a> LocRib<'a> {
+impl<'a, F: Family> LocRib<'a, F> {
     /// The usable routes to exactly this prefix.
-    pub fn get(self, prefix: &Ipv4Net) -> Option<Entry<'a>> {
+    pub fn get(self, prefix: &F) -> Option<Entry<'a, F>> {
         self.rib.entries.get(prefix).and_then(Entry::of)
     }
 
     /// All prefixes with a usable route, in order (by address, then shorter first).
-    pub fn iter(self) -> impl Iterator<Item = (Ipv4Net, Entry<'a>)> {
+    pub fn iter(self) -> impl Iterator<Item = (F, Entry<'a, F>)> {
         self.rib.entries.iter().filter_map(|(prefix, held)| Some((prefix, Entry::of(held)?)))
     }
 
     /// The same, without what is known of them.
-    pub fn keys(self) -> impl Iterator<Item = Ipv4Net> {
+    pub fn keys(self) -> impl Iterator<Item = F> {
         self.iter().map(|(prefix, _)| prefix)
     }
 

@@ -1,12 +1,15 @@
 //! Carries out what the table of [`super::fsm`] says: connections, timers, and what is sent.
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use super::config::PeerId;
+use super::family::Afi;
 use super::fsm::{Action, Event, FsmState, transition};
 use super::message::{self, Framer};
 use super::notification::Notification;
 use super::open::{Capabilities, Open};
 use super::peer::{Conn, ConnId, Fsm, PeerTimer, Slot};
-use super::update::{Prefixes, Update};
+use super::update::{Told, Update};
 use super::{Output, Speaker};
 use crate::reason::{Reason, Step};
 use crate::time::{Duration, Instant};
@@ -20,6 +23,8 @@ pub(super) struct Cause {
     pub notification: Option<Notification>,
     /// What [`Action::TakeUpdate`] takes.
     pub update: Option<Update>,
+    /// What [`Action::ResendRoutes`] sends again.
+    pub afi: Afi,
     /// Graceful restart does not survive it: an operator's or the system's stop, or a Hard Reset (RFC 8538).
     pub hard: bool,
 }
@@ -108,7 +113,12 @@ impl Speaker {
             Action::TakeUpdate => {
                 return self.take_update(now, id, slot, cause.update.take().unwrap_or_default());
             }
-            Action::ResendRoutes => return self.resend_routes(now, id),
+            Action::ResendRoutes => {
+                return match cause.afi {
+                    Afi::Ipv4 => self.resend_routes::<Ipv4Net>(now, id),
+                    Afi::Ipv6 => self.resend_routes::<Ipv6Net>(now, id),
+                };
+            }
             Action::ResetCounter
             | Action::CountRetry
             | Action::StartConnectRetry
@@ -229,7 +239,11 @@ impl Speaker {
             asn: self.local_as,
             hold_time: u16::try_from(seconds).unwrap_or(u16::MAX),
             identifier: self.router_id,
-            capabilities: Capabilities { graceful_restart: self.restart_capability(id), ..config.capabilities },
+            capabilities: Capabilities {
+                graceful_restart: self.restart_capability(id),
+                ipv6_unicast: config.ipv6.is_some(),
+                ..config.capabilities
+            },
         };
         let conn = self.peers[id.index()].fsm(slot).and_then(|fsm| fsm.conn.as_ref());
         if let Some(conn) = conn.map(|conn| conn.id) {
@@ -258,18 +272,19 @@ impl Speaker {
     }
 
     pub(super) fn step(&mut self, peer: PeerId, conn: ConnId, step: Step, codes: Option<(u8, u8)>) {
-        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes: None, open: None });
+        let (prefixes, ipv6_prefixes) = (None, None);
+        self.out.push_back(Output::Step { peer, conn, step, codes, prefixes, ipv6_prefixes, open: None });
     }
 
     /// The step of an OPEN.
     pub(super) fn open_step(&mut self, peer: PeerId, conn: ConnId, step: Step, open: Option<Open>) {
-        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes: None, open });
+        let (prefixes, ipv6_prefixes) = (None, None);
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes, ipv6_prefixes, open });
     }
 
-    /// The step of an UPDATE that says something.
-    pub(super) fn update_step(&mut self, peer: PeerId, conn: ConnId, step: Step, prefixes: Prefixes) {
-        let prefixes = Some(Box::new(prefixes));
-        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes, open: None });
+    /// The step of an UPDATE that says something, of one family or of both.
+    pub(super) fn update_step(&mut self, peer: PeerId, conn: ConnId, step: Step, (prefixes, ipv6_prefixes): Told) {
+        self.out.push_back(Output::Step { peer, conn, step, codes: None, prefixes, ipv6_prefixes, open: None });
     }
 
     /// Puts a peer's machines in order after an event: a finished rival goes, the one that is farthest becomes the
@@ -306,7 +321,7 @@ impl Speaker {
     pub(super) fn start(&mut self, now: Instant, id: PeerId, manual: bool, reason: Option<Reason>) {
         let peer = &mut self.peers[id.index()];
         peer.idle_hold.stop();
-        peer.over_limit = false;
+        peer.over_limit = None;
         let event = match (manual, peer.config.passive) {
             (true, false) => Event::ManualStart,
             (true, true) => Event::ManualStartPassive,
@@ -322,7 +337,7 @@ impl Speaker {
         self.peers[id.index()].idle_hold.stop();
         for slot in [Slot::Rival, Slot::Main] {
             let (reason, notification) = (Some(reason), Some(notification.clone()));
-            let cause = Cause { reason, notification, hard: true, update: None };
+            let cause = Cause { reason, notification, hard: true, ..Cause::default() };
             self.raise(now, id, slot, event, cause);
         }
     }
@@ -396,7 +411,7 @@ impl Speaker {
                 self.ready.insert(id);
                 return;
             }
-            PeerTimer::Restart | PeerTimer::StalePath => return self.sweep_stale(id, Reason::StaleExpired),
+            PeerTimer::Restart | PeerTimer::StalePath => return self.sweep_all(id, Reason::StaleExpired),
             PeerTimer::ConnectRetry => {
                 stop(|fsm| &mut fsm.connect_retry);
                 (Event::ConnectRetryTimerExpires, Cause::default())

@@ -8,7 +8,7 @@ use super::super::communities::{AnyCommunity, Communities, Community, ExtendedCo
 use super::super::message::{Framer, MessageType, keepalive};
 use super::super::open::{Capabilities, Expected, Open, RestartCapability};
 use super::super::update::{Update, announce, end_of_rib, withdraw};
-use super::net;
+use super::{Ipv4Net, net};
 
 const MARKER: [u8; 16] = [0xff; 16];
 
@@ -17,7 +17,7 @@ fn with_header(kind: u8, body: &[u8]) -> Vec<u8> {
     [&MARKER[..], &length.to_be_bytes(), &[kind], body].concat()
 }
 
-const WIDE: Dialect = Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true };
+const WIDE: Dialect = Dialect::new(64512, 65000);
 const NARROW: Dialect = Dialect { four_octet_as: false, ..WIDE };
 
 /// OPEN, RFC 4271 section 4.2: version 4; AS 65000 = 0xfde8; hold time 30; identifier 10.0.0.1; 16 octets of
@@ -37,7 +37,7 @@ fn open() -> Open {
 }
 
 fn expecting(remote_as: u32) -> Expected {
-    Expected { local_as: 64512, router_id: Ipv4Addr::new(10, 0, 0, 2), remote_as, four_octet_as: true }
+    Expected { local_as: 64512, router_id: Ipv4Addr::new(10, 0, 0, 2), remote_as, capabilities: Capabilities::USUAL }
 }
 
 #[test]
@@ -71,7 +71,13 @@ fn capabilities_may_come_apart_and_unknown() {
     let open = Open::parse(&body, expecting(65000)).unwrap();
     assert_eq!(open.hold_time, 90);
     // Without a family it says only: I wait for you (RFC 4724 section 3).
-    let restart = RestartCapability { restarted: false, notification: false, restart_time: 120, forwarding: None };
+    let restart = RestartCapability {
+        restarted: false,
+        notification: false,
+        restart_time: 120,
+        forwarding: None,
+        ipv6_forwarding: None,
+    };
     let graceful_restart = Some(restart);
     assert_eq!(open.capabilities, Capabilities { route_refresh: false, graceful_restart, ..Capabilities::USUAL });
 }
@@ -81,7 +87,7 @@ fn capabilities_may_come_apart_and_unknown() {
 #[test]
 fn capabilities_of_a_restart_and_of_marked_refreshes() {
     let with = |restarted, notification, restart_time, forwarding| {
-        let restart = RestartCapability { restarted, notification, restart_time, forwarding };
+        let restart = RestartCapability { restarted, notification, restart_time, forwarding, ipv6_forwarding: None };
         Capabilities { graceful_restart: Some(restart), enhanced_refresh: true, ..Capabilities::USUAL }
     };
     let cases: [(_, &[u8]); 4] = [
@@ -159,11 +165,11 @@ fn attributes() -> Attributes {
 #[test]
 fn update_is_read() {
     let update = Update::parse(&UPDATE, &WIDE).unwrap();
-    assert_eq!(update.withdrawn, [net("192.0.2.0/24")]);
+    assert_eq!(update.ipv4.withdrawn, [net("192.0.2.0/24")]);
     let reachable = ["10.0.0.0/8", "10.128.0.0/9", "0.0.0.0/0"].map(net);
-    assert_eq!(update.reachable, reachable);
-    assert_eq!(update.attributes.as_ref(), Some(&attributes()));
-    assert!(!update.end_of_rib && update.ignored.is_empty());
+    assert_eq!(update.ipv4.reachable, reachable);
+    assert_eq!(update.ipv4.attributes.as_ref(), Some(&attributes()));
+    assert!(!update.ipv4.end_of_rib && update.ipv4.ignored.is_empty());
 }
 
 #[test]
@@ -181,8 +187,8 @@ fn update_is_written() {
 /// RFC 4724 section 2: for IPv4 unicast "an UPDATE message with the minimum length", 23 octets.
 #[test]
 fn end_of_rib_is_the_shortest_update() {
-    assert_eq!(end_of_rib(), with_header(2, &[0, 0, 0, 0]));
-    assert!(Update::parse(&[0, 0, 0, 0], &WIDE).unwrap().end_of_rib);
+    assert_eq!(end_of_rib::<Ipv4Net>(), with_header(2, &[0, 0, 0, 0]));
+    assert!(Update::parse(&[0, 0, 0, 0], &WIDE).unwrap().ipv4.end_of_rib);
 }
 
 /// Section 4.3: trailing bits of a prefix are irrelevant; section 6.3: multicast prefixes are ignored.
@@ -190,8 +196,8 @@ fn end_of_rib_is_the_shortest_update() {
 fn prefixes_are_cleaned() {
     let body = [&[0, 0], &UPDATE[6..39], &[9, 10, 255, 8, 224]].concat();
     let update = Update::parse(&body, &WIDE).unwrap();
-    assert_eq!(update.reachable, [net("10.128.0.0/9")]);
-    assert_eq!(update.ignored, [net("224.0.0.0/8")]);
+    assert_eq!(update.ipv4.reachable, [net("10.128.0.0/9")]);
+    assert_eq!(update.ipv4.ignored, [net("224.0.0.0/8")]);
 }
 
 /// Every attribute we keep survives a round trip; AGGREGATOR has 8 octets between new speakers (RFC 6793 section 3),
@@ -210,7 +216,7 @@ fn attributes_survive_a_round_trip() {
         let mut messages = Vec::new();
         announce(&given, &dialect, &[net("10.0.0.0/8")], |b, _| messages.push(b));
         let update = Update::parse(&messages[0][19..], &dialect).unwrap();
-        assert_eq!(update.attributes.as_ref(), Some(&given));
+        assert_eq!(update.ipv4.attributes.as_ref(), Some(&given));
     }
 }
 
@@ -241,7 +247,7 @@ fn communities_both_ways() {
     let unordered = [no_export, one, no_export].concat();
     let mut received = body(0x20, &unordered);
     received[3] = 61;
-    let route = Update::parse(&received, &WIDE).unwrap().attributes.unwrap();
+    let route = Update::parse(&received, &WIDE).unwrap().ipv4.attributes.unwrap();
     assert_eq!(route.communities.standard(), communities().standard());
     assert_eq!(route.communities.large(), communities().large());
     assert_eq!(route.communities.extended(), [ExtendedCommunity([0, 2, 0xfd, 0xe8, 0, 0, 0, 1])]);
@@ -266,14 +272,14 @@ fn reflection_both_ways() {
         0x80, 10, 8, 10, 0, 0, 3, 10, 0, 0, 2,
     ];
     let body = [&[0, 0, 0, 45][..], &attributes, &[8, 10]].concat();
-    let route = Update::parse(&body, &inside).unwrap().attributes.unwrap();
+    let route = Update::parse(&body, &inside).unwrap().ipv4.attributes.unwrap();
     let address = |host| Ipv4Addr::new(10, 0, 0, host);
     let reflection = Reflection { originator_id: Some(address(1)), cluster_list: vec![address(3), address(2)] };
     assert_eq!(route.reflection.as_deref(), Some(&reflection));
     let mut messages = Vec::new();
     announce(&route, &inside, &[net("10.0.0.0/8")], |b, _| messages.push(b));
     assert_eq!(messages, [with_header(2, &body)]);
-    assert_eq!(Update::parse(&body, &WIDE).unwrap().attributes.unwrap().reflection, None);
+    assert_eq!(Update::parse(&body, &WIDE).unwrap().ipv4.attributes.unwrap().reflection, None);
 }
 
 /// RFC 6793 section 4.2.2: to an old speaker AS_PATH goes in two octets with AS_TRANS for what does not fit, and AS4_PATH
@@ -295,7 +301,7 @@ fn an_old_speaker_gets_as4_path() {
     ];
     assert_eq!(messages, [with_header(2, &body)]);
     let update = Update::parse(&body, &NARROW).unwrap();
-    assert_eq!(update.attributes.as_ref(), Some(&route));
+    assert_eq!(update.ipv4.attributes.as_ref(), Some(&route));
 
     // Everything fits: no AS4_PATH ("SHOULD NOT" in section 4.2.2).
     route.as_path = AsPath::sequence([65000, 65001]);
@@ -319,7 +325,7 @@ fn as4_path_is_merged() {
         ].concat();
         [&[0, 0, 0, attributes.len() as u8], &attributes[..], &[8, 10]].concat()
     };
-    let path = |body: &[u8]| Update::parse(body, &old).unwrap().attributes.unwrap().as_path;
+    let path = |body: &[u8]| Update::parse(body, &old).unwrap().ipv4.attributes.unwrap().as_path;
     let as4 = [0, 0, 0xfd, 0xe8, 0, 1, 0x11, 0x70];
     assert_eq!(path(&body(2, &as4)), AsPath::sequence([65010, 65000, 70_000]));
     let longer = [as4, as4].concat();
@@ -349,9 +355,9 @@ fn prefixes_with_equal_attributes_are_packed() {
     announce(&route, &WIDE, &prefixes, |bytes, told| {
         assert!(bytes.len() <= 4096);
         let update = Update::parse(&bytes[19..], &WIDE).unwrap();
-        assert_eq!((&update.withdrawn, &update.reachable), (&told.withdrawn, &told.announced));
-        counts.push(update.reachable.len());
-        again.extend(update.reachable);
+        assert_eq!((&update.ipv4.withdrawn, &update.ipv4.reachable), (&told.withdrawn, &told.announced));
+        counts.push(update.ipv4.reachable.len());
+        again.extend(update.ipv4.reachable);
     });
     assert_eq!(counts, [1_013, 1_013, 474]);
     assert_eq!(again, prefixes);

@@ -144,7 +144,13 @@ fn restartable(config: SpeakerConfig, forwarding: bool) -> Solo {
 }
 
 fn restart_open(restarted: bool, forwarding: Option<bool>) -> Vec<u8> {
-    let restart = open::RestartCapability { restarted, notification: false, restart_time: 120, forwarding };
+    let restart = open::RestartCapability {
+        restarted,
+        notification: false,
+        restart_time: 120,
+        forwarding,
+        ipv6_forwarding: None,
+    };
     let capabilities = open::Capabilities { graceful_restart: Some(restart), ..open::Capabilities::USUAL };
     open::Open { asn: 64512, hold_time: 30, identifier: Ipv4Addr::new(169, 254, 10, 1), capabilities }.emit()
 }

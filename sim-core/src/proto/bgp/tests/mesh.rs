@@ -156,7 +156,7 @@ impl Mesh {
     /// Why a speaker refused routes to a prefix, in order.
     pub fn refusals(&self, speaker: usize, refused: &str) -> Vec<Reason> {
         let of = |(at, output): &(usize, Output)| match output {
-            Output::Refused { prefix, reason, .. } if *at == speaker && *prefix == net(refused) => Some(*reason),
+            Output::Refused { prefix, reason, .. } if *at == speaker && *prefix == net(refused).into() => Some(*reason),
             _ => None,
         };
         self.log.iter().filter_map(of).collect()

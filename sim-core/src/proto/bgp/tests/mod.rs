@@ -7,6 +7,8 @@ mod decisions;
 mod errors;
 mod fsm_matrix;
 mod graceful;
+mod ipv6;
+mod ipv6_codec;
 mod ladder;
 mod mesh;
 mod oracle;
@@ -26,6 +28,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::*;
+use crate::reason::Step;
 use crate::rng::Purpose;
 
 pub(super) const A: usize = 0;
@@ -248,6 +251,11 @@ impl Pair {
                 },
                 Output::Route(change) => {
                     let best = |best: Option<Best>| best.map_or("none".to_owned(), |b| format!("{}", b.next_hop));
+                    let (from, to) = (best(change.from), best(change.to));
+                    format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
+                }
+                Output::Ipv6Route(change) => {
+                    let best = |best: Option<Best<Ipv6Net>>| best.map_or("none".to_owned(), |b| b.next_hop.to_string());
                     let (from, to) = (best(change.from), best(change.to));
                     format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
                 }

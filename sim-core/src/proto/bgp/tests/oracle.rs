@@ -60,7 +60,7 @@ impl Route {
     /// As routecore reads it from the wire.
     fn parsed(&self) -> PaMap {
         // The UPDATE of a peer that has no scruples about what it may send to whom.
-        let dialect = Dialect { four_octet_as: true, remote_as: LOCAL_AS, local_as: LOCAL_AS, enforce_first_as: false };
+        let dialect = Dialect { enforce_first_as: false, ..Dialect::new(LOCAL_AS, LOCAL_AS) };
         let mut message = Vec::new();
         update::announce(&self.attributes, &dialect, &[net("192.0.2.0/24")], |bytes, _| message = bytes);
         let update = UpdateMessage::from_octets(message, &SessionConfig::modern()).expect("routecore reads it");

@@ -28,7 +28,7 @@ fn route() -> Attributes {
 }
 
 fn apply(policy: &Policy, prefix: &str, route: &Attributes) -> Option<Attributes> {
-    let owner = Owner { asn: 64999, address: Ipv4Addr::new(10, 9, 9, 9) };
+    let owner = Owner { asn: 64999, next_hop: Ipv4Addr::new(10, 9, 9, 9) };
     let mut changed = route.clone();
     policy.apply(&policy.select(net(prefix)), owner, &mut changed).then_some(changed)
 }

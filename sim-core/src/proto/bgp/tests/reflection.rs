@@ -205,7 +205,7 @@ fn what_the_border_lets_in() {
                 allow(&mut config.peers[0]);
             }
             let outputs = announced(config, asns, next_hop);
-            let refused = outputs.contains(&Output::Refused { peer: PEER, prefix, reason });
+            let refused = outputs.contains(&Output::Refused { peer: PEER, prefix: prefix.into(), reason });
             assert_eq!(refused, !allowed, "{asns:?} {next_hop}");
         }
     }
@@ -213,7 +213,7 @@ fn what_the_border_lets_in() {
     let mut once = config(65000, 64512, 2);
     once.peers[0].allow_own_as = 1;
     let outputs = announced(once, &[64512, 65000, 65000], Ipv4Addr::new(169, 254, 10, 1));
-    assert!(outputs.contains(&Output::Refused { peer: PEER, prefix, reason: Reason::AsPathLoop }));
+    assert!(outputs.contains(&Output::Refused { peer: PEER, prefix: prefix.into(), reason: Reason::AsPathLoop }));
     let mut server = config(65000, 64512, 2);
     server.peers[0].enforce_first_as = false;
     let outputs = announced(server, &[65100, 65101], Ipv4Addr::new(169, 254, 10, 1));
@@ -228,8 +228,7 @@ fn announced(config: SpeakerConfig, asns: &[u32], next_hop: Ipv4Addr) -> Vec<Out
     solo.drain();
     let mut route = Attributes::new(next_hop);
     route.as_path = AsPath::sequence(asns.iter().copied());
-    let dialect =
-        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true };
+    let dialect = attributes::Dialect::new(64512, 65000);
     let mut bytes = Vec::new();
     update::announce(&route, &dialect, &[net(PREFIX)], |message, _| bytes.extend(message));
     solo.receive(&bytes);

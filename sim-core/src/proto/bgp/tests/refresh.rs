@@ -62,11 +62,11 @@ fn we_answer() {
 #[test]
 fn what_is_not_refreshed_goes() {
     let mut solo = established(true);
-    solo.receive(&route_refresh(Refresh::Beginning));
+    solo.receive(&route_refresh(Afi::Ipv4, Refresh::Beginning));
     solo.receive(&update(&[ORIGIN, AS_PATH, NEXT_HOP], &[8, 12]));
     assert_eq!(solo.speaker.routes().len(), 3);
     solo.drain();
-    solo.receive(&route_refresh(Refresh::End));
+    solo.receive(&route_refresh(Afi::Ipv4, Refresh::End));
     let changes: Vec<_> = solo
         .drain()
         .into_iter()

@@ -77,7 +77,8 @@ fn judge(what: &str, who: Who, bytes: &[u8]) -> (Done, Option<(u8, u8)>) {
     let done = if solo.speaker.state(PEER) != State::Established {
         Reset
     } else if solo.speaker.routes().get(&net("10.0.0.0/8")).is_none() {
-        let refused = Output::Refused { peer: PEER, prefix: net("10.0.0.0/8"), reason: Reason::TreatedAsWithdraw };
+        let refused =
+            Output::Refused { peer: PEER, prefix: net("10.0.0.0/8").into(), reason: Reason::TreatedAsWithdraw };
         assert!(outputs.contains(&refused), "{what}");
         assert!(solo.speaker.adj_rib_in(PEER).get(&net("10.0.0.0/8")).is_none(), "{what}");
         Withdrawn

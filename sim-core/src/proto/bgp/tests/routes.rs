@@ -82,7 +82,7 @@ impl Gateway {
 
     /// As the far ends see us.
     fn dialect(&self) -> attributes::Dialect {
-        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true }
+        attributes::Dialect::new(64512, 65000)
     }
 
     fn drain(&mut self) -> Vec<Output> {
@@ -168,11 +168,11 @@ fn prepending_is_seen_by_the_peer() {
         gateway.receive(peer, &refresh);
         let updates = gateway.updates(peer);
         assert_eq!(updates.len(), 1);
-        let route = updates[0].attributes.as_ref().unwrap();
+        let route = updates[0].ipv4.attributes.as_ref().unwrap();
         assert_eq!(route.as_path, AsPath::sequence(asns.iter().copied()));
         assert_eq!((route.med, route.local_pref), (med, None));
         assert_eq!(route.next_hop, Ipv4Addr::new(169, 254, peer.0 as u8 + 1, 2));
-        assert_eq!(updates[0].reachable, [net("192.168.0.0/16")]);
+        assert_eq!(updates[0].ipv4.reachable, [net("192.168.0.0/16")]);
     }
 }
 
@@ -192,7 +192,7 @@ fn learned_routes_are_passed_on() {
     gateway.announce(T2, VPC, &[64512], None);
     let updates = gateway.updates(T2);
     assert_eq!(updates.len(), 1);
-    assert_eq!(updates[0].withdrawn, [net(VPC)]);
+    assert_eq!(updates[0].ipv4.withdrawn, [net(VPC)]);
     assert!(gateway.speaker.adj_rib_out(T1).contains_key(&net(VPC)));
     assert!(gateway.speaker.adj_rib_out(T2).is_empty());
 }
@@ -237,7 +237,7 @@ fn unusable_routes_are_refused() {
         gateway.announce(T1, "10.0.0.0/16", &[64512], None);
         gateway.drain();
         gateway.announce_via(T1, prefix, asns, None, next_hop);
-        let refused = Output::Refused { peer: T1, prefix: net(prefix), reason };
+        let refused = Output::Refused { peer: T1, prefix: net(prefix).into(), reason };
         assert!(gateway.drain().contains(&refused), "{reason}");
         assert_eq!(gateway.best(prefix), None);
         assert!(gateway.speaker.adj_rib_in(T1).contains_key(&net(prefix)));
@@ -266,7 +266,7 @@ fn policies_can_change() {
     let policy = Policy::change_all(vec![Change::Med(50)]);
     gateway.speaker.handle(gateway.now, Input::SetExport { peer: T1, policy });
     let updates = gateway.updates(T1);
-    let meds: Vec<_> = updates.iter().map(|u| u.attributes.as_ref().unwrap().med).collect();
+    let meds: Vec<_> = updates.iter().map(|u| u.ipv4.attributes.as_ref().unwrap().med).collect();
     assert_eq!(meds, [Some(50)]);
 }
 
@@ -302,7 +302,7 @@ fn a_large_table_is_sent_whole() {
     let updates = gateway.updates(T1);
     // 4,096 - 23 - 27 octets of attributes (20 and 7 of MED) hold 1,011 prefixes; 10,000 of each set need ten messages.
     assert_eq!(updates.len(), 20);
-    let mut all: Vec<_> = updates.into_iter().flat_map(|update| update.reachable).collect();
+    let mut all: Vec<_> = updates.into_iter().flat_map(|update| update.ipv4.reachable).collect();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 20_000);
@@ -323,8 +323,7 @@ fn internal_peers() {
     let mut route = Attributes::new(Ipv4Addr::new(172, 16, 0, 1));
     route.local_pref = Some(150);
     let mut bytes = Vec::new();
-    let dialect =
-        attributes::Dialect { four_octet_as: true, remote_as: 64512, local_as: 64512, enforce_first_as: true };
+    let dialect = attributes::Dialect::new(64512, 64512);
     update::announce(&route, &dialect, &[net(VPC)], |b, _| bytes.extend(b));
     gateway.receive(T1, &bytes);
     let best = gateway.best(VPC).unwrap();

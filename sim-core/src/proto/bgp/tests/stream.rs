@@ -16,7 +16,7 @@ fn conversation() -> Vec<u8> {
     ].concat();
     #[rustfmt::skip]
     let withdrawal = [&[0xff; 16][..], &[0, 27, 2, 0, 4, 24, 10, 0, 1, 0, 0]].concat();
-    let parts = [usual_open(), keepalive(), update, withdrawal, end_of_rib(), keepalive()];
+    let parts = [usual_open(), keepalive(), update, withdrawal, end_of_rib::<Ipv4Net>(), keepalive()];
     parts.concat()
 }
 
@@ -102,12 +102,7 @@ proptest! {
         let attribute = [&[flags, code, value.len() as u8][..], &value].concat();
         let body = [&[0, 0, 0, attribute.len() as u8], &attribute[..]].concat();
         for dialect in [true, false] {
-            let dialect = attributes::Dialect {
-                four_octet_as: dialect,
-                remote_as: 64512,
-                local_as: 65000,
-                enforce_first_as: true,
-            };
+            let dialect = attributes::Dialect { four_octet_as: dialect, ..attributes::Dialect::new(65000, 64512) };
             let refused = update::Update::parse(&body, &dialect).err();
             prop_assert!(refused.is_none_or(|error| error.code == 3));
         }
@@ -124,7 +119,7 @@ proptest! {
         four_octet_as in any::<bool>(),
     ) {
         let dialect =
-            attributes::Dialect { four_octet_as, remote_as: 64512, local_as: 65000, enforce_first_as: true };
+            attributes::Dialect { four_octet_as, ..attributes::Dialect::new(65000, 64512) };
         let mut path = as_path::AsPath::sequence(asns);
         path.prepend(64512, 1);
         let mut route = Attributes::new(Ipv4Addr::new(169, 254, 10, 1));
@@ -137,14 +132,14 @@ proptest! {
         let prefixes: Vec<_> = prefixes
             .into_iter()
             .map(|(address, length)| Ipv4Net::new(address.into(), length).unwrap().trunc())
-            .filter(|&prefix| update::is_unicast(prefix))
+            .filter(|&prefix| prefix.is_unicast())
             .collect();
         let mut read = Vec::new();
         update::announce(&route, &dialect, &prefixes, |bytes, told| {
             let update = update::Update::parse(&bytes[19..], &dialect).unwrap();
-            assert_eq!(update.attributes.as_ref(), Some(&route));
-            assert_eq!((&update.withdrawn, &update.reachable), (&told.withdrawn, &told.announced));
-            read.extend(update.reachable);
+            assert_eq!(update.ipv4.attributes.as_ref(), Some(&route));
+            assert_eq!((&update.ipv4.withdrawn, &update.ipv4.reachable), (&told.withdrawn, &told.announced));
+            read.extend(update.ipv4.reachable);
         });
         prop_assert_eq!(read, prefixes);
     }

@@ -13,8 +13,7 @@ fn table(count: u32) -> Vec<u8> {
     let mut route = Attributes::new(Ipv4Addr::new(169, 254, 10, 1));
     route.as_path = AsPath::sequence([64512]);
     let prefixes: Vec<_> = (0..count).map(prefix).collect();
-    let dialect =
-        attributes::Dialect { four_octet_as: true, remote_as: 65000, local_as: 64512, enforce_first_as: true };
+    let dialect = attributes::Dialect::new(64512, 65000);
     let mut bytes = Vec::new();
     update::announce(&route, &dialect, &prefixes, |message, _| bytes.extend(message));
     bytes

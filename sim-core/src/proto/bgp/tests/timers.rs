@@ -72,7 +72,7 @@ fn what_rearms_the_hold_timer() {
     let refresh = message::emit(message::MessageType::RouteRefresh, |out| {
         out.extend_from_slice(&[0, 1, 0, 1]);
     });
-    let cases = [(keepalive(), true), (update::end_of_rib(), true), (refresh, false)];
+    let cases = [(keepalive(), true), (update::end_of_rib::<Ipv4Net>(), true), (refresh, false)];
     for (bytes, rearms) in cases {
         let mut solo = Solo::established();
         let before = solo.speaker.peers[0].main.hold.at();

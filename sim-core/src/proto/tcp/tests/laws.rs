@@ -50,7 +50,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
         flying: BTreeMap::new(),
         serial: 0,
     };
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    let mut hash = twox_hash::XxHash3_128::new();
     let mut now = Instant::START;
     let mut a = Connection::connect(config.clone(), A, B, &mut dice("a"), now);
     let mut b: Option<Connection> = None;
@@ -62,7 +62,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
             while let Some(output) = end.poll() {
                 match output {
                     Output::Transmit(packet) => {
-                        hash.update(packet.bytes());
+                        hash.write(packet.bytes());
                         wire.carry(now, to_b, &packet);
                     }
                     Output::Event(Event::Connected) if to_b => {
@@ -109,7 +109,7 @@ fn run(seed: u64, profile: Profile, chances: [f64; 3], writes: &[Vec<u8>]) -> Ru
             }
         }
     }
-    Run { received, digest: hash.digest128(), ended }
+    Run { received, digest: hash.finish_128(), ended }
 }
 
 fn stream(len: usize) -> Vec<u8> {

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use xxhash_rust::xxh3::Xxh3Default;
+use twox_hash::xxhash3_64::{RawHasher, SecretBuffer};
 
 use super::pair::{A, B, Pair, Undertaking, address};
 use crate::proto::ike::config::{Config, Startup};
@@ -68,7 +68,7 @@ impl<T> Hash for Hashed<T> {
 }
 
 fn digest(value: &impl Hash) -> u64 {
-    let mut hasher = Xxh3Default::new();
+    let mut hasher = RawHasher::new(SecretBuffer::default());
     value.hash(&mut hasher);
     hasher.finish()
 }
