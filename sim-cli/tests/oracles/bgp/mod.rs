@@ -3,11 +3,13 @@
 
 mod attributes;
 mod endings;
+mod interior;
 mod malformed;
 mod octets;
 mod refreshes;
 mod restarts;
 mod sessions;
+mod watched;
 
 use std::sync::mpsc::Receiver;
 
