@@ -217,7 +217,7 @@ pub fn judge_live(out: &Path, real: &str) -> Outcome {
 }
 
 /// The captures in a directory.
-fn captures(out: &Path) -> Outcome<Vec<PathBuf>> {
+pub fn captures(out: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(out).map_err(|e| format!("{}: {e}", out.display()))?;
     let mut captures: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     captures.retain(|path| path.extension().is_some_and(|e| e == "pcapng"));

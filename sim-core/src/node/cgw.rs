@@ -1,35 +1,29 @@
 //! A customer gateway: a router on the customer's premises with tunnels to AWS. Without tunnels it is any BGP router.
 //!
 //! Its forwarding table holds everything: connected networks, the ways to the outside addresses, static routes, and what
-//! BGP learns through the tunnels. A route of a peer that is behind no port of its own, as one by loopback addresses, goes by the
-//! way to its NEXT_HOP, and moves with it (RFC 4271 section 9.1.2.1); a route of BGP itself is no such way here.
-
-use std::collections::BTreeMap;
+//! BGP learns through the tunnels.
 
 use ipnet::Ipv4Net;
 
 use super::gateway::{Gateway, Upcall};
+use super::ip::Ip;
 use super::{Command, Cx, Device};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
-use crate::proto::bgp::RouteChange;
+use crate::proto::bgp::{Hop, RouteChange};
 use crate::reason::{Reason, TimerKind};
 use crate::time::Instant;
 
 /// A customer gateway.
 pub struct Cgw {
     gateway: Gateway,
-    /// BGP's routes of peers that are behind no port, as they came.
-    recursive: BTreeMap<Ipv4Net, RouteChange>,
-    /// The change of the forwarding table after which their next hops were looked up last.
-    resolved: RecordId,
 }
 
 impl Cgw {
     /// A customer gateway from its parts.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, recursive: BTreeMap::new(), resolved: RecordId::GENESIS }
+        Self { gateway }
     }
 
     /// Its parts, to look at.
@@ -49,66 +43,71 @@ impl Cgw {
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
-                    self.remember(change);
+                }
+                Upcall::NextHops(cause) => {
+                    cx.cause = cause;
+                    self.resolve_again(cx);
                 }
                 Upcall::Tunnel(_) | Upcall::Session(_) => {}
             }
         }
-        self.resolve(cx);
-    }
-
-    /// Keeps a route that must follow the way to its next hop.
-    fn remember(&mut self, change: RouteChange) {
-        let peers = change.to.and_then(|best| best.peer).into_iter().chain(change.also.iter().map(|hop| hop.peer));
-        let routing = self.gateway.routing.as_ref();
-        if routing.is_some_and(|routing| peers.into_iter().any(|peer| routing.port(peer).is_none())) {
-            self.recursive.insert(change.prefix, change);
-        } else if !self.recursive.is_empty() {
-            self.recursive.remove(&change.prefix);
-        }
-    }
-
-    /// Looks for the next hops again, if the table has changed.
-    fn resolve(&mut self, cx: &mut Cx) {
-        if self.recursive.is_empty() || self.gateway.ip.changed() == self.resolved {
-            return;
-        }
-        let cause = self.gateway.ip.changed();
-        for change in core::mem::take(&mut self.recursive).into_values() {
-            let change = RouteChange { reason: Reason::NextHopMoved, ..change };
-            cx.cause = cause;
-            self.route(cx, &change);
-            self.recursive.insert(change.prefix, change);
-        }
-        self.resolved = self.gateway.ip.changed();
     }
 
     /// BGP's best route goes into the forwarding table with those that are used beside it, or all of them go out.
     fn route(&mut self, cx: &mut Cx, change: &RouteChange) {
-        let (prefix, source): (Ipv4Net, _) = (change.prefix, RouteSource::Bgp);
-        let Some((best, peer)) = change.to.and_then(|best| best.peer.map(|peer| (best, peer))) else {
-            self.gateway.ip.withdraw(cx, prefix, source, change.reason);
+        let best = change.to.and_then(|best| Some((Hop { peer: best.peer?, next_hop: best.next_hop }, best.med)));
+        self.enter(cx, change.prefix, best, &change.also, change.reason);
+    }
+
+    /// What BGP uses for a prefix, as far as there is a way to its next hops, is all that the forwarding table has of it.
+    fn enter(
+        &mut self,
+        cx: &mut Cx,
+        prefix: Ipv4Net,
+        best: Option<(Hop, Option<u32>)>,
+        beside: &[Hop],
+        reason: Reason,
+    ) {
+        let (source, Gateway { ip, routing, .. }) = (RouteSource::Bgp, &mut self.gateway);
+        let Some(((best, med), routing)) = best.zip(routing.as_ref()) else {
+            ip.withdraw(cx, prefix, source, reason);
             return;
         };
-        let (Some(routing), ip) = (self.gateway.routing.as_ref(), &self.gateway.ip) else { return };
-        let distance = if routing.is_internal(peer) { distance::IBGP } else { distance::EBGP };
-        let route = |peer, next_hop| {
-            let port = routing.port(peer).or_else(|| ip.egress(next_hop))?;
-            let (metric, target) = (best.med.unwrap_or(0), Target::via(port, next_hop));
-            Some(Route { prefix, source, distance, metric, target, since: RecordId::GENESIS })
+        let distance = if routing.is_internal(best.peer) { distance::IBGP } else { distance::EBGP };
+        let route = |ip: &Ip, hop: Hop| {
+            let target = match routing.is_farther(hop.peer) {
+                true => ip.way_to(hop.next_hop)?,
+                false => Target::via(routing.port(hop.peer)?, hop.next_hop),
+            };
+            Some(Route { prefix, source, distance, metric: med.unwrap_or(0), target, since: RecordId::GENESIS })
         };
-        let first = route(peer, best.next_hop);
-        if let (Some(first), true) = (first, change.also.is_empty()) {
-            self.gateway.ip.install(cx, first, change.reason);
-            return;
+        match (route(ip, best), beside) {
+            (Some(route), []) => ip.install(cx, route, reason),
+            (None, []) => ip.withdraw(cx, prefix, source, Reason::NextHopUnusable),
+            (best, beside) => {
+                let beside = beside.iter().filter_map(|hop| route(ip, *hop));
+                let routes: Vec<Route> = best.into_iter().chain(beside).collect();
+                ip.install_all(cx, prefix, source, &routes, reason)
+            }
+        };
+    }
+
+    /// The ways to next hops that are no neighbours may be others: what leads to them is entered again.
+    fn resolve_again(&mut self, cx: &mut Cx) {
+        let Some(routing) = self.gateway.routing.as_ref() else { return };
+        let speaker = routing.speaker();
+        let mut again = Vec::new();
+        for (prefix, entry) in speaker.routes().iter() {
+            let best = entry.best();
+            let Some(peer) = best.peer.filter(|peer| routing.is_farther(*peer)) else { continue };
+            let hop = Hop { peer, next_hop: best.next_hop };
+            again.push((prefix, (hop, best.med), speaker.used_beside(prefix)));
         }
-        let beside = change.also.iter().map(|hop| route(hop.peer, hop.next_hop));
-        let routes: Vec<Route> = core::iter::once(first).chain(beside).flatten().collect();
-        if routes.is_empty() {
-            self.gateway.ip.withdraw(cx, prefix, source, Reason::NextHopUnusable);
-            return;
+        let cause = cx.cause;
+        for (prefix, best, beside) in again {
+            cx.cause = cause;
+            self.enter(cx, prefix, Some(best), &beside, Reason::InteriorCost);
         }
-        self.gateway.ip.install_all(cx, prefix, source, &routes, change.reason);
     }
 }
 
@@ -119,7 +118,6 @@ impl Device for Cgw {
     }
 
     fn stop(&mut self) {
-        (self.recursive, self.resolved) = Default::default();
         self.gateway.stop();
     }
 

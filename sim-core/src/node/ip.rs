@@ -7,6 +7,7 @@
 
 mod errors;
 mod filter;
+mod next_hops;
 
 use std::net::Ipv4Addr;
 
@@ -107,6 +108,8 @@ pub struct Ip {
     /// True if a port has ever asked for a way back or has an access list, so that all others need not be asked about each
     /// packet.
     filters: bool,
+    /// True if there may be something in `unsealed`, which is then looked at.
+    owes: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -133,6 +136,7 @@ impl Ip {
             table: Table::Fib,
             talks: true,
             filters: false,
+            owes: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -251,19 +255,6 @@ impl Ip {
     /// The forwarding table.
     pub fn fib(&self) -> &Fib {
         &self.fib
-    }
-
-    /// The record of the table's last change.
-    pub fn changed(&self) -> RecordId {
-        self.changed
-    }
-
-    /// By which port an address is reached, as the next hop of a route of BGP; `None` if there is no way, or none but BGP's own.
-    pub fn egress(&self, next_hop: Ipv4Addr) -> Option<Port> {
-        match self.fib.lookup(next_hop).filter(|route| route.source != RouteSource::Bgp)?.target {
-            Target::Out { port, .. } => Some(port),
-            Target::Blackhole => None,
-        }
     }
 
     /// Gives an interface another address and its network, which a loss of power does not undo. Answers which it had, if it had
@@ -520,7 +511,8 @@ impl Ip {
     }
 
     fn configured_on(&self, port: Port) -> impl Iterator<Item = Configured> {
-        self.configured.iter().filter(move |c| c.route.target == Target::port(port)).copied()
+        let by = move |c: &&Configured| matches!(c.route.target, Target::Out { port: out, .. } if out == port);
+        self.configured.iter().filter(by).copied()
     }
 
     /// True if what a route depends on is down.

@@ -373,7 +373,7 @@ impl Builder<'_> {
             let here = interfaces[neighbor.interface].address;
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
-            let (config, tcp) = (told(config, &neighbor.end), below(&neighbor.end));
+            let (config, tcp) = (routers::inside(told(config, &neighbor.end), neighbor.internal), below(&neighbor.end));
             peers.push(Peer { config, tcp, session: *session, port, bfd });
         }
         let first = peers.first()?.config.local_address;
@@ -393,8 +393,10 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.cluster_id = forwarding.cluster_id;
+        let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
+        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint

@@ -8,7 +8,7 @@ use sim_core::reason::State;
 use sim_core::time::Duration;
 
 use super::LIMIT;
-use super::octets::{hello, say, update};
+use super::octets::{connect, hello, say, update};
 use crate::bird::Bird;
 use crate::network::isolated;
 use crate::pace::Clock;
@@ -110,7 +110,9 @@ protocol bgp 'vpn.a' {{
     }
     assert_eq!(THEIR_AS, 65_000, "the octets above say so");
     let update = update(&ATTRIBUTES, &[24, 30, 0, 0]);
-    let scripted = say(parse(OURS)?, [hello(THEIR_AS, parse(THEIRS)?), update].concat());
+    let octets = [hello(THEIR_AS, parse(THEIRS)?), update].concat();
+    let there = parse(OURS)?;
+    let scripted = std::thread::spawn(move || connect(there).map(|stream| say(stream, octets)));
     let up = |router: &Router| (0..2).all(|n| router.speaker().state(PeerId(n)) == State::Established);
     let explain = |router: &Router, e| format!("{e}\n--- our speaker\n{}\n--- BIRD\n{}", router.log(), bird.log());
     clock.run("both sessions", LIMIT, &mut router, &inbox, up).map_err(|e| explain(&router, e))?;

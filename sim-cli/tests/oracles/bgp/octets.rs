@@ -50,11 +50,14 @@ pub fn next_hop(address: Ipv4Addr) -> Vec<u8> {
     [&[0x40, 3, 4], &address.octets()[..]].concat()
 }
 
-/// Connects to `there`, says all of `octets`, and hears without listening until the connection ends.
-pub fn say(there: Ipv4Addr, octets: Vec<u8>) -> JoinHandle<Outcome> {
+/// A connection to the BGP speaker at `there`.
+pub fn connect(there: Ipv4Addr) -> Outcome<TcpStream> {
+    TcpStream::connect(SocketAddrV4::new(there, 179)).map_err(|e| format!("{there}: {e}"))
+}
+
+/// Says all of `octets`, and hears without listening until the connection ends.
+pub fn say(mut stream: TcpStream, octets: Vec<u8>) -> JoinHandle<Outcome> {
     std::thread::spawn(move || {
-        let stream = TcpStream::connect(SocketAddrV4::new(there, 179));
-        let mut stream = stream.map_err(|e| format!("{there}: {e}"))?;
         stream.write_all(&octets).map_err(|e| e.to_string())?;
         let mut buffer = [0; 4096];
         while stream.read(&mut buffer).map_err(|e| e.to_string())? > 0 {}
