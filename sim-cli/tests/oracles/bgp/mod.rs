@@ -3,9 +3,14 @@
 
 mod attributes;
 mod endings;
+mod interior;
+mod ipv6;
 mod malformed;
+mod octets;
+mod refreshes;
 mod restarts;
 mod sessions;
+mod watched;
 
 use std::sync::mpsc::Receiver;
 
