@@ -68,10 +68,11 @@ pub fn confess(bug: &Bug) {
     }
 }
 
-/// An argument, with a pre-shared key that it sets blotted out.
+/// An argument, with a key that it sets blotted out.
 fn without_key(argument: String) -> String {
-    match argument.split_once("pre_shared_key=") {
-        Some((before, _)) => format!("{before}pre_shared_key=***"),
+    let setting = ["pre_shared_key=", "md5_key="].into_iter().find(|setting| argument.contains(setting));
+    match setting.and_then(|setting| Some((argument.split_once(setting)?.0, setting))) {
+        Some((before, setting)) => format!("{before}{setting}***"),
         None => argument,
     }
 }
@@ -94,6 +95,7 @@ mod tests {
     fn a_bug_report_holds_no_key() {
         let argument = "connections.vpn.tunnels.a.pre_shared_key=correct.horse";
         assert_eq!(without_key(argument.into()), "connections.vpn.tunnels.a.pre_shared_key=***");
+        assert_eq!(without_key("nodes.a.neighbors.b.md5_key=correct.horse".into()), "nodes.a.neighbors.b.md5_key=***");
         assert_eq!(without_key("--pcap".into()), "--pcap");
     }
 }

@@ -128,6 +128,11 @@ impl Judge<'_> {
                     None => Err("no route changed".into()),
                 }
             }
+            ExpectationKind::EstablishedTimes { session, min, max } => {
+                let ends = self.ends(*session);
+                let times = ends.into_iter().map(|end| self.times_up(end)).max().unwrap_or_default();
+                finding((*min..=*max).contains(&times), format!("{times} times"))
+            }
             ExpectationKind::RekeysBetween { tunnel, phase, min, max } => {
                 let rekeys = self.rekeys(*tunnel, *phase);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
@@ -202,6 +207,16 @@ impl Judge<'_> {
             What::State { to: State::Up | State::Established, .. } => Some(r.at),
             _ => None,
         })
+    }
+
+    /// How often a session came up at one end; a rekey is no new session.
+    fn times_up(&self, session: SessionId) -> u64 {
+        let records = self.built.world.trace.session_records(session);
+        let up = |what: &What| match what {
+            What::State { from, to: State::Up | State::Established, .. } => *from != State::Rekeying,
+            _ => false,
+        };
+        records.filter(|(_, record)| up(&record.what)).count() as u64
     }
 
     /// Rekeys of a tunnel's IKE_SA or CHILD_SA: how often either end began one that succeeded.

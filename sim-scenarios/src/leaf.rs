@@ -8,10 +8,10 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
 use sim_core::crypto::certificate::distinguished_name;
+use sim_core::net::filter::{RuleAction, RuleDirection};
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
 use sim_core::node::ip::ReversePath;
-use sim_core::node::natbox::{RuleAction, RuleDirection};
 use sim_core::node::tunnel::{Fragmentation, MssClamp};
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
@@ -24,10 +24,12 @@ use crate::plan::{
     Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then,
 };
 
+pub use bgp::{Md5Key, Md5KeySource};
 pub use certificate::{Calendar, KeySource, PemSource};
 pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
 
+mod bgp;
 mod certificate;
 mod policy;
 mod psk;

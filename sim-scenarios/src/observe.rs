@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::id::{FaultId, NodeId, Port, RecordId};
 use sim_core::node::Node;
-use sim_core::reason::{Rule, TimerKind};
+use sim_core::reason::{self, Rule, TimerKind};
 use sim_core::time::Duration;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Table, What};
@@ -85,6 +85,8 @@ impl<'w> Observation<'w> {
             let what = match record.what {
                 What::Route { rule: Some(Rule::AwsChoice), .. } => Assumed::PreferredTunnel,
                 What::Route { rule: Some(Rule::EqualCost), .. } => Assumed::FlowHash,
+                What::State { reason: reason::Reason::PrefixLimit, .. } => Assumed::PrefixLimit,
+                What::Step { step: reason::Step::PrefixLimitNear, .. } => Assumed::PrefixLimit,
                 _ => return None,
             };
             self.assumption(what, self.world.node_name(record.node))

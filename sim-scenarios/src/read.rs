@@ -93,6 +93,7 @@ fn spoken(shape: &str) -> &str {
         "Probe" => "probe",
         "Tunnel" => "a tunnel",
         "Line" => "this link",
+        "Neighbor" => "a neighbor",
         "What" => "fault",
         "Expect" => "expectation",
         "Stream" => "this probe",

@@ -92,15 +92,16 @@ impl Source {
     }
 }
 
-/// The text with every inline pre-shared key replaced by asterisks, octet by octet, so that places stay where they are.
+/// The text with every inline key, pre-shared or of TCP MD5, replaced by asterisks, octet by octet, so that places stay where they are.
 ///
 /// A key is found by its setting's name, so that it stays hidden in a text that does not parse; in doubt, too much is hidden.
 pub(crate) fn blot(text: &str) -> Arc<str> {
-    const SETTING: &str = "pre_shared_key";
+    const SETTINGS: [&str; 2] = ["pre_shared_key", "md5_key"];
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(SETTING) {
-        let (before, after) = rest.split_at(at + SETTING.len());
+    let first = |rest: &str| SETTINGS.iter().filter_map(|name| Some((rest.find(name)?, name.len()))).min();
+    while let Some((at, length)) = first(rest) {
+        let (before, after) = rest.split_at(at + length);
         shown.push_str(before);
         let value = after.trim_start_matches([' ', '\t', '\r', '\n', ':', '=', 'r', '#']);
         let (between, value) = after.split_at(after.len() - value.len());
@@ -151,6 +152,8 @@ mod tests {
             "pre_shared_key: \"hush_hush",
             "pre_shared_key: hush_hush",
             "connections.vpn.tunnels.a.pre_shared_key=hush_hush",
+            "md5_key: \"hush_hush\", pre_shared_key: \"hush_hush\"",
+            "nodes.a.neighbors.b.md5_key=hush_hush",
             "[\"x.customer.pre_shared_key=hush_hush\"]",
         ] {
             let shown = blot(text);

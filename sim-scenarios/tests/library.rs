@@ -93,7 +93,8 @@ fn expectations_can_fail() {
                 ExpectationKind::DropsBetween { min: 0, max: u64::MAX, .. } => {
                     say(name, "has neither end");
                 }
-                ExpectationKind::RekeysBetween { min: 0, max: u64::MAX, .. } => {
+                ExpectationKind::RekeysBetween { min: 0, max: u64::MAX, .. }
+                | ExpectationKind::EstablishedTimes { min: 0, max: u64::MAX, .. } => {
                     say(name, "has neither end");
                 }
                 ExpectationKind::LossBetween { min, max, .. }
@@ -114,6 +115,8 @@ fn expectations_can_fail() {
             ExpectationKind::OutageBetween { min, .. } => !min.is_zero(),
             ExpectationKind::LossBetween { min, .. } => min.probability() > 0.0,
             ExpectationKind::DropsBetween { min, .. } | ExpectationKind::RekeysBetween { min, .. } => min > 0,
+            // That something never comes up is something to happen, too.
+            ExpectationKind::EstablishedTimes { max, .. } => max == 0,
             ExpectationKind::DetectedBy { .. } | ExpectationKind::RoutePresent { .. } => true,
             _ => false,
         });

@@ -113,11 +113,12 @@ impl Gateway {
         }
         cx.cause = genesis;
         self.resolve_next_hops(cx);
-        let peers: Vec<(PeerId, Port)> =
+        let peers: Vec<(PeerId, Option<Port>)> =
             self.routing.iter().flat_map(|routing| routing.peers().map(|peer| (peer, routing.port(peer)))).collect();
         for (peer, port) in peers {
             cx.cause = genesis;
-            if self.follow_sa && self.tunnels.at_port(port).is_some_and(|tunnel| !self.tunnels[tunnel].is_up()) {
+            let tunnel = port.and_then(|port| self.tunnels.at_port(port));
+            if self.follow_sa && tunnel.is_some_and(|tunnel| !self.tunnels[tunnel].is_up()) {
                 self.bgp(cx, bgp::Input::LowerLayerDown { peer, reason: Reason::TunnelDown });
             }
             self.bgp(cx, bgp::Input::Start { peer });
@@ -195,11 +196,14 @@ impl Gateway {
         self.output(cx, port, packet);
     }
 
-    /// Sends a packet out of a port, through a tunnel if the port is one.
+    /// Sends a packet out of a port, through a tunnel if the port is one, if the port's access list lets it pass.
     pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         let Some(tunnel) = self.tunnels.at_port(port) else {
             return self.ip.output(cx, port, packet);
         };
+        if !self.ip.passes(cx, port, &packet, true) {
+            return;
+        }
         if self.ip.fits(port, &packet) {
             return self.encapsulate(cx, tunnel, packet);
         }

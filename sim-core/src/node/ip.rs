@@ -2,9 +2,11 @@
 //! does its sender hear if it does not.
 //!
 //! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
-//! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table.
+//! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port
+//! may have an access list, for what comes in and goes out, whoever it is for.
 
 mod errors;
+mod filter;
 mod next_hops;
 
 use std::net::Ipv4Addr;
@@ -15,6 +17,7 @@ use smallvec::SmallVec;
 use super::Cx;
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
+use crate::net::filter::Rule as AccessRule;
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
 use crate::net::multipath::Multipath;
@@ -79,6 +82,8 @@ struct Interface {
     mtu: u32,
     up: bool,
     reverse_path: ReversePath,
+    /// It has rules among [`Ip::access`].
+    filtered: bool,
     /// The device seals what goes out of it.
     tunnel: bool,
 }
@@ -100,7 +105,8 @@ pub struct Ip {
     table: Table,
     /// False on AWS's own devices, which send no ICMP errors.
     talks: bool,
-    /// True if a port has ever asked for a way back, so that all others need not be asked about each packet.
+    /// True if a port has ever asked for a way back or has an access list, so that all others need not be asked about each
+    /// packet.
     filters: bool,
     /// True if there may be something in `unsealed`, which is then looked at.
     owes: bool,
@@ -113,6 +119,7 @@ pub struct Ip {
     /// What is watched and down.
     down: SmallVec<[TrackId; 2]>,
     policy: Vec<PolicyRoute>,
+    access: Vec<(Port, AccessRule)>,
     interfaces: Vec<Option<Interface>>,
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
@@ -136,6 +143,7 @@ impl Ip {
             configured: Vec::new(),
             down: SmallVec::new(),
             policy: Vec::new(),
+            access: Vec::new(),
             interfaces: Vec::new(),
             unsealed: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
@@ -160,7 +168,7 @@ impl Ip {
             self.interfaces.resize(port.index() + 1, None);
         }
         self.interfaces[port.index()] =
-            Some(Interface { mtu, up: true, reverse_path: ReversePath::Off, tunnel: false });
+            Some(Interface { mtu, up: true, reverse_path: ReversePath::Off, filtered: false, tunnel: false });
     }
 
     /// Asks for a way back to the sources of what comes in at a port.
@@ -309,6 +317,9 @@ impl Ip {
             cx.drop(&packet, DropReason::ReversePath, self.changed);
             return Inbound::Nothing;
         }
+        if !self.passes(cx, port, &packet, false) {
+            return Inbound::Nothing;
+        }
         packet.truncate(length);
         match (local, fragment) {
             (false, _) => Inbound::Transit(packet),
@@ -431,8 +442,11 @@ impl Ip {
         }
     }
 
-    /// Sends a packet out of a physical port, in fragments if it must.
+    /// Sends a packet out of a physical port, if its access list lets it pass, in fragments if it must.
     pub fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.passes(cx, port, &packet, true) {
+            return;
+        }
         if self.fits(port, &packet) {
             return cx.send(port, packet);
         }

@@ -16,71 +16,19 @@ use super::router::pong;
 use super::{Command, Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, distance};
+use crate::net::filter::{Rule, RuleAction, verdict};
 use crate::net::nat::{Nat, Outcome};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
 use crate::trace::{Digest, HopStep};
 use crate::wire::icmp::IcmpKind;
-use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv4::Ipv4Packet;
 
 /// The port towards the inside.
 pub const INSIDE_PORT: Port = Port(0);
 /// The port towards the outside.
 pub const OUTSIDE_PORT: Port = Port(1);
-
-/// Which packets a filter rule is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RuleDirection {
-    /// From inside to outside.
-    Outbound,
-    /// From outside to inside.
-    Inbound,
-    /// Both.
-    Both,
-}
-
-/// What a filter rule does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RuleAction {
-    /// The packet passes; later rules are not asked.
-    Pass,
-    /// It is dropped.
-    Drop,
-    /// It is dropped, and its sender hears that it is administratively prohibited (RFC 1812 section 5.2.7.1).
-    Reject,
-}
-
-/// A filter rule. The first that fits decides; what none fits passes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rule {
-    /// IP protocol number; `None`: any.
-    pub protocol: Option<u8>,
-    /// UDP or TCP port at the outside end: where an outbound packet goes to, where an inbound one comes from. A later
-    /// fragment has no port and fits no rule that names one.
-    pub port: Option<u16>,
-    /// Direction.
-    pub direction: RuleDirection,
-    /// What becomes of it.
-    pub action: RuleAction,
-}
-
-impl Rule {
-    fn fits(&self, packet: &Packet, outbound: bool) -> bool {
-        let ip = Ipv4Packet::new_unchecked(packet.bytes());
-        let way = match self.direction {
-            RuleDirection::Outbound => outbound,
-            RuleDirection::Inbound => !outbound,
-            RuleDirection::Both => true,
-        };
-        let port = || {
-            let has_ports = matches!(ip.protocol(), protocol::UDP | protocol::TCP) && ip.fragment_offset() == 0;
-            let (source, destination) = ip.payload().first_chunk::<4>().map(|[a, b, c, d]| ([*a, *b], [*c, *d]))?;
-            has_ports.then(|| u16::from_be_bytes(if outbound { destination } else { source }))
-        };
-        way && self.protocol.is_none_or(|p| p == ip.protocol()) && self.port.is_none_or(|p| port() == Some(p))
-    }
-}
 
 /// A NAT box.
 #[derive(Clone, Debug)]
@@ -119,12 +67,6 @@ impl NatBox {
     /// Its translator, to look at.
     pub fn nat(&self) -> &Nat {
         &self.nat
-    }
-
-    /// What the filter does with a packet.
-    fn verdict(&self, packet: &Packet, outbound: bool) -> RuleAction {
-        let rule = self.filter.iter().find(|rule| rule.fits(packet, outbound));
-        rule.map_or(RuleAction::Pass, |rule| rule.action)
     }
 
     fn outbound(&mut self, cx: &mut Cx, packet: Packet) {
@@ -247,7 +189,7 @@ impl Device for NatBox {
         }
         packet.truncate(length);
         let outbound = port == INSIDE_PORT;
-        match self.verdict(&packet, outbound) {
+        match verdict(&self.filter, &packet, outbound) {
             RuleAction::Pass => {}
             RuleAction::Drop => return cx.drop(&packet, DropReason::FilterRule, RecordId::GENESIS),
             RuleAction::Reject => {

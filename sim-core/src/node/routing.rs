@@ -10,7 +10,7 @@ use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, InteriorCosts, PeerConfig, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
-use crate::reason::{DropReason, State, Step, TimerKind};
+use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::{self, Prefixes};
@@ -29,8 +29,9 @@ pub struct RoutingConfig {
     pub speaker: SpeakerConfig,
     /// The session of each peer in records, in the speaker's order.
     pub sessions: Vec<SessionId>,
-    /// The port behind which each peer is, in the speaker's order: a tunnel's, or an interface.
-    pub ports: Vec<Port>,
+    /// The port behind which each peer is, in the speaker's order: a tunnel's, or an interface. `None`: it is where the
+    /// forwarding table says, by whichever port.
+    pub ports: Vec<Option<Port>>,
     /// The number of the BFD session on which each peer depends, in the speaker's order, if it depends on one.
     pub bfd: Vec<Option<usize>>,
     /// How the TCP connections of each peer behave, in the same order.
@@ -43,7 +44,7 @@ pub struct RoutingConfig {
 /// What routing wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum RoutingEvent {
-    /// Send this packet: by this port if it is for a peer.
+    /// Send this packet: by this port if it is for a peer behind one.
     Send(Packet, Option<Port>),
     /// The best route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
@@ -106,7 +107,9 @@ impl Routing {
         }
         let (mut by_port, mut by_bfd): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
         for (place, (port, bfd)) in config.ports.iter().zip(&config.bfd).enumerate() {
-            by_port.entry(*port).or_default().push(PeerId(place as u16));
+            if let Some(port) = port {
+                by_port.entry(*port).or_default().push(PeerId(place as u16));
+            }
             if let Some(bfd) = bfd {
                 by_bfd.entry(*bfd).or_default().push(PeerId(place as u16));
             }
@@ -142,9 +145,17 @@ impl Routing {
         (0..self.config.speaker.peers.len() as u16).map(PeerId)
     }
 
-    /// The port behind which a peer is.
-    pub fn port(&self, peer: PeerId) -> Port {
+    /// The port behind which a peer is; `None`: the forwarding table says.
+    pub fn port(&self, peer: PeerId) -> Option<Port> {
         self.config.ports[peer.index()]
+    }
+
+    /// True if an external peer is on no network of ours and may not be farther away: its session stays down. Vendors call it the
+    /// connected check; without it a session by loopback addresses would come up with a TTL of 1 as long as the peer is the next
+    /// router, whose own addresses cost no TTL, and not any more when there is a router between.
+    fn is_off_link(&self, peer: PeerId) -> bool {
+        let config = &self.config.speaker.peers[peer.index()];
+        !self.is_internal(peer) && !config.multihop && !config.subnet.contains(&config.remote_address)
     }
 
     /// True if a peer is in our own autonomous system.
@@ -250,6 +261,10 @@ impl Routing {
     fn obey(&mut self, cx: &mut Cx, output: bgp::Output, events: &mut Vec<RoutingEvent>) {
         let session = |peer: PeerId| self.config.sessions[peer.index()];
         match output {
+            bgp::Output::Connect { peer, .. } if self.is_off_link(peer) => {
+                let reason = Reason::PeerOffLink;
+                self.speaker.handle(cx.now, bgp::Input::LowerLayerDown { peer, reason });
+            }
             bgp::Output::Connect { peer, conn } => {
                 let addresses = &self.config.speaker.peers[peer.index()];
                 let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
@@ -323,7 +338,7 @@ impl Routing {
                 let peer = self.by_address.get(&destination).copied();
                 packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
                 cx.created(&packet);
-                events.push(RoutingEvent::Send(packet, peer.map(|peer| self.port(peer))));
+                events.push(RoutingEvent::Send(packet, peer.and_then(|peer| self.port(peer))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
                 if let Some(&peer) = self.by_address.get(remote.ip()) {

@@ -214,3 +214,6 @@ impl Device for Vpc {
         self.ip.carrier(cx, port, up, link_reason(up));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ use sim_core::node::{tgw, vgw, vpc};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
-use sim_core::proto::tcp::{Profile, TcpConfig};
+use sim_core::proto::tcp::{Md5Key, Profile, TcpConfig};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
@@ -249,6 +249,7 @@ impl Builder<'_> {
         for (i, tunnel) in tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel)).enumerate() {
             ip.add_port(ports.tunnel(i), AWS_MTU);
             ip.filter_reverse_path(ports.tunnel(i), tunnel.customer_reverse_path);
+            tunnel.customer_access_list.iter().for_each(|rule| ip.filter(ports.tunnel(i), *rule));
             connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
         for (prefix, port) in self.ways_of(id) {
@@ -344,15 +345,15 @@ impl Builder<'_> {
     fn peer(&self, id: TunnelId, side: Side, port: Port) -> Option<Peer> {
         let tunnel = self.plan.tunnel(id);
         let (index, (aws, customer)) = (side_index(side), tunnel.bgp.as_ref()?);
-        let ends = [(aws, tunnel.aws_inside), (customer, tunnel.customer_inside)];
-        let ((end, local), (other, remote)) = (ends[index], ends[1 - index]);
-        let config = PeerConfig::new(&tunnel.name, other.asn, local, remote, tunnel.inside.trunc());
+        let ends = [(aws, aws.asn, tunnel.aws_inside), (customer, tunnel.customer_asn, tunnel.customer_inside)];
+        let ((end, _, local), (_, asn, remote)) = (ends[index], ends[1 - index]);
+        let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
         // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
         let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
         let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
-        Some(Peer { config: told(config, &end), session, port, bfd: None })
+        Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -371,14 +372,19 @@ impl Builder<'_> {
         {
             let here = interfaces[neighbor.interface].address;
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
-            let config = PeerConfig { graceful_restart: neighbor.graceful_restart, ..told(config, &neighbor.end) };
-            let config = routers::inside(config, neighbor.internal);
-            peers.push(Peer { config, session: *session, port: Port(neighbor.interface as u16), bfd });
+            let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
+            let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
-        let bfd: Vec<Option<usize>> = peers.iter().map(|peer| peer.bfd).collect();
+        let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let profile = match tcp {
+            TcpProfile::Linux => Profile::Linux,
+            TcpProfile::Rfc => Profile::Rfc,
+        };
+        let tcp = peers.iter().map(|peer| TcpConfig { profile, ..peer.tcp.clone() }).collect();
         let mut speaker = SpeakerConfig::new(asn, first, peers.into_iter().map(|peer| peer.config).collect());
         if let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[node.index()].kind {
             speaker.rules = gateway.decision;
@@ -389,12 +395,7 @@ impl Builder<'_> {
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
-        let profile = match tcp {
-            TcpProfile::Linux => Profile::Linux,
-            TcpProfile::Rfc => Profile::Rfc,
-        };
         let name = self.plan.nodes[node.index()].name.clone();
-        let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; bfd.len()];
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
@@ -549,8 +550,10 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
 /// A BGP session of a device.
 struct Peer {
     config: PeerConfig,
+    tcp: TcpConfig,
     session: SessionId,
-    port: Port,
+    /// Behind which it is; `None`: the forwarding table says.
+    port: Option<Port>,
     /// The number of the BFD session on which it depends.
     bfd: Option<usize>,
 }
@@ -569,11 +572,20 @@ fn told(mut peer: PeerConfig, end: &BgpEnd) -> PeerConfig {
         (true, false) => BgpJitter::Rfc4271,
         (false, _) => BgpJitter::None,
     };
+    peer.multihop = end.reach.is_far();
+    peer.max_prefixes = end.max_prefixes;
+    peer.graceful_restart = end.graceful_restart;
     peer.import = policy(vec![Change::LocalPref(end.local_preference)], end.import.as_ref());
     let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);
     let changes = prepend.into_iter().chain(end.med.map(Change::Med)).collect();
     peer.export = policy(changes, end.export.as_ref());
     peer
+}
+
+/// What TCP is told of a session at one end.
+fn below(end: &BgpEnd) -> TcpConfig {
+    let md5 = end.md5_key.as_ref().map(|key| Md5Key::new(key.expose().as_bytes()));
+    TcpConfig { md5, ..TcpConfig::default() }.reaching(end.reach)
 }
 
 fn side_index(side: Side) -> usize {

@@ -167,6 +167,7 @@ impl Builder<'_> {
         }
         for (i, interface) in ports.interfaces.iter().enumerate() {
             ip.filter_reverse_path(Port(i as u16), interface.reverse_path);
+            interface.access_list.iter().for_each(|rule| ip.filter(Port(i as u16), *rule));
         }
         for rule in &forwarding.policy_routes {
             ip.add_policy(PolicyRoute {

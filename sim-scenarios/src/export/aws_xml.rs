@@ -14,6 +14,7 @@ use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{
     AWS_DPD_INTERVAL, AWS_REKEY_FUZZ_PERCENT, AWS_REKEY_MARGIN, FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion,
 };
+use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
 use super::remark::Remarks;
@@ -147,22 +148,27 @@ pub(super) fn document(site: &Site<'_>, remarks: &mut Remarks) -> VpnConnection 
 
 fn ipsec_tunnel(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> IpsecTunnel {
     let tunnel = leg.tunnel;
-    let end = |outside, inside, bgp: Option<&BgpEnd>, remarks: &mut Remarks| End {
+    let end = |outside, inside, bgp: Option<(u32, &BgpEnd)>, remarks: &mut Remarks| End {
         tunnel_outside_address: Outside { ip_address: outside },
         tunnel_inside_address: Inside {
             ip_address: inside,
             network_mask: tunnel.inside.netmask(),
             network_cidr: tunnel.inside.prefix_len(),
         },
-        bgp: bgp.map(|bgp| Bgp { asn: bgp.asn, hold_time: remarks.seconds(leg, "hold_time", bgp.hold_time) }),
+        bgp: bgp.map(|(asn, bgp)| Bgp { asn, hold_time: remarks.seconds(leg, "hold_time", bgp.hold_time) }),
     };
     let (phase1, phase2, packets) = (&leg.end().phase1, &leg.end().phase2, leg.end().packets);
     let (cipher1, hash1, group1) = agreed(leg, "phase1", &tunnel.aws.phase1, phase1, remarks);
     let (cipher2, hash2, group2) = agreed(leg, "phase2", &tunnel.aws.phase2, phase2, remarks);
     let (aws, customer) = tunnel.bgp.as_ref().map_or((None, None), |(aws, customer)| (Some(aws), Some(customer)));
     let told = IpsecTunnel {
-        customer_gateway: end(tunnel.customer_registered, tunnel.customer_inside, customer, remarks),
-        vpn_gateway: end(leg.remote(), tunnel.aws_inside, aws, remarks),
+        customer_gateway: end(
+            tunnel.customer_registered,
+            tunnel.customer_inside,
+            customer.map(|end| (tunnel.customer_asn, end)),
+            remarks,
+        ),
+        vpn_gateway: end(leg.remote(), tunnel.aws_inside, aws.map(|end| (end.asn, end)), remarks),
         ike: Ike {
             authentication_protocol: hash(hash1).to_owned(),
             encryption_protocol: cipher(cipher1).to_owned(),
@@ -327,6 +333,17 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
         }
         let third: Duration = bgp.hold_time / 3;
         no_word("keepalive", bgp.keepalive != third, bgp.keepalive.to_string());
+        let limit = bgp.idle_hold_limit;
+        no_word("idle_hold_limit", limit.is_some(), limit.map(|limit| limit.to_string()).unwrap_or_default());
+        no_word("md5_key", bgp.md5_key.is_some(), "(hidden)".to_owned());
+        match bgp.reach {
+            Reach::SingleHop => {}
+            Reach::Multihop(hops) => no_word("multihop", true, hops.to_string()),
+            Reach::Security(hops) => no_word("ttl_security", true, hops.to_string()),
+        }
+        let most = bgp.max_prefixes.map(|limit| limit.most.to_string());
+        no_word("max_prefixes", most.is_some(), most.unwrap_or_default());
+        no_word("graceful_restart", bgp.graceful_restart.is_some(), "()".to_owned());
     }
 }
 

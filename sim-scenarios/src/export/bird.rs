@@ -1,5 +1,7 @@
 //! BIRD 2: BGP through each tunnel, and the static routes into it.
 
+use sim_core::proto::bgp::{AfterLimit, MaxPrefixes};
+use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
 use super::remark::Remarks;
@@ -37,7 +39,7 @@ pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> String {
     }
     for leg in &site.legs {
         if let Some((aws, customer)) = &leg.tunnel.bgp {
-            body.push_str(&session(leg, aws, customer, remarks));
+            body.push_str(&session(leg, aws, customer, site.md5_key(customer), remarks));
         }
         if site.gateway.routes_follow_sa && !leg.routes.is_empty() {
             let what = "routes_follow_sa: BIRD holds the static routes for as long as the tunnel's interface is up";
@@ -47,12 +49,54 @@ pub(super) fn write(site: &Site<'_>, remarks: &mut Remarks) -> String {
     format!("{}\n{body}", comment(&site.preamble("BIRD 2 (bird.conf)", remarks, &site.inside_addresses()), "#"))
 }
 
-fn session(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, remarks: &mut Remarks) -> String {
+/// What a session has beside its addresses and timers, as lines of its protocol.
+fn options(leg: &Leg<'_>, customer: &BgpEnd, key: Option<&str>, remarks: &mut Remarks) -> String {
+    let mut text = String::new();
+    if let Some(key) = key {
+        text.push_str(&format!("    password \"{key}\";\n"));
+    }
+    match customer.reach {
+        Reach::SingleHop => {}
+        Reach::Multihop(hops) => text.push_str(&format!("    multihop {hops};\n")),
+        Reach::Security(1) => text.push_str("    ttl security on;\n"),
+        Reach::Security(hops) => text.push_str(&format!("    multihop {hops};\n    ttl security on;\n")),
+    }
+    if let Some(graceful) = customer.graceful_restart {
+        let seconds = remarks.seconds(leg, "restart_time", graceful.restart_time);
+        text.push_str(&format!("    graceful restart on;\n    graceful restart time {seconds};\n"));
+        let stale = graceful.stale_path_time;
+        remarks.add(leg, format!("stale_path_time {stale}: BIRD keeps stale routes for the other end's restart time"));
+        if graceful.notification {
+            remarks.add(leg, "notification true: BIRD has no graceful restart by NOTIFICATION (RFC 8538)");
+        }
+    }
+    text
+}
+
+/// The limit of what is heard, as a line of its channel.
+fn limited(leg: &Leg<'_>, limit: MaxPrefixes, remarks: &mut Remarks) -> String {
+    let MaxPrefixes { most, warn_at, then } = limit;
+    remarks.add(leg, format!("max_prefixes, warn_at {warn_at}%: BIRD does not warn before the limit"));
+    let action = match then {
+        AfterLimit::Retry => "restart",
+        AfterLimit::StayDown => "disable",
+        AfterLimit::Restart(time) => {
+            remarks.add(leg, format!("max_prefixes, then {time}: BIRD waits its error wait time"));
+            "restart"
+        }
+    };
+    format!("        receive limit {most} action {action};\n")
+}
+
+fn session(leg: &Leg<'_>, aws: &BgpEnd, customer: &BgpEnd, key: Option<&str>, remarks: &mut Remarks) -> String {
     let tunnel = leg.tunnel;
     let hold = remarks.seconds(leg, "hold_time", customer.hold_time);
     let keepalive = remarks.seconds(leg, "keepalive", customer.keepalive);
     let connect = remarks.seconds(leg, "connect_retry", customer.connect_retry);
     let idle = remarks.seconds(leg, "idle_hold", customer.idle_hold).max(1);
+    let limit = customer.idle_hold_limit.map_or(idle, |limit| remarks.seconds(leg, "idle_hold_limit", limit).max(idle));
+    let options = options(leg, customer, key, remarks);
+    let limited = customer.max_prefixes.map(|limit| limited(leg, limit, remarks)).unwrap_or_default();
     let mut changes = String::new();
     for _ in 0..customer.prepend {
         changes.push_str(&format!("                bgp_path.prepend({});\n", customer.asn));
@@ -79,10 +123,10 @@ protocol bgp '{name}' {{
     keepalive time {keepalive};
     connect delay time 1;
     connect retry time {connect};
-    error wait time {idle}, {idle};
-    ipv4 {{
+    error wait time {idle}, {limit};
+{options}    ipv4 {{
         preference {preference};
-        import filter {{
+{limited}        import filter {{
             bgp_local_pref = {local_preference};
             accept;
         }};

@@ -3,7 +3,7 @@
 //! Text is made from the plan alone: what the scenario's customer gateway does, in the words of another program. Each format
 //! is a file here. What the scenario says and a format has no word for becomes a [`Remark`], in the text and beside it.
 //!
-//! An export holds the pre-shared keys, because a device is no use without them; it is the only text of this crate that
+//! An export holds the pre-shared keys and those of BGP sessions, because a device is no use without them; it is the only text of this crate that
 //! does, and whoever orders it decides ([`Order::redact`]).
 
 mod aws_xml;
@@ -22,8 +22,8 @@ use sim_core::proto::ike::config::{ChildProtocol, RETRANSMIT_FACTOR, RETRANSMIT_
 use crate::diagnostic::proposal;
 use crate::leaf::{Encryption, Integrity};
 use crate::plan::{
-    Connection, CustomerGateway, Door, Forwarding, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute, Tunnel,
-    TunnelId, Via,
+    BgpEnd, Connection, CustomerGateway, Door, Forwarding, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute,
+    Tunnel, TunnelId, Via,
 };
 
 pub use remark::Remark;
@@ -57,7 +57,7 @@ pub struct Order<'a> {
     pub local: Option<Ipv4Addr>,
     /// True if tunnels are not interfaces: traffic selectors alone say what enters them.
     pub policy_based: bool,
-    /// True if `***` stands in the place of each pre-shared key.
+    /// True if `***` stands in the place of each key.
     pub redact: bool,
 }
 
@@ -151,6 +151,8 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
 fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
     let Forwarding { neighbors, tracks, policy_routes, ecmp, cluster_id, igp_costs } = &site.gateway.forwarding;
     let filtered = site.gateway.interfaces.iter().any(|interface| interface.reverse_path != ReversePath::Off);
+    let guarded = site.gateway.interfaces.iter().any(|interface| !interface.access_list.is_empty());
+    let guarded = guarded || !leg.tunnel.customer_access_list.is_empty();
     let late = leg.tunnel.bgp.as_ref().is_some_and(|(_, end)| !end.poll.is_zero());
     let all = [
         (late, "poll: how late a daemon acts on its timers is its own, and is not written"),
@@ -160,6 +162,7 @@ fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
         (ecmp.is_some(), "ecmp: routes of equal cost are written, how flows are spread over them is not"),
         (cluster_id.is_some() || !igp_costs.is_empty(), "cluster_id and igp_costs are not written"),
         (filtered || leg.tunnel.customer_reverse_path != ReversePath::Off, "reverse_path is not written"),
+        (guarded, "access_list: the packet filter is not written"),
     ];
     for (_, what) in all.into_iter().filter(|(given, _)| *given) {
         remarks.add(leg, what);
@@ -236,6 +239,11 @@ impl<'a> Site<'a> {
             remarks
                 .add(leg, "remote_cidr 0.0.0.0/0 without an interface takes all traffic of the host into the tunnel");
         }
+    }
+
+    /// The key of a tunnel's BGP session.
+    fn md5_key(&self, customer: &'a BgpEnd) -> Option<&'a str> {
+        customer.md5_key.as_ref().map(|key| if self.order.redact { "***" } else { key.expose() })
     }
 
     fn key(&self, leg: &'a Leg<'a>) -> &'a str {

@@ -296,7 +296,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 53] = {
+const SETTINGS: [(&str, &str, &[&str], About); 59] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -352,6 +352,12 @@ const SETTINGS: [(&str, &str, &[&str], About); 53] = {
         ("last_sequence_number", "1000", &[], Ipsec),
         ("delete_rekeyed_delay", "5s", &[], Ipsec),
         ("reverse_path", "strict", &[], Ipsec),
+        ("access_list", "{\"bgp\": (protocol: \"tcp\", port: 179)}", &[], Ipsec),
+        ("md5_key", "a.key.of.its.own", &[], Bgp),
+        ("multihop", "2", &[], Bgp),
+        ("ttl_security", "1", &[], Bgp),
+        ("max_prefixes", "(most: 50)", &[], Bgp),
+        ("graceful_restart", "()", &[], Bgp),
         ("prepend", "2", &[], Bgp),
         ("med", "77", &[], Bgp),
         ("local_preference", "300", &[], Bgp),
@@ -361,11 +367,12 @@ const SETTINGS: [(&str, &str, &[&str], About); 53] = {
 };
 
 /// The same of BGP's timers.
-const TIMERS: [(&str, &str); 7] = [
+const TIMERS: [(&str, &str); 8] = [
     ("hold_time", "60s"),
     ("keepalive", "7s"),
     ("connect_retry", "50s"),
     ("idle_hold", "77s"),
+    ("idle_hold_limit", "300s"),
     ("advertisement_interval", "5s"),
     ("jitter", "false"),
     ("poll", "3s"),

@@ -6,9 +6,11 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
+use sim_core::proto::bgp::{AfterLimit, MaxPrefixes};
+use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
-use crate::leaf::Name;
+use crate::leaf::{Asn, Name};
 use crate::place::{At, Place};
 use crate::plan::{
     Assumed, AssumedRange, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
@@ -23,6 +25,7 @@ use super::ends::{aws_end, customer_end, extras};
 use super::judge::{Judge, Verdict, between};
 use super::nodes::whole;
 use super::profiles::Left;
+use super::{nats, sessions};
 
 /// Inside blocks that AWS keeps for itself.
 const RESERVED_INSIDE: [&str; 7] = [
@@ -95,6 +98,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
                 }),
             });
             plan.warnings.extend(extras(&tunnel.aws, &tunnel.name));
+            plan.warnings.extend(sessions::extras(&tunnel));
             connection.tunnels.push(tunnel);
         }
         if let Some((_, schema::Node::CustomerGateway(schema))) = scenario.nodes.0.get(parties.customer_gateway.index())
@@ -117,6 +121,8 @@ struct Parties {
     customer_interface: usize,
     customer_outside: Ipv4Addr,
     customer_asn: u32,
+    /// The same as AWS has it registered.
+    registered_asn: u32,
     customer_policies: Vec<NamedPolicy>,
     gateway: NodeId,
     /// True if that is a transit gateway.
@@ -148,6 +154,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         aws_cidr: Ipv4Net::default(),
         customer_cidr: Ipv4Net::default(),
         customer_asn: 0,
+        registered_asn: 0,
         customer_policies: Vec::new(),
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
         transit: false,
@@ -158,7 +165,16 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         Some(NodeKind::TransitGateway(gateway)) => (parties.aws_asn, parties.transit) = (gateway.asn, true),
         _ => {}
     }
-    if let (Some(customer), true) = (customer, parties.aws_asn != 0)
+    let registered = schema.customer_asn.as_ref().and_then(|at| {
+        j.lawful(at, |Asn(asn)| match asn {
+            7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
+            asn if *asn == parties.aws_asn => {
+                Err(format!("AWS's end has ASN {asn}: AWS wants the customer gateway's to differ"))
+            }
+            _ => Ok(()),
+        })
+    });
+    if let (Some(customer), true, None) = (customer, parties.aws_asn != 0, registered)
         && let NodeKind::CustomerGateway(gateway) = &plan.nodes[customer].kind
         && gateway.asn == parties.aws_asn
     {
@@ -167,6 +183,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     }
     if let Some(NodeKind::CustomerGateway(gateway)) = customer.map(|i| &plan.nodes[i].kind) {
         parties.customer_asn = gateway.asn;
+        parties.registered_asn = registered.map_or(gateway.asn, |Asn(asn)| asn);
         parties.customer_policies = gateway.policies.clone();
         parties.customer_external = gateway.external.is_some();
         parties.profile = gateway.profile;
@@ -230,6 +247,9 @@ pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &m
         }
     });
     let high = Duration::from_secs(65_535);
+    let idle_hold = j.lawful_or(&schema.idle_hold, Duration::from_secs(usual.idle_hold_s), |t| {
+        between(*t, Duration::ZERO, high, "the idle hold time")
+    });
     BgpEnd {
         asn,
         hold_time,
@@ -237,9 +257,7 @@ pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &m
         connect_retry: j.lawful_or(&schema.connect_retry, Duration::from_secs(usual.connect_retry_s), |t| {
             between(*t, second, high, "the connect-retry time")
         }),
-        idle_hold: j.lawful_or(&schema.idle_hold, Duration::from_secs(usual.idle_hold_s), |t| {
-            between(*t, Duration::ZERO, high, "the idle hold time")
-        }),
+        idle_hold,
         advertisement_interval: j.lawful_or(&schema.advertisement_interval, Duration::ZERO, |t| {
             between(*t, Duration::ZERO, high, "the advertisement interval")
         }),
@@ -248,10 +266,17 @@ pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &m
         poll: j.lawful_or(&schema.poll, Duration::from_millis(usual.poll_ms), |t| {
             between(*t, Duration::ZERO, Duration::from_secs(60), "how late it acts")
         }),
-        idle_hold_limit: usual.idle_hold_limit_s.filter(|_| schema.idle_hold.is_none()).map(Duration::from_secs),
+        idle_hold_limit: match &schema.idle_hold_limit {
+            Some(at) => j.lawful(at, |t| between(*t, idle_hold, high, "the limit of the idle hold time")),
+            None => usual.idle_hold_limit_s.filter(|_| schema.idle_hold.is_none()).map(Duration::from_secs),
+        },
         prepend: 0,
         med: None,
         local_preference: 100,
+        md5_key: None,
+        reach: Reach::SingleHop,
+        max_prefixes: None,
+        graceful_restart: None,
         import: None,
         export: None,
     }
@@ -328,9 +353,11 @@ fn tunnel(
         aws,
         customer,
         customer_reverse_path: j.or(&schema.customer.reverse_path, ReversePath::Off),
+        customer_access_list: nats::access_list(&schema.customer.access_list, j),
+        customer_asn: parties.registered_asn,
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
         bgp_log_output_format: j.or(&schema.bgp_log_output_format, LogOutputFormat::Json),
-        bgp: policy(&schema.customer, &parties.customer_policies, bgp, j),
+        bgp: session(schema, parties, bgp, j),
     }
 }
 
@@ -356,6 +383,46 @@ fn inside_rules(net: &Ipv4Net) -> Verdict {
     } else {
         Ok(())
     }
+}
+
+/// Both ends' BGP through this tunnel.
+fn session(
+    schema: &schema::Tunnel,
+    parties: &Parties,
+    bgp: Option<&(BgpEnd, BgpEnd)>,
+    j: &mut Judge,
+) -> Option<(BgpEnd, BgpEnd)> {
+    let ends = policy(&schema.customer, &parties.customer_policies, bgp, j);
+    let Some((aws, customer)) = ends else {
+        for place in sessions::places(schema) {
+            j.wrong(place, "this is of a BGP session, but the connection's routing is static", None);
+        }
+        return None;
+    };
+    let own = &schema.customer;
+    let mut key = |at: &Option<At<_>>| at.as_ref().and_then(|at| sessions::md5_key(at, j));
+    let (aws_key, own_key) = (key(&schema.md5_key), key(&own.md5_key));
+    let aws_reach = sessions::reach(&None, &schema.ttl_security, j).unwrap_or(aws.reach);
+    let own_reach = sessions::reach(&own.multihop, &own.ttl_security, j).unwrap_or(aws_reach);
+    let mut limit = |it: &Option<schema::MaxPrefixes>| it.as_ref().map(|it| sessions::max_prefixes(it, j));
+    let (aws_limit, own_limit) = (limit(&schema.max_prefixes), limit(&own.max_prefixes));
+    let mut graceful = |it: &Option<schema::GracefulRestart>| it.as_ref().map(|it| sessions::graceful_restart(it, j));
+    let (aws_graceful, own_graceful) = (graceful(&schema.graceful_restart), graceful(&own.graceful_restart));
+    let aws = BgpEnd {
+        md5_key: aws_key,
+        reach: aws_reach,
+        max_prefixes: aws_limit.or(Some(sessions::quota(parties.transit))),
+        graceful_restart: aws_graceful,
+        ..aws
+    };
+    let customer = BgpEnd {
+        md5_key: own_key.or_else(|| aws.md5_key.clone()),
+        reach: own_reach,
+        max_prefixes: own_limit,
+        graceful_restart: own_graceful.or(aws_graceful),
+        ..customer
+    };
+    Some((aws, customer))
 }
 
 /// The customer gateway's policy on this tunnel.
@@ -483,6 +550,17 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
             assume(Assumed::Keepalive, "routing.aws.keepalive", aws.keepalive.to_string(), why);
             assume(Assumed::ConnectRetry, "routing.aws.connect_retry", aws.connect_retry.to_string(), why);
             assume(Assumed::IdleHold, "routing.aws.idle_hold", aws.idle_hold.to_string(), why);
+            if let Some(MaxPrefixes { most, warn_at, then }) = aws.max_prefixes {
+                let then = match then {
+                    AfterLimit::Retry => "retry".to_owned(),
+                    AfterLimit::StayDown => "stay_down".to_owned(),
+                    AfterLimit::Restart(time) => time.to_string(),
+                };
+                let value = format!("(most: {most}, warn_at: \"{warn_at}%\", then: \"{then}\")");
+                let why =
+                    "AWS documents the quota and the Cease, but not when it warns and when it takes another session";
+                assume(Assumed::PrefixLimit, "TUNNEL.max_prefixes", value, why);
+            }
         }
     }
     all

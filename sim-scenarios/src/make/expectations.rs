@@ -54,6 +54,7 @@ impl Maker<'_, '_> {
             schema::Expect::RouteDecidedBy(it) => self.route_decided_by(it),
             schema::Expect::ConvergedWithin(it) => self.converged_within(it),
             schema::Expect::LossBetween(it) => self.loss_between(it),
+            schema::Expect::EstablishedTimes(it) => self.established_times(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
             schema::Expect::LogLinesBetween(it) => self.log_lines_between(it),
         }
@@ -189,6 +190,21 @@ impl Maker<'_, '_> {
         let text = format!("{name} loses {low} to {high} of its packets, {}", way(direction));
         let (min, max): (Chance, Chance) = (low.chance(), high.chance());
         (ExpectationKind::LossBetween { probe, direction, min, max }, text)
+    }
+
+    fn established_times(&mut self, it: &schema::EstablishedTimes) -> (ExpectationKind, String) {
+        let session = self.session(&it.session);
+        let min = self.j.need(&it.min, 0);
+        let max = self.j.lawful(&it.max, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        let max = max.unwrap_or(min);
+        let name = named(&it.session);
+        let text = match max {
+            0 => format!("{name} never comes up"),
+            max => format!("{name} comes up {min} to {max} times"),
+        };
+        (ExpectationKind::EstablishedTimes { session, min, max }, text)
     }
 
     fn rekeys_between(&mut self, it: &schema::RekeysBetween) -> (ExpectationKind, String) {

@@ -4,6 +4,7 @@ use sim_core::id::{LinkId, NodeId};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
+use crate::build::forwarding;
 use crate::leaf::{Name, Rate, Size};
 use crate::place::At;
 use crate::plan::{Conditions, End, Link, Loss, Nat, Node, NodeKind, Plan};
@@ -92,6 +93,12 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
+        {
+            let help = "give the interface a subnet, like \"192.0.2.1/30\"";
+            Some((format!("no link ends at `{name}`: a /32 is a loopback address"), Some(help.into())))
+        }
         (NodeKind::Router(_), _) => None,
         (
             NodeKind::CustomerGateway(_)

@@ -12,6 +12,7 @@ mod nodes;
 mod policies;
 mod profiles;
 mod routers;
+mod sessions;
 mod timeline;
 mod transit;
 
@@ -115,6 +116,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
     expectations::make(scenario, &names, &mut plan, j);
+    plan.warnings.extend(sessions::off_link(&plan));
     plan.assumptions.splice(0..0, assumptions(&plan));
     judge.verdict()?;
     Ok(plan)

@@ -3,13 +3,13 @@
 use core::net::Ipv4Addr;
 
 use sim_core::id::NodeId;
+use sim_core::net::filter::{PortOf, Rule, RuleAction, RuleDirection};
 use sim_core::net::nat::{Mode, NatConfig, Timers};
-use sim_core::node::natbox::{Rule, RuleAction, RuleDirection};
 use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
 
 use crate::leaf::{IpProtocol, Registered};
-use crate::place::{At, Place};
+use crate::place::{At, Named, Place};
 use crate::plan::{End, Nat, NatMode, Node, NodeKind, Plan, StartupAction, Tunnel};
 use crate::schema;
 
@@ -113,27 +113,57 @@ fn pairs(schema: &schema::Nat, public: &impl Fn(&Ipv4Addr) -> Verdict, j: &mut J
 
 fn filter(schema: &schema::Nat, j: &mut Judge) -> Vec<Rule> {
     j.names(&schema.filter, "filter rule");
-    let mut rules = Vec::new();
-    for (_, rule) in &schema.filter.0 {
-        let protocol = rule.protocol.as_ref().and_then(|at| j.read(at)).map(|IpProtocol(number)| number);
-        let port = rule.port.as_ref().map(|at| {
+    let given = schema.filter.0.iter().map(|(_, it)| GivenRule {
+        protocol: &it.protocol,
+        port: &it.port,
+        direction: &it.direction,
+        action: &it.action,
+        enabled: &it.enabled,
+    });
+    given.filter_map(|it| it.rule(PortOf::Outside, j)).collect()
+}
+
+/// The access list of an interface or tunnel.
+pub(super) fn access_list(schema: &Named<schema::AccessRule>, j: &mut Judge) -> Vec<Rule> {
+    j.names(schema, "access rule");
+    let given = schema.0.iter().map(|(_, it)| GivenRule {
+        protocol: &it.protocol,
+        port: &it.port,
+        direction: &it.direction,
+        action: &it.action,
+        enabled: &it.enabled,
+    });
+    given.filter_map(|it| it.rule(PortOf::Either, j)).collect()
+}
+
+/// What rules of filters and access lists have in common.
+struct GivenRule<'s> {
+    protocol: &'s Option<At<IpProtocol>>,
+    port: &'s Option<At<u64>>,
+    direction: &'s Option<At<RuleDirection>>,
+    action: &'s Option<At<RuleAction>>,
+    enabled: &'s Option<At<bool>>,
+}
+
+impl GivenRule<'_> {
+    /// The rule, unless it is passed over.
+    fn rule(&self, of: PortOf, j: &mut Judge) -> Option<Rule> {
+        let protocol = self.protocol.as_ref().and_then(|at| j.read(at)).map(|IpProtocol(number)| number);
+        let port = self.port.as_ref().map(|at| {
             if !matches!(protocol, Some(6 | 17)) {
                 let help = "give it `protocol: \"udp\"` or `protocol: \"tcp\"`";
                 j.wrong(at.place, "only UDP and TCP have ports", Some(help.into()));
             }
-            j.number(&rule.port, 0, 1, 65_535, "a port")
+            (of, j.number(self.port, 0, 1, 65_535, "a port"))
         });
         let made = Rule {
             protocol,
             port,
-            direction: j.or(&rule.direction, RuleDirection::Both),
-            action: j.or(&rule.action, RuleAction::Drop),
+            direction: j.or(self.direction, RuleDirection::Both),
+            action: j.or(self.action, RuleAction::Drop),
         };
-        if j.or(&rule.enabled, true) {
-            rules.push(made);
-        }
+        j.or(self.enabled, true).then_some(made)
     }
-    rules
 }
 
 /// What AWS has registered as the customer gateway's address: what is given, or how the NATs in front of it show it.

@@ -3,7 +3,7 @@
 
 use ipnet::Ipv4Net;
 use sim_core::net::multipath::FlowFields;
-use sim_core::proto::bgp::config::GracefulRestart;
+use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
 use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Name};
@@ -18,7 +18,9 @@ use crate::schema;
 use super::Names;
 use super::connections::bgp;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
+use super::nats::access_list;
 use super::nodes::{overlap, usable, whole};
+use super::sessions;
 
 /// The interfaces of a device, and the tunnels that it may name.
 pub(super) struct Ways<'a> {
@@ -71,7 +73,8 @@ pub(super) fn interfaces(schema: &Named<schema::Interface>, j: &mut Judge) -> Ve
             }
         });
         let reverse_path = j.or(&interface.reverse_path, Default::default());
-        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path });
+        let access_list = access_list(&interface.access_list, j);
+        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list });
     }
     made
 }
@@ -161,29 +164,42 @@ pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut J
 
 fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Neighbor {
     let interface = ways.interface(&schema.interface, j);
-    let here = ways.interfaces.get(interface).map(|interface| interface.address);
-    let address = j.lawful(&schema.address, |address| beside(here, *address));
+    let here = ways.interfaces.get(interface);
     let Asn(remote) = j.need(&schema.asn, Asn(0));
+    // An internal neighbour may be anywhere in the autonomous system.
+    let usual = if remote == asn { Reach::Multihop(u8::MAX) } else { Reach::SingleHop };
+    let reach = sessions::reach(&schema.multihop, &schema.ttl_security, j).unwrap_or(usual);
+    let anywhere = reach.is_far() || here.is_some_and(Interface::is_loopback);
+    let address = j.lawful(&schema.address, |address| {
+        let is_own = ways.interfaces.iter().any(|interface| interface.address.addr() == *address);
+        match (anywhere, is_own) {
+            (false, _) => beside(here.map(|interface| interface.address), *address),
+            (true, true) => Err(format!("{address} is this device itself")),
+            (true, false) => Ok(()),
+        }
+    });
+    let address = address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED);
+    let attached = here.is_some_and(|interface| interface.address.contains(&address));
     let end = bgp(&schema.timers, asn, &GENERIC, j);
     let end = BgpEnd {
         prepend: j.number(&schema.prepend, 0, 0, 200, "prepending"),
         med: schema.med.as_ref().map(|at| at_most_u32(at, "a MED", j)),
         local_preference: schema.local_preference.as_ref().map_or(100, |at| at_most_u32(at, "a local preference", j)),
+        md5_key: schema.md5_key.as_ref().and_then(|at| sessions::md5_key(at, j)),
+        reach,
+        max_prefixes: schema.max_prefixes.as_ref().map(|it| sessions::max_prefixes(it, j)),
+        graceful_restart: schema.graceful_restart.as_ref().map(|it| sessions::graceful_restart(it, j)),
         ..end
     };
     let bfd = schema.bfd.as_ref().map(|it| bfd(it, j));
-    let graceful_restart = schema.graceful_restart.as_ref().map(|it| graceful_restart(it, j));
-    let internal = internal(schema, asn == remote, j);
-    Neighbor {
-        name,
-        interface,
-        address: address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED),
-        asn: remote,
-        end,
-        bfd,
-        graceful_restart,
-        internal,
+    if bfd.is_some_and(|bfd| !bfd.multihop) && anywhere && !attached && schema.address.value.is_ok() {
+        let help = "give it `bfd: (multihop: true)`";
+        let message =
+            format!("{address} is in no subnet of this interface: BFD is for the next hop unless it is multihop");
+        j.wrong(schema.address.place, message, Some(help.into()));
     }
+    let internal = internal(schema, asn == remote, j);
+    Neighbor { name, interface, address, asn: remote, end, bfd, attached, internal }
 }
 
 /// What is said of a neighbor in the same autonomous system, and of no other.
@@ -203,24 +219,6 @@ fn internal(schema: &schema::Neighbor, is_internal: bool, j: &mut Judge) -> Opti
     }
     let keeps_local_preference = schema.local_preference.is_none();
     is_internal.then_some(Internal { route_reflector_client, next_hop_self, keeps_local_preference })
-}
-
-fn graceful_restart(schema: &schema::GracefulRestart, j: &mut Judge) -> GracefulRestart {
-    let usual = GracefulRestart::default();
-    let second = Duration::from_secs(1);
-    // 12 bits of whole seconds (RFC 4724 section 3).
-    let rule = |t: &Duration| {
-        if !t.as_nanos().is_multiple_of(second.as_nanos()) {
-            return Err("a restart time is whole seconds".into());
-        }
-        between(*t, second, second * 4_095, "a restart time")
-    };
-    GracefulRestart {
-        restart_time: j.lawful_or(&schema.restart_time, usual.restart_time, rule),
-        stale_path_time: j.lawful_or(&schema.stale_path_time, usual.stale_path_time, |t| positive(*t, "this time")),
-        notification: j.or(&schema.notification, usual.notification),
-        ..usual
-    }
 }
 
 fn at_most_u32(at: &At<Count>, what: &str, j: &mut Judge) -> u32 {

@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::net::filter::Rule;
 use sim_core::node::ip::ReversePath;
 use sim_core::proto::bgp::decision::Rules;
 use sim_core::rng::Chance;
@@ -139,6 +140,15 @@ pub struct Interface {
     pub address: Ipv4Net,
     /// What it asks of sources.
     pub reverse_path: ReversePath,
+    /// What it does not let in or out: the first rule that fits decides.
+    pub access_list: Vec<Rule>,
+}
+
+impl Interface {
+    /// True if it is an address of the device alone, behind which there is nothing.
+    pub fn is_loopback(&self) -> bool {
+        self.address.prefix_len() == 32
+    }
 }
 
 /// A static route of a customer gateway or BGP router.

@@ -200,4 +200,6 @@ pub enum Assumed {
     ConnectRetry,
     /// AWS's IdleHoldTimer.
     IdleHold,
+    /// When AWS warns of a prefix limit, and what follows it.
+    PrefixLimit,
 }

@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use sim_core::net::filter::Rule;
 use sim_core::net::nat::{Mode, NatConfig};
-use sim_core::node::natbox::Rule;
 
 /// A NAT, or with nothing to translate a filter.
 #[derive(Clone, Debug)]

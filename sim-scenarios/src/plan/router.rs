@@ -4,7 +4,6 @@ use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::net::multipath::FlowFields;
-use sim_core::proto::bgp::config::GracefulRestart;
 use sim_core::time::Duration;
 
 use super::{BgpEnd, Interface, StaticRoute, TcpProfile, TunnelId, Via};
@@ -58,8 +57,8 @@ pub struct Neighbor {
     pub end: BgpEnd,
     /// The BFD session on which it depends.
     pub bfd: Option<Bfd>,
-    /// Graceful restart, if this end has it.
-    pub graceful_restart: Option<GracefulRestart>,
+    /// True if the other end is behind the interface; otherwise it is where the forwarding table says.
+    pub attached: bool,
     /// What is said of it if it is in the same autonomous system.
     pub internal: Option<Internal>,
 }

@@ -313,6 +313,15 @@ pub enum ExpectationKind {
         /// Most.
         max: u64,
     },
+    /// The session came up so many times.
+    EstablishedTimes {
+        /// The session.
+        session: SessionRef,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
     /// CHILD_SAs of the tunnel were replaced so many times.
     RekeysBetween {
         /// The tunnel.

@@ -6,13 +6,16 @@ use ipnet::Ipv4Net;
 use sim_core::crypto::certificate::name_text;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::NodeId;
+use sim_core::net::filter::Rule;
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Options;
 use sim_core::proto::bgp::policy::Policy;
+use sim_core::proto::bgp::{GracefulRestart, MaxPrefixes};
 use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication, Round};
+use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
-use crate::leaf::{Encryption, Integrity, Psk};
+use crate::leaf::{Encryption, Integrity, Md5Key, Psk};
 
 /// A Site-to-Site VPN connection.
 #[derive(Clone, Debug)]
@@ -68,6 +71,10 @@ pub struct Tunnel {
     pub customer: IkeEnd,
     /// What the customer gateway asks of sources of what comes out of it.
     pub customer_reverse_path: ReversePath,
+    /// What the customer gateway does not let into it or out of it.
+    pub customer_access_list: Vec<Rule>,
+    /// The customer gateway's autonomous system as AWS has it registered.
+    pub customer_asn: u32,
     /// Form of AWS's log of it.
     pub log_output_format: LogOutputFormat,
     /// Form of AWS's log of its BGP session.
@@ -300,6 +307,14 @@ pub struct BgpEnd {
     pub med: Option<u32>,
     /// LOCAL_PREF of what it receives.
     pub local_preference: u32,
+    /// The key that its segments are signed with; `None`: they are not.
+    pub md5_key: Option<Md5Key>,
+    /// How far away the other end may be.
+    pub reach: Reach,
+    /// How many prefixes it takes; `None`: any number.
+    pub max_prefixes: Option<MaxPrefixes>,
+    /// Graceful restart, if it has it.
+    pub graceful_restart: Option<GracefulRestart>,
     /// What becomes of what it receives, after that.
     pub import: Option<NamedPolicy>,
     /// What becomes of what it sends, after prepending and MED.

@@ -138,7 +138,7 @@ pub fn bgp_logs(plan: &Plan, built: &Built) -> Vec<BgpLog> {
     for (connection, planned) in plan.connections.iter().enumerate() {
         for (tunnel, planned_tunnel) in planned.tunnels.iter().enumerate() {
             let id = TunnelId { connection, tunnel };
-            let (Some([session, _]), Some((aws, customer))) = (built.tunnel(id).bgp, &planned_tunnel.bgp) else {
+            let (Some([session, _]), Some((aws, _))) = (built.tunnel(id).bgp, &planned_tunnel.bgp) else {
                 continue;
             };
             if matches!(built.world.node(planned_tunnel.endpoint), Node::External(_)) {
@@ -158,11 +158,12 @@ pub fn bgp_logs(plan: &Plan, built: &Built) -> Vec<BgpLog> {
                 neighbour: planned_tunnel.customer_inside,
                 subnet: planned_tunnel.inside.trunc(),
                 own_as: aws.asn,
-                expected_as: customer.asn,
+                expected_as: planned_tunnel.customer_asn,
                 began: plan.begins,
                 state: State::Idle,
                 said_as: None,
                 known: BTreeMap::new(),
+                counted: 0,
             };
             scribes.insert(session, scribe);
         }
@@ -192,6 +193,8 @@ struct Scribe {
     said_as: Option<u32>,
     /// What the peer has announced and not withdrawn.
     known: BTreeMap<IpNet, Attributes>,
+    /// How much that was when the last session ended.
+    counted: usize,
 }
 
 impl Scribe {
@@ -201,7 +204,8 @@ impl Scribe {
             What::State { from, to, .. } => {
                 self.state = *to;
                 if *to != State::Established {
-                    self.known.clear();
+                    // The NOTIFICATION that says how many there were follows the state that ends with it.
+                    self.counted = core::mem::take(&mut self.known).len();
                 }
                 let (from, to) = (name(*from), name(*to));
                 let details = format!("BGP session state has changed from {from} to {to} with neighbor {neighbour}");
@@ -268,7 +272,7 @@ impl Scribe {
                 return self.session(at, details, true);
             }
             ((6, 1), true) => {
-                let received = self.known.len();
+                let received = self.known.len().max(self.counted);
                 let details = format!(
                     "detected the maximum prefix limit was exceeded - received {received} prefixes from neighbor {neighbour}"
                 );
@@ -403,6 +407,7 @@ mod tests {
             state: State::Idle,
             said_as: None,
             known: BTreeMap::new(),
+            counted: 0,
         }
     }
 
@@ -489,6 +494,20 @@ mod tests {
             "DENIED due to: non-connected next-hop",
             "DENIED due to: as-path contains our own AS",
         ]));
+    }
+
+    /// The session is over when the NOTIFICATION is sent, and what it was about is known all the same.
+    #[test]
+    fn the_prefixes_beyond_a_limit_are_counted() {
+        let mut scribe = scribe();
+        tell(&mut scribe, established());
+        tell(&mut scribe, update(&["10.1.0.0/24", "10.1.1.0/24"], &[], Some(("65010", [169, 254, 10, 2]))));
+        let (from, to, reason) = (State::Established, State::Idle, Reason::PrefixLimit);
+        tell(&mut scribe, What::State { session: SessionId(0), from, to, reason });
+        tell(&mut scribe, step(Step::NotificationMessageSent, 0x601, None, None));
+        let exceeded = details(&scribe).into_iter().find(|(_, said)| said.contains("exceeded"));
+        let said = "AWS-side peer detected the maximum prefix limit was exceeded - received 2 prefixes from neighbor 169.254.10.2";
+        assert_eq!(exceeded, Some(("DOWN", said)));
     }
 
     #[test]

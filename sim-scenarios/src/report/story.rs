@@ -127,8 +127,12 @@ fn never_up(report: &Report) -> String {
     for session in report.sessions.iter().filter(|session| session.established_s.is_none()) {
         if !ends.contains(&session.name.as_str()) {
             ends.push(&session.name);
-            let fell = |to: &str| [State::Down, State::Idle].iter().any(|state| state.code() == to);
-            let last = session.transitions.iter().rev().find(|t| fell(&t.to));
+            let last = |states: &[State]| {
+                let mut back = session.transitions.iter().rev();
+                back.find(|t| states.iter().any(|state| state.code() == t.to))
+            };
+            // A BGP session without an answer goes on to listen.
+            let last = last(&[State::Down, State::Idle]).or_else(|| last(&[State::Active]));
             let why = last.map(|t| format!(" ({})", t.reason)).unwrap_or_default();
             parts.push(format!("{}{why}", title(session)));
         }

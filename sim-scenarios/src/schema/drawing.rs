@@ -8,7 +8,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
-use super::{BgpRouter, Decision, Ecmp, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
+use super::{AccessRule, BgpRouter, Decision, Ecmp, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -118,11 +118,14 @@ pub struct External {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
-    /// Address and subnet, like "203.0.113.10/24".
+    /// Address and subnet, like "203.0.113.10/24". With "/32" it is a loopback address, at which no link ends.
     pub address: At<Prefix>,
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
+    /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
+    #[serde(default)]
+    pub access_list: Named<AccessRule>,
 }
 
 /// A static route of a customer gateway or BGP router.

@@ -12,6 +12,7 @@ mod drawing;
 mod nat;
 mod policy;
 mod router;
+mod session;
 mod story;
 mod vpn;
 
@@ -26,6 +27,7 @@ pub use drawing::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
+pub use session::*;
 pub use story::*;
 pub use vpn::*;
 

@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sim_core::net::filter::{RuleAction, RuleDirection};
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
-use sim_core::node::natbox::{RuleAction, RuleDirection};
 
 use crate::leaf::{Address, Count, Flag, IpProtocol, Prefix, Span};
 use crate::place::{At, Named};
@@ -90,6 +90,22 @@ pub struct FilterRule {
     /// UDP or TCP port at the outside end; any if not given.
     pub port: Option<At<Count>>,
     /// "outbound", "inbound" or "both" (if not given).
+    pub direction: Option<At<RuleDirection>>,
+    /// "drop" (if not given), "reject" (the sender hears of it) or "pass".
+    pub action: Option<At<RuleAction>>,
+    /// False: it is passed over; true if not given.
+    pub enabled: Option<At<Flag>>,
+}
+
+/// A rule of an interface's or tunnel's access list.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRule {
+    /// "udp", "tcp", "icmp", "gre", "esp", "ah" or a number; any if not given.
+    pub protocol: Option<At<IpProtocol>>,
+    /// UDP or TCP port of either end, whoever began; any if not given.
+    pub port: Option<At<Count>>,
+    /// "outbound" (out of the interface), "inbound" (in by it) or "both" (if not given).
     pub direction: Option<At<RuleDirection>>,
     /// "drop" (if not given), "reject" (the sender hears of it) or "pass".
     pub action: Option<At<RuleAction>>,

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::net::multipath::FlowFields;
 
-use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Name, Prefix, Span};
+use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Md5KeySource, Name, Prefix, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
-use super::{BgpTimers, Interface, StaticRoute};
+use super::{BgpTimers, GracefulRestart, Interface, MaxPrefixes, StaticRoute};
 
 /// A router that speaks BGP to its neighbours. It knows what is connected, configured and learned, and nothing of the underlay.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -48,9 +48,10 @@ pub struct BgpRouter {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Neighbor {
-    /// The interface.
+    /// The interface whose address is this end's. A loopback address is an interface with a /32 and without a link.
     pub interface: At<Name>,
-    /// The other end's address, in the interface's subnet.
+    /// The other end's address: in the interface's subnet, unless `multihop` or `ttl_security` lets it be farther away or this end is
+    /// a loopback address. What is in no subnet is found by the forwarding table.
     pub address: At<Address>,
     /// The other end's autonomous system.
     pub asn: At<Asn>,
@@ -72,6 +73,17 @@ pub struct Neighbor {
     pub next_hop_self: Option<At<Flag>>,
     /// Graceful restart (RFC 4724): the other end's routes are used on while it restarts; not if not given. Both ends must have it.
     pub graceful_restart: Option<GracefulRestart>,
+    /// The key of TCP MD5 (RFC 2385): the key itself, "file:PATH", or "env:VARIABLE"; no segment is signed if not given. Both ends
+    /// must have the same.
+    pub md5_key: Option<At<Md5KeySource>>,
+    /// How many hops away the other end may be: what this end sends has that TTL. If not given an external neighbor must be in a
+    /// connected subnet (otherwise the session stays down), and the TTL is 1.
+    pub multihop: Option<At<Count>>,
+    /// How many hops away the other end is at most, by TTL security (RFC 5082): this end sends with TTL 255, and hears nothing that
+    /// came from farther away. In place of `multihop`; both ends must have it.
+    pub ttl_security: Option<At<Count>>,
+    /// How many prefixes the other end may announce; any number if not given.
+    pub max_prefixes: Option<MaxPrefixes>,
 }
 
 /// What the way to next hops costs, as an IGP would say (RFC 4271 section 9.1.2.2 e). Whether there is a way is the forwarding
@@ -83,18 +95,6 @@ pub struct IgpCost {
     pub prefix: At<Prefix>,
     /// What the way costs; 0 for next hops of no prefix.
     pub cost: At<Count>,
-}
-
-/// Graceful restart of a BGP session.
-#[derive(Deserialize, JsonSchema, Debug, Default)]
-#[serde(deny_unknown_fields, default)]
-pub struct GracefulRestart {
-    /// How long the other end is asked to wait for this one; 120s if not given.
-    pub restart_time: Option<At<Span>>,
-    /// How long the other end's stale routes are kept at most; 360s if not given.
-    pub stale_path_time: Option<At<Span>>,
-    /// Whether an expired hold timer or a NOTIFICATION leaves routes stale, too (RFC 8538); false if not given.
-    pub notification: Option<At<Flag>>,
 }
 
 /// A BFD session (RFC 5880): the slower of what both ends say is used in each direction.

@@ -207,6 +207,8 @@ pub enum Expect {
     DropsBetween(DropsBetween),
     /// A session comes up in time.
     EstablishedWithin(EstablishedWithin),
+    /// How often a session comes up.
+    EstablishedTimes(EstablishedTimes),
     /// What was negotiated is strong enough.
     SuiteAtLeast(SuiteAtLeast),
     /// A device's table has a route.
@@ -296,6 +298,18 @@ pub struct EstablishedWithin {
     pub after: Option<At<Span>>,
     /// At most.
     pub within: At<Span>,
+}
+
+/// How often a session comes up: of its two ends, the one at which it did so more often counts.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct EstablishedTimes {
+    /// As of `EstablishedWithin`.
+    pub session: At<Name>,
+    /// Fewest.
+    pub min: At<Count>,
+    /// Most; 0: never.
+    pub max: At<Count>,
 }
 
 /// Strength of what was negotiated.

@@ -8,14 +8,16 @@ use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
 
 use crate::leaf::{
-    Address, Count, Encryption, Flag, Integrity, KeySource, MssClamping, Name, PemSource, Percent, Prefix, PskSource,
-    Registered, Size, Span,
+    Address, Asn, Count, Encryption, Flag, Integrity, KeySource, Md5KeySource, MssClamping, Name, PemSource, Percent,
+    Prefix, PskSource, Registered, Size, Span,
 };
 use crate::place::{At, List, Named};
 use crate::plan::{
     DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, Requirement,
     StartupAction,
 };
+
+use super::{AccessRule, GracefulRestart, MaxPrefixes};
 
 /// A connection between gateways.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -36,6 +38,8 @@ pub struct Vpn {
     /// outside address of the NAT in front of it. "none": AWS knows it by its certificate alone, wherever it calls from; it must
     /// be the one that begins, by IKEv2.
     pub customer_address: Option<At<Registered>>,
+    /// The customer gateway's autonomous system as AWS has it registered; its own if not given.
+    pub customer_asn: Option<At<Asn>>,
     /// The virtual private gateway.
     pub gateway: At<Name>,
     /// How AWS learns the customer's routes.
@@ -82,6 +86,9 @@ pub struct BgpTimers {
     pub idle_hold: Option<At<Span>>,
     /// MinRouteAdvertisementInterval; none if not given.
     pub advertisement_interval: Option<At<Span>>,
+    /// Up to this, the wait after a failure doubles with each further one (DampPeerOscillations, RFC 4271 section 8.1.1), and a session
+    /// that lasted so long starts over; it does not double if not given.
+    pub idle_hold_limit: Option<At<Span>>,
     /// Whether timers are shortened by a random factor of 0.75 to 1 (RFC 4271 section 10); true if not given.
     pub jitter: Option<At<Flag>>,
     /// How late it acts on an expired hold timer at most, as daemons do that look at their timers now and then; "0s" if not given.
@@ -156,6 +163,16 @@ pub struct Tunnel {
     pub log_output_format: Option<At<LogOutputFormat>>,
     /// Form of the log of its BGP session: "json" (if not given) or "text".
     pub bgp_log_output_format: Option<At<LogOutputFormat>>,
+    /// How many prefixes AWS takes from the customer gateway; its quota if not given, which is 100 on a virtual private gateway and
+    /// 1,000 on a transit gateway.
+    pub max_prefixes: Option<MaxPrefixes>,
+    /// The key of TCP MD5 at AWS's end (RFC 2385): the key itself, "file:PATH", or "env:VARIABLE". An extra, which AWS does not have
+    /// on VPN tunnels.
+    pub md5_key: Option<At<Md5KeySource>>,
+    /// TTL security at AWS's end (RFC 5082): how many hops away the customer gateway is at most. An extra: AWS documents none.
+    pub ttl_security: Option<At<Count>>,
+    /// Graceful restart at AWS's end (RFC 4724). An extra: AWS documents none on VPN tunnels.
+    pub graceful_restart: Option<GracefulRestart>,
     /// What the customer gateway has configured for this tunnel.
     #[serde(default)]
     pub customer: CustomerEnd,
@@ -330,6 +347,21 @@ pub struct CustomerEnd {
     pub local_preference: Option<At<Count>>,
     /// What it asks of the source of a packet that comes out of this tunnel: "off" (if not given), "loose" or "strict" (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
+    /// What it does not let into this tunnel or out of it, also of its own: rules in order, the first that fits decides, what none
+    /// fits passes.
+    #[serde(default)]
+    pub access_list: Named<AccessRule>,
+    /// The key of TCP MD5 (RFC 2385), if it differs from AWS's.
+    pub md5_key: Option<At<Md5KeySource>>,
+    /// The TTL of what it sends in the BGP session; 1 if not given. AWS's end is one hop away.
+    pub multihop: Option<At<Count>>,
+    /// How many hops away AWS's end is at most, by TTL security (RFC 5082): it sends with TTL 255 and hears nothing that came from
+    /// farther away. In place of `multihop`; as AWS if not given.
+    pub ttl_security: Option<At<Count>>,
+    /// How many prefixes it takes from AWS; any number if not given.
+    pub max_prefixes: Option<MaxPrefixes>,
+    /// Graceful restart (RFC 4724); as AWS if not given.
+    pub graceful_restart: Option<GracefulRestart>,
     /// BFD through the tunnel, which AWS's VPN endpoints do not answer: refused.
     pub bfd: Option<super::Bfd>,
     /// The gateway's policy for what it hears through this tunnel, after `local_preference`; everything is taken if not given.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::id::NodeId;
+use crate::net::filter::{PortOf, RuleDirection};
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig};
 use crate::net::nat::{Mode, NatConfig};
 use crate::node::Emit;
@@ -7,7 +8,7 @@ use crate::packet::Meta;
 use crate::rng::{Purpose, Rng};
 use crate::trace::Trace;
 use crate::wire::icmp::{Echo, IcmpMessage, echo_reply, echo_request};
-use crate::wire::ipv4::Ipv4Header;
+use crate::wire::ipv4::{Ipv4Header, protocol};
 use crate::wire::udp::{self, UdpChecksum, UdpDatagram};
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -167,7 +168,7 @@ fn it_answers_pings_of_all_its_addresses() {
 }
 
 fn rule(protocol: u8, port: Option<u16>, direction: RuleDirection, action: RuleAction) -> Rule {
-    Rule { protocol: Some(protocol), port, direction, action }
+    Rule { protocol: Some(protocol), port: port.map(|port| (PortOf::Outside, port)), direction, action }
 }
 
 /// The first rule that fits decides; a port is the remote one.
@@ -181,7 +182,7 @@ fn rules_are_asked_in_order() {
         rule(protocol::UDP, Some(501), Outbound, Reject),
         rule(protocol::UDP, Some(502), Inbound, Drop),
         rule(protocol::ESP, None, Both, Drop),
-        Rule { protocol: None, port: Some(500), direction: Both, action: Drop },
+        Rule { protocol: None, port: Some((PortOf::Outside, 500)), direction: Both, action: Drop },
     ];
     let mut bench = Bench::new(|_| {}, filter);
     assert_eq!(bench.one(INSIDE_PORT, out((4500, 500))).0, OUTSIDE_PORT);

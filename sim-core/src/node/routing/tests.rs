@@ -18,7 +18,7 @@ fn the_peers_of_a_port_and_of_a_bfd_session_are_those_that_were_configured_so() 
         seed: 1,
         speaker,
         sessions: (0..PEERS).map(|i| SessionId(i.into())).collect(),
-        ports: (0..PEERS).map(|i| Port(i % (PEERS / 4))).collect(),
+        ports: (0..PEERS).map(|i| Some(Port(i % (PEERS / 4)))).collect(),
         bfd: (0..PEERS).map(|i| (i % 3 == 0).then_some(usize::from(i / 6))).collect(),
         tcp: vec![TcpConfig::default(); PEERS.into()],
         igp_costs: Vec::new(),
@@ -26,7 +26,7 @@ fn the_peers_of_a_port_and_of_a_bfd_session_are_those_that_were_configured_so() 
     let routing = Routing::new(config.clone());
     let all = |holds: &dyn Fn(usize) -> bool| (0..PEERS).map(PeerId).filter(|p| holds(p.index())).collect::<Vec<_>>();
     for port in [0, 1, 1_234, PEERS / 4 - 1].map(Port) {
-        let behind = all(&|i| config.ports[i] == port);
+        let behind = all(&|i| config.ports[i] == Some(port));
         assert_eq!((routing.behind(port), behind.len()), (behind, 4));
     }
     for bfd in [0, 1, 777] {
@@ -47,7 +47,7 @@ fn costs_are_of_ways_that_there_are() {
         seed: 1,
         speaker: SpeakerConfig::new(65_000, local, vec![peer(remote_as)]),
         sessions: vec![SessionId(0)],
-        ports: vec![Port(0)],
+        ports: vec![Some(Port(0))],
         bfd: vec![None],
         tcp: vec![TcpConfig::default()],
         igp_costs,

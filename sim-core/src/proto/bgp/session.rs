@@ -134,6 +134,9 @@ impl Speaker {
 
     fn act_on_timers(&mut self, now: Instant, id: PeerId, slot: Slot, action: Action) {
         let peer = &mut self.peers[id.index()];
+        // Each connection has its own machine and counter (section 8.2.1); ours is that of the one that goes on, so that a lost
+        // collision is no failure of the peer.
+        let goes_on = peer.fsm(slot.other()).is_some_and(|other| other.state > FsmState::Connect);
         let (config, rng) = (&peer.config, &mut peer.rng);
         let fsm = match slot {
             Slot::Main => &mut peer.main,
@@ -144,6 +147,7 @@ impl Speaker {
         };
         match action {
             Action::ResetCounter => peer.retries = 0,
+            Action::CountRetry if goes_on => {}
             Action::CountRetry => {
                 if let Some(damping) = config.damping
                     && now.since(peer.last_failure) >= damping.forget_after

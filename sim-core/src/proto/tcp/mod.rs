@@ -119,6 +119,17 @@ pub enum Reach {
     Security(u8),
 }
 
+impl Reach {
+    /// True if the peer need not be the next hop.
+    pub const fn is_far(self) -> bool {
+        match self {
+            Self::SingleHop => false,
+            Self::Multihop(_) => true,
+            Self::Security(hops) => hops > 1,
+        }
+    }
+}
+
 impl TcpConfig {
     /// The same for a peer in this reach.
     pub fn reaching(self, reach: Reach) -> Self {

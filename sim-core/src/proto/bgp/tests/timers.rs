@@ -144,6 +144,29 @@ fn oscillations_are_damped() {
     assert_eq!(waits, [1, 2, 4, 8, 8, 1]);
 }
 
+/// A session that began with a collision of connections (section 6.8) has not failed yet: its first failure is the first.
+#[test]
+fn a_lost_collision_is_not_damped() {
+    let damped = |mut config: SpeakerConfig| {
+        config.peers[0].damping =
+            Some(Damping { limit: Duration::from_secs(8), forget_after: Duration::from_secs(300) });
+        config
+    };
+    let mut pair = Pair::new(damped(config(65000, 64512, 2)), damped(config(64512, 65000, 1)));
+    pair.establish();
+    assert!(pair.ladder().contains("notification_sent 6/7"), "both connected: {}", pair.ladder());
+    pair.dark = true;
+    pair.run(secs(40));
+    for end in [A, B] {
+        let idle = |output: &Output| matches!(output, Output::State { from: State::Established, .. });
+        let again = |output: &Output| matches!(output, Output::State { from: State::Idle, to: State::Connect, .. });
+        let mut log = pair.log.iter().filter(|(_, who, _)| *who == end);
+        let failed = log.find(|(_, _, output)| idle(output)).expect("the hold timer expired").0;
+        let tried = log.find(|(_, _, output)| again(output)).expect("it tries again").0;
+        assert_eq!(tried.since(failed), Duration::from_secs(1), "idle_hold, not doubled");
+    }
+}
+
 /// Section 9.2.1.1: after an UPDATE, what changes within MinRouteAdvertisementInterval goes together at its end, and what
 /// changed back not at all.
 #[test]
