@@ -82,6 +82,11 @@ pub struct Run {
     /// The changes and the seed of that run are taken from the journal, unless --set or --seed are given.
     #[arg(long, value_name = "JOURNAL")]
     pub replay: Option<PathBuf>,
+    /// Say what the answer would be with each of its assumptions at the ends of its range
+    ///
+    /// That is two more runs for each assumption that the report names, and one for each tunnel among which AWS chooses.
+    #[arg(long, conflicts_with = "replay")]
+    pub assumption_ends: bool,
     #[command(flatten)]
     pub loudness: Loudness,
 }

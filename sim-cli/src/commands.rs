@@ -48,11 +48,14 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     let mut progress = Progress::start(job.progress, Instant::START + scenario.plan().duration);
     let listeners = |world: &World| place.open(&mut taps, world, scenario.plan());
     let heard = &mut |at| progress.at(at);
-    let outcome = match &journal {
+    let mut outcome = match &journal {
         None => engine::run(&scenario, listeners, heard)?,
         Some(journal) => live::replay(&job.question, &scenario, journal, listeners, heard)?.answer(),
     };
     let pace = progress.finish(outcome.report.simulated_s.0);
+    if job.assumption_ends {
+        engine::ask_at_ends(&job.question, &scenario, &mut outcome)?;
+    }
     place.answer(taps, &outcome, &pace)
 }
 

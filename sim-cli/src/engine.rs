@@ -11,7 +11,7 @@ use sim_scenarios::report::Outcome;
 use sim_scenarios::report::explain::{self, PacketStory};
 use sim_scenarios::report::story::Section;
 use sim_scenarios::report::why::{self, Unknown};
-use sim_scenarios::{Scenario, Simulation};
+use sim_scenarios::{Scenario, Simulation, ends};
 
 use crate::args::Subject;
 use crate::failure::Failure;
@@ -81,6 +81,14 @@ pub fn run(
     }
     drop(simulation.world_mut().trace.take_sinks());
     Ok(simulation.answer())
+}
+
+/// Adds to an answer what it would be at the ends of what is assumed.
+///
+/// # Errors
+/// The mistakes that such a value is.
+pub fn ask_at_ends(question: &Question, scenario: &Scenario, outcome: &mut Outcome) -> Result<(), Failure> {
+    ends::ask(scenario, &Keys::beside(&question.directory), outcome).map_err(Failure::Malformed)
 }
 
 /// Runs a scenario `again` and tells one story of it.

@@ -18,6 +18,8 @@ use crate::live::{Listening, RealHost};
 pub struct RunJob {
     pub question: Question,
     pub replay: Option<PathBuf>,
+    /// Whether the answer is wanted at the ends of what is assumed, too.
+    pub assumption_ends: bool,
     pub answer: AnswerJob,
     pub progress: bool,
 }
@@ -75,6 +77,7 @@ impl RunJob {
         Ok(Self {
             question: question(&typed.question)?,
             replay: typed.replay,
+            assumption_ends: typed.assumption_ends,
             answer: AnswerJob::new(typed.answer, typed.loudness),
             progress: !typed.loudness.quiet && std::io::stderr().is_terminal(),
         })

@@ -51,6 +51,7 @@ fn a_malformed_command_is_refused_with_2() {
         (&["run", "x.ron", "--seed", "-1"], "--seed"),
         (&["run", "x.ron", "--pcap"], "--out <DIR>"),
         (&["run", "x.ron", "-v", "-q"], "cannot be used with"),
+        (&["run", "x.ron", "--assumption-ends", "--replay", "j.jsonl"], "cannot be used with"),
         (&["check"], "<FILE>"),
         (&["explain", "x.ron", "outage", "0"], "0 is not in 1.."),
     ] {
@@ -93,6 +94,24 @@ fn the_report_has_a_schema() {
         assert!(required.iter().any(|k| k == key), "{key}");
     }
     assert_eq!(schema["properties"]["simulated_s"]["$ref"], "#/$defs/Seconds");
+}
+
+/// What AWS does not publish may be otherwise: asked for, the answer says what that would change, in every form.
+#[test]
+fn an_answer_at_the_ends_of_what_it_assumes() {
+    let (home, file) = (empty(), library("active_passive.ron"));
+    let run = |more: &[&str]| {
+        let line = [&["run", &file, "--quiet", "--assumption-ends", "--format", "json"], more].concat();
+        serde_json::from_str::<serde_json::Value>(&stdout(&vpnsim(home.path()).args(line).assert().code(0))).unwrap()
+    };
+    let report = run(&["--out", "answer"]);
+    let assumptions = report["assumptions"].as_array().unwrap();
+    let delay = assumptions.iter().find(|a| a["parameter"] == "assume.vgw_programming_delay").unwrap();
+    let ends = delay["range"]["ends"].as_array().unwrap();
+    assert_eq!([&ends[0]["value"], &ends[1]["value"]], ["0s", "10s"]);
+    assert_eq!([ends[0]["digest"] == report["digest"], ends[1]["digest"] == report["digest"]], [true, false]);
+    let written = fs::read_to_string(home.path().join("answer/report.md")).unwrap();
+    assert!(written.contains("## At the ends of what is assumed"), "{written}");
 }
 
 /// A reader like `head` leaves after a line: the program stops without a word and without a signal.

@@ -208,6 +208,7 @@ codes! {
         TableFull "table_full" "the VPC route table has as many propagated routes as it takes",
         // Peers that are several hops away
         PeerOffLink "peer_off_link" "an external peer that may not be several hops away is on no connected network",
+        NextHopMoved "next_hop_moved" "the way to the NEXT_HOP changed (RFC 4271 section 9.1.2.1)",
     }
 
     /// Which timer expired.

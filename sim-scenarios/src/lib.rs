@@ -6,6 +6,7 @@
 pub mod build;
 pub mod diagnosis;
 mod diagnostic;
+pub mod ends;
 pub mod expect;
 pub mod export;
 pub mod leaf;

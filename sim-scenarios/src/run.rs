@@ -129,7 +129,7 @@ impl Simulation {
             let Assumption { parameter, value, source } = choice;
             let known = outcome.report.assumptions.iter().any(|known| known.parameter == parameter);
             if !known {
-                outcome.report.assumptions.push(model::Assumption { parameter, value, source });
+                outcome.report.assumptions.push(model::Assumption { parameter, value, source, range: None });
             }
         }
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);

@@ -1,7 +1,8 @@
 //! A customer gateway: a router on the customer's premises with tunnels to AWS. Without tunnels it is any BGP router.
 //!
 //! Its forwarding table holds everything: connected networks, the ways to the outside addresses, static routes, and what
-//! BGP learns through the tunnels.
+//! BGP learns through the tunnels. A route of a peer in the same AS, or of one several hops away, goes by the way to its NEXT_HOP,
+//! and moves with it (RFC 4271 section 9.1.2.1).
 
 use ipnet::Ipv4Net;
 
@@ -75,9 +76,9 @@ impl Cgw {
         };
         let distance = if routing.is_internal(best.peer) { distance::IBGP } else { distance::EBGP };
         let route = |ip: &Ip, hop: Hop| {
-            let target = match routing.is_farther(hop.peer) {
-                true => ip.way_to(hop.next_hop)?,
-                false => Target::via(routing.port(hop.peer)?, hop.next_hop),
+            let target = match routing.port(hop.peer).filter(|_| !routing.is_farther(hop.peer)) {
+                Some(port) => Target::via(port, hop.next_hop),
+                None => ip.way_to(hop.next_hop)?,
             };
             Some(Route { prefix, source, distance, metric: med.unwrap_or(0), target, since: RecordId::GENESIS })
         };
@@ -106,7 +107,7 @@ impl Cgw {
         let cause = cx.cause;
         for (prefix, best, beside) in again {
             cx.cause = cause;
-            self.enter(cx, prefix, Some(best), &beside, Reason::InteriorCost);
+            self.enter(cx, prefix, Some(best), &beside, Reason::NextHopMoved);
         }
     }
 }

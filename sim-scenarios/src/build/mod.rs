@@ -373,8 +373,8 @@ impl Builder<'_> {
             let here = interfaces[neighbor.interface].address;
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
-            let (config, tcp) = (routers::inside(told(config, &neighbor.end), neighbor.internal), below(&neighbor.end));
-            peers.push(Peer { config, tcp, session: *session, port, bfd });
+            let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();

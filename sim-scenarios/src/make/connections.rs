@@ -13,7 +13,7 @@ use sim_core::time::Duration;
 use crate::leaf::{Asn, Name};
 use crate::place::{At, Place};
 use crate::plan::{
-    Assumed, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
+    Assumed, AssumedRange, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
     StartupAction, Tunnel, TunnelId, VpnEndpoint,
 };
 use crate::profile::{self, GENERIC, Profile};
@@ -457,6 +457,44 @@ fn policy(
     Some((aws.clone(), BgpEnd { prepend, med, local_preference, import, export, ..customer.clone() }))
 }
 
+/// The range of what is assumed about AWS's end of a tunnel.
+fn range(what: Assumed, tunnel: &Tunnel) -> Option<AssumedRange> {
+    let (aws, bgp) = (&tunnel.aws, tunnel.bgp.as_ref().map(|(aws, _)| aws));
+    let (ends, source) = match what {
+        Assumed::DpdBase => {
+            let timeout = aws.dpd.timeout?;
+            ([timeout, timeout + aws.dpd.delay], "from the last packet received to the first unanswered check")
+        }
+        Assumed::IkeRetry => ([1, 60].map(Duration::from_secs), "assumed: at once to a minute"),
+        Assumed::HalfOpen => {
+            ([10, 165].map(Duration::from_secs), "assumed: to the end of strongSwan's series of retransmissions, 165 s")
+        }
+        Assumed::Keepalive => {
+            let most = bgp?.hold_time / 3;
+            let least = Duration::from_secs(1).min(most);
+            ([least, most], "RFC 4271 section 4.4: once a second at most, and a third of the hold time at least")
+        }
+        Assumed::ConnectRetry => {
+            ([10, 120].map(Duration::from_secs), "assumed: what routers use that hurry, to RFC 4271 section 10")
+        }
+        Assumed::IdleHold => ([1, 60].map(Duration::from_secs), "FRR's to BIRD's default"),
+        Assumed::RekeyFormula => {
+            let ends = ["0%", "100%"].map(str::to_owned).to_vec();
+            return Some(AssumedRange { ends, source: "the whole range of the option" });
+        }
+        Assumed::Retransmission => {
+            let scaled = |times: u64, of: u64| {
+                let waits = aws.retransmission.iter().map(|wait| format!("\"{}\"", wait.scale(times, of)));
+                format!("[{}]", waits.collect::<Vec<_>>().join(", "))
+            };
+            let ends = vec![scaled(1, 2), scaled(2, 1)];
+            return Some(AssumedRange { ends, source: "assumed: twice as fast to half as fast" });
+        }
+        _ => return None,
+    };
+    Some(AssumedRange { ends: ends.map(|end| end.to_string()).to_vec(), source })
+}
+
 /// What is assumed about AWS's end of a connection's tunnels.
 fn assumptions(connection: &Connection) -> Vec<Assumption> {
     let mut all = Vec::new();
@@ -470,6 +508,7 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
                     .replace("TUNNEL", &format!("tunnels.{own}")),
                 value,
                 source: format!("UNVERIFIED: {source}"),
+                range: range(what, tunnel),
             });
         };
         let aws = &tunnel.aws;

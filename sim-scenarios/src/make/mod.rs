@@ -21,7 +21,7 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, Assumption, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -146,6 +146,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         parameter: format!("assume.{parameter}"),
         value,
         source: source.to_owned(),
+        range: global_range(what),
     };
     let med = |which: usize| assume.meds.map_or_else(|| "none".into(), |meds| meds[which].to_string());
     vec![
@@ -186,4 +187,34 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             "UNVERIFIED: AWS does not say which TCP its endpoints run",
         ),
     ]
+}
+
+/// The range of what the whole scenario assumes. AWS sends MEDs of which only the order is known.
+fn global_range(what: Assumed) -> Option<AssumedRange> {
+    match what {
+        Assumed::VgwProgrammingDelay | Assumed::VpcPropagationDelay => {
+            range(["0s", "10s"], "assumed: at once to several seconds, as AWS states none")
+        }
+        Assumed::EndpointHealthDelay => {
+            range(["0s", "30s"], "assumed: at once to the hold time of a session, which would notice by itself")
+        }
+        Assumed::AwsTcp => range(["linux", "rfc"], "the two that there are"),
+        _ => None,
+    }
+}
+
+/// A range between two values.
+fn range(ends: [&str; 2], source: &'static str) -> Option<AssumedRange> {
+    Some(AssumedRange { ends: ends.map(str::to_owned).to_vec(), source })
+}
+
+/// The tunnels of a gateway, of which AWS chooses one: all of them, or the first and the last if they are many.
+fn choice(tunnels: &[String]) -> Option<AssumedRange> {
+    const MANY: usize = 4;
+    let ends = match tunnels {
+        [] | [_] => return None,
+        [first, .., last] if tunnels.len() > MANY => vec![first.clone(), last.clone()],
+        all => all.to_vec(),
+    };
+    Some(AssumedRange { ends, source: "AWS may choose any of them" })
 }

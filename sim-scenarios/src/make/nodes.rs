@@ -380,6 +380,7 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             parameter: format!("nodes.{name}.preferred_tunnel"),
             value: preferred.map_or("drawn from the seed".into(), |id| plan.tunnel(id).name.clone()),
             source: "UNVERIFIED: AWS chooses one tunnel by a rule that it does not publish".into(),
+            range: super::choice(&tunnel_names),
         });
         if let Some(Node { kind: NodeKind::VirtualPrivateGateway(gateway), .. }) = plan.nodes.get_mut(i) {
             gateway.preferred_tunnel = preferred;

@@ -156,6 +156,7 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                 parameter: format!("nodes.{name}.{setting}"),
                 value,
                 source: format!("UNVERIFIED: {source}"),
+                range: if what == Assumed::PreferredTunnel { super::choice(&names) } else { None },
             });
         };
         let value = preferred.map_or("drawn from the seed".into(), |id: TunnelId| {

@@ -154,6 +154,17 @@ pub struct Assumption {
     pub value: String,
     /// Why this value.
     pub source: String,
+    /// Between what it may lie, if it has a range.
+    pub range: Option<AssumedRange>,
+}
+
+/// The range of an assumption.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AssumedRange {
+    /// Its ends, or all values of a choice, as `--set` takes them.
+    pub ends: Vec<String>,
+    /// Why it reaches so far.
+    pub source: &'static str,
 }
 
 /// What an assumption is about, so that a report can pick those that a critical path used.

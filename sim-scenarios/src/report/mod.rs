@@ -61,6 +61,9 @@ pub struct Detail {
     pub logs: Vec<tunnel_log::TunnelLog>,
     /// What AWS would log about each tunnel's BGP session.
     pub bgp_logs: Vec<bgp_log::BgpLog>,
+    /// What the last outage of any direction because of any fault assumes, beyond [`Report::assumptions`], which are of the last
+    /// one of all.
+    pub assumed: Vec<model::Assumption>,
 }
 
 /// When a direction of a stream lost probes.
@@ -128,7 +131,10 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
         expectations: Vec::new(),
         assumptions: assumptions(&paths),
     };
+    let mut assumed = assumptions(&every_path(&found, observed, causes));
+    assumed.retain(|assumption| !report.assumptions.contains(assumption));
     let detail = Detail {
+        assumed,
         routes: observed.routes.clone(),
         losses: observed.streams.iter().flat_map(|log| losses(log, observed.end)).collect(),
         taken: taken(observed, causes),
@@ -153,6 +159,23 @@ fn decisive_path(
     let Some(decisive) = outage::decisive(all, fault) else { return Vec::new() };
     let stream = found.iter().find(|(_, outages)| outages.contains(decisive));
     stream.map_or(Vec::new(), |(log, _)| recovery_path(log, decisive, observed, causes))
+}
+
+/// The critical paths of the outages that ended last, for each direction of each stream and each fault.
+fn every_path(
+    found: &[(&StreamLog, Vec<outage::Outage>)],
+    observed: &Observed,
+    causes: &dyn Causes,
+) -> Vec<Vec<measure::Step>> {
+    let mut paths = Vec::new();
+    for (log, outages) in found {
+        for direction in log.directions() {
+            let of_direction = || outages.iter().filter(|outage| outage.direction == *direction);
+            let last = (0..observed.faults.len()).filter_map(|i| outage::decisive(of_direction(), FaultIndex(i)));
+            paths.extend(last.map(|outage| recovery_path(log, outage, observed, causes)));
+        }
+    }
+    paths
 }
 
 /// The critical path of an outage, from the fault that owns it up to the arrival that ended it. If nothing that the fault
@@ -294,7 +317,12 @@ fn assumptions(paths: &[Vec<measure::Step>]) -> Vec<model::Assumption> {
     let used: std::collections::BTreeSet<_> =
         paths.iter().flatten().filter_map(|step| step.assumption.as_ref()).collect();
     used.into_iter()
-        .map(|a| model::Assumption { parameter: a.parameter.clone(), value: a.value.clone(), source: a.source.clone() })
+        .map(|a| model::Assumption {
+            parameter: a.parameter.clone(),
+            value: a.value.clone(),
+            source: a.source.clone(),
+            range: None,
+        })
         .collect()
 }
 

@@ -273,6 +273,44 @@ pub struct Assumption {
     pub value: String,
     /// Why that value.
     pub source: String,
+    /// The answer at the ends of its range, if that was asked and it has one; left out otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+}
+
+/// The range of a parameter, and the answer at its ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Range {
+    /// Why it reaches so far.
+    pub source: String,
+    /// Its ends, or all values of a choice.
+    pub ends: Vec<AssumptionEnd>,
+}
+
+/// The answer with a parameter at an end of its range, all else as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AssumptionEnd {
+    /// The parameter's value there.
+    pub value: String,
+    /// Digest of that run's trace: equal to the report's if nothing at all is different.
+    pub digest: String,
+    /// The scenario's expectations, judged there.
+    pub expectations: Vec<Expectation>,
+    /// How long it is dark there.
+    pub darkness: Vec<Darkness>,
+}
+
+/// The longest outage of one direction of a stream because of one fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Darkness {
+    /// Name of the stream.
+    pub probe: String,
+    /// `forward`, `reverse` or `round_trip`.
+    pub direction: String,
+    /// The fault or healing that owns it, null if none does.
+    pub fault: Option<String>,
+    /// How long; while dark, to the end of the run.
+    pub longest_s: Seconds,
 }
 
 impl Report {

@@ -9,9 +9,12 @@ use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
 
 use super::bgp_log::{self, BgpLog};
-use super::model::{Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session};
+use super::model::{
+    AssumptionEnd, Darkness, Fault, Misconfiguration, Outage, PathStep, Quantiles, Report, Seconds, Session,
+};
 use super::tunnel_log::{Line, TunnelLog};
 use super::{Outcome, is_established};
+use crate::ends;
 use crate::measure::outage::Direction;
 use crate::measure::{RouteChange, StepKind};
 
@@ -70,6 +73,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         expectations(report),
         profiles(report),
         assumptions(report),
+        at_the_ends(report),
         identity(report),
     ]);
     sections.retain(|section| !section.blocks.is_empty());
@@ -567,6 +571,44 @@ fn assumptions(report: &Report) -> Section {
     let rows =
         report.assumptions.iter().map(|a| vec![a.parameter.clone(), a.value.clone(), a.source.clone()]).collect();
     tabled("Assumptions on these paths", &["parameter", "value", "why"], rows)
+}
+
+/// What is otherwise at the ends of what is assumed.
+fn at_the_ends(report: &Report) -> Section {
+    let mut rows = Vec::new();
+    for (assumption, range) in report.assumptions.iter().filter_map(|a| a.range.as_ref().map(|range| (a, range))) {
+        for end in &range.ends {
+            let as_it_is = if end.value == assumption.value { "this run" } else { "nothing" };
+            let differences = differences(report, end);
+            let said = if differences.is_empty() { as_it_is.to_owned() } else { differences.join("; ") };
+            rows.push(vec![assumption.parameter.clone(), end.value.clone(), said, range.source.clone()]);
+        }
+    }
+    tabled("At the ends of what is assumed", &["parameter", "value", "what is otherwise", "why this end"], rows)
+}
+
+/// Of the expectations and of how long it is dark.
+fn differences(report: &Report, end: &AssumptionEnd) -> Vec<String> {
+    let mut all = Vec::new();
+    for (here, there) in report.expectations.iter().zip(&end.expectations).filter(|(a, b)| a.held != b.held) {
+        let verdict = if there.held { "holds" } else { "fails" };
+        all.push(format!("{} {verdict}: {}", here.name, there.detail));
+    }
+    let here = ends::darkness(report);
+    let find = |all: &[Darkness], of: &Darkness| {
+        let same = |d: &&Darkness| (&d.probe, &d.direction, &d.fault) == (&of.probe, &of.direction, &of.fault);
+        all.iter().find(same).map_or(Seconds::default(), |d| d.longest_s)
+    };
+    let gone = here.iter().filter(|d| find(&end.darkness, d) == Seconds::default());
+    for of in end.darkness.iter().chain(gone) {
+        let (was, is) = (find(&here, of), find(&end.darkness, of));
+        if was != is {
+            let fault = of.fault.as_ref().map_or_else(String::new, |fault| format!("{fault}: "));
+            let direction = of.direction.replace('_', " ");
+            all.push(format!("{fault}{} {direction} dark for {is}, not {was}", of.probe));
+        }
+    }
+    all
 }
 
 fn identity(report: &Report) -> Section {
