@@ -4,6 +4,7 @@
 mod attributes;
 mod endings;
 mod interior;
+mod ipv6;
 mod malformed;
 mod octets;
 mod refreshes;

@@ -15,8 +15,8 @@
 //! in any place and company. An error that leaves it open which routes are meant ends the session (sections 5.3, 7.11 and
 //! 7.12), with the code of RFC 4760 section 7.
 //!
-//! Left out: IPv4 unicast in these attributes, with a next hop of either family (RFC 4760, RFC 8950). Other families than IPv6
-//! unicast are ignored.
+//! Left out: IPv4 unicast in these attributes, with a next hop of either family (RFC 4760, RFC 8950), and a link-local address
+//! for the only next hop: it is read as a global one, and is on no subnet. Other families than IPv6 unicast are ignored.
 
 use std::net::Ipv6Addr;
 

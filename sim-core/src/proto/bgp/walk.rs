@@ -32,6 +32,126 @@ use super::multiprotocol::{self, Wrong};
 use super::notification::Notification;
 use super::open::{AS_TRANS, is_unicast_host};
 
+/// The attributes of one UPDATE, while they are being read.
+#[derive(Clone, Default)]
+pub(super) struct Found {
+    origin: Option<Origin>,
+    as_path: Option<AsPath>,
+    as4_path: Option<AsPath>,
+    /// NEXT_HOP.
+    pub next_hop: Option<Ipv4Addr>,
+    /// MP_REACH_NLRI and MP_UNREACH_NLRI.
+    pub multiprotocol: Option<Box<multiprotocol::Found>>,
+    med: Option<u32>,
+    local_pref: Option<u32>,
+    atomic_aggregate: bool,
+    aggregator: Option<(u32, Ipv4Addr)>,
+    as4_aggregator: Option<(u32, Ipv4Addr)>,
+    communities: Communities,
+    reflection: Option<Box<Reflection>>,
+    carried: Vec<Carried>,
+}
+
+impl Found {
+    /// Reads the path attributes of an UPDATE, and notes what is wrong with them.
+    pub fn read(bytes: &[u8], session: &Dialect, faults: &mut Vec<Fault>) -> Self {
+        let mut found = Self::default();
+        let mut rest = bytes;
+        let mut seen = [false; 256];
+        while !rest.is_empty() {
+            // RFC 7606 section 4: the attributes end where Total Path Attribute Length says, whatever the last one claims.
+            let Some((attribute, after)) = Raw::split(rest) else {
+                faults.push(Fault::of_list(Approach::TreatAsWithdraw));
+                break;
+            };
+            rest = after;
+            let twice = core::mem::replace(&mut seen[usize::from(attribute.code)], true);
+            let judged = match twice {
+                true => Err(attribute.duplicate()),
+                false => attribute.check_flags(session).and_then(|()| attribute.read(session, &mut found)),
+            };
+            faults.extend(judged.err());
+        }
+        found
+    }
+
+    /// The attributes of a family's routes. `reachable` says that the UPDATE names some, which makes some attributes
+    /// mandatory. The result is `None` if they are missing, or if the faults are more than attributes to discard.
+    pub fn finish<F: Family>(
+        self,
+        session: &Dialect,
+        next_hop: Option<F::NextHop>,
+        reachable: bool,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Attributes<F>> {
+        match strongest(faults) {
+            Some(Fault { approach: Approach::TreatAsWithdraw | Approach::SessionReset, .. }) => None,
+            Some(Fault { approach: Approach::AttributeDiscard, .. }) | None => {
+                self.complete::<F>(session, next_hop, reachable).unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    None
+                })
+            }
+        }
+    }
+
+    fn complete<F: Family>(
+        mut self,
+        session: &Dialect,
+        next_hop: Option<F::NextHop>,
+        reachable: bool,
+    ) -> Result<Option<Attributes<F>>, Fault> {
+        let (origin, as_path, next_hop) = match (self.origin, self.as_path.take(), next_hop) {
+            (Some(origin), Some(as_path), Some(next_hop)) => (origin, as_path, next_hop),
+            _ if !reachable => return Ok(None),
+            (None, _, _) => return Err(Fault::missing(code::ORIGIN)),
+            (_, None, _) => return Err(Fault::missing(code::AS_PATH)),
+            (_, _, None) => return Err(Fault::missing(code::NEXT_HOP)),
+        };
+        let external = session.is_external();
+        if !external && reachable && self.local_pref.is_none() {
+            return Err(Fault::missing(code::LOCAL_PREF));
+        }
+        // Every current speaker makes this check unless told otherwise, as a route server's peers are.
+        if external && session.enforce_first_as && as_path.first() != Some(session.remote_as) {
+            let two_octet_trans = !session.four_octet_as && session.remote_as > 0xffff;
+            if !(two_octet_trans && as_path.first() == Some(u32::from(AS_TRANS))) {
+                return Err(malformed_path(code::AS_PATH));
+            }
+        }
+        let (as_path, aggregator) = match session.four_octet_as {
+            // RFC 6793 section 4.1: between new speakers the AS4 attributes are discarded.
+            true => (as_path, self.aggregator),
+            false => self.widen(as_path),
+        };
+        Ok(Some(Attributes {
+            origin,
+            as_path,
+            next_hop,
+            med: self.med,
+            // Section 5.1.5: ignored if it comes from an external peer.
+            local_pref: self.local_pref.filter(|_| !external),
+            atomic_aggregate: self.atomic_aggregate,
+            aggregator,
+            communities: self.communities,
+            reflection: self.reflection,
+            carried: self.carried,
+        }))
+    }
+
+    /// RFC 6793 section 4.2.3: what an old speaker's two octets hid.
+    fn widen(&mut self, as_path: AsPath) -> (AsPath, Option<(u32, Ipv4Addr)>) {
+        match (self.aggregator, self.as4_aggregator) {
+            // An old speaker aggregated after the AS4 attributes were made: both are stale.
+            (Some((asn, _)), Some(_)) if asn != u32::from(AS_TRANS) => (as_path, self.aggregator),
+            (aggregator, as4) => {
+                let aggregator = aggregator.map(|narrow| as4.unwrap_or(narrow));
+                (merge_as4(as_path, self.as4_path.take()), aggregator)
+            }
+        }
+    }
+}
+
 /// One attribute as it came.
 #[derive(Clone, Copy)]
 struct Raw<'a> {
@@ -251,124 +371,4 @@ impl<'a> Raw<'a> {
 fn malformed_path(attribute: u8) -> Fault {
     let approach = Approach::for_malformed(attribute, true);
     Fault::new(attribute, approach, Notification::new(Notification::MALFORMED_AS_PATH, []))
-}
-
-/// The attributes of one UPDATE, while they are being read.
-#[derive(Clone, Default)]
-pub(super) struct Found {
-    origin: Option<Origin>,
-    as_path: Option<AsPath>,
-    as4_path: Option<AsPath>,
-    /// NEXT_HOP.
-    pub next_hop: Option<Ipv4Addr>,
-    /// MP_REACH_NLRI and MP_UNREACH_NLRI.
-    pub multiprotocol: Option<Box<multiprotocol::Found>>,
-    med: Option<u32>,
-    local_pref: Option<u32>,
-    atomic_aggregate: bool,
-    aggregator: Option<(u32, Ipv4Addr)>,
-    as4_aggregator: Option<(u32, Ipv4Addr)>,
-    communities: Communities,
-    reflection: Option<Box<Reflection>>,
-    carried: Vec<Carried>,
-}
-
-impl Found {
-    /// Reads the path attributes of an UPDATE, and notes what is wrong with them.
-    pub fn read(bytes: &[u8], session: &Dialect, faults: &mut Vec<Fault>) -> Self {
-        let mut found = Self::default();
-        let mut rest = bytes;
-        let mut seen = [false; 256];
-        while !rest.is_empty() {
-            // RFC 7606 section 4: the attributes end where Total Path Attribute Length says, whatever the last one claims.
-            let Some((attribute, after)) = Raw::split(rest) else {
-                faults.push(Fault::of_list(Approach::TreatAsWithdraw));
-                break;
-            };
-            rest = after;
-            let twice = core::mem::replace(&mut seen[usize::from(attribute.code)], true);
-            let judged = match twice {
-                true => Err(attribute.duplicate()),
-                false => attribute.check_flags(session).and_then(|()| attribute.read(session, &mut found)),
-            };
-            faults.extend(judged.err());
-        }
-        found
-    }
-
-    /// The attributes of a family's routes. `reachable` says that the UPDATE names some, which makes some attributes
-    /// mandatory. The result is `None` if they are missing, or if the faults are more than attributes to discard.
-    pub fn finish<F: Family>(
-        self,
-        session: &Dialect,
-        next_hop: Option<F::NextHop>,
-        reachable: bool,
-        faults: &mut Vec<Fault>,
-    ) -> Option<Attributes<F>> {
-        match strongest(faults) {
-            Some(Fault { approach: Approach::TreatAsWithdraw | Approach::SessionReset, .. }) => None,
-            Some(Fault { approach: Approach::AttributeDiscard, .. }) | None => {
-                self.complete::<F>(session, next_hop, reachable).unwrap_or_else(|fault| {
-                    faults.push(fault);
-                    None
-                })
-            }
-        }
-    }
-
-    fn complete<F: Family>(
-        mut self,
-        session: &Dialect,
-        next_hop: Option<F::NextHop>,
-        reachable: bool,
-    ) -> Result<Option<Attributes<F>>, Fault> {
-        let (origin, as_path, next_hop) = match (self.origin, self.as_path.take(), next_hop) {
-            (Some(origin), Some(as_path), Some(next_hop)) => (origin, as_path, next_hop),
-            _ if !reachable => return Ok(None),
-            (None, _, _) => return Err(Fault::missing(code::ORIGIN)),
-            (_, None, _) => return Err(Fault::missing(code::AS_PATH)),
-            (_, _, None) => return Err(Fault::missing(code::NEXT_HOP)),
-        };
-        let external = session.is_external();
-        if !external && reachable && self.local_pref.is_none() {
-            return Err(Fault::missing(code::LOCAL_PREF));
-        }
-        // Every current speaker makes this check unless told otherwise, as a route server's peers are.
-        if external && session.enforce_first_as && as_path.first() != Some(session.remote_as) {
-            let two_octet_trans = !session.four_octet_as && session.remote_as > 0xffff;
-            if !(two_octet_trans && as_path.first() == Some(u32::from(AS_TRANS))) {
-                return Err(malformed_path(code::AS_PATH));
-            }
-        }
-        let (as_path, aggregator) = match session.four_octet_as {
-            // RFC 6793 section 4.1: between new speakers the AS4 attributes are discarded.
-            true => (as_path, self.aggregator),
-            false => self.widen(as_path),
-        };
-        Ok(Some(Attributes {
-            origin,
-            as_path,
-            next_hop,
-            med: self.med,
-            // Section 5.1.5: ignored if it comes from an external peer.
-            local_pref: self.local_pref.filter(|_| !external),
-            atomic_aggregate: self.atomic_aggregate,
-            aggregator,
-            communities: self.communities,
-            reflection: self.reflection,
-            carried: self.carried,
-        }))
-    }
-
-    /// RFC 6793 section 4.2.3: what an old speaker's two octets hid.
-    fn widen(&mut self, as_path: AsPath) -> (AsPath, Option<(u32, Ipv4Addr)>) {
-        match (self.aggregator, self.as4_aggregator) {
-            // An old speaker aggregated after the AS4 attributes were made: both are stale.
-            (Some((asn, _)), Some(_)) if asn != u32::from(AS_TRANS) => (as_path, self.aggregator),
-            (aggregator, as4) => {
-                let aggregator = aggregator.map(|narrow| as4.unwrap_or(narrow));
-                (merge_as4(as_path, self.as4_path.take()), aggregator)
-            }
-        }
-    }
 }

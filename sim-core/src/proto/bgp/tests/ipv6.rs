@@ -1,14 +1,14 @@
-//! IPv6 unicast beside IPv4 on one session: what is negotiated, routes and their next hops, policies, reflection, limits,
-//! refreshes and restarts, each by family.
+//! IPv6 unicast beside IPv4 on one session: what is negotiated, routes and their next hops, policies, reflection and
+//! limits, each by family. Refreshes and restarts are in [`super::ipv6_restarts`].
 
 use std::net::Ipv6Addr;
 
-use super::super::message::{Refresh, route_refresh};
-use super::errors::{AS_PATH, NEXT_HOP, ORIGIN, message, update};
+use super::errors::{AS_PATH, NEXT_HOP, ORIGIN, update};
+use super::ipv6_restarts::END_OF_IPV6;
 use super::mesh::{Mesh, Plan};
 use super::*;
 use crate::proto::bgp::attributes::Attributes;
-use crate::proto::bgp::open::{Capabilities, RestartCapability};
+use crate::proto::bgp::open::Capabilities;
 use crate::proto::bgp::policy::{Change, Condition, Policy, PrefixMatch, Rule, Verdict};
 
 pub(super) fn net6(text: &str) -> Ipv6Net {
@@ -23,13 +23,13 @@ fn link_local(host: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host.into())
 }
 
-fn ipv6(host: u8) -> Ipv6Config {
+pub(super) fn ipv6(host: u8) -> Ipv6Config {
     let local = Ipv6NextHop { global: address6(host), link_local: Some(link_local(host)) };
     Ipv6Config::new(local, net6("2001:db8::/64"))
 }
 
 /// [`config`] with IPv6: 2001:db8::1 and ::2.
-fn config6(local_as: u32, remote_as: u32, host: u8) -> SpeakerConfig {
+pub(super) fn config6(local_as: u32, remote_as: u32, host: u8) -> SpeakerConfig {
     let mut config = config(local_as, remote_as, host);
     config.peers[0].ipv6 = Some(Box::new(ipv6(host)));
     config
@@ -45,7 +45,7 @@ pub(super) fn established(adjust: impl FnOnce(&mut SpeakerConfig)) -> Solo {
     solo
 }
 
-fn come_up(solo: &mut Solo, capabilities: Capabilities) {
+pub(super) fn come_up(solo: &mut Solo, capabilities: Capabilities) {
     let identifier = Ipv4Addr::new(169, 254, 10, 1);
     solo.receive(&open::Open { asn: 64512, hold_time: 30, identifier, capabilities }.emit());
     solo.receive(&message::keepalive());
@@ -61,22 +61,15 @@ fn reach(next_hop: Ipv6Addr, thirds: &[u16]) -> Vec<u8> {
     [&[0x80, 14, value.len() as u8], &value[..]].concat()
 }
 
-fn announce6(solo: &mut Solo, thirds: &[u16]) {
+pub(super) fn announce6(solo: &mut Solo, thirds: &[u16]) {
     solo.receive(&update(&[&reach(address6(1), thirds), ORIGIN, AS_PATH], &[]));
-}
-
-const END_OF_IPV6: &[u8] = &[0, 0, 0, 6, 0x80, 15, 3, 0, 2, 1];
-
-fn sent(solo: &mut Solo) -> Vec<Vec<u8>> {
-    let bytes = |output| if let Output::Send { bytes, .. } = output { Some(bytes) } else { None };
-    solo.drain().into_iter().filter_map(bytes).collect()
 }
 
 fn originate6(prefix: &str) -> Input<'static> {
     Input::OriginateIpv6 { prefix: net6(prefix), route: Originated::default() }
 }
 
-fn best6(speaker: &Speaker, prefix: &str) -> Option<Best<Ipv6Net>> {
+pub(super) fn best6(speaker: &Speaker, prefix: &str) -> Option<Best<Ipv6Net>> {
     speaker.ipv6_routes()?.get(&net6(prefix)).map(Entry::best)
 }
 
@@ -378,38 +371,6 @@ fn a_session_that_ended_takes_no_more() {
     assert!(solo.speaker.ipv6_routes().unwrap().is_empty());
 }
 
-/// Each family is asked for, and answered to, with its own ROUTE-REFRESH and marks (RFC 2918, RFC 7313).
-#[test]
-fn refreshes_are_by_family() {
-    let enhanced = Capabilities { ipv6_unicast: true, enhanced_refresh: true, ..Capabilities::USUAL };
-    let mut ours = config6(65000, 64512, 2);
-    ours.peers[0].capabilities = enhanced;
-    ours.networks.push((net("10.1.0.0/16"), Originated::default()));
-    ours.ipv6_networks.push((net6("2001:db8:b::/48"), Originated::default()));
-    let mut solo = Solo::open_sent(ours);
-    come_up(&mut solo, enhanced);
-    announce6(&mut solo, &[1, 2]);
-    solo.receive(&update(&[ORIGIN, AS_PATH, NEXT_HOP], &[8, 12]));
-    solo.drain();
-    solo.give(Input::Refresh { peer: PEER });
-    assert_eq!(sent(&mut solo), [message(5, &[0, 1, 0, 1]), message(5, &[0, 2, 0, 1])]);
-    // BoRR, the one network of IPv6, EoRR.
-    solo.receive(&message(5, &[0, 2, 0, 1]));
-    let answer = sent(&mut solo);
-    assert_eq!(answer.len(), 3);
-    assert_eq!([&answer[0], &answer[2]], [&message(5, &[0, 2, 1, 1]), &message(5, &[0, 2, 2, 1])]);
-    assert_eq!(answer[1][23..28], [0x80, 14, 28 + 16, 0, 2]);
-    // What the peer does not say again between its marks goes, of that family only.
-    solo.receive(&route_refresh(Afi::Ipv6, Refresh::Beginning));
-    announce6(&mut solo, &[2]);
-    solo.receive(&route_refresh(Afi::Ipv4, Refresh::End));
-    assert_eq!((solo.speaker.routes().len(), solo.speaker.ipv6_routes().unwrap().len()), (2, 3));
-    solo.receive(&route_refresh(Afi::Ipv6, Refresh::End));
-    let left = ["2001:db8:2::/48", "2001:db8:b::/48"].map(net6);
-    assert!(solo.speaker.ipv6_routes().unwrap().keys().eq(left));
-    assert_eq!(solo.speaker.routes().len(), 2);
-}
-
 /// MinRouteAdvertisementIntervalTimer is one for the peer (section 9.2.1.1): what of IPv4 starts it lets IPv6 of the same moment
 /// pass, and holds back both after that.
 #[test]
@@ -442,117 +403,6 @@ fn a_large_table_is_sent_whole() {
     // 35,000 octets of NLRI; of 4,096 octets the rest is header 19 + 4, MP_REACH_NLRI 4 + 3 + 1 + 32 + 1, ORIGIN 4, AS_PATH 9.
     assert_eq!(lengths.len(), 35_000_usize.div_ceil((4_096 - 23 - 41 - 13) / 7 * 7));
     assert!(lengths.iter().all(|length| *length <= 4_096));
-}
-
-fn restart_capability(restarted: bool, forwarding: [Option<bool>; 2]) -> Capabilities {
-    let [forwarding, ipv6_forwarding] = forwarding;
-    let restart = RestartCapability { restarted, notification: false, restart_time: 120, forwarding, ipv6_forwarding };
-    Capabilities { ipv6_unicast: true, graceful_restart: Some(restart), ..Capabilities::USUAL }
-}
-
-fn restartable(forwarding: [Option<bool>; 2]) -> Solo {
-    let mut ours = config6(65000, 64512, 2);
-    ours.peers[0].graceful_restart = Some(GracefulRestart::default());
-    let mut solo = Solo::open_sent(ours);
-    come_up(&mut solo, restart_capability(false, forwarding));
-    announce6(&mut solo, &[1, 2]);
-    solo.receive(&update(&[ORIGIN, AS_PATH, NEXT_HOP], &[8, 10]));
-    solo.drain();
-    solo
-}
-
-fn lose_and_come_back(solo: &mut Solo, forwarding: [Option<bool>; 2]) {
-    solo.give(Input::TcpClosed { peer: PEER, conn: solo.conn, reset: true });
-    solo.now += Duration::from_secs(5);
-    solo.speaker.handle_timeout(solo.now);
-    solo.conn = ConnId::Accepted(7);
-    solo.give(Input::TcpConnected { peer: PEER, conn: solo.conn });
-    come_up(solo, restart_capability(true, forwarding));
-}
-
-fn held(solo: &Solo) -> (usize, usize) {
-    (solo.speaker.routes().len(), solo.speaker.ipv6_routes().unwrap().len())
-}
-
-/// RFC 4724 section 4.2: what the peer named is kept, and each family waits for an End-of-RIB of its own.
-#[test]
-fn stale_routes_are_by_family() {
-    let mut solo = restartable([Some(true); 2]);
-    lose_and_come_back(&mut solo, [Some(true); 2]);
-    assert_eq!(held(&solo), (1, 2));
-    announce6(&mut solo, &[2]);
-    // The End-of-RIB of IPv4 is no word about IPv6.
-    solo.receive(&message(2, &[0, 0, 0, 0]));
-    assert_eq!(held(&solo), (0, 2));
-    solo.receive(&message(2, END_OF_IPV6));
-    assert_eq!(held(&solo), (0, 1));
-    assert!(best6(&solo.speaker, "2001:db8:2::/48").is_some());
-
-    // Only IPv6 is named: IPv4 ends with the session.
-    let mut solo = restartable([None, Some(true)]);
-    solo.give(Input::TcpClosed { peer: PEER, conn: solo.conn, reset: true });
-    assert_eq!(held(&solo), (0, 2));
-    assert!(solo.drain().contains(&Output::Retained { peer: PEER, routes: 2 }));
-
-    // Only the forwarding of IPv4 survived: IPv6 goes when the peer is back.
-    let mut solo = restartable([Some(true); 2]);
-    lose_and_come_back(&mut solo, [Some(true), Some(false)]);
-    assert_eq!(held(&solo), (1, 0));
-
-    // Whatever is stale of either goes when the peer does not come back in its time.
-    let mut solo = restartable([Some(true); 2]);
-    solo.give(Input::TcpClosed { peer: PEER, conn: solo.conn, reset: true });
-    solo.now += Duration::from_secs(120);
-    solo.speaker.handle_timeout(solo.now);
-    assert_eq!(held(&solo), (0, 0));
-}
-
-/// A restart of our own: R, and F of both families in the OPEN; forwarding does not change meanwhile; each family is decided
-/// about, and told, after the End-of-RIB of its own.
-#[test]
-fn a_restart_of_our_own() {
-    let (mut a, mut b) = (config6(65000, 64512, 2), config6(64512, 65000, 1));
-    for end in [&mut a, &mut b] {
-        end.peers[0].graceful_restart = Some(GracefulRestart::default());
-    }
-    a.ipv6_networks.push((net6("2001:db8:a::/48"), Originated::default()));
-    b.ipv6_networks.push((net6("2001:db8:b::/48"), Originated::default()));
-    let mut pair = Pair::new(a, b);
-    pair.establish();
-    pair.log.clear();
-    pair.input(B, Input::Restart { forwarding: true });
-    pair.run(pair.now + Duration::from_secs(3));
-    let retained = Output::Retained { peer: PEER, routes: 1 };
-    assert!(pair.log.iter().any(|(_, end, o)| (*end, o) == (A, &retained)), "{}", pair.ladder());
-    pair.input(B, Input::Start { peer: PEER });
-    pair.run(pair.now + Duration::from_secs(5));
-    assert_eq!(pair.states(), [State::Established; 2]);
-    let open = pair.sent(B).find(|(_, bytes)| bytes[18] == 1).unwrap().1;
-    assert!(open.ends_with(&[64, 10, 0x80, 120, 0, 1, 1, 0x80, 0, 2, 1, 0x80]), "{open:?}");
-    // Nobody noticed, and both have both.
-    assert!(!pair.log.iter().any(|(_, _, o)| matches!(o, Output::Ipv6Route(_))), "{}", pair.ladder());
-    assert!(pair.ends.iter().all(|speaker| speaker.ipv6_routes().unwrap().len() == 2));
-
-    // A peer that ends only its IPv4: that is told, and IPv6 waits.
-    let mut ours = config6(65000, 64512, 2);
-    ours.peers[0].graceful_restart = Some(GracefulRestart::default());
-    ours.networks.push((net("10.1.0.0/16"), Originated::default()));
-    ours.ipv6_networks.push((net6("2001:db8:b::/48"), Originated::default()));
-    let mut solo = Solo::open_sent(ours);
-    come_up(&mut solo, restart_capability(false, [Some(true); 2]));
-    solo.give(Input::Restart { forwarding: true });
-    solo.give(Input::Start { peer: PEER });
-    solo.conn = ConnId::Accepted(7);
-    solo.give(Input::TcpConnected { peer: PEER, conn: solo.conn });
-    come_up(&mut solo, restart_capability(false, [Some(true); 2]));
-    solo.receive(&message(2, &[0, 0, 0, 0]));
-    let said = sent(&mut solo);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert_eq!(said[1][19..], [0, 0, 0, 0]);
-    solo.receive(&message(2, END_OF_IPV6));
-    let said = sent(&mut solo);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert_eq!(said[1][19..], *END_OF_IPV6);
 }
 
 /// Power is lost: nothing is left of either family.

@@ -9,6 +9,7 @@ mod fsm_matrix;
 mod graceful;
 mod ipv6;
 mod ipv6_codec;
+mod ipv6_restarts;
 mod ladder;
 mod mesh;
 mod oracle;
