@@ -4,6 +4,7 @@
 mod attributes;
 mod endings;
 mod ipv6;
+mod ipv6_malformed;
 mod malformed;
 mod restarts;
 mod sessions;
