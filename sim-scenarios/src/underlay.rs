@@ -40,7 +40,13 @@ pub fn ways(plan: &Plan) -> Vec<Way> {
             let prefixes = reached_at(plan, end.node, end.interface);
             for prefix in prefixes {
                 let first = LinkId(i as u32);
-                ways.extend(spread(plan, &graph, end.node, first).map(|(node, link)| Way { node, prefix, link }));
+                // Another gateway is told its way to everywhere else by its operator, or by BGP: two that stand behind each
+                // other would send packets to and fro.
+                let takes = |node: NodeId| {
+                    prefix.prefix_len() > 0 || !matches!(plan.nodes[node.index()].kind, NodeKind::CustomerGateway(_))
+                };
+                let spread = spread(plan, &graph, end.node, first).filter(|(node, _)| takes(*node));
+                ways.extend(spread.map(|(node, link)| Way { node, prefix, link }));
             }
         }
     }

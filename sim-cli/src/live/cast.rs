@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sim_core::id::NodeId;
 use sim_core::node::tunnel::{IKE_PORT, NATT_PORT};
 use sim_scenarios::build::Reality;
-use sim_scenarios::plan::{CustomerGateway, Door, External, NodeKind, Plan};
+use sim_scenarios::plan::{Door, External, NodeKind, Plan};
 
 use super::doors::{Openings, Tun};
 use super::site::Gate;
@@ -187,7 +187,7 @@ pub fn openings(
     let (mut openings, mut translations) = (Openings::default(), Vec::new());
     for of_device in gates.chunk_by(|a, b| a.device == b.device) {
         let marked = match &plan.nodes[of_device[0].device.index()].kind {
-            NodeKind::CustomerGateway(CustomerGateway { external: Some(external), .. }) => Some(external),
+            NodeKind::CustomerGateway(gateway) => gateway.external.as_ref(),
             _ => None,
         };
         let peers = peers(of_device, listening, marked, reality.native_esp)?;

@@ -24,18 +24,22 @@ impl Frr {
         std::fs::write(dir.path().join("frr.conf"), config).map_err(|e| e.to_string())?;
         // FRR gives up root at once, and its files are then to be its own.
         run_line(&format!("chown -R frr:frr {path}"))?;
-        let line = |name: &str, rest: &str| {
-            let common = format!("-u frr -g frr --vty_socket {path} -z {path}/zserv.api -i {path}/{name}.pid");
-            format!("/usr/lib/frr/{name} {common} {rest}")
-        };
-        let zebra = Daemon::start(&line("zebra", "-f /dev/null"), &[], &dir.path().join("zebra.log"))?;
+        let zebra = line(dir.path(), "zebra", "-f /dev/null");
+        let zebra = Daemon::start(&zebra, &[], &dir.path().join("zebra.log"))?;
         wait_for("zebra", || exists(&dir.path().join("zserv.api")))?;
-        let options = options.replace("@DIR@", &path.to_string());
-        let line = line(name, &format!("{options} -f {path}/frr.conf"));
+        let line = line(dir.path(), name, &format!("{options} -f {path}/frr.conf"));
         let daemon = Daemon::start(&line, &[], &dir.path().join("log"))?;
         let frr = Self { daemon, name, line, _zebra: zebra, dir };
         wait_for("vtysh", || frr.ask("show version"))?;
         Ok(frr)
+    }
+
+    /// Starts another of its daemons beside it, which needs no configuration.
+    pub fn beside(&self, name: &str, options: &str) -> Outcome<Daemon> {
+        let line = line(self.dir.path(), name, &format!("{options} -f /dev/null"));
+        let daemon = Daemon::start(&line, &[], &self.dir.path().join(format!("{name}.log")))?;
+        wait_for(name, || run(command(&self.vtysh_of(name)).args(["-c", "show version"])))?;
+        Ok(daemon)
     }
 
     /// The daemon begins again after it was killed.
@@ -60,13 +64,24 @@ impl Frr {
     }
 
     fn vtysh(&self) -> std::process::Command {
-        command(&format!("vtysh --vty_socket {} -d {}", self.dir.path().display(), self.name))
+        command(&self.vtysh_of(self.name))
+    }
+
+    fn vtysh_of(&self, name: &str) -> String {
+        format!("vtysh --vty_socket {} -d {name}", self.dir.path().display())
     }
 
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
+}
+
+/// How to call one of its daemons whose files are in `dir`, which the options call `@DIR@`.
+fn line(dir: &Path, name: &str, options: &str) -> String {
+    let path = dir.display();
+    let common = format!("-u frr -g frr --vty_socket {path} -z {path}/zserv.api -i {path}/{name}.pid");
+    format!("/usr/lib/frr/{name} {common} {}", options.replace("@DIR@", &path.to_string()))
 }
 
 fn exists(path: &Path) -> Outcome {

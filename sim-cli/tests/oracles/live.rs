@@ -16,7 +16,7 @@ use sim_core::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::bird::{self, Bird};
-use crate::captures::judge_live;
+use crate::captures::{captures, judge_live};
 use crate::customer::Customer;
 use crate::gateway::{Addresses, Arrival, Gateway, INITIATE};
 use crate::network::isolated;
@@ -133,15 +133,16 @@ impl Program {
             return Err(self.last_words(&format!("{status}\n{report}\n")));
         }
         let report = read("answer/report.json")?;
-        let length = |name: &str| std::fs::metadata(home.join("answer").join(name)).map(|file| file.len());
-        for file in ["uplink.pcapng", "path-a.pcapng"].into_iter().chain(keys.then_some("esp_sa")) {
-            if length(file).map_err(|e| format!("{file}: {e}"))? == 0 {
-                return Err(format!("{file} is empty"));
+        let length = |file: &Path| std::fs::metadata(file).map(|file| file.len());
+        let keys_of_esp = keys.then(|| self.answer().join("esp_sa"));
+        for file in captures(&self.answer())?.into_iter().chain(keys_of_esp) {
+            if length(&file).map_err(|e| format!("{}: {e}", file.display()))? == 0 {
+                return Err(format!("{} is empty", file.display()));
             }
         }
         // One for each version of IKE.
         let tables = ["ikev2_decryption_table", "ikev1_decryption_table"];
-        if keys && tables.iter().all(|table| length(table).unwrap_or(0) == 0) {
+        if keys && tables.iter().all(|table| length(&self.answer().join(table)).unwrap_or(0) == 0) {
             return Err("no keys of an IKE_SA were written".into());
         }
         let replay = program(&home).args("run live.ron -q --format json --replay journal.jsonl".split(' ')).output();

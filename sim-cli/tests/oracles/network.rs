@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::process::{Outcome, asked_for, command, run, run_line};
+use crate::process::{Outcome, asked_for, command, run_line, run_with_remarks};
 
 /// Runs `body` in a network namespace that holds nothing but this test, if oracles are asked for.
 ///
@@ -38,10 +38,14 @@ fn deepen_buffers() {
 fn run_inside(test: &str, marker: &str) -> Outcome {
     deepen_buffers();
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let said = run(command(&format!("{FIRST} unshare --net"))
-        .arg(program)
-        .args(["--exact", test, "--nocapture"])
-        .env(marker, test))?;
+    let (said, remarks) = run_with_remarks(
+        command(&format!("{FIRST} unshare --net"))
+            .arg(program)
+            .args(["--exact", test, "--nocapture"])
+            .env(marker, test),
+    )?;
+    // Not through the captured macros: what a test remarks is to be seen when it passes.
+    let _ = std::io::stderr().write_all(remarks.as_bytes());
     if said.contains("1 passed") {
         return Ok(());
     }

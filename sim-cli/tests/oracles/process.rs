@@ -24,12 +24,17 @@ pub fn asked_for(test: &str) -> bool {
 
 /// Runs a command to its end and gives its standard output; the error holds all that it said.
 pub fn run(command: &mut Command) -> Outcome<String> {
+    run_with_remarks(command).map(|(stdout, _)| stdout)
+}
+
+/// [`run`], and its standard error.
+pub fn run_with_remarks(command: &mut Command) -> Outcome<(String, String)> {
     let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
-        return Ok(stdout);
+        return Ok((stdout, stderr));
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
     Err(format!("{command:?}: {}\n{stdout}{stderr}", output.status))
 }
 

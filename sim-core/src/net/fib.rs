@@ -312,6 +312,14 @@ impl Fib {
         self.map.get_lpm(&Ipv4Net::from(destination)).map(|(prefix, candidates)| candidates.best(prefix))
     }
 
+    /// The best route that is not BGP's, of the longest prefix with such a route that holds `destination`.
+    pub fn lookup_beside_bgp(&self, destination: Ipv4Addr) -> Option<Route> {
+        let other = |(prefix, candidates): (Ipv4Net, &Candidates)| {
+            candidates.iter(prefix).find(|route| route.source != RouteSource::Bgp)
+        };
+        self.map.cover(&Ipv4Net::from(destination)).filter_map(other).last()
+    }
+
     /// As [`Fib::lookup`], and fast if the destination was looked up lately: most packets go where others went before.
     fn look_up_again(&mut self, destination: Ipv4Addr) -> Option<Route> {
         let place = recent_place(destination);

@@ -6,12 +6,13 @@
 use ipnet::Ipv4Net;
 
 use super::gateway::{Gateway, Upcall};
+use super::ip::Ip;
 use super::{Command, Cx, Device};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
-use crate::proto::bgp::RouteChange;
-use crate::reason::TimerKind;
+use crate::proto::bgp::{Hop, RouteChange};
+use crate::reason::{Reason, TimerKind};
 use crate::time::Instant;
 
 /// A customer gateway.
@@ -43,6 +44,10 @@ impl Cgw {
                     cx.cause = cause;
                     self.route(cx, &change);
                 }
+                Upcall::NextHops(cause) => {
+                    cx.cause = cause;
+                    self.resolve_again(cx);
+                }
                 Upcall::Tunnel(_) | Upcall::Session(_) => {}
             }
         }
@@ -50,29 +55,59 @@ impl Cgw {
 
     /// BGP's best route goes into the forwarding table with those that are used beside it, or all of them go out.
     fn route(&mut self, cx: &mut Cx, change: &RouteChange) {
-        let (prefix, source): (Ipv4Net, _) = (change.prefix, RouteSource::Bgp);
-        let Some((best, peer)) = change.to.and_then(|best| best.peer.map(|peer| (best, peer))) else {
-            self.gateway.ip.withdraw(cx, prefix, source, change.reason);
+        let best = change.to.and_then(|best| Some((Hop { peer: best.peer?, next_hop: best.next_hop }, best.med)));
+        self.enter(cx, change.prefix, best, &change.also, change.reason);
+    }
+
+    /// What BGP uses for a prefix, as far as there is a way to its next hops, is all that the forwarding table has of it.
+    fn enter(
+        &mut self,
+        cx: &mut Cx,
+        prefix: Ipv4Net,
+        best: Option<(Hop, Option<u32>)>,
+        beside: &[Hop],
+        reason: Reason,
+    ) {
+        let (source, Gateway { ip, routing, .. }) = (RouteSource::Bgp, &mut self.gateway);
+        let Some(((best, med), routing)) = best.zip(routing.as_ref()) else {
+            ip.withdraw(cx, prefix, source, reason);
             return;
         };
+        let distance = if routing.is_internal(best.peer) { distance::IBGP } else { distance::EBGP };
+        let route = |ip: &Ip, hop: Hop| {
+            let target = match routing.is_farther(hop.peer) {
+                true => ip.way_to(hop.next_hop)?,
+                false => Target::via(routing.port(hop.peer), hop.next_hop),
+            };
+            Some(Route { prefix, source, distance, metric: med.unwrap_or(0), target, since: RecordId::GENESIS })
+        };
+        match (route(ip, best), beside) {
+            (Some(route), []) => ip.install(cx, route, reason),
+            (None, []) => ip.withdraw(cx, prefix, source, Reason::NextHopUnusable),
+            (best, beside) => {
+                let beside = beside.iter().filter_map(|hop| route(ip, *hop));
+                let routes: Vec<Route> = best.into_iter().chain(beside).collect();
+                ip.install_all(cx, prefix, source, &routes, reason)
+            }
+        };
+    }
+
+    /// The ways to next hops that are no neighbours may be others: what leads to them is entered again.
+    fn resolve_again(&mut self, cx: &mut Cx) {
         let Some(routing) = self.gateway.routing.as_ref() else { return };
-        let distance = if routing.is_internal(peer) { distance::IBGP } else { distance::EBGP };
-        let route = |peer, next_hop| Route {
-            prefix,
-            source,
-            distance,
-            metric: best.med.unwrap_or(0),
-            target: Target::via(routing.port(peer), next_hop),
-            since: RecordId::GENESIS,
-        };
-        let best = route(peer, best.next_hop);
-        if change.also.is_empty() {
-            self.gateway.ip.install(cx, best, change.reason);
-            return;
+        let speaker = routing.speaker();
+        let mut again = Vec::new();
+        for (prefix, entry) in speaker.routes().iter() {
+            let best = entry.best();
+            let Some(peer) = best.peer.filter(|peer| routing.is_farther(*peer)) else { continue };
+            let hop = Hop { peer, next_hop: best.next_hop };
+            again.push((prefix, (hop, best.med), speaker.used_beside(prefix)));
         }
-        let beside = change.also.iter().map(|hop| route(hop.peer, hop.next_hop));
-        let routes: Vec<Route> = core::iter::once(best).chain(beside).collect();
-        self.gateway.ip.install_all(cx, prefix, source, &routes, change.reason);
+        let cause = cx.cause;
+        for (prefix, best, beside) in again {
+            cx.cause = cause;
+            self.enter(cx, prefix, Some(best), &beside, Reason::InteriorCost);
+        }
     }
 }
 

@@ -65,6 +65,8 @@ impl VpnEndpoint {
                     cx.cause = cause;
                     self.health(cx);
                 }
+                // Its only peer is at the other end of the tunnel.
+                Upcall::NextHops(_) => {}
             }
         }
     }

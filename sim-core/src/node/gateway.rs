@@ -37,6 +37,8 @@ pub(super) enum Upcall {
     Route(RouteChange, RecordId),
     /// A BGP session was established, or is no longer, because of that record.
     Session(RecordId),
+    /// The ways to BGP's next hops may be others because of that record.
+    NextHops(RecordId),
 }
 
 /// Lowers the MSS that a SYN tells, and says so.
@@ -109,6 +111,8 @@ impl Gateway {
             cx.cause = genesis;
             self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.start(cx, events));
         }
+        cx.cause = genesis;
+        self.resolve_next_hops(cx);
         let peers: Vec<(PeerId, Port)> =
             self.routing.iter().flat_map(|routing| routing.peers().map(|peer| (peer, routing.port(peer)))).collect();
         for (peer, port) in peers {
@@ -426,6 +430,19 @@ impl Gateway {
             self.bgp(cx, if up { restored } else { down });
             cx.cause = cause;
         }
+        self.resolve_next_hops(cx);
+        cx.cause = cause;
+    }
+
+    /// The forwarding table changed by another hand than BGP's, which hears to which next hops there is a way.
+    fn resolve_next_hops(&mut self, cx: &mut Cx) {
+        let Some(routing) = self.routing.as_mut().filter(|routing| routing.resolves()) else { return };
+        let cause = cx.cause;
+        let reached: Vec<Ipv4Net> = self.ip.reached().collect();
+        if let Some(costs) = routing.news_of_ways(&reached) {
+            self.bgp(cx, bgp::Input::SetInterior(costs));
+        }
+        self.upcalls.push_back(Upcall::NextHops(cause));
     }
 
     /// The link behind a port lost or regained its carrier.
@@ -454,6 +471,8 @@ impl Gateway {
                 TrackEvent::Changed(track, up, record) => {
                     cx.cause = record;
                     self.ip.track(cx, track, up, if up { Reason::TrackUp } else { Reason::TrackDown });
+                    cx.cause = record;
+                    self.resolve_next_hops(cx);
                 }
             }
         }
@@ -518,6 +537,7 @@ impl Gateway {
     fn readdress(&mut self, cx: &mut Cx, port: Port, to: Ipv4Net) {
         let Some(before) = self.ip.readdress(cx, port, to) else { return };
         let cause = cx.cause;
+        self.resolve_next_hops(cx);
         let here = |tunnel: &usize| self.tunnels[*tunnel].outside().0 == before;
         let moved: Vec<usize> = (0..self.tunnels.len()).filter(here).collect();
         for tunnel in moved {

@@ -5,6 +5,7 @@
 //! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table.
 
 mod errors;
+mod next_hops;
 
 use std::net::Ipv4Addr;
 
@@ -101,6 +102,8 @@ pub struct Ip {
     talks: bool,
     /// True if a port has ever asked for a way back, so that all others need not be asked about each packet.
     filters: bool,
+    /// True if there may be something in `unsealed`, which is then looked at.
+    owes: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -126,6 +129,7 @@ impl Ip {
             table: Table::Fib,
             talks: true,
             filters: false,
+            owes: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -493,7 +497,8 @@ impl Ip {
     }
 
     fn configured_on(&self, port: Port) -> impl Iterator<Item = Configured> {
-        self.configured.iter().filter(move |c| c.route.target == Target::port(port)).copied()
+        let by = move |c: &&Configured| matches!(c.route.target, Target::Out { port: out, .. } if out == port);
+        self.configured.iter().filter(by).copied()
     }
 
     /// True if what a route depends on is down.

@@ -1,6 +1,6 @@
 //! A BGP speaker on top of a TCP stack: the two machines of a routing device, and the wires between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::Cx;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
-use crate::proto::bgp::{self, PeerId, RouteChange, Speaker, SpeakerConfig};
+use crate::proto::bgp::{self, InteriorCosts, PeerConfig, PeerId, RouteChange, Speaker, SpeakerConfig};
 use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use crate::reason::{DropReason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
@@ -35,6 +35,9 @@ pub struct RoutingConfig {
     pub bfd: Vec<Option<usize>>,
     /// How the TCP connections of each peer behave, in the same order.
     pub tcp: Vec<TcpConfig>,
+    /// What the ways to next hops cost, by network, as an IGP would say: of several that hold a next hop the longest counts, and
+    /// any other way costs nothing. Whether there is a way, the forwarding table says.
+    pub igp_costs: Vec<(Ipv4Net, u32)>,
 }
 
 /// What routing wants of its device, in order.
@@ -68,6 +71,8 @@ pub struct Routing {
     by_port: BTreeMap<Port, Vec<PeerId>>,
     /// Who depends on which BFD session.
     by_bfd: BTreeMap<usize, Vec<PeerId>>,
+    /// What the speaker was told of the ways to next hops; `None`: all are on the links to the peers, at no cost.
+    interior: Option<InteriorCosts>,
     lines: BTreeMap<tcp::ConnId, Line>,
     /// The other name of each line.
     by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
@@ -81,7 +86,12 @@ pub struct Routing {
 impl Routing {
     /// A speaker with all peers stopped.
     pub fn new(config: RoutingConfig) -> Self {
-        let speaker = Speaker::new(config.speaker.clone(), |peer| {
+        let mut for_speaker = config.speaker.clone();
+        let farther = config.speaker.peers.iter().any(|peer| is_farther(peer, config.speaker.local_as));
+        let interior =
+            (farther || !config.igp_costs.is_empty()).then(|| InteriorCosts { costs: Vec::new(), otherwise: None });
+        for_speaker.interior.clone_from(interior.as_ref().unwrap_or(&config.speaker.interior));
+        let speaker = Speaker::new(for_speaker, |peer| {
             Rng::stream(config.seed, &format!("{}/{peer}", config.name), Purpose::BgpTimers)
         });
         let peers = &config.speaker.peers;
@@ -108,6 +118,7 @@ impl Routing {
             by_address,
             by_port,
             by_bfd,
+            interior,
             lines: BTreeMap::new(),
             by_speaker: BTreeMap::new(),
             accepted: 0,
@@ -139,6 +150,36 @@ impl Routing {
     /// True if a peer is in our own autonomous system.
     pub(super) fn is_internal(&self, peer: PeerId) -> bool {
         self.config.speaker.peers[peer.index()].remote_as == self.config.speaker.local_as
+    }
+
+    /// True if next hops of a peer's routes may be anywhere: it is in our own autonomous system, or several hops away.
+    pub(super) fn is_farther(&self, peer: PeerId) -> bool {
+        is_farther(&self.config.speaker.peers[peer.index()], self.config.speaker.local_as)
+    }
+
+    /// True if the speaker has to be told of ways to next hops.
+    pub(super) fn resolves(&self) -> bool {
+        self.interior.is_some()
+    }
+
+    /// What the speaker has to be told, if there are ways to these networks and no others; `None` if it knows.
+    pub(super) fn news_of_ways(&mut self, reached: &[Ipv4Net]) -> Option<InteriorCosts> {
+        let known = self.interior.as_mut()?;
+        let configured = &self.config.igp_costs;
+        let cost = |network: &Ipv4Net| {
+            let holding = configured.iter().filter(|(of, _)| of.contains(network));
+            holding.max_by_key(|(of, _)| of.prefix_len()).map_or(0, |(_, cost)| *cost)
+        };
+        let mut networks: BTreeSet<Ipv4Net> = reached.iter().copied().collect();
+        let within = |of: &Ipv4Net| reached.iter().any(|network| network.contains(of));
+        networks.extend(configured.iter().map(|(of, _)| *of).filter(within));
+        let costs = networks.into_iter().map(|network| (network, cost(&network))).collect();
+        let news = InteriorCosts { costs, otherwise: None };
+        if *known == news {
+            return None;
+        }
+        known.clone_from(&news);
+        Some(news)
     }
 
     /// The peers behind a port.
@@ -332,6 +373,11 @@ impl Routing {
         };
         self.speaker.handle(cx.now, input);
     }
+}
+
+/// True if next hops of a peer's routes need not be on the link to it (RFC 4271 section 5.1.3).
+fn is_farther(peer: &PeerConfig, local_as: u32) -> bool {
+    peer.remote_as == local_as || peer.multihop
 }
 
 /// The prefixes of an UPDATE, those of IPv4 first; what it says of them is that of IPv4.

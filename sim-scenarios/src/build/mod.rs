@@ -372,6 +372,7 @@ impl Builder<'_> {
             let here = interfaces[neighbor.interface].address;
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let config = PeerConfig { graceful_restart: neighbor.graceful_restart, ..told(config, &neighbor.end) };
+            let config = routers::inside(config, neighbor.internal);
             peers.push(Peer { config, session: *session, port: Port(neighbor.interface as u16), bfd });
         }
         let first = peers.first()?.config.local_address;
@@ -386,13 +387,15 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.cluster_id = forwarding.cluster_id;
+        let igp_costs = forwarding.igp_costs.clone();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
         };
         let name = self.plan.nodes[node.index()].name.clone();
         let tcp = vec![TcpConfig { profile, ..TcpConfig::default() }; bfd.len()];
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp }))
+        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint

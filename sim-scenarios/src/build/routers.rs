@@ -11,12 +11,14 @@ use sim_core::node::gateway::Gateway;
 use sim_core::node::ip::{Ip, PolicyRoute, TrackId};
 use sim_core::node::track::{EchoConfig, Tracks, Watched as Watch};
 use sim_core::proto::bfd;
+use sim_core::proto::bgp::PeerConfig;
+use sim_core::proto::bgp::policy::Policy;
 use sim_core::trace::{SessionInfo, SessionKind};
 use sim_core::world::World;
 
 use super::Builder;
 use crate::plan::{
-    self, BgpRouter, Forwarding, Interface, Neighbor, NodeKind, Plan, StaticRoute, TunnelId, Via, Watched,
+    self, BgpRouter, Forwarding, Interface, Internal, Neighbor, NodeKind, Plan, StaticRoute, TunnelId, Via, Watched,
 };
 
 /// The sessions of a device beyond those of its tunnels.
@@ -87,6 +89,17 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
 pub(super) fn bfd_numbers(forwarding: &Forwarding) -> Vec<Option<usize>> {
     let mut next = 0..;
     forwarding.neighbors.iter().map(|neighbor| neighbor.bfd.and_then(|_| next.next())).collect()
+}
+
+/// A peer with what is said of it if it is in the same autonomous system.
+pub(super) fn inside(mut peer: PeerConfig, internal: Option<Internal>) -> PeerConfig {
+    let Some(internal) = internal else { return peer };
+    peer.route_reflector_client = internal.route_reflector_client;
+    peer.next_hop_self = internal.next_hop_self;
+    if internal.keeps_local_preference {
+        peer.import = Policy::accept_all();
+    }
+    peer
 }
 
 /// The ports of a device: its interfaces, then its tunnels.

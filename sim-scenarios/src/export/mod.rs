@@ -149,7 +149,7 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
 
 /// What the gateway does with packets beyond its tunnels and routes, which is for its administrator to write.
 fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
-    let Forwarding { neighbors, tracks, policy_routes, ecmp } = &site.gateway.forwarding;
+    let Forwarding { neighbors, tracks, policy_routes, ecmp, cluster_id, igp_costs } = &site.gateway.forwarding;
     let filtered = site.gateway.interfaces.iter().any(|interface| interface.reverse_path != ReversePath::Off);
     let late = leg.tunnel.bgp.as_ref().is_some_and(|(_, end)| !end.poll.is_zero());
     let all = [
@@ -158,6 +158,7 @@ fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
         (!tracks.is_empty(), "tracks: routes are written as if they depended on nothing"),
         (!policy_routes.is_empty(), "policy_routes are not written"),
         (ecmp.is_some(), "ecmp: routes of equal cost are written, how flows are spread over them is not"),
+        (cluster_id.is_some() || !igp_costs.is_empty(), "cluster_id and igp_costs are not written"),
         (filtered || leg.tunnel.customer_reverse_path != ReversePath::Off, "reverse_path is not written"),
     ];
     for (_, what) in all.into_iter().filter(|(given, _)| *given) {

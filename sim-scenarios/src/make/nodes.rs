@@ -37,7 +37,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 }
                 schema::Node::BgpRouter(it) => NodeKind::BgpRouter(Box::new(routers::bgp_router(it, j))),
                 schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
-                schema::Node::CustomerGateway(it) => NodeKind::CustomerGateway(customer_gateway(it, names, j)),
+                schema::Node::CustomerGateway(it) => {
+                    NodeKind::CustomerGateway(Box::new(customer_gateway(it, names, j)))
+                }
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
@@ -108,6 +110,8 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         tracks: &schema.tracks,
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
+        cluster_id: schema.cluster_id.as_ref(),
+        igp_costs: &schema.igp_costs,
     };
     let forwarding = routers::forwarding(&given, asn.0, &ways, j);
     let profile = profiles::named(&schema.profile, j);

@@ -6,11 +6,11 @@ use sim_core::net::multipath::FlowFields;
 use sim_core::proto::bgp::config::GracefulRestart;
 use sim_core::time::Duration;
 
-use crate::leaf::{Asn, Count, IpProtocol, Name};
+use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Name};
 use crate::place::{At, Named};
 use crate::plan::{
-    Bfd, BgpEnd, BgpRouter, Ecmp, Forwarding, Interface, Neighbor, PolicyRoute, StaticRoute, TcpProfile, Track, Via,
-    Watched,
+    Bfd, BgpEnd, BgpRouter, Ecmp, Forwarding, Interface, Internal, Neighbor, PolicyRoute, StaticRoute, TcpProfile,
+    Track, Via, Watched,
 };
 use crate::profile::GENERIC;
 use crate::schema;
@@ -105,6 +105,8 @@ pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter
         tracks: &schema.tracks,
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
+        cluster_id: schema.cluster_id.as_ref(),
+        igp_costs: &schema.igp_costs,
     };
     let forwarding = forwarding(&given, asn, &ways, j);
     BgpRouter {
@@ -123,6 +125,8 @@ pub(super) struct Given<'a> {
     pub tracks: &'a Named<schema::Track>,
     pub policy_routes: &'a [schema::PolicyRoute],
     pub ecmp: Option<&'a schema::Ecmp>,
+    pub cluster_id: Option<&'a At<Address>>,
+    pub igp_costs: &'a [schema::IgpCost],
 }
 
 pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Forwarding {
@@ -149,7 +153,10 @@ pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut J
         via: ways.via(&rule.via, j),
     };
     let policy_routes = given.policy_routes.iter().map(policy).collect();
-    Forwarding { neighbors, tracks, policy_routes, ecmp: given.ecmp.map(|ecmp| spread(ecmp, j)) }
+    let cost = |it: &schema::IgpCost| Some((j.lawful(&it.prefix, whole)?, at_most_u32(&it.cost, "a cost", j)));
+    let igp_costs = given.igp_costs.iter().filter_map(cost).collect();
+    let cluster_id = given.cluster_id.and_then(|at| j.read(at));
+    Forwarding { neighbors, tracks, policy_routes, ecmp: given.ecmp.map(|ecmp| spread(ecmp, j)), cluster_id, igp_costs }
 }
 
 fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Neighbor {
@@ -166,6 +173,7 @@ fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, 
     };
     let bfd = schema.bfd.as_ref().map(|it| bfd(it, j));
     let graceful_restart = schema.graceful_restart.as_ref().map(|it| graceful_restart(it, j));
+    let internal = internal(schema, asn == remote, j);
     Neighbor {
         name,
         interface,
@@ -174,7 +182,27 @@ fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, 
         end,
         bfd,
         graceful_restart,
+        internal,
     }
+}
+
+/// What is said of a neighbor in the same autonomous system, and of no other.
+fn internal(schema: &schema::Neighbor, is_internal: bool, j: &mut Judge) -> Option<Internal> {
+    let flag = |given: &Option<At<Flag>>, what: &str, j: &mut Judge| {
+        if let Some(at) = given.as_ref().filter(|_| !is_internal) {
+            let help = "leave it out, or give the neighbor this device's own `asn`";
+            j.wrong(at.place, format!("{what} is for a neighbor in the same autonomous system"), Some(help.into()));
+        }
+        j.or(given, false)
+    };
+    let route_reflector_client = flag(&schema.route_reflector_client, "`route_reflector_client`", j);
+    let next_hop_self = flag(&schema.next_hop_self, "`next_hop_self`", j);
+    if let Some(at) = schema.prepend.as_ref().filter(|_| is_internal) {
+        // RFC 4271 section 5.1.2 b: AS_PATH is not changed towards an internal peer, who would find a loop in it.
+        j.wrong(at.place, "nothing is prepended to what a neighbor in the same autonomous system hears", None);
+    }
+    let keeps_local_preference = schema.local_preference.is_none();
+    is_internal.then_some(Internal { route_reflector_client, next_hop_self, keeps_local_preference })
 }
 
 fn graceful_restart(schema: &schema::GracefulRestart, j: &mut Judge) -> GracefulRestart {

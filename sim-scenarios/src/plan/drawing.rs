@@ -34,7 +34,7 @@ pub enum NodeKind {
     /// A NAT, or a filter. What it does not translate for is not shown to the outside.
     Nat(Box<Nat>),
     /// A customer gateway.
-    CustomerGateway(CustomerGateway),
+    CustomerGateway(Box<CustomerGateway>),
     /// A virtual private gateway.
     VirtualPrivateGateway(VirtualPrivateGateway),
     /// A transit gateway.

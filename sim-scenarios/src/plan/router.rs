@@ -37,6 +37,10 @@ pub struct Forwarding {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows; `None`: not at all.
     pub ecmp: Option<Ecmp>,
+    /// CLUSTER_ID as a route reflector, if it is not the router id.
+    pub cluster_id: Option<Ipv4Addr>,
+    /// What the ways to next hops cost, by network.
+    pub igp_costs: Vec<(Ipv4Net, u32)>,
 }
 
 /// A BGP session over an interface.
@@ -56,6 +60,19 @@ pub struct Neighbor {
     pub bfd: Option<Bfd>,
     /// Graceful restart, if this end has it.
     pub graceful_restart: Option<GracefulRestart>,
+    /// What is said of it if it is in the same autonomous system.
+    pub internal: Option<Internal>,
+}
+
+/// A BGP session within an autonomous system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Internal {
+    /// True if it is a client of this route reflector.
+    pub route_reflector_client: bool,
+    /// True if NEXT_HOP of what comes from other autonomous systems is this end's own address.
+    pub next_hop_self: bool,
+    /// True if LOCAL_PREF is what the other end says, and not that of [`BgpEnd`].
+    pub keeps_local_preference: bool,
 }
 
 /// Intervals of a BFD session.

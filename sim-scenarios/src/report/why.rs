@@ -187,16 +187,22 @@ fn weighed(world: &World, asked: &Asked, weighing: &Weighing) -> Option<Section>
 
 /// What BGP's decision process chose among.
 fn by_bgp(routing: &Routing, prefix: Ipv4Net) -> Option<Section> {
-    let (decided_by, judged) = routing.speaker().explain(prefix)?;
-    let row = |judged: &sim_core::proto::bgp::Judged| {
-        let attributes = &judged.route.attributes;
-        let verdict = match judged.lost_at {
-            None => format!("best: {decided_by}"),
-            Some(step) if judged.used => format!("used beside it; {step} set it behind"),
-            Some(step) => format!("no: {step}"),
-        };
+    let judged = routing.speaker().explain(prefix).into_iter().flat_map(|(decided_by, judged)| {
+        judged.into_iter().map(move |judged| {
+            let verdict = match judged.lost_at {
+                None => format!("best: {decided_by}"),
+                Some(step) if judged.used => format!("used beside it; {step} set it behind"),
+                Some(step) => format!("no: {step}"),
+            };
+            (judged.route, verdict)
+        })
+    });
+    let refused =
+        routing.speaker().routes().refused(&prefix).map(|(route, reason)| (route, format!("refused: {reason}")));
+    let row = |(route, verdict): (sim_core::proto::bgp::Route<'_>, String)| {
+        let attributes = route.attributes;
         vec![
-            if judged.route.peer.is_some() { attributes.next_hop.to_string() } else { "originated here".into() },
+            if route.peer.is_some() { attributes.next_hop.to_string() } else { "originated here".into() },
             attributes.as_path.to_string(),
             attributes.local_pref.map(|preference| preference.to_string()).unwrap_or_default(),
             attributes.med.map(|med| med.to_string()).unwrap_or_default(),
@@ -204,7 +210,7 @@ fn by_bgp(routing: &Routing, prefix: Ipv4Net) -> Option<Section> {
         ]
     };
     let head = vec!["next hop", "AS_PATH", ">LOCAL_PREF", ">MED", "verdict"];
-    section("Candidates of BGP", head, judged.iter().map(row).collect())
+    section("Candidates of BGP", head, judged.chain(refused).map(row).collect())
 }
 
 /// What the forwarding table chose among.

@@ -35,6 +35,11 @@ pub struct BgpRouter {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows over routes of equal cost; not at all if not given.
     pub ecmp: Option<Ecmp>,
+    /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
+    pub cluster_id: Option<At<Address>>,
+    /// What the ways to next hops within the AS cost.
+    #[serde(default)]
+    pub igp_costs: Vec<IgpCost>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
 }
@@ -56,12 +61,28 @@ pub struct Neighbor {
     pub prepend: Option<At<Count>>,
     /// MED on what it advertises here; none if not given.
     pub med: Option<At<Count>>,
-    /// LOCAL_PREF of what it hears here: higher wins; 100 if not given.
+    /// LOCAL_PREF of what it hears here: higher wins; if not given 100, and what it says itself if it is in the same AS.
     pub local_preference: Option<At<Count>>,
     /// The BFD session on which this one depends; none if not given.
     pub bfd: Option<Bfd>,
+    /// Whether it is a client of this route reflector (RFC 4456); false if not given. For a neighbor in the same AS.
+    pub route_reflector_client: Option<At<Flag>>,
+    /// Whether NEXT_HOP is this end's own address on routes from other autonomous systems; false if not given: then the other end
+    /// needs a way to the next hop that came with them. For a neighbor in the same AS.
+    pub next_hop_self: Option<At<Flag>>,
     /// Graceful restart (RFC 4724): the other end's routes are used on while it restarts; not if not given. Both ends must have it.
     pub graceful_restart: Option<GracefulRestart>,
+}
+
+/// What the way to next hops costs, as an IGP would say (RFC 4271 section 9.1.2.2 e). Whether there is a way is the forwarding
+/// table's to say.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct IgpCost {
+    /// The next hops; of several prefixes that hold one the longest counts.
+    pub prefix: At<Prefix>,
+    /// What the way costs; 0 for next hops of no prefix.
+    pub cost: At<Count>,
 }
 
 /// Graceful restart of a BGP session.

@@ -1,9 +1,6 @@
 //! A route with every attribute goes through our speaker: from a peer whose octets are written here, to BIRD, which says what
 //! arrived.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-
 use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::bgp::{Input, PeerConfig, PeerId, SpeakerConfig};
 use sim_core::proto::tcp::TcpConfig;
@@ -11,6 +8,7 @@ use sim_core::reason::State;
 use sim_core::time::Duration;
 
 use super::LIMIT;
+use super::octets::{connect, hello, say, update};
 use crate::bird::Bird;
 use crate::network::isolated;
 use crate::pace::Clock;
@@ -22,19 +20,6 @@ const OUR_SECOND: &str = "169.254.20.1";
 const BIRDS: &str = "169.254.20.2";
 /// BIRD's AS.
 const BIRD_AS: u32 = 65_001;
-
-/// OPEN of AS 65000 = 0xfde8, hold time 90, identifier 169.254.10.2, IPv4 unicast and 4-octet AS.
-#[rustfmt::skip]
-const OPEN: [u8; 43] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 43, 1,
-    4, 0xfd, 0xe8, 0, 90, 169, 254, 10, 2, 14,
-    2, 12,
-        1, 4, 0, 1, 0, 1,
-        65, 4, 0, 0, 0xfd, 0xe8,
-];
-#[rustfmt::skip]
-const KEEPALIVE: [u8; 19] =
-    [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 19, 4];
 
 /// Every attribute of RFC 4271 that an external peer sends, communities of three kinds and one of which nobody knows: type,
 /// what it is, octets.
@@ -123,7 +108,11 @@ protocol bgp 'vpn.a' {{
     for n in 0..2 {
         router.input(clock.now(), Input::Start { peer: PeerId(n) })?;
     }
-    let scripted = std::thread::spawn(script);
+    assert_eq!(THEIR_AS, 65_000, "the octets above say so");
+    let update = update(&ATTRIBUTES, &[24, 30, 0, 0]);
+    let octets = [hello(THEIR_AS, parse(THEIRS)?), update].concat();
+    let there = parse(OURS)?;
+    let scripted = std::thread::spawn(move || connect(there).map(|stream| say(stream, octets)));
     let up = |router: &Router| (0..2).all(|n| router.speaker().state(PeerId(n)) == State::Established);
     let explain = |router: &Router, e| format!("{e}\n--- our speaker\n{}\n--- BIRD\n{}", router.log(), bird.log());
     clock.run("both sessions", LIMIT, &mut router, &inbox, up).map_err(|e| explain(&router, e))?;
@@ -136,22 +125,4 @@ protocol bgp 'vpn.a' {{
     // It ends when the connection does, which has nobody any more.
     drop(scripted);
     Ok(said)
-}
-
-/// The first peer: AS 65000, from the kernel's address on the first link.
-fn script() -> Outcome {
-    let here: Ipv4Addr = parse(THEIRS)?;
-    let there: Ipv4Addr = parse(OURS)?;
-    assert_eq!(THEIR_AS, 65_000, "the octets above say so");
-    let mut stream = TcpStream::connect(SocketAddrV4::new(there, 179)).map_err(|e| format!("from {here}: {e}"))?;
-    let mut send = |bytes: &[u8]| stream.write_all(bytes).map_err(|e| e.to_string());
-    let attributes = ATTRIBUTES.concat();
-    let body = [&[0, 0], &(attributes.len() as u16).to_be_bytes()[..], &attributes, &[24, 30, 0, 0]].concat();
-    let update = [&KEEPALIVE[..16], &(19 + body.len() as u16).to_be_bytes(), &[2], &body].concat();
-    send(&OPEN)?;
-    send(&KEEPALIVE)?;
-    send(&update)?;
-    let mut buffer = [0; 4096];
-    while stream.read(&mut buffer).map_err(|e| e.to_string())? > 0 {}
-    Ok(())
 }

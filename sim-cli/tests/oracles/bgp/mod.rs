@@ -3,11 +3,15 @@
 
 mod attributes;
 mod endings;
+mod interior;
 mod ipv6;
 mod ipv6_malformed;
 mod malformed;
+mod octets;
+mod refreshes;
 mod restarts;
 mod sessions;
+mod watched;
 
 use std::sync::mpsc::Receiver;
 

@@ -1,13 +1,11 @@
-//! Sessions: signed ones, long tables, and refreshes.
+//! Sessions: signed ones, and long tables.
 
-use sim_core::proto::bgp::{Input, Output};
 use sim_core::proto::tcp::{Md5Key, Reach, TcpConfig};
-use sim_core::reason::{DropReason, State, Step};
+use sim_core::reason::{DropReason, State};
 
 use super::{Ends, Kind, Theirs};
 use crate::network::isolated;
 use crate::process::Outcome;
-use crate::router::PEER;
 
 #[test]
 fn bird_and_we_sign() {
@@ -114,40 +112,4 @@ fn ten_thousand_prefixes_and_frr() {
 fn long(kind: Kind) -> Outcome {
     let theirs = Theirs { prefixes: 10_000, ..Theirs::default() };
     Ends::established(kind, &theirs, 10_000, |_| {}).map(drop)
-}
-
-#[test]
-fn bird_and_we_refresh() {
-    isolated("bgp::sessions::bird_and_we_refresh", || refreshed(Kind::Bird));
-}
-
-/// Each end asks the other for its table again (RFC 2918), and each marks its answer (RFC 7313).
-fn refreshed(kind: Kind) -> Outcome {
-    let theirs = Theirs { prefixes: 50, ..Theirs::default() };
-    let mut ends = Ends::established(kind, &theirs, 50, |peer| peer.capabilities.enhanced_refresh = true)?;
-    ends.serve(1)?;
-    ends.router.reports.clear();
-    ends.router.input(ends.clock.now(), Input::Refresh { peer: PEER })?;
-    let saw = |step: Step| {
-        move |router: &crate::router::Router| {
-            router.reports.iter().any(|output| matches!(output, Output::Step { step: s, .. } if *s == step))
-        }
-    };
-    ends.until("the end of the table", saw(Step::EndOfRefreshReceived))?;
-    for step in [Step::RouteRefreshSent, Step::BeginningOfRefreshReceived, Step::UpdateReceived] {
-        if !saw(step)(&ends.router) {
-            return Err(ends.explain(format!("no {step}")));
-        }
-    }
-    // Nothing of it was missing, so nothing was swept.
-    ends.come_up(50, 50)?;
-
-    ends.router.reports.clear();
-    match &ends.program {
-        super::Program::Bird(bird) => drop(bird.birdc(&format!("reload in {}", super::SESSION))?),
-        super::Program::Frr(frr) => drop(frr.ask("clear bgp ipv4 unicast * soft in")?),
-    }
-    ends.until("our answer", saw(Step::EndOfRefreshSent))?;
-    ends.serve(1)?;
-    ends.come_up(50, 50)
 }

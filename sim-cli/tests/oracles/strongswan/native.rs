@@ -21,7 +21,7 @@ const SELECTORS: [&str; 2] =
     ["connections.vpn.local_ipv4_network_cidr=10.1.0.0/16", "connections.vpn.remote_ipv4_network_cidr=10.0.0.0/16"];
 /// No fault, and pings from the VPC to the site, twenty a second.
 const PINGS: &str = "--set faults.cut.enabled=false --set expect.cut.min=0 \
-    --set probes={\"app\":IcmpEcho(from:\"app\",to:\"office\",every:\"50ms\")}";
+    --set probes={\"app\":IcmpEcho(from:\"app\",to:\"office\",start:\"2s\",every:\"50ms\")}";
 
 /// Each kernel with ESP in turn, and a line that says which.
 fn with_each_kernel(test: &str, mut body: impl FnMut(Kernel) -> Outcome) {

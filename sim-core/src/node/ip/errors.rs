@@ -42,6 +42,7 @@ impl Ip {
                 cx.hop(error.meta.id, HopStep::Forwarded(port, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED)));
                 if self.interfaces.get(port.index()).copied().flatten().is_some_and(|i| i.tunnel) {
                     self.unsealed.push((port, error));
+                    self.owes = true;
                 } else {
                     self.output(cx, port, error);
                 }
@@ -60,6 +61,10 @@ impl Ip {
 
     /// The oldest error that the device has to seal, and by which port it goes.
     pub fn unsealed(&mut self) -> Option<(Port, Packet)> {
+        if !self.owes {
+            return None;
+        }
+        self.owes = self.unsealed.len() > 1;
         if self.unsealed.is_empty() { None } else { Some(self.unsealed.remove(0)) }
     }
 

@@ -261,3 +261,37 @@ fn errors_are_limited() {
     }
     assert_eq!(core::iter::from_fn(|| bench.ip.unsealed()).count(), 50);
 }
+
+/// RFC 4271 section 9.1.2.1: a route must say which way a next hop is. What BGP itself put into the table does not, and neither does
+/// what is not in force.
+#[test]
+fn a_next_hop_is_resolved_by_what_bgp_did_not_say() {
+    let mut bench = Bench::new();
+    let next_hop = Ipv4Addr::new(10, 1, 7, 7);
+    let way = |bench: &Bench| bench.ip.way_to(next_hop);
+    assert_eq!(way(&bench), Some(Target::via(Port(0), next_hop)), "by 10.1/16");
+    let route = |prefix: &str, source, target| Route {
+        prefix: prefix.parse().unwrap(),
+        source,
+        distance: 1,
+        metric: 0,
+        target,
+        since: RecordId::GENESIS,
+    };
+    let bgp = route("10.1.7.0/24", RouteSource::Bgp, Target::via(Port(1), SERVER));
+    bench.with(|ip, cx| ip.install(cx, bgp, Reason::Learned));
+    assert_eq!(bench.ip.fib().lookup(next_hop).map(|route| route.target), Some(bgp.target));
+    assert_eq!(way(&bench), Some(Target::via(Port(0), next_hop)), "the longer prefix is BGP's");
+    let nearer = Ipv4Addr::new(192, 0, 2, 9);
+    bench.ip.configure(route("10.1.7.0/24", RouteSource::Static, Target::via(Port(1), nearer)), None);
+    assert_eq!(way(&bench), Some(Target::via(Port(1), nearer)), "by way of another next hop");
+    bench.with(|ip, cx| ip.carrier(cx, Port(1), false, Reason::LinkLost));
+    assert_eq!(way(&bench), Some(Target::via(Port(0), next_hop)));
+    bench.with(|ip, cx| ip.carrier(cx, Port(0), false, Reason::LinkLost));
+    assert_eq!(way(&bench), Some(Target::via(Port(2), next_hop)), "by the default route");
+    bench.with(|ip, cx| ip.carrier(cx, Port(2), false, Reason::LinkLost));
+    assert_eq!(way(&bench), None);
+    assert_eq!(bench.ip.way_to([10, 66, 0, 1].into()), Some(Target::Blackhole));
+    let reached: Vec<String> = bench.ip.reached().map(|network| network.to_string()).collect();
+    assert_eq!(reached, ["10.66.0.0/16"], "the only one in force");
+}

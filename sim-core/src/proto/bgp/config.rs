@@ -83,8 +83,8 @@ impl SpeakerConfig {
 pub struct InteriorCosts<F: Family = Ipv4Net> {
     /// Costs by network; of several that hold a next hop the longest counts.
     pub costs: Vec<(F, u32)>,
-    /// The cost of the way to any other next hop of an internal peer's route; `None`: there is none, and the route cannot be
-    /// used (section 9.1.2.1).
+    /// The cost of the way to any other next hop of the route of a peer that is internal or several hops away; `None`: there is
+    /// none, and the route cannot be used (section 9.1.2.1).
     pub otherwise: Option<u32>,
 }
 

@@ -149,7 +149,7 @@ impl Speaker {
         }
     }
 
-    /// The interior costs change: of several routes another may be best, and what internal peers said may have become
+    /// The interior costs change: of several routes another may be best, and what peers said that are no neighbours may have become
     /// reachable or unreachable (section 9.1.2.1).
     pub(super) fn set_interior<F: Spoken>(&mut self, costs: InteriorCosts<F>) {
         let tables = F::of_mut(&mut self.tables);
@@ -166,7 +166,8 @@ impl Speaker {
             self.spread(prefix, changed, Reason::InteriorCost);
         }
         for index in 0..self.peers.len() {
-            if self.peers[index].config.remote_as == self.local_as {
+            let config = &self.peers[index].config;
+            if config.remote_as == self.local_as || config.multihop {
                 self.import_again::<F>(PeerId(index as u16), Reason::InteriorCost);
             }
         }

@@ -84,9 +84,10 @@ fn unusable<F: Spoken>(
     if attributes.cluster_list().contains(&local.cluster_id) {
         return Some(Reason::ClusterLoop);
     }
+    let resolved = || local.interior.to(next_hop, false).is_some();
     let reachable = match external {
-        true => config.multihop || F::is_connected(config, &next_hop),
-        false => local.interior.to(next_hop, false).is_some(),
+        true => F::is_connected(config, &next_hop) || config.multihop && resolved(),
+        false => resolved(),
     };
     (F::is_own(config, &next_hop) || !reachable).then_some(Reason::NextHopUnusable)
 }

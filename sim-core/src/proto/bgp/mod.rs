@@ -372,6 +372,13 @@ impl Speaker {
         Some((explanation.decided_by, entry.routes().enumerate().map(judged).collect()))
     }
 
+    /// What is used beside the best route to a prefix, with [`decision::Multipath`]; empty without.
+    pub fn used_beside(&self, prefix: Ipv4Net) -> Vec<Hop> {
+        let tables = &self.tables.ipv4;
+        let origin = |route: Route<'_>| exchange::origin(route, &self.peers, self.local_as, &tables.interior);
+        tables.rib.also(&prefix, &self.rules, origin)
+    }
+
     /// Adj-RIB-In: what a peer announced, before policy.
     ///
     /// # Panics

@@ -490,6 +490,19 @@ impl<'a, F: Family> LocRib<'a, F> {
         self.rib.entries.get(prefix).and_then(Entry::of)
     }
 
+    /// What peers said of exactly this prefix that cannot be used, in the order of arrival, each with the reason.
+    pub fn refused(self, prefix: &F) -> impl Iterator<Item = (Route<'a, F>, Reason)> {
+        let several = match self.rib.entries.get(prefix) {
+            Some(Held::Several(several)) => &several.routes[..],
+            Some(Held::Sole { .. }) | None => &[],
+        };
+        let refused = |route: &'a Learned<F>| {
+            let shown = Route { peer: route.peer, attributes: &route.received };
+            route.refused.map(|reason| (shown, reason))
+        };
+        several.iter().filter_map(refused)
+    }
+
     /// All prefixes with a usable route, in order (by address, then shorter first).
     pub fn iter(self) -> impl Iterator<Item = (F, Entry<'a, F>)> {
         self.rib.entries.iter().filter_map(|(prefix, held)| Some((prefix, Entry::of(held)?)))
