@@ -592,7 +592,7 @@ fn differences(report: &Report, end: &AssumptionEnd) -> Vec<String> {
     let mut all = Vec::new();
     for (here, there) in report.expectations.iter().zip(&end.expectations).filter(|(a, b)| a.held != b.held) {
         let verdict = if there.held { "holds" } else { "fails" };
-        all.push(format!("{} {verdict}: {}", here.name, there.detail));
+        all.push(format!("expectation {} {verdict}: {}", here.name, there.detail));
     }
     let here = ends::darkness(report);
     let find = |all: &[Darkness], of: &Darkness| {

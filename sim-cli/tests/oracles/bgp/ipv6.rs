@@ -112,7 +112,7 @@ router bgp {THEIR_AS}
 }
 
 /// Both ends of a session with a network of IPv4 and 300 of IPv6 on either side, with every route arrived.
-fn established(kind: Kind) -> Outcome<Ends> {
+pub(super) fn established(kind: Kind) -> Outcome<Ends> {
     let mut peer = peer(Duration::from_secs(90))?;
     peer.connect_retry = Duration::from_secs(2);
     peer.capabilities.enhanced_refresh = true;
@@ -175,6 +175,19 @@ fn has(program: &Program, count: u64) -> Outcome {
         }
     };
     if found == count { Ok(()) } else { Err(format!("{found} routes of IPv6, not {count}")) }
+}
+
+/// The other end has this route of IPv6.
+pub(super) fn has_route(program: &Program, prefix: &str) -> Outcome {
+    match program {
+        Program::Bird(bird) => expect(&bird.birdc(&format!("show route table master6 {prefix} all"))?, &["BGP.origin"]),
+        Program::Frr(frr) => expect(&frr.ask(&format!("show bgp ipv6 unicast {prefix} json"))?, &["\"paths\""]),
+    }
+}
+
+/// The other end has ended the session for an UPDATE.
+pub(super) fn saw_notification(router: &Router) -> bool {
+    router.notifications(false).iter().any(|(code, _)| *code == 3)
 }
 
 fn saw(step: Step, times: usize) -> impl Fn(&Router) -> bool {
@@ -319,6 +332,33 @@ fn refreshed(kind: Kind) -> Outcome {
     ends.serve(1)?;
     ends.ask("all of ours", |program| has(program, NETWORKS.into()))?;
     if known(&ends.router) == usize::from(NETWORKS) { Ok(()) } else { Err(ends.explain("routes were swept".into())) }
+}
+
+#[test]
+fn we_keep_the_ipv6_of_frr() {
+    isolated("bgp::ipv6::we_keep_the_ipv6_of_frr", || {
+        let mut ends = established(Kind::Frr)?;
+        ends.serve(2)?;
+        ends.router.reports.clear();
+        if let Program::Frr(frr) = &mut ends.program {
+            frr.daemon.kill();
+        }
+        // One of IPv4 and all of IPv6.
+        let retained = Output::Retained { peer: PEER, routes: usize::from(NETWORKS) + 1 };
+        ends.until("stale routes", |router| router.reports.contains(&retained))?;
+        if let Program::Frr(frr) = &mut ends.program {
+            frr.begin_again()?;
+        }
+        let mut least = usize::MAX;
+        ends.until("both ends of its tables", |router| {
+            least = least.min(known(router));
+            saw(Step::EndOfRibReceived, 2)(router)
+        })?;
+        match least.min(known(&ends.router)) {
+            least if least == usize::from(NETWORKS) => Ok(()),
+            least => Err(ends.explain(format!("only {least} routes were left meanwhile"))),
+        }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod attributes;
 mod endings;
 mod interior;
 mod ipv6;
+mod ipv6_malformed;
 mod malformed;
 mod octets;
 mod refreshes;
