@@ -38,6 +38,19 @@ fn spoilt(file: &Path, word: &str) -> Outcome<std::path::PathBuf> {
     Ok(bad)
 }
 
+/// What a BGP session has below its timers and beside them, which no scenario above has.
+const SESSION: [&str; 4] = [
+    "md5_key=\"k#1;!&2\"",
+    "ttl_security=2",
+    "max_prefixes={most:200,warn_at:80,then:\"60s\"}",
+    "graceful_restart={notification:true}",
+];
+
+/// The customer of the BGP scenario, with [`SESSION`].
+fn with_session() -> Outcome<Customer> {
+    Customer::of(BGP, &SESSION.map(|setting| format!("connections.vpn.tunnels.a.customer.{setting}")))
+}
+
 #[test]
 fn bird_takes_its_export() {
     checked("exports::bird_takes_its_export", || {
@@ -48,18 +61,22 @@ fn bird_takes_its_export() {
                 Ok(_) => Err("BIRD takes anything".into()),
                 Err(_) => Ok(()),
             }
-        })
+        })?;
+        let file = with_session()?.export("bird", "")?;
+        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        expect(&text, &["password", "multihop 2", "ttl security on", "receive limit 200", "graceful restart on"])?;
+        run_line(&format!("bird -p -c {}", file.display())).map(drop)
     });
 }
 
 #[test]
 fn frr_takes_its_export() {
     checked("exports::frr_takes_its_export", || {
+        let check = |file: &Path| {
+            let (dir, file) = (file.parent().unwrap_or(Path::new(".")).display(), file.display());
+            run_line(&format!("vtysh --dryrun --config_dir {dir} --inputfile {file}"))
+        };
         both("frr", &[], |_, file| {
-            let check = |file: &Path| {
-                let (dir, file) = (file.parent().unwrap_or(Path::new(".")).display(), file.display());
-                run_line(&format!("vtysh --dryrun --config_dir {dir} --inputfile {file}"))
-            };
             let said = check(file)?;
             if said.contains('%') {
                 return Err(said);
@@ -68,7 +85,17 @@ fn frr_takes_its_export() {
                 Ok(said) if !said.contains("Unknown command") => Err(format!("FRR takes anything: {said}")),
                 _ => Ok(()),
             }
-        })
+        })?;
+        let file = with_session()?.export("frr", "")?;
+        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        expect(
+            &text,
+            &["password", "ttl-security hops 2", "maximum-prefix 200 80 restart 1", "graceful-restart notification"],
+        )?;
+        match check(&file)? {
+            said if said.contains('%') => Err(said),
+            _ => Ok(()),
+        }
     });
 }
 
