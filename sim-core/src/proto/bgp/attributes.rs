@@ -1,5 +1,5 @@
 //! Path attributes (RFC 4271 sections 4.3 and 5): the values a route carries, and their way to the wire. The way from there
-//! is in [`super::walk`].
+//! is in `walk`.
 //!
 //! Attributes that we do not interpret stay octets.
 
