@@ -42,8 +42,8 @@ fn spoilt(file: &Path, word: &str) -> Outcome<std::path::PathBuf> {
 const SESSION: [&str; 4] = [
     "md5_key=\"k#1;!&2\"",
     "ttl_security=2",
-    "max_prefixes={most:200,warn_at:80,then:\"60s\"}",
-    "graceful_restart={notification:true}",
+    "max_prefixes=(most:200,warn_at:\"80%\",then:\"60s\")",
+    "graceful_restart=(notification:true)",
 ];
 
 /// The customer of the BGP scenario, with [`SESSION`].
