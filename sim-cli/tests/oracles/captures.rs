@@ -348,16 +348,20 @@ impl Told {
     /// The one end of a session at a device that has its other end at another and at this address, with its name. The ends of
     /// a tunnel's session have the tunnel's name; plain routers call each other as they like, and hear each other's NEXT_HOP.
     fn bgp_end(&self, from: &str, to: &str, address: Ipv4Addr) -> Option<(&str, &BgpEnd)> {
-        let tunnel = |name: &str| name.split('@').next().map(str::to_owned);
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
-        let theirs: Vec<_> = ends(to).iter().filter_map(|(name, _)| tunnel(name)).collect();
-        let mut ours = ends(from)
-            .into_iter()
-            .filter(|(name, end)| tunnel(name).is_some_and(|t| theirs.contains(&t)) || end.hears == Some(address));
-        match (ours.next(), ours.next()) {
-            (Some((name, end)), None) => Some((name, end)),
-            _ => None,
-        }
+        let name_of = |name: &str| name.split('@').next().map(str::to_owned);
+        let theirs: Vec<_> = ends(to).iter().map(|(name, _)| name_of(name)).collect();
+        // Who hears nothing, or of other next hops, is known by the name that both ends have.
+        only(ends(from).into_iter().filter(|(_, end)| end.hears == Some(address)))
+            .or_else(|| only(ends(from).into_iter().filter(|(name, _)| theirs.contains(&name_of(name)))))
+    }
+}
+
+/// The end, if there is one and no other.
+fn only<'a>(mut ends: impl Iterator<Item = (&'a String, &'a BgpEnd)>) -> Option<(&'a str, &'a BgpEnd)> {
+    match (ends.next(), ends.next()) {
+        (Some((name, end)), None) => Some((name, end)),
+        _ => None,
     }
 }
 
