@@ -62,7 +62,8 @@ fn bird_takes_its_export() {
                 Err(_) => Ok(()),
             }
         })?;
-        let file = with_session()?.export("bird", "")?;
+        let customer = with_session()?;
+        let file = customer.export("bird", "")?;
         let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
         expect(&text, &["password", "multihop 2", "ttl security on", "receive limit 200", "graceful restart on"])?;
         run_line(&format!("bird -p -c {}", file.display())).map(drop)
@@ -86,7 +87,8 @@ fn frr_takes_its_export() {
                 _ => Ok(()),
             }
         })?;
-        let file = with_session()?.export("frr", "")?;
+        let customer = with_session()?;
+        let file = customer.export("frr", "")?;
         let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
         expect(
             &text,
