@@ -43,7 +43,7 @@ pub fn world_loop(report: &mut Report) {
     let line = "world's loop, 20000 nodes, 100000 packets in flight";
     if report.wants(line) {
         let mut world = pairs_of_hosts();
-        report.compare(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
+        report.compare_narrowly(line, Limit::Rate(0.6), rounds, &mut || run(&mut world), &mut bare_heap(100_000));
     }
 }
 

@@ -51,7 +51,7 @@ pub fn sealed(report: &mut Report) {
     let mut world = through_a_tunnel();
     let rounds = report.samples(301, 51);
     let ours = &mut || run(&mut world);
-    report.compare(line, Limit::Cost(3.0), rounds, ours, &mut bare_gcm());
+    report.compare_narrowly(line, Limit::Cost(3.0), rounds, ours, &mut bare_gcm());
     assert_eq!(world.trace.drops().values().map(|d| d.packets).sum::<u64>(), 0, "nothing is lost on the way");
 }
 

@@ -1,7 +1,8 @@
 //! How fast the simulator is, against what it stands on: `cargo bench` prints one line for each promise.
 //!
 //! A *ratio* compares with a reference that is measured in the same run, in rounds that alternate with ours, so that
-//! whatever else the machine does meets both alike; the ratio must keep its limit, or the program ends with status 1.
+//! whatever else the machine does meets both alike; the ratio must keep its limit, or the program ends with status 1. A line
+//! that stands at its limit may miss it by a tenth, which is said.
 //! A *floor* is in absolute terms and holds for a machine on which sealing and opening 1,400 octets costs about 0.37 us: that
 //! time is printed first, and a missed floor is a warning. All times are CPU time of the only thread.
 //!
