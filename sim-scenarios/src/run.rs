@@ -25,6 +25,8 @@
 //! # Ok::<(), sim_scenarios::Diagnostics>(())
 //! ```
 
+use std::sync::Arc;
+
 use sim_core::time::Instant;
 use sim_core::world::{Verdict, World};
 
@@ -40,7 +42,7 @@ use crate::scenario::Scenario;
 
 /// A scenario's world, standing or in motion.
 pub struct Simulation {
-    plan: Plan,
+    plan: Arc<Plan>,
     built: Built,
     verdict: Verdict,
 }
@@ -59,7 +61,7 @@ impl Simulation {
     /// The same with places for those who are real: their packets come in by [`World::enter`], and packets for them are
     /// taken away by [`World::leave`].
     pub fn prepare_with(scenario: &Scenario, reality: &Reality, before: impl FnOnce(&mut World)) -> Self {
-        let plan = scenario.plan().clone();
+        let plan = Arc::clone(scenario.plan());
         let mut built = build::build_with(&plan, reality);
         before(&mut built.world);
         built.world.start();

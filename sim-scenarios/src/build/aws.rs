@@ -15,7 +15,7 @@ use crate::plan::{self, Attachment, NodeKind, Plan, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
             Routing::Static(prefixes) => prefixes.clone(),
             Routing::Bgp => Vec::new(),
@@ -26,7 +26,7 @@ impl Builder<'_> {
             vpc: vgw.vpc,
             cidrs: self.cidrs(vgw.vpc),
             statics: statics.collect(),
-            preference: preference(&tunnels, vgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
             health_delay: assume.endpoint_health_delay,
@@ -39,7 +39,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
@@ -81,7 +81,7 @@ impl Builder<'_> {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
-            preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
