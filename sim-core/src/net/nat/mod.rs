@@ -23,7 +23,7 @@
 //! fragments with the same Identification to one remote host are not kept apart (RFC 6864 section 5.3.1).
 
 mod config;
-mod flow;
+pub(super) mod flow;
 mod table;
 #[cfg(test)]
 mod tests;
