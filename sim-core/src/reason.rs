@@ -91,6 +91,19 @@ codes! {
         Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
         Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
         TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
+        // VPCs
+        VpcNoInterface "vpc_no_interface" "no network interface of the VPC has that address",
+        SourceDestinationCheck "source_destination_check" "neither from nor for the interface's own address, as EC2's source/destination check asks",
+        NetworkAclOutbound "network_acl_outbound" "the network ACL of the subnet that it leaves denies it",
+        NetworkAclInbound "network_acl_inbound" "the network ACL of the subnet that it enters denies it",
+        NoPublicAddress "no_public_address" "no Elastic IP address belongs to it, so the internet gateway does not translate it",
+        TransitInternetGateway "transit_internet_gateway" "what comes by a virtual private gateway or peering does not leave by the VPC's internet gateway",
+        TransitNatGateway "transit_nat_gateway" "what comes by a virtual private gateway, Direct Connect or peering does not reach a NAT gateway",
+        TransitNatInstance "transit_nat_instance" "what comes by a virtual private gateway is not routed to an instance: its edge table knows the VPC's own addresses only",
+        TransitPeering "transit_peering" "VPC peering carries what goes between the two VPCs themselves, not through one of them",
+        TransitGatewayEndpoint "transit_gateway_endpoint" "a gateway endpoint serves what is inside of its VPC only",
+        TransitVirtualPrivateGateway "transit_virtual_private_gateway" "what comes by peering or an internet gateway does not leave by the VPC's virtual private gateway",
+        NatIdle "nat_idle" "the NAT gateway has forgotten the idle connection and answers with a RST",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

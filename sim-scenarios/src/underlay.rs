@@ -201,9 +201,16 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
         }
         NodeKind::BgpRouter(router) => interface.map(|i| host(router.interfaces[i].address.addr())).unwrap_or_default(),
         NodeKind::Router(router) => router.address.map(host).unwrap_or_default(),
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
-            Vec::new()
+        NodeKind::InternetGateway(gateway) => {
+            gateway.addresses.iter().map(|(_, elastic)| Ipv4Net::from(*elastic)).collect()
         }
+        NodeKind::VirtualPrivateGateway(_)
+        | NodeKind::TransitGateway(_)
+        | NodeKind::Vpc(_)
+        | NodeKind::Instance(_)
+        | NodeKind::Appliance(_)
+        | NodeKind::VpcPeering(_)
+        | NodeKind::GatewayEndpoint(_) => Vec::new(),
     }
 }
 

@@ -1,17 +1,16 @@
-//! AWS's own devices: virtual private gateways, transit gateways and VPCs.
+//! AWS's own gateways: virtual private gateways and transit gateways.
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv4Net;
-use sim_core::id::{NodeId, Port};
+use sim_core::id::NodeId;
 use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
 use sim_core::rng::{Purpose, Rng};
 
-use super::{AWS_MTU, Builder, instances};
-use crate::plan::{self, Attachment, NodeKind, Plan, Routing, TunnelId};
+use super::vpc::beyond;
+use super::{AWS_MTU, Builder};
+use crate::plan::{self, Attachment, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
@@ -25,6 +24,7 @@ impl Builder<'_> {
         let config = VgwConfig {
             vpc: vgw.vpc,
             cidrs: self.cidrs(vgw.vpc),
+            beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
             preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
@@ -89,23 +89,6 @@ impl Builder<'_> {
         };
         Tgw::new(config, AWS_MTU)
     }
-
-    pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let transit: Vec<(NodeId, Port)> = transit_ports(self.plan, id).collect();
-        let port = |to: NodeId| {
-            transit.iter().find(|(gateway, _)| *gateway == to).map_or(vpc::GATEWAY_PORT, |(_, port)| *port)
-        };
-        let statics: Vec<(Ipv4Net, Port)> =
-            table.routes.iter().filter_map(|(prefix, to)| Some((*prefix, port((*to)?)))).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], statics, propagation, AWS_MTU);
-        transit.iter().for_each(|(_, port)| made.add_transit_gateway(*port, AWS_MTU));
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
-        }
-        made
-    }
 }
 
 /// The tunnels of a gateway by their numbers, the preferred one first.
@@ -115,14 +98,4 @@ fn preference(tunnels: &[TunnelId], preferred: Option<TunnelId>, rng: &mut Rng) 
     let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
     preference.sort_by_key(|&t| (usize::from(t) != first, t));
     preference
-}
-
-/// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
-    let count = instances(plan, vpc).count() as u16;
-    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
-        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
-        _ => false,
-    });
-    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
 }

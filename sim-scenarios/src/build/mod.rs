@@ -8,6 +8,7 @@ mod faults;
 pub(crate) mod ike;
 mod index;
 mod routers;
+mod vpc;
 
 use std::sync::Arc;
 
@@ -24,12 +25,14 @@ use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
+use sim_core::node::igw;
 use sim_core::node::ip::Ip;
 use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::node::{tgw, vgw, vpc};
+use sim_core::node::vpc as vpc_node;
+use sim_core::node::{tgw, vgw};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
@@ -143,6 +146,7 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
+        (NodeKind::InternetGateway(_), _) => igw::INTERNET_PORT,
         (NodeKind::Host(_) | NodeKind::Instance(_), _) => host::PORT,
         _ => {
             used[end.node.index()] += 1;
@@ -177,6 +181,10 @@ impl Builder<'_> {
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
+            NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
+            NodeKind::Appliance(it) => Node::Translator(Box::new(self.appliance(id, it))),
+            NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
+            NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
         }
     }
 
@@ -211,11 +219,7 @@ impl Builder<'_> {
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
-            to: match &self.plan.nodes[probe.to.index()].kind {
-                NodeKind::Host(h) => h.address.addr(),
-                NodeKind::Instance(i) => i.address,
-                _ => std::net::Ipv4Addr::UNSPECIFIED,
-            },
+            to: probe.address,
             every: probe.every,
             size: probe.size,
             dont_fragment: probe.dont_fragment,
@@ -225,11 +229,17 @@ impl Builder<'_> {
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         let host = Host::new(address, mtu, probes.collect());
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
-        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+        // What is sent to an appliance, another host answers.
+        let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
+            NodeKind::Appliance(_) => true,
+            _ => probe.to == id,
+        };
+        let host = if tcp.any(|probe| probe.from == id || serves(probe)) {
             host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
         } else {
             host
-        }))
+        };
+        self.with_endpoints(id, host)
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -453,16 +463,17 @@ impl Builder<'_> {
                 }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
-                        self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                        self.world.name_port(id, vpc_node::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (gateway, port) in aws::transit_ports(self.plan, id) {
+                    for (gateway, port) in vpc::transit_ports(self.plan, id) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (number, (instance, _)) in instances(self.plan, id).enumerate() {
-                        let name = &self.plan.nodes[instance.index()].name;
-                        self.world.name_port(id, vpc::instance_port(number as u16), name);
-                    }
+                    self.name_vpc_ports(id);
                 }
+                NodeKind::InternetGateway(_)
+                | NodeKind::Appliance(_)
+                | NodeKind::VpcPeering(_)
+                | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
                 NodeKind::VpnEndpoint(e) => {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
@@ -500,7 +511,7 @@ impl Builder<'_> {
         };
         let name = |id: NodeId| &self.plan.nodes[id.index()].name;
         for (id, vgw) in vgws(self.plan) {
-            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc::GATEWAY_PORT), (id, vgw::VPC_PORT));
+            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc_node::GATEWAY_PORT), (id, vgw::VPC_PORT));
             for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
                 let end = self.plan.tunnel(*tunnel).endpoint;
                 let port = vgw::tunnel_port(number as u16);
@@ -518,17 +529,14 @@ impl Builder<'_> {
                 }
                 for (number, vpc) in tgw.vpcs.iter().enumerate() {
                     let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
-                    for (_, there) in aws::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                    for (_, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
                         add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
                     }
                 }
             }
-            if let NodeKind::Vpc(_) = node.kind {
-                let id = NodeId(index as u32);
-                for (number, (instance, _)) in instances(self.plan, id).enumerate() {
-                    let port = vpc::instance_port(number as u16);
-                    add(format!("{}--{}", node.name, name(instance)), (id, port), (instance, host::PORT));
-                }
+            let id = NodeId(index as u32);
+            for (other, a, b) in vpc::links(self.plan, id) {
+                add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
     }

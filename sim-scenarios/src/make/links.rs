@@ -90,7 +90,13 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
         (
-            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_),
+            NodeKind::Vpc(_)
+            | NodeKind::Instance(_)
+            | NodeKind::Appliance(_)
+            | NodeKind::VpcPeering(_)
+            | NodeKind::GatewayEndpoint(_)
+            | NodeKind::VirtualPrivateGateway(_)
+            | NodeKind::TransitGateway(_),
             _,
         ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
@@ -108,6 +114,7 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
             | NodeKind::Host(_)
+            | NodeKind::InternetGateway(_)
             | NodeKind::VpnEndpoint(_),
             _,
         ) => links
@@ -146,12 +153,15 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
     nodes
         .iter()
         .flat_map(|node| match &node.kind {
-            NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) => {
+            NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) | NodeKind::InternetGateway(_) => {
                 vec![node.name.clone()]
             }
             NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
             NodeKind::Vpc(_)
             | NodeKind::Instance(_)
+            | NodeKind::Appliance(_)
+            | NodeKind::VpcPeering(_)
+            | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_) => Vec::new(),
         })
@@ -270,6 +280,11 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     for (i, (at, schema)) in scenario.nodes.0.iter().enumerate() {
         if let schema::Node::Host(schema) = schema {
             host(NodeId(i as u32), at, schema, plan, j);
+        }
+        let here = End { node: NodeId(i as u32), interface: None };
+        if let (schema::Node::InternetGateway(_), false) = (schema, plan.links.iter().any(|link| link.ends.contains(&here))) {
+            let help = "for example: \"internet\": Path(between: (\"igw\", \"isp\"))";
+            j.wrong(at.place, "no link or path leads from this internet gateway to the internet", Some(help.into()));
         }
     }
     let joined = Joined::of(plan);

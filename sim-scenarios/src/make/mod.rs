@@ -1,6 +1,7 @@
 //! From the schema to the plan: names become ids, defaults are filled in, every rule is checked, and all mistakes are
 //! reported at once.
 
+mod appliances;
 mod certificates;
 mod connections;
 mod ends;
@@ -15,6 +16,7 @@ mod routers;
 mod sessions;
 mod timeline;
 mod transit;
+mod vpc;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -112,6 +114,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     plan.links = links::make(scenario, &names, &plan.nodes, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
+    vpc::attached(scenario, &names, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);

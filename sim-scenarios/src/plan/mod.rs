@@ -11,6 +11,7 @@ mod drawing;
 mod nat;
 mod router;
 mod story;
+mod vpc;
 mod vpn;
 
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
@@ -20,6 +21,7 @@ pub use drawing::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
+pub use vpc::*;
 pub use vpn::*;
 
 /// A validated scenario.
@@ -202,4 +204,6 @@ pub enum Assumed {
     IdleHold,
     /// When AWS warns of a prefix limit, and what follows it.
     PrefixLimit,
+    /// Whether a NAT gateway serves sites behind a transit gateway.
+    NatGatewayForSites,
 }

@@ -14,6 +14,7 @@ mod policy;
 mod router;
 mod session;
 mod story;
+mod vpc;
 mod vpn;
 
 use schemars::{JsonSchema, Schema};
@@ -29,6 +30,7 @@ pub use policy::*;
 pub use router::*;
 pub use session::*;
 pub use story::*;
+pub use vpc::*;
 pub use vpn::*;
 
 /// A scenario.
