@@ -91,6 +91,23 @@ impl Builder<'_> {
     }
 }
 
+impl Builder<'_> {
+    /// True if AWS prefers the tunnel to the other one of its connection.
+    pub(super) fn primary(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        let preferred = match &self.plan.nodes[gateway.index()].kind {
+            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp => return true,
+            NodeKind::TransitGateway(tgw) => tgw.preferred_tunnel,
+            NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
+            _ => None,
+        };
+        let tunnels: Vec<TunnelId> = self.gateway_tunnels(gateway).collect();
+        let order = preference(&tunnels, preferred, &mut self.aws_choice(gateway));
+        let mut order = order.into_iter().map(|number| tunnels[usize::from(number)]);
+        order.find(|tunnel| tunnel.connection == id.connection) == Some(id)
+    }
+}
+
 /// The tunnels of a gateway by their numbers, the preferred one first.
 fn preference(tunnels: &[TunnelId], preferred: Option<TunnelId>, rng: &mut Rng) -> Vec<u16> {
     let preferred = preferred.and_then(|p| tunnels.iter().position(|t| *t == p));

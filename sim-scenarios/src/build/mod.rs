@@ -355,7 +355,7 @@ impl Builder<'_> {
         let ((end, _, local), (_, asn, remote)) = (ends[index], ends[1 - index]);
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
-        let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
+        let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
         let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
         let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
@@ -405,16 +405,11 @@ impl Builder<'_> {
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
-    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
-    /// updates").
-    fn aws_med(&self, id: TunnelId) -> Option<u32> {
-        let [preferred, other] = self.plan.assume.meds?;
-        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
-            NodeKind::VirtualPrivateGateway(vgw) => {
-                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
-            }
-            _ => None,
-        }
+    /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
+    /// tunnel endpoint updates"). Where a transit gateway balances over all tunnels, each is.
+    fn aws_med(&self, id: TunnelId) -> u32 {
+        let [preferred, other] = self.plan.assume.meds;
+        if self.primary(id) { preferred } else { other }
     }
 
     fn add_streams(&mut self) {
