@@ -240,9 +240,7 @@ impl Vpc {
             Miss::NoRoute if from.role.is_interface() || from.role == Role::TransitGateway => {
                 (DropReason::VpcNoRoute, changed)
             }
-            Miss::NoRoute => {
-                (refusal(&self.beyond, destination).unwrap_or(DropReason::VpcNoRoute), RecordId::GENESIS)
-            }
+            Miss::NoRoute => (refusal(&self.beyond, destination).unwrap_or(DropReason::VpcNoRoute), RecordId::GENESIS),
         };
         cx.drop(&packet, reason, blame);
         None
@@ -265,7 +263,9 @@ impl Vpc {
                 return Some(entrance.role.refusal());
             }
         }
-        if !self.filters || (from.subnet == entrance.subnet && from.role != Role::TransitGateway && from.subnet.is_some()) {
+        if !self.filters
+            || (from.subnet == entrance.subnet && from.role != Role::TransitGateway && from.subnet.is_some())
+        {
             return None;
         }
         self.at_borders(from, entrance, packet)

@@ -233,7 +233,7 @@ pub enum Expect {
 pub struct OutageBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// The fault that it belongs to, as "cut", or its healing, as "cut.heal"; any if not given.
     pub fault: Option<At<Name>>,
@@ -249,7 +249,7 @@ pub struct OutageBetween {
 pub struct NoOutage {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// From when; the beginning if not given.
     pub from: Option<At<Span>>,
@@ -374,7 +374,7 @@ pub struct ConvergedWithin {
 pub struct LossBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// Smallest share; none if not given.
     pub min: Option<At<Percent>>,

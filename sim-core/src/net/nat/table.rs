@@ -268,6 +268,10 @@ impl Table {
             }
             Transport::Esp | Transport::Ah => {
                 let outside = (host.address, 0);
+                let mut same = self.mappings.values().filter(|mapping| mapping.transport == flow.transport);
+                if pass == Passthrough::OneHost && same.any(|mapping| mapping.inside.0 != flow.src.0) {
+                    return Err(DropReason::NatConflict);
+                }
                 if self.by_outside.contains_key(&outside_key(flow.transport, outside, toward, config)) {
                     return Err(DropReason::NatConflict);
                 }
@@ -313,14 +317,7 @@ impl Table {
     }
 
     /// A free outside port for an inside port (RFC 4787 section 4.2).
-    fn port(
-        &mut self,
-        flow: &Flow,
-        toward: End,
-        host: &Host,
-        config: &NatConfig,
-        rng: &mut Rng,
-    ) -> Option<u16> {
+    fn port(&mut self, flow: &Flow, toward: End, host: &Host, config: &NatConfig, rng: &mut Rng) -> Option<u16> {
         let (transport, wanted) = (flow.transport, flow.src.1);
         let key = |port: u16| outside_key(transport, (host.address, port), toward, config);
         let free = |port: u16| !self.by_outside.contains_key(&key(port));
