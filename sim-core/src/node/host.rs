@@ -88,7 +88,14 @@ impl Host {
         let mut ip = Ip::new(vec![address]);
         ip.add_port(PORT, mtu);
         ip.default_route(PORT);
-        Self { probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), address, ip, mtu, tcp: None, doors: Vec::new() }
+        Self {
+            probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(),
+            address,
+            ip,
+            mtu,
+            tcp: None,
+            doors: Vec::new(),
+        }
     }
 
     /// The same host with another port, behind which these networks are.

@@ -279,7 +279,9 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             host(NodeId(i as u32), at, schema, plan, j);
         }
         let here = End { node: NodeId(i as u32), interface: None };
-        if let (schema::Node::InternetGateway(_), false) = (schema, plan.links.iter().any(|link| link.ends.contains(&here))) {
+        if let (schema::Node::InternetGateway(_), false) =
+            (schema, plan.links.iter().any(|link| link.ends.contains(&here)))
+        {
             let help = "for example: \"internet\": Path(between: (\"igw\", \"isp\"))";
             j.wrong(at.place, "no link or path leads from this internet gateway to the internet", Some(help.into()));
         }

@@ -6,6 +6,7 @@ mod certificates;
 mod connections;
 mod ends;
 mod expectations;
+mod groups;
 mod judge;
 mod links;
 mod nats;

@@ -43,14 +43,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
-                schema::Node::TransitGateway(it) => NodeKind::TransitGateway(super::transit::make(
-                    it,
-                    at,
-                    &vpcs,
-                    scenario,
-                    names,
-                    j,
-                )),
+                schema::Node::TransitGateway(it) => {
+                    NodeKind::TransitGateway(super::transit::make(it, at, &vpcs, scenario, names, j))
+                }
                 schema::Node::Vpc(it) => NodeKind::Vpc(super::vpc::vpc(it, at, scenario, names, j)),
                 schema::Node::Instance(it) => NodeKind::Instance(super::vpc::instance(it, &vpcs, j)),
                 schema::Node::InternetGateway(it) => {

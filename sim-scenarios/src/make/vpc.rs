@@ -98,12 +98,7 @@ impl<'s> Vpcs<'s> {
     }
 
     /// An Elastic IP address.
-    pub(super) fn elastic_ip(
-        &self,
-        vpc: Option<NodeId>,
-        at: Option<&At<Ipv4Addr>>,
-        j: &mut Judge,
-    ) -> Option<Ipv4Addr> {
+    pub(super) fn elastic_ip(&self, vpc: Option<NodeId>, at: Option<&At<Ipv4Addr>>, j: &mut Judge) -> Option<Ipv4Addr> {
         let block = vpc.and_then(|vpc| self.cidr(vpc));
         j.lawful(at?, |address| {
             usable((*address).into())?;
@@ -164,7 +159,8 @@ pub(super) fn vpc(
         });
     }
     let network_acls = schema.network_acls.0.iter().map(|(_, acl)| network_acl(acl, j)).collect();
-    Vpc { cidr, subnets, route_tables, network_acls }
+    let security_groups = super::groups::make(&schema.security_groups, j);
+    Vpc { cidr, subnets, route_tables, network_acls, security_groups }
 }
 
 /// VPC and subnet blocks are /16 to /28.
@@ -312,7 +308,8 @@ fn routes(
             }
             Ok(Name(target)) if !targets.contains(target) && names.nodes.contains(target) => {
                 let message = format!("`{target}` is neither in this VPC nor attached to it");
-                let help = "a route leads to a gateway or peering connection of the VPC, or to a network interface in it";
+                let help =
+                    "a route leads to a gateway or peering connection of the VPC, or to a network interface in it";
                 j.wrong(route.target.place, message, Some(help.into()));
                 continue;
             }
@@ -341,7 +338,10 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
     let (vpc, subnet) = place.unwrap_or_default();
     let address = vpcs.address(place, &schema.address, j);
     let elastic_ip = vpcs.elastic_ip(place.map(|(vpc, _)| vpc), schema.elastic_ip.as_ref(), j);
-    Instance { vpc, subnet, address, elastic_ip }
+    let groups = place.and_then(|(vpc, _)| vpcs.schema(vpc)).map(|vpc| &vpc.security_groups);
+    let security_groups = super::groups::of_interface(&schema.security_groups, groups, j);
+    let tracking = super::groups::tracking(&schema.connection_tracking, j);
+    Instance { vpc, subnet, address, elastic_ip, security_groups, tracking }
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.
@@ -374,12 +374,11 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
         (schema::Node::NatInstance(it), NodeKind::Appliance(made)) => {
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
-        (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => {
-            (made.address, &it.address, None, &None)
-        }
+        (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         _ => return Vec::new(),
     };
-    let elastic = elastic.zip(elastic_at.as_ref()).map(|(address, at)| (address, format!("{name}.elastic_ip"), at.place));
+    let elastic =
+        elastic.zip(elastic_at.as_ref()).map(|(address, at)| (address, format!("{name}.elastic_ip"), at.place));
     core::iter::once((address, name.to_owned(), at.place)).chain(elastic).collect()
 }
 
@@ -398,8 +397,12 @@ pub(super) fn attached(scenario: &schema::Scenario, names: &Names, plan: &mut Pl
     elastic_ips(scenario, plan, j);
     super::appliances::endpoints(scenario, plan, j);
     quotas(plan);
+    let transit = |vpc: NodeId| {
+        plan.nodes.iter().any(|node| matches!(&node.kind, NodeKind::TransitGateway(tgw) if tgw.vpcs.contains(&vpc)))
+    };
     for (name, node) in names.nodes.iter().zip(&plan.nodes) {
         if let NodeKind::Appliance(appliance) = &node.kind
+            && transit(appliance.vpc)
             && let Appliance { kind: ApplianceKind::NatGateway { from_transit_gateway }, .. } = **appliance
         {
             plan.assumptions.push(Assumption {
@@ -439,12 +442,19 @@ fn edges(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             j.wrong(at.place, message, None);
         }
         if !table.propagation.is_empty() {
-            j.wrong(at.place, format!("nothing is propagated into the route table of a gateway: `{}`", table.name), None);
+            j.wrong(
+                at.place,
+                format!("nothing is propagated into the route table of a gateway: `{}`", table.name),
+                None,
+            );
         }
         for (destination, target) in &table.routes {
             let is_interface = |id: NodeId| plan.nodes.get(id.index()).is_some_and(|it| interface(&it.kind).is_some());
             if !target.is_some_and(is_interface) {
-                let message = format!("the route to {destination} in `{}` is neither local nor to a network interface", table.name);
+                let message = format!(
+                    "the route to {destination} in `{}` is neither local nor to a network interface",
+                    table.name
+                );
                 j.wrong(at.place, message, Some("a gateway's route table leads nowhere else".into()));
             } else if !vpc.cidr.contains(destination) {
                 let message = format!("{destination} in `{}` is not in the VPC", table.name);
@@ -513,14 +523,17 @@ fn quotas(plan: &mut Plan) {
             };
             let count = plan.nodes.iter().filter(here).count();
             if count > NAT_GATEWAYS {
-                let text = format!("{count} NAT gateways in `{zone}`: AWS allows {NAT_GATEWAYS} in a zone, and more on request");
+                let text = format!(
+                    "{count} NAT gateways in `{zone}`: AWS allows {NAT_GATEWAYS} in a zone, and more on request"
+                );
                 warn(format!("nodes.{name}"), text);
             }
         }
         let peers = |node: &&Node| matches!(&node.kind, NodeKind::VpcPeering(it) if it.vpcs.contains(&id));
         let (count, [most, raised]) = (plan.nodes.iter().filter(peers).count(), PEERINGS);
         if count > most {
-            let text = format!("{count} peering connections: AWS allows {most} for a VPC, and up to {raised} on request");
+            let text =
+                format!("{count} peering connections: AWS allows {most} for a VPC, and up to {raised} on request");
             warn(format!("nodes.{name}"), text);
         }
     }

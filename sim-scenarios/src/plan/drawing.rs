@@ -11,7 +11,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy, Nat, TunnelId, Vpc, VpcPeering,
+    Appliance, BgpRouter, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy, Nat, TunnelId, Vpc,
+    VpcPeering,
 };
 use crate::profile::Profile;
 

@@ -92,7 +92,9 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::Joint(_),
                 _,
             ) => {}
-            (Node::Router(_) | Node::NatBox(_) | Node::Cgw(_) | Node::VpnEndpoint(_) | Node::Vgw(_), _) => all.push(Asked { name: planned.name.clone(), node, table: 0 }),
+            (Node::Router(_) | Node::NatBox(_) | Node::Cgw(_) | Node::VpnEndpoint(_) | Node::Vgw(_), _) => {
+                all.push(Asked { name: planned.name.clone(), node, table: 0 })
+            }
         }
     }
     all

@@ -9,8 +9,8 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, Ecmp, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Nat, NatGateway,
-    NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Decision, Ecmp, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Nat,
+    NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
 };
 
 /// A device.

@@ -313,14 +313,7 @@ impl Table {
     }
 
     /// A free outside port for an inside port (RFC 4787 section 4.2).
-    fn port(
-        &mut self,
-        flow: &Flow,
-        toward: End,
-        host: &Host,
-        config: &NatConfig,
-        rng: &mut Rng,
-    ) -> Option<u16> {
+    fn port(&mut self, flow: &Flow, toward: End, host: &Host, config: &NatConfig, rng: &mut Rng) -> Option<u16> {
         let (transport, wanted) = (flow.transport, flow.src.1);
         let key = |port: u16| outside_key(transport, (host.address, port), toward, config);
         let free = |port: u16| !self.by_outside.contains_key(&key(port));

@@ -68,10 +68,7 @@ impl RouteTable {
         // What is local and nobody's.
         for cidr in cidrs {
             let (source, distance, target) = (RouteSource::Connected, distance::CONNECTED, Target::Blackhole);
-            ip.configure(
-                Route { prefix: *cidr, source, distance, metric: 0, target, since: RecordId::GENESIS },
-                None,
-            );
+            ip.configure(Route { prefix: *cidr, source, distance, metric: 0, target, since: RecordId::GENESIS }, None);
         }
         for it in statics {
             let distance = if it.prefix_list { PREFIX_LIST } else { distance::STATIC };
@@ -119,9 +116,9 @@ impl RouteTable {
         let offer = |origin, preference| Offer { prefix, origin, preference };
         let local = self.local(prefix).map(|cidr| (Offer { prefix: cidr, ..offer(Origin::Local, 0) }, None));
         let statics = self.statics.iter().filter(|it| it.prefix == prefix);
-        let statics = statics.enumerate().map(|(i, it)| {
-            (offer(if it.prefix_list { Origin::PrefixList } else { Origin::Static }, i), it.to)
-        });
+        let statics = statics
+            .enumerate()
+            .map(|(i, it)| (offer(if it.prefix_list { Origin::PrefixList } else { Origin::Static }, i), it.to));
         let propagated = self.offered.get(&prefix).filter(|(_, standing)| *standing != Standing::Waiting);
         let propagated = propagated.map(|(from, _)| (offer(Origin::Propagated(*from), 0), Some(GATEWAY_PORT)));
         local.into_iter().chain(statics).chain(propagated).unzip()
