@@ -14,7 +14,7 @@ use crate::plan::{self, Attachment, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
             Routing::Static(prefixes) => prefixes.clone(),
             Routing::Bgp => Vec::new(),
@@ -26,7 +26,7 @@ impl Builder<'_> {
             cidrs: self.cidrs(vgw.vpc),
             beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
-            preference: preference(&tunnels, vgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
             health_delay: assume.endpoint_health_delay,
@@ -39,7 +39,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
@@ -81,13 +81,30 @@ impl Builder<'_> {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
-            preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };
         Tgw::new(config, AWS_MTU)
+    }
+}
+
+impl Builder<'_> {
+    /// True if AWS prefers the tunnel to the other one of its connection.
+    pub(super) fn primary(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        let preferred = match &self.plan.nodes[gateway.index()].kind {
+            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp => return true,
+            NodeKind::TransitGateway(tgw) => tgw.preferred_tunnel,
+            NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
+            _ => None,
+        };
+        let tunnels: Vec<TunnelId> = self.gateway_tunnels(gateway).collect();
+        let order = preference(&tunnels, preferred, &mut self.aws_choice(gateway));
+        let mut order = order.into_iter().map(|number| tunnels[usize::from(number)]);
+        order.find(|tunnel| tunnel.connection == id.connection) == Some(id)
     }
 }
 

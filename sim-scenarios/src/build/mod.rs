@@ -6,6 +6,7 @@ mod aws;
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
+mod index;
 mod routers;
 mod vpc;
 
@@ -45,7 +46,7 @@ use crate::plan::{
     BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
     TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
-use crate::underlay;
+use index::Index;
 use routers::{Ports, connect};
 
 /// MTU inside AWS, between endpoint, gateway and VPC (guide: a VGW carries 1,500 octets).
@@ -89,8 +90,8 @@ pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
     let routers = routers::add_sessions(plan, &mut world);
-    let (ports, ways) = (ports(plan), underlay::ways(plan));
-    let mut builder = Builder { plan, world, sessions, routers, ports, ways, reality };
+    let (ports, index) = (ports(plan), Index::of(plan));
+    let mut builder = Builder { plan, world, sessions, routers, ports, index, reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -111,7 +112,7 @@ struct Builder<'p> {
     routers: Vec<RouterSessions>,
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
-    ways: Vec<underlay::Way>,
+    index: Index,
     reality: &'p Reality,
 }
 
@@ -174,7 +175,7 @@ impl Builder<'_> {
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
             NodeKind::VpnEndpoint(e) if self.is_door(id) => self.external_endpoint(id, e.address),
             NodeKind::VpnEndpoint(e) => {
-                let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
+                let number = self.index.number(e.gateway, e.tunnel);
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
@@ -199,22 +200,17 @@ impl Builder<'_> {
 
     /// The connected ports of a node with their links' MTUs.
     fn ports_of(&self, id: NodeId) -> impl Iterator<Item = (Port, u32)> {
-        self.plan.links.iter().zip(&self.ports).flat_map(move |(link, ports)| {
-            let mtus = [link.forward.mtu, link.reverse.mtu];
-            (0..2).filter(move |&e| link.ends[e].node == id).map(move |e| (ports[e], u32::from(mtus[e])))
+        self.index.links(id).iter().map(|&(link, end)| {
+            let planned = &self.plan.links[link.index()];
+            (self.ports[link.index()][end], u32::from([planned.forward.mtu, planned.reverse.mtu][end]))
         })
     }
 
     fn ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv4Net, Port)> {
-        self.ways.iter().filter(move |way| way.node == id).map(move |way| {
-            let (link, ports) = (&self.plan.links[way.link.index()], self.ports[way.link.index()]);
-            (way.prefix, if link.ends[0].node == id { ports[0] } else { ports[1] })
+        self.index.ways(id).iter().map(move |&(prefix, by)| {
+            let (link, ports) = (&self.plan.links[by.index()], self.ports[by.index()]);
+            (prefix, if link.ends[0].node == id { ports[0] } else { ports[1] })
         })
-    }
-
-    /// The tunnels of a gateway in order: the position of each is its number there.
-    fn gateway_tunnels(&self, gateway: NodeId) -> impl Iterator<Item = TunnelId> {
-        tunnels(self.plan, move |connection| connection.gateway == gateway)
     }
 
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
@@ -247,8 +243,8 @@ impl Builder<'_> {
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
-        let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.customer_gateway == id).collect();
-        let ports = Ports { interfaces: &cgw.interfaces, tunnels: &tunnels };
+        let tunnels = self.index.tunnels(id);
+        let ports = Ports { interfaces: &cgw.interfaces, tunnels };
         let mut own: Vec<_> = cgw.interfaces.iter().map(|i| i.address.addr()).collect();
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
@@ -359,7 +355,7 @@ impl Builder<'_> {
         let ((end, _, local), (_, asn, remote)) = (ends[index], ends[1 - index]);
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
-        let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
+        let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
         let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
         let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
@@ -409,16 +405,11 @@ impl Builder<'_> {
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
-    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
-    /// updates").
-    fn aws_med(&self, id: TunnelId) -> Option<u32> {
-        let [preferred, other] = self.plan.assume.meds?;
-        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
-            NodeKind::VirtualPrivateGateway(vgw) => {
-                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
-            }
-            _ => None,
-        }
+    /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
+    /// tunnel endpoint updates"). Where a transit gateway balances over all tunnels, each is.
+    fn aws_med(&self, id: TunnelId) -> u32 {
+        let [preferred, other] = self.plan.assume.meds;
+        if self.primary(id) { preferred } else { other }
     }
 
     fn add_streams(&mut self) {
@@ -439,9 +430,9 @@ impl Builder<'_> {
             match &node.kind {
                 NodeKind::CustomerGateway(cgw) => {
                     let interfaces = cgw.interfaces.iter().map(|i| i.name.clone());
-                    let tunnels = tunnels(self.plan, |c| c.customer_gateway == id);
+                    let tunnels = self.index.tunnels(id).iter();
                     let names: Vec<String> =
-                        interfaces.chain(tunnels.map(|t| self.plan.tunnel(t).name.clone())).collect();
+                        interfaces.chain(tunnels.map(|t| self.plan.tunnel(*t).name.clone())).collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::BgpRouter(router) => {
@@ -452,14 +443,15 @@ impl Builder<'_> {
                 NodeKind::VirtualPrivateGateway(vgw) => {
                     let vpc = &self.plan.nodes[vgw.vpc.index()].name;
                     self.world.name_port(id, vgw::VPC_PORT, vpc);
-                    for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
-                        let name = &self.plan.tunnel(tunnel).name;
+                    for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
+                        let name = &self.plan.tunnel(*tunnel).name;
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
                     }
                 }
                 NodeKind::TransitGateway(tgw) => {
-                    let names: Vec<&String> = tunnels(self.plan, |c| c.gateway == id)
-                        .map(|tunnel| &self.plan.tunnel(tunnel).name)
+                    let tunnels = self.index.tunnels(id).iter();
+                    let names: Vec<&String> = tunnels
+                        .map(|tunnel| &self.plan.tunnel(*tunnel).name)
                         .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
                         .collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
@@ -515,8 +507,8 @@ impl Builder<'_> {
         let name = |id: NodeId| &self.plan.nodes[id.index()].name;
         for (id, vgw) in vgws(self.plan) {
             add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc_node::GATEWAY_PORT), (id, vgw::VPC_PORT));
-            for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
-                let end = self.plan.tunnel(tunnel).endpoint;
+            for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
+                let end = self.plan.tunnel(*tunnel).endpoint;
                 let port = vgw::tunnel_port(number as u16);
                 add(format!("{}--{}", name(id), name(end)), (id, port), (end, endpoint::INSIDE_PORT));
             }
@@ -524,7 +516,7 @@ impl Builder<'_> {
         for (index, node) in self.plan.nodes.iter().enumerate() {
             if let NodeKind::TransitGateway(tgw) = &node.kind {
                 let id = NodeId(index as u32);
-                let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.gateway == id).collect();
+                let tunnels = self.index.tunnels(id);
                 for (number, tunnel) in tunnels.iter().enumerate() {
                     let end = self.plan.tunnel(*tunnel).endpoint;
                     let port = tgw::tunnel_port(number as u16);
@@ -601,11 +593,6 @@ fn side_index(side: Side) -> usize {
         Side::Aws => 0,
         Side::Customer => 1,
     }
-}
-
-fn tunnels(plan: &Plan, of: impl Fn(&Connection) -> bool) -> impl Iterator<Item = TunnelId> {
-    let matching = plan.connections.iter().enumerate().filter(move |(_, c)| of(c));
-    matching.flat_map(|(connection, c)| (0..c.tunnels.len()).map(move |tunnel| TunnelId { connection, tunnel }))
 }
 
 fn vgws(plan: &Plan) -> impl Iterator<Item = (NodeId, &crate::plan::VirtualPrivateGateway)> {

@@ -1,6 +1,9 @@
 //! Links and paths: their ends and conditions, and whether the underlay joins what must be joined.
 
-use sim_core::id::{LinkId, NodeId};
+use std::collections::BTreeMap;
+
+use petgraph::unionfind::UnionFind;
+use sim_core::id::NodeId;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
@@ -286,12 +289,13 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             j.wrong(at.place, "no link or path leads from this internet gateway to the internet", Some(help.into()));
         }
     }
+    let joined = Joined::of(plan);
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
             let endpoint = End { node: tunnel.endpoint, interface: None };
-            if known(connection.customer_gateway, plan) && !joined(plan, endpoint, wan) {
+            if known(connection.customer_gateway, plan) && !joined.holds(endpoint, wan) {
                 let message = format!(
                     "no link or path leads from endpoint `{}` to the customer gateway's interface",
                     tunnel.name
@@ -351,25 +355,40 @@ pub(super) fn other_end(link: &Link, end: End) -> Option<End> {
     }
 }
 
-/// True if links, routers and NATs join two ends.
-fn joined(plan: &Plan, from: End, to: End) -> bool {
-    let mut crossed = vec![false; plan.links.len()];
-    let mut reached = vec![from];
-    while let Some(here) = reached.pop() {
-        let through = Some(here.node.index()).and_then(|i| plan.nodes.get(i)).map(|node| &node.kind);
-        let router = matches!(through, Some(NodeKind::Router(_) | NodeKind::Nat(_)));
-        for (i, link) in plan.links.iter().enumerate() {
-            let leads = link.ends.iter().position(|end| *end == here || (router && end.node == here.node));
-            let Some(this) = leads.filter(|_| !crossed[LinkId(i as u32).index()]) else {
-                continue;
-            };
-            crossed[i] = true;
-            let there = link.ends[1 - this];
-            if there == to {
-                return true;
+/// Which ends links, routers and NATs join.
+struct Joined {
+    elements: BTreeMap<End, usize>,
+    sets: UnionFind<usize>,
+}
+
+impl Joined {
+    fn of(plan: &Plan) -> Self {
+        let ends = plan.links.iter().flat_map(|link| link.ends);
+        let mut elements = BTreeMap::new();
+        for end in ends {
+            let next = elements.len();
+            elements.entry(end).or_insert(next);
+        }
+        let mut sets = UnionFind::new(elements.len());
+        for link in &plan.links {
+            let [a, b] = link.ends.map(|end| elements[&end]);
+            sets.union(a, b);
+        }
+        // A device that carries the traffic of others joins all its own ends.
+        let mut first: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (end, element) in &elements {
+            let kind = plan.nodes.get(end.node.index()).map(|node| &node.kind);
+            if let Some(NodeKind::Router(_) | NodeKind::Nat(_)) = kind {
+                sets.union(*first.entry(end.node).or_insert(*element), *element);
             }
-            reached.push(there);
+        }
+        Self { elements, sets }
+    }
+
+    fn holds(&self, a: End, b: End) -> bool {
+        match (self.elements.get(&a), self.elements.get(&b)) {
+            (Some(a), Some(b)) => self.sets.equiv(*a, *b),
+            _ => false,
         }
     }
-    false
 }

@@ -133,10 +133,8 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
         endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
-        meds: (schema.preferred_med.is_some() || schema.other_med.is_some()).then(|| {
-            [(&schema.preferred_med, 100), (&schema.other_med, 200)]
-                .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED"))
-        }),
+        meds: [(&schema.preferred_med, 100), (&schema.other_med, 200)]
+            .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED")),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
     }
 }
@@ -152,7 +150,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         source: source.to_owned(),
         range: global_range(what),
     };
-    let med = |which: usize| assume.meds.map_or_else(|| "none".into(), |meds| meds[which].to_string());
+    let med = |which: usize| assume.meds[which].to_string();
     vec![
         one(
             Assumed::VgwProgrammingDelay,
@@ -176,13 +174,13 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             Assumed::Med,
             "preferred_med",
             med(0),
-            "UNVERIFIED: AWS sends a lower MED through the tunnel it prefers, but publishes no value",
+            "UNVERIFIED: AWS marks the primary tunnel with a lower MED, but publishes no value; seen are 100 and 200",
         ),
         one(
             Assumed::Med,
             "other_med",
             med(1),
-            "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value",
+            "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value; seen are 100 and 200",
         ),
         one(
             Assumed::AwsTcp,

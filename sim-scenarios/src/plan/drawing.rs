@@ -286,7 +286,7 @@ pub struct Link {
 }
 
 /// Where a link is plugged in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct End {
     /// The device.
     pub node: NodeId,

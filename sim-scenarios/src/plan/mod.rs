@@ -128,8 +128,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
-    /// MED that AWS sends over the tunnel that a gateway prefers, and over its others; `None`: it sends none.
-    pub meds: Option<[u32; 2]>,
+    /// MED that AWS sends over the primary tunnel of a connection, and over its other one.
+    pub meds: [u32; 2],
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
 }
