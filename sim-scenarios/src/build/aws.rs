@@ -10,7 +10,7 @@ use sim_core::rng::{Purpose, Rng};
 
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
-use crate::plan::{self, Attachment, Routing, TunnelId};
+use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
@@ -101,8 +101,8 @@ impl Builder<'_> {
             NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
             _ => None,
         };
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(gateway).collect();
-        let order = preference(&tunnels, preferred, &mut self.aws_choice(gateway));
+        let tunnels = self.index.tunnels(gateway);
+        let order = preference(tunnels, preferred, &mut self.aws_choice(gateway));
         let mut order = order.into_iter().map(|number| tunnels[usize::from(number)]);
         order.find(|tunnel| tunnel.connection == id.connection) == Some(id)
     }
