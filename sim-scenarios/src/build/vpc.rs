@@ -185,7 +185,7 @@ impl Builder<'_> {
             let lists = lists.flatten().map(|(prefix, port)| Static { prefix, to: Some(port), prefix_list: true });
             TableConfig { statics: own.chain(lists).collect(), propagation: !table.propagation.is_empty() }
         };
-        let acls = vpc.subnets.iter().map(|subnet| Some(vpc.network_acls.get(subnet.network_acl?)?.clone()));
+        let acls = vpc.subnets.iter().map(|subnet| Some(vpc.network_acls.get(subnet.network_acl?)?.1.clone()));
         VpcConfig {
             cidrs: vec![vpc.cidr],
             tables: vpc.route_tables.iter().zip(0..).map(table).collect(),

@@ -12,7 +12,7 @@ use crate::schema;
 use super::judge::{Judge, between};
 use super::nodes::whole;
 
-/// Security groups of a network interface (page amazon-vpc-limits.html; adjustable up to 16).
+/// Security groups of a network interface, when AWS has raised its quota as far as it goes (page amazon-vpc-limits.html).
 const OF_INTERFACE: usize = 16;
 /// Rules of a group, each way, and the most that AWS raises it to: 1,000 divided by the groups of an interface, five by default.
 const RULES: usize = 200;

@@ -13,6 +13,7 @@ mod nats;
 mod nodes;
 mod policies;
 mod profiles;
+mod quotas;
 mod routers;
 mod sessions;
 mod timeline;

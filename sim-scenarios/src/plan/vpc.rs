@@ -18,8 +18,8 @@ pub struct Vpc {
     pub subnets: Vec<Subnet>,
     /// Its route tables.
     pub route_tables: Vec<RouteTable>,
-    /// Its network ACLs.
-    pub network_acls: Vec<acl::NetworkAcl>,
+    /// Its network ACLs, with their names.
+    pub network_acls: Vec<(String, acl::NetworkAcl)>,
     /// Its security groups.
     pub security_groups: Vec<SecurityGroup>,
 }

@@ -137,7 +137,7 @@ pub struct Instance {
     pub address: At<Address>,
     /// Its Elastic IP address: how the internet gateway shows it outside; none if not given. A probe to it goes to "NODE.elastic_ip".
     pub elastic_ip: Option<At<Address>>,
-    /// Its security groups, at most five; without one everything passes.
+    /// Its security groups; without one everything passes.
     #[serde(default)]
     pub security_groups: Vec<At<Name>>,
     /// How its network interface tracks flows.

@@ -91,7 +91,7 @@ fn fifty_routes_in_a_table_and_up_to_a_thousand_on_request() {
     assert!(mistakes(text, &[&routes(1001)]).contains("at most 1000 routes"));
 }
 
-/// The same page: 20 rules each way in a network ACL, raised on request; 5 NAT gateways in an availability zone; 50 active peering
+/// The same page: 20 rules each way in a network ACL and 60 in a security group, of which an interface has 5; 5 NAT gateways in an availability zone; 50 active peering
 /// connections of a VPC.
 #[test]
 fn other_quotas_of_a_vpc_are_warnings() {
@@ -101,6 +101,21 @@ fn other_quotas_of_a_vpc_are_warnings() {
     };
     assert_eq!(warnings(library!("nacl_ephemeral"), &[&rules(20)]), "");
     assert!(warnings(library!("nacl_ephemeral"), &[&rules(21)]).contains("21 rules: AWS allows 20 each way"));
+    let rules = |count: usize| {
+        let all = (0..count).map(|i| format!("\"r{i}\": (cidr: \"10.1.0.0/16\")"));
+        format!("nodes.vpc.security_groups.open.outbound={{ {} }}", all.collect::<Vec<_>>().join(", "))
+    };
+    assert_eq!(warnings(library!("sg_untracked_flow"), &[&rules(60)]), "");
+    assert!(warnings(library!("sg_untracked_flow"), &[&rules(61)]).contains("61 rules: AWS allows 60 each way"));
+    let groups = |count: usize| {
+        let all: String = (0..count).map(|i| format!("\"g{i}\": (),")).collect();
+        let text =
+            library!("sg_untracked_flow").replacen("security_groups: {", &format!("security_groups: {{ {all}"), 1);
+        let names: Vec<String> = (0..count).map(|i| format!("\"g{i}\"")).collect();
+        warnings(&text, &[&format!("nodes.open.security_groups=[{}]", names.join(", "))])
+    };
+    assert_eq!(groups(5), "");
+    assert!(groups(6).contains("6 security groups: AWS allows 5 for a network interface"));
     let gateway = |i: usize| format!("\"nat{i}\": NatGateway(subnet: \"vpc.public\", address: \"10.0.0.{}\"),", 30 + i);
     let gateways: Vec<String> = (0..5).map(gateway).collect();
     let with = |count: usize| warnings(&with_nodes(library!("transit_nat_gateway"), &gateways[..count]), &[]);
@@ -331,6 +346,34 @@ fn a_network_acl_has_no_memory_and_stands_at_the_border_of_a_subnet() {
     assert!(mistakes(text, &[twice]).contains("there is a rule 100 already"));
     let last = "nodes.vpc.network_acls.complete.inbound=[(rule: 32767, cidr: \"0.0.0.0/0\", action: \"allow\")]";
     assert!(mistakes(text, &[last]).contains("1 to 32766"));
+}
+
+/// tgw-nacls.html: of an attachment in a subnet of its own, inbound rules see what instances send to the gateway, and outbound rules what
+/// the gateway sends to them.
+#[test]
+fn a_network_acl_of_an_attachment_s_subnet_sees_both_ways() {
+    let text = library!("transit_tgw_nat_gateway");
+    let only = |way: &str| {
+        let acl = format!(
+            "nodes.egress.network_acls={{ \"half\": ({way}: [(rule: 100, cidr: \"0.0.0.0/0\", action: \"allow\")]) }}"
+        );
+        answer(text, &[&acl, "nodes.egress.subnets.transit.network_acl=half"])
+    };
+    let (inbound, outbound) = (only("inbound"), only("outbound"));
+    // What the gateway sends on leaves the subnet.
+    assert_eq!((answered(&inbound, "by-udp"), drops(&inbound, "egress", "network_acl_inbound")), (0.0, 0));
+    assert!(drops(&inbound, "egress", "network_acl_outbound") > 1_000);
+    // And what comes back for it enters the subnet.
+    assert_eq!((answered(&outbound, "by-udp"), drops(&outbound, "egress", "network_acl_outbound")), (0.0, 0));
+    assert!(drops(&outbound, "egress", "network_acl_inbound") > 1_000);
+}
+
+/// gateway-route-tables.html and route-tables.html: a route whose target is gone is a blackhole, and nothing shorter takes its place.
+#[test]
+fn a_route_whose_target_is_gone_is_a_blackhole() {
+    let report = answer(library!("vgw_edge_middlebox"), &[]);
+    assert_eq!(answered(&report, "beside"), 1.0);
+    assert!((290..=310).contains(&drops(&report, "vpc", "blackhole_route")));
 }
 
 // Section 7.7: the NAT gateway.
