@@ -35,12 +35,21 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j
         let apart = |direction: &Option<schema::Conditions>, j: &mut Judge| {
             direction.as_ref().map_or(both, |differing| conditions(differing, both, j))
         };
+        let (mut forward, mut reverse) = (apart(&line.forward, j), apart(&line.reverse, j));
+        // Guide, "Accelerated Site-to-Site VPN connections": Global Accelerator carries no fragments.
+        let is_accelerated = |end: &Option<End>| {
+            let kind = end.and_then(|end| nodes.get(end.node.index())).map(|node| &node.kind);
+            matches!(kind, Some(NodeKind::VpnEndpoint(endpoint)) if endpoint.accelerated)
+        };
+        if ends.iter().any(is_accelerated) {
+            (forward.drops_fragments, reverse.drops_fragments) = (true, true);
+        }
         links.push(Link {
             name: name.clone(),
             carrier,
             ends: ends.map(|end| end.unwrap_or(End { node: NOWHERE, interface: None })),
-            forward: apart(&line.forward, j),
-            reverse: apart(&line.reverse, j),
+            forward,
+            reverse,
         });
     }
     links

@@ -268,6 +268,8 @@ pub struct VpnEndpoint {
     pub address: Ipv4Addr,
     /// Its availability zone.
     pub availability_zone: String,
+    /// True behind an edge of Global Accelerator, which drops fragments.
+    pub accelerated: bool,
 }
 
 /// A link or an internet path.

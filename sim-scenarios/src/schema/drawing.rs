@@ -104,7 +104,8 @@ pub struct CustomerGateway {
     /// What the ways to next hops within the AS cost.
     #[serde(default)]
     pub igp_costs: Vec<IgpCost>,
-    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird", "strongswan_frr" or "libreswan".
+    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird",
+    /// "strongswan_frr", "libreswan", "azure" (Azure VPN Gateway) or "gcp" (Google Cloud HA VPN).
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
