@@ -94,6 +94,8 @@ pub enum What {
     Flap(Flap),
     /// All members of a group fail at once.
     GroupFailure(OneGroup),
+    /// A rule of a security group is revoked, and authorized again when healed.
+    RevokeSecurityGroupRule(RevokedRule),
 }
 
 /// A silent discard.
@@ -184,6 +186,18 @@ pub struct Flap {
     pub up: At<Span>,
     /// How often it goes down.
     pub times: At<Count>,
+}
+
+/// A rule of a security group.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedRule {
+    /// The security group, like "vpc.web".
+    pub group: At<Name>,
+    /// Its rule.
+    pub rule: At<Name>,
+    /// Whether it is an outbound rule; false if not given.
+    pub outbound: Option<At<Flag>>,
 }
 
 /// A group.
