@@ -91,6 +91,14 @@ codes! {
         Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
         Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
         TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
+        // Stateful firewalls
+        FirewallNoState "firewall_no_state" "the firewall knows no connection to which it belongs, and it begins none",
+        FirewallOtherZone "firewall_other_zone" "the firewall knows its flow, but by another interface or zone",
+        FirewallBadState "firewall_bad_state" "the firewall's state of the connection does not expect it",
+        FirewallOutOfWindow "firewall_out_of_window" "outside the windows of its connection, as the firewall knows them",
+        FirewallUnrelated "firewall_unrelated" "ICMP that answers nothing and is about nothing that the firewall knows",
+        FirewallPolicy "firewall_policy" "the firewall lets nothing begin from there",
+        FirewallFull "firewall_full" "the firewall's table has no room for another flow",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

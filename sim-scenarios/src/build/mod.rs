@@ -5,6 +5,7 @@
 mod aws;
 pub(crate) mod external;
 mod faults;
+mod firewall;
 pub(crate) mod ike;
 mod routers;
 
@@ -229,11 +230,13 @@ impl Builder<'_> {
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         let host = Host::new(address, mtu, probes.collect());
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
-        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+        let host = if tcp.any(|probe| probe.from == id || probe.to == id) || self.has_tcp_flows(id) {
             host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
         } else {
             host
-        }))
+        };
+        let flows = if simulated { self.flows(id) } else { Vec::new() };
+        Node::Host(Box::new(host.with_flows(flows)))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -261,6 +264,7 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
+        self.inspect(&mut gateway, &ports, &cgw.forwarding);
         gateway
     }
 

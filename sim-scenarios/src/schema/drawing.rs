@@ -8,7 +8,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
-use super::{AccessRule, BgpRouter, Decision, Ecmp, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
+use super::{AccessRule, BgpRouter, Decision, Ecmp, Firewall, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -84,6 +84,8 @@ pub struct CustomerGateway {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows over routes of equal cost; not at all if not given.
     pub ecmp: Option<Ecmp>,
+    /// A stateful firewall that judges what passes through; none if not given.
+    pub firewall: Option<Box<Firewall>>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.
