@@ -8,13 +8,13 @@ use core::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use schemars::{Schema, json_schema};
 use sim_core::crypto::certificate::distinguished_name;
-use sim_core::net::filter::{RuleAction, RuleDirection};
+use sim_core::net::filter::{Contents, RuleAction, RuleDirection};
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::{Fragmentation, MssClamp};
 use sim_core::proto::esp::DfBit;
-use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
 use sim_core::reason::{DropReason, Reason, Rule, TimerKind};
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
@@ -28,11 +28,13 @@ pub use bgp::{Md5Key, Md5KeySource};
 pub use certificate::{Calendar, KeySource, PemSource};
 pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
+pub use vpc::{AclAction, PortRange};
 
 mod bgp;
 mod certificate;
 mod policy;
 mod psk;
+mod vpc;
 
 /// A RON scalar.
 #[derive(Clone, PartialEq, Debug)]
@@ -474,6 +476,15 @@ words! {
         "off" => Self::Off,
         "break_before_make" => Self::BreakBeforeMake,
         "make_before_break" => Self::MakeBeforeBreak,
+    }
+    Contents: "what inspection looks for" {
+        "ike" => Self::Ike,
+        "esp_in_udp" => Self::EspInUdp,
+    }
+    NatTraversal: "what is done about NATs" {
+        "detect" => Self::Detect,
+        "off" => Self::Off,
+        "force" => Self::Force,
     }
     Proposals: "a form of proposals" {
         "combined" => Self::Combined,

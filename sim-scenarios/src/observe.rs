@@ -134,7 +134,7 @@ impl<'w> Observation<'w> {
                 let assumed = match table {
                     Table::Fib => None,
                     Table::Vgw | Table::Tgw(_) => Some(Assumed::VgwProgrammingDelay),
-                    Table::Vpc => Some(Assumed::VpcPropagationDelay),
+                    Table::Vpc(_) => Some(Assumed::VpcPropagationDelay),
                 };
                 let assumption = assumed.and_then(|what| self.assumption(what, self.world.node_name(record.node)));
                 (StepKind::RouteChanged, format!("{prefix} via {to}"), reason.code(), assumption)
@@ -240,6 +240,7 @@ pub(crate) fn table_name(plan: &Plan, node: NodeId, table: Table) -> String {
     let named = &plan.nodes[node.index()];
     match (&named.kind, table.number()) {
         (NodeKind::TransitGateway(gateway), Some(number)) => gateway.table_name(&named.name, number),
+        (NodeKind::Vpc(vpc), Some(number)) => vpc.table_name(&named.name, number),
         _ => named.name.clone(),
     }
 }

@@ -22,6 +22,10 @@ pub struct Profile {
     /// True if a peer is dead when the repetitions of a liveness check have ended, whatever the DPD timeout; false if the timeout
     /// counts.
     pub dpd_by_retransmission: bool,
+    /// Its DPD timeout in seconds; `None`: as at AWS's end.
+    pub dpd_timeout_s: Option<u64>,
+    /// Its lifetimes of phase 1 and phase 2 in seconds; `None`: as at AWS's end.
+    pub lifetimes_s: Option<[u64; 2]>,
     /// True if it says that its address may change (RFC 4555).
     pub mobike: bool,
     /// How long it takes packets of a CHILD_SA that was rekeyed, in seconds.
@@ -39,6 +43,8 @@ pub struct Profile {
 /// BGP of a profile.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BgpProfile {
+    /// The hold time that it offers, in seconds.
+    pub hold_s: u64,
     /// True if timers last 0.75 to 1 times their value (RFC 4271 section 10).
     pub jitter: bool,
     /// True if that is so for the hold timer, too.
@@ -58,7 +64,9 @@ const STRONGSWAN_MS: [u64; 6] = [4_000, 7_200, 12_960, 23_328, 41_990, 75_582];
 /// Libreswan's: 0.5 s, doubling, until 60 s are over.
 const LIBRESWAN_MS: [u64; 7] = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 28_500];
 
+/// Its hold time is AWS's, which is what AWS's configuration files tell a customer gateway.
 const RFC_BGP: BgpProfile = BgpProfile {
+    hold_s: 30,
     jitter: true,
     hold_jitter: false,
     poll_ms: 0,
@@ -94,6 +102,8 @@ pub const GENERIC: Profile = Profile {
     about: "the RFCs; where they say nothing, strongSwan's series and Linux's TCP",
     retransmission_ms: &STRONGSWAN_MS,
     dpd_by_retransmission: false,
+    dpd_timeout_s: None,
+    lifetimes_s: None,
     mobike: false,
     delete_rekeyed_delay_s: 0,
     routes_follow_sa: true,
@@ -166,6 +176,37 @@ pub const LIBRESWAN: Profile = Profile {
     ..GENERIC
 };
 
+/// Azure's VPN gateway, as the customer gateway of a connection between the two clouds.
+pub const AZURE: Profile = Profile {
+    name: "azure",
+    about: "Azure VPN Gateway, route-based (IKEv2), as far as its documents go",
+    dpd_timeout_s: Some(45),
+    lifetimes_s: Some([28_800, 27_000]),
+    bgp: BgpProfile { hold_s: 180, ..RFC_BGP },
+    sources: &[
+        ("dpd_timeout", "Azure VPN Gateway, \"About VPN devices and IPsec/IKE parameters\": DPD timeout 45 s"),
+        (
+            "lifetimes",
+            "Azure VPN Gateway, \"About VPN devices and IPsec/IKE parameters\": SA lifetime 28,800 s in main mode, 27,000 s in quick mode",
+        ),
+        ("hold_time", "Azure VPN Gateway FAQ: the BGP keepalive timer is 60 s, the hold timer 180 s"),
+    ],
+    ..GENERIC
+};
+
+/// Google's Cloud VPN with Cloud Router, likewise.
+pub const GCP: Profile = Profile {
+    name: "gcp",
+    about: "Google Cloud HA VPN (IKEv2) with Cloud Router, as far as its documents go",
+    lifetimes_s: Some([36_000, 10_800]),
+    bgp: BgpProfile { hold_s: 60, ..RFC_BGP },
+    sources: &[
+        ("lifetimes", "Cloud VPN, \"Supported IKE ciphers\": 36,000 s in phase 1, 10,800 s in phase 2"),
+        ("hold_time", "Cloud Router, \"Manage BGP timers\": keepalive 20 s, hold time three times that"),
+    ],
+    ..GENERIC
+};
+
 /// AWS's end of a tunnel.
 pub const AWS: Profile = Profile {
     name: "aws",
@@ -184,7 +225,7 @@ pub const AWS: Profile = Profile {
 };
 
 /// The profiles that a customer gateway may have.
-pub const CUSTOMER: [&Profile; 4] = [&GENERIC, &STRONGSWAN_BIRD, &STRONGSWAN_FRR, &LIBRESWAN];
+pub const CUSTOMER: [&Profile; 6] = [&GENERIC, &STRONGSWAN_BIRD, &STRONGSWAN_FRR, &LIBRESWAN, &AZURE, &GCP];
 
 impl Profile {
     /// The customer gateway's profile of that name.
@@ -224,7 +265,9 @@ mod tests {
             let bgp = (&profile.bgp, &GENERIC.bgp);
             let set = [
                 ("retransmission", profile.retransmission_ms != GENERIC.retransmission_ms),
-                ("dpd_timeout", profile.dpd_by_retransmission),
+                ("dpd_timeout", profile.dpd_by_retransmission || profile.dpd_timeout_s.is_some()),
+                ("lifetimes", profile.lifetimes_s.is_some()),
+                ("hold_time", bgp.0.hold_s != bgp.1.hold_s),
                 ("mobike", profile.mobike),
                 ("delete_rekeyed_delay", profile.delete_rekeyed_delay_s != 0),
                 ("routes_follow_sa", !profile.routes_follow_sa),

@@ -1,6 +1,7 @@
 //! Filters without memory: what a firewall, or the access list of an interface, lets pass.
 
 use crate::packet::Packet;
+use crate::wire::ike;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// Which packets a rule is about.
@@ -34,6 +35,41 @@ pub enum PortOf {
     Either,
 }
 
+/// What a rule looks for behind the ports, as deep packet inspection does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contents {
+    /// A message of IKE in UDP, at whatever port: its header is in clear (RFC 7296 section 3.1, RFC 2408 section 3.1), behind the
+    /// non-ESP marker or without it (RFC 3948 section 2.2).
+    Ike,
+    /// ESP in UDP: what is long enough for it and begins with an SPI above those that are reserved (RFC 3948 section 2.1, RFC 4303
+    /// section 2.1), if a port is 4500. Nothing else tells it from noise.
+    EspInUdp,
+}
+
+impl Contents {
+    /// Whether a sound packet holds it. A later fragment shows nothing.
+    fn is_in(self, ip: &Ipv4Packet<&[u8]>) -> bool {
+        if ip.protocol() != protocol::UDP || ip.fragment_offset() != 0 {
+            return false;
+        }
+        let Some((header, data)) = ip.payload().split_first_chunk::<8>() else { return false };
+        match self {
+            Self::Ike => is_ike(data) || data.strip_prefix(&[0; 4]).is_some_and(is_ike),
+            Self::EspInUdp => {
+                let at_4500 = header[..4].chunks_exact(2).any(|port| port == 4500_u16.to_be_bytes());
+                let spi = data.first_chunk::<4>().map(|spi| u32::from_be_bytes(*spi));
+                at_4500 && data.len() > 8 && spi.is_some_and(|spi| spi > 255) && !is_ike(data)
+            }
+        }
+    }
+}
+
+/// A header of IKE that is as long as it says, of version 1 or 2, with an initiator's SPI.
+fn is_ike(data: &[u8]) -> bool {
+    ike::Header::parse(data)
+        .is_ok_and(|header| header.spi_i != 0 && matches!(header.major, 1 | 2) && header.length as usize == data.len())
+}
+
 /// A rule. The first that fits decides; what none fits passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
@@ -41,6 +77,8 @@ pub struct Rule {
     pub protocol: Option<u8>,
     /// UDP or TCP port. A later fragment has no port and fits no rule that names one.
     pub port: Option<(PortOf, u16)>,
+    /// What must be in it; `None`: whatever it is.
+    pub contents: Option<Contents>,
     /// Direction.
     pub direction: RuleDirection,
     /// What becomes of it.
@@ -58,6 +96,7 @@ impl Rule {
         };
         way && self.protocol.is_none_or(|p| p == ip.protocol())
             && self.port.is_none_or(|(of, port)| named(&ip, outbound, of, port))
+            && self.contents.is_none_or(|contents| contents.is_in(&ip))
     }
 }
 
@@ -98,6 +137,7 @@ mod tests {
         let rule = |of| Rule {
             protocol: Some(protocol::TCP),
             port: Some((of, 179)),
+            contents: None,
             direction: RuleDirection::Both,
             action: RuleAction::Drop,
         };

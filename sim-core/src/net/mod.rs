@@ -2,6 +2,7 @@
 //! fragments, and speaks of its troubles, what a filter lets pass, how a NAT translates, which flows have begun ([`conntrack`]) and
 //! what a firewall makes of that, which ways flows took ([`census`]), and how AWS's routers choose ([`aws`]).
 
+pub mod acl;
 pub mod aws;
 pub mod census;
 pub mod conntrack;
@@ -15,3 +16,4 @@ pub mod link;
 pub mod mss;
 pub mod multipath;
 pub mod nat;
+pub mod reset;

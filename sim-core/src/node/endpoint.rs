@@ -5,7 +5,7 @@
 //! endpoint tells it what it has learned and whether it can carry traffic. How AWS carries that from one to the other
 //! is not published: the notices arrive at once, and delays are parameters of the gateway.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::{Command, Cx, Device, Notice};
@@ -82,14 +82,31 @@ impl VpnEndpoint {
 
     fn route(&self, cx: &mut Cx, change: &RouteChange) {
         let learned = change.to.filter(|best| best.peer.is_some());
-        let attributes = |_| {
-            let routing = self.gateway.routing.as_ref()?;
-            Some(path(routing.speaker().routes().get(&change.prefix)?.best_route().attributes))
-        };
-        let path = learned.as_ref().and_then(attributes);
+        let path = learned.and_then(|_| self.learned(change.prefix));
         if path.is_some() || change.from.is_some_and(|best| best.peer.is_some()) {
             let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(change.prefix), path };
             cx.notify(self.owner, Duration::ZERO, notice);
+        }
+    }
+
+    /// What the customer gateway says of a prefix, if its route is the best.
+    fn learned(&self, prefix: Ipv4Net) -> Option<BgpPath> {
+        let routing = self.gateway.routing.as_ref()?;
+        let best = routing.speaker().routes().get(&prefix).filter(|entry| entry.best().peer.is_some())?;
+        Some(path(best.best_route().attributes))
+    }
+
+    /// Tells a gateway that lost power all that it has forgotten.
+    fn tell_again(&self, cx: &mut Cx) {
+        let prefixes = self.gateway.routing.iter().flat_map(|routing| routing.speaker().routes().keys());
+        for prefix in prefixes {
+            if let Some(path) = self.learned(prefix) {
+                let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(prefix), path: Some(path) };
+                cx.notify(self.owner, Duration::ZERO, notice);
+            }
+        }
+        if self.healthy {
+            cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy: true });
         }
     }
 }
@@ -158,6 +175,12 @@ impl Device for VpnEndpoint {
             | Notice::Flow(_)
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}
+        }
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        if port == INSIDE_PORT && up {
+            self.tell_again(cx);
         }
     }
 

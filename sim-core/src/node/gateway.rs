@@ -27,6 +27,9 @@ use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
+/// For how many events room is kept between touches.
+const KEPT_EVENTS: usize = 16;
+
 /// What a gateway leaves to the device it is part of.
 #[derive(Debug)]
 pub(super) enum Upcall {
@@ -101,7 +104,11 @@ impl Gateway {
             self.output(cx, port, error);
             cx.cause = cause;
         }
-        self.upcalls.pop_front()
+        let upcall = self.upcalls.pop_front();
+        if upcall.is_none() {
+            self.upcalls.shrink_to(KEPT_EVENTS);
+        }
+        upcall
     }
 
     pub(super) fn start(&mut self, cx: &mut Cx) {
@@ -547,6 +554,8 @@ impl Gateway {
                 RoutingEvent::Session(cause) => self.upcalls.push_back(Upcall::Session(cause)),
             }
         }
+        // What a whole table needed is not kept for the keepalives that follow.
+        events.shrink_to(KEPT_EVENTS);
         self.routing_events = events;
     }
 

@@ -6,8 +6,8 @@ use crate::id::{NodeId, Port, RecordId};
 use crate::net::census::Census;
 use crate::net::conntrack::Flow;
 use crate::net::firewall::{Firewall, Refusal};
+use crate::net::reset::reset;
 use crate::packet::Packet;
-use crate::proto::tcp;
 use crate::time::{Duration, Instant};
 
 /// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model, in which
@@ -66,8 +66,8 @@ impl Gateway {
         }
         let Some(refusal) = refusal else { return true };
         cx.drop(packet, refusal.reason, RecordId::GENESIS);
-        if let Some(mut reset) = refusal.resets.then(|| tcp::reset(packet.bytes())).flatten() {
-            reset.meta = cx.meta();
+        let meta = cx.meta();
+        if let Some(mut reset) = refusal.resets.then(|| reset(packet.bytes(), meta)).flatten() {
             self.ip.identify(&mut reset);
             cx.created(&reset);
             if let Some((port, reset)) = self.ip.route(cx, reset) {

@@ -40,6 +40,15 @@ pub enum Inbound {
     Nothing,
 }
 
+/// Why there is no way for a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Miss {
+    /// The best route drops it.
+    Blackhole(Route),
+    /// There is none.
+    NoRoute,
+}
+
 /// What a port asks of the source of a packet that comes in (RFC 3704 section 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReversePath {
@@ -399,20 +408,41 @@ impl Ip {
     }
 
     /// Chooses the way of a packet; drops it if there is none.
-    pub fn route(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
-        let (reason, blame) = match self.fib.choose(packet.bytes()) {
-            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
-                let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
-                return Some((port, packet));
-            }
-            Some(route) => (DropReason::BlackholeRoute, route.since),
-            None => (self.no_route, self.changed),
+    pub fn route(&mut self, cx: &mut Cx, packet: Packet) -> Option<(Port, Packet)> {
+        let (packet, miss) = match self.way(cx, packet) {
+            Ok(way) => return Some(way),
+            Err(missed) => missed,
+        };
+        let (reason, blame) = match miss {
+            Miss::Blackhole(route) => (DropReason::BlackholeRoute, route.since),
+            Miss::NoRoute => (self.no_route, self.changed),
         };
         self.refuse(cx, &packet, IcmpKind::NetUnreachable);
         cx.drop(&packet, reason, blame);
         None
+    }
+
+    /// Chooses the way of a packet.
+    ///
+    /// # Errors
+    /// The packet, and why there is none.
+    #[inline]
+    pub fn way(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Miss)> {
+        match self.fib.choose(packet.bytes()) {
+            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
+                packet.meta.enabler = packet.meta.enabler.max(since);
+                let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
+                Ok((port, packet))
+            }
+            Some(route) => Err((packet, Miss::Blackhole(route))),
+            None => Err((packet, Miss::NoRoute)),
+        }
+    }
+
+    /// The record of the table's last change: to blame when there is no route.
+    pub const fn changed(&self) -> RecordId {
+        self.changed
     }
 
     /// True if a packet goes through a port whole.

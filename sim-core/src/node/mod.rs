@@ -12,13 +12,16 @@ mod ends;
 pub mod external;
 pub mod gateway;
 pub mod host;
+pub mod igw;
 pub mod inspection;
 pub mod ip;
+pub mod joint;
 pub mod natbox;
 pub mod router;
 pub mod routing;
 pub mod tgw;
 pub mod track;
+pub mod translator;
 pub mod tunnel;
 pub mod tunnels;
 pub mod vgw;
@@ -194,6 +197,12 @@ pub enum Node {
     Tgw(Box<tgw::Tgw>),
     /// A VPC.
     Vpc(Box<vpc::Vpc>),
+    /// An internet gateway.
+    InternetGateway(Box<igw::InternetGateway>),
+    /// A NAT gateway, NAT instance or interface endpoint.
+    Translator(Box<translator::Translator>),
+    /// A VPC peering connection or gateway endpoint.
+    Joint(Box<joint::Joint>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -209,6 +218,9 @@ impl Node {
             Self::Vgw(d) => &mut **d,
             Self::Tgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
+            Self::InternetGateway(d) => &mut **d,
+            Self::Translator(d) => &mut **d,
+            Self::Joint(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
     }
@@ -223,6 +235,9 @@ impl Node {
             Self::Vgw(d) => fetch(&**d),
             Self::Tgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
+            Self::InternetGateway(d) => fetch(&**d),
+            Self::Translator(d) => fetch(&**d),
+            Self::Joint(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

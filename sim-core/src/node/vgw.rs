@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::ends::{End, Ends};
-use super::ip::{Inbound, Ip};
+use super::ip::{Inbound, Ip, Miss};
+use super::vpc::refusal;
 use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
@@ -21,6 +22,7 @@ use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{Table, What};
+use crate::wire::ipv4::Ipv4Packet;
 
 /// The port towards the VPC.
 pub const VPC_PORT: Port = Port(0);
@@ -37,6 +39,9 @@ pub struct VgwConfig {
     pub vpc: NodeId,
     /// The CIDR blocks of that VPC.
     pub cidrs: Vec<Ipv4Net>,
+    /// Where the routes of that VPC lead beyond it, and why nothing gets there that comes through a tunnel
+    /// ([`super::vpc::beyond`]).
+    pub beyond: Vec<(Ipv4Net, DropReason)>,
     /// Static routes of each tunnel's connection, by the tunnel's number.
     pub statics: Vec<Vec<Ipv4Net>>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
@@ -196,6 +201,21 @@ impl Vgw {
         }
     }
 
+    /// Drops a packet for which there is no way. The gateway routes to what it has learned and to the VPC's own addresses, so what
+    /// comes through a tunnel gets no farther than the VPC (guide, "Route tables and VPN route priority").
+    #[cold]
+    fn give_up(&self, cx: &mut Cx, from: Port, packet: &Packet, miss: Miss) {
+        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        let (reason, blame) = match miss {
+            Miss::Blackhole(route) => (DropReason::BlackholeRoute, route.since),
+            Miss::NoRoute => {
+                let beyond = (from != VPC_PORT).then(|| refusal(&self.config.beyond, destination)).flatten();
+                (beyond.unwrap_or(DropReason::NotEgress), self.ip.changed())
+            }
+        };
+        cx.drop(packet, reason, blame);
+    }
+
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
         if !self.ends.judge(tunnel, healthy) {
             return;
@@ -224,10 +244,10 @@ impl Device for Vgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
-            && let Some((port, packet)) = self.ip.route(cx, packet)
-        {
-            self.ip.output(cx, port, packet);
+        let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) else { return };
+        match self.ip.way(cx, packet) {
+            Ok((port, packet)) => self.ip.output(cx, port, packet),
+            Err((packet, miss)) => self.give_up(cx, port, &packet, miss),
         }
     }
 

@@ -41,8 +41,8 @@ pub enum Table {
     Fib,
     /// The routes of a virtual private gateway.
     Vgw,
-    /// A VPC route table.
-    Vpc,
+    /// A VPC route table, by its number in the VPC.
+    Vpc(u8),
     /// A transit gateway route table, by its number on the gateway.
     Tgw(u8),
 }
@@ -53,16 +53,16 @@ impl Table {
         match self {
             Self::Fib => "fib",
             Self::Vgw => "vgw",
-            Self::Vpc => "vpc",
+            Self::Vpc(_) => "vpc",
             Self::Tgw(_) => "tgw",
         }
     }
 
-    /// The route tables of a transit gateway are told apart by their numbers; other devices have one table.
+    /// The route tables of a transit gateway and of a VPC are told apart by their numbers; other devices have one table.
     pub const fn number(self) -> Option<u8> {
         match self {
-            Self::Fib | Self::Vgw | Self::Vpc => None,
-            Self::Tgw(number) => Some(number),
+            Self::Fib | Self::Vgw => None,
+            Self::Vpc(number) | Self::Tgw(number) => Some(number),
         }
     }
 }

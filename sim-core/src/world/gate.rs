@@ -34,6 +34,9 @@ impl World {
             | Node::Vgw(_)
             | Node::Tgw(_)
             | Node::Vpc(_)
+            | Node::InternetGateway(_)
+            | Node::Translator(_)
+            | Node::Joint(_)
             | Node::NatBox(_) => None,
         }
     }

@@ -1,21 +1,20 @@
-//! AWS's own devices: virtual private gateways, transit gateways and VPCs.
+//! AWS's own gateways: virtual private gateways and transit gateways.
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv4Net;
-use sim_core::id::{NodeId, Port};
+use sim_core::id::NodeId;
 use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
 use sim_core::rng::{Purpose, Rng};
 
-use super::{AWS_MTU, Builder, instances};
-use crate::plan::{self, Attachment, NodeKind, Plan, Routing, TunnelId};
+use super::vpc::beyond;
+use super::{AWS_MTU, Builder};
+use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
             Routing::Static(prefixes) => prefixes.clone(),
             Routing::Bgp => Vec::new(),
@@ -25,8 +24,9 @@ impl Builder<'_> {
         let config = VgwConfig {
             vpc: vgw.vpc,
             cidrs: self.cidrs(vgw.vpc),
+            beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
-            preference: preference(&tunnels, vgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
             health_delay: assume.endpoint_health_delay,
@@ -39,7 +39,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
@@ -81,7 +81,7 @@ impl Builder<'_> {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
-            preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
+            preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
@@ -89,22 +89,22 @@ impl Builder<'_> {
         };
         Tgw::new(config, AWS_MTU)
     }
+}
 
-    pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let transit: Vec<(NodeId, Port)> = transit_ports(self.plan, id).collect();
-        let port = |to: NodeId| {
-            transit.iter().find(|(gateway, _)| *gateway == to).map_or(vpc::GATEWAY_PORT, |(_, port)| *port)
+impl Builder<'_> {
+    /// True if AWS prefers the tunnel to the other one of its connection.
+    pub(super) fn primary(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        let preferred = match &self.plan.nodes[gateway.index()].kind {
+            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp => return true,
+            NodeKind::TransitGateway(tgw) => tgw.preferred_tunnel,
+            NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
+            _ => None,
         };
-        let statics: Vec<(Ipv4Net, Port)> =
-            table.routes.iter().filter_map(|(prefix, to)| Some((*prefix, port((*to)?)))).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], statics, propagation, AWS_MTU);
-        transit.iter().for_each(|(_, port)| made.add_transit_gateway(*port, AWS_MTU));
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
-        }
-        made
+        let tunnels = self.index.tunnels(gateway);
+        let order = preference(tunnels, preferred, &mut self.aws_choice(gateway));
+        let mut order = order.into_iter().map(|number| tunnels[usize::from(number)]);
+        order.find(|tunnel| tunnel.connection == id.connection) == Some(id)
     }
 }
 
@@ -115,14 +115,4 @@ fn preference(tunnels: &[TunnelId], preferred: Option<TunnelId>, rng: &mut Rng) 
     let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
     preference.sort_by_key(|&t| (usize::from(t) != first, t));
     preference
-}
-
-/// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
-    let count = instances(plan, vpc).count() as u16;
-    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
-        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
-        _ => false,
-    });
-    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
 }

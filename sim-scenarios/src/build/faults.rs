@@ -4,7 +4,7 @@ use sim_core::id::{LinkId, NodeId, Port};
 use sim_core::node::Command;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
-use super::{Builder, jitter, loss, tunnels};
+use super::{Builder, jitter, loss};
 use crate::plan::{Conditions, Directions, FaultKind, NodeKind, Side, TunnelId};
 
 impl Builder<'_> {
@@ -104,8 +104,7 @@ impl Builder<'_> {
             Side::Aws => (self.plan.tunnel(id).endpoint, 0),
             Side::Customer => {
                 let cgw = self.plan.connections[id.connection].customer_gateway;
-                let number = tunnels(self.plan, |c| c.customer_gateway == cgw).position(|t| t == id);
-                (cgw, number.unwrap_or(0) as u16)
+                (cgw, self.index.number(cgw, id))
             }
         }
     }

@@ -31,6 +31,8 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
     config.remote_ts = vec![TrafficSelector::prefix(IpNet::V4(end.remote_cidr))];
     config.ike_lifetime = end.phase1.lifetime;
     config.child_lifetime = end.phase2.lifetime;
+    config.rekey.initiates = end.initiates_rekeying;
+    config.nat = end.nat_traversal;
     config.rekey.margin = end.rekey_margin;
     config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
     config.dpd.idle = end.dpd.delay;

@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
 use sim_core::proto::bgp::{AfterLimit, MaxPrefixes};
+use sim_core::proto::ike::config::NatTraversal;
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
@@ -91,6 +92,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             plan.nodes.push(Node {
                 name: tunnel_name.clone(),
                 kind: NodeKind::VpnEndpoint(VpnEndpoint {
+                    accelerated: parties.accelerated,
                     tunnel: tunnel_id,
                     gateway: parties.gateway,
                     address: tunnel.aws_outside,
@@ -127,6 +129,7 @@ struct Parties {
     gateway: NodeId,
     /// True if that is a transit gateway.
     transit: bool,
+    accelerated: bool,
     aws_asn: u32,
     /// Traffic selectors: AWS's side and the customer's.
     aws_cidr: Ipv4Net,
@@ -158,12 +161,18 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         customer_policies: Vec::new(),
         gateway: NodeId(aws.unwrap_or(names.nodes.len()) as u32),
         transit: false,
+        accelerated: false,
         aws_asn: 0,
     };
     match aws.map(|i| &plan.nodes[i].kind) {
         Some(NodeKind::VirtualPrivateGateway(gateway)) => parties.aws_asn = gateway.asn,
         Some(NodeKind::TransitGateway(gateway)) => (parties.aws_asn, parties.transit) = (gateway.asn, true),
         _ => {}
+    }
+    parties.accelerated = j.or(&schema.enable_acceleration, false);
+    if let Some(at) = schema.enable_acceleration.as_ref().filter(|_| parties.accelerated && !parties.transit) {
+        let message = "accelerated VPN is for connections to a transit gateway";
+        j.wrong(at.place, message, Some("a virtual private gateway has none".into()));
     }
     let registered = schema.customer_asn.as_ref().and_then(|at| {
         j.lawful(at, |Asn(asn)| match asn {
@@ -230,7 +239,7 @@ fn routing(schema: &schema::Routing, parties: &Parties, j: &mut Judge) -> (Routi
 pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &mut Judge) -> BgpEnd {
     let usual = &profile.bgp;
     let second = Duration::from_secs(1);
-    let hold_time = j.lawful_or(&schema.hold_time, Duration::from_secs(30), |hold| {
+    let hold_time = j.lawful_or(&schema.hold_time, Duration::from_secs(usual.hold_s), |hold| {
         if hold.as_nanos() % second.as_nanos() != 0 {
             return Err("a hold time is whole seconds (RFC 4271 section 4.2)".into());
         }
@@ -328,8 +337,16 @@ fn tunnel(
     let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
     let first = u32::from(inside.network());
     let [ours, theirs] = certificates;
-    let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), seed, ours.as_ref(), j);
+    let aws =
+        aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), parties.accelerated, seed, ours.as_ref(), j);
     let customer = customer_end(&schema.customer, &aws, theirs.as_ref(), parties.profile, j);
+    if let Some(at) = schema.customer.nat_traversal.as_ref()
+        && parties.accelerated
+        && customer.nat_traversal == NatTraversal::Off
+    {
+        let message = "an accelerated connection needs NAT traversal: Global Accelerator carries UDP, and no ESP";
+        j.wrong(at.place, message, None);
+    }
     if let Some(bfd) = &schema.customer.bfd {
         no_bfd(bfd, schema.outside_address.place, j);
     }

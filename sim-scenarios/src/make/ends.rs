@@ -8,7 +8,7 @@ use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::exchange::Method;
 use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
-    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, Reauthentication,
+    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, NatTraversal, Reauthentication,
     ReauthenticationOrder, Round,
 };
 use sim_core::rng::{Purpose, Rng};
@@ -42,6 +42,7 @@ pub(super) fn aws_end(
     schema: &schema::Tunnel,
     name: &str,
     (local_cidr, remote_cidr): (Ipv4Net, Ipv4Net),
+    accelerated: bool,
     seed: u64,
     certificate: Option<&Made>,
     j: &mut Judge,
@@ -102,6 +103,9 @@ pub(super) fn aws_end(
         mobike: j.or(&schema.mobike, AWS.mobike),
         invalid_cookie: false,
         one_by_one: false,
+        // Guide, "Accelerated Site-to-Site VPN connections".
+        initiates_rekeying: !accelerated,
+        nat_traversal: if accelerated { NatTraversal::Force } else { NatTraversal::Detect },
         // AWS publishes none, and its endpoints are not behind a NAT.
         nat_keepalive: Some(NAT_KEEPALIVE),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
@@ -166,11 +170,14 @@ pub(super) fn customer_end(
     common.encryption.retain(|encryption| *encryption != Encryption::Null);
     let mut phase2 = phase(&schema.phase2, &common, true, 2, j);
     let lifetime = |t: &Duration| between(*t, Duration::from_secs(60), Duration::from_secs(86_400 * 7), "a lifetime");
-    phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, aws.phase1.lifetime, lifetime);
-    phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, aws.phase2.lifetime, lifetime);
+    let usual = profile.lifetimes_s.map(|own| own.map(Duration::from_secs));
+    let [first, second] = usual.unwrap_or([aws.phase1.lifetime, aws.phase2.lifetime]);
+    phase1.lifetime = j.lawful_or(&schema.phase1.lifetime, first, lifetime);
+    phase2.lifetime = j.lawful_or(&schema.phase2.lifetime, second, lifetime);
     let shortest = phase1.lifetime.min(phase2.lifetime);
     let delay = j.lawful_or(&schema.dpd_delay, aws.dpd.delay, |t| positive(*t, "the DPD delay"));
-    let usual = aws.dpd.timeout.filter(|_| !profile.dpd_by_retransmission).unwrap_or_default();
+    let usual = profile.dpd_timeout_s.map(Duration::from_secs).or(aws.dpd.timeout);
+    let usual = usual.filter(|_| !profile.dpd_by_retransmission).unwrap_or_default();
     let timeout = j.lawful_or(&schema.dpd_timeout, usual, |t| {
         if t.is_zero() || *t > delay {
             Ok(())
@@ -216,6 +223,8 @@ pub(super) fn customer_end(
         mobike: j.or(&schema.mobike, profile.mobike),
         invalid_cookie: j.or(&schema.invalid_cookie, false),
         one_by_one: j.or(&schema.proposals, Proposals::Combined) == Proposals::OneByOne,
+        initiates_rekeying: true,
+        nat_traversal: j.or(&schema.nat_traversal, NatTraversal::Detect),
         nat_keepalive: Some(j.or(&schema.nat_keepalive, NAT_KEEPALIVE)).filter(|t| !t.is_zero()),
         extended_sequence_numbers: j.or(&schema.extended_sequence_numbers, ExtendedSequenceNumbers::No),
         packets: packets(schema, profile, j),

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use sim_core::id::NodeId;
-use sim_core::net::filter::{PortOf, Rule, RuleAction, RuleDirection};
+use sim_core::net::filter::{Contents, PortOf, Rule, RuleAction, RuleDirection};
 use sim_core::net::nat::{Mode, NatConfig, Timers};
 use sim_core::proto::ike::config::IkeVersion;
 use sim_core::time::Duration;
@@ -116,6 +116,7 @@ fn filter(schema: &schema::Nat, j: &mut Judge) -> Vec<Rule> {
     let given = schema.filter.0.iter().map(|(_, it)| GivenRule {
         protocol: &it.protocol,
         port: &it.port,
+        contents: &it.contents,
         direction: &it.direction,
         action: &it.action,
         enabled: &it.enabled,
@@ -129,6 +130,7 @@ pub(super) fn access_list(schema: &Named<schema::AccessRule>, j: &mut Judge) -> 
     let given = schema.0.iter().map(|(_, it)| GivenRule {
         protocol: &it.protocol,
         port: &it.port,
+        contents: &None,
         direction: &it.direction,
         action: &it.action,
         enabled: &it.enabled,
@@ -140,6 +142,7 @@ pub(super) fn access_list(schema: &Named<schema::AccessRule>, j: &mut Judge) -> 
 struct GivenRule<'s> {
     protocol: &'s Option<At<IpProtocol>>,
     port: &'s Option<At<u64>>,
+    contents: &'s Option<At<Contents>>,
     direction: &'s Option<At<RuleDirection>>,
     action: &'s Option<At<RuleAction>>,
     enabled: &'s Option<At<bool>>,
@@ -159,6 +162,7 @@ impl GivenRule<'_> {
         let made = Rule {
             protocol,
             port,
+            contents: self.contents.as_ref().and_then(|at| j.read(at)),
             direction: j.or(self.direction, RuleDirection::Both),
             action: j.or(self.action, RuleAction::Drop),
         };
@@ -228,6 +232,9 @@ fn unregistered(tunnels: &mut [Tunnel], place: Place, j: &mut Judge) {
 fn shown(plan: &Plan, wan: End, mut address: Ipv4Addr) -> Result<Ipv4Addr, String> {
     let mut here = wan;
     let mut passed: Vec<NodeId> = Vec::new();
+    if !plan.nodes.iter().any(|node| matches!(node.kind, NodeKind::Nat(_))) {
+        return Ok(address);
+    }
     while let Some(id) = nat_in_front(plan, here).filter(|id| !passed.contains(id)) {
         passed.push(id);
         let Some(Node { name, kind: NodeKind::Nat(nat) }) = plan.nodes.get(id.index()) else { break };

@@ -63,6 +63,11 @@ impl Left {
         let settings = [
             (schema.retransmission.is_some(), "retransmission", waits.join(", ")),
             (schema.dpd_timeout.is_some(), "dpd_timeout", timeout.to_string()),
+            (
+                schema.phase1.lifetime.is_some() && schema.phase2.lifetime.is_some(),
+                "lifetimes",
+                format!("{}, {}", end.phase1.lifetime, end.phase2.lifetime),
+            ),
             (schema.mobike.is_some(), "mobike", end.mobike.to_string()),
             (schema.delete_rekeyed_delay.is_some(), "delete_rekeyed_delay", delay.to_string()),
         ];
@@ -80,6 +85,7 @@ impl Left {
         };
         let limit = end.idle_hold_limit.map(|limit| format!(", doubling up to {limit}")).unwrap_or_default();
         let settings = [
+            (schema.hold_time.is_some(), "hold_time", end.hold_time.to_string()),
             (schema.jitter.is_some(), "jitter", jitter.to_owned()),
             (schema.poll.is_some(), "poll", end.poll.to_string()),
             (schema.connect_retry.is_some(), "connect_retry", end.connect_retry.to_string()),

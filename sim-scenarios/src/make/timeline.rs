@@ -10,13 +10,16 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Name, Size, When};
 use crate::place::At;
-use crate::plan::{Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId};
+use crate::plan::{
+    ApplianceKind, Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId,
+};
 use crate::schema;
 
 use super::Names;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
+use super::vpc::interface;
 
 /// Tunnels and their routes are up by then.
 const PROBES_START: Duration = Duration::from_secs(60);
@@ -81,7 +84,7 @@ pub(super) fn hosts(plan: &Plan) -> (Vec<NodeId>, Vec<String>) {
 fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &mut Judge) -> Probe {
     let (ids, hosts) = hosts(plan);
     let from = j.find(&schema.from, "host or instance", &hosts).map(|i| ids[i]);
-    let to = j.find(&schema.to, "host or instance", &hosts).map(|i| ids[i]);
+    let (to, address) = receiver(&schema.to, plan, j);
     if from.is_some() && from == to {
         j.wrong(schema.to.place, "a probe goes from one host to another, not to itself", None);
     }
@@ -102,6 +105,7 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
         kind,
         from: from.unwrap_or_default(),
         to: to.unwrap_or_default(),
+        address,
         every: every.unwrap_or(plan.duration),
         size: u16::try_from(size).unwrap_or(u16::MAX),
         dont_fragment: j.or(&schema.dont_fragment, false),
@@ -109,6 +113,26 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
         stop: moment(stop),
         min_lost: j.number(&schema.min_lost, 3, 1, 1_000_000, "min_lost"),
     }
+}
+
+/// Who answers probes, and by which address.
+fn receiver(at: &At<Name>, plan: &Plan, j: &mut Judge) -> (Option<NodeId>, Ipv4Addr) {
+    let mut all: Vec<(String, NodeId, Ipv4Addr)> = Vec::new();
+    for (node, id) in plan.nodes.iter().zip((0..).map(NodeId)) {
+        match &node.kind {
+            NodeKind::Host(host) => all.push((node.name.clone(), id, host.address.addr())),
+            kind => {
+                let Some((_, _, address, elastic_ip)) = interface(kind) else { continue };
+                if !matches!(kind, NodeKind::Appliance(it) if matches!(it.kind, ApplianceKind::NatGateway { .. })) {
+                    all.push((node.name.clone(), id, address));
+                    all.extend(elastic_ip.map(|address| (format!("{}.elastic_ip", node.name), id, address)));
+                }
+            }
+        }
+    }
+    let names: Vec<String> = all.iter().map(|(name, ..)| name.clone()).collect();
+    let found = j.find(at, "host or instance", &names).map(|i| &all[i]);
+    (found.map(|(_, id, _)| *id), found.map_or(Ipv4Addr::UNSPECIFIED, |(.., address)| *address))
 }
 
 fn group(name: &str, at: &At<Name>, schema: &schema::Group, names: &Names, plan: &Plan, j: &mut Judge) -> Group {
@@ -148,14 +172,16 @@ fn zones(plan: &Plan) -> Vec<Group> {
     for (i, node) in plan.nodes.iter().enumerate() {
         let zone = match &node.kind {
             NodeKind::VpnEndpoint(endpoint) => endpoint.availability_zone.as_str(),
-            NodeKind::Instance(instance) => match plan.nodes.get(instance.vpc.index()).map(|n| &n.kind) {
-                Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(instance.subnet) {
-                    Some(subnet) => subnet.availability_zone.as_str(),
-                    None => continue,
-                },
-                _ => continue,
-            },
-            _ => continue,
+            kind => {
+                let Some((vpc, subnet, ..)) = interface(kind) else { continue };
+                match plan.nodes.get(vpc.index()).map(|n| &n.kind) {
+                    Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(subnet) {
+                        Some(subnet) => subnet.availability_zone.as_str(),
+                        None => continue,
+                    },
+                    _ => continue,
+                }
+            }
         };
         zones.entry(zone).or_default().push(NodeId(i as u32));
     }
@@ -165,10 +191,15 @@ fn zones(plan: &Plan) -> Vec<Group> {
 
 /// Whether a device can lose power.
 fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
-    if let Some(NodeKind::Vpc(_)) = plan.nodes.get(id.index()).map(|node| &node.kind) {
-        let help = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
-        j.wrong(at.place, "a VPC is no device that could lose power", Some(help.into()));
-    }
+    let what = match plan.nodes.get(id.index()).map(|node| &node.kind) {
+        Some(NodeKind::Vpc(_)) => "a VPC",
+        Some(NodeKind::InternetGateway(_)) => "an internet gateway",
+        Some(NodeKind::VpcPeering(_)) => "a peering connection",
+        Some(NodeKind::GatewayEndpoint(_)) => "a gateway endpoint",
+        _ => return,
+    };
+    let help = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
+    j.wrong(at.place, format!("{what} is no device that could lose power"), Some(help.into()));
 }
 
 fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut Judge) -> Fault {
@@ -315,9 +346,14 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
-            false
-        }
+        NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
+        NodeKind::VirtualPrivateGateway(_)
+        | NodeKind::TransitGateway(_)
+        | NodeKind::Vpc(_)
+        | NodeKind::Instance(_)
+        | NodeKind::Appliance(_)
+        | NodeKind::VpcPeering(_)
+        | NodeKind::GatewayEndpoint(_) => false,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::schema;
 use super::Names;
 use super::judge::{Judge, did_you_mean};
 use super::nodes::{amazon_asn, whole};
+use super::vpc::Vpcs;
 
 /// Route tables of one transit gateway (quota).
 const ROUTE_TABLES: usize = 20;
@@ -26,18 +27,18 @@ impl Attachments {
     }
 }
 
-/// A transit gateway. `vpcs` are the names of all VPCs and what they are.
+/// A transit gateway.
 pub(super) fn make(
     schema: &schema::TransitGateway,
     at: &At<Name>,
-    vpcs: (&[String], &[NodeId]),
+    vpcs: &Vpcs,
     scenario: &schema::Scenario,
     names: &Names,
     j: &mut Judge,
 ) -> TransitGateway {
     let mut attached: Vec<NodeId> = Vec::new();
     for vpc in &schema.vpcs {
-        let Some(id) = j.find(vpc, "VPC", vpcs.0).map(|i| vpcs.1[i]) else { continue };
+        let Some(id) = vpcs.find(vpc, j) else { continue };
         if attached.contains(&id) {
             j.wrong(vpc.place, "this VPC is attached already", None);
         } else {
@@ -59,11 +60,29 @@ pub(super) fn make(
     }
     TransitGateway {
         asn: amazon_asn(&schema.asn, &[], j),
+        subnets: subnets(schema, &attached, vpcs, j),
         vpcs: attached,
         route_tables: tables(schema, &attachments, j),
         vpn_ecmp: j.or(&schema.vpn_ecmp, true),
         preferred_tunnel: None,
     }
+}
+
+/// The subnet of each attached VPC in which the attachment is: the one that is named, or its first.
+fn subnets(schema: &schema::TransitGateway, attached: &[NodeId], vpcs: &Vpcs, j: &mut Judge) -> Vec<usize> {
+    let mut named: Vec<(NodeId, usize)> = Vec::new();
+    for at in &schema.subnets {
+        let Some((vpc, subnet)) = vpcs.subnet(at, j) else { continue };
+        if !attached.contains(&vpc) {
+            j.wrong(at.place, "this subnet's VPC is not attached to the transit gateway", None);
+        } else if named.iter().any(|(other, _)| *other == vpc) {
+            let help = "attachments in several availability zones of a VPC are not told apart here";
+            j.wrong(at.place, "the attachment has a subnet of this VPC already", Some(help.into()));
+        }
+        named.push((vpc, subnet));
+    }
+    let of = |vpc: &NodeId| named.iter().find(|(other, _)| other == vpc).map_or(0, |(_, subnet)| *subnet);
+    attached.iter().map(of).collect()
 }
 
 fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Judge) -> Vec<TransitRouteTable> {
@@ -179,23 +198,26 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     }
 }
 
-/// The number of a route table; 0 if none is named. Only a transit gateway has several that can be named.
+/// The number of a route table; 0 if none is named. Only a transit gateway and a VPC have several that can be named.
 pub(super) fn table(at: Option<&At<Name>>, node: Option<NodeId>, plan: &Plan, j: &mut Judge) -> u8 {
     let Some(at) = at else { return 0 };
     let Some(Name(name)) = j.read(at) else { return 0 };
-    let tables = match node.and_then(|node| plan.nodes.get(node.index())).map(|node| &node.kind) {
-        Some(NodeKind::TransitGateway(gateway)) => &gateway.route_tables[..],
-        Some(_) => {
-            j.wrong(at.place, "route tables are told apart on a transit gateway only", None);
-            return 0;
-        }
-        None => return 0,
-    };
-    let found = tables.iter().position(|table| table.name == name);
-    found.map_or_else(
+    let (owner, tables): (_, Vec<&str>) =
+        match node.and_then(|node| plan.nodes.get(node.index())).map(|node| &node.kind) {
+            Some(NodeKind::TransitGateway(gateway)) => {
+                ("transit gateway", gateway.route_tables.iter().map(|table| table.name.as_str()).collect())
+            }
+            Some(NodeKind::Vpc(vpc)) => ("VPC", vpc.route_tables.iter().map(|table| table.name.as_str()).collect()),
+            Some(_) => {
+                j.wrong(at.place, "route tables are told apart on a transit gateway or VPC only", None);
+                return 0;
+            }
+            None => return 0,
+        };
+    tables.iter().position(|table| *table == name).map_or_else(
         || {
-            let help = did_you_mean(&name, tables.iter().map(|table| table.name.as_str()));
-            j.wrong(at.place, format!("no route table of this transit gateway is called `{name}`"), help);
+            let help = did_you_mean(&name, tables.iter().copied());
+            j.wrong(at.place, format!("no route table of this {owner} is called `{name}`"), help);
             0
         },
         |i| i as u8,

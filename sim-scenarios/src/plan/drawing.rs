@@ -10,7 +10,10 @@ use sim_core::proto::bgp::decision::Rules;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::{BgpRouter, Forwarding, NamedPolicy, Nat, TunnelId};
+use super::{
+    Appliance, BgpRouter, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy, Nat, TunnelId, Vpc,
+    VpcPeering,
+};
 use crate::profile::Profile;
 
 /// A device.
@@ -44,6 +47,14 @@ pub enum NodeKind {
     Vpc(Vpc),
     /// A host inside a VPC.
     Instance(Instance),
+    /// An internet gateway.
+    InternetGateway(InternetGateway),
+    /// A NAT gateway, NAT instance or interface endpoint.
+    Appliance(Box<Appliance>),
+    /// A VPC peering connection.
+    VpcPeering(VpcPeering),
+    /// A gateway endpoint.
+    GatewayEndpoint(GatewayEndpoint),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -191,6 +202,8 @@ pub struct VirtualPrivateGateway {
     pub asn: u32,
     /// The VPC it is attached to.
     pub vpc: NodeId,
+    /// The VPC's route table for what comes from it (index into [`super::Vpc::route_tables`]); `None`: only what is local is reached.
+    pub route_table: Option<usize>,
     /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
     pub preferred_tunnel: Option<TunnelId>,
 }
@@ -202,6 +215,8 @@ pub struct TransitGateway {
     pub asn: u32,
     /// The VPCs that are attached to it.
     pub vpcs: Vec<NodeId>,
+    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
+    pub subnets: Vec<usize>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -242,52 +257,6 @@ pub enum Attachment {
     Connection(usize),
 }
 
-/// A VPC.
-#[derive(Clone, Debug)]
-pub struct Vpc {
-    /// Its address block.
-    pub cidr: Ipv4Net,
-    /// Its subnets.
-    pub subnets: Vec<Subnet>,
-    /// Its route tables.
-    pub route_tables: Vec<RouteTable>,
-}
-
-/// A subnet of a VPC.
-#[derive(Clone, Debug)]
-pub struct Subnet {
-    /// Its name, unique in the VPC.
-    pub name: String,
-    /// Its address block.
-    pub cidr: Ipv4Net,
-    /// Its availability zone.
-    pub availability_zone: String,
-    /// Its route table (index into [`Vpc::route_tables`]).
-    pub route_table: usize,
-}
-
-/// A route table of a VPC. The route `local` to the VPC's own block is implied.
-#[derive(Clone, Debug)]
-pub struct RouteTable {
-    /// Its name, unique in the VPC.
-    pub name: String,
-    /// Gateways whose routes are propagated into it.
-    pub propagation: Vec<NodeId>,
-    /// Static routes: destination and target (a gateway), `None` for a blackhole.
-    pub routes: Vec<(Ipv4Net, Option<NodeId>)>,
-}
-
-/// A host inside a VPC.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// Its VPC.
-    pub vpc: NodeId,
-    /// Its subnet (index into [`Vpc::subnets`]).
-    pub subnet: usize,
-    /// Its private address.
-    pub address: Ipv4Addr,
-}
-
 /// AWS's end of one tunnel.
 #[derive(Clone, Debug)]
 pub struct VpnEndpoint {
@@ -299,6 +268,8 @@ pub struct VpnEndpoint {
     pub address: Ipv4Addr,
     /// Its availability zone.
     pub availability_zone: String,
+    /// True behind an edge of Global Accelerator, which drops fragments.
+    pub accelerated: bool,
 }
 
 /// A link or an internet path.
@@ -317,7 +288,7 @@ pub struct Link {
 }
 
 /// Where a link is plugged in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct End {
     /// The device.
     pub node: NodeId,

@@ -12,6 +12,7 @@ mod firewall;
 mod nat;
 mod router;
 mod story;
+mod vpc;
 mod vpn;
 
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
@@ -22,6 +23,7 @@ pub use firewall::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
+pub use vpc::*;
 pub use vpn::*;
 
 /// A validated scenario.
@@ -130,8 +132,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
-    /// MED that AWS sends over the tunnel that a gateway prefers, and over its others; `None`: it sends none.
-    pub meds: Option<[u32; 2]>,
+    /// MED that AWS sends over the primary tunnel of a connection, and over its other one.
+    pub meds: [u32; 2],
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
 }
@@ -206,4 +208,6 @@ pub enum Assumed {
     IdleHold,
     /// When AWS warns of a prefix limit, and what follows it.
     PrefixLimit,
+    /// Whether a NAT gateway serves sites behind a transit gateway.
+    NatGatewayForSites,
 }

@@ -11,7 +11,9 @@ use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Options;
 use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::bgp::{GracefulRestart, MaxPrefixes};
-use sim_core::proto::ike::config::{ChildProtocol, Credentials, Esn, IkeVersion, Reauthentication, Round};
+use sim_core::proto::ike::config::{
+    ChildProtocol, Credentials, Esn, IkeVersion, NatTraversal, Reauthentication, Round,
+};
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
@@ -131,6 +133,10 @@ pub struct IkeEnd {
     pub invalid_cookie: bool,
     /// True if each combination of algorithms is a proposal of its own.
     pub one_by_one: bool,
+    /// False if it leaves rekeying to the other end.
+    pub initiates_rekeying: bool,
+    /// What it does about NATs.
+    pub nat_traversal: NatTraversal,
     /// How long nothing is sent, while this end is behind a NAT, until a NAT keepalive is; `None`: none is ever sent.
     pub nat_keepalive: Option<Duration>,
     /// ESP or AH.

@@ -8,7 +8,10 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
-use super::{AccessRule, BgpRouter, Decision, Ecmp, Firewall, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
+use super::{
+    AccessRule, BgpRouter, Decision, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint,
+    InternetGateway, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
+};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -31,6 +34,18 @@ pub enum Node {
     Vpc(Vpc),
     /// A host in a VPC.
     Instance(Instance),
+    /// The way between a VPC and the internet.
+    InternetGateway(InternetGateway),
+    /// What shows private addresses by one of its own, managed by AWS.
+    NatGateway(NatGateway),
+    /// An instance that shows others by its own address.
+    NatInstance(NatInstance),
+    /// What joins two VPCs.
+    VpcPeering(VpcPeering),
+    /// The way from route tables of a VPC to S3 or DynamoDB.
+    GatewayEndpoint(GatewayEndpoint),
+    /// A network interface in a VPC behind which there is a service (AWS PrivateLink).
+    InterfaceEndpoint(InterfaceEndpoint),
 }
 
 /// A host on premises.
@@ -91,7 +106,8 @@ pub struct CustomerGateway {
     /// What the ways to next hops within the AS cost.
     #[serde(default)]
     pub igp_costs: Vec<IgpCost>,
-    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird", "strongswan_frr" or "libreswan".
+    /// What gives its defaults: "generic" (if not given: the RFCs), "strongswan_bird",
+    /// "strongswan_frr", "libreswan", "azure" (Azure VPN Gateway) or "gcp" (Google Cloud HA VPN).
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
@@ -153,6 +169,9 @@ pub struct VirtualPrivateGateway {
     pub asn: Option<At<Asn>>,
     /// The VPC it is attached to.
     pub vpc: At<Name>,
+    /// The VPC's route table for what comes from the gateway (an edge association): its targets are "local" or network interfaces;
+    /// if not given, packets go to the VPC's own addresses.
+    pub route_table: Option<At<Name>>,
     /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
     pub preferred_tunnel: Option<At<Name>>,
 }
@@ -166,6 +185,10 @@ pub struct TransitGateway {
     /// The VPCs that are attached to it.
     #[serde(default)]
     pub vpcs: Vec<At<Name>>,
+    /// In which subnets the attachments are, like "vpc.transit": what comes from the gateway follows the subnet's route table. Of a VPC
+    /// that is not named it is the first subnet.
+    #[serde(default)]
+    pub subnets: Vec<At<Name>>,
     /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
     /// propagates, as AWS makes it.
     #[serde(default)]
@@ -197,63 +220,6 @@ pub struct TransitRoute {
     pub destination: At<Prefix>,
     /// An attachment, or "blackhole".
     pub target: At<Name>,
-}
-
-/// A VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Vpc {
-    /// Its address block, /16 to /28.
-    pub cidr: At<Prefix>,
-    /// Its subnets.
-    pub subnets: Named<Subnet>,
-    /// Its route tables; if not given, one called "main" into which the attached gateway propagates.
-    #[serde(default)]
-    pub route_tables: Named<RouteTable>,
-}
-
-/// A subnet of a VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Subnet {
-    /// Its address block, inside the VPC's.
-    pub cidr: At<Prefix>,
-    /// Its availability zone.
-    pub availability_zone: At<Name>,
-    /// Its route table; "main" if not given.
-    pub route_table: Option<At<Name>>,
-}
-
-/// A route table of a VPC. The route "local" is implied.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct RouteTable {
-    /// Gateways whose routes are propagated into it; none if not given.
-    #[serde(default)]
-    pub propagation: Vec<At<Name>>,
-    /// Static routes.
-    #[serde(default)]
-    pub routes: Vec<VpcRoute>,
-}
-
-/// A static route of a VPC route table.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct VpcRoute {
-    /// Destination.
-    pub destination: At<Prefix>,
-    /// A virtual private gateway or transit gateway, or "blackhole".
-    pub target: At<Name>,
-}
-
-/// A host in a VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Instance {
-    /// Its subnet, like "vpc.app".
-    pub subnet: At<Name>,
-    /// Its private address.
-    pub address: At<Address>,
 }
 
 /// What joins two devices.

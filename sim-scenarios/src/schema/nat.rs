@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sim_core::net::filter::{RuleAction, RuleDirection};
+use sim_core::net::filter::{Contents, RuleAction, RuleDirection};
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
 
 use crate::leaf::{Address, Count, Flag, IpProtocol, Prefix, Span};
@@ -89,6 +89,8 @@ pub struct FilterRule {
     pub protocol: Option<At<IpProtocol>>,
     /// UDP or TCP port at the outside end; any if not given.
     pub port: Option<At<Count>>,
+    /// What must be in it, as deep packet inspection finds out: "ike" (at whatever port) or "esp_in_udp"; whatever it is if not given.
+    pub contents: Option<At<Contents>>,
     /// "outbound", "inbound" or "both" (if not given).
     pub direction: Option<At<RuleDirection>>,
     /// "drop" (if not given), "reject" (the sender hears of it) or "pass".

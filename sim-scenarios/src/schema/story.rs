@@ -29,7 +29,7 @@ pub enum Probe {
 pub struct Stream {
     /// The sender: a host or instance.
     pub from: At<Name>,
-    /// The receiver: a host or instance.
+    /// The receiver: a host or instance, a NAT instance or interface endpoint, or an Elastic IP address as "NODE.elastic_ip".
     pub to: At<Name>,
     /// Interval: the resolution of every outage that it measures.
     pub every: At<Span>,
@@ -342,7 +342,7 @@ pub struct Route {
     pub prefix: At<Prefix>,
     /// Through this tunnel or interface of the device, be it beside others; through anything if not given.
     pub via: Option<At<Name>>,
-    /// In this route table, of a transit gateway with several.
+    /// In this route table, of a transit gateway or VPC with several.
     pub route_table: Option<At<Name>>,
     /// When.
     pub at: At<Span>,
@@ -358,7 +358,7 @@ pub struct RouteDecidedBy {
     pub prefix: At<Prefix>,
     /// The step by its code: "as_path_length", "med", "vpn_static", "equal_cost", "aws_choice" ...
     pub rule: At<Rule>,
-    /// In this route table, of a transit gateway with several.
+    /// In this route table, of a transit gateway or VPC with several.
     pub route_table: Option<At<Name>>,
     /// When.
     pub at: At<Span>,

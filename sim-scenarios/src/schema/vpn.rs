@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Fragmentation;
 use sim_core::proto::esp::DfBit;
-use sim_core::proto::ike::config::{ChildProtocol, IkeVersion};
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
 
 use crate::leaf::{
     Address, Asn, Count, Encryption, Flag, Integrity, KeySource, Md5KeySource, MssClamping, Name, PemSource, Percent,
@@ -49,6 +49,10 @@ pub struct Vpn {
     pub local_ipv4_network_cidr: Option<At<Prefix>>,
     /// AWS's side of them; "0.0.0.0/0" if not given.
     pub remote_ipv4_network_cidr: Option<At<Prefix>>,
+    /// Accelerated VPN, to a transit gateway only: packets enter AWS at an edge of Global Accelerator near the customer gateway, which
+    /// drops IP fragments. AWS forces NAT traversal and leaves rekeying to the customer gateway. False if not given. The way to the
+    /// edge and behind it is a path of the drawing.
+    pub enable_acceleration: Option<At<Flag>>,
     /// One or two tunnels; their endpoints are called "CONNECTION.TUNNEL".
     pub tunnels: Named<Tunnel>,
 }
@@ -303,6 +307,9 @@ pub struct CustomerEnd {
     pub mobike: Option<At<Flag>>,
     /// Whether it says INVALID-COOKIE of an ISAKMP SA that it does not have (RFC 2408 section 5.2); false if not given. IKEv1 only.
     pub invalid_cookie: Option<At<Flag>>,
+    /// What it does about NATs: "detect" (if not given), "off" (it looks for none, and ESP is never in UDP) or "force" (it says that
+    /// there is one, so that ESP always is) (RFC 7296 section 2.23, RFC 3947).
+    pub nat_traversal: Option<At<NatTraversal>>,
     /// How long it sends nothing, while it is behind a NAT, until it sends a NAT keepalive; 20s if not given, "0s": never
     /// (RFC 3948 section 4).
     pub nat_keepalive: Option<At<Span>>,

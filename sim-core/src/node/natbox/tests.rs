@@ -168,7 +168,7 @@ fn it_answers_pings_of_all_its_addresses() {
 }
 
 fn rule(protocol: u8, port: Option<u16>, direction: RuleDirection, action: RuleAction) -> Rule {
-    Rule { protocol: Some(protocol), port: port.map(|port| (PortOf::Outside, port)), direction, action }
+    Rule { protocol: Some(protocol), port: port.map(|port| (PortOf::Outside, port)), contents: None, direction, action }
 }
 
 /// The first rule that fits decides; a port is the remote one.
@@ -182,7 +182,7 @@ fn rules_are_asked_in_order() {
         rule(protocol::UDP, Some(501), Outbound, Reject),
         rule(protocol::UDP, Some(502), Inbound, Drop),
         rule(protocol::ESP, None, Both, Drop),
-        Rule { protocol: None, port: Some((PortOf::Outside, 500)), direction: Both, action: Drop },
+        Rule { protocol: None, port: Some((PortOf::Outside, 500)), contents: None, direction: Both, action: Drop },
     ];
     let mut bench = Bench::new(|_| {}, filter);
     assert_eq!(bench.one(INSIDE_PORT, out((4500, 500))).0, OUTSIDE_PORT);

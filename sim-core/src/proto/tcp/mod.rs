@@ -164,12 +164,6 @@ impl Default for TcpConfig {
     }
 }
 
-/// The reset that a device on the path, or a host without the connection, answers a segment with (RFC 9293 section 3.10.7.1): a whole
-/// IPv4 packet from where the segment goes to where it comes from. `None` if that is a reset itself, or no segment.
-pub fn reset(packet: &[u8]) -> Option<Packet> {
-    segment::Segment::parse(packet).ok()?.reset(crate::wire::ipv4::DEFAULT_TTL, 0)
-}
-
 /// What happened to a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
