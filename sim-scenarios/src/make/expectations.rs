@@ -10,11 +10,13 @@ use crate::build::forwarding;
 use crate::leaf::{Encryption, Integrity, Name, Percent};
 use crate::place::At;
 use crate::plan::{
-    Cause, Control, Detector, Expectation, ExpectationKind, Judged, Plan, ProbeKind, SessionKind, SessionRef,
+    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Plan, ProbeKind, SessionKind,
+    SessionRef,
 };
 use crate::schema;
 
 use super::Names;
+use super::firewall::one_of;
 use super::judge::{Judge, did_you_mean, positive};
 use super::nodes::whole;
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
@@ -59,6 +61,9 @@ impl Maker<'_, '_> {
             schema::Expect::EstablishedTimes(it) => self.established_times(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
             schema::Expect::LogLinesBetween(it) => self.log_lines_between(it),
+            schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
+            schema::Expect::FlowsBetween(it) => self.flows_between(it),
+            schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),
         }
     }
 
@@ -192,6 +197,57 @@ impl Maker<'_, '_> {
         let text = format!("{name} loses {low} to {high} of its packets, {}", way(direction));
         let (min, max): (Chance, Chance) = (low.chance(), high.chance());
         (ExpectationKind::LossBetween { probe, direction, min, max }, text)
+    }
+
+    fn ecmp_between(&mut self, it: &schema::EcmpBetween) -> (ExpectationKind, String) {
+        let (node, name) = self.node(&it.node).unwrap_or_default();
+        let kind = self.plan.nodes.get(node.index()).and_then(|node| forwarding(&node.kind));
+        if !name.is_empty() && kind.is_none_or(|(it, _)| it.firewall.is_none() && it.ecmp.is_none()) {
+            self.j.wrong(it.node.place, format!("`{name}` has neither a firewall nor equal routes"), None);
+        }
+        let share = one_of(&it.share, &EcmpShare::WORDS, "share", self.j).unwrap_or(EcmpShare::FailedFlows);
+        let low = self.j.or(&it.min, Percent(0));
+        let high = self.j.lawful(&it.max, |high| {
+            if *high >= low { Ok(()) } else { Err(format!("the largest is less than the smallest, {low}")) }
+        });
+        let (min, high) = (low.chance(), high.unwrap_or(Percent(0)));
+        let member = it.member.as_ref().and_then(|at| self.j.read(at)).map(|Name(name)| name);
+        let by = member.as_ref().map_or_else(String::new, |member| format!(" by {member}"));
+        let what = match share {
+            EcmpShare::FailedFlows => "flows failed",
+            EcmpShare::AsymmetricFlows => "flows came back another way",
+            EcmpShare::Dropped => "packets of flows were dropped",
+        };
+        let text = format!("{low} to {high} of {what} at {name}{by}");
+        (ExpectationKind::EcmpBetween { node, member, share, min, max: high.chance() }, text)
+    }
+
+    fn application(&mut self, at: &At<Name>) -> (usize, String) {
+        let names: Vec<String> = self.plan.applications.iter().map(|it| it.name.clone()).collect();
+        (self.j.find(at, "application", &names).unwrap_or(0), named(at))
+    }
+
+    fn flows_between(&mut self, it: &schema::FlowsBetween) -> (ExpectationKind, String) {
+        let (application, name) = self.application(&it.application);
+        let came_to = one_of(&it.came_to, &CameTo::WORDS, "outcome of a flow", self.j).unwrap_or(CameTo::Failed);
+        let min = self.j.or(&it.min, 0);
+        let max = self.j.lawful_or(&it.max, u64::MAX, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        if it.min.is_none() && it.max.is_none() {
+            self.j.wrong(it.application.place, "this always holds: give `min`, `max` or both", None);
+        }
+        let most = if max == u64::MAX { "any number of".to_owned() } else { max.to_string() };
+        let text = format!("{min} to {most} flows of {name} are {}", named(&it.came_to).replace('_', " "));
+        (ExpectationKind::FlowsBetween { application, came_to, min, max }, text)
+    }
+
+    fn application_outage_between(&mut self, it: &schema::ApplicationOutageBetween) -> (ExpectationKind, String) {
+        let (application, name) = self.application(&it.application);
+        let min = self.j.need(&it.min, Duration::ZERO);
+        let max = self.at_least(&it.max, min);
+        let text = format!("the flow of {name} that waited longest and came through waited {min} to {max}");
+        (ExpectationKind::ApplicationOutageBetween { application, min, max }, text)
     }
 
     fn established_times(&mut self, it: &schema::EstablishedTimes) -> (ExpectationKind, String) {

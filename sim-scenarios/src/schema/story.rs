@@ -8,7 +8,7 @@ use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Pr
 use crate::place::At;
 use crate::plan::{Detector, Directions, Judged, Side};
 
-use super::Conditions;
+use super::{ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween};
 
 /// Traffic that measures.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -239,6 +239,12 @@ pub enum Expect {
     RekeysBetween(RekeysBetween),
     /// How many lines of AWS's log of a tunnel begin like this.
     LogLinesBetween(LogLinesBetween),
+    /// A share of the flows or packets that a device with a firewall, or with equal routes, has seen is within bounds.
+    EcmpBetween(EcmpBetween),
+    /// So many flows of an application came to something.
+    FlowsBetween(FlowsBetween),
+    /// The longest wait of an application's flows that came through lasts this long.
+    ApplicationOutageBetween(ApplicationOutageBetween),
 }
 
 /// Length of an outage.
