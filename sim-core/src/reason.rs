@@ -106,6 +106,14 @@ codes! {
         SecurityGroupOutbound "security_group_outbound" "no rule of the interface's security groups lets it out, and it is of no tracked flow",
         SecurityGroupInbound "security_group_inbound" "no rule of the interface's security groups lets it in, and it is of no tracked flow",
         NatIdle "nat_idle" "the NAT gateway has forgotten the idle connection and answers with a RST",
+        // Stateful firewalls
+        FirewallNoState "firewall_no_state" "the firewall knows no connection to which it belongs, and it begins none",
+        FirewallOtherZone "firewall_other_zone" "the firewall knows its flow, but by another interface or zone",
+        FirewallBadState "firewall_bad_state" "the firewall's state of the connection does not expect it",
+        FirewallOutOfWindow "firewall_out_of_window" "outside the windows of its connection, as the firewall knows them",
+        FirewallUnrelated "firewall_unrelated" "ICMP that answers nothing and is about nothing that the firewall knows",
+        FirewallPolicy "firewall_policy" "the firewall lets nothing begin from there",
+        FirewallFull "firewall_full" "the firewall's table has no room for another flow",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

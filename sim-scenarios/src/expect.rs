@@ -12,9 +12,9 @@ use crate::build::Built;
 use crate::detect;
 use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
-use crate::plan::{Cause, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
+use crate::plan::{Cause, EcmpShare, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
 use crate::report::bgp_log::BgpLog;
-use crate::report::model::{Expectation, Outage, Report, Seconds};
+use crate::report::model::{Ecmp, Expectation, Outage, Report, Seconds};
 use crate::report::tunnel_log::TunnelLog;
 
 /// Judges every expectation of a plan.
@@ -133,6 +133,18 @@ impl Judge<'_> {
                 let times = ends.into_iter().map(|end| self.times_up(end)).max().unwrap_or_default();
                 finding((*min..=*max).contains(&times), format!("{times} times"))
             }
+            ExpectationKind::EcmpBetween { node, member, share, min, max } => {
+                self.ecmp(*node, member.as_deref(), *share, (min.probability(), max.probability()))
+            }
+            ExpectationKind::FlowsBetween { application, came_to, min, max } => {
+                let entry = &self.report.applications[*application];
+                let count = came_to.of(entry);
+                finding((*min..=*max).contains(&count), format!("{count} of {} flows", entry.flows))
+            }
+            ExpectationKind::ApplicationOutageBetween { application, min, max } => {
+                let waited = crate::report::flows::outage(&self.report.applications[*application]);
+                finding((*min..=*max).contains(&waited), Seconds(waited).to_string())
+            }
             ExpectationKind::RekeysBetween { tunnel, phase, min, max } => {
                 let rekeys = self.rekeys(*tunnel, *phase);
                 finding((*min..=*max).contains(&rekeys), format!("{rekeys} rekeys"))
@@ -163,6 +175,25 @@ impl Judge<'_> {
                 finding(held, format!("at {at} after {} by {}", Seconds::from(after), by.join(", ")))
             }
         }
+    }
+
+    /// A share of what a device has seen. Nothing seen is nothing proven.
+    fn ecmp(&self, node: NodeId, member: Option<&str>, share: EcmpShare, (min, max): (f64, f64)) -> Finding {
+        let name = self.built.world.node_name(node);
+        let of = |it: &&Ecmp| it.group == name && member.is_none_or(|member| it.member == member);
+        let entries: Vec<&Ecmp> = self.report.ecmp.iter().filter(of).collect();
+        let sum = |what: fn(&Ecmp) -> u64| entries.iter().map(|it| what(it)).sum::<u64>();
+        let (part, whole, unit) = match share {
+            EcmpShare::FailedFlows => (sum(|it| it.failed_flows), sum(|it| it.flows), "flows"),
+            EcmpShare::AsymmetricFlows => (sum(|it| it.asymmetric_flows), sum(|it| it.flows), "flows"),
+            EcmpShare::Dropped => (sum(|it| it.dropped), sum(|it| it.packets), "packets"),
+        };
+        if whole == 0 {
+            return Err("no flow passed".into());
+        }
+        let found = part as f64 / whole as f64;
+        let detail = format!("{part} of {whole} {unit}, {:.1} %", found * 100.0);
+        finding((min..=max).contains(&found), detail)
     }
 
     fn outages(&self, probe: StreamId, direction: Judged) -> impl Iterator<Item = &Outage> {

@@ -11,6 +11,7 @@ mod diagnostic;
 pub mod ends;
 pub mod expect;
 pub mod export;
+pub mod firewall_profile;
 pub mod leaf;
 mod make;
 pub mod measure;

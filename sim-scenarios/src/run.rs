@@ -147,6 +147,8 @@ impl Simulation {
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
         outcome.detail.bgp_logs = bgp_log::bgp_logs(&self.plan, &self.built);
         let (logs, bgp_logs) = (&outcome.detail.logs, &outcome.detail.bgp_logs);
+        outcome.report.applications = report::flows::applications(&self.plan, &self.built.world);
+        outcome.report.ecmp = report::flows::ecmp(&self.built.world, self.plan.nodes.len());
         outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
         outcome.report.profiles = self.plan.profiles.iter().map(profile).collect();
         outcome.report.expectations =

@@ -94,8 +94,17 @@ fn expectations_can_fail() {
                     say(name, "has neither end");
                 }
                 ExpectationKind::RekeysBetween { min: 0, max: u64::MAX, .. }
-                | ExpectationKind::EstablishedTimes { min: 0, max: u64::MAX, .. } => {
+                | ExpectationKind::EstablishedTimes { min: 0, max: u64::MAX, .. }
+                | ExpectationKind::FlowsBetween { min: 0, max: u64::MAX, .. } => {
                     say(name, "has neither end");
+                }
+                ExpectationKind::EcmpBetween { min, max, .. }
+                    if min.probability() == 0.0 && max.probability() >= 1.0 =>
+                {
+                    say(name, "has neither end");
+                }
+                ExpectationKind::ApplicationOutageBetween { max, .. } if *max >= length => {
+                    say(name, "has no upper end");
                 }
                 ExpectationKind::LossBetween { min, max, .. }
                     if min.probability() == 0.0 && max.probability() >= 1.0 =>
@@ -114,7 +123,11 @@ fn expectations_can_fail() {
         let dark = plan.expectations.iter().any(|e| match e.kind {
             ExpectationKind::OutageBetween { min, .. } => !min.is_zero(),
             ExpectationKind::LossBetween { min, .. } => min.probability() > 0.0,
-            ExpectationKind::DropsBetween { min, .. } | ExpectationKind::RekeysBetween { min, .. } => min > 0,
+            ExpectationKind::EcmpBetween { min, .. } => min.probability() > 0.0,
+            ExpectationKind::ApplicationOutageBetween { min, .. } => !min.is_zero(),
+            ExpectationKind::DropsBetween { min, .. }
+            | ExpectationKind::FlowsBetween { min, .. }
+            | ExpectationKind::RekeysBetween { min, .. } => min > 0,
             // That something never comes up is something to happen, too.
             ExpectationKind::EstablishedTimes { max, .. } => max == 0,
             ExpectationKind::DetectedBy { .. } | ExpectationKind::RoutePresent { .. } => true,

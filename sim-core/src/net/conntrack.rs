@@ -175,12 +175,14 @@ pub struct Tracker {
     flows: BTreeMap<Key, Flow>,
     /// One entry for each flow.
     expiry: BTreeSet<(Instant, Key)>,
+    /// The flow that began, or whose state changed, with the latest packet.
+    changed: Option<Key>,
 }
 
 impl Tracker {
     /// A table that remembers nothing.
     pub fn new(config: TrackConfig) -> Self {
-        Self { config, flows: BTreeMap::new(), expiry: BTreeSet::new() }
+        Self { config, flows: BTreeMap::new(), expiry: BTreeSet::new(), changed: None }
     }
 
     /// What it was told.
@@ -205,12 +207,20 @@ impl Tracker {
         self.expiry.retain(|(_, key)| self.flows.contains_key(key));
     }
 
-    /// Takes over what another table knows, as the partner of a pair does; what is known already stays as it is. Full is full.
+    /// The flow that began, or whose state changed, with the packet that was looked at or admitted last: what a partner is told.
+    pub fn changed(&self) -> Option<&Flow> {
+        self.flows.get(&self.changed?)
+    }
+
+    /// Takes over what another table knows, as the partner of a pair does, in place of what is known here. Full is full.
     pub fn adopt<'a>(&mut self, flows: impl IntoIterator<Item = &'a Flow>) {
         for flow in flows {
             let read = (flow.id.protocol, flow.id.originator, flow.id.responder);
             let key = self.key(read, flow.zones);
-            if self.flows.len() < self.config.limit && !self.flows.contains_key(&key) {
+            if let Some(before) = self.flows.remove(&key) {
+                self.expiry.remove(&(before.queued, key));
+            }
+            if self.flows.len() < self.config.limit {
                 self.flows.insert(key, Flow { queued: flow.expires, ..*flow });
                 self.expiry.insert((flow.expires, key));
             }
@@ -221,6 +231,7 @@ impl Tracker {
     /// length. If it belongs to a flow, that has heard it.
     pub fn look(&mut self, now: Instant, ip: &Ipv4Packet<&[u8]>, from: Zone, to: Zone) -> Verdict {
         self.expire(now);
+        self.changed = None;
         let read = match read(ip) {
             Ok(read) => read,
             Err(stray) => return Verdict::Stray(stray),
@@ -256,6 +267,7 @@ impl Tracker {
             self.expiry.remove(&(before.queued, key));
         }
         self.expiry.insert((expires, key));
+        self.changed = Some(key);
         true
     }
 
@@ -271,10 +283,13 @@ impl Tracker {
                     self.expiry.remove(&(queued, key));
                     return self.stranger(read);
                 }
+                // The partner has seen what is missing here.
+                Step::Invalid if self.config.shared && segment.is_plain() => FlowState::Tcp(TcpState::Established),
+                Step::Invalid if self.config.shared => FlowState::Tcp(state),
                 Step::Invalid => return Verdict::Stray(Stray::BadState),
                 step @ (Step::Stay | Step::To(_)) => {
                     let fits = flow.windows.pass(by, segment, state.is_opening());
-                    if self.config.strict_sequence && !fits {
+                    if self.config.strict_sequence && !self.config.shared && !fits {
                         return Verdict::Stray(Stray::OutOfWindow);
                     }
                     FlowState::Tcp(if let Step::To(next) = step { next } else { state })
@@ -286,7 +301,9 @@ impl Tracker {
                 (By::Originator | By::Responder, state, _) => state,
             },
         };
-        flow.state = state;
+        if core::mem::replace(&mut flow.state, state) != state {
+            self.changed = Some(key);
+        }
         flow.packets[by as usize] += 1;
         flow.expires = now + self.config.timeouts.of(read.protocol, state);
         // What is due later than it was is found by the queue in time; what is due sooner must be put there.
@@ -373,6 +390,12 @@ impl Timeouts {
             (FlowState::Unanswered | FlowState::Answered, _) => self.other,
         }
     }
+}
+
+/// The flow that a packet belongs to, in the packet's own direction; of an error, none.
+pub(super) fn flow_of(ip: &Ipv4Packet<&[u8]>) -> Option<FlowId> {
+    let Read { protocol, src, dst, kind } = read(ip).ok()?;
+    (kind != Kind::Error).then_some(FlowId { protocol, originator: src, responder: dst })
 }
 
 /// Reads a packet; of an error, the packet that it quotes.

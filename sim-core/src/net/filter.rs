@@ -66,9 +66,8 @@ impl Contents {
 
 /// A header of IKE that is as long as it says, of version 1 or 2, with an initiator's SPI.
 fn is_ike(data: &[u8]) -> bool {
-    ike::Header::parse(data).is_ok_and(|header| {
-        header.spi_i != 0 && matches!(header.major, 1 | 2) && header.length as usize == data.len()
-    })
+    ike::Header::parse(data)
+        .is_ok_and(|header| header.spi_i != 0 && matches!(header.major, 1 | 2) && header.length as usize == data.len())
 }
 
 /// A rule. The first that fits decides; what none fits passes.

@@ -1,11 +1,14 @@
 //! The parts of the network that know no protocol above layer 4: what a link does to packets, how a router chooses a way,
-//! fragments, and speaks of its troubles, what a filter lets pass, how a NAT translates, which flows have begun ([`conntrack`]), and how AWS's routers choose ([`aws`]).
+//! fragments, and speaks of its troubles, what a filter lets pass, how a NAT translates, which flows have begun ([`conntrack`]) and
+//! what a firewall makes of that, which ways flows took ([`census`]), and how AWS's routers choose ([`aws`]).
 
 pub mod acl;
 pub mod aws;
+pub mod census;
 pub mod conntrack;
 pub mod fib;
 pub mod filter;
+pub mod firewall;
 pub mod fragment;
 pub mod icmp;
 mod impairments;

@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::gateway::{Gateway, Upcall};
 use super::ip::Ip;
-use super::{Command, Cx, Device};
+use super::{Command, Cx, Device, Notice};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::packet::Packet;
@@ -139,6 +139,13 @@ impl Device for Cgw {
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         self.gateway.carrier(cx, port, up);
         self.settle(cx);
+    }
+
+    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+        match notice {
+            Notice::Flow(flow) => self.gateway.adopt(&flow),
+            Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+        }
     }
 
     fn command(&mut self, cx: &mut Cx, command: Command) {

@@ -172,6 +172,7 @@ impl Device for VpnEndpoint {
             }
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
+            | Notice::Flow(_)
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}
         }

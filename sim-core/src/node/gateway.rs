@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use ipnet::Ipv4Net;
 
 use super::bfd::{Bfd, BfdEvent};
+use super::inspection::Inspection;
 use super::ip::{Inbound, Ip};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
@@ -68,6 +69,8 @@ pub struct Gateway {
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
     /// practices for a customer gateway device).
     pub reassembles: bool,
+    /// What packets in transit are asked beyond their way, if anything is.
+    pub inspection: Option<Box<Inspection>>,
     upcalls: VecDeque<Upcall>,
     /// Kept between touches for its memory only.
     tunnel_events: Vec<TunnelEvent>,
@@ -87,6 +90,7 @@ impl Gateway {
             tracks: Tracks::default(),
             follow_sa,
             reassembles: false,
+            inspection: None,
             upcalls,
             tunnel_events,
             routing_events,
@@ -145,6 +149,7 @@ impl Gateway {
         self.routing.iter_mut().for_each(Routing::reset);
         self.bfd.reset();
         self.tracks.reset();
+        self.inspection.iter_mut().for_each(|inspection| inspection.reset());
         self.upcalls.clear();
     }
 
@@ -190,6 +195,11 @@ impl Gateway {
                 packet = whole;
             }
         }
+        // Only whole packets can be told apart.
+        if self.inspection.is_some() && Ipv4Packet::new_unchecked(packet.bytes()).is_fragment() {
+            let Some(whole) = self.ip.reassemble(cx, packet) else { return };
+            packet = whole;
+        }
         self.upcalls.push_back(Upcall::Transit(packet, port));
     }
 
@@ -197,6 +207,9 @@ impl Gateway {
     /// goes through.
     pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) {
         let Some((port, mut packet)) = self.ip.forward(cx, ingress, packet) else { return };
+        if self.inspection.is_some() && !self.inspects(cx, &packet, ingress, port) {
+            return;
+        }
         if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);
         }

@@ -1,5 +1,6 @@
 //! A computer: sends probes, answers UDP and TCP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
 
+mod flows;
 mod tcp;
 
 use std::net::Ipv4Addr;
@@ -7,6 +8,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use smallvec::SmallVec;
 
+use self::flows::{Act, Flows};
+pub use self::flows::{FlowEnd, FlowKind, FlowLog, FlowsConfig, Wait};
 use self::tcp::HostTcp;
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, fetch};
@@ -80,6 +83,8 @@ pub struct Host {
     ip: Ip,
     /// Networks that are behind another port than [`PORT`].
     doors: Vec<(Ipv4Net, Port)>,
+    /// Applications that ask by UDP.
+    calls: Vec<Flows>,
 }
 
 impl Host {
@@ -95,6 +100,7 @@ impl Host {
             mtu,
             tcp: None,
             doors: Vec::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -122,6 +128,24 @@ impl Host {
         let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
         self.tcp = Some(Box::new(HostTcp::new(self.address, mtu, rng)));
         self
+    }
+
+    /// The same host with applications. Those that ask by TCP need [`Host::with_tcp`] before.
+    pub fn with_flows(mut self, configs: Vec<FlowsConfig>) -> Self {
+        for config in configs {
+            match (config.kind, &mut self.tcp) {
+                (FlowKind::Tcp, Some(tcp)) => tcp.flows.push(Flows::new(config)),
+                (FlowKind::Tcp, None) => {}
+                (FlowKind::Udp, _) => self.calls.push(Flows::new(config)),
+            }
+        }
+        self
+    }
+
+    /// What the flows of its applications have come to: the application's number, and its flows in order.
+    pub fn flow_logs(&self) -> impl Iterator<Item = (u16, &[FlowLog])> {
+        let by_tcp = self.tcp.iter().flat_map(|tcp| &tcp.flows);
+        by_tcp.chain(&self.calls).map(|it| (it.config.application, it.logs()))
     }
 
     /// Fetches what any event at it touches.
@@ -186,6 +210,28 @@ impl Host {
         }
     }
 
+    /// Asks what applications ask by UDP.
+    fn ask(&mut self, cx: &mut Cx) {
+        let due = |calls: &mut [Flows], now| {
+            calls.iter_mut().find_map(|flows| flows.next(now).map(|(flow, act)| (flows.config, flow, act)))
+        };
+        while let Some((config, flow, act)) = due(&mut self.calls, cx.now) {
+            cx.cause = RecordId::GENESIS;
+            cx.rearm();
+            let source = (self.address, config.first_port.saturating_add(flow as u16));
+            match act {
+                Act::Ask => {
+                    let data = Packet::zeroed(config.size as usize, cx.meta());
+                    let mut packet = udp::around(data, source, (config.to, ECHO_PORT));
+                    self.ip.identify(&mut packet);
+                    cx.created(&packet);
+                    self.send(cx, packet);
+                }
+                Act::Connect | Act::Close => {}
+            }
+        }
+    }
+
     fn deliver(&mut self, cx: &mut Cx, packet: Packet) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let (peer, kind) = (ip.src(), ip.protocol());
@@ -200,7 +246,12 @@ impl Host {
                         let meta = reply_meta(cx, &packet);
                         Some(udp::packet((self.address, ECHO_PORT), (peer, port), udp.payload(), meta))
                     }
-                    (ECHO_PORT, _) | (_, DISCARD_PORT) => None,
+                    (ECHO_PORT, port) => {
+                        let octets = udp.payload().len();
+                        heard(&mut self.calls, cx.now, port, octets);
+                        None
+                    }
+                    (_, DISCARD_PORT) => None,
                     _ => {
                         self.ip.refuse(cx, &packet, IcmpKind::PortUnreachable);
                         return cx.drop(&packet, DropReason::PortUnreachable, RecordId::GENESIS);
@@ -268,6 +319,17 @@ impl Host {
     }
 }
 
+/// An answer has come to the UDP port of a flow.
+fn heard(calls: &mut [Flows], now: Instant, port: u16, octets: usize) {
+    let flow = |flows: &Flows| {
+        let flow = u32::from(port.checked_sub(flows.config.first_port)?);
+        (flow < flows.config.count).then_some(flow)
+    };
+    if let Some((flows, flow)) = calls.iter_mut().find_map(|flows| flow(flows).map(|flow| (flows, flow))) {
+        flows.heard(now, flow, octets);
+    }
+}
+
 /// The meta of the answer to a packet: a probe's answer belongs to the same probe.
 fn reply_meta(cx: &mut Cx, request: &Packet) -> Meta {
     let probe = request.meta.probe.map(|tag| ProbeTag { reply: true, ..tag });
@@ -288,6 +350,7 @@ impl Device for Host {
             *next = Instant::NEVER;
         }
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
+        self.calls.iter_mut().for_each(Flows::halt);
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
@@ -309,7 +372,10 @@ impl Device for Host {
         }
         if self.tcp.as_ref().and_then(|tcp| tcp.wake()).is_some_and(|at| at <= cx.now) {
             cx.cause = RecordId::GENESIS;
-            self.with_tcp_of(cx, |tcp, cx, _| tcp.timeout(cx));
+            self.with_tcp_of(cx, |tcp, cx, from| tcp.timeout(cx, from));
+        }
+        if !self.calls.is_empty() {
+            self.ask(cx);
         }
     }
 
@@ -317,6 +383,8 @@ impl Device for Host {
         let due = self.probes.iter().filter(|(p, next)| *next < p.stop).map(|(_, next)| *next).min();
         let probes = due.map(|at| (at, TimerKind::ProbeInterval));
         let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
-        probes.into_iter().chain(tcp).min_by_key(|(at, _)| *at)
+        let calls = self.calls.iter().filter_map(Flows::wake);
+        let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
+        probes.into_iter().chain(tcp).chain(calls).min_by_key(|(at, _)| *at)
     }
 }

@@ -13,6 +13,7 @@ pub mod external;
 pub mod gateway;
 pub mod host;
 pub mod igw;
+pub mod inspection;
 pub mod ip;
 pub mod joint;
 pub mod natbox;
@@ -74,6 +75,8 @@ pub enum Notice {
         /// The ASes it has come through so far, nearest first; `None`: no longer.
         as_path: Option<Vec<u32>>,
     },
+    /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
+    Flow(crate::net::conntrack::Flow),
 }
 
 /// A route that a device of AWS weighed, for those who ask why.

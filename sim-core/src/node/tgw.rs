@@ -432,7 +432,10 @@ impl Device for Tgw {
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Route { prefix: IpNet::V6(_), .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+            Notice::Route { prefix: IpNet::V6(_), .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::Flow(_) => {}
         }
     }
 

@@ -272,7 +272,10 @@ impl Device for Vgw {
                 self.choose(cx, prefix, reason);
             }
             // A VGW carries no IPv6 (AWS, "IPv4 and IPv6 traffic in AWS Site-to-Site VPN").
-            Notice::Route { prefix: IpNet::V6(_), .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+            Notice::Route { prefix: IpNet::V6(_), .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::Flow(_) => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }

@@ -5,6 +5,7 @@
 mod aws;
 pub(crate) mod external;
 mod faults;
+mod firewall;
 pub(crate) mod ike;
 mod index;
 mod routers;
@@ -234,12 +235,13 @@ impl Builder<'_> {
             NodeKind::Appliance(_) => true,
             _ => probe.to == id,
         };
-        let host = if tcp.any(|probe| probe.from == id || serves(probe)) {
+        let host = if tcp.any(|probe| probe.from == id || serves(probe)) || self.has_tcp_flows(id) {
             host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
         } else {
             host
         };
-        self.with_endpoints(id, host)
+        let flows = if simulated { self.flows(id) } else { Vec::new() };
+        self.with_endpoints(id, host.with_flows(flows))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -267,6 +269,7 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
+        self.inspect(&mut gateway, &ports, &cgw.forwarding);
         gateway
     }
 

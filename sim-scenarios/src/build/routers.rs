@@ -114,7 +114,7 @@ impl Ports<'_> {
     }
 
     /// Where a way begins; `None`: nowhere.
-    fn of(&self, via: Via) -> Option<Port> {
+    pub fn of(&self, via: Via) -> Option<Port> {
         match via {
             Via::Tunnel(id) => {
                 Some(self.tunnel(self.tunnels.iter().position(|tunnel| *tunnel == id).unwrap_or_default()))
@@ -142,6 +142,7 @@ impl Builder<'_> {
         let routing = self.speak(id, router.asn, Vec::new(), &router.forwarding, &router.advertise, router.tcp);
         let mut gateway = Gateway::new(ip, Vec::new(), routing, false);
         self.watch(id, &mut gateway, &ports, &router.forwarding);
+        self.inspect(&mut gateway, &ports, &router.forwarding);
         gateway
     }
 

@@ -149,7 +149,8 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
 
 /// What the gateway does with packets beyond its tunnels and routes, which is for its administrator to write.
 fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
-    let Forwarding { neighbors, tracks, policy_routes, ecmp, cluster_id, igp_costs } = &site.gateway.forwarding;
+    let Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, cluster_id, igp_costs } =
+        &site.gateway.forwarding;
     let filtered = site.gateway.interfaces.iter().any(|interface| interface.reverse_path != ReversePath::Off);
     let guarded = site.gateway.interfaces.iter().any(|interface| !interface.access_list.is_empty());
     let guarded = guarded || !leg.tunnel.customer_access_list.is_empty();
@@ -160,6 +161,7 @@ fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
         (!tracks.is_empty(), "tracks: routes are written as if they depended on nothing"),
         (!policy_routes.is_empty(), "policy_routes are not written"),
         (ecmp.is_some(), "ecmp: routes of equal cost are written, how flows are spread over them is not"),
+        (firewall.is_some(), "firewall: the stateful firewall is not written"),
         (cluster_id.is_some() || !igp_costs.is_empty(), "cluster_id and igp_costs are not written"),
         (filtered || leg.tunnel.customer_reverse_path != ReversePath::Off, "reverse_path is not written"),
         (guarded, "access_list: the packet filter is not written"),

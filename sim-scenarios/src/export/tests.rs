@@ -338,6 +338,7 @@ const SETTINGS: [(&str, &str, &[&str], About); 59] = {
         ),
         ("mobike", "true", &[], Ipsec),
         ("invalid_cookie", "true", &[], Ipsec),
+        ("nat_traversal", "force", &[], Ipsec),
         ("nat_keepalive", "5s", &[], Ipsec),
         ("extended_sequence_numbers", "preferred", &[], Ipsec),
         ("child_protocol", "ah", &[], Ipsec),

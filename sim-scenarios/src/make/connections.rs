@@ -337,7 +337,8 @@ fn tunnel(
     let inside = j.lawful(&schema.inside_cidr, inside_rules).unwrap_or_default();
     let first = u32::from(inside.network());
     let [ours, theirs] = certificates;
-    let aws = aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), parties.accelerated, seed, ours.as_ref(), j);
+    let aws =
+        aws_end(schema, name, (parties.aws_cidr, parties.customer_cidr), parties.accelerated, seed, ours.as_ref(), j);
     let customer = customer_end(&schema.customer, &aws, theirs.as_ref(), parties.profile, j);
     if let Some(at) = schema.customer.nat_traversal.as_ref()
         && parties.accelerated

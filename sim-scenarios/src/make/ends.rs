@@ -8,8 +8,8 @@ use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::exchange::Method;
 use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
-    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, Reauthentication,
-    ReauthenticationOrder, Round, NatTraversal,
+    AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, NatTraversal, Reauthentication,
+    ReauthenticationOrder, Round,
 };
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;

@@ -9,10 +9,14 @@ use sim_core::time::Duration;
 use crate::build::forwarding;
 use crate::leaf::{Encryption, Integrity, Name, Percent};
 use crate::place::At;
-use crate::plan::{Cause, Control, Detector, Expectation, ExpectationKind, Judged, Plan, SessionKind, SessionRef};
+use crate::plan::{
+    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Plan, ProbeKind, SessionKind,
+    SessionRef,
+};
 use crate::schema;
 
 use super::Names;
+use super::firewall::one_of;
 use super::judge::{Judge, did_you_mean, positive};
 use super::nodes::whole;
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
@@ -57,12 +61,15 @@ impl Maker<'_, '_> {
             schema::Expect::EstablishedTimes(it) => self.established_times(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
             schema::Expect::LogLinesBetween(it) => self.log_lines_between(it),
+            schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
+            schema::Expect::FlowsBetween(it) => self.flows_between(it),
+            schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),
         }
     }
 
     fn outage_between(&mut self, it: &schema::OutageBetween) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let fault = it.fault.as_ref().and_then(|at| self.cause(at));
         let min = self.j.need(&it.min, Duration::ZERO);
         let max = self.at_least(&it.max, min);
@@ -74,7 +81,7 @@ impl Maker<'_, '_> {
 
     fn no_outage(&mut self, it: &schema::NoOutage) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let from = self.j.lawful_or(&it.from, Duration::ZERO, |t| before_end(*t, self.plan));
         let until = self.j.lawful_or(&it.until, self.plan.duration, |until| {
             before_end(*until, self.plan)?;
@@ -181,7 +188,7 @@ impl Maker<'_, '_> {
 
     fn loss_between(&mut self, it: &schema::LossBetween) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let low = self.j.or(&it.min, Percent(0));
         let high = self.j.lawful(&it.max, |high| {
             if *high >= low { Ok(()) } else { Err(format!("the largest is less than the smallest, {low}")) }
@@ -190,6 +197,57 @@ impl Maker<'_, '_> {
         let text = format!("{name} loses {low} to {high} of its packets, {}", way(direction));
         let (min, max): (Chance, Chance) = (low.chance(), high.chance());
         (ExpectationKind::LossBetween { probe, direction, min, max }, text)
+    }
+
+    fn ecmp_between(&mut self, it: &schema::EcmpBetween) -> (ExpectationKind, String) {
+        let (node, name) = self.node(&it.node).unwrap_or_default();
+        let kind = self.plan.nodes.get(node.index()).and_then(|node| forwarding(&node.kind));
+        if !name.is_empty() && kind.is_none_or(|(it, _)| it.firewall.is_none() && it.ecmp.is_none()) {
+            self.j.wrong(it.node.place, format!("`{name}` has neither a firewall nor equal routes"), None);
+        }
+        let share = one_of(&it.share, &EcmpShare::WORDS, "share", self.j).unwrap_or(EcmpShare::FailedFlows);
+        let low = self.j.or(&it.min, Percent(0));
+        let high = self.j.lawful(&it.max, |high| {
+            if *high >= low { Ok(()) } else { Err(format!("the largest is less than the smallest, {low}")) }
+        });
+        let (min, high) = (low.chance(), high.unwrap_or(Percent(0)));
+        let member = it.member.as_ref().and_then(|at| self.j.read(at)).map(|Name(name)| name);
+        let by = member.as_ref().map_or_else(String::new, |member| format!(" by {member}"));
+        let what = match share {
+            EcmpShare::FailedFlows => "flows failed",
+            EcmpShare::AsymmetricFlows => "flows came back another way",
+            EcmpShare::Dropped => "packets of flows were dropped",
+        };
+        let text = format!("{low} to {high} of {what} at {name}{by}");
+        (ExpectationKind::EcmpBetween { node, member, share, min, max: high.chance() }, text)
+    }
+
+    fn application(&mut self, at: &At<Name>) -> (usize, String) {
+        let names: Vec<String> = self.plan.applications.iter().map(|it| it.name.clone()).collect();
+        (self.j.find(at, "application", &names).unwrap_or(0), named(at))
+    }
+
+    fn flows_between(&mut self, it: &schema::FlowsBetween) -> (ExpectationKind, String) {
+        let (application, name) = self.application(&it.application);
+        let came_to = one_of(&it.came_to, &CameTo::WORDS, "outcome of a flow", self.j).unwrap_or(CameTo::Failed);
+        let min = self.j.or(&it.min, 0);
+        let max = self.j.lawful_or(&it.max, u64::MAX, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        if it.min.is_none() && it.max.is_none() {
+            self.j.wrong(it.application.place, "this always holds: give `min`, `max` or both", None);
+        }
+        let most = if max == u64::MAX { "any number of".to_owned() } else { max.to_string() };
+        let text = format!("{min} to {most} flows of {name} are {}", named(&it.came_to).replace('_', " "));
+        (ExpectationKind::FlowsBetween { application, came_to, min, max }, text)
+    }
+
+    fn application_outage_between(&mut self, it: &schema::ApplicationOutageBetween) -> (ExpectationKind, String) {
+        let (application, name) = self.application(&it.application);
+        let min = self.j.need(&it.min, Duration::ZERO);
+        let max = self.at_least(&it.max, min);
+        let text = format!("the flow of {name} that waited longest and came through waited {min} to {max}");
+        (ExpectationKind::ApplicationOutageBetween { application, min, max }, text)
     }
 
     fn established_times(&mut self, it: &schema::EstablishedTimes) -> (ExpectationKind, String) {
@@ -256,6 +314,20 @@ impl Maker<'_, '_> {
     fn probe(&mut self, at: &At<Name>) -> (StreamId, String) {
         let found = self.j.find(at, "probe", &self.names.probes);
         (StreamId(found.unwrap_or(0) as u16), named(at))
+    }
+
+    /// What of a probe is judged. Nothing of a one-way probe comes back, so no other direction could fail.
+    fn direction(&mut self, probe: StreamId, given: &Option<At<Judged>>) -> Judged {
+        let probe = self.plan.probes.get(usize::from(probe.0));
+        let is_one_way = probe.is_some_and(|probe| probe.kind == ProbeKind::UdpOneWay);
+        let Some(at) = given.as_ref().filter(|_| is_one_way) else {
+            return self.j.or(given, if is_one_way { Judged::Forward } else { Judged::RoundTrip });
+        };
+        let rule = |direction: &Judged| match direction {
+            Judged::Forward => Ok(()),
+            Judged::Reverse | Judged::RoundTrip => Err("this probe is one-way: nothing of it comes back".into()),
+        };
+        self.j.lawful(at, rule).unwrap_or(Judged::Forward)
     }
 
     fn node(&mut self, at: &At<Name>) -> Option<(NodeId, String)> {

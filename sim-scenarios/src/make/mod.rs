@@ -6,6 +6,7 @@ mod certificates;
 mod connections;
 mod ends;
 mod expectations;
+mod firewall;
 mod groups;
 mod judge;
 mod links;
@@ -30,6 +31,9 @@ use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
 
+pub(crate) use firewall::FIRST_UDP_PORT;
+#[cfg(test)]
+pub(crate) use firewall::firewall_timeouts;
 use judge::{Judge, between, positive};
 
 /// Every name of a scenario, in the order of its ids.
@@ -102,6 +106,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         links: Vec::new(),
         connections: Vec::new(),
         probes: Vec::new(),
+        applications: Vec::new(),
         faults: Vec::new(),
         groups: Vec::new(),
         expectations: Vec::new(),
@@ -120,6 +125,9 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    firewall::applications(scenario, &mut plan, j);
+    firewall::partners(scenario, &mut plan, j);
+    firewall::profiles(&mut plan);
     expectations::make(scenario, &names, &mut plan, j);
     plan.warnings.extend(sessions::off_link(&plan));
     plan.assumptions.splice(0..0, assumptions(&plan));

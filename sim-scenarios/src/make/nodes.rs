@@ -117,6 +117,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         tracks: &schema.tracks,
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
+        firewall: schema.firewall.as_deref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
     };

@@ -108,6 +108,7 @@ pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter
         tracks: &schema.tracks,
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
+        firewall: schema.firewall.as_deref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
     };
@@ -128,6 +129,7 @@ pub(super) struct Given<'a> {
     pub tracks: &'a Named<schema::Track>,
     pub policy_routes: &'a [schema::PolicyRoute],
     pub ecmp: Option<&'a schema::Ecmp>,
+    pub firewall: Option<&'a schema::Firewall>,
     pub cluster_id: Option<&'a At<Address>>,
     pub igp_costs: &'a [schema::IgpCost],
 }
@@ -159,7 +161,9 @@ pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut J
     let cost = |it: &schema::IgpCost| Some((j.lawful(&it.prefix, whole)?, at_most_u32(&it.cost, "a cost", j)));
     let igp_costs = given.igp_costs.iter().filter_map(cost).collect();
     let cluster_id = given.cluster_id.and_then(|at| j.read(at));
-    Forwarding { neighbors, tracks, policy_routes, ecmp: given.ecmp.map(|ecmp| spread(ecmp, j)), cluster_id, igp_costs }
+    let firewall = given.firewall.map(|it| super::firewall::firewall(it, ways, j));
+    let ecmp = given.ecmp.map(|ecmp| spread(ecmp, j));
+    Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, cluster_id, igp_costs }
 }
 
 fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Neighbor {

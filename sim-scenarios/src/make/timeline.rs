@@ -74,10 +74,15 @@ pub(super) fn before_end(moment: Duration, plan: &Plan) -> Verdict {
     }
 }
 
-fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &mut Judge) -> Probe {
+/// The hosts and instances, and their names.
+pub(super) fn hosts(plan: &Plan) -> (Vec<NodeId>, Vec<String>) {
     let hosts = plan.nodes.iter().enumerate();
     let hosts = hosts.filter(|(_, node)| matches!(node.kind, NodeKind::Host(_) | NodeKind::Instance(_)));
-    let (ids, hosts): (Vec<_>, Vec<_>) = hosts.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
+    hosts.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip()
+}
+
+fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &mut Judge) -> Probe {
+    let (ids, hosts) = hosts(plan);
     let from = j.find(&schema.from, "host or instance", &hosts).map(|i| ids[i]);
     let (to, address) = receiver(&schema.to, plan, j);
     if from.is_some() && from == to {

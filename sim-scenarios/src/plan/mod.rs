@@ -8,6 +8,7 @@
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
 mod drawing;
+mod firewall;
 mod nat;
 mod router;
 mod story;
@@ -18,6 +19,7 @@ use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
 pub use drawing::*;
+pub use firewall::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -45,6 +47,8 @@ pub struct Plan {
     pub connections: Vec<Connection>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
+    /// Applications.
+    pub applications: Vec<Application>,
     /// The timeline, in the scenario's order (not sorted by time).
     pub faults: Vec<Fault>,
     /// Things that share a fate.

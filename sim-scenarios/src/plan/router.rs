@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use sim_core::net::multipath::FlowFields;
 use sim_core::time::Duration;
 
-use super::{BgpEnd, Interface, StaticRoute, TcpProfile, TunnelId, Via};
+use super::{BgpEnd, Firewall, Interface, StaticRoute, TcpProfile, TunnelId, Via};
 
 /// A router that speaks BGP to its neighbours.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Forwarding {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows; `None`: not at all.
     pub ecmp: Option<Ecmp>,
+    /// A stateful firewall.
+    pub firewall: Option<Firewall>,
     /// CLUSTER_ID as a route reflector, if it is not the router id.
     pub cluster_id: Option<Ipv4Addr>,
     /// What the ways to next hops cost, by network.

@@ -12,7 +12,7 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Encryption, Integrity};
 
-use super::{Conditions, Side, TunnelId};
+use super::{CameTo, Conditions, EcmpShare, Side, TunnelId};
 
 /// A stream of probes.
 #[derive(Clone, Debug)]
@@ -332,6 +332,39 @@ pub enum ExpectationKind {
         min: u64,
         /// Most.
         max: u64,
+    },
+    /// A share of what a device has seen.
+    EcmpBetween {
+        /// The device.
+        node: NodeId,
+        /// Only flows that went out by the tunnel or interface of this name.
+        member: Option<String>,
+        /// Share of what.
+        share: EcmpShare,
+        /// Smallest.
+        min: Chance,
+        /// Largest.
+        max: Chance,
+    },
+    /// So many flows of an application (index into [`super::Plan::applications`]) came to something.
+    FlowsBetween {
+        /// The application.
+        application: usize,
+        /// To what.
+        came_to: CameTo,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+    /// How long the flow waited that waited longest and came through.
+    ApplicationOutageBetween {
+        /// The application (index).
+        application: usize,
+        /// Shortest.
+        min: Duration,
+        /// Longest.
+        max: Duration,
     },
     /// CHILD_SAs of the tunnel were replaced so many times.
     RekeysBetween {

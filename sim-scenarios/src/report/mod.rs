@@ -7,6 +7,7 @@
 pub mod bgp_log;
 pub mod events;
 pub mod explain;
+pub(crate) mod flows;
 pub mod log;
 pub mod markdown;
 pub mod model;
@@ -126,6 +127,8 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
             })
             .collect(),
         drops: observed.drops.iter().map(drop_entry).collect(),
+        applications: Vec::new(),
+        ecmp: Vec::new(),
         misconfigurations: Vec::new(),
         profiles: Vec::new(),
         expectations: Vec::new(),

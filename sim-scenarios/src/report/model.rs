@@ -43,6 +43,12 @@ pub struct Report {
     pub convergence: Vec<Convergence>,
     /// Dropped packets by place and reason.
     pub drops: Vec<Drop>,
+    /// What the flows of applications came to; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<Application>,
+    /// Which ways flows took through devices with a firewall or with equal routes, by device and way out; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ecmp: Vec<Ecmp>,
     /// Settings of a tunnel's two ends that do not fit, with what came of it.
     #[serde(default)]
     pub misconfigurations: Vec<Misconfiguration>,
@@ -53,6 +59,74 @@ pub struct Report {
     pub expectations: Vec<Expectation>,
     /// Parameters without a documented value that a critical path used.
     pub assumptions: Vec<Assumption>,
+}
+
+/// What the flows of an application came to. At the end of the run each flow that began is one of `done`, `alive`, `stalled`, `reset` and
+/// `timed_out`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Application {
+    /// Its name.
+    pub name: String,
+    /// `tcp` or `udp`.
+    pub kind: String,
+    /// Flows that began.
+    pub flows: u64,
+    /// Those whose connection was open once.
+    pub connected: u64,
+    /// Those that were answered all that they asked, and closed.
+    pub done: u64,
+    /// Those that were open at the end and had not waited for longer than the application's patience.
+    pub alive: u64,
+    /// Those that were open, or opening, at the end and had.
+    pub stalled: u64,
+    /// Those that were reset.
+    pub reset: u64,
+    /// Those whose TCP gave up.
+    pub timed_out: u64,
+    /// Questions asked.
+    pub questions: u64,
+    /// Answers that came whole.
+    pub answers: u64,
+    /// The longest wait that ended; null if nothing ever came.
+    pub outage: Option<ApplicationOutage>,
+    /// How the host's TCP counts; null for UDP.
+    pub host: Option<String>,
+}
+
+/// The longest time that a flow of an application waited for an octet that came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplicationOutage {
+    /// The last octet before; null if it was the first that was waited for.
+    pub last_byte_s: Option<Seconds>,
+    /// Since when it was waited for.
+    pub asked_s: Seconds,
+    /// The first octet after.
+    pub first_byte_s: Seconds,
+    /// From `asked_s` to `first_byte_s`.
+    pub waited_s: Seconds,
+}
+
+/// The flows that a device first sent out by one tunnel or interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ecmp {
+    /// The device.
+    pub group: String,
+    /// The tunnel or interface.
+    pub member: String,
+    /// How many flows.
+    pub flows: u64,
+    /// Their packets that came to the device, in both directions, those included that it dropped for want of state.
+    pub packets: u64,
+    /// Flows of which answers came in by another way than one by which they went out.
+    pub asymmetric_flows: u64,
+    /// Flows of which the last answer was dropped for want of state, or which were dropped before there was one.
+    pub failed_flows: u64,
+    /// Packets dropped for want of state.
+    pub dropped: u64,
+    /// `dropped` of `packets`, from 0 to 1.
+    pub drop_share: f64,
+    /// Why most of them were dropped; null if none was.
+    pub reason: Option<String>,
 }
 
 /// A device's profile.

@@ -65,6 +65,8 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
     sections.extend([
         outages(report),
         probes(report),
+        applications(report),
+        ecmp(report),
         drops(report),
         sessions(report),
         routes(outcome),
@@ -435,6 +437,67 @@ fn probes(report: &Report) -> Section {
         "Probes",
         &["probe", "direction", ">every", ">sent", ">received", ">loss", ">RTT p50 ms", ">p99", ">jitter p99 ms"],
         rows,
+    )
+}
+
+fn applications(report: &Report) -> Section {
+    let row = |it: &super::model::Application| {
+        let wait = it.outage.as_ref().map(|outage| outage.waited_s.to_string());
+        let counts = [it.flows, it.connected, it.done, it.alive, it.stalled, it.reset, it.timed_out];
+        let counts = counts.iter().map(u64::to_string);
+        let head = [it.name.clone(), it.kind.clone()];
+        head.into_iter().chain(counts).chain([wait.unwrap_or_else(|| "-".into())]).collect()
+    };
+    let mut found = tabled(
+        "Applications",
+        &[
+            "application",
+            "by",
+            ">flows",
+            ">connected",
+            ">done",
+            ">alive",
+            ">stalled",
+            ">reset",
+            ">timed out",
+            ">longest wait",
+        ],
+        report.applications.iter().map(row).collect(),
+    );
+    for it in &report.applications {
+        let Some(outage) = it.outage.as_ref().filter(|outage| outage.waited_s.0 >= Duration::from_secs(1)) else {
+            continue;
+        };
+        let last = outage.last_byte_s.map_or_else(|| "no octet came before".into(), |at| format!("last octet {at}"));
+        let name = &it.name;
+        found
+            .blocks
+            .push(Block::Say(format!("{name} waited longest so: {last}, first octet after {}.", outage.first_byte_s)));
+    }
+    if let Some(host) = report.applications.iter().find_map(|it| it.host.as_ref()) {
+        found.blocks.push(Block::Say(format!("TCP of the hosts, {host}.")));
+    }
+    found
+}
+
+fn ecmp(report: &Report) -> Section {
+    let row = |it: &super::model::Ecmp| {
+        vec![
+            it.group.clone(),
+            it.member.clone(),
+            it.flows.to_string(),
+            it.packets.to_string(),
+            it.asymmetric_flows.to_string(),
+            it.failed_flows.to_string(),
+            it.dropped.to_string(),
+            format!("{:.1} %", it.drop_share * 100.0),
+            it.reason.clone().unwrap_or_else(|| "-".into()),
+        ]
+    };
+    tabled(
+        "Flows by way out",
+        &["device", "out by", ">flows", ">packets", ">asymmetric", ">failed", ">dropped", ">share", "reason"],
+        report.ecmp.iter().map(row).collect(),
     )
 }
 

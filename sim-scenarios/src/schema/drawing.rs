@@ -9,8 +9,8 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, Ecmp, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Nat,
-    NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Decision, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint,
+    InternetGateway, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -99,6 +99,8 @@ pub struct CustomerGateway {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows over routes of equal cost; not at all if not given.
     pub ecmp: Option<Ecmp>,
+    /// A stateful firewall that judges what passes through; none if not given.
+    pub firewall: Option<Box<Firewall>>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.

@@ -9,6 +9,7 @@
 //! once. What is optional has its default there too, beside the rule that checks it.
 
 mod drawing;
+mod firewall;
 mod nat;
 mod policy;
 mod router;
@@ -25,6 +26,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
 pub use drawing::*;
+pub use firewall::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
@@ -60,6 +62,9 @@ pub struct Scenario {
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,
+    /// Applications, whose flows measure what theirs would see.
+    #[serde(default)]
+    pub applications: Named<Application>,
     /// Things that share a fate.
     #[serde(default)]
     pub groups: Named<Group>,

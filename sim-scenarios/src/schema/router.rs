@@ -8,7 +8,7 @@ use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Md5KeySource, Name, Pre
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
-use super::{BgpTimers, GracefulRestart, Interface, MaxPrefixes, StaticRoute};
+use super::{BgpTimers, Firewall, GracefulRestart, Interface, MaxPrefixes, StaticRoute};
 
 /// A router that speaks BGP to its neighbours. It knows what is connected, configured and learned, and nothing of the underlay.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -35,6 +35,8 @@ pub struct BgpRouter {
     pub policy_routes: Vec<PolicyRoute>,
     /// How it spreads flows over routes of equal cost; not at all if not given.
     pub ecmp: Option<Ecmp>,
+    /// A stateful firewall that judges what passes through; none if not given. A router with one is a firewall by itself.
+    pub firewall: Option<Box<Firewall>>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.

@@ -8,7 +8,7 @@ use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Pr
 use crate::place::At;
 use crate::plan::{Detector, Directions, Judged, Side};
 
-use super::Conditions;
+use super::{ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween};
 
 /// Traffic that measures.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -239,6 +239,12 @@ pub enum Expect {
     RekeysBetween(RekeysBetween),
     /// How many lines of AWS's log of a tunnel begin like this.
     LogLinesBetween(LogLinesBetween),
+    /// A share of the flows or packets that a device with a firewall, or with equal routes, has seen is within bounds.
+    EcmpBetween(EcmpBetween),
+    /// So many flows of an application came to something.
+    FlowsBetween(FlowsBetween),
+    /// The longest wait of an application's flows that came through lasts this long.
+    ApplicationOutageBetween(ApplicationOutageBetween),
 }
 
 /// Length of an outage.
@@ -247,7 +253,7 @@ pub enum Expect {
 pub struct OutageBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// The fault that it belongs to, as "cut", or its healing, as "cut.heal"; any if not given.
     pub fault: Option<At<Name>>,
@@ -263,7 +269,7 @@ pub struct OutageBetween {
 pub struct NoOutage {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// From when; the beginning if not given.
     pub from: Option<At<Span>>,
@@ -388,7 +394,7 @@ pub struct ConvergedWithin {
 pub struct LossBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// Smallest share; none if not given.
     pub min: Option<At<Percent>>,

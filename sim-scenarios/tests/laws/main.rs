@@ -1,3 +1,4 @@
-//! The table of laws: each rule of AWS's documents that is simulated is a test that cites it.
+//! The table of laws: what AWS documents and what the field claims, each rule a test that cites it.
 
+mod firewall;
 mod vpc;

@@ -69,6 +69,9 @@ pub struct TrackConfig {
     /// True if a TCP segment from the midst of an unknown connection may begin a flow, as netfilter's `nf_conntrack_tcp_loose`
     /// does by default.
     pub loose: bool,
+    /// True if the flows are shared with a partner that sees other packets of them: then neither states nor windows are judged, as a
+    /// FortiGate does with sessions that it finds asymmetric (FortiOS 6.0 Handbook, Asymmetric sessions: anti-replay is disabled).
+    pub shared: bool,
     /// Most flows that are remembered.
     pub limit: usize,
 }
@@ -76,11 +79,23 @@ pub struct TrackConfig {
 impl TrackConfig {
     /// netfilter as it comes: flows float, windows are checked (`nf_conntrack_tcp_be_liberal` is off), and connections are taken
     /// up from their midst. Its limit depends on the machine's memory; this is that of one with 1 GiB or more before kernel 5.15.
-    pub const NETFILTER: Self =
-        Self { timeouts: Timeouts::NETFILTER, bound: false, strict_sequence: true, loose: true, limit: 65_536 };
+    pub const NETFILTER: Self = Self {
+        timeouts: Timeouts::NETFILTER,
+        bound: false,
+        strict_sequence: true,
+        loose: true,
+        shared: false,
+        limit: 65_536,
+    };
 
     /// A security group's: EC2's timers and nothing bound. How EC2 treats sequence numbers and segments from the midst of a
     /// connection is not published; an established flow whose entry is gone is dropped until it begins anew, so nothing is taken up.
-    pub const EC2: Self =
-        Self { timeouts: Timeouts::EC2, bound: false, strict_sequence: false, loose: false, limit: usize::MAX };
+    pub const EC2: Self = Self {
+        timeouts: Timeouts::EC2,
+        bound: false,
+        strict_sequence: false,
+        loose: false,
+        shared: false,
+        limit: usize::MAX,
+    };
 }

@@ -314,6 +314,19 @@ fn protocols_without_ports_go_by_address() {
     assert_eq!(table.pass(at(599 + 600), &gre(SERVER, CLIENT), LAN, LAN), NEW);
 }
 
+/// Two partners that each see one way of a connection: what either has not seen is the other's, and no state is judged.
+#[test]
+fn partners_judge_no_states() {
+    let shared = TrackConfig { shared: true, ..STRICT };
+    let (mut there, mut back) = (Table::new(shared), Table::new(shared));
+    assert_eq!(there.out(at(0), SYN), NEW);
+    back.0.adopt(there.0.changed());
+    assert_eq!(back.back(at(0), SYN_ACK), Verdict::Flow(By::Responder));
+    assert_eq!(there.out(at(0), ACK), Verdict::Flow(By::Originator));
+    assert_eq!(there.state(), Some(FlowState::Tcp(TcpState::Established)));
+    assert_eq!(Table::new(STRICT).back(at(0), SYN_ACK), Verdict::Stray(Stray::NoConnection));
+}
+
 /// What the partner of a pair has taken over goes on there, bound as it was.
 #[test]
 fn a_partner_goes_on_with_what_it_adopted() {
@@ -322,6 +335,11 @@ fn a_partner_goes_on_with_what_it_adopted() {
     second.0.adopt(first.0.flows());
     assert_eq!(second.back(at(1), REPLY), Verdict::Flow(By::Responder));
     assert_eq!(Table::new(BOUND).back(at(1), REPLY), Verdict::Stray(Stray::NoConnection));
+    // What the partner says is news.
+    let mut closing = Table::open(BOUND);
+    closing.out(at(2), Tcp { flags: TcpControl::Fin, ..ACK });
+    second.0.adopt(closing.0.changed());
+    assert_eq!(second.state(), Some(FlowState::Tcp(TcpState::FinWait)));
     second.0.forget(|flow| flow.id.responder.1 == Some(443));
     assert_eq!(second.0.flows().len(), 0);
 }

@@ -2,10 +2,13 @@
 //!
 //! A caller sends all it has and closes its half; the service sends everything back and closes the other. So a probe has
 //! arrived when the service has seen the end of it, and is answered when the caller has. Segments carry DF and hosts follow
-//! ICMP that says that they are too long (RFC 1191), as every TCP does today.
+//! ICMP that says that they are too long (RFC 1191), as every TCP does today. Flows of applications ([`super::flows`]) use the same
+//! service, question by question.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::flows::{Act, FlowEnd, Flows};
 use super::{Cx, ECHO_PORT};
 use crate::id::RecordId;
 use crate::packet::{Meta, Packet, ProbeTag};
@@ -35,6 +38,11 @@ pub(super) struct HostTcp {
     config: TcpConfig,
     calls: Vec<Call>,
     served: Vec<Served>,
+    /// Applications that ask by TCP.
+    pub flows: Vec<Flows>,
+    /// Their connections: the application's place in `flows`, and the flow. Both ways.
+    conns: BTreeMap<ConnId, (usize, u32)>,
+    by_flow: BTreeMap<(usize, u32), ConnId>,
 }
 
 impl HostTcp {
@@ -42,7 +50,8 @@ impl HostTcp {
         let config = TcpConfig { ttl: ipv4::DEFAULT_TTL, dscp: 0, mtu, ..TcpConfig::default() };
         let mut stack = Stack::new([address], rng);
         stack.listen(ECHO_PORT, None, config.clone());
-        Self { stack, config, calls: Vec::new(), served: Vec::new() }
+        let (calls, served, flows, conns, by_flow) = Default::default();
+        Self { stack, config, calls, served, flows, conns, by_flow }
     }
 
     /// Connects to the echo service of `to` and sends it `octets` octets. Answers the packets to send.
@@ -70,19 +79,73 @@ impl HostTcp {
         self.drain(cx, None)
     }
 
-    pub fn timeout(&mut self, cx: &mut Cx) -> Vec<Packet> {
+    pub fn timeout(&mut self, cx: &mut Cx, from: Ipv4Addr) -> Vec<Packet> {
         self.stack.handle_timeout(cx.now);
-        self.drain(cx, None)
+        let mut packets = self.drain(cx, None);
+        for application in 0..self.flows.len() {
+            while let Some((flow, act)) = self.flows[application].next(cx.now) {
+                self.act(cx.now, (application, flow), act, from);
+                packets.extend(self.drain(cx, None));
+            }
+        }
+        packets
     }
 
     pub fn wake(&self) -> Option<Instant> {
-        self.stack.wake()
+        self.stack.wake().into_iter().chain(self.flows.iter().filter_map(Flows::wake)).min()
+    }
+
+    fn act(&mut self, now: Instant, of: (usize, u32), act: Act, from: Ipv4Addr) {
+        let config = self.flows[of.0].config;
+        match (act, self.by_flow.get(&of).copied()) {
+            (Act::Connect, _) => {
+                let remote = SocketAddrV4::new(config.to, ECHO_PORT);
+                let conn = self.stack.connect(now, self.config.clone(), from, remote);
+                self.conns.insert(conn, of);
+                self.by_flow.insert(of, conn);
+            }
+            // A send that is refused means that the connection is gone, of which the stack tells in its own time.
+            (Act::Ask, Some(conn)) => drop(self.stack.send(now, conn, &vec![0; config.size as usize])),
+            (Act::Close, Some(conn)) => self.stack.close(now, conn),
+            (Act::Ask | Act::Close, None) => {}
+        }
+    }
+
+    /// Something happened to the connection of an application's flow. False: it is no such connection.
+    fn of_flow(&mut self, now: Instant, conn: ConnId, event: &Event) -> bool {
+        let Some(&of) = self.conns.get(&conn) else { return false };
+        let flows = &mut self.flows[of.0];
+        let end = match event {
+            Event::Connected => {
+                return {
+                    flows.connected(now, of.1);
+                    true
+                };
+            }
+            Event::Received(octets) => {
+                return {
+                    flows.heard(now, of.1, octets.len());
+                    true
+                };
+            }
+            Event::PeerClosed | Event::Ignored(_) => return true,
+            Event::Reset => FlowEnd::Reset,
+            Event::TimedOut => FlowEnd::TimedOut,
+            Event::Closed => FlowEnd::Done,
+        };
+        flows.ended(now, of.1, end);
+        self.conns.remove(&conn);
+        self.by_flow.remove(&of);
+        true
     }
 
     pub fn reset(&mut self) {
         self.stack.reset_all();
         self.calls.clear();
         self.served.clear();
+        self.flows.iter_mut().for_each(Flows::halt);
+        self.conns.clear();
+        self.by_flow.clear();
     }
 
     fn drain(&mut self, cx: &mut Cx, because: Option<&Meta>) -> Vec<Packet> {
@@ -115,6 +178,9 @@ impl HostTcp {
     }
 
     fn event(&mut self, cx: &mut Cx, conn: ConnId, event: Event, enabler: RecordId) {
+        if self.of_flow(cx.now, conn, &event) {
+            return;
+        }
         let call = self.calls.iter_mut().find(|call| call.conn == conn);
         // A send that is refused means that the connection is gone, of which the stack tells in its own time.
         match (event, call) {

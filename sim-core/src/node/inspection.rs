@@ -1,0 +1,79 @@
+//! What a gateway asks of packets in transit beyond their way: a firewall's judgement, and a census of the ways that flows take.
+
+use super::gateway::Gateway;
+use super::{Cx, Notice};
+use crate::id::{NodeId, Port, RecordId};
+use crate::net::census::Census;
+use crate::net::conntrack::Flow;
+use crate::net::firewall::{Firewall, Refusal};
+use crate::net::reset::reset;
+use crate::packet::Packet;
+use crate::time::{Duration, Instant};
+
+/// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model, in which
+/// the partner knows of a flow, or of its new state, so long after it has changed, as if over a link of their own that never fails. The
+/// partner is known by nothing but its name, and its interfaces and tunnels must be numbered alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StateSyncModel {
+    /// The partner.
+    pub partner: NodeId,
+    /// How long it takes.
+    pub delay: Duration,
+}
+
+/// A firewall, if there is one, and the census of what passes.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// The firewall.
+    pub firewall: Option<Firewall>,
+    /// Whom it tells of its flows.
+    pub sync: Option<StateSyncModel>,
+    /// The census, which a loss of power does not undo: it observes.
+    pub census: Census,
+}
+
+impl Inspection {
+    /// Why a packet goes no further, if it does not.
+    pub(super) fn judge(&mut self, now: Instant, packet: &Packet, from: Port, to: Port) -> Option<Refusal> {
+        let refusal = self.firewall.as_mut().and_then(|firewall| firewall.judge(now, packet, from, to).err());
+        self.census.count(packet, from, to, refusal.map(|refusal| refusal.reason));
+        refusal
+    }
+
+    /// Forgets what is not configuration.
+    pub(super) fn reset(&mut self) {
+        self.firewall.iter_mut().for_each(Firewall::flush);
+    }
+}
+
+impl Gateway {
+    /// The partner of its firewall tells of a flow.
+    pub(super) fn adopt(&mut self, flow: &Flow) {
+        if let Some(firewall) = self.inspection.as_mut().and_then(|inspection| inspection.firewall.as_mut()) {
+            firewall.adopt(flow);
+        }
+    }
+
+    /// Whether a packet in transit goes on. If not it is dropped here, and its sender may hear a reset.
+    #[cold]
+    pub(super) fn inspects(&mut self, cx: &mut Cx, packet: &Packet, ingress: Port, port: Port) -> bool {
+        let Some(inspection) = &mut self.inspection else { return true };
+        let refusal = inspection.judge(cx.now, packet, ingress, port);
+        if let (Some(sync), Some(firewall)) = (inspection.sync, &inspection.firewall)
+            && let Some(flow) = firewall.tracker().changed()
+        {
+            cx.notify(sync.partner, sync.delay, Notice::Flow(*flow));
+        }
+        let Some(refusal) = refusal else { return true };
+        cx.drop(packet, refusal.reason, RecordId::GENESIS);
+        let meta = cx.meta();
+        if let Some(mut reset) = refusal.resets.then(|| reset(packet.bytes(), meta)).flatten() {
+            self.ip.identify(&mut reset);
+            cx.created(&reset);
+            if let Some((port, reset)) = self.ip.route(cx, reset) {
+                self.output(cx, port, reset);
+            }
+        }
+        false
+    }
+}
