@@ -114,6 +114,9 @@ codes! {
         FirewallUnrelated "firewall_unrelated" "ICMP that answers nothing and is about nothing that the firewall knows",
         FirewallPolicy "firewall_policy" "the firewall lets nothing begin from there",
         FirewallFull "firewall_full" "the firewall's table has no room for another flow",
+        // Limits
+        TunnelBandwidth "tunnel_bandwidth" "more octets a second than AWS carries through one tunnel",
+        TunnelPacketRate "tunnel_packet_rate" "more packets a second than AWS carries through one tunnel",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

@@ -21,7 +21,7 @@ use sim_core::time::Duration;
 
 use crate::plan::{
     Detector, Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, Judged, LogOutputFormat, NatMode,
-    Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then,
+    Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
 };
 
 pub use bgp::{Md5Key, Md5KeySource};
@@ -476,6 +476,10 @@ words! {
         "off" => Self::Off,
         "break_before_make" => Self::BreakBeforeMake,
         "make_before_break" => Self::MakeBeforeBreak,
+    }
+    TunnelBandwidth: "a tunnel bandwidth" {
+        "standard" => Self::Standard,
+        "large" => Self::Large,
     }
     Contents: "what inspection looks for" {
         "ike" => Self::Ike,

@@ -16,4 +16,5 @@ pub mod link;
 pub mod mss;
 pub mod multipath;
 pub mod nat;
+pub mod policer;
 pub mod reset;

@@ -9,13 +9,14 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::{Command, Cx, Device, Notice};
-use crate::id::{NodeId, Port};
+use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::{BgpPath, Community};
+use crate::net::policer::{Excess, Limit, Policer};
 use crate::packet::Packet;
 use crate::proto::bgp::as_path::{AsPath, Segment};
 use crate::proto::bgp::attributes::Attributes;
 use crate::proto::bgp::{self, Originated, RouteChange};
-use crate::reason::TimerKind;
+use crate::reason::{DropReason, TimerKind};
 use crate::time::{Duration, Instant};
 
 /// The port towards the internet.
@@ -34,12 +35,15 @@ pub struct VpnEndpoint {
     number: u16,
     /// The last notice of health.
     healthy: bool,
+    /// What it carries at most, out of the tunnel and into it.
+    limits: [Policer; 2],
 }
 
 impl VpnEndpoint {
-    /// An endpoint from its parts; tunnel `number` of the gateway `owner`.
-    pub fn new(gateway: Gateway, owner: NodeId, number: u16) -> Self {
-        Self { gateway, owner, number, healthy: false }
+    /// An endpoint from its parts; tunnel `number` of the gateway `owner`. It carries what `limit` says each way: AWS does not say
+    /// whether its figures are for both together.
+    pub fn new(gateway: Gateway, owner: NodeId, number: u16, limit: Limit) -> Self {
+        Self { gateway, owner, number, healthy: false, limits: [Policer::new(limit); 2] }
     }
 
     /// Its parts, to look at.
@@ -55,7 +59,11 @@ impl VpnEndpoint {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
-                Upcall::Transit(packet, TUNNEL_PORT) => self.gateway.ip.output(cx, INSIDE_PORT, packet),
+                Upcall::Transit(packet, TUNNEL_PORT) => {
+                    if let Some(packet) = self.within_limits(cx, 0, packet) {
+                        self.gateway.ip.output(cx, INSIDE_PORT, packet);
+                    }
+                }
                 Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
@@ -69,6 +77,17 @@ impl VpnEndpoint {
                 Upcall::NextHops(_) => {}
             }
         }
+    }
+
+    /// A packet, unless it is one too many for that way.
+    fn within_limits(&mut self, cx: &mut Cx, way: usize, packet: Packet) -> Option<Packet> {
+        let reason = match self.limits[way].admit(cx.now, packet.len()) {
+            Ok(()) => return Some(packet),
+            Err(Excess::Octets) => DropReason::TunnelBandwidth,
+            Err(Excess::Packets) => DropReason::TunnelPacketRate,
+        };
+        cx.drop(&packet, reason, RecordId::GENESIS);
+        None
     }
 
     /// It can carry traffic if the tunnel is up and, with BGP, the session is established.
@@ -141,7 +160,9 @@ impl Device for VpnEndpoint {
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         if port == INSIDE_PORT {
-            self.gateway.output(cx, TUNNEL_PORT, packet);
+            if let Some(packet) = self.within_limits(cx, 1, packet) {
+                self.gateway.output(cx, TUNNEL_PORT, packet);
+            }
         } else {
             self.gateway.receive(cx, port, packet);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sim_core::id::{NodeId, Port};
 use sim_core::net::link::DirectionConfig;
+use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{INSIDE_PORT, OUTSIDE_PORT, TUNNEL_PORT, VpnEndpoint};
@@ -55,7 +56,7 @@ pub fn world(seed: u64, tunnels: u16, suite: &Suite) -> World {
         [OUTSIDE_PORT, INSIDE_PORT, TUNNEL_PORT].into_iter().for_each(|port| ip.add_port(port, 1500));
         ip.default_route(OUTSIDE_PORT);
         let gateway = Gateway::new(ip, vec![end], None, true);
-        world.add_node("endpoint", Node::VpnEndpoint(Box::new(VpnEndpoint::new(gateway, owner, n))));
+        world.add_node("endpoint", Node::VpnEndpoint(Box::new(VpnEndpoint::new(gateway, owner, n, Limit::NONE))));
     }
 
     let wire = DirectionConfig::default();

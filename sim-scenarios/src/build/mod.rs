@@ -21,6 +21,7 @@ use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
 use sim_core::net::nat::Nat;
+use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{self, VpnEndpoint};
@@ -45,7 +46,7 @@ use sim_core::world::World;
 
 use crate::plan::{
     BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
-    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
+    TcpProfile, Tunnel as PlannedTunnel, TunnelBandwidth, TunnelId,
 };
 use index::Index;
 use routers::{Ports, connect};
@@ -177,7 +178,12 @@ impl Builder<'_> {
             NodeKind::VpnEndpoint(e) if self.is_door(id) => self.external_endpoint(id, e.address),
             NodeKind::VpnEndpoint(e) => {
                 let number = self.index.number(e.gateway, e.tunnel);
-                Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
+                Node::VpnEndpoint(Box::new(VpnEndpoint::new(
+                    self.endpoint(e.tunnel),
+                    e.gateway,
+                    number,
+                    self.tunnel_limit(e.tunnel),
+                )))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
@@ -300,6 +306,15 @@ impl Builder<'_> {
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
         gateway
+    }
+
+    /// What AWS carries through a tunnel (page vpn-limits.html; 400,000 packets through a large one are from digests of AWS's pages).
+    fn tunnel_limit(&self, id: TunnelId) -> Limit {
+        let depth = self.plan.assume.tunnel_burst;
+        match self.plan.connections[id.connection].bandwidth {
+            TunnelBandwidth::Standard => Limit { bits_per_second: 1_250_000_000, packets_per_second: 140_000, depth },
+            TunnelBandwidth::Large => Limit { bits_per_second: 5_000_000_000, packets_per_second: 400_000, depth },
+        }
     }
 
     fn is_transit(&self, id: TunnelId) -> bool {

@@ -15,7 +15,7 @@ use crate::leaf::{Asn, Name};
 use crate::place::{At, Place};
 use crate::plan::{
     Assumed, AssumedRange, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
-    StartupAction, Tunnel, TunnelId, VpnEndpoint,
+    StartupAction, Tunnel, TunnelBandwidth, TunnelId, VpnEndpoint,
 };
 use crate::profile::{self, GENERIC, Profile};
 use crate::schema;
@@ -67,6 +67,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             customer_gateway: parties.customer_gateway,
             customer_interface: parties.customer_interface,
             gateway: parties.gateway,
+            bandwidth: bandwidth(schema, &parties, j),
             routing,
             tunnels: Vec::new(),
         };
@@ -213,6 +214,17 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         }
     }
     parties
+}
+
+/// What AWS carries through each tunnel (guide, "Large bandwidth tunnels").
+fn bandwidth(schema: &schema::Vpn, parties: &Parties, j: &mut Judge) -> TunnelBandwidth {
+    let Some(at) = &schema.tunnel_bandwidth else { return TunnelBandwidth::Standard };
+    let rule = |bandwidth: &TunnelBandwidth| match bandwidth {
+        TunnelBandwidth::Large if !parties.transit => Err("a large tunnel ends at a transit gateway".into()),
+        TunnelBandwidth::Large if parties.accelerated => Err("an accelerated connection has no large tunnels".into()),
+        TunnelBandwidth::Large | TunnelBandwidth::Standard => Ok(()),
+    };
+    j.lawful(at, rule).unwrap_or(TunnelBandwidth::Standard)
 }
 
 /// How AWS learns routes, and the BGP of both ends if by BGP.

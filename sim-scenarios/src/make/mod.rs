@@ -142,6 +142,9 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
         endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
+        tunnel_burst: j.lawful_or(&schema.tunnel_burst, Duration::from_millis(10), |burst| {
+            between(*burst, Duration::ZERO, Duration::from_secs(1), "this burst")
+        }),
         meds: [(&schema.preferred_med, 100), (&schema.other_med, 200)]
             .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED")),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
@@ -180,6 +183,12 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             "UNVERIFIED: AWS states no time in which it notices that the hardware of an endpoint is gone",
         ),
         one(
+            Assumed::TunnelBurst,
+            "tunnel_burst",
+            assume.tunnel_burst.to_string(),
+            "UNVERIFIED: AWS publishes the rates of a tunnel and not how much may come at once",
+        ),
+        one(
             Assumed::Med,
             "preferred_med",
             med(0),
@@ -203,6 +212,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
 /// The range of what the whole scenario assumes. AWS sends MEDs of which only the order is known.
 fn global_range(what: Assumed) -> Option<AssumedRange> {
     match what {
+        Assumed::TunnelBurst => range(["0s", "100ms"], "assumed: from none to a shallow buffer"),
         Assumed::VgwProgrammingDelay | Assumed::VpcPropagationDelay => {
             range(["0s", "10s"], "assumed: at once to several seconds, as AWS states none")
         }

@@ -132,6 +132,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
+    /// For how long the limits of a tunnel may be exceeded at once.
+    pub tunnel_burst: Duration,
     /// MED that AWS sends over the primary tunnel of a connection, and over its other one.
     pub meds: [u32; 2],
     /// How TCP at AWS's end behaves.
@@ -182,6 +184,8 @@ pub enum Assumed {
     VpcPropagationDelay,
     /// Time for a gateway to notice that an endpoint's hardware is gone.
     EndpointHealthDelay,
+    /// How much may come at once through a tunnel.
+    TunnelBurst,
     /// MED values that AWS sends.
     Med,
     /// TCP of AWS's endpoints.

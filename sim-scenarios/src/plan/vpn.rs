@@ -19,9 +19,20 @@ use sim_core::time::Duration;
 
 use crate::leaf::{Encryption, Integrity, Md5Key, Psk};
 
+/// What AWS carries through a tunnel (EC2 API, `TunnelBandwidth`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TunnelBandwidth {
+    /// 1.25 Gbit/s.
+    Standard,
+    /// 5 Gbit/s.
+    Large,
+}
+
 /// A Site-to-Site VPN connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// What AWS carries through each of its tunnels.
+    pub bandwidth: TunnelBandwidth,
     /// Its name, unique among connections.
     pub name: String,
     /// The customer gateway.

@@ -92,6 +92,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Option<At<Span>>,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy; 1 s if not given.
     pub endpoint_health_delay: Option<At<Span>>,
+    /// For how long more than AWS's limit may go through a tunnel at once; 10ms if not given.
+    pub tunnel_burst: Option<At<Span>>,
     /// MED that AWS sends through the primary tunnel of a connection: the one that its gateway prefers. AWS publishes no value;
     /// 100 if not given.
     pub preferred_med: Option<At<Count>>,

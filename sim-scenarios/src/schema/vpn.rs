@@ -14,7 +14,7 @@ use crate::leaf::{
 use crate::place::{At, List, Named};
 use crate::plan::{
     DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, Requirement,
-    StartupAction,
+    StartupAction, TunnelBandwidth,
 };
 
 use super::{AccessRule, GracefulRestart, MaxPrefixes};
@@ -53,6 +53,9 @@ pub struct Vpn {
     /// drops IP fragments. AWS forces NAT traversal and leaves rekeying to the customer gateway. False if not given. The way to the
     /// edge and behind it is a path of the drawing.
     pub enable_acceleration: Option<At<Flag>>,
+    /// "standard" (if not given: 1.25 Gbit/s and 140,000 packets a second each way) or "large" (5 Gbit/s and 400,000), for both tunnels;
+    /// a large one ends at a transit gateway only, and is not accelerated.
+    pub tunnel_bandwidth: Option<At<TunnelBandwidth>>,
     /// One or two tunnels; their endpoints are called "CONNECTION.TUNNEL".
     pub tunnels: Named<Tunnel>,
 }

@@ -204,3 +204,44 @@ fn packets_of_the_published_mtu_pass_and_no_longer_ones() {
         assert_eq!(lost, [0.0, 1.0], "{encryption} {integrity} {nat}: {mtu}");
     }
 }
+
+/// What of a stream of so long packets, one each so many microseconds for a fifth of a second, comes through. A millisecond of either rate may
+/// come at once, so what passes in 200 ms is that of 201.
+fn comes_through(size: u32, every: u32, further: &[&str]) -> f64 {
+    let probe = format!(
+        "probes={{\"load\": UdpOneWay(from: \"office\", to: \"app\", every: \"{every}us\", size: \"{size}B\", start: \"60s\", stop: \"60200ms\")}}"
+    );
+    let link = |link: &str| format!("links.{link}.rate=100Gbps");
+    let mut changes = vec!["duration=70s".into(), "assume.tunnel_burst=1ms".into(), probe, link("lan"), link("uplink")];
+    changes.extend(further.iter().map(|change| (*change).to_owned()));
+    1.0 - answer(&changes).probes[0].loss
+}
+
+/// Page vpn-limits.html: 1.25 Gbit/s and 140,000 packets a second through a tunnel. That each way has that much, and that nothing is queued,
+/// is assumed; so is that octets are those of the packets inside.
+#[test]
+fn a_tunnel_carries_1_25_gbit_and_140_000_packets_a_second() {
+    // 1,250 octets each 5 us are 2 Gbit/s, and 200,000 packets a second: both limits are beyond, and that of octets is narrower.
+    let octets = comes_through(1_250, 5, &[]);
+    assert!((octets - 1.25 / 2.0 * 201.0 / 200.0).abs() < 0.001, "{octets}");
+    let packets = comes_through(100, 5, &[]);
+    assert!((packets - 140_000.0 / 200_000.0 * 201.0 / 200.0).abs() < 0.001, "{packets}");
+    assert_eq!(comes_through(1_250, 8, &[]), 1.0, "1.25 Gbit/s and 125,000 packets a second");
+}
+
+/// Page vpn-limits.html and EC2 API `TunnelBandwidth`: 5 Gbit/s through a large tunnel, at a transit gateway only, and not with acceleration. The
+/// 400,000 packets a second are from digests of AWS's pages.
+#[test]
+fn a_large_tunnel_carries_5_gbit_and_ends_at_a_transit_gateway() {
+    assert!(with(&["connections.vpn.tunnel_bandwidth=large".into()]).is_err());
+    let transit = [
+        "nodes.vgw=TransitGateway(asn: 64512, vpcs: [\"vpc\"])",
+        "nodes.vpc.route_tables={\"main\": (routes: [(destination: \"10.1.0.0/16\", target: \"vgw\")])}",
+        "connections.vpn.tunnel_bandwidth=large",
+    ];
+    let share = comes_through(1_250, 1, &transit);
+    assert!((share - 0.4 * 201.0 / 200.0).abs() < 0.001, "400,000 of 1,000,000 packets, 4 Gbit/s: {share}");
+    let accelerated = [&transit[..], &["connections.vpn.enable_acceleration=true"]].concat();
+    let accelerated: Vec<String> = accelerated.iter().map(|change| (*change).to_owned()).collect();
+    assert!(with(&accelerated).is_err());
+}
