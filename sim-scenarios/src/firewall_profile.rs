@@ -1,9 +1,11 @@
 //! Named firewall profiles: where stateful firewalls differ, as data with sources.
 //!
-//! A profile gives the defaults of a firewall; what a scenario states itself is stronger. A setting for which no source is named here is
-//! the generic one, and the report says so. Sources are the vendors' public documents; a default can differ between releases.
+//! A profile gives the defaults of a firewall; what a scenario states itself is stronger. A setting for which no source is
+//! named here is the generic one, and the report says so. Sources are the vendors' public documents; a default can differ
+//! between releases.
 //!
-//! Left out: what the products do beyond state (applications, inspection, NAT), and how their pairs share it, which is each vendor's own.
+//! Left out: what the products do beyond state (applications, inspection, NAT), and how their pairs share it, which is each
+//! vendor's own.
 
 use sim_core::net::conntrack::Timeouts;
 use sim_core::net::firewall::OnMiss;
@@ -41,9 +43,9 @@ const fn s(seconds: u64) -> Duration {
 /// What is said of a setting that no document of the product that is known here states.
 pub const UNSOURCED: &str = "no document of this product is known here that says: the generic one";
 
-/// A firewall as the field warns of it: AWS asks that a customer gateway device with both tunnels up have asymmetric routing enabled
-/// (Site-to-Site VPN User Guide, VPN tunnels), so the one that is warned of binds a flow to the interface by which it went out. Timeouts
-/// are netfilter's, which is the one model whose whole table is public.
+/// A firewall as the field warns of it: AWS asks that a customer gateway device with both tunnels up have asymmetric routing
+/// enabled (Site-to-Site VPN User Guide, VPN tunnels), so the one that is warned of binds a flow to the interface by which it
+/// went out. Timeouts are netfilter's, which is the one model whose whole table is public.
 pub const GENERIC: FirewallProfile = FirewallProfile {
     name: "generic",
     about: "strict per interface; timeouts of netfilter",

@@ -10,9 +10,9 @@ use crate::net::reset::reset;
 use crate::packet::Packet;
 use crate::time::{Duration, Instant};
 
-/// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model, in which
-/// the partner knows of a flow, or of its new state, so long after it has changed, as if over a link of their own that never fails. The
-/// partner is known by nothing but its name, and its interfaces and tunnels must be numbered alike.
+/// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model,
+/// in which the partner knows of a flow, or of its new state, so long after it has changed, as if over a link of their own that
+/// never fails. The partner is known by nothing but its name, and its interfaces and tunnels must be numbered alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateSyncModel {
     /// The partner.
@@ -62,18 +62,24 @@ impl Gateway {
         if let (Some(sync), Some(firewall)) = (inspection.sync, &inspection.firewall)
             && let Some(flow) = firewall.tracker().changed()
         {
-            cx.notify(sync.partner, sync.delay, Notice::Flow(*flow));
+            cx.notify(sync.partner, sync.delay, Notice::Flow(Box::new(*flow)));
         }
         let Some(refusal) = refusal else { return true };
         cx.drop(packet, refusal.reason, RecordId::GENESIS);
-        let meta = cx.meta();
-        if let Some(mut reset) = refusal.resets.then(|| reset(packet.bytes(), meta)).flatten() {
-            self.ip.identify(&mut reset);
-            cx.created(&reset);
-            if let Some((port, reset)) = self.ip.route(cx, reset) {
-                self.output(cx, port, reset);
-            }
+        if refusal.resets {
+            self.reset(cx, packet);
         }
         false
+    }
+
+    /// The sender of a segment that is dropped hears a reset.
+    fn reset(&mut self, cx: &mut Cx, packet: &Packet) {
+        let meta = cx.meta();
+        let Some(mut reset) = reset(packet.bytes(), meta) else { return };
+        self.ip.identify(&mut reset);
+        cx.created(&reset);
+        if let Some((port, reset)) = self.ip.route(cx, reset) {
+            self.output(cx, port, reset);
+        }
     }
 }

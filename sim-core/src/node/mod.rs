@@ -76,7 +76,7 @@ pub enum Notice {
         as_path: Option<Vec<u32>>,
     },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
-    Flow(crate::net::conntrack::Flow),
+    Flow(Box<crate::net::conntrack::Flow>),
 }
 
 /// A route that a device of AWS weighed, for those who ask why.

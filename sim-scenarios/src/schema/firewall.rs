@@ -38,8 +38,8 @@ pub struct Firewall {
     pub sync: Option<StateSync>,
 }
 
-/// How a firewall tells another of its flows. The protocols of vendors' pairs are not published: this is a model, as if over a link of
-/// their own that never fails. States and windows of TCP are not judged then.
+/// How a firewall tells another of its flows. The protocols of vendors' pairs are not published: this is a model, as if over a
+/// link of their own that never fails. States and windows of TCP are not judged then.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct StateSync {

@@ -1,9 +1,9 @@
 //! Stateful firewalls in front of tunnels: which flows they drop, how many, and what cures it.
 //!
-//! "3.6" is the fact that a virtual private gateway uses one tunnel across all its connections, and that a transit gateway spreads flows
-//! over equal BGP tunnels (Site-to-Site VPN User Guide, tunnel priority; Transit Gateway guide, ECMP). Claims are what engineers say of
-//! such networks: 15 a static connection with both tunnels in use, 16 one of them in use, 20 prepending, 21 return by the best path, 23
-//! what ECMP needs, 24 a flapping tunnel, 25 loss at a firewall, 26 its cures.
+//! "3.6" is the fact that a virtual private gateway uses one tunnel across all its connections, and that a transit gateway
+//! spreads flows over equal BGP tunnels (Site-to-Site VPN User Guide, tunnel priority; Transit Gateway guide, ECMP). Claims are
+//! what engineers say of such networks: 15 a static connection with both tunnels in use, 16 one of them in use, 20 prepending,
+//! 21 return by the best path, 23 what ECMP needs, 24 a flapping tunnel, 25 loss at a firewall, 26 its cures.
 
 use std::fmt::Write as _;
 
@@ -153,7 +153,8 @@ fn failed(it: &Application) -> f64 {
     (it.stalled + it.reset + it.timed_out) as f64 / it.flows as f64
 }
 
-/// Whether a share found among so many lies where a binomial share of that chance does in 999 of 1,000 cases: 3.29 standard deviations.
+/// Whether a share found among so many lies where a binomial share of that chance does in 999 of 1,000 cases: 3.29 standard
+/// deviations.
 fn fits(found: f64, chance: f64, among: u64) -> bool {
     (found - chance).abs() <= 3.29 * (chance * (1.0 - chance) / among as f64).sqrt()
 }
@@ -161,11 +162,11 @@ fn fits(found: f64, chance: f64, among: u64) -> bool {
 const STRICT: &str = r#"state_match: "interface""#;
 const FLOATING: &str = r#"state_match: "any""#;
 
-/// Claim 25, with its number. The firewall sends a flow out by one of n tunnels, as its hash says, and remembers by which. AWS sends the
-/// answer by a tunnel that does not depend on that one: a virtual private gateway by the same for all flows, a transit gateway by its own
-/// hash, whose salt is another. Either way the answer comes by the flow's own tunnel with a chance of 1/n, and is dropped otherwise. So the
-/// share of flows that fail is 1 - 1/n: none of one tunnel, 1/2, 2/3, 3/4. Over 600 flows it lies within 3.29 standard deviations of
-/// that in 999 of 1,000 runs.
+/// Claim 25, with its number. The firewall sends a flow out by one of n tunnels, as its hash says, and remembers by which. AWS
+/// sends the answer by a tunnel that does not depend on that one: a virtual private gateway by the same for all flows, a
+/// transit gateway by its own hash, whose salt is another. Either way the answer comes by the flow's own tunnel with a chance
+/// of 1/n, and is dropped otherwise. So the share of flows that fail is 1 - 1/n: none of one tunnel, 1/2, 2/3, 3/4. Over 600
+/// flows it lies within 3.29 standard deviations of that in 999 of 1,000 runs.
 #[test]
 fn strict_state_fails_all_flows_but_one_in_n() {
     for transit in [false, true] {
@@ -196,9 +197,9 @@ fn strict_state_fails_all_flows_but_one_in_n() {
     }
 }
 
-/// The same over width, firewall profile and traffic: a profile whose state is bound to interfaces, or to zones that no scenario has
-/// drawn together, loses 1 - 1/n of both TCP and UDP flows, one whose state floats none. Zones that hold all tunnels make the second of
-/// the first.
+/// The same over width, firewall profile and traffic: a profile whose state is bound to interfaces, or to zones that no
+/// scenario has drawn together, loses 1 - 1/n of both TCP and UDP flows, one whose state floats none. Zones that hold all
+/// tunnels make the second of the first.
 #[test]
 fn profiles_differ_in_what_state_is_bound_to() {
     let profiles = [
@@ -259,8 +260,8 @@ fn static_tunnels_in_use() {
     assert_eq!(share(&one.run(), |it| it.failed_flows), 0.0);
 }
 
-/// Claim 26, each cure measured against the half that fails without: no ECMP where both ends agree, prepending three times with local
-/// preference, and a transit gateway, which is none. ECMP off alone is a coin that falls for all flows at once.
+/// Claim 26, each cure measured against the half that fails without: no ECMP where both ends agree, prepending three times with
+/// local preference, and a transit gateway, which is none. ECMP off alone is a coin that falls for all flows at once.
 #[test]
 fn cures() {
     let failed = |site: Site| share(&site.run(), |it| it.failed_flows);
@@ -296,9 +297,9 @@ fn a_tunnel_that_goes_leaves_the_set() {
     assert!(by_b(30) > 60 && by_b(200) > 60, "before and after");
 }
 
-/// Claim 20: prepending three times on the standby makes AWS answer by the other tunnel and fail over by itself, without a change in
-/// a VPC's route table. What a firewall makes of the failover is another matter: flows live on where state floats, and stall where it is
-/// bound to the tunnel that is gone.
+/// Claim 20: prepending three times on the standby makes AWS answer by the other tunnel and fail over by itself, without a
+/// change in a VPC's route table. What a firewall makes of the failover is another matter: flows live on where state floats,
+/// and stall where it is bound to the tunnel that is gone.
 #[test]
 fn failover_moves_flows_that_state_may_hold_back() {
     let faults = r#""down": (at: "60s", what: BgpShutdown(tunnel: "vpn0.a", by: "customer")),"#;
@@ -339,8 +340,8 @@ fn forgetful(firewall: &str) -> Application {
     application(&Simulation::new(&scenario).finish().report, "web").clone()
 }
 
-/// A firewall that has forgotten its flows: it takes them up from their midst, and they survive; or it drops them in silence, and they
-/// time out when Linux gives up (15 retries, 924.6 s); or it resets who sends, and they are reset at once.
+/// A firewall that has forgotten its flows: it takes them up from their midst, and they survive; or it drops them in silence,
+/// and they time out when Linux gives up (15 retries, 924.6 s); or it resets who sends, and they are reset at once.
 #[test]
 fn flows_survive_stall_or_are_reset() {
     let survives = forgetful("loose_pickup: true");

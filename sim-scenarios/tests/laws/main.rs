@@ -2,3 +2,4 @@
 
 mod firewall;
 mod vpc;
+mod vpn;

@@ -69,8 +69,9 @@ pub struct TrackConfig {
     /// True if a TCP segment from the midst of an unknown connection may begin a flow, as netfilter's `nf_conntrack_tcp_loose`
     /// does by default.
     pub loose: bool,
-    /// True if the flows are shared with a partner that sees other packets of them: then neither states nor windows are judged, as a
-    /// FortiGate does with sessions that it finds asymmetric (FortiOS 6.0 Handbook, Asymmetric sessions: anti-replay is disabled).
+    /// True if the flows are shared with a partner that sees other packets of them: then neither states nor windows are judged,
+    /// as a FortiGate does with sessions that it finds asymmetric (FortiOS 6.0 Handbook, Asymmetric sessions: anti-replay is
+    /// disabled).
     pub shared: bool,
     /// Most flows that are remembered.
     pub limit: usize,
@@ -89,7 +90,8 @@ impl TrackConfig {
     };
 
     /// A security group's: EC2's timers and nothing bound. How EC2 treats sequence numbers and segments from the midst of a
-    /// connection is not published; an established flow whose entry is gone is dropped until it begins anew, so nothing is taken up.
+    /// connection is not published; an established flow whose entry is gone is dropped until it begins anew, so nothing is
+    /// taken up.
     pub const EC2: Self = Self {
         timeouts: Timeouts::EC2,
         bound: false,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A TCP flow is a connection to the echo service: what is asked comes back, and the next question waits for it and for its own
-//! time. Whether a flow survives, stalls or is reset is its TCP's doing ([`crate::proto::tcp`]). A UDP flow asks on time, answered or
-//! not, as a call does. A flow that has ended is not begun again, and none survives its host.
+//! time. Whether a flow survives, stalls or is reset is its TCP's doing ([`crate::proto::tcp`]). A UDP flow asks on time,
+//! answered or not, as a call does. A flow that has ended is not begun again, and none survives its host.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -94,14 +94,6 @@ pub struct FlowLog {
 }
 
 impl FlowLog {
-    /// The longest wait up to an instant, that which has not ended included.
-    pub fn longest_wait(&self, until: Instant) -> Option<Wait> {
-        let until = self.end.map_or(until, |(at, _)| at);
-        let open = self.waits_since.map(|asked| Wait { asked, last_byte: self.last_byte, first_byte: None });
-        let length = |wait: &Wait| wait.first_byte.unwrap_or(until).since(wait.asked);
-        self.longest.into_iter().chain(open).max_by_key(length)
-    }
-
     fn asks(&mut self, now: Instant) {
         self.asked += 1;
         self.waits_since.get_or_insert(now);
