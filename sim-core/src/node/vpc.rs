@@ -11,7 +11,7 @@
 //!  gateway ---'-- edge table, or local                     '
 //! ```
 //!
-//! What may not be reached from where ("transit") is said by [`Role`] and [`Vpc::refusal`]. Between two gateways a packet loses one from
+//! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
 //! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
