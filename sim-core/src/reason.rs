@@ -103,6 +103,8 @@ codes! {
         TransitPeering "transit_peering" "VPC peering carries what goes between the two VPCs themselves, not through one of them",
         TransitGatewayEndpoint "transit_gateway_endpoint" "a gateway endpoint serves what is inside of its VPC only",
         TransitVirtualPrivateGateway "transit_virtual_private_gateway" "what comes by peering or an internet gateway does not leave by the VPC's virtual private gateway",
+        SecurityGroupOutbound "security_group_outbound" "no rule of the interface's security groups lets it out, and it is of no tracked flow",
+        SecurityGroupInbound "security_group_inbound" "no rule of the interface's security groups lets it in, and it is of no tracked flow",
         NatIdle "nat_idle" "the NAT gateway has forgotten the idle connection and answers with a RST",
         // Stateful firewalls
         FirewallNoState "firewall_no_state" "the firewall knows no connection to which it belongs, and it begins none",

@@ -553,6 +553,7 @@ words! {
     Passthrough: "what becomes of a protocol without ports" {
         "drop" => Self::Drop,
         "one_client" => Self::OneClient,
+        "one_host" => Self::OneHost,
     }
     Fragments: "what becomes of fragments" {
         "reassemble" => Self::Reassemble,

@@ -91,7 +91,10 @@ impl<'w> Observation<'w> {
             };
             self.assumption(what, self.world.node_name(record.node))
         };
-        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).collect();
+        // Whether a site's packets reach a NAT gateway leaves no record.
+        let served = self.plan.assumptions.iter().filter(|it| it.what == Assumed::NatGatewayForSites);
+        let served = served.filter_map(|it| self.assumption(it.what, it.owner.as_deref()?));
+        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).chain(served).collect();
         all.into_iter().collect()
     }
 

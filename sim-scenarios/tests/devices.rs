@@ -183,7 +183,7 @@ impl Sink for Tap {
 /// gateway says so through the same tunnel (RFC 1191 section 4), from its address there (RFC 1812 section 4.3.2.4).
 #[test]
 fn an_icmp_error_goes_back_through_the_tunnel() {
-    let text = include_str!("../../scenarios/mss_clamping.ron");
+    let text = include_str!("../../scenarios/mtu_blackhole_and_clamp.ron");
     let scenario = Scenario::parse("library.ron", text, &NoSecrets).expect("it makes sense");
     let changes = [
         "links.lan.mtu=1300",

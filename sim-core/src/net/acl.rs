@@ -24,6 +24,8 @@ pub struct Traffic {
     pub protocol: u8,
     /// Its destination port, if it is UDP or TCP and begins its datagram.
     pub port: Option<u16>,
+    /// Its source port, likewise.
+    pub source_port: Option<u16>,
 }
 
 impl Traffic {
@@ -31,9 +33,16 @@ impl Traffic {
     pub fn of(packet: &[u8]) -> Self {
         let ip = Ipv4Packet::new_unchecked(packet);
         let has_ports = matches!(ip.protocol(), protocol::UDP | protocol::TCP) && ip.fragment_offset() == 0;
-        let port = ip.payload().first_chunk::<4>().filter(|_| has_ports);
-        let port = port.map(|[_, _, high, low]| u16::from_be_bytes([*high, *low]));
-        Self { source: ip.src(), destination: ip.dst(), protocol: ip.protocol(), port }
+        let ports = ip.payload().first_chunk::<4>().filter(|_| has_ports);
+        let port = ports.map(|[_, _, high, low]| u16::from_be_bytes([*high, *low]));
+        let source_port = ports.map(|[high, low, _, _]| u16::from_be_bytes([*high, *low]));
+        Self { source: ip.src(), destination: ip.dst(), protocol: ip.protocol(), port, source_port }
+    }
+
+    /// What answers it.
+    pub const fn reversed(&self) -> Self {
+        let Self { source, destination, protocol, port, source_port } = *self;
+        Self { source: destination, destination: source, protocol, port: source_port, source_port: port }
     }
 }
 
@@ -101,7 +110,13 @@ mod tests {
     use super::*;
 
     fn traffic(source: [u8; 4], destination: [u8; 4], port: u16) -> Traffic {
-        Traffic { source: source.into(), destination: destination.into(), protocol: protocol::TCP, port: Some(port) }
+        Traffic {
+            source: source.into(),
+            destination: destination.into(),
+            protocol: protocol::TCP,
+            port: Some(port),
+            source_port: None,
+        }
     }
 
     fn entry(number: u16, ports: Option<RangeInclusive<u16>>, other: &str, allow: bool) -> Entry {

@@ -597,7 +597,7 @@ impl Gateway {
             }
             Command::BgpStart { tunnel } => self.of_tunnel(cx, tunnel, |peer| bgp::Input::Start { peer }),
             Command::Readdress { port, to } => self.readdress(cx, port, to),
-            Command::NatFlush | Command::NatRenumber { .. } => {}
+            Command::NatFlush | Command::NatRenumber { .. } | Command::SecurityGroupRule { .. } => {}
         }
     }
 }

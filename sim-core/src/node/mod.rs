@@ -142,6 +142,13 @@ pub enum Command {
         /// The address, one of the NAT's own.
         address: Ipv4Addr,
     },
+    /// Revoke a rule of a security group of a VPC, or authorize it again.
+    SecurityGroupRule {
+        /// Its number in the VPC.
+        rule: u16,
+        /// True to revoke it.
+        revoked: bool,
+    },
 }
 
 /// Why a port's routes come or go when its link does.

@@ -239,7 +239,8 @@ impl Device for NatBox {
             | Command::IkeInitiate { .. }
             | Command::BgpShutdown { .. }
             | Command::BgpStart { .. }
-            | Command::Readdress { .. } => {}
+            | Command::Readdress { .. }
+            | Command::SecurityGroupRule { .. } => {}
         }
     }
 }

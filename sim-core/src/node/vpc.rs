@@ -2,10 +2,11 @@
 //!
 //! A packet that comes from an interface is looked up in the table of the interface's subnet; one that comes by a gateway in the
 //! gateway's edge table, or if it has none among the VPC's own addresses. The tables follow [`crate::net::aws::vpc`]. Network ACLs are
-//! asked where a packet crosses the border of a subnet, and nowhere else (VPC user guide, page vpc-network-acls.html).
+//! asked where a packet crosses the border of a subnet, and nowhere else (VPC user guide, page vpc-network-acls.html); security groups
+//! where it leaves an interface or comes to one.
 //!
 //! ```text
-//!  instance --.  source check                              .-- instance
+//!  instance --.  groups, source check                      .-- groups, instance
 //!  NAT gw ----+-- route table of the subnet -- ACLs -------+-- VGW, TGW, IGW, peering, endpoint
 //!  gateway ---'-- edge table, or local                     '
 //! ```
@@ -15,23 +16,27 @@
 //!
 //! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
 
+mod guard;
 mod table;
 
 use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use self::guard::Guard;
 use self::table::RouteTable;
 use super::ip::{Inbound, Ip, Miss};
-use super::{Cx, Device, Notice, Weighing, link_reason};
+use super::{Command, Cx, Device, Notice, Weighing, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::acl::{NetworkAcl, Traffic};
+use crate::net::conntrack::TrackConfig;
 use crate::net::fib::{RouteSource, distance};
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::wire::ipv4::Ipv4Packet;
 
+pub use self::guard::GroupRule;
 pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
@@ -114,6 +119,8 @@ pub struct Door {
     pub source_destination_check: bool,
     /// From which sources a NAT gateway takes what comes by a transit gateway; `None`: from all.
     pub transit_sources: Option<Vec<Ipv4Net>>,
+    /// The rules of an interface's security groups, and how it tracks flows; `None`: everything passes.
+    pub groups: Option<(Vec<GroupRule>, TrackConfig)>,
 }
 
 /// A route table.
@@ -167,6 +174,8 @@ pub struct Vpc {
     beyond: Vec<(Ipv4Net, DropReason)>,
     /// From which sources NAT gateways take what comes by a transit gateway.
     transit_sources: Vec<(Port, Vec<Ipv4Net>)>,
+    /// The security groups of interfaces.
+    guards: Vec<(Port, Guard)>,
     propagation_delay: Duration,
 }
 
@@ -209,8 +218,13 @@ impl Vpc {
         let transit_sources =
             config.doors.iter().filter_map(|door| Some((door.port, door.transit_sources.clone()?))).collect();
         let filters = config.acls.iter().any(Option::is_some);
+        let guards = config.doors.iter().filter_map(|door| {
+            let (rules, tracking) = door.groups.clone()?;
+            Some((door.port, Guard::new(rules, tracking)))
+        });
+        let guards = guards.collect();
         let (acls, propagation_delay) = (config.acls, config.propagation_delay);
-        Self { tables, entrances, acls, filters, beyond, transit_sources, propagation_delay }
+        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, propagation_delay }
     }
 
     /// What packets follow in a route table.
@@ -246,6 +260,24 @@ impl Vpc {
         None
     }
 
+    /// Whether the security groups of the interface at `port` let a packet out to `other`, or in from it; if not, it is dropped.
+    #[inline]
+    fn is_authorized(&mut self, cx: &mut Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> bool {
+        self.guards.is_empty() || self.ask_guard(cx, port, other, packet, outbound)
+    }
+
+    #[cold]
+    fn ask_guard(&mut self, cx: &mut Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> bool {
+        let Some((_, guard)) = self.guards.iter_mut().find(|(at, _)| *at == port) else { return true };
+        let always = matches!(other, Role::NatGateway | Role::InterfaceEndpoint | Role::GatewayEndpoint);
+        if guard.passes(cx.now, packet.bytes(), outbound, always) {
+            return true;
+        }
+        let reason = if outbound { DropReason::SecurityGroupOutbound } else { DropReason::SecurityGroupInbound };
+        cx.drop(packet, reason, guard.changed());
+        false
+    }
+
     /// Why a packet may not go from one port to another, whatever the table says.
     fn refusal(&self, from: Entrance, to: Port, packet: &Packet) -> Option<DropReason> {
         let entrance = self.entrances[to.index()];
@@ -263,12 +295,7 @@ impl Vpc {
                 return Some(entrance.role.refusal());
             }
         }
-        if !self.filters
-            || (from.subnet == entrance.subnet && from.role != Role::TransitGateway && from.subnet.is_some())
-        {
-            return None;
-        }
-        self.at_borders(from, entrance, packet)
+        if self.filters { self.at_borders(from, entrance, packet) } else { None }
     }
 
     /// What the network ACLs say to a packet that crosses the border of a subnet. Of an attachment's own subnet (page tgw-nacls.html):
@@ -276,7 +303,7 @@ impl Vpc {
     #[cold]
     fn at_borders(&self, from: Entrance, to: Entrance, packet: &Packet) -> Option<DropReason> {
         let same = from.subnet.is_some() && from.subnet == to.subnet;
-        if same && from.role == Role::TransitGateway {
+        if same && to.role != Role::TransitGateway {
             return None;
         }
         let traffic = Traffic::of(packet.bytes());
@@ -336,8 +363,15 @@ impl Device for Vpc {
         if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
         }
+        let others = (self.entrances[to.index()].role, from.role);
+        if !self.is_authorized(cx, port, others.0, &packet, true) {
+            return;
+        }
         if let Some(reason) = self.refusal(from, to, &packet) {
             return cx.drop(&packet, reason, RecordId::GENESIS);
+        }
+        if !self.is_authorized(cx, to, others.1, &packet, false) {
+            return;
         }
         self.tables[0].ip.output(cx, to, packet);
     }
@@ -374,6 +408,12 @@ impl Device for Vpc {
         for table in &mut self.tables {
             cx.cause = cause;
             table.ip.carrier(cx, port, up, link_reason(up));
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        if let Command::SecurityGroupRule { rule, revoked } = command {
+            self.guards.iter_mut().for_each(|(_, guard)| guard.revoke(rule, revoked, cx.cause));
         }
     }
 }

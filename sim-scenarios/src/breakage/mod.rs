@@ -91,7 +91,11 @@ pub fn components(plan: &Plan) -> Vec<Component> {
     let nodes = plan.nodes.iter().zip(0u32..).filter_map(|(node, number)| {
         let id = NodeId(number);
         let kind = match node.kind {
-            NodeKind::Vpc(_) => return None,
+            // They have no power of their own to lose.
+            NodeKind::Vpc(_)
+            | NodeKind::InternetGateway(_)
+            | NodeKind::VpcPeering(_)
+            | NodeKind::GatewayEndpoint(_) => return None,
             NodeKind::VpnEndpoint(_) => "endpoint",
             _ => "node",
         };

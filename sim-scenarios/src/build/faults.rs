@@ -89,6 +89,11 @@ impl Builder<'_> {
                 let heal = Some(Command::BgpStart { tunnel: number });
                 ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::RevokeSecurityGroupRule { vpc, name, rule } => {
+                let command = |revoked| Command::SecurityGroupRule { rule: *rule, revoked };
+                let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
+                ("revoke_security_group_rule", name.clone(), vec![Action::Operator { node, strike, heal }])
+            }
             FaultKind::GroupFailure { group } => {
                 let group = &self.plan.groups[*group];
                 let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });

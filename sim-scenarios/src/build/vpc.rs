@@ -4,16 +4,18 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port};
+use sim_core::net::acl::Match;
+use sim_core::net::conntrack::TrackConfig;
 use sim_core::node::igw::{self, InternetGateway};
 use sim_core::node::joint::{self, Joint};
 use sim_core::node::translator::{self, Kind, Translator};
-use sim_core::node::vpc::{self, Door, Role, Static, TableConfig, Vpc, VpcConfig};
+use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Node, host};
 use sim_core::reason::DropReason;
 use sim_core::rng::{Purpose, Rng};
 
 use super::{AWS_MTU, Builder, instances};
-use crate::plan::{self, Appliance, ApplianceKind, NodeKind, Plan};
+use crate::plan::{self, Appliance, ApplianceKind, GroupPeer, NodeKind, Plan};
 
 /// What is behind a port of a VPC.
 pub(super) struct Attached {
@@ -152,6 +154,7 @@ impl Builder<'_> {
                 NodeKind::Instance(instance) => Door {
                     address: Some(instance.address),
                     source_destination_check: true,
+                    groups: self.groups(id, vpc, instance),
                     ..self.door(it.port, it.role, vpc, instance.subnet)
                 },
                 NodeKind::Appliance(appliance) => Door {
@@ -182,7 +185,7 @@ impl Builder<'_> {
             let lists = lists.flatten().map(|(prefix, port)| Static { prefix, to: Some(port), prefix_list: true });
             TableConfig { statics: own.chain(lists).collect(), propagation: !table.propagation.is_empty() }
         };
-        let acls = vpc.subnets.iter().map(|subnet| Some(vpc.network_acls.get(subnet.network_acl?)?.clone()));
+        let acls = vpc.subnets.iter().map(|subnet| Some(vpc.network_acls.get(subnet.network_acl?)?.1.clone()));
         VpcConfig {
             cidrs: vec![vpc.cidr],
             tables: vpc.route_tables.iter().zip(0..).map(table).collect(),
@@ -198,7 +201,44 @@ impl Builder<'_> {
     fn door(&self, port: Port, role: Role, vpc: &plan::Vpc, subnet: usize) -> Door {
         let table = vpc.subnets.get(subnet).map(|subnet| subnet.route_table as u8);
         let subnet = Some(subnet as u16);
-        Door { port, role, subnet, table, address: None, source_destination_check: false, transit_sources: None }
+        Door {
+            port,
+            role,
+            subnet,
+            table,
+            address: None,
+            source_destination_check: false,
+            transit_sources: None,
+            groups: None,
+        }
+    }
+
+    /// The rules of an instance's security groups. One about a group stands there once for each member.
+    fn groups(&self, id: NodeId, vpc: &plan::Vpc, instance: &plan::Instance) -> Option<(Vec<GroupRule>, TrackConfig)> {
+        if instance.security_groups.is_empty() {
+            return None;
+        }
+        let members = |group: usize| {
+            self.plan.nodes.iter().filter_map(move |node| match &node.kind {
+                NodeKind::Instance(it) if it.vpc == id && it.security_groups.contains(&group) => {
+                    Some(Ipv4Net::from(it.address))
+                }
+                _ => None,
+            })
+        };
+        let mut rules = Vec::new();
+        for rule in instance.security_groups.iter().flat_map(|group| &vpc.security_groups[*group].rules) {
+            let others: Vec<Ipv4Net> = match rule.other {
+                GroupPeer::Network(network) => vec![network],
+                GroupPeer::Group(group) => members(group).collect(),
+            };
+            rules.extend(others.into_iter().map(|other| GroupRule {
+                number: rule.number,
+                outbound: rule.outbound,
+                matches: Match { protocol: rule.protocol, ports: rule.ports.clone(), other },
+            }));
+        }
+        Some((rules, instance.tracking))
     }
 
     /// From where a NAT gateway takes what comes by a transit gateway, if not from everywhere: from VPCs.

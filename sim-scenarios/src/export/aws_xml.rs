@@ -13,6 +13,7 @@ use sim_core::proto::bgp::config::CONNECT_RETRY;
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{
     AWS_DPD_INTERVAL, AWS_REKEY_FUZZ_PERCENT, AWS_REKEY_MARGIN, FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion,
+    NatTraversal,
 };
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
@@ -296,6 +297,11 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
     }
     no_word("mobike", end.mobike, "true".to_owned());
     no_word("invalid_cookie", end.invalid_cookie, "true".to_owned());
+    match end.nat_traversal {
+        NatTraversal::Detect => {}
+        NatTraversal::Force => no_word("nat_traversal", true, "force".to_owned()),
+        NatTraversal::Off => no_word("nat_traversal", true, "off".to_owned()),
+    }
     let keepalive = end.nat_keepalive.unwrap_or_default();
     no_word("nat_keepalive", keepalive != NAT_KEEPALIVE, keepalive.to_string());
     let esn = end.extended_sequence_numbers;

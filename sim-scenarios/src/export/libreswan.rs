@@ -2,7 +2,7 @@
 
 use sim_core::crypto::dh::DhGroup;
 use sim_core::proto::esp::DfBit;
-use sim_core::proto::ike::config::{HALF_OPEN_TIMEOUT, IkeVersion, ReauthenticationOrder};
+use sim_core::proto::ike::config::{HALF_OPEN_TIMEOUT, IkeVersion, NatTraversal, ReauthenticationOrder};
 use sim_core::proto::ike::{NAT_PORT, PORT};
 use sim_core::time::Duration;
 
@@ -78,6 +78,11 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         ("fragmentation", yes(end.fragment_size.is_some())),
         ("nopmtudisc", yes(end.packets.df == DfBit::Clear)),
     ];
+    match end.nat_traversal {
+        NatTraversal::Detect => {}
+        NatTraversal::Force => lines.push(("encapsulation", yes(true))),
+        NatTraversal::Off => lines.push(("encapsulation", yes(false))),
+    }
     if let Some(door) = leg.door.filter(|door| door.ike_port != PORT) {
         lines.push(("leftikeport", NAT_PORT.to_string()));
         lines.push(("rightikeport", door.nat_port.to_string()));

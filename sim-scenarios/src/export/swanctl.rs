@@ -6,7 +6,7 @@ use sim_core::crypto::kem::MlKem;
 use sim_core::node::tunnel::NAT_KEEPALIVE;
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{
-    FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion, RETRANSMIT_FIRST, ReauthenticationOrder, Round,
+    FRAGMENT_SIZE, HALF_OPEN_TIMEOUT, IkeVersion, NatTraversal, RETRANSMIT_FIRST, ReauthenticationOrder, Round,
 };
 use sim_core::proto::ike::{NAT_PORT, PORT};
 use sim_core::time::Duration;
@@ -75,6 +75,11 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
         body.set("keyingtries", 0);
     }
     body.set("mobike", if end.mobike { "yes" } else { "no" });
+    match end.nat_traversal {
+        NatTraversal::Detect => {}
+        NatTraversal::Force => body.set("encap", "yes"),
+        NatTraversal::Off => remarks.add(leg, "nat_traversal off: strongSwan always looks for NATs"),
+    }
     if end.fragment_size.is_none() {
         body.set("fragmentation", "no");
     }

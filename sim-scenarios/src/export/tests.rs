@@ -296,7 +296,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 59] = {
+const SETTINGS: [(&str, &str, &[&str], About); 60] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -338,6 +338,7 @@ const SETTINGS: [(&str, &str, &[&str], About); 59] = {
         ),
         ("mobike", "true", &[], Ipsec),
         ("invalid_cookie", "true", &[], Ipsec),
+        ("nat_traversal", "force", &[], Ipsec),
         ("nat_keepalive", "5s", &[], Ipsec),
         ("extended_sequence_numbers", "preferred", &[], Ipsec),
         ("child_protocol", "ah", &[], Ipsec),

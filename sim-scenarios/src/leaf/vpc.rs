@@ -43,7 +43,7 @@ pub enum AclAction {
 }
 
 impl Leaf for AclAction {
-    const EXPECTED: &'static str = "what a rule does";
+    const EXPECTED: &'static str = "an action of a rule";
 
     fn words() -> Vec<&'static str> {
         vec!["allow", "deny"]

@@ -26,7 +26,7 @@ pub(super) fn nat_instance(schema: &schema::NatInstance, vpcs: &Vpcs, j: &mut Ju
     let mut forwards: Vec<Forward> = Vec::new();
     for it in &schema.forwards {
         let port = j.lawful(&it.port, |port| {
-            between(*port, 1, 1023, "a port that leads elsewhere: the others are for flows that are translated")?;
+            between(*port, 1, 1023, "a port that leads elsewhere (higher ones are for flows that are translated)")?;
             match forwards.iter().any(|other| u64::from(other.port) == *port) {
                 true => Err(format!("port {port} leads elsewhere already")),
                 false => Ok(()),

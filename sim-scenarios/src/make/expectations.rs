@@ -10,7 +10,8 @@ use crate::build::forwarding;
 use crate::leaf::{Encryption, Integrity, Name, Percent};
 use crate::place::At;
 use crate::plan::{
-    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Plan, SessionKind, SessionRef,
+    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Plan, ProbeKind, SessionKind,
+    SessionRef,
 };
 use crate::schema;
 
@@ -68,7 +69,7 @@ impl Maker<'_, '_> {
 
     fn outage_between(&mut self, it: &schema::OutageBetween) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let fault = it.fault.as_ref().and_then(|at| self.cause(at));
         let min = self.j.need(&it.min, Duration::ZERO);
         let max = self.at_least(&it.max, min);
@@ -80,7 +81,7 @@ impl Maker<'_, '_> {
 
     fn no_outage(&mut self, it: &schema::NoOutage) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let from = self.j.lawful_or(&it.from, Duration::ZERO, |t| before_end(*t, self.plan));
         let until = self.j.lawful_or(&it.until, self.plan.duration, |until| {
             before_end(*until, self.plan)?;
@@ -187,7 +188,7 @@ impl Maker<'_, '_> {
 
     fn loss_between(&mut self, it: &schema::LossBetween) -> (ExpectationKind, String) {
         let (probe, name) = self.probe(&it.probe);
-        let direction = self.j.or(&it.direction, Judged::RoundTrip);
+        let direction = self.direction(probe, &it.direction);
         let low = self.j.or(&it.min, Percent(0));
         let high = self.j.lawful(&it.max, |high| {
             if *high >= low { Ok(()) } else { Err(format!("the largest is less than the smallest, {low}")) }
@@ -313,6 +314,20 @@ impl Maker<'_, '_> {
     fn probe(&mut self, at: &At<Name>) -> (StreamId, String) {
         let found = self.j.find(at, "probe", &self.names.probes);
         (StreamId(found.unwrap_or(0) as u16), named(at))
+    }
+
+    /// What of a probe is judged. Nothing of a one-way probe comes back, so no other direction could fail.
+    fn direction(&mut self, probe: StreamId, given: &Option<At<Judged>>) -> Judged {
+        let probe = self.plan.probes.get(usize::from(probe.0));
+        let is_one_way = probe.is_some_and(|probe| probe.kind == ProbeKind::UdpOneWay);
+        let Some(at) = given.as_ref().filter(|_| is_one_way) else {
+            return self.j.or(given, if is_one_way { Judged::Forward } else { Judged::RoundTrip });
+        };
+        let rule = |direction: &Judged| match direction {
+            Judged::Forward => Ok(()),
+            Judged::Reverse | Judged::RoundTrip => Err("this probe is one-way: nothing of it comes back".into()),
+        };
+        self.j.lawful(at, rule).unwrap_or(Judged::Forward)
     }
 
     fn node(&mut self, at: &At<Name>) -> Option<(NodeId, String)> {

@@ -275,6 +275,7 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             FaultKind::BgpShutdown { tunnel, by: j.need(&it.by, Side::Aws) }
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
+        schema::What::RevokeSecurityGroupRule(it) => super::groups::revoked(it, plan, j),
         schema::What::GroupFailure(it) => {
             let groups: Vec<String> = plan.groups.iter().map(|group| group.name.clone()).collect();
             FaultKind::GroupFailure { group: j.find(&it.group, "group", &groups).unwrap_or(0) }

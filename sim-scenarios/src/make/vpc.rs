@@ -11,7 +11,7 @@ use crate::leaf::{AclAction, IpProtocol, Name, PortRange};
 use crate::place::{At, Place};
 use crate::plan::{
     Appliance, ApplianceKind, Assumed, Assumption, Instance, InternetGateway, Node, NodeKind, Plan, RouteTable, Subnet,
-    Vpc, Warning,
+    Vpc,
 };
 use crate::schema;
 
@@ -22,13 +22,7 @@ use super::{Names, judge};
 /// Route tables of one VPC (quota, and what this program numbers).
 const ROUTE_TABLES: usize = 200;
 /// Static routes of a route table, unless AWS raises that, and to what (page amazon-vpc-limits.html).
-const ROUTES: [usize; 2] = [50, 1_000];
-/// Rules of a network ACL, each way, unless AWS raises that, and to what (the same page).
-const ACL_RULES: [usize; 2] = [20, 40];
-/// NAT gateways in an availability zone, unless AWS raises that.
-const NAT_GATEWAYS: usize = 5;
-/// Active peering connections of a VPC, unless AWS raises that, and to what.
-const PEERINGS: [usize; 2] = [50, 125];
+pub(super) const ROUTES: [usize; 2] = [50, 1_000];
 
 /// The VPCs of a scenario and the names of what is in them, for those who refer to them.
 pub(super) struct Vpcs<'s> {
@@ -158,8 +152,10 @@ pub(super) fn vpc(
             network_acl: subnet.network_acl.as_ref().and_then(|at| j.find(at, "network ACL of this VPC", &acls)),
         });
     }
-    let network_acls = schema.network_acls.0.iter().map(|(_, acl)| network_acl(acl, j)).collect();
-    Vpc { cidr, subnets, route_tables, network_acls }
+    let network_acls = acls.into_iter().zip(&schema.network_acls.0);
+    let network_acls = network_acls.map(|(name, (_, acl))| (name, network_acl(acl, j))).collect();
+    let security_groups = super::groups::make(&schema.security_groups, j);
+    Vpc { cidr, subnets, route_tables, network_acls, security_groups }
 }
 
 /// VPC and subnet blocks are /16 to /28.
@@ -312,7 +308,7 @@ fn routes(
                 j.wrong(route.target.place, message, Some(help.into()));
                 continue;
             }
-            Ok(_) | Err(_) => match j.find(&route.target, "gateway attached to this VPC", &targets) {
+            Ok(_) | Err(_) => match j.find(&route.target, "target of routes in this VPC", &targets) {
                 Some(i) => Some(attached.all[i]),
                 None => continue,
             },
@@ -337,7 +333,10 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
     let (vpc, subnet) = place.unwrap_or_default();
     let address = vpcs.address(place, &schema.address, j);
     let elastic_ip = vpcs.elastic_ip(place.map(|(vpc, _)| vpc), schema.elastic_ip.as_ref(), j);
-    Instance { vpc, subnet, address, elastic_ip }
+    let groups = place.and_then(|(vpc, _)| vpcs.schema(vpc)).map(|vpc| &vpc.security_groups);
+    let security_groups = super::groups::of_interface(&schema.security_groups, groups, j);
+    let tracking = super::groups::tracking(&schema.connection_tracking, j);
+    Instance { vpc, subnet, address, elastic_ip, security_groups, tracking }
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.
@@ -392,9 +391,13 @@ pub(super) fn attached(scenario: &schema::Scenario, names: &Names, plan: &mut Pl
     edges(scenario, plan, j);
     elastic_ips(scenario, plan, j);
     super::appliances::endpoints(scenario, plan, j);
-    quotas(plan);
+    super::quotas::warn(plan);
+    let transit = |vpc: NodeId| {
+        plan.nodes.iter().any(|node| matches!(&node.kind, NodeKind::TransitGateway(tgw) if tgw.vpcs.contains(&vpc)))
+    };
     for (name, node) in names.nodes.iter().zip(&plan.nodes) {
         if let NodeKind::Appliance(appliance) = &node.kind
+            && transit(appliance.vpc)
             && let Appliance { kind: ApplianceKind::NatGateway { from_transit_gateway }, .. } = **appliance
         {
             plan.assumptions.push(Assumption {
@@ -482,52 +485,4 @@ fn elastic_ips(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
             gateway.addresses = mine.map(|(_, private, elastic)| (*private, *elastic)).collect();
         }
     }
-}
-
-/// Quotas that AWS raises on request are warnings.
-fn quotas(plan: &mut Plan) {
-    let mut warnings = Vec::new();
-    let mut warn = |parameter: String, text: String| warnings.push(Warning { parameter, text });
-    for (index, node) in plan.nodes.iter().enumerate() {
-        let NodeKind::Vpc(vpc) = &node.kind else { continue };
-        let (id, name) = (NodeId(index as u32), &node.name);
-        for table in vpc.route_tables.iter().filter(|table| table.routes.len() > ROUTES[0]) {
-            let (count, [most, raised]) = (table.routes.len(), ROUTES);
-            let text = format!("{count} routes: AWS allows {most} in a route table, and up to {raised} on request");
-            warn(format!("nodes.{name}.route_tables.{}.routes", table.name), text);
-        }
-        for (number, acl) in vpc.network_acls.iter().enumerate() {
-            let (count, [most, raised]) = (acl.longest(), ACL_RULES);
-            if count > most {
-                let text = format!("{count} rules: AWS allows {most} each way, and up to {raised} on request");
-                warn(format!("nodes.{name}.network_acls[{number}]"), text);
-            }
-        }
-        let zones: BTreeSet<&str> = vpc.subnets.iter().map(|subnet| subnet.availability_zone.as_str()).collect();
-        for zone in zones {
-            let here = |node: &&Node| match &node.kind {
-                NodeKind::Appliance(it) => {
-                    let subnet = vpc.subnets.get(it.subnet).filter(|_| it.vpc == id);
-                    matches!(it.kind, ApplianceKind::NatGateway { .. })
-                        && subnet.is_some_and(|subnet| subnet.availability_zone == zone)
-                }
-                _ => false,
-            };
-            let count = plan.nodes.iter().filter(here).count();
-            if count > NAT_GATEWAYS {
-                let text = format!(
-                    "{count} NAT gateways in `{zone}`: AWS allows {NAT_GATEWAYS} in a zone, and more on request"
-                );
-                warn(format!("nodes.{name}"), text);
-            }
-        }
-        let peers = |node: &&Node| matches!(&node.kind, NodeKind::VpcPeering(it) if it.vpcs.contains(&id));
-        let (count, [most, raised]) = (plan.nodes.iter().filter(peers).count(), PEERINGS);
-        if count > most {
-            let text =
-                format!("{count} peering connections: AWS allows {most} for a VPC, and up to {raised} on request");
-            warn(format!("nodes.{name}"), text);
-        }
-    }
-    plan.warnings.extend(warnings);
 }

@@ -153,6 +153,15 @@ pub enum FaultKind {
         /// How often.
         times: u32,
     },
+    /// A rule of a security group is revoked until healed.
+    RevokeSecurityGroupRule {
+        /// The VPC.
+        vpc: NodeId,
+        /// The group and its rule, for people.
+        name: String,
+        /// The rule's number in the VPC.
+        rule: u16,
+    },
     /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
     GroupFailure {
         /// Index into [`super::Plan::groups`].

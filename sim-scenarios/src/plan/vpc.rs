@@ -1,10 +1,12 @@
 //! VPCs and what is in them.
 
 use core::net::Ipv4Addr;
+use core::ops::RangeInclusive;
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::net::acl;
+use sim_core::net::conntrack::TrackConfig;
 use sim_core::node::translator::Forward;
 
 /// A VPC.
@@ -16,8 +18,45 @@ pub struct Vpc {
     pub subnets: Vec<Subnet>,
     /// Its route tables.
     pub route_tables: Vec<RouteTable>,
-    /// Its network ACLs.
-    pub network_acls: Vec<acl::NetworkAcl>,
+    /// Its network ACLs, with their names.
+    pub network_acls: Vec<(String, acl::NetworkAcl)>,
+    /// Its security groups.
+    pub security_groups: Vec<SecurityGroup>,
+}
+
+/// A security group.
+#[derive(Clone, Debug)]
+pub struct SecurityGroup {
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Its rules.
+    pub rules: Vec<SecurityGroupRule>,
+}
+
+/// A rule of a security group.
+#[derive(Clone, Debug)]
+pub struct SecurityGroupRule {
+    /// Its name, unique among those of its direction.
+    pub name: String,
+    /// Its number, unique in the VPC.
+    pub number: u16,
+    /// Whether it is about what goes out.
+    pub outbound: bool,
+    /// IP protocol number; `None`: any.
+    pub protocol: Option<u8>,
+    /// Destination ports; `None`: any.
+    pub ports: Option<RangeInclusive<u16>>,
+    /// Who is at the other end.
+    pub other: GroupPeer,
+}
+
+/// Whom a rule of a security group is about.
+#[derive(Clone, Debug)]
+pub enum GroupPeer {
+    /// A network.
+    Network(Ipv4Net),
+    /// The members of a group (index into [`Vpc::security_groups`]).
+    Group(usize),
 }
 
 impl Vpc {
@@ -67,6 +106,10 @@ pub struct Instance {
     pub address: Ipv4Addr,
     /// Its Elastic IP address.
     pub elastic_ip: Option<Ipv4Addr>,
+    /// Its security groups (indices into [`Vpc::security_groups`]); without one everything passes.
+    pub security_groups: Vec<usize>,
+    /// How its network interface tracks flows.
+    pub tracking: TrackConfig,
 }
 
 /// An internet gateway.

@@ -60,7 +60,8 @@ pub struct Nat {
     pub refresh: Option<At<Refresh>>,
     /// Whether inside hosts reach each other by their outside addresses; true if not given (RFC 4787 section 6).
     pub hairpin: Option<At<Flag>>,
-    /// ESP without UDP: "one_client" (if not given: one inside host for each remote address) or "drop".
+    /// ESP without UDP: "one_client" (if not given: one inside host for each remote address), "one_host" (one inside host, whoever
+    /// it talks to, as simple routers have it) or "drop".
     pub esp: Option<At<Passthrough>>,
     /// AH: "drop" (if not given) or "one_client", which its receiver refuses all the same.
     pub ah: Option<At<Passthrough>>,

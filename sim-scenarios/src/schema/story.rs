@@ -94,6 +94,8 @@ pub enum What {
     Flap(Flap),
     /// All members of a group fail at once.
     GroupFailure(OneGroup),
+    /// A rule of a security group is revoked, and authorized again when healed.
+    RevokeSecurityGroupRule(RevokedRule),
 }
 
 /// A silent discard.
@@ -186,6 +188,18 @@ pub struct Flap {
     pub times: At<Count>,
 }
 
+/// A rule of a security group.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedRule {
+    /// The security group, like "vpc.web".
+    pub group: At<Name>,
+    /// Its rule.
+    pub rule: At<Name>,
+    /// Whether it is an outbound rule; false if not given.
+    pub outbound: Option<At<Flag>>,
+}
+
 /// A group.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
@@ -239,7 +253,7 @@ pub enum Expect {
 pub struct OutageBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// The fault that it belongs to, as "cut", or its healing, as "cut.heal"; any if not given.
     pub fault: Option<At<Name>>,
@@ -255,7 +269,7 @@ pub struct OutageBetween {
 pub struct NoOutage {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// From when; the beginning if not given.
     pub from: Option<At<Span>>,
@@ -380,7 +394,7 @@ pub struct ConvergedWithin {
 pub struct LossBetween {
     /// The probe.
     pub probe: At<Name>,
-    /// "forward", "reverse" or "round_trip" (if not given).
+    /// "forward" (all that a one-way probe has), "reverse" or "round_trip" (if not given).
     pub direction: Option<At<Judged>>,
     /// Smallest share; none if not given.
     pub min: Option<At<Percent>>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{AclAction, Address, Count, Flag, IpProtocol, Name, PortRange, Prefix};
+use crate::leaf::{AclAction, Address, Count, Flag, IpProtocol, Name, PortRange, Prefix, Span};
 use crate::place::{At, Named};
 
 /// A VPC.
@@ -20,6 +20,9 @@ pub struct Vpc {
     /// Its network ACLs, beside the default one, which allows all.
     #[serde(default)]
     pub network_acls: Named<NetworkAcl>,
+    /// Its security groups.
+    #[serde(default)]
+    pub security_groups: Named<SecurityGroup>,
 }
 
 /// A subnet of a VPC.
@@ -87,6 +90,43 @@ pub struct AclRule {
     pub action: At<AclAction>,
 }
 
+/// A security group. It allows only, and remembers: what belongs to a flow that it has let begin needs no rule.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityGroup {
+    /// What may come in.
+    #[serde(default)]
+    pub inbound: Named<GroupRule>,
+    /// What may go out; everything to everybody if not given, as AWS makes it.
+    pub outbound: Option<Named<GroupRule>>,
+}
+
+/// A rule of a security group. It is about a network or about another group: one of `cidr` and `security_group`.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRule {
+    /// "udp", "tcp", "icmp", "gre", "esp", "ah" or a number; any if not given.
+    pub protocol: Option<At<IpProtocol>>,
+    /// UDP or TCP destination ports, like 443 or "1024-65535"; any if not given.
+    pub ports: Option<At<PortRange>>,
+    /// Where inbound packets come from, or where outbound ones go.
+    pub cidr: Option<At<Prefix>>,
+    /// Or the group of this VPC whose members they come from or go to.
+    pub security_group: Option<At<Name>>,
+}
+
+/// How long a network interface tracks idle flows.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionTracking {
+    /// An established TCP connection, 60s to 432000s; 432000s if not given, as EC2 (350s on Nitro v6).
+    pub tcp_established_timeout: Option<At<Span>>,
+    /// UDP with at most one answer, 30s to 60s; 30s if not given.
+    pub udp_timeout: Option<At<Span>>,
+    /// UDP that has gone to and fro, 60s to 180s; 180s if not given.
+    pub udp_stream_timeout: Option<At<Span>>,
+}
+
 /// A host in a VPC.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +137,12 @@ pub struct Instance {
     pub address: At<Address>,
     /// Its Elastic IP address: how the internet gateway shows it outside; none if not given. A probe to it goes to "NODE.elastic_ip".
     pub elastic_ip: Option<At<Address>>,
+    /// Its security groups; without one everything passes.
+    #[serde(default)]
+    pub security_groups: Vec<At<Name>>,
+    /// How its network interface tracks flows.
+    #[serde(default)]
+    pub connection_tracking: ConnectionTracking,
 }
 
 /// An internet gateway. A link to a router of the underlay is its way to the internet.

@@ -1,3 +1,5 @@
-//! What AWS documents and what the field claims, each as a test that cites it.
+//! The table of laws: what AWS documents and what the field claims, each rule a test that cites it.
 
 mod firewall;
+mod vpc;
+mod vpn;

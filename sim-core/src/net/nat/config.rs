@@ -74,6 +74,8 @@ pub enum Passthrough {
     Drop,
     /// One inside host at a time may use it with a remote address: "IPsec pass-through".
     OneClient,
+    /// One inside host at a time, whoever it talks to: the others wait until its mapping is forgotten.
+    OneHost,
 }
 
 /// What becomes of fragments (RFC 4787 section 11).

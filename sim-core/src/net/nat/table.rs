@@ -268,6 +268,10 @@ impl Table {
             }
             Transport::Esp | Transport::Ah => {
                 let outside = (host.address, 0);
+                let mut same = self.mappings.values().filter(|mapping| mapping.transport == flow.transport);
+                if pass == Passthrough::OneHost && same.any(|mapping| mapping.inside.0 != flow.src.0) {
+                    return Err(DropReason::NatConflict);
+                }
                 if self.by_outside.contains_key(&outside_key(flow.transport, outside, toward, config)) {
                     return Err(DropReason::NatConflict);
                 }

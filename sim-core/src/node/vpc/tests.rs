@@ -90,3 +90,33 @@ fn a_route_to_the_vpc_itself_takes_no_room() {
     (0..PROPAGATED).for_each(|number| bench.told(site(number), bgp));
     assert_eq!((bench.in_force(), bench.refused()), (100, 0));
 }
+
+/// Each table takes a hundred of its own, and one without propagation none.
+#[test]
+fn every_table_has_room_of_its_own() {
+    let tables = [true, false, true].map(|propagation| TableConfig { propagation, ..TableConfig::default() });
+    let cidr = "10.0.0.0/16".parse().unwrap();
+    let config = VpcConfig { cidrs: vec![cidr], tables: tables.to_vec(), mtu: 1500, ..VpcConfig::default() };
+    let mut bench = Bench { vpc: Vpc::new(config), trace: Trace::default() };
+    (0..=PROPAGATED).for_each(|number| bench.told(site(number), Some(Propagated::VpnBgp)));
+    let taken = |table| bench.vpc.ip(table).fib().iter().filter(|it| it.source == RouteSource::Propagated).count();
+    assert_eq!([0, 1, 2].map(taken), [100, 0, 100]);
+    assert_eq!(bench.refused(), 2, "the last one, by both");
+    assert_eq!(bench.vpc.weigh(1, site(0)).routes, Vec::new());
+    assert_eq!(bench.vpc.weigh(2, site(0)).routes.len(), 1);
+}
+
+/// A route that is propagated and that the local one covers is known, and never used.
+#[test]
+fn a_route_to_a_part_of_the_vpc_loses_to_local() {
+    let part = "10.0.7.0/24".parse().unwrap();
+    let mut bench = Bench::new();
+    bench.told(part, Some(Propagated::VpnBgp));
+    let weighing = bench.vpc.weigh(0, part);
+    assert_eq!(weighing.rule, Some(crate::reason::Rule::Local));
+    let kinds: Vec<&str> = weighing.routes.iter().map(|route| route.kind).collect();
+    assert_eq!(kinds, ["local", "propagated (VPN BGP)"]);
+    assert!(!bench.has(part));
+    bench.told(part, None);
+    assert_eq!(bench.vpc.weigh(0, part).routes.len(), 1);
+}
