@@ -55,11 +55,13 @@ impl Site {
         for connection in 0..self.tunnels.div_ceil(2) {
             let mut tunnels = String::new();
             for number in (connection * 2..self.tunnels).take(2) {
+                // AWS marks its tunnel by a MED, which a site that uses several must level.
+                let level = if self.routing == BGP { r#"import_policy: "level","# } else { "" };
                 let end = self.ends[usize::from(number > 0)];
                 let (name, side) = (Self::name(number), ["a", "b"][number % 2]);
                 let _ = write!(
                     tunnels,
-                    r#""{side}": (outside_address: "198.51.100.{0}", inside_cidr: "169.254.{0}.0/30", customer: ({end})), "#,
+                    r#""{side}": (outside_address: "198.51.100.{0}", inside_cidr: "169.254.{0}.0/30", customer: ({level} {end})), "#,
                     10 + number
                 );
                 let _ = writeln!(paths, r#""path{number}": Path(between: ("isp", "{name}"), delay: "10ms"),"#);
@@ -83,7 +85,11 @@ impl Site {
             ""
         };
         let ecmp = if self.ecmp { "ecmp: ()," } else { "" };
-        let advertise = if self.routing == BGP { r#"advertise: ["10.1.0.0/16"],"# } else { "" };
+        let advertise = if self.routing == BGP {
+            r#"advertise: ["10.1.0.0/16"], policies: { "level": (rules: [(set: (med: 0))]) },"#
+        } else {
+            ""
+        };
         let Self { firewall, seed, duration, applications, faults, .. } = self;
         format!(
             r#"(
