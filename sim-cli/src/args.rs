@@ -87,8 +87,34 @@ pub struct Run {
     /// That is two more runs for each assumption that the report names, and one for each tunnel among which AWS chooses.
     #[arg(long, conflicts_with = "replay")]
     pub assumption_ends: bool,
+    /// Instead of the scenario's own faults, break each component of its drawing in turn and say what that does
+    ///
+    /// Links, paths, devices, tunnel endpoints, availability zones and groups; the worst comes first, and single points of
+    /// failure are named. Each is another run, on all cores of this machine. Expectations are not judged.
+    #[arg(long, value_enum, value_name = "WHICH", conflicts_with_all = ["replay", "assumption_ends", "out"])]
+    pub faults: Option<Faults>,
+    /// From when until when each is broken, for example 300s..600s; the middle third of the probes' time if not given
+    #[arg(long, value_name = "FROM..UNTIL", requires = "faults", value_parser = window)]
+    pub fault_window: Option<(Duration, Duration)>,
     #[command(flatten)]
     pub loudness: Loudness,
+}
+
+/// Which components fail at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Faults {
+    /// Each alone
+    EverySingle,
+    /// Each alone, then each two
+    EveryPair,
+}
+
+/// Two moments, the first before the second.
+fn window(text: &str) -> Result<(Duration, Duration), String> {
+    let (from, until) = text.split_once("..").ok_or("expected two times like 300s..600s")?;
+    let (from, until) = (sim_scenarios::leaf::duration(from)?, sim_scenarios::leaf::duration(until)?);
+    if from < until { Ok((from, until)) } else { Err(format!("{until} is not after {from}")) }
 }
 
 /// What becomes of an answer.

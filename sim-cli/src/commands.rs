@@ -1,15 +1,16 @@
 //! What each command does.
 
 use schemars::schema_for;
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::World;
+use sim_scenarios::Scenario;
 use sim_scenarios::plan::{Plan, Warning};
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
-use crate::args::{self, Args, Command, Document, Format};
+use crate::args::{self, Args, Command, Document, Faults, Format};
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
@@ -38,6 +39,9 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
         journal.recall(&mut job.question);
     }
     let scenario = engine::understand(&job.question)?;
+    if let Some((which, window)) = job.faults {
+        return break_everything(&job, &scenario, which, window);
+    }
     if journal.is_none() && !job.answer.answer_only {
         for name in live::marked(scenario.plan()) {
             screen::remark(format_args!("{name} is simulated: `vpnsim live` puts a real device in its place"));
@@ -57,6 +61,20 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
         engine::ask_at_ends(&job.question, &scenario, &mut outcome)?;
     }
     place.answer(taps, &outcome, &pace)
+}
+
+fn break_everything(
+    job: &RunJob,
+    scenario: &Scenario,
+    which: Faults,
+    window: Option<(Duration, Duration)>,
+) -> Result<Verdict, Failure> {
+    let answer = engine::break_everything(scenario, which, window)?;
+    screen::answer(&match job.answer.format {
+        Format::Json => answer.to_json(),
+        Format::Text => text::render_sections(&answer.sections(), job.answer.layout),
+    })?;
+    Ok(Verdict::Held)
 }
 
 fn live(job: &LiveJob) -> Result<Verdict, Failure> {

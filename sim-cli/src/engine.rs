@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use sim_core::id::PacketId;
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::{Verdict, World};
+use sim_scenarios::breakage::report::Breakage;
+use sim_scenarios::breakage::{self, Depth, Window};
 use sim_scenarios::build::Reality;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::explain::{self, PacketStory};
@@ -13,7 +15,7 @@ use sim_scenarios::report::story::Section;
 use sim_scenarios::report::why::{self, Unknown};
 use sim_scenarios::{Scenario, Simulation, ends};
 
-use crate::args::Subject;
+use crate::args::{Faults, Subject};
 use crate::failure::Failure;
 use crate::secrets::Keys;
 
@@ -89,6 +91,34 @@ pub fn run(
 /// The mistakes that such a value is.
 pub fn ask_at_ends(question: &Question, scenario: &Scenario, outcome: &mut Outcome) -> Result<(), Failure> {
     ends::ask(scenario, &Keys::beside(&question.directory), outcome).map_err(Failure::Malformed)
+}
+
+/// Breaks each component of a scenario's drawing in turn, on all cores.
+///
+/// # Errors
+/// If the time in which they are broken is not the scenario's.
+pub fn break_everything(
+    scenario: &Scenario,
+    which: Faults,
+    window: Option<(Duration, Duration)>,
+) -> Result<Breakage, Failure> {
+    let plan = scenario.plan();
+    let window = match window {
+        None => Window::of(plan),
+        Some((_, until)) if until > plan.duration => {
+            return Err(Failure::NothingToExplain {
+                what: format!("the scenario ends at {}, before {until}", plan.duration),
+                help: Some("end --fault-window earlier".into()),
+            });
+        }
+        Some((from, until)) => Window { strike: Instant::START + from, heal: Instant::START + until },
+    };
+    let depth = match which {
+        Faults::EverySingle => Depth::Single,
+        Faults::EveryPair => Depth::Pair,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(breakage::run(plan, depth, window, cores))
 }
 
 /// Runs a scenario `again` and tells one story of it.

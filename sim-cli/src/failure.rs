@@ -31,7 +31,7 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
-    /// There is no such packet or outage.
+    /// There is no such packet, outage or time.
     #[error("{what}")]
     NothingToExplain {
         what: String,

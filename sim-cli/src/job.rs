@@ -20,6 +20,8 @@ pub struct RunJob {
     pub replay: Option<PathBuf>,
     /// Whether the answer is wanted at the ends of what is assumed, too.
     pub assumption_ends: bool,
+    /// Whether components are broken instead, and from when until when.
+    pub faults: Option<(args::Faults, Option<(Duration, Duration)>)>,
     pub answer: AnswerJob,
     pub progress: bool,
 }
@@ -78,6 +80,7 @@ impl RunJob {
             question: question(&typed.question)?,
             replay: typed.replay,
             assumption_ends: typed.assumption_ends,
+            faults: typed.faults.map(|which| (which, typed.fault_window)),
             answer: AnswerJob::new(typed.answer, typed.loudness),
             progress: !typed.loudness.quiet && std::io::stderr().is_terminal(),
         })

@@ -52,6 +52,10 @@ fn a_malformed_command_is_refused_with_2() {
         (&["run", "x.ron", "--pcap"], "--out <DIR>"),
         (&["run", "x.ron", "-v", "-q"], "cannot be used with"),
         (&["run", "x.ron", "--assumption-ends", "--replay", "j.jsonl"], "cannot be used with"),
+        (&["run", "x.ron", "--faults", "every_single", "--out", "x"], "cannot be used with"),
+        (&["run", "x.ron", "--faults", "each"], "[possible values: every_single, every_pair]"),
+        (&["run", "x.ron", "--fault-window", "1s..2s"], "--faults <WHICH>"),
+        (&["run", "x.ron", "--faults", "every_single", "--fault-window", "2s..1s"], "1s is not after 2s"),
         (&["check"], "<FILE>"),
         (&["explain", "x.ron", "outage", "0"], "0 is not in 1.."),
     ] {
@@ -112,6 +116,23 @@ fn an_answer_at_the_ends_of_what_it_assumes() {
     assert_eq!([ends[0]["digest"] == report["digest"], ends[1]["digest"] == report["digest"]], [true, false]);
     let written = fs::read_to_string(home.path().join("answer/report.md")).unwrap();
     assert!(written.contains("## At the ends of what is assumed"), "{written}");
+}
+
+/// What breaks when each component of the drawing breaks, in both forms; a window beyond the scenario is refused.
+#[test]
+fn everything_is_broken_in_turn() {
+    let (home, file) = (empty(), library("static_active_passive.ron"));
+    let run =
+        |more: &[&str]| vpnsim(home.path()).args([&["run", &file, "--faults", "every_single"], more].concat()).assert();
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&run(&["--format", "json"]).code(0))).unwrap();
+    assert_eq!(answer["schema"], "vpnsim-faults/1");
+    let points = answer["single_points"].as_array().unwrap();
+    assert!(points.iter().any(|point| point["name"] == "cgw" && point["kind"] == "node"), "{points:?}");
+    let text = stdout(&run(&["--fault-window", "300s..400s"]).code(0));
+    assert!(text.starts_with("Single points of failure"), "{text}");
+    assert!(text.contains("from 300.000 s to 400.000 s"), "{text}");
+    let refused = run(&["--fault-window", "300s..4000s"]).code(2);
+    assert!(stderr(&refused).contains("the scenario ends at 900s, before 4000s"), "{}", stderr(&refused));
 }
 
 /// A reader like `head` leaves after a line: the program stops without a word and without a signal.

@@ -91,6 +91,26 @@ codes! {
         Md5Mismatch "md5_mismatch" "a TCP segment whose signature does not verify: the two keys differ (RFC 2385)",
         Md5Unexpected "md5_unexpected" "a signed TCP segment (RFC 2385) where no key is configured",
         TgwNoRoute "tgw_no_route" "the transit gateway route table has no route to the destination",
+        // VPCs
+        VpcNoInterface "vpc_no_interface" "no network interface of the VPC has that address",
+        SourceDestinationCheck "source_destination_check" "neither from nor for the interface's own address, as EC2's source/destination check asks",
+        NetworkAclOutbound "network_acl_outbound" "the network ACL of the subnet that it leaves denies it",
+        NetworkAclInbound "network_acl_inbound" "the network ACL of the subnet that it enters denies it",
+        NoPublicAddress "no_public_address" "no Elastic IP address belongs to it, so the internet gateway does not translate it",
+        TransitInternetGateway "transit_internet_gateway" "what comes by a virtual private gateway or peering does not leave by the VPC's internet gateway",
+        TransitNatGateway "transit_nat_gateway" "what comes by a virtual private gateway, Direct Connect or peering does not reach a NAT gateway",
+        TransitNatInstance "transit_nat_instance" "what comes by a virtual private gateway is not routed to an instance: its edge table knows the VPC's own addresses only",
+        TransitPeering "transit_peering" "VPC peering carries what goes between the two VPCs themselves, not through one of them",
+        TransitGatewayEndpoint "transit_gateway_endpoint" "a gateway endpoint serves what is inside of its VPC only",
+        TransitVirtualPrivateGateway "transit_virtual_private_gateway" "what comes by peering or an internet gateway does not leave by the VPC's virtual private gateway",
+        NatIdle "nat_idle" "the NAT gateway has forgotten the idle connection and answers with a RST",
+        // Direct Connect
+        DxgwNoRoute "dxgw_no_route" "no virtual interface of the Direct Connect gateway has a route to the destination",
+        DxgwNotAllowed "dxgw_not_allowed" "outside of the allowed prefixes of all gateways that are associated with the Direct Connect gateway",
+        DxgwInterfaceToInterface "dxgw_interface_to_interface" "a Direct Connect gateway passes nothing between virtual interfaces without SiteLink",
+        DxgwGatewayToGateway "dxgw_gateway_to_gateway" "a Direct Connect gateway passes nothing between the gateways that are associated with it",
+        DxgwInterfaceToVpn "dxgw_interface_to_vpn" "nothing passes between a Direct Connect gateway and the VPN connections of a virtual private gateway that is associated with it",
+        LagNotCollecting "lag_not_collecting" "a member of a LAG that does not take frames: LACP has not put it in, or has put it out",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -209,6 +229,12 @@ codes! {
         // Peers that are several hops away
         PeerOffLink "peer_off_link" "an external peer that may not be several hops away is on no connected network",
         NextHopMoved "next_hop_moved" "the way to the NEXT_HOP changed (RFC 4271 section 9.1.2.1)",
+        // LAGs
+        LacpExpired "lacp_expired" "LACP: nothing from the other end in time (IEEE 802.1AX-2020 section 6.4.12)",
+        LacpSynchronized "lacp_synchronized" "LACP: both ends have the link in their aggregation",
+        LacpNotSynchronized "lacp_not_synchronized" "LACP: an end does not have the link in its aggregation, or too few of them",
+        LagUp "lag_up" "LACP has put a link into the LAG",
+        LagDown "lag_down" "no link of the LAG carries traffic",
     }
 
     /// Which timer expired.
@@ -247,6 +273,9 @@ codes! {
         RestartTimer "restart_timer" "BGP: a restarting peer is waited for no longer (RFC 4724 section 4.2)",
         StalePathTimer "stale_path_timer" "BGP: stale routes are kept no longer (RFC 4724 section 4.2)",
         SelectionDeferral "selection_deferral" "BGP Selection_Deferral_Timer: this end has restarted and decides with what it has heard (RFC 4724 section 4.1)",
+        LacpCurrentWhile "lacp_current_while" "LACP: the other end was not heard for 3 or 90 s (IEEE 802.1AX-2020 section 6.4.12)",
+        LacpPeriodic "lacp_periodic" "LACP: the next frame is due",
+        LacpAggregateWait "lacp_aggregate_wait" "LACP: ports wait for each other before they are aggregated",
     }
 
     /// The state of a session.

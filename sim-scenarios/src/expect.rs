@@ -2,17 +2,17 @@
 
 use ipnet::IpNet;
 use sim_core::crypto::dh::DhGroup;
-use sim_core::id::{FaultId, NodeId, RecordId, SessionId, StreamId};
+use sim_core::id::{FaultId, NodeId, SessionId, StreamId};
 use sim_core::node::Node;
-use sim_core::reason::{Reason, Rule, State, TimerKind};
+use sim_core::reason::{Reason, Rule, State};
 use sim_core::time::Instant;
-use sim_core::trace::path::fault_behind;
-use sim_core::trace::{Phase, Place, Record, What};
+use sim_core::trace::{Phase, Place, What};
 
 use crate::build::Built;
+use crate::detect;
 use crate::leaf::{Encryption, Integrity};
 use crate::observe::Observation;
-use crate::plan::{Cause, Detector, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
+use crate::plan::{Cause, ExpectationKind, Judged, Plan, SessionKind, SessionRef, TunnelId};
 use crate::report::bgp_log::BgpLog;
 use crate::report::model::{Expectation, Outage, Report, Seconds};
 use crate::report::tunnel_log::TunnelLog;
@@ -151,12 +151,15 @@ impl Judge<'_> {
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
                 let strike = self.observation.strike_record(*fault);
                 let Some(strike) = strike else { return Err("the fault never struck".into()) };
-                let Some((id, record)) = self.detection(strike, *node) else { return Err("not detected".into()) };
-                let after = record.at.since(self.built.world.trace.kept(strike).at);
-                let by = self.detectors(id);
+                let trace = &self.built.world.trace;
+                let Some((id, record)) = detect::first_notice(trace, strike, *node) else {
+                    return Err("not detected".into());
+                };
+                let after = record.at.since(trace.kept(strike).at);
+                let by = detect::detectors(trace, id);
                 let held = by.contains(detector) && within.is_none_or(|within| after <= within);
                 let at = self.built.world.node_name(record.node);
-                let by: Vec<&str> = by.iter().map(|d| detector_code(*d)).collect();
+                let by: Vec<&str> = by.iter().map(|d| detect::code(*d)).collect();
                 finding(held, format!("at {at} after {} by {}", Seconds::from(after), by.join(", ")))
             }
         }
@@ -275,46 +278,6 @@ impl Judge<'_> {
         });
         let Some((ways, rule)) = changes.last() else { return (Vec::new(), None) };
         (ways.map(|port| world.port_name(node, *port).to_owned()).collect(), rule)
-    }
-
-    /// The first record by which a fault was noticed: a session left its working state, or AWS held an endpoint dead.
-    fn detection(&self, strike: RecordId, node: Option<NodeId>) -> Option<(RecordId, &Record)> {
-        let trace = &self.built.world.trace;
-        let noticed = |record: &Record| match record.what {
-            What::State { from, to, .. } => works(from) && !works(to),
-            What::Expired { timer, .. } => timer == TimerKind::EndpointHealth,
-            _ => false,
-        };
-        trace.records().find(|(id, record)| {
-            *id > strike
-                && node.is_none_or(|node| node == record.node)
-                && noticed(record)
-                && fault_behind(trace, *id) == Some(strike)
-        })
-    }
-
-    /// The reason of a detecting record, and the timer right before it if one expired.
-    fn detectors(&self, id: RecordId) -> Vec<Detector> {
-        let trace = &self.built.world.trace;
-        let of = |id: RecordId| match trace.kept(id).what {
-            What::State { reason, .. } => Some(Detector::Reason(reason)),
-            What::Expired { timer, .. } => Some(Detector::Timer(timer)),
-            _ => None,
-        };
-        let before = trace.kept(id).cause;
-        let timer = of(before).filter(|d| matches!(d, Detector::Timer(_)));
-        of(id).into_iter().chain(timer).collect()
-    }
-}
-
-const fn works(state: State) -> bool {
-    matches!(state, State::Up | State::Rekeying | State::Established)
-}
-
-const fn detector_code(detector: Detector) -> &'static str {
-    match detector {
-        Detector::Timer(timer) => timer.code(),
-        Detector::Reason(reason) => reason.code(),
     }
 }
 

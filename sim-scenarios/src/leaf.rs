@@ -28,11 +28,13 @@ pub use bgp::{Md5Key, Md5KeySource};
 pub use certificate::{Calendar, KeySource, PemSource};
 pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
+pub use vpc::{AclAction, PortRange};
 
 mod bgp;
 mod certificate;
 mod policy;
 mod psk;
+mod vpc;
 
 /// A RON scalar.
 #[derive(Clone, PartialEq, Debug)]

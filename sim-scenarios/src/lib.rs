@@ -3,7 +3,9 @@
 //! A scenario is a RON text ([`schema`] says which). [`Scenario::parse`] judges it whole and either explains every mistake
 //! ([`Diagnostics`]) or holds a [`plan::Plan`]: resolved data that a world can be built from.
 
+pub mod breakage;
 pub mod build;
+pub mod detect;
 pub mod diagnosis;
 mod diagnostic;
 pub mod ends;

@@ -25,6 +25,8 @@
 //! # Ok::<(), sim_scenarios::Diagnostics>(())
 //! ```
 
+use std::sync::Arc;
+
 use sim_core::time::Instant;
 use sim_core::world::{Verdict, World};
 
@@ -40,7 +42,7 @@ use crate::scenario::Scenario;
 
 /// A scenario's world, standing or in motion.
 pub struct Simulation {
-    plan: Plan,
+    plan: Arc<Plan>,
     built: Built,
     verdict: Verdict,
 }
@@ -59,11 +61,21 @@ impl Simulation {
     /// The same with places for those who are real: their packets come in by [`World::enter`], and packets for them are
     /// taken away by [`World::leave`].
     pub fn prepare_with(scenario: &Scenario, reality: &Reality, before: impl FnOnce(&mut World)) -> Self {
-        let plan = scenario.plan().clone();
+        Self::of_plan(Arc::clone(scenario.plan()), reality, before)
+    }
+
+    /// The same from a plan, perhaps another than any scenario text says: with other faults, for one.
+    pub fn of_plan(plan: impl Into<Arc<Plan>>, reality: &Reality, before: impl FnOnce(&mut World)) -> Self {
+        let plan = plan.into();
         let mut built = build::build_with(&plan, reality);
         before(&mut built.world);
         built.world.start();
         Self { plan, built, verdict: Verdict::Reached }
+    }
+
+    /// Whether the world came to rest as far as it was run.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
     }
 
     /// Lets time pass until `at`, or the end of the scenario if that comes first.

@@ -65,7 +65,7 @@ impl Secrets for NoSecrets {
 pub struct Scenario {
     source: Source,
     changes: Vec<String>,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 impl fmt::Debug for Scenario {
@@ -83,7 +83,7 @@ impl Scenario {
     pub fn parse(file: &str, text: &str, secrets: &dyn Secrets) -> Result<Self, Diagnostics> {
         let source = Source::new(file, text);
         let plan = plan(&source, secrets)?;
-        Ok(Self { source, changes: Vec::new(), plan })
+        Ok(Self { source, changes: Vec::new(), plan: Arc::new(plan) })
     }
 
     /// The same scenario after these changes, in the grammar of [`crate::set`], on top of those made before.
@@ -96,12 +96,12 @@ impl Scenario {
             set::apply(&mut changed.source, change.as_ref())?;
             changed.changes.push(change.as_ref().to_owned());
         }
-        changed.plan = plan(&changed.source, secrets)?;
+        changed.plan = Arc::new(plan(&changed.source, secrets)?);
         Ok(changed)
     }
 
     /// What it comes to.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 

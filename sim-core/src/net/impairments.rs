@@ -139,9 +139,17 @@ impl Die {
     }
 }
 
-/// The dice of one direction.
+/// The dice of one direction. A direction that harms nothing never draws, so they are made when they are first needed.
 #[derive(Clone, Debug)]
 pub(super) struct Dice {
+    seed: u64,
+    owner: Box<str>,
+    made: Option<Box<Set>>,
+}
+
+/// A die for each impairment.
+#[derive(Clone, Debug)]
+pub(super) struct Set {
     pub(super) loss: Die,
     pub(super) jitter: Die,
     pub(super) reorder: Die,
@@ -151,13 +159,20 @@ pub(super) struct Dice {
 
 impl Dice {
     pub(super) fn new(seed: u64, owner: &str) -> Self {
-        let die = |purpose| Die::new(seed, owner, purpose);
-        Self {
-            loss: die(Purpose::Loss),
-            jitter: die(Purpose::Jitter),
-            reorder: die(Purpose::Reorder),
-            duplicate: die(Purpose::Duplicate),
-            corrupt: die(Purpose::Corrupt),
-        }
+        Self { seed, owner: owner.into(), made: None }
+    }
+
+    pub(super) fn set(&mut self) -> &mut Set {
+        let Self { seed, owner, made } = self;
+        made.get_or_insert_with(|| {
+            let die = |purpose| Die::new(*seed, owner, purpose);
+            Box::new(Set {
+                loss: die(Purpose::Loss),
+                jitter: die(Purpose::Jitter),
+                reorder: die(Purpose::Reorder),
+                duplicate: die(Purpose::Duplicate),
+                corrupt: die(Purpose::Corrupt),
+            })
+        })
     }
 }

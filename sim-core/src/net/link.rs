@@ -314,6 +314,7 @@ impl Direction {
     /// The random part of a delivery.
     fn harm(&mut self, number: u64, departure: Instant, packet: &mut Packet) -> Fate {
         let Rest { config, dice, .. } = &mut *self.rest;
+        let dice = dice.set();
         let delay = jittered(config.delay, config.jitter, || dice.jitter.roll(number));
         let mut arrival = departure + delay;
         let held =
@@ -350,9 +351,9 @@ impl Rest {
     fn loses(&mut self, number: u64) -> bool {
         match self.config.loss {
             Loss::None => false,
-            Loss::Independent(chance) => chance.holds(halves(self.dice.loss.roll(number)).0),
+            Loss::Independent(chance) => chance.holds(halves(self.dice.set().loss.roll(number)).0),
             Loss::GilbertElliott { good_to_bad, bad_to_good, loss_good, loss_bad } => {
-                let (loss, step) = halves(self.dice.loss.roll(number));
+                let (loss, step) = halves(self.dice.set().loss.roll(number));
                 let leave = if self.in_burst { bad_to_good } else { good_to_bad };
                 self.in_burst ^= leave.holds(step);
                 if self.in_burst { loss_bad.holds(loss) } else { loss_good.holds(loss) }

@@ -1,7 +1,9 @@
 //! The parts of the network that know no protocol above layer 4: what a link does to packets, how a router chooses a way,
-//! fragments, and speaks of its troubles, what a filter lets pass, how a NAT translates, and how AWS's routers choose ([`aws`]).
+//! fragments, and speaks of its troubles, what a filter lets pass, how a NAT translates, which flows have begun ([`conntrack`]), and how AWS's routers choose ([`aws`]).
 
+pub mod acl;
 pub mod aws;
+pub mod conntrack;
 pub mod fib;
 pub mod filter;
 pub mod fragment;
@@ -11,3 +13,4 @@ pub mod link;
 pub mod mss;
 pub mod multipath;
 pub mod nat;
+pub mod reset;

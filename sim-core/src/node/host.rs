@@ -4,12 +4,14 @@ mod tcp;
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use smallvec::SmallVec;
 
 use self::tcp::HostTcp;
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, fetch};
 use crate::id::{Port, RecordId, StreamId};
+use crate::net::fib::{RouteSource, distance};
 use crate::packet::{Meta, Packet, ProbeTag};
 use crate::reason::{DropReason, TimerKind};
 use crate::rng::Rng;
@@ -76,6 +78,8 @@ pub struct Host {
     mtu: u32,
     tcp: Option<Box<HostTcp>>,
     ip: Ip,
+    /// Networks that are behind another port than [`PORT`].
+    doors: Vec<(Ipv4Net, Port)>,
 }
 
 impl Host {
@@ -84,7 +88,33 @@ impl Host {
         let mut ip = Ip::new(vec![address]);
         ip.add_port(PORT, mtu);
         ip.default_route(PORT);
-        Self { probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(), address, ip, mtu, tcp: None }
+        Self {
+            probes: probes.into_iter().map(|p| (p, Instant::NEVER)).collect(),
+            address,
+            ip,
+            mtu,
+            tcp: None,
+            doors: Vec::new(),
+        }
+    }
+
+    /// The same host with another port, behind which these networks are.
+    pub fn with_door(mut self, port: Port, networks: &[Ipv4Net]) -> Self {
+        self.ip.add_port(port, self.mtu);
+        for network in networks {
+            self.ip.add_route(*network, RouteSource::Static, distance::STATIC, port);
+            self.doors.push((*network, port));
+        }
+        self
+    }
+
+    /// The port by which a packet leaves.
+    fn way(&self, packet: &Packet) -> Port {
+        if self.doors.is_empty() {
+            return PORT;
+        }
+        let to = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        self.doors.iter().find(|(network, _)| network.contains(&to)).map_or(PORT, |(_, port)| *port)
     }
 
     /// The same host with a TCP, whose numbers come from `rng`.
@@ -139,10 +169,11 @@ impl Host {
 
     /// Sends a packet, which nearly always fits.
     fn send(&mut self, cx: &mut Cx, packet: Packet) {
+        let port = self.way(&packet);
         if packet.len() <= self.mtu as usize {
-            cx.send(PORT, packet);
+            cx.send(port, packet);
         } else {
-            self.ip.output(cx, PORT, packet);
+            self.ip.output(cx, port, packet);
         }
     }
 
@@ -150,7 +181,8 @@ impl Host {
     fn with_tcp_of(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut HostTcp, &mut Cx, Ipv4Addr) -> Vec<Packet>) {
         let Some(tcp) = &mut self.tcp else { return };
         for packet in touch(tcp, cx, self.address) {
-            self.ip.output(cx, PORT, packet);
+            let port = self.way(&packet);
+            self.ip.output(cx, port, packet);
         }
     }
 

@@ -40,6 +40,15 @@ pub enum Inbound {
     Nothing,
 }
 
+/// Why there is no way for a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Miss {
+    /// The best route drops it.
+    Blackhole(Route),
+    /// There is none.
+    NoRoute,
+}
+
 /// What a port asks of the source of a packet that comes in (RFC 3704 section 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReversePath {
@@ -123,6 +132,8 @@ pub struct Ip {
     interfaces: Vec<Option<Interface>>,
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
+    /// Ports that are several links, with those that carry their traffic.
+    bundles: Vec<(Port, Multipath, Vec<Port>)>,
     reporter: Reporter,
     fragments: Reassembler,
 }
@@ -146,6 +157,7 @@ impl Ip {
             access: Vec::new(),
             interfaces: Vec::new(),
             unsealed: Vec::new(),
+            bundles: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
         }
@@ -297,6 +309,7 @@ impl Ip {
         }
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.unsealed.clear();
+        self.bundles.clear();
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
     }
@@ -399,20 +412,41 @@ impl Ip {
     }
 
     /// Chooses the way of a packet; drops it if there is none.
-    pub fn route(&mut self, cx: &mut Cx, mut packet: Packet) -> Option<(Port, Packet)> {
-        let (reason, blame) = match self.fib.choose(packet.bytes()) {
-            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
-                let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
-                return Some((port, packet));
-            }
-            Some(route) => (DropReason::BlackholeRoute, route.since),
-            None => (self.no_route, self.changed),
+    pub fn route(&mut self, cx: &mut Cx, packet: Packet) -> Option<(Port, Packet)> {
+        let (packet, miss) = match self.way(cx, packet) {
+            Ok(way) => return Some(way),
+            Err(missed) => missed,
+        };
+        let (reason, blame) = match miss {
+            Miss::Blackhole(route) => (DropReason::BlackholeRoute, route.since),
+            Miss::NoRoute => (self.no_route, self.changed),
         };
         self.refuse(cx, &packet, IcmpKind::NetUnreachable);
         cx.drop(&packet, reason, blame);
         None
+    }
+
+    /// Chooses the way of a packet.
+    ///
+    /// # Errors
+    /// The packet, and why there is none.
+    #[inline]
+    pub fn way(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Miss)> {
+        match self.fib.choose(packet.bytes()) {
+            Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
+                packet.meta.enabler = packet.meta.enabler.max(since);
+                let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
+                Ok((port, packet))
+            }
+            Some(route) => Err((packet, Miss::Blackhole(route))),
+            None => Err((packet, Miss::NoRoute)),
+        }
+    }
+
+    /// The record of the table's last change: to blame when there is no route.
+    pub const fn changed(&self) -> RecordId {
+        self.changed
     }
 
     /// True if a packet goes through a port whole.
@@ -448,11 +482,42 @@ impl Ip {
             return;
         }
         if self.fits(port, &packet) {
-            return cx.send(port, packet);
+            return self.transmit(cx, port, packet);
         }
         for part in self.cut(cx, port, packet) {
-            cx.send(port, part);
+            self.transmit(cx, port, part);
         }
+    }
+
+    /// Sends a packet out of a port, or of one of the links that it is made of.
+    fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
+        let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
+            return cx.send(port, packet);
+        };
+        // Hash threshold (RFC 2992): the hash is 32 bits wide.
+        let place = (u64::from(multipath.hash(packet.bytes())) * members.len() as u64) >> 32;
+        match members.get(place as usize) {
+            Some(member) => cx.send(*member, packet),
+            None => cx.drop(&packet, DropReason::LinkDown, self.changed),
+        }
+    }
+
+    /// Says that a port is several links, none of which carries anything yet.
+    pub fn bundle(&mut self, port: Port, multipath: Multipath) {
+        self.bundles.push((port, multipath, Vec::new()));
+        self.begin_down(port);
+    }
+
+    /// The links that carry the traffic of a port which is made of several.
+    pub fn set_members(&mut self, port: Port, to: Vec<Port>) {
+        if let Some((.., members)) = self.bundles.iter_mut().find(|(of, ..)| *of == port) {
+            *members = to;
+        }
+    }
+
+    /// True if any link carries the traffic of a port which is made of several.
+    pub fn has_members(&self, port: Port) -> bool {
+        self.bundles.iter().any(|(of, _, members)| *of == port && !members.is_empty())
     }
 
     /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.

@@ -7,20 +7,26 @@ mod allowance;
 pub mod bfd;
 pub mod cgw;
 mod cx;
+pub mod dxgw;
 pub mod endpoint;
 mod ends;
 pub mod external;
 pub mod gateway;
 pub mod host;
+pub mod igw;
 pub mod ip;
+pub mod joint;
+pub mod lag;
 pub mod natbox;
 pub mod router;
 pub mod routing;
 pub mod tgw;
 pub mod track;
+pub mod translator;
 pub mod tunnel;
 pub mod tunnels;
 pub mod vgw;
+pub mod vif;
 pub mod vpc;
 
 use std::net::Ipv4Addr;
@@ -191,6 +197,16 @@ pub enum Node {
     Tgw(Box<tgw::Tgw>),
     /// A VPC.
     Vpc(Box<vpc::Vpc>),
+    /// An internet gateway.
+    InternetGateway(Box<igw::InternetGateway>),
+    /// A NAT gateway, NAT instance or interface endpoint.
+    Translator(Box<translator::Translator>),
+    /// A VPC peering connection or gateway endpoint.
+    Joint(Box<joint::Joint>),
+    /// AWS's end of a virtual interface of Direct Connect.
+    VirtualInterface(Box<vif::VirtualInterface>),
+    /// A Direct Connect gateway.
+    DxGateway(Box<dxgw::DxGateway>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -206,6 +222,11 @@ impl Node {
             Self::Vgw(d) => &mut **d,
             Self::Tgw(d) => &mut **d,
             Self::Vpc(d) => &mut **d,
+            Self::InternetGateway(d) => &mut **d,
+            Self::Translator(d) => &mut **d,
+            Self::Joint(d) => &mut **d,
+            Self::VirtualInterface(d) => &mut **d,
+            Self::DxGateway(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
     }
@@ -220,6 +241,11 @@ impl Node {
             Self::Vgw(d) => fetch(&**d),
             Self::Tgw(d) => fetch(&**d),
             Self::Vpc(d) => fetch(&**d),
+            Self::InternetGateway(d) => fetch(&**d),
+            Self::Translator(d) => fetch(&**d),
+            Self::Joint(d) => fetch(&**d),
+            Self::VirtualInterface(d) => fetch(&**d),
+            Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

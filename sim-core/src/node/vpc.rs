@@ -1,27 +1,43 @@
-//! A VPC: its implicit router with one route table, and the instances behind it.
+//! A VPC: its implicit router, with the route tables and network ACLs of its subnets, and what is behind its network interfaces.
 //!
-//! The table follows [`crate::net::aws::vpc`]: a propagated route to the VPC's own addresses is never in it, and a propagated one
-//! stands behind a static one for the same destination. Left out for now: several tables, prefix lists, security groups and
-//! network ACLs.
+//! A packet that comes from an interface is looked up in the table of the interface's subnet; one that comes by a gateway in the
+//! gateway's edge table, or if it has none among the VPC's own addresses. The tables follow [`crate::net::aws::vpc`]. Network ACLs are
+//! asked where a packet crosses the border of a subnet, and nowhere else (VPC user guide, page vpc-network-acls.html).
+//!
+//! ```text
+//!  instance --.  source check                              .-- instance
+//!  NAT gw ----+-- route table of the subnet -- ACLs -------+-- VGW, TGW, IGW, peering, endpoint
+//!  gateway ---'-- edge table, or local                     '
+//! ```
+//!
+//! What may not be reached from where ("transit") is said by [`Role`] and [`Vpc::refusal`]. Between two gateways a packet loses one from
+//! its TTL, so that routes that point at each other end; AWS does not say where it counts.
+//!
+//! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
 
-use std::collections::BTreeMap;
+mod table;
+
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
+use self::table::RouteTable;
+use super::ip::{Inbound, Ip, Miss};
+use super::{Cx, Device, Notice, Weighing, link_reason};
 use crate::id::{Port, RecordId};
-use crate::net::aws::vpc::{Admission, Origin, Propagated, Route as Offer, admit, evaluate};
-use crate::net::fib::{Route, RouteSource, Target, distance};
+use crate::net::acl::{NetworkAcl, Traffic};
+use crate::net::fib::{RouteSource, distance};
 use crate::packet::Packet;
-use crate::reason::{DropReason, Reason, Rule, TimerKind};
+use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::{Duration, Instant};
-use crate::trace::{Table, What};
+use crate::wire::ipv4::Ipv4Packet;
+
+pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
 pub const GATEWAY_PORT: Port = Port(0);
 
-/// The port towards transit gateway `number`, of so many instances.
+/// The port towards transit gateway `number`, of so many instances. What else there is follows.
 pub const fn transit_port(instances: u16, number: u16) -> Port {
     Port(instances + 1 + number)
 }
@@ -31,187 +47,334 @@ pub const fn instance_port(number: u16) -> Port {
     Port(number + 1)
 }
 
-/// A VPC with its instances.
+/// What is behind a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The virtual private gateway.
+    VirtualPrivateGateway,
+    /// A transit gateway.
+    TransitGateway,
+    /// The internet gateway.
+    InternetGateway,
+    /// A VPC peering connection.
+    Peering,
+    /// A gateway endpoint.
+    GatewayEndpoint,
+    /// The network interface of an instance.
+    Instance,
+    /// That of a NAT gateway.
+    NatGateway,
+    /// That of a NAT instance.
+    NatInstance,
+    /// That of an interface endpoint.
+    InterfaceEndpoint,
+}
+
+impl Role {
+    /// True if it is a network interface in a subnet, with an address.
+    pub const fn is_interface(self) -> bool {
+        match self {
+            Self::Instance | Self::NatGateway | Self::NatInstance | Self::InterfaceEndpoint => true,
+            Self::VirtualPrivateGateway
+            | Self::TransitGateway
+            | Self::InternetGateway
+            | Self::Peering
+            | Self::GatewayEndpoint => false,
+        }
+    }
+
+    /// Why what came by another gateway does not leave by this.
+    const fn refusal(self) -> DropReason {
+        match self {
+            Self::InternetGateway => DropReason::TransitInternetGateway,
+            Self::NatGateway => DropReason::TransitNatGateway,
+            Self::NatInstance | Self::Instance => DropReason::TransitNatInstance,
+            Self::Peering => DropReason::TransitPeering,
+            Self::GatewayEndpoint => DropReason::TransitGatewayEndpoint,
+            Self::VirtualPrivateGateway => DropReason::TransitVirtualPrivateGateway,
+            Self::TransitGateway | Self::InterfaceEndpoint => DropReason::VpcNoRoute,
+        }
+    }
+}
+
+/// A port and what is behind it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// The port.
+    pub port: Port,
+    /// What is there.
+    pub role: Role,
+    /// The subnet that it is in, of an interface or a transit gateway's attachment.
+    pub subnet: Option<u16>,
+    /// The table that what comes in is looked up in; `None`: only what is local is found. Of an interface it is its subnet's.
+    pub table: Option<u8>,
+    /// The address of an interface.
+    pub address: Option<Ipv4Addr>,
+    /// Whether an interface neither sends from nor receives for other addresses (EC2's source/destination check).
+    pub source_destination_check: bool,
+    /// From which sources a NAT gateway takes what comes by a transit gateway; `None`: from all.
+    pub transit_sources: Option<Vec<Ipv4Net>>,
+}
+
+/// A route table.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TableConfig {
+    /// What is entered by hand.
+    pub statics: Vec<Static>,
+    /// Whether the virtual private gateway propagates into it.
+    pub propagation: bool,
+}
+
+/// What a VPC is made from.
+#[derive(Clone, Debug, Default)]
+pub struct VpcConfig {
+    /// Its CIDR blocks.
+    pub cidrs: Vec<Ipv4Net>,
+    /// Its route tables. At least one.
+    pub tables: Vec<TableConfig>,
+    /// The network ACL of each subnet; `None`: the default one, which allows all.
+    pub acls: Vec<Option<NetworkAcl>>,
+    /// What is behind its ports, beside the virtual private gateway, for which there is always one.
+    pub doors: Vec<Door>,
+    /// The edge table of the virtual private gateway.
+    pub gateway_table: Option<u8>,
+    /// How long ago the virtual private gateway sent a notice that arrives now ([`super::vgw::VgwConfig::propagation_delay`]).
+    pub propagation_delay: Duration,
+    /// MTU of all ports, in octets.
+    pub mtu: u32,
+}
+
+/// What every packet asks of the port that it comes in by or goes out of.
+#[derive(Clone, Copy, Debug)]
+struct Entrance {
+    role: Role,
+    table: u8,
+    subnet: Option<u16>,
+    /// The only address that it may send from and receive for.
+    checked: Option<Ipv4Addr>,
+}
+
+/// A VPC with what is in it.
 #[derive(Clone, Debug)]
 pub struct Vpc {
-    cidrs: Vec<Ipv4Net>,
-    /// Whether routes of the gateway are propagated into the table.
-    propagation: bool,
-    /// How long ago the gateway sent a notice that arrives now.
+    tables: Vec<RouteTable>,
+    /// By port.
+    entrances: Vec<Entrance>,
+    acls: Vec<Option<NetworkAcl>>,
+    /// True if a subnet has an ACL.
+    filters: bool,
+    /// Where routes by hand lead, and why what comes by a gateway does not get there.
+    beyond: Vec<(Ipv4Net, DropReason)>,
+    /// From which sources NAT gateways take what comes by a transit gateway.
+    transit_sources: Vec<(Port, Vec<Ipv4Net>)>,
     propagation_delay: Duration,
-    statics: Vec<(Ipv4Net, Port)>,
-    /// What gateways offer; the second is false for what the table had no room for.
-    offered: BTreeMap<Ipv4Net, (Propagated, bool)>,
-    ip: Ip,
 }
 
 impl Vpc {
-    /// A VPC with these CIDR blocks. `statics` are routes to gateways; `propagation` lets the virtual private gateway add its
-    /// own, which take that long to get here ([`super::vgw::VgwConfig::propagation_delay`]).
-    pub fn new(cidrs: Vec<Ipv4Net>, statics: Vec<(Ipv4Net, Port)>, propagation: Option<Duration>, mtu: u32) -> Self {
-        let mut ip = Ip::silent(Table::Vpc, DropReason::VpcNoRoute);
-        ip.add_port(GATEWAY_PORT, mtu);
-        for (prefix, port) in &statics {
-            ip.add_port(*port, mtu);
-            ip.add_route(*prefix, RouteSource::Static, distance::STATIC, *port);
-        }
-        let propagation_delay = propagation.unwrap_or_default();
-        Self { cidrs, propagation: propagation.is_some(), propagation_delay, statics, offered: BTreeMap::new(), ip }
-    }
-
-    /// Adds the port towards a transit gateway, for which there may be no route.
-    pub fn add_transit_gateway(&mut self, port: Port, mtu: u32) {
-        self.ip.add_port(port, mtu);
-    }
-
-    /// Adds an instance behind [`instance_port`].
-    pub fn add_instance(&mut self, number: u16, address: std::net::Ipv4Addr, mtu: u32) {
-        self.ip.add_port(instance_port(number), mtu);
-        self.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, instance_port(number));
-    }
-
-    /// Its route table: what packets follow now.
-    pub fn ip(&self) -> &Ip {
-        &self.ip
-    }
-
-    /// The routes to exactly this prefix, and where they go. The local route covers the VPC's own addresses whatever is propagated.
-    fn offers(&self, prefix: Ipv4Net) -> (Vec<Offer>, Vec<Option<Port>>) {
-        let offer = |origin, preference| Offer { prefix, origin, preference };
-        let local = self.cidrs.iter().find(|cidr| cidr.contains(&prefix));
-        let local = local.map(|cidr| (Offer { prefix: *cidr, ..offer(Origin::Local, 0) }, None));
-        let statics = self.statics.iter().filter(|(of, _)| *of == prefix);
-        let statics = statics.enumerate().map(|(i, (_, port))| (offer(Origin::Static, i), Some(*port)));
-        let propagated = self.offered.get(&prefix).filter(|(_, taken)| *taken);
-        let propagated = propagated.map(|(from, _)| (offer(Origin::Propagated(*from), 0), Some(GATEWAY_PORT)));
-        local.into_iter().chain(statics).chain(propagated).unzip()
-    }
-
-    /// All routes to a prefix, and how it chooses among them.
-    pub fn weigh(&self, prefix: Ipv4Net) -> Weighing {
-        let (offers, ports) = self.offers(prefix);
-        let evaluation = evaluate(&offers, prefix.addr());
-        let weighed = offers.iter().zip(ports).enumerate().map(|(i, (offer, via))| Weighed {
-            via,
-            kind: match offer.origin {
-                Origin::Local => "local",
-                Origin::Static => "static",
-                Origin::PrefixList => "prefix list",
-                Origin::Propagated(Propagated::DirectConnect) => "propagated (Direct Connect BGP)",
-                Origin::Propagated(Propagated::VpnStatic) => "propagated (VPN static)",
-                Origin::Propagated(Propagated::VpnBgp) => "propagated (VPN BGP)",
-            },
-            healthy: true,
-            path: None,
-            preference: offer.preference,
-            gone_at: evaluation.as_ref().and_then(|e| e.gone_at[i]),
-        });
-        Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
-    }
-
-    /// The way to a prefix.
-    fn way(&self, prefix: Ipv4Net) -> Option<Port> {
-        match self.ip.fib().best(prefix)?.target {
-            Target::Out { port, .. } => Some(port),
-            Target::Blackhole => None,
-        }
-    }
-
-    /// The step that decides about a prefix.
-    fn rule(&self, prefix: Ipv4Net) -> Option<Rule> {
-        evaluate(&self.offers(prefix).0, prefix.addr()).map(|evaluation| evaluation.rule)
-    }
-
-    /// Takes up a route that the gateway offers, if there is room for it. One that it has already, and that the gateway has from
-    /// elsewhere, keeps its place.
-    fn take(&mut self, cx: &mut Cx, prefix: Ipv4Net, from: Propagated, reason: Reason) {
-        let others = self.offered.iter().filter(|(of, (_, taken))| *taken && **of != prefix).count();
-        let taken = admit(others) == Admission::Taken;
-        let before = self.offered.insert(prefix, (from, taken));
-        if let Some((_, had)) = before.filter(|(_, had)| *had == taken) {
-            if had {
-                let (table, rule, beside, way) = (Table::Vpc, self.rule(prefix), Box::default(), self.way(prefix));
-                let prefix = IpNet::V4(prefix);
-                cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
-            }
-            return;
-        }
-        if !taken {
-            let (table, prefix, reason) = (Table::Vpc, IpNet::V4(prefix), Reason::TableFull);
-            let (beside, stays) = (Box::default(), false);
-            cx.record(What::Route { table, prefix, from: None, to: None, reason, rule: None, beside, stays });
-            return;
-        }
-        let route = Route {
-            prefix,
-            source: RouteSource::Propagated,
-            distance: distance::EBGP,
-            metric: 0,
-            target: Target::port(GATEWAY_PORT),
-            since: RecordId::GENESIS,
+    /// A VPC.
+    pub fn new(config: VpcConfig) -> Self {
+        // The last table knows what is local, for those who may reach nothing else.
+        let local = config.tables.len() as u8;
+        let gateway = Entrance {
+            role: Role::VirtualPrivateGateway,
+            table: config.gateway_table.unwrap_or(local),
+            subnet: None,
+            checked: None,
         };
-        let rule = self.rule(prefix);
-        self.ip.install_by(cx, route, reason, rule);
+        let mut entrances = vec![gateway];
+        for door in &config.doors {
+            let checked = door.address.filter(|_| door.source_destination_check);
+            let (role, subnet) = (door.role, door.subnet);
+            let entrance = Entrance { role, table: door.table.unwrap_or(local), subnet, checked };
+            if entrances.len() <= door.port.index() {
+                entrances.resize(door.port.index() + 1, gateway);
+            }
+            entrances[door.port.index()] = entrance;
+        }
+        let is_interface = |port: Port| entrances[port.index()].role.is_interface();
+        let with_local = config.tables.iter().cloned().chain([TableConfig::default()]);
+        let tables = with_local.zip(0u8..).map(|(it, number)| {
+            let mut table = RouteTable::new(number, &config.cidrs, &it.statics, it.propagation, is_interface);
+            table.ip.add_port(GATEWAY_PORT, config.mtu);
+            config.doors.iter().for_each(|door| table.ip.add_port(door.port, config.mtu));
+            for door in &config.doors {
+                if let Some(address) = door.address.filter(|address| table.is_straight(*address)) {
+                    table.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, door.port);
+                }
+            }
+            table
+        });
+        let tables = tables.collect();
+        let beyond = beyond(&config);
+        let transit_sources =
+            config.doors.iter().filter_map(|door| Some((door.port, door.transit_sources.clone()?))).collect();
+        let filters = config.acls.iter().any(Option::is_some);
+        let (acls, propagation_delay) = (config.acls, config.propagation_delay);
+        Self { tables, entrances, acls, filters, beyond, transit_sources, propagation_delay }
     }
 
-    /// Gives up a route that the gateway offers no longer, and takes up the first that had no room.
-    fn give_up(&mut self, cx: &mut Cx, prefix: Ipv4Net) {
-        let Some((_, taken)) = self.offered.remove(&prefix) else { return };
-        if !taken {
-            return;
+    /// What packets follow in a route table.
+    pub fn ip(&self, table: u8) -> &Ip {
+        &self.tables[usize::from(table).min(self.tables.len() - 1)].ip
+    }
+
+    /// All routes of a table to a prefix, and how it chooses among them.
+    pub fn weigh(&self, table: u8, prefix: Ipv4Net) -> Weighing {
+        self.tables.get(usize::from(table)).map(|table| table.weigh(prefix)).unwrap_or_default()
+    }
+
+    /// Looks a packet up that came in by a port, and says by which it goes out.
+    fn route(&mut self, cx: &mut Cx, from: Entrance, packet: Packet) -> Option<(Port, Packet)> {
+        let table = &mut self.tables[usize::from(from.table)];
+        let changed = table.ip.changed();
+        let (packet, miss) = match table.ip.way(cx, packet) {
+            Ok(way) => return Some(way),
+            Err(missed) => missed,
+        };
+        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        let (reason, blame) = match miss {
+            Miss::Blackhole(route) if route.source == RouteSource::Connected => {
+                (DropReason::VpcNoInterface, RecordId::GENESIS)
+            }
+            Miss::Blackhole(route) => (DropReason::BlackholeRoute, route.since),
+            Miss::NoRoute if from.role.is_interface() || from.role == Role::TransitGateway => {
+                (DropReason::VpcNoRoute, changed)
+            }
+            Miss::NoRoute => (refusal(&self.beyond, destination).unwrap_or(DropReason::VpcNoRoute), RecordId::GENESIS),
+        };
+        cx.drop(&packet, reason, blame);
+        None
+    }
+
+    /// Why a packet may not go from one port to another, whatever the table says.
+    fn refusal(&self, from: Entrance, to: Port, packet: &Packet) -> Option<DropReason> {
+        let entrance = self.entrances[to.index()];
+        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        if entrance.checked.is_some_and(|address| address != ip.dst()) {
+            return Some(DropReason::SourceDestinationCheck);
         }
-        self.ip.withdraw(cx, prefix, RouteSource::Propagated, Reason::Withdrawn);
-        let waiting = self.offered.iter().find(|(_, (_, taken))| !taken).map(|(prefix, (from, _))| (*prefix, *from));
-        if let Some((prefix, from)) = waiting {
-            self.take(cx, prefix, from, Reason::Propagated);
+        if from.role == Role::TransitGateway {
+            // Peering is not transitive, and an endpoint is for the VPC alone (pages vpc-peering-basics.html, gateway-endpoints.html).
+            if matches!(entrance.role, Role::Peering | Role::GatewayEndpoint) {
+                return Some(entrance.role.refusal());
+            }
+            let admitted = self.transit_sources.iter().find(|(port, _)| *port == to);
+            if admitted.is_some_and(|(_, sources)| !sources.iter().any(|net| net.contains(&ip.src()))) {
+                return Some(entrance.role.refusal());
+            }
+        }
+        if !self.filters
+            || (from.subnet == entrance.subnet && from.role != Role::TransitGateway && from.subnet.is_some())
+        {
+            return None;
+        }
+        self.at_borders(from, entrance, packet)
+    }
+
+    /// What the network ACLs say to a packet that crosses the border of a subnet. Of an attachment's own subnet (page tgw-nacls.html):
+    /// what an instance in it sends to the gateway is looked at, what the gateway sends to it is not.
+    #[cold]
+    fn at_borders(&self, from: Entrance, to: Entrance, packet: &Packet) -> Option<DropReason> {
+        let same = from.subnet.is_some() && from.subnet == to.subnet;
+        if same && from.role == Role::TransitGateway {
+            return None;
+        }
+        let traffic = Traffic::of(packet.bytes());
+        let denies = |subnet: Option<u16>, outbound| {
+            let acl = subnet.and_then(|subnet| self.acls.get(usize::from(subnet))?.as_ref());
+            acl.is_some_and(|acl| !acl.allows(&traffic, outbound))
+        };
+        if denies(from.subnet, true) {
+            Some(DropReason::NetworkAclOutbound)
+        } else if !same && denies(to.subnet, false) {
+            Some(DropReason::NetworkAclInbound)
+        } else {
+            None
         }
     }
+}
+
+/// Where a VPC's routes by hand lead, table by table, and why nothing gets there that comes by a gateway.
+pub fn beyond(config: &VpcConfig) -> Vec<(Ipv4Net, DropReason)> {
+    let role = |port: Port| config.doors.iter().find(|door| door.port == port).map(|door| door.role);
+    let all = config.tables.iter().flat_map(|table| &table.statics);
+    let all = all.filter_map(|it| {
+        let role = it.to.map(|port| role(port).unwrap_or(Role::VirtualPrivateGateway))?;
+        Some((it.prefix, role.refusal()))
+    });
+    all.filter(|(_, reason)| *reason != DropReason::VpcNoRoute).collect()
+}
+
+/// Why there is no way to a destination, of the longest prefix the first.
+pub fn refusal(beyond: &[(Ipv4Net, DropReason)], destination: Ipv4Addr) -> Option<DropReason> {
+    let there = beyond.iter().rev().filter(|(prefix, _)| prefix.contains(&destination));
+    there.max_by_key(|(prefix, _)| prefix.prefix_len()).map(|(_, reason)| *reason)
 }
 
 impl Device for Vpc {
     fn start(&mut self, cx: &mut Cx) {
-        self.ip.announce(cx);
+        let genesis = cx.cause;
+        for table in &mut self.tables {
+            cx.cause = genesis;
+            table.ip.announce(cx);
+        }
         cx.rearm();
     }
 
     fn stop(&mut self) {
-        self.ip.reset();
-        self.offered.clear();
+        self.tables.iter_mut().for_each(RouteTable::reset);
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
-            && let Some((port, packet)) = self.ip.route(cx, packet)
-        {
-            self.ip.output(cx, port, packet);
+        let Inbound::Transit(packet) = self.tables[0].ip.inbound(cx, port, packet) else { return };
+        let from = self.entrances[port.index()];
+        if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
+            return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
         }
+        let Some((to, mut packet)) = self.route(cx, from, packet) else { return };
+        let passes_through = !from.role.is_interface() && !self.entrances[to.index()].role.is_interface();
+        if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
+            return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
+        }
+        if let Some(reason) = self.refusal(from, to, &packet) {
+            return cx.drop(&packet, reason, RecordId::GENESIS);
+        }
+        self.tables[0].ip.output(cx, to, packet);
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
-        self.ip.timeout(cx);
+        self.tables[0].ip.timeout(cx);
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
-        self.ip.wake()
+        self.tables[0].ip.wake()
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         let Notice::Propagate { prefix: IpNet::V4(prefix), offered } = notice else { return };
-        // The local route covers the VPC's own addresses whatever is propagated.
-        if !self.propagation || self.cidrs.iter().any(|cidr| cidr.contains(&prefix)) {
+        if !self.tables.iter().any(|table| table.propagation) {
             return;
         }
-        if !self.propagation_delay.is_zero() {
+        // The local route covers the VPC's own addresses whatever is propagated, and whenever.
+        if !self.propagation_delay.is_zero() && !self.tables[0].is_local(prefix) {
             cx.waited(TimerKind::PropagationDelay, self.propagation_delay);
         }
-        match offered {
-            Some(from) => self.take(cx, prefix, from, Reason::Propagated),
-            None => self.give_up(cx, prefix),
+        let cause = cx.cause;
+        for table in self.tables.iter_mut().filter(|table| table.propagation) {
+            cx.cause = cause;
+            match offered {
+                Some(from) => table.take(cx, prefix, from, Reason::Propagated),
+                None => table.give_up(cx, prefix),
+            }
         }
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
-        self.ip.carrier(cx, port, up, link_reason(up));
+        let cause = cx.cause;
+        for table in &mut self.tables {
+            cx.cause = cause;
+            table.ip.carrier(cx, port, up, link_reason(up));
+        }
     }
 }
 

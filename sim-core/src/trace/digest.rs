@@ -115,13 +115,15 @@ const fn place_word(place: Place) -> u64 {
     }
 }
 
-/// A transit gateway has at most 20 route tables (quota), so this fits in an octet.
+/// A transit gateway has at most 20 route tables and a VPC 200 (quotas), so this fits in an octet.
 const fn table_word(table: Table) -> u64 {
     match table {
         Table::Fib => 0,
         Table::Vgw => 1,
-        Table::Vpc => 2,
+        Table::Vpc(0) => 2,
+        Table::Vpc(number) => 55 + number as u64,
         Table::Tgw(number) => 3 + number as u64,
+        Table::DxGateway(number) => 0x200 + number as u64,
     }
 }
 

@@ -34,6 +34,11 @@ impl World {
             | Node::Vgw(_)
             | Node::Tgw(_)
             | Node::Vpc(_)
+            | Node::InternetGateway(_)
+            | Node::Translator(_)
+            | Node::Joint(_)
+            | Node::VirtualInterface(_)
+            | Node::DxGateway(_)
             | Node::NatBox(_) => None,
         }
     }

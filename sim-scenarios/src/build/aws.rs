@@ -1,21 +1,20 @@
-//! AWS's own devices: virtual private gateways, transit gateways and VPCs.
+//! AWS's own gateways: virtual private gateways and transit gateways.
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv4Net;
-use sim_core::id::{NodeId, Port};
+use sim_core::id::NodeId;
 use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
-use sim_core::node::vpc::{self, Vpc};
 use sim_core::rng::{Purpose, Rng};
 
-use super::{AWS_MTU, Builder, instances};
-use crate::plan::{self, Attachment, NodeKind, Plan, Routing, TunnelId};
+use super::vpc::beyond;
+use super::{AWS_MTU, Builder};
+use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
             Routing::Static(prefixes) => prefixes.clone(),
             Routing::Bgp => Vec::new(),
@@ -25,13 +24,19 @@ impl Builder<'_> {
         let config = VgwConfig {
             vpc: vgw.vpc,
             cidrs: self.cidrs(vgw.vpc),
+            beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
-            preference: preference(&tunnels, vgw.preferred_tunnel, &mut rng),
+            direct: self.direct_ends(id),
+            preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
             health_delay: assume.endpoint_health_delay,
         };
-        Vgw::new(config, AWS_MTU)
+        let mut made = Vgw::new(config, AWS_MTU);
+        if super::dx::is_jumbo(self.plan) {
+            made.widen(super::dx::MTU);
+        }
+        made
     }
 
     fn aws_choice(&self, id: NodeId) -> Rng {
@@ -39,11 +44,14 @@ impl Builder<'_> {
     }
 
     pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
-        let tunnels: Vec<TunnelId> = self.gateway_tunnels(id).collect();
+        let tunnels = self.index.tunnels(id);
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
-        let attachments: Vec<Attachment> = vpcs.chain(connections.into_iter().map(Attachment::Connection)).collect();
+        let direct: Vec<NodeId> = crate::make::dx::ends(self.plan, id).collect();
+        let connections = connections.into_iter().map(Attachment::Connection);
+        let direct_attachments = direct.iter().map(|gateway| Attachment::DirectConnectGateway(*gateway));
+        let attachments: Vec<Attachment> = vpcs.chain(connections).chain(direct_attachments).collect();
         let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
         let named_in = |of: Attachment, lists: fn(&plan::TransitRouteTable) -> &[Attachment]| {
             let tables = tgw.route_tables.iter().zip(0u8..);
@@ -54,7 +62,7 @@ impl Builder<'_> {
                 Routing::Static(prefixes) => prefixes.clone(),
                 Routing::Bgp => Vec::new(),
             },
-            Attachment::Vpc(_) => Vec::new(),
+            Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) => Vec::new(),
         };
         let table = |table: &plan::TransitRouteTable| {
             let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
@@ -69,7 +77,12 @@ impl Builder<'_> {
                 Attachment::Vpc(vpc) => Attached::Vpc { cidr: self.cidrs(*vpc).first().copied().unwrap_or_default() },
                 Attachment::Connection(connection) => {
                     let mine = tunnels.iter().zip(0u16..).filter(|(tunnel, _)| tunnel.connection == *connection);
-                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect() }
+                    let private = self.plan.connections[*connection].transport.is_some();
+                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect(), private }
+                }
+                Attachment::DirectConnectGateway(gateway) => {
+                    let place = direct.iter().position(|other| other == gateway).unwrap_or_default();
+                    Attached::DirectConnectGateway { end: (tunnels.len() + place) as u16 }
                 }
             },
             association: named_in(*of, |table| &table.associations).first().copied(),
@@ -81,30 +94,41 @@ impl Builder<'_> {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
-            preference: preference(&tunnels, tgw.preferred_tunnel, &mut rng),
+            outside: self
+                .private_tunnels(id)
+                .map(|(tunnel, transport)| {
+                    (self.plan.tunnel(tunnel).aws_outside, number(Attachment::DirectConnectGateway(transport)))
+                })
+                .collect(),
+            preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };
-        Tgw::new(config, AWS_MTU)
-    }
-
-    pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
-        let table = &vpc.route_tables[vpc.subnets.first().map_or(0, |s| s.route_table)];
-        let propagation = (!table.propagation.is_empty()).then_some(self.plan.assume.vpc_propagation_delay);
-        let transit: Vec<(NodeId, Port)> = transit_ports(self.plan, id).collect();
-        let port = |to: NodeId| {
-            transit.iter().find(|(gateway, _)| *gateway == to).map_or(vpc::GATEWAY_PORT, |(_, port)| *port)
-        };
-        let statics: Vec<(Ipv4Net, Port)> =
-            table.routes.iter().filter_map(|(prefix, to)| Some((*prefix, port((*to)?)))).collect();
-        let mut made = Vpc::new(vec![vpc.cidr], statics, propagation, AWS_MTU);
-        transit.iter().for_each(|(_, port)| made.add_transit_gateway(*port, AWS_MTU));
-        for (number, (_, address)) in instances(self.plan, id).enumerate() {
-            made.add_instance(number as u16, address, AWS_MTU);
+        let mut made = Tgw::new(config, AWS_MTU);
+        if super::dx::is_jumbo(self.plan) {
+            // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
+            made.widen(8500);
         }
         made
+    }
+}
+
+impl Builder<'_> {
+    /// True if AWS prefers the tunnel to the other one of its connection.
+    pub(super) fn primary(&self, id: TunnelId) -> bool {
+        let gateway = self.plan.connections[id.connection].gateway;
+        let preferred = match &self.plan.nodes[gateway.index()].kind {
+            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp => return true,
+            NodeKind::TransitGateway(tgw) => tgw.preferred_tunnel,
+            NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
+            _ => None,
+        };
+        let tunnels = self.index.tunnels(gateway);
+        let order = preference(tunnels, preferred, &mut self.aws_choice(gateway));
+        let mut order = order.into_iter().map(|number| tunnels[usize::from(number)]);
+        order.find(|tunnel| tunnel.connection == id.connection) == Some(id)
     }
 }
 
@@ -115,14 +139,4 @@ fn preference(tunnels: &[TunnelId], preferred: Option<TunnelId>, rng: &mut Rng) 
     let mut preference: Vec<u16> = (0..tunnels.len() as u16).collect();
     preference.sort_by_key(|&t| (usize::from(t) != first, t));
     preference
-}
-
-/// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
-    let count = instances(plan, vpc).count() as u16;
-    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
-        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
-        _ => false,
-    });
-    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
 }

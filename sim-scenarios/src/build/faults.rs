@@ -4,7 +4,7 @@ use sim_core::id::{LinkId, NodeId, Port};
 use sim_core::node::Command;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
-use super::{Builder, jitter, loss, tunnels};
+use super::{Builder, jitter, loss};
 use crate::plan::{Conditions, Directions, FaultKind, NodeKind, Side, TunnelId};
 
 impl Builder<'_> {
@@ -89,6 +89,11 @@ impl Builder<'_> {
                 let heal = Some(Command::BgpStart { tunnel: number });
                 ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::FailoverTest { node } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                let (strike, heal) = (Command::BgpShutdown { tunnel: 0 }, Some(Command::BgpStart { tunnel: 0 }));
+                ("bgp_failover_test", name, vec![Action::Operator { node: *node, strike, heal }])
+            }
             FaultKind::GroupFailure { group } => {
                 let group = &self.plan.groups[*group];
                 let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });
@@ -104,8 +109,7 @@ impl Builder<'_> {
             Side::Aws => (self.plan.tunnel(id).endpoint, 0),
             Side::Customer => {
                 let cgw = self.plan.connections[id.connection].customer_gateway;
-                let number = tunnels(self.plan, |c| c.customer_gateway == cgw).position(|t| t == id);
-                (cgw, number.unwrap_or(0) as u16)
+                (cgw, self.index.number(cgw, id))
             }
         }
     }

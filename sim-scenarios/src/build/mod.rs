@@ -3,10 +3,13 @@
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
 mod aws;
+mod dx;
 pub(crate) mod external;
 mod faults;
 pub(crate) mod ike;
+mod index;
 mod routers;
+mod vpc;
 
 use std::sync::Arc;
 
@@ -23,12 +26,14 @@ use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
+use sim_core::node::igw;
 use sim_core::node::ip::Ip;
 use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
-use sim_core::node::{tgw, vgw, vpc};
+use sim_core::node::vpc as vpc_node;
+use sim_core::node::{tgw, vgw, vif};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
@@ -42,7 +47,7 @@ use crate::plan::{
     BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
     TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
-use crate::underlay;
+use index::Index;
 use routers::{Ports, connect};
 
 /// MTU inside AWS, between endpoint, gateway and VPC (guide: a VGW carries 1,500 octets).
@@ -86,8 +91,8 @@ pub fn build_with(plan: &Plan, reality: &Reality) -> Built {
     let mut world = World::new(plan.seed);
     let sessions = add_sessions(plan, &mut world);
     let routers = routers::add_sessions(plan, &mut world);
-    let (ports, ways) = (ports(plan), underlay::ways(plan));
-    let mut builder = Builder { plan, world, sessions, routers, ports, ways, reality };
+    let (ports, index) = (ports(plan), Index::of(plan));
+    let mut builder = Builder { plan, world, sessions, routers, ports, index, reality };
     builder.add_streams();
     for index in 0..plan.nodes.len() {
         let node = builder.node(NodeId(index as u32));
@@ -108,7 +113,7 @@ struct Builder<'p> {
     routers: Vec<RouterSessions>,
     /// The port at each end of each link.
     ports: Vec<[Port; 2]>,
-    ways: Vec<underlay::Way>,
+    index: Index,
     reality: &'p Reality,
 }
 
@@ -137,11 +142,19 @@ fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
 /// endpoint, the only port of a host, and on a router one port after another.
 fn ports(plan: &Plan) -> Vec<[Port; 2]> {
     let mut used = vec![0u16; plan.nodes.len()];
+    let mut members = vec![0u16; plan.nodes.len()];
     let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
+        // Members of a LAG come after everything else; the interface's own port is the logical one.
+        (kind, _) if dx::lag_at(kind, end.interface).is_some() => {
+            members[end.node.index()] += 1;
+            Port(dx::first_member(plan, end.node) + members[end.node.index()] - 1)
+        }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
+        (NodeKind::VirtualInterface(_), _) => vif::OUTSIDE_PORT,
+        (NodeKind::InternetGateway(_), _) => igw::INTERNET_PORT,
         (NodeKind::Host(_) | NodeKind::Instance(_), _) => host::PORT,
         _ => {
             used[end.node.index()] += 1;
@@ -162,6 +175,7 @@ impl Builder<'_> {
                 let mut made = Router::new(router.address.into_iter().collect());
                 self.ports_of(id).for_each(|(port, mtu)| made.add_port(port, mtu));
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
+                self.public_interfaces(id, &mut made);
                 Node::Router(Box::new(made))
             }
             NodeKind::BgpRouter(router) => Node::Cgw(Box::new(Cgw::new(self.bgp_router(id, router)))),
@@ -170,12 +184,18 @@ impl Builder<'_> {
             NodeKind::CustomerGateway(cgw) => Node::Cgw(Box::new(Cgw::new(self.customer_gateway(id, cgw)))),
             NodeKind::VpnEndpoint(e) if self.is_door(id) => self.external_endpoint(id, e.address),
             NodeKind::VpnEndpoint(e) => {
-                let number = self.gateway_tunnels(e.gateway).position(|t| t == e.tunnel).unwrap_or(0) as u16;
+                let number = self.index.number(e.gateway, e.tunnel);
                 Node::VpnEndpoint(Box::new(VpnEndpoint::new(self.endpoint(e.tunnel), e.gateway, number)))
             }
             NodeKind::VirtualPrivateGateway(v) => Node::Vgw(Box::new(self.vgw(id, v))),
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
+            NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
+            NodeKind::Appliance(it) => Node::Translator(Box::new(self.appliance(id, it))),
+            NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
+            NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
+            NodeKind::DirectConnectGateway(d) => Node::DxGateway(Box::new(self.direct_connect_gateway(id, d))),
+            NodeKind::VirtualInterface(v) => Node::VirtualInterface(Box::new(self.virtual_interface(id, v))),
         }
     }
 
@@ -191,22 +211,18 @@ impl Builder<'_> {
 
     /// The connected ports of a node with their links' MTUs.
     fn ports_of(&self, id: NodeId) -> impl Iterator<Item = (Port, u32)> {
-        self.plan.links.iter().zip(&self.ports).flat_map(move |(link, ports)| {
-            let mtus = [link.forward.mtu, link.reverse.mtu];
-            (0..2).filter(move |&e| link.ends[e].node == id).map(move |e| (ports[e], u32::from(mtus[e])))
+        self.index.links(id).iter().map(|&(link, end)| {
+            let planned = &self.plan.links[link.index()];
+            (self.ports[link.index()][end], u32::from([planned.forward.mtu, planned.reverse.mtu][end]))
         })
     }
 
     fn ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv4Net, Port)> {
-        self.ways.iter().filter(move |way| way.node == id).map(move |way| {
-            let (link, ports) = (&self.plan.links[way.link.index()], self.ports[way.link.index()]);
-            (way.prefix, if link.ends[0].node == id { ports[0] } else { ports[1] })
+        self.index.ways(id).iter().map(move |&(prefix, by)| {
+            let (link, ports) = (&self.plan.links[by.index()], self.ports[by.index()]);
+            let side = usize::from(link.ends[0].node != id);
+            (prefix, self.logical(link.ends[side], ports[side]))
         })
-    }
-
-    /// The tunnels of a gateway in order: the position of each is its number there.
-    fn gateway_tunnels(&self, gateway: NodeId) -> impl Iterator<Item = TunnelId> {
-        tunnels(self.plan, move |connection| connection.gateway == gateway)
     }
 
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
@@ -215,30 +231,36 @@ impl Builder<'_> {
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
-            to: match &self.plan.nodes[probe.to.index()].kind {
-                NodeKind::Host(h) => h.address.addr(),
-                NodeKind::Instance(i) => i.address,
-                _ => std::net::Ipv4Addr::UNSPECIFIED,
-            },
+            to: probe.address,
             every: probe.every,
             size: probe.size,
             dont_fragment: probe.dont_fragment,
             start: probe.start,
             stop: probe.stop,
         });
-        let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        let own = match &self.plan.nodes[id.index()].kind {
+            NodeKind::Instance(instance) => instance.mtu.into(),
+            _ => AWS_MTU,
+        };
+        let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
         let host = Host::new(address, mtu, probes.collect());
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
-        Node::Host(Box::new(if tcp.any(|probe| probe.from == id || probe.to == id) {
+        // What is sent to an appliance, another host answers.
+        let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
+            NodeKind::Appliance(_) => true,
+            _ => probe.to == id,
+        };
+        let host = if tcp.any(|probe| probe.from == id || serves(probe)) {
             host.with_tcp(Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::Tcp))
         } else {
             host
-        }))
+        };
+        self.with_endpoints(id, host)
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
-        let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.customer_gateway == id).collect();
-        let ports = Ports { interfaces: &cgw.interfaces, tunnels: &tunnels };
+        let tunnels = self.index.tunnels(id);
+        let ports = Ports { interfaces: &cgw.interfaces, tunnels };
         let mut own: Vec<_> = cgw.interfaces.iter().map(|i| i.address.addr()).collect();
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
@@ -261,6 +283,7 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
+        self.aggregate(id, &mut gateway, &cgw.interfaces);
         gateway
     }
 
@@ -349,7 +372,7 @@ impl Builder<'_> {
         let ((end, _, local), (_, asn, remote)) = (ends[index], ends[1 - index]);
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
-        let med = end.med.or_else(|| self.aws_med(id).filter(|_| side == Side::Aws));
+        let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
         let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
         let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
@@ -399,16 +422,11 @@ impl Builder<'_> {
         Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
     }
 
-    /// The MED by which AWS's end of a tunnel says whether its gateway prefers it (guide, "Site-to-Site VPN tunnel endpoint
-    /// updates").
-    fn aws_med(&self, id: TunnelId) -> Option<u32> {
-        let [preferred, other] = self.plan.assume.meds?;
-        match &self.plan.nodes[self.plan.connections[id.connection].gateway.index()].kind {
-            NodeKind::VirtualPrivateGateway(vgw) => {
-                vgw.preferred_tunnel.map(|tunnel| if tunnel == id { preferred } else { other })
-            }
-            _ => None,
-        }
+    /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
+    /// tunnel endpoint updates"). Where a transit gateway balances over all tunnels, each is.
+    fn aws_med(&self, id: TunnelId) -> u32 {
+        let [preferred, other] = self.plan.assume.meds;
+        if self.primary(id) { preferred } else { other }
     }
 
     fn add_streams(&mut self) {
@@ -429,9 +447,9 @@ impl Builder<'_> {
             match &node.kind {
                 NodeKind::CustomerGateway(cgw) => {
                     let interfaces = cgw.interfaces.iter().map(|i| i.name.clone());
-                    let tunnels = tunnels(self.plan, |c| c.customer_gateway == id);
+                    let tunnels = self.index.tunnels(id).iter();
                     let names: Vec<String> =
-                        interfaces.chain(tunnels.map(|t| self.plan.tunnel(t).name.clone())).collect();
+                        interfaces.chain(tunnels.map(|t| self.plan.tunnel(*t).name.clone())).collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::BgpRouter(router) => {
@@ -442,30 +460,46 @@ impl Builder<'_> {
                 NodeKind::VirtualPrivateGateway(vgw) => {
                     let vpc = &self.plan.nodes[vgw.vpc.index()].name;
                     self.world.name_port(id, vgw::VPC_PORT, vpc);
-                    for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
-                        let name = &self.plan.tunnel(tunnel).name;
+                    for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
+                        let name = &self.plan.tunnel(*tunnel).name;
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
+                    }
+                    let first = self.index.tunnels(id).len() as u16;
+                    for (end, number) in crate::make::dx::ends(self.plan, id).zip(first..) {
+                        self.world.name_port(id, vgw::tunnel_port(number), &self.plan.nodes[end.index()].name);
                     }
                 }
                 NodeKind::TransitGateway(tgw) => {
-                    let names: Vec<&String> = tunnels(self.plan, |c| c.gateway == id)
-                        .map(|tunnel| &self.plan.tunnel(tunnel).name)
+                    let tunnels = self.index.tunnels(id).iter();
+                    let names: Vec<&String> = tunnels
+                        .map(|tunnel| &self.plan.tunnel(*tunnel).name)
+                        .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
                         .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
                         .collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
-                        self.world.name_port(id, vpc::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
+                        self.world.name_port(id, vpc_node::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (gateway, port) in aws::transit_ports(self.plan, id) {
+                    for (gateway, port) in vpc::transit_ports(self.plan, id) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (number, (instance, _)) in instances(self.plan, id).enumerate() {
-                        let name = &self.plan.nodes[instance.index()].name;
-                        self.world.name_port(id, vpc::instance_port(number as u16), name);
+                    self.name_vpc_ports(id);
+                }
+                NodeKind::DirectConnectGateway(gateway) => {
+                    for (port, name) in self.direct_ports(id, gateway).iter().enumerate() {
+                        self.world.name_port(id, Port(port as u16), name);
                     }
                 }
+                NodeKind::VirtualInterface(end) => {
+                    self.world.name_port(id, vif::OUTSIDE_PORT, "customer");
+                    self.world.name_port(id, vif::INSIDE_PORT, &self.plan.nodes[end.gateway.index()].name);
+                }
+                NodeKind::InternetGateway(_)
+                | NodeKind::Appliance(_)
+                | NodeKind::VpcPeering(_)
+                | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
                 NodeKind::VpnEndpoint(e) => {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
@@ -497,15 +531,19 @@ impl Builder<'_> {
 
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
-        let perfect = [DirectionConfig::default(); 2];
+        let (direct, outsides) = (self.direct_links(), self.outside_links());
+        let mut perfect = [DirectionConfig::default(); 2];
+        if dx::is_jumbo(self.plan) {
+            perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
+        }
         let mut add = |name: String, a: (NodeId, Port), b: (NodeId, Port)| {
             self.world.add_link(&name, [a, b], perfect, true);
         };
         let name = |id: NodeId| &self.plan.nodes[id.index()].name;
         for (id, vgw) in vgws(self.plan) {
-            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc::GATEWAY_PORT), (id, vgw::VPC_PORT));
-            for (number, tunnel) in tunnels(self.plan, |c| c.gateway == id).enumerate() {
-                let end = self.plan.tunnel(tunnel).endpoint;
+            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc_node::GATEWAY_PORT), (id, vgw::VPC_PORT));
+            for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
+                let end = self.plan.tunnel(*tunnel).endpoint;
                 let port = vgw::tunnel_port(number as u16);
                 add(format!("{}--{}", name(id), name(end)), (id, port), (end, endpoint::INSIDE_PORT));
             }
@@ -513,27 +551,26 @@ impl Builder<'_> {
         for (index, node) in self.plan.nodes.iter().enumerate() {
             if let NodeKind::TransitGateway(tgw) = &node.kind {
                 let id = NodeId(index as u32);
-                let tunnels: Vec<TunnelId> = tunnels(self.plan, |c| c.gateway == id).collect();
+                let tunnels = self.index.tunnels(id);
                 for (number, tunnel) in tunnels.iter().enumerate() {
                     let end = self.plan.tunnel(*tunnel).endpoint;
                     let port = tgw::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
+                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
                 for (number, vpc) in tgw.vpcs.iter().enumerate() {
-                    let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
-                    for (_, there) in aws::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                    let here = tgw::vpc_port(ends, number as u16);
+                    for (_, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
                         add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
                     }
                 }
             }
-            if let NodeKind::Vpc(_) = node.kind {
-                let id = NodeId(index as u32);
-                for (number, (instance, _)) in instances(self.plan, id).enumerate() {
-                    let port = vpc::instance_port(number as u16);
-                    add(format!("{}--{}", node.name, name(instance)), (id, port), (instance, host::PORT));
-                }
+            let id = NodeId(index as u32);
+            for (other, a, b) in vpc::links(self.plan, id) {
+                add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
+        direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
     }
 }
 
@@ -593,11 +630,6 @@ fn side_index(side: Side) -> usize {
         Side::Aws => 0,
         Side::Customer => 1,
     }
-}
-
-fn tunnels(plan: &Plan, of: impl Fn(&Connection) -> bool) -> impl Iterator<Item = TunnelId> {
-    let matching = plan.connections.iter().enumerate().filter(move |(_, c)| of(c));
-    matching.flat_map(|(connection, c)| (0..c.tunnels.len()).map(move |tunnel| TunnelId { connection, tunnel }))
 }
 
 fn vgws(plan: &Plan) -> impl Iterator<Item = (NodeId, &crate::plan::VirtualPrivateGateway)> {

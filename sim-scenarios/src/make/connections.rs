@@ -66,6 +66,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             customer_gateway: parties.customer_gateway,
             customer_interface: parties.customer_interface,
             gateway: parties.gateway,
+            transport: super::dx::transport(schema, parties.gateway, plan, j),
             routing,
             tunnels: Vec::new(),
         };

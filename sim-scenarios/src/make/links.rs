@@ -1,6 +1,9 @@
 //! Links and paths: their ends and conditions, and whether the underlay joins what must be joined.
 
-use sim_core::id::{LinkId, NodeId};
+use std::collections::BTreeMap;
+
+use petgraph::unionfind::UnionFind;
+use sim_core::id::NodeId;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
@@ -13,7 +16,8 @@ use crate::schema;
 use super::Names;
 use super::judge::{Judge, between, did_you_mean};
 
-pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j: &mut Judge) -> Vec<Link> {
+pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &mut Judge) -> Vec<Link> {
+    let (nodes, direct_connects) = (&plan.nodes[..], &plan.direct_connects[..]);
     let mut links: Vec<Link> = Vec::new();
     for (name, (_, schema)) in names.links.iter().zip(&scenario.links.0) {
         let (carrier, line) = match schema {
@@ -28,7 +32,12 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j
             j.wrong(second.place, "both ends are at the same node", None);
             ends = [None, None];
         }
-        let both = common(line, if carrier { LINK } else { PATH }, j);
+        let usual = if carrier { LINK } else { PATH };
+        let usual = match super::dx::carried(&ends, nodes, direct_connects) {
+            Some((rate, mtu)) => Conditions { rate: Some(rate), mtu, ..usual },
+            None => usual,
+        };
+        let both = common(line, usual, j);
         let apart = |direction: &Option<schema::Conditions>, j: &mut Judge| {
             direction.as_ref().map_or(both, |differing| conditions(differing, both, j))
         };
@@ -87,7 +96,14 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
         (
-            NodeKind::Vpc(_) | NodeKind::Instance(_) | NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_),
+            NodeKind::Vpc(_)
+            | NodeKind::Instance(_)
+            | NodeKind::Appliance(_)
+            | NodeKind::VpcPeering(_)
+            | NodeKind::GatewayEndpoint(_)
+            | NodeKind::VirtualPrivateGateway(_)
+            | NodeKind::TransitGateway(_)
+            | NodeKind::DirectConnectGateway(_),
             _,
         ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
@@ -105,18 +121,32 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
             | NodeKind::Host(_)
+            | NodeKind::VirtualInterface(_)
+            | NodeKind::InternetGateway(_)
             | NodeKind::VpnEndpoint(_),
             _,
-        ) => links
+        ) if !is_lag(&nodes[node], interface) => links
             .iter()
             .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
             .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
+        // Every link that ends at a LAG is a member of it.
+        (_, _) => None,
     };
     if let Some((message, help)) = refused {
         j.wrong(at.place, message, help);
         return None;
     }
     Some(End { node: NodeId(node as u32), interface })
+}
+
+/// True if several links may end there.
+fn is_lag(node: &Node, interface: Option<usize>) -> bool {
+    match &node.kind {
+        NodeKind::VirtualInterface(end) => end.interfaces[0].lag.is_some(),
+        kind => interface
+            .and_then(|number| forwarding(kind)?.1.get(number))
+            .is_some_and(|interface| interface.lag.is_some()),
+    }
 }
 
 /// `NODE.INTERFACE`.
@@ -143,14 +173,22 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
     nodes
         .iter()
         .flat_map(|node| match &node.kind {
-            NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) => {
+            NodeKind::Host(_)
+            | NodeKind::Router(_)
+            | NodeKind::VirtualInterface(_)
+            | NodeKind::VpnEndpoint(_)
+            | NodeKind::InternetGateway(_) => {
                 vec![node.name.clone()]
             }
             NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
             NodeKind::Vpc(_)
             | NodeKind::Instance(_)
+            | NodeKind::Appliance(_)
+            | NodeKind::VpcPeering(_)
+            | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
-            | NodeKind::TransitGateway(_) => Vec::new(),
+            | NodeKind::TransitGateway(_)
+            | NodeKind::DirectConnectGateway(_) => Vec::new(),
         })
         .collect()
 }
@@ -268,13 +306,26 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         if let schema::Node::Host(schema) = schema {
             host(NodeId(i as u32), at, schema, plan, j);
         }
+        let here = End { node: NodeId(i as u32), interface: None };
+        if let (schema::Node::InternetGateway(_), false) =
+            (schema, plan.links.iter().any(|link| link.ends.contains(&here)))
+        {
+            let help = "for example: \"internet\": Path(between: (\"igw\", \"isp\"))";
+            j.wrong(at.place, "no link or path leads from this internet gateway to the internet", Some(help.into()));
+        }
     }
+    let joined = Joined::of(plan);
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
             let endpoint = End { node: tunnel.endpoint, interface: None };
-            if known(connection.customer_gateway, plan) && !joined(plan, endpoint, wan) {
+            // What Direct Connect transports needs no path.
+            if connection.transport.is_none()
+                && !super::dx::is_public(plan, wan)
+                && known(connection.customer_gateway, plan)
+                && !joined.holds(endpoint, wan)
+            {
                 let message = format!(
                     "no link or path leads from endpoint `{}` to the customer gateway's interface",
                     tunnel.name
@@ -334,25 +385,40 @@ pub(super) fn other_end(link: &Link, end: End) -> Option<End> {
     }
 }
 
-/// True if links, routers and NATs join two ends.
-fn joined(plan: &Plan, from: End, to: End) -> bool {
-    let mut crossed = vec![false; plan.links.len()];
-    let mut reached = vec![from];
-    while let Some(here) = reached.pop() {
-        let through = Some(here.node.index()).and_then(|i| plan.nodes.get(i)).map(|node| &node.kind);
-        let router = matches!(through, Some(NodeKind::Router(_) | NodeKind::Nat(_)));
-        for (i, link) in plan.links.iter().enumerate() {
-            let leads = link.ends.iter().position(|end| *end == here || (router && end.node == here.node));
-            let Some(this) = leads.filter(|_| !crossed[LinkId(i as u32).index()]) else {
-                continue;
-            };
-            crossed[i] = true;
-            let there = link.ends[1 - this];
-            if there == to {
-                return true;
+/// Which ends links, routers and NATs join.
+struct Joined {
+    elements: BTreeMap<End, usize>,
+    sets: UnionFind<usize>,
+}
+
+impl Joined {
+    fn of(plan: &Plan) -> Self {
+        let ends = plan.links.iter().flat_map(|link| link.ends);
+        let mut elements = BTreeMap::new();
+        for end in ends {
+            let next = elements.len();
+            elements.entry(end).or_insert(next);
+        }
+        let mut sets = UnionFind::new(elements.len());
+        for link in &plan.links {
+            let [a, b] = link.ends.map(|end| elements[&end]);
+            sets.union(a, b);
+        }
+        // A device that carries the traffic of others joins all its own ends.
+        let mut first: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (end, element) in &elements {
+            let kind = plan.nodes.get(end.node.index()).map(|node| &node.kind);
+            if let Some(NodeKind::Router(_) | NodeKind::Nat(_)) = kind {
+                sets.union(*first.entry(end.node).or_insert(*element), *element);
             }
-            reached.push(there);
+        }
+        Self { elements, sets }
+    }
+
+    fn holds(&self, a: End, b: End) -> bool {
+        match (self.elements.get(&a), self.elements.get(&b)) {
+            (Some(a), Some(b)) => self.sets.equiv(*a, *b),
+            _ => false,
         }
     }
-    false
 }

@@ -1,8 +1,10 @@
 //! From the schema to the plan: names become ids, defaults are filled in, every rule is checked, and all mistakes are
 //! reported at once.
 
+mod appliances;
 mod certificates;
 mod connections;
+pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod judge;
@@ -15,6 +17,7 @@ mod routers;
 mod sessions;
 mod timeline;
 mod transit;
+mod vpc;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -30,8 +33,11 @@ use judge::{Judge, between, positive};
 
 /// Every name of a scenario, in the order of its ids.
 pub(crate) struct Names {
-    /// Nodes, then tunnel endpoints.
+    /// Nodes, then virtual interfaces, then tunnel endpoints.
     nodes: Vec<String>,
+    direct_connects: Vec<String>,
+    /// How many virtual interfaces there are.
+    interfaces: usize,
     links: Vec<String>,
     connections: Vec<String>,
     /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
@@ -55,9 +61,14 @@ impl Names {
                 tunnel_ids.push(TunnelId { connection, tunnel });
             }
         }
+        let direct_connects = judge.names(&scenario.direct_connect, "connection of Direct Connect");
+        let interfaces = dx::names(scenario, &direct_connects, &connections, judge);
+        nodes.extend(interfaces.iter().cloned());
         nodes.extend(tunnels.iter().cloned());
         Self {
             nodes,
+            direct_connects,
+            interfaces: interfaces.len(),
             links: judge.names(&scenario.links, "link"),
             connections,
             tunnels,
@@ -97,6 +108,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         nodes: Vec::new(),
         links: Vec::new(),
         connections: Vec::new(),
+        direct_connects: Vec::new(),
         probes: Vec::new(),
         faults: Vec::new(),
         groups: Vec::new(),
@@ -108,10 +120,13 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         profiles: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
+    dx::interfaces(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
-    plan.links = links::make(scenario, &names, &plan.nodes, j);
+    plan.links = links::make(scenario, &names, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
+    vpc::attached(scenario, &names, &mut plan, j);
+    dx::join(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
@@ -129,10 +144,8 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vgw_programming_delay: j.lawful_or(&schema.vgw_programming_delay, Duration::ZERO, delay),
         vpc_propagation_delay: j.lawful_or(&schema.vpc_propagation_delay, Duration::ZERO, delay),
         endpoint_health_delay: j.lawful_or(&schema.endpoint_health_delay, Duration::from_secs(1), delay),
-        meds: (schema.preferred_med.is_some() || schema.other_med.is_some()).then(|| {
-            [(&schema.preferred_med, 100), (&schema.other_med, 200)]
-                .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED"))
-        }),
+        meds: [(&schema.preferred_med, 100), (&schema.other_med, 200)]
+            .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED")),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
     }
 }
@@ -148,7 +161,7 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         source: source.to_owned(),
         range: global_range(what),
     };
-    let med = |which: usize| assume.meds.map_or_else(|| "none".into(), |meds| meds[which].to_string());
+    let med = |which: usize| assume.meds[which].to_string();
     vec![
         one(
             Assumed::VgwProgrammingDelay,
@@ -172,13 +185,13 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             Assumed::Med,
             "preferred_med",
             med(0),
-            "UNVERIFIED: AWS sends a lower MED through the tunnel it prefers, but publishes no value",
+            "UNVERIFIED: AWS marks the primary tunnel with a lower MED, but publishes no value; seen are 100 and 200",
         ),
         one(
             Assumed::Med,
             "other_med",
             med(1),
-            "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value",
+            "UNVERIFIED: AWS sends a higher MED through the other tunnel, but publishes no value; seen are 100 and 200",
         ),
         one(
             Assumed::AwsTcp,

@@ -228,6 +228,9 @@ fn unregistered(tunnels: &mut [Tunnel], place: Place, j: &mut Judge) {
 fn shown(plan: &Plan, wan: End, mut address: Ipv4Addr) -> Result<Ipv4Addr, String> {
     let mut here = wan;
     let mut passed: Vec<NodeId> = Vec::new();
+    if !plan.nodes.iter().any(|node| matches!(node.kind, NodeKind::Nat(_))) {
+        return Ok(address);
+    }
     while let Some(id) = nat_in_front(plan, here).filter(|id| !passed.contains(id)) {
         passed.push(id);
         let Some(Node { name, kind: NodeKind::Nat(nat) }) = plan.nodes.get(id.index()) else { break };

@@ -6,21 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 
-use crate::leaf::{Asn, Name};
-use crate::place::{At, Named, Place};
+use crate::leaf::Asn;
+use crate::place::{At, Place};
 use crate::plan::{
-    Assumed, Assumption, CustomerGateway, External, Host, Instance, Node, NodeKind, Plan, RouteTable, Router, Subnet,
-    VirtualPrivateGateway, Vpc,
+    Assumed, Assumption, CustomerGateway, External, Host, Node, NodeKind, Plan, Router, VirtualPrivateGateway,
 };
 use crate::schema;
 
 use super::judge::Judge;
 use super::routers::{self, Given, Ways};
-use super::{Names, judge, profiles};
+use super::vpc::Vpcs;
+use super::{Names, appliances, judge, profiles};
 
-const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+pub(super) const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-/// All devices but the tunnel endpoints.
+/// All devices but the ends of virtual interfaces and tunnels.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vec<Node> {
     let nodes = &scenario.nodes.0;
     let vpcs = Vpcs::of(scenario, names, j);
@@ -43,16 +43,26 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
                 }
-                schema::Node::TransitGateway(it) => NodeKind::TransitGateway(super::transit::make(
-                    it,
-                    at,
-                    (&vpcs.names, &vpcs.nodes),
-                    scenario,
-                    names,
-                    j,
-                )),
-                schema::Node::Vpc(it) => NodeKind::Vpc(vpc(it, at, scenario, names, j)),
-                schema::Node::Instance(it) => NodeKind::Instance(instance(it, &vpcs, scenario, j)),
+                schema::Node::TransitGateway(it) => {
+                    NodeKind::TransitGateway(super::transit::make(it, at, &vpcs, scenario, names, j))
+                }
+                schema::Node::DirectConnectGateway(it) => {
+                    NodeKind::DirectConnectGateway(super::dx::gateway(it, scenario, names, j))
+                }
+                schema::Node::Vpc(it) => NodeKind::Vpc(super::vpc::vpc(it, at, scenario, names, j)),
+                schema::Node::Instance(it) => NodeKind::Instance(super::vpc::instance(it, &vpcs, j)),
+                schema::Node::InternetGateway(it) => {
+                    NodeKind::InternetGateway(super::vpc::internet_gateway(it, &vpcs, j))
+                }
+                schema::Node::NatGateway(it) => NodeKind::Appliance(Box::new(appliances::nat_gateway(it, &vpcs, j))),
+                schema::Node::NatInstance(it) => NodeKind::Appliance(Box::new(appliances::nat_instance(it, &vpcs, j))),
+                schema::Node::InterfaceEndpoint(it) => {
+                    NodeKind::Appliance(Box::new(appliances::interface_endpoint(it, &vpcs, scenario, names, j)))
+                }
+                schema::Node::VpcPeering(it) => NodeKind::VpcPeering(appliances::peering(it, &vpcs, j)),
+                schema::Node::GatewayEndpoint(it) => {
+                    NodeKind::GatewayEndpoint(appliances::gateway_endpoint(it, &vpcs, scenario, names, j))
+                }
             },
         })
         .collect()
@@ -105,6 +115,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
     });
     let ways = Ways { interfaces: &interfaces, tunnels: Some(names) };
     let static_routes = routers::static_routes(&schema.static_routes, &schema.tracks, &ways, j);
+    let policies = super::policies::make(&schema.policies, j);
     let given = Given {
         neighbors: &schema.neighbors,
         tracks: &schema.tracks,
@@ -112,6 +123,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         ecmp: schema.ecmp.as_ref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
+        policies: &policies,
     };
     let forwarding = routers::forwarding(&given, asn.0, &ways, j);
     let profile = profiles::named(&schema.profile, j);
@@ -119,7 +131,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         asn: asn.0,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
-        policies: super::policies::make(&schema.policies, j),
+        policies,
         decision: super::policies::decision(&schema.decision, j),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, profile.routes_follow_sa),
@@ -162,33 +174,6 @@ pub(super) fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 
-/// The VPCs of a scenario and the names of their subnets, for those who refer to them.
-struct Vpcs {
-    names: Vec<String>,
-    nodes: Vec<NodeId>,
-    /// `VPC.SUBNET`
-    subnets: Vec<String>,
-    places: Vec<(NodeId, usize)>,
-}
-
-impl Vpcs {
-    fn of(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Self {
-        let mut all = Self { names: vec![], nodes: vec![], subnets: vec![], places: vec![] };
-        for (i, (name, (_, node))) in names.nodes.iter().zip(&scenario.nodes.0).enumerate() {
-            if let schema::Node::Vpc(vpc) = node {
-                let id = NodeId(i as u32);
-                all.names.push(name.clone());
-                all.nodes.push(id);
-                for (subnet, end) in j.names(&vpc.subnets, "subnet").iter().enumerate() {
-                    all.subnets.push(format!("{name}.{end}"));
-                    all.places.push((id, subnet));
-                }
-            }
-        }
-        all
-    }
-}
-
 fn virtual_private_gateway(
     schema: &schema::VirtualPrivateGateway,
     vpcs: &Vpcs,
@@ -196,8 +181,9 @@ fn virtual_private_gateway(
 ) -> VirtualPrivateGateway {
     // Also those that AWS gave to gateways made before 2018-06-30.
     let asn = amazon_asn(&schema.asn, &[7224, 9059, 10_124, 17_493], j);
-    let vpc = j.find(&schema.vpc, "VPC", &vpcs.names).map(|i| vpcs.nodes[i]);
-    VirtualPrivateGateway { asn, vpc: vpc.unwrap_or_default(), preferred_tunnel: None }
+    let vpc = vpcs.find(&schema.vpc, j);
+    let route_table = vpc.zip(schema.route_table.as_ref()).and_then(|(vpc, at)| vpcs.table(vpc, at, j));
+    VirtualPrivateGateway { asn, vpc: vpc.unwrap_or_default(), route_table, preferred_tunnel: None }
 }
 
 /// The Amazon side's ASN.
@@ -208,136 +194,6 @@ pub(super) fn amazon_asn(schema: &Option<At<Asn>>, besides: &[u32], j: &mut Judg
         _ => Err("the Amazon side's ASN is private: 64512 to 65534 or 4200000000 to 4294967294".into()),
     });
     asn.0
-}
-
-fn vpc(schema: &schema::Vpc, at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vpc {
-    let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
-    let (virtual_private, transit) = attached_gateways(at, scenario, names);
-    let route_tables = if schema.route_tables.0.is_empty() {
-        vec![RouteTable { name: "main".into(), propagation: virtual_private, routes: Vec::new() }]
-    } else {
-        route_tables(&schema.route_tables, (&virtual_private, &transit), names, j)
-    };
-    let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
-    let mut subnets: Vec<Subnet> = Vec::new();
-    if schema.subnets.0.is_empty() {
-        j.wrong(at.place, "this VPC has no subnet", None);
-    }
-    for (at, subnet) in &schema.subnets.0 {
-        let block = j.lawful(&subnet.cidr, |net| {
-            vpc_sized(net)?;
-            if !cidr.contains(net) {
-                return Err(format!("{net} is not inside the VPC's block {cidr}"));
-            }
-            match subnets.iter().find(|other| overlap(&other.cidr, net)) {
-                Some(other) => Err(format!("{net} overlaps subnet `{}`", other.name)),
-                None => Ok(()),
-            }
-        });
-        subnets.push(Subnet {
-            name: at.value.as_ref().map(|Name(name)| name.clone()).unwrap_or_default(),
-            cidr: block.unwrap_or_default(),
-            availability_zone: j.need(&subnet.availability_zone, Name(String::new())).0,
-            route_table: match &subnet.route_table {
-                Some(table) => j.find(table, "route table", &tables).unwrap_or(0),
-                None => main_table(&tables, at.place, j),
-            },
-        });
-    }
-    Vpc { cidr, subnets, route_tables }
-}
-
-/// VPC and subnet blocks are /16 to /28.
-fn vpc_sized(net: &Ipv4Net) -> judge::Verdict {
-    whole(net)?;
-    judge::between(net.prefix_len(), 16, 28, "the prefix length of a VPC or subnet")
-}
-
-fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
-    tables.iter().position(|table| table == "main").unwrap_or_else(|| {
-        let help = "give it `route_table:`, or call one of the VPC's tables \"main\"";
-        j.wrong(place, "this subnet has no route table", Some(help.into()));
-        0
-    })
-}
-
-/// The virtual private gateways attached to the VPC of this name, and the transit gateways.
-fn attached_gateways(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> (Vec<NodeId>, Vec<NodeId>) {
-    let (mut virtual_private, mut transit) = (Vec::new(), Vec::new());
-    for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
-        let id = NodeId(i as u32);
-        match node {
-            schema::Node::VirtualPrivateGateway(gateway) if gateway.vpc.value == vpc.value => virtual_private.push(id),
-            schema::Node::TransitGateway(gateway) if gateway.vpcs.iter().any(|at| at.value == vpc.value) => {
-                transit.push(id);
-            }
-            _ => {}
-        }
-    }
-    (virtual_private, transit)
-}
-
-fn route_tables(
-    tables: &Named<schema::RouteTable>,
-    (virtual_private, transit): (&[NodeId], &[NodeId]),
-    names: &Names,
-    j: &mut Judge,
-) -> Vec<RouteTable> {
-    let attached: Vec<NodeId> = virtual_private.iter().chain(transit).copied().collect();
-    let gateways: Vec<String> = attached.iter().map(|id| names.nodes[id.index()].clone()).collect();
-    let table_names = j.names(tables, "route table");
-    let mut made = Vec::new();
-    for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
-        let mut propagation = Vec::new();
-        for at in &table.propagation {
-            let Some(id) = j.find(at, "gateway attached to this VPC", &gateways).map(|i| attached[i]) else { continue };
-            if transit.contains(&id) {
-                let message = "a transit gateway propagates nothing into a VPC's route table";
-                j.wrong(at.place, message, Some("give the table a route to it under `routes`".into()));
-            } else {
-                propagation.push(id);
-            }
-        }
-        let mut routes = Vec::new();
-        for route in &table.routes {
-            let Some(destination) = j.lawful(&route.destination, whole) else {
-                continue;
-            };
-            let target = match &route.target.value {
-                Ok(Name(target)) if target == "blackhole" => None,
-                Ok(_) | Err(_) => j.find(&route.target, "gateway attached to this VPC", &gateways).map(|i| attached[i]),
-            };
-            routes.push((destination, target));
-        }
-        made.push(RouteTable { name, propagation, routes });
-    }
-    made
-}
-
-fn instance(schema: &schema::Instance, vpcs: &Vpcs, scenario: &schema::Scenario, j: &mut Judge) -> Instance {
-    let place = j.find(&schema.subnet, "subnet", &vpcs.subnets).map(|i| vpcs.places[i]);
-    let (vpc, subnet) = place.unwrap_or_default();
-    let block = place.and_then(|_| match &scenario.nodes.0.get(vpc.index())?.1 {
-        schema::Node::Vpc(it) => it.subnets.0.get(subnet)?.1.cidr.value.clone().ok(),
-        _ => None,
-    });
-    let address = j.lawful(&schema.address, |address| match block {
-        None => Ok(()),
-        Some(block) if !block.contains(address) => Err(format!("{address} is not in subnet {block}")),
-        Some(block) => not_reserved(block, *address),
-    });
-    Instance { vpc, subnet, address: address.unwrap_or(ANY) }
-}
-
-/// AWS keeps the first four addresses of a subnet and its last.
-fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
-    let first = u32::from(block.network());
-    let offset = u32::from(address) - first;
-    if offset < 4 || address == block.broadcast() {
-        Err(format!("AWS keeps the first four addresses of {block} and its last for itself"))
-    } else {
-        Ok(())
-    }
 }
 
 /// What can be said of gateways and addresses when everything else is known.
@@ -365,7 +221,7 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                     .map(move |(tunnel, t)| (t.name.clone(), crate::plan::TunnelId { connection, tunnel }))
             })
             .collect();
-        if tunnels.is_empty() {
+        if tunnels.is_empty() && super::dx::ends(plan, id).next().is_none() {
             j.wrong(at.place, "no connection ends at this gateway", None);
         }
         let tunnel_names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
@@ -374,6 +230,9 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             .as_ref()
             .and_then(|at| j.find(at, "tunnel of this gateway", &tunnel_names))
             .map(|i| tunnels[i].1);
+        if tunnels.is_empty() {
+            continue;
+        }
         assumptions.push(Assumption {
             what: Assumed::PreferredTunnel,
             owner: Some(name.clone()),
@@ -432,10 +291,11 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
                     claim(interface.address.addr(), owner, schema.address.place, j);
                 }
             }
-            (schema::Node::Instance(it), NodeKind::Instance(instance)) => {
-                claim(instance.address, name, it.address.place, j);
+            (_, kind) => {
+                for (address, owner, place) in super::vpc::addresses(schema, kind, &name) {
+                    claim(address, owner, place, j);
+                }
             }
-            _ => {}
         }
     }
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {

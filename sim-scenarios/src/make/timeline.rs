@@ -10,14 +10,20 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Name, Size, When};
 use crate::place::At;
-use crate::plan::{Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId};
+use crate::plan::{
+    ApplianceKind, Directions, Fault, FaultKind, Group, Link, NodeKind, Plan, Probe, ProbeKind, Side, TunnelId,
+};
 use crate::schema;
 
 use super::Names;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
+use super::vpc::interface;
 
+/// How long a failover test lasts, if nothing else is said, and at most.
+const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
+const LONGEST_TEST: Duration = Duration::from_secs(4_320 * 60);
 /// Tunnels and their routes are up by then.
 const PROBES_START: Duration = Duration::from_secs(60);
 
@@ -37,6 +43,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         plan.groups.push(group);
     }
     plan.groups.extend(zones(plan));
+    plan.groups.extend(super::dx::locations(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
         let fault = fault(name, schema, names, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
@@ -76,7 +83,7 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
     let hosts = hosts.filter(|(_, node)| matches!(node.kind, NodeKind::Host(_) | NodeKind::Instance(_)));
     let (ids, hosts): (Vec<_>, Vec<_>) = hosts.map(|(i, node)| (NodeId(i as u32), node.name.clone())).unzip();
     let from = j.find(&schema.from, "host or instance", &hosts).map(|i| ids[i]);
-    let to = j.find(&schema.to, "host or instance", &hosts).map(|i| ids[i]);
+    let (to, address) = receiver(&schema.to, plan, j);
     if from.is_some() && from == to {
         j.wrong(schema.to.place, "a probe goes from one host to another, not to itself", None);
     }
@@ -97,6 +104,7 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
         kind,
         from: from.unwrap_or_default(),
         to: to.unwrap_or_default(),
+        address,
         every: every.unwrap_or(plan.duration),
         size: u16::try_from(size).unwrap_or(u16::MAX),
         dont_fragment: j.or(&schema.dont_fragment, false),
@@ -104,6 +112,26 @@ fn probe(name: &str, kind: ProbeKind, schema: &schema::Stream, plan: &Plan, j: &
         stop: moment(stop),
         min_lost: j.number(&schema.min_lost, 3, 1, 1_000_000, "min_lost"),
     }
+}
+
+/// Who answers probes, and by which address.
+fn receiver(at: &At<Name>, plan: &Plan, j: &mut Judge) -> (Option<NodeId>, Ipv4Addr) {
+    let mut all: Vec<(String, NodeId, Ipv4Addr)> = Vec::new();
+    for (node, id) in plan.nodes.iter().zip((0..).map(NodeId)) {
+        match &node.kind {
+            NodeKind::Host(host) => all.push((node.name.clone(), id, host.address.addr())),
+            kind => {
+                let Some((_, _, address, elastic_ip)) = interface(kind) else { continue };
+                if !matches!(kind, NodeKind::Appliance(it) if matches!(it.kind, ApplianceKind::NatGateway { .. })) {
+                    all.push((node.name.clone(), id, address));
+                    all.extend(elastic_ip.map(|address| (format!("{}.elastic_ip", node.name), id, address)));
+                }
+            }
+        }
+    }
+    let names: Vec<String> = all.iter().map(|(name, ..)| name.clone()).collect();
+    let found = j.find(at, "host or instance", &names).map(|i| &all[i]);
+    (found.map(|(_, id, _)| *id), found.map_or(Ipv4Addr::UNSPECIFIED, |(.., address)| *address))
 }
 
 fn group(name: &str, at: &At<Name>, schema: &schema::Group, names: &Names, plan: &Plan, j: &mut Judge) -> Group {
@@ -143,14 +171,16 @@ fn zones(plan: &Plan) -> Vec<Group> {
     for (i, node) in plan.nodes.iter().enumerate() {
         let zone = match &node.kind {
             NodeKind::VpnEndpoint(endpoint) => endpoint.availability_zone.as_str(),
-            NodeKind::Instance(instance) => match plan.nodes.get(instance.vpc.index()).map(|n| &n.kind) {
-                Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(instance.subnet) {
-                    Some(subnet) => subnet.availability_zone.as_str(),
-                    None => continue,
-                },
-                _ => continue,
-            },
-            _ => continue,
+            kind => {
+                let Some((vpc, subnet, ..)) = interface(kind) else { continue };
+                match plan.nodes.get(vpc.index()).map(|n| &n.kind) {
+                    Some(NodeKind::Vpc(vpc)) => match vpc.subnets.get(subnet) {
+                        Some(subnet) => subnet.availability_zone.as_str(),
+                        None => continue,
+                    },
+                    _ => continue,
+                }
+            }
         };
         zones.entry(zone).or_default().push(NodeId(i as u32));
     }
@@ -158,12 +188,21 @@ fn zones(plan: &Plan) -> Vec<Group> {
     zones.into_iter().map(group).collect()
 }
 
+/// What fails in place of what is no device.
+const ZONE: &str = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
+const LOCATION: &str = "fail a location: GroupFailure(group: \"location:NAME\")";
+
 /// Whether a device can lose power.
 fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
-    if let Some(NodeKind::Vpc(_)) = plan.nodes.get(id.index()).map(|node| &node.kind) {
-        let help = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
-        j.wrong(at.place, "a VPC is no device that could lose power", Some(help.into()));
-    }
+    let (what, help) = match plan.nodes.get(id.index()).map(|node| &node.kind) {
+        Some(NodeKind::Vpc(_)) => ("a VPC", ZONE),
+        Some(NodeKind::InternetGateway(_)) => ("an internet gateway", ZONE),
+        Some(NodeKind::VpcPeering(_)) => ("a peering connection", ZONE),
+        Some(NodeKind::GatewayEndpoint(_)) => ("a gateway endpoint", ZONE),
+        Some(NodeKind::DirectConnectGateway(_)) => ("a Direct Connect gateway", LOCATION),
+        _ => return,
+    };
+    j.wrong(at.place, format!("{what} is no device that could lose power"), Some(help.into()));
 }
 
 fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut Judge) -> Fault {
@@ -189,6 +228,12 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     if let (schema::What::NatFlush(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flush is over at once: nothing is left to heal", None);
     }
+    // A failover test ends by itself (Direct Connect user guide, resiliency_failover.html).
+    let test = matches!(schema.what, schema::What::StartBgpFailoverTest(_));
+    let lasts = if schema.heal_after.is_some() { after } else { heal.saturating_sub(latest) };
+    if let Some(at) = healing.filter(|_| test && lasts > LONGEST_TEST) {
+        j.wrong(at.place, format!("a failover test lasts {LONGEST_TEST} at most"), None);
+    }
     if let (schema::What::Flap(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flap heals by itself: `times` says when", None);
     }
@@ -199,7 +244,7 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
         heal: match (&schema.heal, &schema.heal_after) {
             (Some(_), _) => Some(moment(heal)),
             (None, Some(_)) => Some(at + after),
-            (None, None) => None,
+            (None, None) => (test && latest + USUAL_TEST <= plan.duration).then_some(at + USUAL_TEST),
         },
         what: what(&schema.what, latest, names, plan, j),
     }
@@ -237,6 +282,12 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             let tunnel = tunnel(&it.tunnel, names, j);
             speaks_bgp(tunnel, &it.tunnel, plan, j);
             FaultKind::BgpShutdown { tunnel, by: j.need(&it.by, Side::Aws) }
+        }
+        schema::What::StartBgpFailoverTest(it) => {
+            let is_interface = |node: &&crate::plan::Node| matches!(node.kind, NodeKind::VirtualInterface(_));
+            let known: Vec<String> = plan.nodes.iter().filter(is_interface).map(|node| node.name.clone()).collect();
+            let found = j.find(&it.virtual_interface, "virtual interface", &known);
+            FaultKind::FailoverTest { node: found.and_then(|i| plan.node(&known[i])).unwrap_or_default() }
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::GroupFailure(it) => {
@@ -310,9 +361,16 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
-        NodeKind::VirtualPrivateGateway(_) | NodeKind::TransitGateway(_) | NodeKind::Vpc(_) | NodeKind::Instance(_) => {
-            false
-        }
+        NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
+        NodeKind::VirtualInterface(end) => end.amazon_address() == address,
+        NodeKind::VirtualPrivateGateway(_)
+        | NodeKind::TransitGateway(_)
+        | NodeKind::DirectConnectGateway(_)
+        | NodeKind::Vpc(_)
+        | NodeKind::Instance(_)
+        | NodeKind::Appliance(_)
+        | NodeKind::VpcPeering(_)
+        | NodeKind::GatewayEndpoint(_) => false,
     }
 }
 

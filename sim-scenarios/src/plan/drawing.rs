@@ -10,7 +10,10 @@ use sim_core::proto::bgp::decision::Rules;
 use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
-use super::{BgpRouter, Forwarding, NamedPolicy, Nat, TunnelId};
+use super::{
+    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
+    Nat, TunnelId, VirtualInterface, Vpc, VpcPeering,
+};
 use crate::profile::Profile;
 
 /// A device.
@@ -44,6 +47,18 @@ pub enum NodeKind {
     Vpc(Vpc),
     /// A host inside a VPC.
     Instance(Instance),
+    /// An internet gateway.
+    InternetGateway(InternetGateway),
+    /// A NAT gateway, NAT instance or interface endpoint.
+    Appliance(Box<Appliance>),
+    /// A VPC peering connection.
+    VpcPeering(VpcPeering),
+    /// A gateway endpoint.
+    GatewayEndpoint(GatewayEndpoint),
+    /// A Direct Connect gateway.
+    DirectConnectGateway(DirectConnectGateway),
+    /// AWS's end of a virtual interface of Direct Connect.
+    VirtualInterface(Box<VirtualInterface>),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -142,6 +157,8 @@ pub struct Interface {
     pub reverse_path: ReversePath,
     /// What it does not let in or out: the first rule that fits decides.
     pub access_list: Vec<Rule>,
+    /// Several links as one, if it is that.
+    pub lag: Option<Lag>,
 }
 
 impl Interface {
@@ -149,6 +166,15 @@ impl Interface {
     pub fn is_loopback(&self) -> bool {
         self.address.prefix_len() == 32
     }
+}
+
+/// Links that are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lag {
+    /// Fewest links with which any carries traffic.
+    pub minimum_links: usize,
+    /// Whether LACP misses the other end after 3 s and not after 90.
+    pub fast: bool,
 }
 
 /// A static route of a customer gateway or BGP router.
@@ -191,6 +217,8 @@ pub struct VirtualPrivateGateway {
     pub asn: u32,
     /// The VPC it is attached to.
     pub vpc: NodeId,
+    /// The VPC's route table for what comes from it (index into [`super::Vpc::route_tables`]); `None`: only what is local is reached.
+    pub route_table: Option<usize>,
     /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.
     pub preferred_tunnel: Option<TunnelId>,
 }
@@ -202,6 +230,10 @@ pub struct TransitGateway {
     pub asn: u32,
     /// The VPCs that are attached to it.
     pub vpcs: Vec<NodeId>,
+    /// Address blocks of its own.
+    pub cidr_blocks: Vec<Ipv4Net>,
+    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
+    pub subnets: Vec<usize>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -240,52 +272,8 @@ pub enum Attachment {
     Vpc(NodeId),
     /// A VPN connection, by its place among all.
     Connection(usize),
-}
-
-/// A VPC.
-#[derive(Clone, Debug)]
-pub struct Vpc {
-    /// Its address block.
-    pub cidr: Ipv4Net,
-    /// Its subnets.
-    pub subnets: Vec<Subnet>,
-    /// Its route tables.
-    pub route_tables: Vec<RouteTable>,
-}
-
-/// A subnet of a VPC.
-#[derive(Clone, Debug)]
-pub struct Subnet {
-    /// Its name, unique in the VPC.
-    pub name: String,
-    /// Its address block.
-    pub cidr: Ipv4Net,
-    /// Its availability zone.
-    pub availability_zone: String,
-    /// Its route table (index into [`Vpc::route_tables`]).
-    pub route_table: usize,
-}
-
-/// A route table of a VPC. The route `local` to the VPC's own block is implied.
-#[derive(Clone, Debug)]
-pub struct RouteTable {
-    /// Its name, unique in the VPC.
-    pub name: String,
-    /// Gateways whose routes are propagated into it.
-    pub propagation: Vec<NodeId>,
-    /// Static routes: destination and target (a gateway), `None` for a blackhole.
-    pub routes: Vec<(Ipv4Net, Option<NodeId>)>,
-}
-
-/// A host inside a VPC.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// Its VPC.
-    pub vpc: NodeId,
-    /// Its subnet (index into [`Vpc::subnets`]).
-    pub subnet: usize,
-    /// Its private address.
-    pub address: Ipv4Addr,
+    /// A Direct Connect gateway.
+    DirectConnectGateway(NodeId),
 }
 
 /// AWS's end of one tunnel.
@@ -317,7 +305,7 @@ pub struct Link {
 }
 
 /// Where a link is plugged in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct End {
     /// The device.
     pub node: NodeId,

@@ -2,24 +2,28 @@
 //!
 //! Names have become ids, texts have become numbers, defaults are filled in. Ids are indices into the vectors of [`Plan`],
 //! in the order in which the scenario writes things: `NodeId(3)` is `plan.nodes[3]`, and likewise [`LinkId`] for links,
-//! [`FaultId`] for faults and [`StreamId`] for probes. The tunnel endpoints on AWS's side are nodes like any other and
-//! follow the nodes that the scenario names, called `CONNECTION.TUNNEL`.
+//! [`FaultId`] for faults and [`StreamId`] for probes. AWS's ends of virtual interfaces, called `CONNECTION.INTERFACE`, and the tunnel
+//! endpoints, called `CONNECTION.TUNNEL`, are nodes like any other and follow the nodes that the scenario names.
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
 mod drawing;
+mod dx;
 mod nat;
 mod router;
 mod story;
+mod vpc;
 mod vpn;
 
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
 pub use drawing::*;
+pub use dx::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
+pub use vpc::*;
 pub use vpn::*;
 
 /// A validated scenario.
@@ -35,12 +39,14 @@ pub struct Plan {
     pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Devices, then the tunnel endpoints of all connections.
+    /// Devices, then AWS's ends of all virtual interfaces, then the tunnel endpoints of all connections.
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
     /// VPN connections.
     pub connections: Vec<Connection>,
+    /// Connections of Direct Connect.
+    pub direct_connects: Vec<DirectConnect>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// The timeline, in the scenario's order (not sorted by time).
@@ -126,8 +132,8 @@ pub struct Assume {
     pub vpc_propagation_delay: Duration,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy.
     pub endpoint_health_delay: Duration,
-    /// MED that AWS sends over the tunnel that a gateway prefers, and over its others; `None`: it sends none.
-    pub meds: Option<[u32; 2]>,
+    /// MED that AWS sends over the primary tunnel of a connection, and over its other one.
+    pub meds: [u32; 2],
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
 }
@@ -202,4 +208,6 @@ pub enum Assumed {
     IdleHold,
     /// When AWS warns of a prefix limit, and what follows it.
     PrefixLimit,
+    /// Whether a NAT gateway serves sites behind a transit gateway.
+    NatGatewayForSites,
 }

@@ -25,6 +25,8 @@ pub struct Probe {
     pub from: NodeId,
     /// The receiver.
     pub to: NodeId,
+    /// Its address, as the sender has it.
+    pub address: Ipv4Addr,
     /// Interval.
     pub every: Duration,
     /// Length of the IP packet, in octets.
@@ -139,6 +141,11 @@ pub enum FaultKind {
         tunnel: TunnelId,
         /// Who shuts down.
         by: Side,
+    },
+    /// AWS holds the session of a virtual interface down until healed.
+    FailoverTest {
+        /// AWS's end of the virtual interface.
+        node: NodeId,
     },
     /// A link goes down and up again, `times` times, beginning with down.
     Flap {
@@ -260,7 +267,7 @@ pub enum ExpectationKind {
         prefix: Ipv4Net,
         /// Through the tunnel or interface of this name; through anything, if `None`.
         via: Option<String>,
-        /// In this table of a transit gateway.
+        /// In this table of a transit gateway or VPC.
         table: u8,
         /// When.
         at: Instant,
@@ -275,7 +282,7 @@ pub enum ExpectationKind {
         prefix: Ipv4Net,
         /// The step.
         rule: Rule,
-        /// In this table of a transit gateway.
+        /// In this table of a transit gateway or VPC.
         table: u8,
         /// When.
         at: Instant,

@@ -8,7 +8,10 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
-use super::{AccessRule, BgpRouter, Decision, Ecmp, IgpCost, Nat, Neighbor, Policy, PolicyRoute, Track};
+use super::{
+    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint,
+    InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
+};
 
 /// A device.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -27,10 +30,24 @@ pub enum Node {
     VirtualPrivateGateway(VirtualPrivateGateway),
     /// AWS's end of VPN connections to several VPCs and sites.
     TransitGateway(TransitGateway),
+    /// What joins virtual interfaces of Direct Connect to gateways.
+    DirectConnectGateway(DirectConnectGateway),
     /// A virtual private cloud.
     Vpc(Vpc),
     /// A host in a VPC.
     Instance(Instance),
+    /// The way between a VPC and the internet.
+    InternetGateway(InternetGateway),
+    /// What shows private addresses by one of its own, managed by AWS.
+    NatGateway(NatGateway),
+    /// An instance that shows others by its own address.
+    NatInstance(NatInstance),
+    /// What joins two VPCs.
+    VpcPeering(VpcPeering),
+    /// The way from route tables of a VPC to S3 or DynamoDB.
+    GatewayEndpoint(GatewayEndpoint),
+    /// A network interface in a VPC behind which there is a service (AWS PrivateLink).
+    InterfaceEndpoint(InterfaceEndpoint),
 }
 
 /// A host on premises.
@@ -62,7 +79,7 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
-    /// BGP policies, for the tunnels' `import_policy` and `export_policy`.
+    /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
     /// How it decides among routes that it hears by BGP.
@@ -123,6 +140,8 @@ pub struct Interface {
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
+    /// Several links as one; not if not given.
+    pub lag: Option<Lag>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,
@@ -151,6 +170,9 @@ pub struct VirtualPrivateGateway {
     pub asn: Option<At<Asn>>,
     /// The VPC it is attached to.
     pub vpc: At<Name>,
+    /// The VPC's route table for what comes from the gateway (an edge association): its targets are "local" or network interfaces;
+    /// if not given, packets go to the VPC's own addresses.
+    pub route_table: Option<At<Name>>,
     /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.
     pub preferred_tunnel: Option<At<Name>>,
 }
@@ -164,6 +186,13 @@ pub struct TransitGateway {
     /// The VPCs that are attached to it.
     #[serde(default)]
     pub vpcs: Vec<At<Name>>,
+    /// Address blocks of its own, /24 or wider, out of which come the outside addresses of private-IP VPN.
+    #[serde(default)]
+    pub cidr_blocks: Vec<At<Prefix>>,
+    /// In which subnets the attachments are, like "vpc.transit": what comes from the gateway follows the subnet's route table. Of a VPC
+    /// that is not named it is the first subnet.
+    #[serde(default)]
+    pub subnets: Vec<At<Name>>,
     /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
     /// propagates, as AWS makes it.
     #[serde(default)]
@@ -197,63 +226,6 @@ pub struct TransitRoute {
     pub target: At<Name>,
 }
 
-/// A VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Vpc {
-    /// Its address block, /16 to /28.
-    pub cidr: At<Prefix>,
-    /// Its subnets.
-    pub subnets: Named<Subnet>,
-    /// Its route tables; if not given, one called "main" into which the attached gateway propagates.
-    #[serde(default)]
-    pub route_tables: Named<RouteTable>,
-}
-
-/// A subnet of a VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Subnet {
-    /// Its address block, inside the VPC's.
-    pub cidr: At<Prefix>,
-    /// Its availability zone.
-    pub availability_zone: At<Name>,
-    /// Its route table; "main" if not given.
-    pub route_table: Option<At<Name>>,
-}
-
-/// A route table of a VPC. The route "local" is implied.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct RouteTable {
-    /// Gateways whose routes are propagated into it; none if not given.
-    #[serde(default)]
-    pub propagation: Vec<At<Name>>,
-    /// Static routes.
-    #[serde(default)]
-    pub routes: Vec<VpcRoute>,
-}
-
-/// A static route of a VPC route table.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct VpcRoute {
-    /// Destination.
-    pub destination: At<Prefix>,
-    /// A virtual private gateway or transit gateway, or "blackhole".
-    pub target: At<Name>,
-}
-
-/// A host in a VPC.
-#[derive(Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Instance {
-    /// Its subnet, like "vpc.app".
-    pub subnet: At<Name>,
-    /// Its private address.
-    pub address: At<Address>,
-}
-
 /// What joins two devices.
 #[derive(Deserialize, JsonSchema, Debug)]
 pub enum Link {
@@ -267,8 +239,8 @@ pub enum Link {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, "NODE.inside" or "NODE.outside" of a NAT, or a tunnel
-    /// endpoint "CONNECTION.TUNNEL".
+    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, "NODE.inside" or "NODE.outside" of a NAT, a tunnel
+    /// endpoint "CONNECTION.TUNNEL", or a virtual interface "CONNECTION.INTERFACE".
     /// Forward is from the first to the second.
     pub between: (At<Name>, At<Name>),
     /// Bandwidth, each way; no limit if not given.

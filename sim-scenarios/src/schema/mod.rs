@@ -9,11 +9,13 @@
 //! once. What is optional has its default there too, beside the rule that checks it.
 
 mod drawing;
+mod dx;
 mod nat;
 mod policy;
 mod router;
 mod session;
 mod story;
+mod vpc;
 mod vpn;
 
 use schemars::{JsonSchema, Schema};
@@ -24,11 +26,13 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
 pub use drawing::*;
+pub use dx::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
 pub use session::*;
 pub use story::*;
+pub use vpc::*;
 pub use vpn::*;
 
 /// A scenario.
@@ -55,6 +59,9 @@ pub struct Scenario {
     /// Connections between gateways.
     #[serde(default)]
     pub connections: Named<Connection>,
+    /// Connections of Direct Connect with their virtual interfaces.
+    #[serde(default)]
+    pub direct_connect: Named<DirectConnect>,
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,
@@ -85,10 +92,11 @@ pub struct Assume {
     pub vpc_propagation_delay: Option<At<Span>>,
     /// From the death of an endpoint's hardware to its gateway holding it unhealthy; 1 s if not given.
     pub endpoint_health_delay: Option<At<Span>>,
-    /// MED that AWS sends through the tunnel that a gateway prefers (`preferred_tunnel`). AWS publishes no value; none is sent if
-    /// neither this nor `other_med` is given, and 100 if only that is.
+    /// MED that AWS sends through the primary tunnel of a connection: the one that its gateway prefers. AWS publishes no value;
+    /// 100 if not given.
     pub preferred_med: Option<At<Count>>,
-    /// MED that AWS sends through its other tunnels; 200 if only `preferred_med` is given.
+    /// MED that AWS sends through the other tunnel; 200 if not given. Where a transit gateway balances over the tunnels, none is
+    /// another's second, and `preferred_med` goes through all.
     pub other_med: Option<At<Count>>,
     /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
     pub aws_tcp: Option<At<TcpProfile>>,

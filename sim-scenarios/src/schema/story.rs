@@ -29,7 +29,7 @@ pub enum Probe {
 pub struct Stream {
     /// The sender: a host or instance.
     pub from: At<Name>,
-    /// The receiver: a host or instance.
+    /// The receiver: a host or instance, a NAT instance or interface endpoint, or an Elastic IP address as "NODE.elastic_ip".
     pub to: At<Name>,
     /// Interval: the resolution of every outage that it measures.
     pub every: At<Span>,
@@ -90,6 +90,9 @@ pub enum What {
     IkeDelete(OneEnd),
     /// One end shuts a tunnel's BGP session down until healed.
     BgpShutdown(OneEnd),
+    /// AWS holds the session of a virtual interface down, as its customer asked it to: for 180 minutes if nothing is said of healing, and
+    /// 4320 at most.
+    StartBgpFailoverTest(OneInterface),
     /// A link or path goes down and up, again and again.
     Flap(Flap),
     /// All members of a group fail at once.
@@ -170,6 +173,14 @@ pub struct OneEnd {
     pub tunnel: At<Name>,
     /// Who does it: "aws" or "customer".
     pub by: At<Side>,
+}
+
+/// A virtual interface.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneInterface {
+    /// The virtual interface, like "dx.private".
+    pub virtual_interface: At<Name>,
 }
 
 /// Down and up.
@@ -336,7 +347,7 @@ pub struct Route {
     pub prefix: At<Prefix>,
     /// Through this tunnel or interface of the device, be it beside others; through anything if not given.
     pub via: Option<At<Name>>,
-    /// In this route table, of a transit gateway with several.
+    /// In this route table, of a transit gateway or VPC with several.
     pub route_table: Option<At<Name>>,
     /// When.
     pub at: At<Span>,
@@ -352,7 +363,7 @@ pub struct RouteDecidedBy {
     pub prefix: At<Prefix>,
     /// The step by its code: "as_path_length", "med", "vpn_static", "equal_cost", "aws_choice" ...
     pub rule: At<Rule>,
-    /// In this route table, of a transit gateway with several.
+    /// In this route table, of a transit gateway or VPC with several.
     pub route_table: Option<At<Name>>,
     /// When.
     pub at: At<Span>,

@@ -112,6 +112,11 @@ pub struct NatConfig {
     pub filtering: Behaviour,
     /// Port assignment.
     pub assignment: Assignment,
+    /// True if ports are told apart for each remote end, so that flows to different ones may share an outside port, as at an AWS NAT
+    /// gateway. Only with [`Behaviour::AddressAndPortDependent`] mappings; no NAT by RFC 4787 does so (REQ-3).
+    pub overload: bool,
+    /// Mappings to each remote end at most, if ports are told apart so; `None`: as many as there are ports.
+    pub per_remote: Option<usize>,
     /// True if an even port gets an even one and an odd port an odd one (RFC 4787 REQ-4).
     pub parity: bool,
     /// Outside ports to give out.
@@ -144,6 +149,8 @@ impl Default for NatConfig {
             mapping: Behaviour::EndpointIndependent,
             filtering: Behaviour::AddressDependent,
             assignment: Assignment::Preserve,
+            overload: false,
+            per_remote: None,
             parity: false,
             ports: 1..=u16::MAX,
             block: None,

@@ -10,7 +10,7 @@ use crate::wire::udp::{self, UdpDatagram};
 
 /// A protocol whose flows are told apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Transport {
+pub(in crate::net) enum Transport {
     Udp,
     Tcp,
     Icmp,
@@ -19,7 +19,7 @@ pub(super) enum Transport {
 }
 
 /// An address, and the port or ICMP query identifier there; 0 where there is none.
-pub(super) type End = (Ipv4Addr, u16);
+pub(in crate::net) type End = (Ipv4Addr, u16);
 
 /// Which end of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub(super) enum Which {
 
 /// What a packet belongs to. An ICMP query's identifier stands at the end that asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Flow {
+pub(in crate::net) struct Flow {
     pub transport: Transport,
     pub src: End,
     pub dst: End,
@@ -40,7 +40,7 @@ pub(super) struct Flow {
 
 /// What a packet is to a NAT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Content {
+pub(in crate::net) enum Content {
     /// A packet of a flow.
     Flow(Flow),
     /// An ICMP echo request.
@@ -80,7 +80,7 @@ fn put(bytes: &mut [u8], at: usize, value: u16) {
 /// # Errors
 /// [`DropReason::Malformed`] or [`DropReason::BadChecksum`]. A transport checksum is not looked at: it is its receiver's
 /// business, and stays as right or wrong as it is.
-pub(super) fn read(ip: &Ipv4Packet<&[u8]>) -> Result<Content, DropReason> {
+pub(in crate::net) fn read(ip: &Ipv4Packet<&[u8]>) -> Result<Content, DropReason> {
     let (src, dst, payload) = (ip.src(), ip.dst(), ip.payload());
     let flow = |transport, from: u16, to: u16, flags| Flow { transport, src: (src, from), dst: (dst, to), flags };
     let ports = |least: usize| match (payload.len() >= least, word(payload, 0), word(payload, 2)) {

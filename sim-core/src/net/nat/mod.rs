@@ -23,7 +23,7 @@
 //! fragments with the same Identification to one remote host are not kept apart (RFC 6864 section 5.3.1).
 
 mod config;
-mod flow;
+pub(super) mod flow;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -121,7 +121,7 @@ impl Nat {
         if self.config.mode == Mode::Routed {
             return Outcome::Forward(packet);
         }
-        self.table.expire(now);
+        self.table.expire(now, &self.config);
         self.translate(now, packet, Self::outward)
     }
 
@@ -133,8 +133,17 @@ impl Nat {
         if !self.owns(Ipv4Packet::new_unchecked(packet.bytes()).dst()) {
             return Outcome::Own(packet);
         }
-        self.table.expire(now);
+        self.table.expire(now, &self.config);
         self.translate(now, packet, Self::inward)
+    }
+
+    /// Whether a packet from inside is of a flow that is remembered, or of none that is told apart.
+    pub fn knows(&mut self, now: Instant, packet: &Packet) -> bool {
+        self.table.expire(now, &self.config);
+        match flow::read(&Ipv4Packet::new_unchecked(packet.bytes())) {
+            Ok(Content::Flow(flow) | Content::Request(flow)) => self.table.knows(&flow, &self.config),
+            Ok(Content::Reply(_) | Content::Error(_) | Content::Other) | Err(_) => true,
+        }
     }
 
     /// When fragments wait no longer.
@@ -266,7 +275,7 @@ impl Nat {
             }
             Content::Error(about) => {
                 // The outer source stays, whoever it is (RFC 4787 REQ-12 a); no timer moves (RFC 5508 REQ-6).
-                let inside = self.table.inside_of(&about).ok_or(DropReason::NatNoMapping)?;
+                let inside = self.table.inside_of(&about, &self.config).ok_or(DropReason::NatNoMapping)?;
                 flow::rewrite_embedded(packet.bytes_mut(), Which::Source, inside);
                 flow::readdress(packet.bytes_mut(), Which::Destination, inside.0);
             }
@@ -275,6 +284,16 @@ impl Nat {
         }
         Ok(true)
     }
+}
+
+/// Replaces the destination of a UDP datagram or TCP segment, as port forwarding does, and the checksums over it.
+pub fn redirect(packet: &mut Packet, to: (Ipv4Addr, u16)) {
+    flow::rewrite(packet.bytes_mut(), Which::Destination, to);
+}
+
+/// Replaces the source of one, for the answer to what [`redirect`] has changed.
+pub fn answer_from(packet: &mut Packet, from: (Ipv4Addr, u16)) {
+    flow::rewrite(packet.bytes_mut(), Which::Source, from);
 }
 
 /// Replaces an address and leaves the port or identifier as it is.

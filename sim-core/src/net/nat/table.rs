@@ -23,8 +23,8 @@ pub(super) enum Way {
     In,
 }
 
-/// What a mapping is found by from outside: its outside end, and for protocols without ports the remote address.
-type Outside = (Transport, End, Ipv4Addr);
+/// What a mapping is found by from outside: its outside end, and the remote end as far as it tells mappings apart there.
+type Outside = (Transport, End, End);
 
 const NOBODY: End = (Ipv4Addr::UNSPECIFIED, 0);
 
@@ -89,6 +89,8 @@ pub(super) struct Table {
     /// One entry for each session.
     expiry: BTreeSet<(Instant, Id, End)>,
     hosts: BTreeMap<Ipv4Addr, Host>,
+    /// Mappings to each remote end, if outside ports are told apart by it.
+    remotes: BTreeMap<(Transport, End), usize>,
     /// The blocks that are given out, by their first port.
     blocks: BTreeSet<(Ipv4Addr, u16)>,
     /// The port after the last one that was given out.
@@ -113,7 +115,7 @@ impl Table {
     }
 
     /// Forgets what has expired by `now`: sessions by their time, then the older mapping first, then by remote end.
-    pub fn expire(&mut self, now: Instant) {
+    pub fn expire(&mut self, now: Instant, config: &NatConfig) {
         while let Some(&(at, id, remote)) = self.expiry.first().filter(|(at, ..)| *at <= now) {
             self.expiry.remove(&(at, id, remote));
             let Some(mapping) = self.mappings.get_mut(&id) else { continue };
@@ -125,15 +127,20 @@ impl Table {
             }
             mapping.sessions.remove(&remote);
             if mapping.sessions.is_empty() {
-                self.remove(id);
+                self.remove(id, config);
             }
         }
     }
 
-    fn remove(&mut self, id: Id) {
+    fn remove(&mut self, id: Id, config: &NatConfig) {
         let Some(mapping) = self.mappings.remove(&id) else { return };
         self.by_inside.remove(&(mapping.transport, mapping.inside, mapping.toward));
-        self.by_outside.remove(&outside_key(mapping.transport, mapping.outside, mapping.toward));
+        self.by_outside.remove(&outside_key(mapping.transport, mapping.outside, mapping.toward, config));
+        if config.overload {
+            let remote = self.remotes.get_mut(&(mapping.transport, mapping.toward));
+            remote.into_iter().for_each(|mappings| *mappings = mappings.saturating_sub(1));
+            self.remotes.retain(|_, mappings| *mappings > 0);
+        }
         let Some(host) = self.hosts.get_mut(&mapping.inside.0) else { return };
         host.mappings -= 1;
         if host.mappings == 0 {
@@ -176,7 +183,7 @@ impl Table {
     /// # Errors
     /// [`DropReason::NatNoMapping`], [`DropReason::NatFiltered`].
     pub fn inbound(&mut self, now: Instant, flow: &Flow, config: &NatConfig) -> Result<End, DropReason> {
-        let key = outside_key(flow.transport, flow.dst, flow.src);
+        let key = outside_key(flow.transport, flow.dst, flow.src, config);
         let id = *self.by_outside.get(&key).ok_or(DropReason::NatNoMapping)?;
         let mapping = self.mappings.get(&id).ok_or(DropReason::NatNoMapping)?;
         let mut remotes = mapping.sessions.keys();
@@ -201,9 +208,16 @@ impl Table {
         Some(self.mappings.get(self.by_inside.get(&key)?)?.outside)
     }
 
+    /// Whether the flow of a packet from inside is remembered.
+    pub fn knows(&self, flow: &Flow, config: &NatConfig) -> bool {
+        let key = (flow.transport, flow.src, toward(config.mapping, flow.transport, flow.dst));
+        let mapping = self.by_inside.get(&key).and_then(|id| self.mappings.get(id));
+        mapping.is_some_and(|mapping| mapping.sessions.contains_key(&flow.dst))
+    }
+
     /// The inside end of the flow that somebody outside complains of: a packet that came from the outside end `flow.src`.
-    pub fn inside_of(&self, flow: &Flow) -> Option<End> {
-        let key = outside_key(flow.transport, flow.src, flow.dst);
+    pub fn inside_of(&self, flow: &Flow, config: &NatConfig) -> Option<End> {
+        let key = outside_key(flow.transport, flow.src, flow.dst, config);
         Some(self.mappings.get(self.by_outside.get(&key)?)?.inside)
     }
 
@@ -242,15 +256,19 @@ impl Table {
         if pass == Passthrough::Drop {
             return Err(DropReason::NatUnsupported);
         }
+        let to_remote = self.remotes.get(&(flow.transport, toward)).copied().unwrap_or_default();
+        if config.per_remote.is_some_and(|most| to_remote >= most) {
+            return Err(DropReason::NatExhausted);
+        }
         let host = self.pair(flow.src.0, config).ok_or(DropReason::NatExhausted)?;
         let outside = match flow.transport {
             Transport::Udp | Transport::Tcp | Transport::Icmp => {
-                let port = self.port(flow.transport, flow.src.1, &host, config, rng);
+                let port = self.port(flow, toward, &host, config, rng);
                 (host.address, port.ok_or(DropReason::NatExhausted)?)
             }
             Transport::Esp | Transport::Ah => {
                 let outside = (host.address, 0);
-                if self.by_outside.contains_key(&outside_key(flow.transport, outside, toward)) {
+                if self.by_outside.contains_key(&outside_key(flow.transport, outside, toward, config)) {
                     return Err(DropReason::NatConflict);
                 }
                 outside
@@ -259,7 +277,10 @@ impl Table {
         let id = self.age;
         self.age += 1;
         self.by_inside.insert((flow.transport, flow.src, toward), id);
-        self.by_outside.insert(outside_key(flow.transport, outside, toward), id);
+        self.by_outside.insert(outside_key(flow.transport, outside, toward, config), id);
+        if config.overload {
+            *self.remotes.entry((flow.transport, toward)).or_default() += 1;
+        }
         let sessions = BTreeMap::new();
         self.mappings.insert(id, Mapping { transport: flow.transport, inside: flow.src, outside, toward, sessions });
         let host = Host { mappings: host.mappings + 1, ..host };
@@ -292,15 +313,10 @@ impl Table {
     }
 
     /// A free outside port for an inside port (RFC 4787 section 4.2).
-    fn port(
-        &mut self,
-        transport: Transport,
-        wanted: u16,
-        host: &Host,
-        config: &NatConfig,
-        rng: &mut Rng,
-    ) -> Option<u16> {
-        let free = |port: u16| !self.by_outside.contains_key(&(transport, (host.address, port), Ipv4Addr::UNSPECIFIED));
+    fn port(&mut self, flow: &Flow, toward: End, host: &Host, config: &NatConfig, rng: &mut Rng) -> Option<u16> {
+        let (transport, wanted) = (flow.transport, flow.src.1);
+        let key = |port: u16| outside_key(transport, (host.address, port), toward, config);
+        let free = |port: u16| !self.by_outside.contains_key(&key(port));
         let all = allowed(transport, host, config);
         if config.assignment == Assignment::Preserve && all.contains(&wanted) && free(wanted) {
             return Some(wanted);
@@ -345,10 +361,11 @@ fn toward(behaviour: Behaviour, transport: Transport, remote: End) -> End {
     }
 }
 
-fn outside_key(transport: Transport, outside: End, remote: End) -> Outside {
+fn outside_key(transport: Transport, outside: End, remote: End, config: &NatConfig) -> Outside {
     let remote = match transport {
-        Transport::Udp | Transport::Tcp | Transport::Icmp => Ipv4Addr::UNSPECIFIED,
-        Transport::Esp | Transport::Ah => remote.0,
+        Transport::Udp | Transport::Tcp | Transport::Icmp if config.overload => remote,
+        Transport::Udp | Transport::Tcp | Transport::Icmp => NOBODY,
+        Transport::Esp | Transport::Ah => (remote.0, 0),
     };
     (transport, outside, remote)
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::net::aws::BgpPath;
 use crate::node::Emit;
-use crate::node::vpc::{GATEWAY_PORT, Vpc};
+use crate::node::vpc::{GATEWAY_PORT, TableConfig, Vpc, VpcConfig};
 use crate::trace::{Record, Trace};
 
 const SITE: &str = "10.1.0.0/16";
@@ -25,14 +25,18 @@ impl Bench {
     fn new(programming_delay: Duration) -> Self {
         let config = VgwConfig {
             vpc: NodeId(1),
+            beyond: Vec::new(),
             cidrs: vec![net("10.0.0.0/16")],
             statics: vec![vec![net(SITE)], vec![]],
+            direct: Vec::new(),
             preference: vec![1, 0],
             programming_delay,
             propagation_delay: Duration::ZERO,
             health_delay: Duration::from_secs(1),
         };
-        let vpc = Vpc::new(config.cidrs.clone(), Vec::new(), Some(Duration::ZERO), 1500);
+        let tables = vec![TableConfig { propagation: true, ..TableConfig::default() }];
+        let cidrs = config.cidrs.clone();
+        let vpc = Vpc::new(VpcConfig { cidrs, tables, mtu: 1500, ..VpcConfig::default() });
         Self { vgw: Vgw::new(config, 1500), vpc, trace: Trace::default(), packets: 0, now: Instant::START }
     }
 
@@ -64,7 +68,7 @@ impl Bench {
 
     /// What the VPC's table calls the route to the site.
     fn kind(&self) -> Option<&'static str> {
-        let weighing = self.vpc.weigh(net(SITE));
+        let weighing = self.vpc.weigh(0, net(SITE));
         let used = weighing.routes.iter().find(|route| route.gone_at.is_none())?;
         assert_eq!(used.via, Some(GATEWAY_PORT));
         Some(used.kind)

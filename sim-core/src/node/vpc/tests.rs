@@ -1,7 +1,7 @@
 use super::*;
 use crate::id::NodeId;
-use crate::net::aws::vpc::PROPAGATED;
-use crate::trace::Trace;
+use crate::net::aws::vpc::{PROPAGATED, Propagated};
+use crate::trace::{Trace, What};
 
 /// A VPC alone, to which a gateway propagates.
 struct Bench {
@@ -12,7 +12,9 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let cidr = "10.0.0.0/16".parse().unwrap();
-        Self { vpc: Vpc::new(vec![cidr], Vec::new(), Some(Duration::ZERO), 1500), trace: Trace::default() }
+        let tables = vec![TableConfig { propagation: true, ..TableConfig::default() }];
+        let config = VpcConfig { cidrs: vec![cidr], tables, mtu: 1500, ..VpcConfig::default() };
+        Self { vpc: Vpc::new(config), trace: Trace::default() }
     }
 
     /// The gateway offers a prefix, or does so no longer.
@@ -33,11 +35,11 @@ impl Bench {
 
     /// The propagated routes that packets follow.
     fn in_force(&self) -> usize {
-        self.vpc.ip().fib().iter().filter(|route| route.source == RouteSource::Propagated).count()
+        self.vpc.ip(0).fib().iter().filter(|route| route.source == RouteSource::Propagated).count()
     }
 
     fn has(&self, prefix: Ipv4Net) -> bool {
-        self.vpc.ip().fib().best(prefix).is_some()
+        self.vpc.ip(0).fib().best(prefix).is_some()
     }
 
     /// How often the table was too full for a route.

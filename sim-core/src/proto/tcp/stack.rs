@@ -73,7 +73,8 @@ pub struct Stack {
     addresses: BTreeSet<Ipv4Addr>,
     rng: Rng,
     listeners: BTreeMap<(u16, Option<Ipv4Addr>), TcpConfig>,
-    entries: BTreeMap<ConnId, Entry>,
+    /// In boxes, because a tree has room for eleven of them from the first on, and most devices have one or two.
+    entries: BTreeMap<ConnId, Box<Entry>>,
     by_ends: BTreeMap<(SocketAddrV4, SocketAddrV4), ConnId>,
     wakes: BTreeSet<(Instant, ConnId)>,
     out: VecDeque<StackOutput>,
@@ -242,7 +243,7 @@ impl Stack {
         let id = ConnId(self.next_id);
         self.next_id += 1;
         self.by_ends.insert((connection.local(), connection.remote()), id);
-        self.entries.insert(id, Entry { connection, armed: None });
+        self.entries.insert(id, Box::new(Entry { connection, armed: None }));
         id
     }
 

@@ -1,0 +1,288 @@
+//! VPCs and what is in them or attached to them.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use sim_core::id::{NodeId, Port};
+use sim_core::node::igw::{self, InternetGateway};
+use sim_core::node::joint::{self, Joint};
+use sim_core::node::translator::{self, Kind, Translator};
+use sim_core::node::vpc::{self, Door, Role, Static, TableConfig, Vpc, VpcConfig};
+use sim_core::node::{Node, host};
+use sim_core::reason::DropReason;
+use sim_core::rng::{Purpose, Rng};
+
+use super::{AWS_MTU, Builder, instances};
+use crate::plan::{self, Appliance, ApplianceKind, NodeKind, Plan};
+
+/// What is behind a port of a VPC.
+pub(super) struct Attached {
+    /// The device.
+    pub node: NodeId,
+    /// The VPC's port.
+    pub port: Port,
+    /// What it is there.
+    pub role: Role,
+    /// The device's own port.
+    pub there: Port,
+}
+
+/// What is behind the ports of a VPC, beside the virtual private gateway and transit gateways: instances first.
+pub(super) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
+    let mut all: Vec<Attached> = instances(plan, vpc)
+        .zip(0u16..)
+        .map(|((node, _), number)| Attached {
+            node,
+            port: vpc::instance_port(number),
+            role: Role::Instance,
+            there: host::PORT,
+        })
+        .collect();
+    let transit = transit_ports(plan, vpc).count() as u16;
+    let mut next = vpc::transit_port(all.len() as u16, transit).0;
+    for (node, id) in plan.nodes.iter().zip((0..).map(NodeId)) {
+        let (role, there) = match &node.kind {
+            NodeKind::Appliance(it) if it.vpc == vpc => (role(it), translator::INTERFACE_PORT),
+            NodeKind::InternetGateway(it) if it.vpc == vpc => (Role::InternetGateway, igw::VPC_PORT),
+            NodeKind::VpcPeering(it) => match it.vpcs.iter().position(|side| *side == vpc) {
+                Some(side) => (Role::Peering, joint::PORTS[side]),
+                None => continue,
+            },
+            NodeKind::GatewayEndpoint(it) if it.vpc == vpc => (Role::GatewayEndpoint, joint::PORTS[0]),
+            _ => continue,
+        };
+        all.push(Attached { node: id, port: Port(next), role, there });
+        next += 1;
+    }
+    all
+}
+
+const fn role(appliance: &Appliance) -> Role {
+    match appliance.kind {
+        ApplianceKind::NatGateway { .. } => Role::NatGateway,
+        ApplianceKind::NatInstance { .. } => Role::NatInstance,
+        ApplianceKind::InterfaceEndpoint { .. } => Role::InterfaceEndpoint,
+    }
+}
+
+/// The transit gateways that a VPC is attached to, and its ports towards them.
+pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
+    let count = instances(plan, vpc).count() as u16;
+    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
+        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
+        _ => false,
+    });
+    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
+}
+
+/// The endpoints of a service: what is there, its port towards the service, and the networks that the service answers by it.
+pub(super) fn endpoints(plan: &Plan, service: NodeId) -> Vec<(NodeId, Port, Ipv4Net)> {
+    let block = |vpc: NodeId| match &plan.nodes[vpc.index()].kind {
+        NodeKind::Vpc(vpc) => vpc.cidr,
+        _ => Ipv4Net::default(),
+    };
+    let of = |(node, id): (&plan::Node, NodeId)| match &node.kind {
+        NodeKind::GatewayEndpoint(it) if it.service == service => Some((id, joint::PORTS[1], block(it.vpc))),
+        NodeKind::Appliance(it) => match it.kind {
+            ApplianceKind::InterfaceEndpoint { service: of } if of == service => {
+                Some((id, translator::SERVICE_PORT, it.address.into()))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    plan.nodes.iter().zip((0..).map(NodeId)).filter_map(of).collect()
+}
+
+/// The port of a service towards its endpoint of this number.
+pub(super) const fn service_port(number: usize) -> Port {
+    Port(host::PORT.0 + 1 + number as u16)
+}
+
+/// Where the routes of a VPC lead beyond it, for its virtual private gateway.
+pub(super) fn beyond(builder: &Builder<'_>, id: NodeId) -> Vec<(Ipv4Net, DropReason)> {
+    match &builder.plan.nodes[id.index()].kind {
+        NodeKind::Vpc(vpc) => vpc::beyond(&builder.vpc_config(id, vpc)),
+        _ => Vec::new(),
+    }
+}
+
+/// A link inside AWS: whose the far end is, and both ends.
+pub(super) type Inner = (NodeId, (NodeId, Port), (NodeId, Port));
+
+/// The links of a VPC to what is in it and attached to it, or of a service to its endpoints.
+pub(super) fn links(plan: &Plan, id: NodeId) -> Vec<Inner> {
+    match plan.nodes[id.index()].kind {
+        NodeKind::Vpc(_) => {
+            attached(plan, id).into_iter().map(|it| (it.node, (id, it.port), (it.node, it.there))).collect()
+        }
+        NodeKind::Host(_) => {
+            let all = endpoints(plan, id).into_iter().enumerate();
+            all.map(|(number, (node, there, _))| (node, (node, there), (id, service_port(number)))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Builder<'_> {
+    pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
+        Vpc::new(self.vpc_config(id, vpc))
+    }
+
+    fn vpc_config(&self, id: NodeId, vpc: &plan::Vpc) -> VpcConfig {
+        let (attached, transit) = (attached(self.plan, id), transit_ports(self.plan, id).collect::<Vec<_>>());
+        let mut gateway_table = None;
+        let mut doors: Vec<Door> = Vec::new();
+        let edge = |table: Option<usize>| table.map(|table| table as u8);
+        for node in &self.plan.nodes {
+            if let NodeKind::VirtualPrivateGateway(gateway) = &node.kind
+                && gateway.vpc == id
+            {
+                gateway_table = edge(gateway.route_table);
+            }
+        }
+        for (gateway, port) in &transit {
+            let NodeKind::TransitGateway(tgw) = &self.plan.nodes[gateway.index()].kind else { continue };
+            let place = tgw.vpcs.iter().position(|attached| *attached == id).unwrap_or_default();
+            let subnet = tgw.subnets.get(place).copied().unwrap_or_default();
+            doors.push(Door { subnet: Some(subnet as u16), ..self.door(*port, Role::TransitGateway, vpc, subnet) });
+        }
+        for it in &attached {
+            doors.push(match &self.plan.nodes[it.node.index()].kind {
+                NodeKind::Instance(instance) => Door {
+                    address: Some(instance.address),
+                    source_destination_check: true,
+                    ..self.door(it.port, it.role, vpc, instance.subnet)
+                },
+                NodeKind::Appliance(appliance) => Door {
+                    address: Some(appliance.address),
+                    source_destination_check: appliance.source_destination_check,
+                    transit_sources: self.transit_sources(appliance),
+                    ..self.door(it.port, it.role, vpc, appliance.subnet)
+                },
+                NodeKind::InternetGateway(gateway) => {
+                    Door { subnet: None, table: edge(gateway.route_table), ..self.door(it.port, it.role, vpc, 0) }
+                }
+                _ => Door { subnet: None, table: None, ..self.door(it.port, it.role, vpc, 0) },
+            });
+        }
+        let port = |to: NodeId| {
+            let transit = transit.iter().find(|(gateway, _)| *gateway == to).map(|(_, port)| *port);
+            transit.or_else(|| Some(attached.iter().find(|it| it.node == to)?.port)).unwrap_or(vpc::GATEWAY_PORT)
+        };
+        let table = |(table, number): (&plan::RouteTable, usize)| {
+            let own = table.routes.iter();
+            let own = own.map(|(prefix, to)| Static { prefix: *prefix, to: to.map(port), prefix_list: false });
+            let lists = attached.iter().filter_map(|it| match &self.plan.nodes[it.node.index()].kind {
+                NodeKind::GatewayEndpoint(endpoint) if endpoint.route_tables.contains(&number) => {
+                    Some(endpoint.prefix_list.iter().map(|prefix| (*prefix, it.port)))
+                }
+                _ => None,
+            });
+            let lists = lists.flatten().map(|(prefix, port)| Static { prefix, to: Some(port), prefix_list: true });
+            TableConfig { statics: own.chain(lists).collect(), propagation: !table.propagation.is_empty() }
+        };
+        let acls = vpc.subnets.iter().map(|subnet| Some(vpc.network_acls.get(subnet.network_acl?)?.clone()));
+        VpcConfig {
+            cidrs: vec![vpc.cidr],
+            tables: vpc.route_tables.iter().zip(0..).map(table).collect(),
+            acls: acls.collect(),
+            doors,
+            gateway_table,
+            propagation_delay: self.plan.assume.vpc_propagation_delay,
+            mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
+        }
+    }
+
+    /// A port in a subnet.
+    fn door(&self, port: Port, role: Role, vpc: &plan::Vpc, subnet: usize) -> Door {
+        let table = vpc.subnets.get(subnet).map(|subnet| subnet.route_table as u8);
+        let subnet = Some(subnet as u16);
+        Door { port, role, subnet, table, address: None, source_destination_check: false, transit_sources: None }
+    }
+
+    /// From where a NAT gateway takes what comes by a transit gateway, if not from everywhere: from VPCs.
+    fn transit_sources(&self, appliance: &Appliance) -> Option<Vec<Ipv4Net>> {
+        if !matches!(appliance.kind, ApplianceKind::NatGateway { from_transit_gateway: false }) {
+            return None;
+        }
+        let blocks = self.plan.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Vpc(vpc) => Some(vpc.cidr),
+            _ => None,
+        });
+        Some(blocks.collect())
+    }
+
+    pub(super) fn internet_gateway(&self, id: NodeId, gateway: &plan::InternetGateway) -> InternetGateway {
+        let rng = self.nat_ports(id);
+        let mut made = InternetGateway::new(gateway.addresses.clone(), AWS_MTU, rng);
+        self.ports_of(id).for_each(|(_, mtu)| made.set_mtu(mtu));
+        made
+    }
+
+    pub(super) fn appliance(&self, id: NodeId, appliance: &Appliance) -> Translator {
+        let kind = match &appliance.kind {
+            ApplianceKind::NatGateway { .. } => Kind::NatGateway,
+            ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
+            ApplianceKind::InterfaceEndpoint { service } => Kind::InterfaceEndpoint(self.host_address(*service)),
+        };
+        Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))
+    }
+
+    fn nat_ports(&self, id: NodeId) -> Rng {
+        Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::NatPorts)
+    }
+
+    fn host_address(&self, id: NodeId) -> Ipv4Addr {
+        match &self.plan.nodes[id.index()].kind {
+            NodeKind::Host(host) => host.address.addr(),
+            _ => Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    pub(super) fn peering(&self, peering: &plan::VpcPeering) -> Joint {
+        Joint::new(peering.vpcs.map(|vpc| self.cidrs(vpc)), DropReason::TransitPeering, AWS_MTU)
+    }
+
+    pub(super) fn gateway_endpoint(&self, endpoint: &plan::GatewayEndpoint) -> Joint {
+        let sides = [self.cidrs(endpoint.vpc), endpoint.prefix_list.clone()];
+        Joint::new(sides, DropReason::TransitGatewayEndpoint, AWS_MTU)
+    }
+
+    /// Names the ports of what is in a VPC or attached to it.
+    pub(super) fn name_vpc_ports(&mut self, id: NodeId) {
+        let name = |id: NodeId| self.plan.nodes[id.index()].name.as_str();
+        match &self.plan.nodes[id.index()].kind {
+            NodeKind::InternetGateway(gateway) => {
+                self.world.name_port(id, igw::VPC_PORT, name(gateway.vpc));
+                self.world.name_port(id, igw::INTERNET_PORT, "internet");
+            }
+            NodeKind::Appliance(it) => {
+                self.world.name_port(id, translator::INTERFACE_PORT, name(it.vpc));
+                if let ApplianceKind::InterfaceEndpoint { service } = it.kind {
+                    self.world.name_port(id, translator::SERVICE_PORT, name(service));
+                }
+            }
+            NodeKind::VpcPeering(it) => {
+                it.vpcs.iter().zip(joint::PORTS).for_each(|(vpc, port)| self.world.name_port(id, port, name(*vpc)));
+            }
+            NodeKind::GatewayEndpoint(it) => {
+                self.world.name_port(id, joint::PORTS[0], name(it.vpc));
+                self.world.name_port(id, joint::PORTS[1], name(it.service));
+            }
+            _ => {
+                for it in attached(self.plan, id) {
+                    self.world.name_port(id, it.port, name(it.node));
+                }
+            }
+        }
+    }
+
+    /// A host that is a service, with a port towards each of its endpoints.
+    pub(super) fn with_endpoints(&self, id: NodeId, mut made: host::Host) -> Node {
+        for (number, (_, _, network)) in endpoints(self.plan, id).into_iter().enumerate() {
+            made = made.with_door(service_port(number), &[network]);
+        }
+        Node::Host(Box::new(made))
+    }
+}

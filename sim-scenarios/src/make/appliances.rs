@@ -1,0 +1,131 @@
+//! What stands behind network interfaces of VPCs and between VPCs: NAT gateways and instances, endpoints, peering connections.
+
+use core::net::Ipv4Addr;
+
+use sim_core::id::NodeId;
+use sim_core::node::translator::Forward;
+
+use crate::leaf::Name;
+use crate::place::At;
+use crate::plan::{Appliance, ApplianceKind, GatewayEndpoint, Node, NodeKind, Plan, VpcPeering};
+use crate::schema;
+
+use super::Names;
+use super::judge::{Judge, between};
+use super::nodes::{overlap, usable, whole};
+use super::vpc::Vpcs;
+
+pub(super) fn nat_gateway(schema: &schema::NatGateway, vpcs: &Vpcs, j: &mut Judge) -> Appliance {
+    let from_transit_gateway = j.or(&schema.from_transit_gateway, true);
+    let kind = ApplianceKind::NatGateway { from_transit_gateway };
+    appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), false, kind, vpcs, j)
+}
+
+pub(super) fn nat_instance(schema: &schema::NatInstance, vpcs: &Vpcs, j: &mut Judge) -> Appliance {
+    let check = j.or(&schema.source_destination_check, true);
+    let mut forwards: Vec<Forward> = Vec::new();
+    for it in &schema.forwards {
+        let port = j.lawful(&it.port, |port| {
+            between(*port, 1, 1023, "a port that leads elsewhere: the others are for flows that are translated")?;
+            match forwards.iter().any(|other| u64::from(other.port) == *port) {
+                true => Err(format!("port {port} leads elsewhere already")),
+                false => Ok(()),
+            }
+        });
+        let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+        let to = j.lawful(&it.to, |to| usable((*to).into())).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        forwards.push(Forward { port, to: (to, j.number(&it.to_port, port, 1, 65_535, "a port")) });
+    }
+    let kind = ApplianceKind::NatInstance { forwards };
+    appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), check, kind, vpcs, j)
+}
+
+pub(super) fn interface_endpoint(
+    schema: &schema::InterfaceEndpoint,
+    vpcs: &Vpcs,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> Appliance {
+    let service = service(&schema.service, scenario, names, j).unwrap_or_default();
+    appliance((&schema.subnet, &schema.address, None), true, ApplianceKind::InterfaceEndpoint { service }, vpcs, j)
+}
+
+fn appliance(
+    (subnet, address, elastic_ip): (&At<Name>, &At<Ipv4Addr>, Option<&At<Ipv4Addr>>),
+    source_destination_check: bool,
+    kind: ApplianceKind,
+    vpcs: &Vpcs,
+    j: &mut Judge,
+) -> Appliance {
+    let place = vpcs.subnet(subnet, j);
+    let address = vpcs.address(place, address, j);
+    let elastic_ip = vpcs.elastic_ip(place.map(|(vpc, _)| vpc), elastic_ip, j);
+    let (vpc, subnet) = place.unwrap_or_default();
+    Appliance { vpc, subnet, address, elastic_ip, source_destination_check, kind }
+}
+
+/// The host that is a service.
+fn service(at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Option<NodeId> {
+    let hosts = names.nodes.iter().zip(&scenario.nodes.0).zip(0u32..);
+    let hosts = hosts.filter(|((_, (_, node)), _)| matches!(node, schema::Node::Host(_)));
+    let (hosts, ids): (Vec<String>, Vec<NodeId>) = hosts.map(|((name, _), id)| (name.clone(), NodeId(id))).unzip();
+    j.find(at, "host", &hosts).map(|i| ids[i])
+}
+
+pub(super) fn peering(schema: &schema::VpcPeering, vpcs: &Vpcs, j: &mut Judge) -> VpcPeering {
+    let ends = [&schema.requester, &schema.accepter].map(|at| vpcs.find(at, j));
+    if let [Some(a), Some(b)] = ends {
+        if a == b {
+            j.wrong(schema.accepter.place, "a VPC does not peer with itself", None);
+        } else if let (Some(one), Some(other)) = (vpcs.cidr(a), vpcs.cidr(b))
+            && overlap(&one, &other)
+        {
+            let message = format!("{one} and {other} overlap: AWS makes no peering connection between them");
+            j.wrong(schema.accepter.place, message, None);
+        }
+    }
+    VpcPeering { vpcs: ends.map(Option::unwrap_or_default) }
+}
+
+pub(super) fn gateway_endpoint(
+    schema: &schema::GatewayEndpoint,
+    vpcs: &Vpcs,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> GatewayEndpoint {
+    let vpc = vpcs.find(&schema.vpc, j);
+    let service = service(&schema.service, scenario, names, j);
+    let prefix_list: Vec<_> = schema.prefix_list.iter().filter_map(|at| j.lawful(at, whole)).collect();
+    let address = service.and_then(|id| match &scenario.nodes.0.get(id.index())?.1 {
+        schema::Node::Host(host) => host.address.value.clone().ok(),
+        _ => None,
+    });
+    if let Some(address) = address.filter(|address| !prefix_list.iter().any(|net| net.contains(&address.addr()))) {
+        let message = format!("{}, the service's address, is not in the prefix list", address.addr());
+        j.wrong(schema.service.place, message, None);
+    }
+    let route_tables = schema.route_tables.iter();
+    let route_tables = route_tables.filter_map(|at| vpc.and_then(|vpc| vpcs.table(vpc, at, j))).collect();
+    GatewayEndpoint { vpc: vpc.unwrap_or_default(), service: service.unwrap_or_default(), prefix_list, route_tables }
+}
+
+/// A service answers each network by one endpoint only.
+pub(super) fn endpoints(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
+    let mut seen: Vec<(NodeId, ipnet::Ipv4Net, &str)> = Vec::new();
+    for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
+        let (service, net, at) = match (schema, &node.kind) {
+            (schema::Node::GatewayEndpoint(it), NodeKind::GatewayEndpoint(made)) => {
+                let Some(Node { kind: NodeKind::Vpc(vpc), .. }) = plan.nodes.get(made.vpc.index()) else { continue };
+                (made.service, vpc.cidr, &it.service)
+            }
+            _ => continue,
+        };
+        if let Some((.., other)) = seen.iter().find(|(of, known, _)| *of == service && overlap(known, &net)) {
+            let message = format!("the service answers {net} by `{other}` already");
+            j.wrong(at.place, message, Some("the VPCs of its endpoints may not overlap here".into()));
+        }
+        seen.push((service, net, &node.name));
+    }
+}

@@ -1,0 +1,534 @@
+//! VPCs: subnets, route tables, network ACLs, instances, the gateways that are attached to them.
+
+use core::net::Ipv4Addr;
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
+use sim_core::id::NodeId;
+use sim_core::net::acl::{self, Entry, Match};
+
+use crate::leaf::{AclAction, IpProtocol, Name, PortRange};
+use crate::place::{At, Place};
+use crate::plan::{
+    Appliance, ApplianceKind, Assumed, Assumption, Instance, InternetGateway, Node, NodeKind, Plan, RouteTable, Subnet,
+    Vpc, Warning,
+};
+use crate::schema;
+
+use super::judge::Judge;
+use super::nodes::{ANY, overlap, usable, whole};
+use super::{Names, judge};
+
+/// Route tables of one VPC (quota, and what this program numbers).
+const ROUTE_TABLES: usize = 200;
+/// Static routes of a route table, unless AWS raises that, and to what (page amazon-vpc-limits.html).
+const ROUTES: [usize; 2] = [50, 1_000];
+/// Rules of a network ACL, each way, unless AWS raises that, and to what (the same page).
+const ACL_RULES: [usize; 2] = [20, 40];
+/// NAT gateways in an availability zone, unless AWS raises that.
+const NAT_GATEWAYS: usize = 5;
+/// Active peering connections of a VPC, unless AWS raises that, and to what.
+const PEERINGS: [usize; 2] = [50, 125];
+
+/// The VPCs of a scenario and the names of what is in them, for those who refer to them.
+pub(super) struct Vpcs<'s> {
+    names: Vec<String>,
+    nodes: Vec<NodeId>,
+    schemas: Vec<&'s schema::Vpc>,
+    /// `VPC.SUBNET`
+    subnets: Vec<String>,
+    places: Vec<(NodeId, usize)>,
+}
+
+impl<'s> Vpcs<'s> {
+    pub(super) fn of(scenario: &'s schema::Scenario, names: &Names, j: &mut Judge) -> Self {
+        let mut all = Self { names: vec![], nodes: vec![], schemas: vec![], subnets: vec![], places: vec![] };
+        for (i, (name, (_, node))) in names.nodes.iter().zip(&scenario.nodes.0).enumerate() {
+            if let schema::Node::Vpc(vpc) = node {
+                let id = NodeId(i as u32);
+                all.names.push(name.clone());
+                all.nodes.push(id);
+                all.schemas.push(vpc);
+                for (subnet, end) in j.names(&vpc.subnets, "subnet").iter().enumerate() {
+                    all.subnets.push(format!("{name}.{end}"));
+                    all.places.push((id, subnet));
+                }
+            }
+        }
+        all
+    }
+
+    pub(super) fn find(&self, at: &At<Name>, j: &mut Judge) -> Option<NodeId> {
+        j.find(at, "VPC", &self.names).map(|i| self.nodes[i])
+    }
+
+    /// A subnet, as `VPC.SUBNET`.
+    pub(super) fn subnet(&self, at: &At<Name>, j: &mut Judge) -> Option<(NodeId, usize)> {
+        j.find(at, "subnet", &self.subnets).map(|i| self.places[i])
+    }
+
+    fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
+        self.nodes.iter().position(|node| *node == vpc).map(|i| self.schemas[i])
+    }
+
+    /// A route table of a VPC.
+    pub(super) fn table(&self, vpc: NodeId, at: &At<Name>, j: &mut Judge) -> Option<usize> {
+        let tables = &self.schema(vpc)?.route_tables.0;
+        let names: Vec<String> = match tables.is_empty() {
+            true => vec!["main".to_owned()],
+            false => tables.iter().filter_map(|(at, _)| named(at)).collect(),
+        };
+        j.find(at, "route table of this VPC", &names)
+    }
+
+    /// The block of a VPC, if it reads as one.
+    pub(super) fn cidr(&self, vpc: NodeId) -> Option<Ipv4Net> {
+        self.schema(vpc)?.cidr.value.clone().ok()
+    }
+
+    /// The address of a network interface in a subnet.
+    pub(super) fn address(&self, place: Option<(NodeId, usize)>, at: &At<Ipv4Addr>, j: &mut Judge) -> Ipv4Addr {
+        let block = place.and_then(|(vpc, subnet)| self.schema(vpc)?.subnets.0.get(subnet)?.1.cidr.value.clone().ok());
+        let address = j.lawful(at, |address| match block {
+            None => Ok(()),
+            Some(block) if !block.contains(address) => Err(format!("{address} is not in subnet {block}")),
+            Some(block) => not_reserved(block, *address),
+        });
+        address.unwrap_or(ANY)
+    }
+
+    /// An Elastic IP address.
+    pub(super) fn elastic_ip(&self, vpc: Option<NodeId>, at: Option<&At<Ipv4Addr>>, j: &mut Judge) -> Option<Ipv4Addr> {
+        let block = vpc.and_then(|vpc| self.cidr(vpc));
+        j.lawful(at?, |address| {
+            usable((*address).into())?;
+            match block {
+                Some(block) if block.contains(address) => {
+                    Err(format!("{address} is a private address of the VPC, not an Elastic IP address"))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+pub(super) fn named(at: &At<Name>) -> Option<String> {
+    at.value.as_ref().ok().map(|Name(name)| name.clone())
+}
+
+pub(super) fn vpc(
+    schema: &schema::Vpc,
+    at: &At<Name>,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> Vpc {
+    let cidr = j.lawful(&schema.cidr, vpc_sized).unwrap_or_default();
+    let attached = Attached::to(at, scenario, names);
+    let route_tables = if schema.route_tables.0.is_empty() {
+        vec![RouteTable { name: "main".into(), propagation: attached.virtual_private.clone(), routes: Vec::new() }]
+    } else {
+        route_tables(schema, cidr, &attached, names, j)
+    };
+    let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
+    let acls = j.names(&schema.network_acls, "network ACL");
+    let mut subnets: Vec<Subnet> = Vec::new();
+    if schema.subnets.0.is_empty() {
+        j.wrong(at.place, "this VPC has no subnet", None);
+    }
+    for (at, subnet) in &schema.subnets.0 {
+        let block = j.lawful(&subnet.cidr, |net| {
+            vpc_sized(net)?;
+            if !cidr.contains(net) {
+                return Err(format!("{net} is not inside the VPC's block {cidr}"));
+            }
+            match subnets.iter().find(|other| overlap(&other.cidr, net)) {
+                Some(other) => Err(format!("{net} overlaps subnet `{}`", other.name)),
+                None => Ok(()),
+            }
+        });
+        subnets.push(Subnet {
+            name: named(at).unwrap_or_default(),
+            cidr: block.unwrap_or_default(),
+            availability_zone: j.need(&subnet.availability_zone, Name(String::new())).0,
+            route_table: match &subnet.route_table {
+                Some(table) => j.find(table, "route table", &tables).unwrap_or(0),
+                None => main_table(&tables, at.place, j),
+            },
+            network_acl: subnet.network_acl.as_ref().and_then(|at| j.find(at, "network ACL of this VPC", &acls)),
+        });
+    }
+    let network_acls = schema.network_acls.0.iter().map(|(_, acl)| network_acl(acl, j)).collect();
+    Vpc { cidr, subnets, route_tables, network_acls }
+}
+
+/// VPC and subnet blocks are /16 to /28.
+fn vpc_sized(net: &Ipv4Net) -> judge::Verdict {
+    whole(net)?;
+    judge::between(net.prefix_len(), 16, 28, "the prefix length of a VPC or subnet")
+}
+
+fn main_table(tables: &[String], place: Place, j: &mut Judge) -> usize {
+    tables.iter().position(|table| table == "main").unwrap_or_else(|| {
+        let help = "give it `route_table:`, or call one of the VPC's tables \"main\"";
+        j.wrong(place, "this subnet has no route table", Some(help.into()));
+        0
+    })
+}
+
+fn network_acl(schema: &schema::NetworkAcl, j: &mut Judge) -> acl::NetworkAcl {
+    let mut entries = |rules: &[schema::AclRule]| {
+        let mut numbers: BTreeSet<u64> = BTreeSet::new();
+        let mut made = Vec::new();
+        for rule in rules {
+            let number = j.lawful(&rule.rule, |number| {
+                judge::between(*number, 1, 32_766, "the number of a rule")?;
+                if numbers.insert(*number) { Ok(()) } else { Err(format!("there is a rule {number} already")) }
+            });
+            let protocol = rule.protocol.as_ref().and_then(|at| j.read(at)).map(|IpProtocol(number)| number);
+            if let (Some(at), false) = (&rule.ports, matches!(protocol, Some(6 | 17))) {
+                let help = "give it `protocol: \"udp\"` or `protocol: \"tcp\"`";
+                j.wrong(at.place, "only UDP and TCP have ports", Some(help.into()));
+            }
+            let ports = rule.ports.as_ref().and_then(|at| j.read(at)).map(|PortRange(ports)| ports);
+            let other = j.lawful(&rule.cidr, whole).unwrap_or_default();
+            let allow = j.need(&rule.action, AclAction::Deny) == AclAction::Allow;
+            let number = number.and_then(|number| u16::try_from(number).ok()).unwrap_or_default();
+            made.push(Entry { number, matches: Match { protocol, ports, other }, allow });
+        }
+        made
+    };
+    acl::NetworkAcl::new(entries(&schema.inbound), entries(&schema.outbound))
+}
+
+/// What routes of a VPC can lead to.
+struct Attached {
+    virtual_private: Vec<NodeId>,
+    transit: Vec<NodeId>,
+    /// All of it, in the scenario's order.
+    all: Vec<NodeId>,
+}
+
+impl Attached {
+    /// To the VPC of this name.
+    fn to(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> Self {
+        let mut attached = Self { virtual_private: Vec::new(), transit: Vec::new(), all: Vec::new() };
+        let inside = |subnet: &At<Name>| {
+            let there = named(subnet).and_then(|name| Some(name.split_once('.')?.0.to_owned()));
+            there.is_some() && there == named(vpc)
+        };
+        for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
+            let id = NodeId(i as u32);
+            let here = match node {
+                schema::Node::VirtualPrivateGateway(it) => it.vpc.value == vpc.value,
+                schema::Node::TransitGateway(it) => it.vpcs.iter().any(|at| at.value == vpc.value),
+                schema::Node::InternetGateway(it) => it.vpc.value == vpc.value,
+                schema::Node::VpcPeering(it) => [&it.requester, &it.accepter].iter().any(|at| at.value == vpc.value),
+                schema::Node::Instance(it) => inside(&it.subnet),
+                schema::Node::NatGateway(it) => inside(&it.subnet),
+                schema::Node::NatInstance(it) => inside(&it.subnet),
+                _ => false,
+            };
+            if here {
+                attached.all.push(id);
+                match node {
+                    schema::Node::VirtualPrivateGateway(_) => attached.virtual_private.push(id),
+                    schema::Node::TransitGateway(_) => attached.transit.push(id),
+                    _ => {}
+                }
+            }
+        }
+        attached
+    }
+
+    fn names(of: &[NodeId], names: &Names) -> Vec<String> {
+        of.iter().map(|id| names.nodes[id.index()].clone()).collect()
+    }
+}
+
+fn route_tables(
+    schema: &schema::Vpc,
+    cidr: Ipv4Net,
+    attached: &Attached,
+    names: &Names,
+    j: &mut Judge,
+) -> Vec<RouteTable> {
+    let tables = &schema.route_tables;
+    if let Some((extra, _)) = tables.0.get(ROUTE_TABLES) {
+        j.wrong(extra.place, format!("a VPC has at most {ROUTE_TABLES} route tables"), None);
+    }
+    let gateways: Vec<NodeId> = attached.virtual_private.iter().chain(&attached.transit).copied().collect();
+    let gateway_names = Attached::names(&gateways, names);
+    let table_names = j.names(tables, "route table");
+    let mut made = Vec::new();
+    for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
+        let mut propagation = Vec::new();
+        for at in &table.propagation {
+            let Some(id) = j.find(at, "gateway attached to this VPC", &gateway_names).map(|i| gateways[i]) else {
+                continue;
+            };
+            if attached.transit.contains(&id) {
+                let message = "a transit gateway propagates nothing into a VPC's route table";
+                j.wrong(at.place, message, Some("give the table a route to it under `routes`".into()));
+            } else {
+                propagation.push(id);
+            }
+        }
+        made.push(RouteTable { name, propagation, routes: routes(schema, table, cidr, attached, names, j) });
+    }
+    made
+}
+
+fn routes(
+    schema: &schema::Vpc,
+    table: &schema::RouteTable,
+    cidr: Ipv4Net,
+    attached: &Attached,
+    names: &Names,
+    j: &mut Judge,
+) -> Vec<(Ipv4Net, Option<NodeId>)> {
+    let targets = Attached::names(&attached.all, names);
+    let mut routes: Vec<(Ipv4Net, Option<NodeId>)> = Vec::new();
+    if let Some(extra) = table.routes.get(ROUTES[1]) {
+        let message = format!("a route table has at most {} routes, if AWS has raised its quota", ROUTES[1]);
+        j.wrong(extra.destination.place, message, None);
+    }
+    for route in &table.routes {
+        let Some(destination) = j.lawful(&route.destination, whole) else { continue };
+        let target = match &route.target.value {
+            Ok(Name(target)) if target == "blackhole" => None,
+            Ok(Name(target)) if target == "local" => {
+                if !cidr.contains(&destination) {
+                    let message = format!("{destination} is not local: the VPC is {cidr}");
+                    j.wrong(route.target.place, message, None);
+                }
+                // The route is implied.
+                continue;
+            }
+            Ok(Name(target)) if !targets.contains(target) && names.nodes.contains(target) => {
+                let message = format!("`{target}` is neither in this VPC nor attached to it");
+                let help =
+                    "a route leads to a gateway or peering connection of the VPC, or to a network interface in it";
+                j.wrong(route.target.place, message, Some(help.into()));
+                continue;
+            }
+            Ok(_) | Err(_) => match j.find(&route.target, "gateway attached to this VPC", &targets) {
+                Some(i) => Some(attached.all[i]),
+                None => continue,
+            },
+        };
+        if routes.iter().any(|(other, _)| *other == destination) {
+            let message = format!("this table has a static route to {destination} already");
+            j.wrong(route.destination.place, message, None);
+        }
+        let whole_subnet = schema.subnets.0.iter().any(|(_, it)| it.cidr.value.as_ref() == Ok(&destination));
+        if cidr.contains(&destination) && !whole_subnet && target.is_some() {
+            let message = format!("{destination} is inside of the VPC and no whole subnet");
+            let help = "a route more specific than the local one is to a whole subnet";
+            j.wrong(route.destination.place, message, Some(help.into()));
+        }
+        routes.push((destination, target));
+    }
+    routes
+}
+
+pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) -> Instance {
+    let place = vpcs.subnet(&schema.subnet, j);
+    let (vpc, subnet) = place.unwrap_or_default();
+    let address = vpcs.address(place, &schema.address, j);
+    let elastic_ip = vpcs.elastic_ip(place.map(|(vpc, _)| vpc), schema.elastic_ip.as_ref(), j);
+    let mtu = j.number(&schema.mtu, 1500, 576, 9001, "the MTU of an instance");
+    Instance { vpc, subnet, address, elastic_ip, mtu }
+}
+
+/// AWS keeps the first four addresses of a subnet and its last.
+fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
+    let first = u32::from(block.network());
+    let offset = u32::from(address) - first;
+    if offset < 4 || address == block.broadcast() {
+        Err(format!("AWS keeps the first four addresses of {block} and its last for itself"))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn internet_gateway(schema: &schema::InternetGateway, vpcs: &Vpcs, j: &mut Judge) -> InternetGateway {
+    let vpc = vpcs.find(&schema.vpc, j);
+    let route_table = vpc.zip(schema.route_table.as_ref()).and_then(|(vpc, at)| vpcs.table(vpc, at, j));
+    // Which addresses have one is known when everything in the VPC is.
+    InternetGateway { vpc: vpc.unwrap_or_default(), route_table, addresses: Vec::new() }
+}
+
+/// The addresses of what is in a VPC, with whose and where they stand.
+pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> Vec<(Ipv4Addr, String, Place)> {
+    let (address, at, elastic, elastic_at) = match (schema, kind) {
+        (schema::Node::Instance(it), NodeKind::Instance(made)) => {
+            (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
+        }
+        (schema::Node::NatGateway(it), NodeKind::Appliance(made)) => {
+            (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
+        }
+        (schema::Node::NatInstance(it), NodeKind::Appliance(made)) => {
+            (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
+        }
+        (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        _ => return Vec::new(),
+    };
+    let elastic =
+        elastic.zip(elastic_at.as_ref()).map(|(address, at)| (address, format!("{name}.elastic_ip"), at.place));
+    core::iter::once((address, name.to_owned(), at.place)).chain(elastic).collect()
+}
+
+/// The network interface of a device in a VPC: the VPC, its subnet there, its private and its Elastic IP address.
+pub(crate) fn interface(kind: &NodeKind) -> Option<(NodeId, usize, Ipv4Addr, Option<Ipv4Addr>)> {
+    match kind {
+        NodeKind::Instance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
+        NodeKind::Appliance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
+        _ => None,
+    }
+}
+
+/// What can be said of what is attached to VPCs when everything else is known.
+pub(super) fn attached(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
+    edges(scenario, plan, j);
+    elastic_ips(scenario, plan, j);
+    super::appliances::endpoints(scenario, plan, j);
+    quotas(plan);
+    for (name, node) in names.nodes.iter().zip(&plan.nodes) {
+        if let NodeKind::Appliance(appliance) = &node.kind
+            && let Appliance { kind: ApplianceKind::NatGateway { from_transit_gateway }, .. } = **appliance
+        {
+            plan.assumptions.push(Assumption {
+                what: Assumed::NatGatewayForSites,
+                owner: Some(name.clone()),
+                parameter: format!("nodes.{name}.from_transit_gateway"),
+                value: from_transit_gateway.to_string(),
+                source: "UNVERIFIED: AWS says that a NAT gateway serves no VPN connection; behind a transit gateway it is reported to"
+                    .into(),
+                range: super::range(["true", "false"], "both are said"),
+            });
+        }
+    }
+}
+
+/// The edge tables of gateways hold what AWS lets them hold (page gateway-route-tables.html).
+fn edges(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
+    let mut internet: BTreeSet<NodeId> = BTreeSet::new();
+    for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
+        let (vpc, number, at) = match (schema, &node.kind) {
+            (schema::Node::VirtualPrivateGateway(it), NodeKind::VirtualPrivateGateway(made)) => {
+                (made.vpc, made.route_table, &it.route_table)
+            }
+            (schema::Node::InternetGateway(it), NodeKind::InternetGateway(made)) => {
+                if it.vpc.value.is_ok() && !internet.insert(made.vpc) {
+                    j.wrong(it.vpc.place, "another internet gateway is attached to this VPC: AWS attaches one", None);
+                }
+                (made.vpc, made.route_table, &it.route_table)
+            }
+            _ => continue,
+        };
+        let (Some(number), Some(at)) = (number, at) else { continue };
+        let Some(Node { kind: NodeKind::Vpc(vpc), .. }) = plan.nodes.get(vpc.index()) else { continue };
+        let Some(table) = vpc.route_tables.get(number) else { continue };
+        if let Some(subnet) = vpc.subnets.iter().find(|subnet| subnet.route_table == number) {
+            let message = format!("`{}` is the route table of subnet `{}`, not of a gateway", table.name, subnet.name);
+            j.wrong(at.place, message, None);
+        }
+        if !table.propagation.is_empty() {
+            j.wrong(
+                at.place,
+                format!("nothing is propagated into the route table of a gateway: `{}`", table.name),
+                None,
+            );
+        }
+        for (destination, target) in &table.routes {
+            let is_interface = |id: NodeId| plan.nodes.get(id.index()).is_some_and(|it| interface(&it.kind).is_some());
+            if !target.is_some_and(is_interface) {
+                let message = format!(
+                    "the route to {destination} in `{}` is neither local nor to a network interface",
+                    table.name
+                );
+                j.wrong(at.place, message, Some("a gateway's route table leads nowhere else".into()));
+            } else if !vpc.cidr.contains(destination) {
+                let message = format!("{destination} in `{}` is not in the VPC", table.name);
+                let help = "a gateway's route table is for the VPC's block or whole subnets of it: never for 0.0.0.0/0";
+                j.wrong(at.place, message, Some(help.into()));
+            }
+        }
+    }
+}
+
+/// Elastic IP addresses belong to the internet gateway of their VPC.
+fn elastic_ips(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
+    let mut found: Vec<(NodeId, Ipv4Addr, Ipv4Addr)> = Vec::new();
+    for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
+        let Some((vpc, _, private, Some(elastic))) = interface(&node.kind) else { continue };
+        found.push((vpc, private, elastic));
+        let at = match schema {
+            schema::Node::Instance(it) => &it.elastic_ip,
+            schema::Node::NatGateway(it) => &it.elastic_ip,
+            schema::Node::NatInstance(it) => &it.elastic_ip,
+            _ => continue,
+        };
+        let attached = |node: &Node| matches!(&node.kind, NodeKind::InternetGateway(gateway) if gateway.vpc == vpc);
+        if let (Some(at), false) = (at, plan.nodes.iter().any(attached)) {
+            let help = "attach an internet gateway to it: \"igw\": InternetGateway(vpc: \"...\")";
+            let message = "no internet gateway is attached to this VPC, so an Elastic IP address leads nowhere";
+            j.wrong(at.place, message, Some(help.into()));
+        }
+    }
+    for node in &mut plan.nodes {
+        if let NodeKind::InternetGateway(gateway) = &mut node.kind {
+            let mine = found.iter().filter(|(vpc, ..)| *vpc == gateway.vpc);
+            gateway.addresses = mine.map(|(_, private, elastic)| (*private, *elastic)).collect();
+        }
+    }
+}
+
+/// Quotas that AWS raises on request are warnings.
+fn quotas(plan: &mut Plan) {
+    let mut warnings = Vec::new();
+    let mut warn = |parameter: String, text: String| warnings.push(Warning { parameter, text });
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let NodeKind::Vpc(vpc) = &node.kind else { continue };
+        let (id, name) = (NodeId(index as u32), &node.name);
+        for table in vpc.route_tables.iter().filter(|table| table.routes.len() > ROUTES[0]) {
+            let (count, [most, raised]) = (table.routes.len(), ROUTES);
+            let text = format!("{count} routes: AWS allows {most} in a route table, and up to {raised} on request");
+            warn(format!("nodes.{name}.route_tables.{}.routes", table.name), text);
+        }
+        for (number, acl) in vpc.network_acls.iter().enumerate() {
+            let (count, [most, raised]) = (acl.longest(), ACL_RULES);
+            if count > most {
+                let text = format!("{count} rules: AWS allows {most} each way, and up to {raised} on request");
+                warn(format!("nodes.{name}.network_acls[{number}]"), text);
+            }
+        }
+        let zones: BTreeSet<&str> = vpc.subnets.iter().map(|subnet| subnet.availability_zone.as_str()).collect();
+        for zone in zones {
+            let here = |node: &&Node| match &node.kind {
+                NodeKind::Appliance(it) => {
+                    let subnet = vpc.subnets.get(it.subnet).filter(|_| it.vpc == id);
+                    matches!(it.kind, ApplianceKind::NatGateway { .. })
+                        && subnet.is_some_and(|subnet| subnet.availability_zone == zone)
+                }
+                _ => false,
+            };
+            let count = plan.nodes.iter().filter(here).count();
+            if count > NAT_GATEWAYS {
+                let text = format!(
+                    "{count} NAT gateways in `{zone}`: AWS allows {NAT_GATEWAYS} in a zone, and more on request"
+                );
+                warn(format!("nodes.{name}"), text);
+            }
+        }
+        let peers = |node: &&Node| matches!(&node.kind, NodeKind::VpcPeering(it) if it.vpcs.contains(&id));
+        let (count, [most, raised]) = (plan.nodes.iter().filter(peers).count(), PEERINGS);
+        if count > most {
+            let text =
+                format!("{count} peering connections: AWS allows {most} for a VPC, and up to {raised} on request");
+            warn(format!("nodes.{name}"), text);
+        }
+    }
+    plan.warnings.extend(warnings);
+}

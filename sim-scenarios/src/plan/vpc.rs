@@ -1,0 +1,140 @@
+//! VPCs and what is in them.
+
+use core::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use sim_core::id::NodeId;
+use sim_core::net::acl;
+use sim_core::node::translator::Forward;
+
+/// A VPC.
+#[derive(Clone, Debug)]
+pub struct Vpc {
+    /// Its address block.
+    pub cidr: Ipv4Net,
+    /// Its subnets.
+    pub subnets: Vec<Subnet>,
+    /// Its route tables.
+    pub route_tables: Vec<RouteTable>,
+    /// Its network ACLs.
+    pub network_acls: Vec<acl::NetworkAcl>,
+}
+
+impl Vpc {
+    /// What a table of it is called where nodes are named: the VPC's name, and the table's if it has several.
+    pub fn table_name(&self, vpc: &str, table: u8) -> String {
+        match self.route_tables.get(usize::from(table)) {
+            Some(named) if self.route_tables.len() > 1 => format!("{vpc}.{}", named.name),
+            Some(_) | None => vpc.to_owned(),
+        }
+    }
+}
+
+/// A subnet of a VPC.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Its address block.
+    pub cidr: Ipv4Net,
+    /// Its availability zone.
+    pub availability_zone: String,
+    /// Its route table (index into [`Vpc::route_tables`]).
+    pub route_table: usize,
+    /// Its network ACL (index into [`Vpc::network_acls`]); `None`: the default one, which allows all.
+    pub network_acl: Option<usize>,
+}
+
+/// A route table of a VPC. The route `local` to the VPC's own block is implied.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Gateways whose routes are propagated into it.
+    pub propagation: Vec<NodeId>,
+    /// Static routes: destination and target (a gateway, or what has a network interface), `None` for a blackhole.
+    pub routes: Vec<(Ipv4Net, Option<NodeId>)>,
+}
+
+/// A host inside a VPC.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its VPC.
+    pub vpc: NodeId,
+    /// Its subnet (index into [`Vpc::subnets`]).
+    pub subnet: usize,
+    /// Its private address.
+    pub address: Ipv4Addr,
+    /// Its Elastic IP address.
+    pub elastic_ip: Option<Ipv4Addr>,
+    /// Longest IP packet of its interface, in octets.
+    pub mtu: u16,
+}
+
+/// An internet gateway.
+#[derive(Clone, Debug)]
+pub struct InternetGateway {
+    /// The VPC it is attached to.
+    pub vpc: NodeId,
+    /// The VPC's route table for what comes from it; `None`: only what is local is reached.
+    pub route_table: Option<usize>,
+    /// Private addresses of the VPC and the Elastic IP addresses that stand for them.
+    pub addresses: Vec<(Ipv4Addr, Ipv4Addr)>,
+}
+
+/// What has a network interface in a subnet and shows others by its own address.
+#[derive(Clone, Debug)]
+pub struct Appliance {
+    /// Its VPC.
+    pub vpc: NodeId,
+    /// Its subnet (index into [`Vpc::subnets`]).
+    pub subnet: usize,
+    /// Its private address.
+    pub address: Ipv4Addr,
+    /// Its Elastic IP address.
+    pub elastic_ip: Option<Ipv4Addr>,
+    /// Whether its interface refuses what is neither from nor for its own address.
+    pub source_destination_check: bool,
+    /// What it is.
+    pub kind: ApplianceKind,
+}
+
+/// What has such an interface.
+#[derive(Clone, Debug)]
+pub enum ApplianceKind {
+    /// A NAT gateway.
+    NatGateway {
+        /// Whether it takes what comes by a transit gateway from outside of any VPC.
+        from_transit_gateway: bool,
+    },
+    /// A NAT instance.
+    NatInstance {
+        /// Its ports that lead elsewhere.
+        forwards: Vec<Forward>,
+    },
+    /// An interface endpoint.
+    InterfaceEndpoint {
+        /// The host that is the service.
+        service: NodeId,
+    },
+}
+
+/// A VPC peering connection.
+#[derive(Clone, Debug)]
+pub struct VpcPeering {
+    /// The VPCs.
+    pub vpcs: [NodeId; 2],
+}
+
+/// A gateway endpoint.
+#[derive(Clone, Debug)]
+pub struct GatewayEndpoint {
+    /// Its VPC.
+    pub vpc: NodeId,
+    /// The host that is the service.
+    pub service: NodeId,
+    /// The addresses of the service.
+    pub prefix_list: Vec<Ipv4Net>,
+    /// Route tables of the VPC that lead to it.
+    pub route_tables: Vec<usize>,
+}

@@ -1,0 +1,194 @@
+//! A VPC and what is in it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::leaf::{AclAction, Address, Count, Flag, IpProtocol, Name, PortRange, Prefix};
+use crate::place::{At, Named};
+
+/// A VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Vpc {
+    /// Its address block, /16 to /28.
+    pub cidr: At<Prefix>,
+    /// Its subnets.
+    pub subnets: Named<Subnet>,
+    /// Its route tables; if not given, one called "main" into which the attached gateway propagates.
+    #[serde(default)]
+    pub route_tables: Named<RouteTable>,
+    /// Its network ACLs, beside the default one, which allows all.
+    #[serde(default)]
+    pub network_acls: Named<NetworkAcl>,
+}
+
+/// A subnet of a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Subnet {
+    /// Its address block, inside the VPC's.
+    pub cidr: At<Prefix>,
+    /// Its availability zone.
+    pub availability_zone: At<Name>,
+    /// Its route table; "main" if not given.
+    pub route_table: Option<At<Name>>,
+    /// Its network ACL; the default one, which allows all, if not given.
+    pub network_acl: Option<At<Name>>,
+}
+
+/// A route table of a VPC. The route "local" is implied.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// Gateways whose routes are propagated into it; none if not given.
+    #[serde(default)]
+    pub propagation: Vec<At<Name>>,
+    /// Static routes.
+    #[serde(default)]
+    pub routes: Vec<VpcRoute>,
+}
+
+/// A static route of a VPC route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VpcRoute {
+    /// Destination.
+    pub destination: At<Prefix>,
+    /// A virtual private gateway, transit gateway, internet gateway or VPC peering connection that is attached to the VPC, a NAT gateway,
+    /// NAT instance or instance in it, "local", or "blackhole".
+    pub target: At<Name>,
+}
+
+/// A network ACL. It has no memory: an answer needs a rule of its own. What no rule is about is denied.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkAcl {
+    /// Rules for what comes into a subnet.
+    #[serde(default)]
+    pub inbound: Vec<AclRule>,
+    /// Rules for what leaves it.
+    #[serde(default)]
+    pub outbound: Vec<AclRule>,
+}
+
+/// A rule of a network ACL.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct AclRule {
+    /// Its number, 1 to 32766: the lowest that fits decides.
+    pub rule: At<Count>,
+    /// "udp", "tcp", "icmp", "gre", "esp", "ah" or a number; any if not given.
+    pub protocol: Option<At<IpProtocol>>,
+    /// UDP or TCP destination ports, like 443 or "1024-65535"; any if not given.
+    pub ports: Option<At<PortRange>>,
+    /// Where inbound packets come from, or where outbound ones go.
+    pub cidr: At<Prefix>,
+    /// "allow" or "deny".
+    pub action: At<AclAction>,
+}
+
+/// A host in a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Its subnet, like "vpc.app".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+    /// Its Elastic IP address: how the internet gateway shows it outside; none if not given. A probe to it goes to "NODE.elastic_ip".
+    pub elastic_ip: Option<At<Address>>,
+    /// MTU of its interface: 1500 if not given, up to 9001.
+    pub mtu: Option<At<Count>>,
+}
+
+/// An internet gateway. A link to a router of the underlay is its way to the internet.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct InternetGateway {
+    /// The VPC it is attached to.
+    pub vpc: At<Name>,
+    /// The VPC's route table for what comes from the gateway (an edge association): its targets are "local" or network interfaces;
+    /// if not given, packets go to the VPC's own addresses.
+    pub route_table: Option<At<Name>>,
+}
+
+/// A NAT gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NatGateway {
+    /// Its subnet, like "vpc.public".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+    /// Its Elastic IP address; a private NAT gateway, which leads to other networks of one's own, has none.
+    pub elastic_ip: Option<At<Address>>,
+    /// Whether it takes what comes by a transit gateway from outside of any VPC; true if not given. AWS says that it serves no
+    /// VPN connection, and practice with a transit gateway in between says that it does.
+    pub from_transit_gateway: Option<At<Flag>>,
+}
+
+/// A NAT instance: an instance whose operating system translates (Linux).
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NatInstance {
+    /// Its subnet, like "vpc.public".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+    /// Its Elastic IP address.
+    pub elastic_ip: Option<At<Address>>,
+    /// Whether its network interface refuses what is neither from nor for its own address; true if not given, as in EC2. A NAT
+    /// instance that shall do its work has false.
+    pub source_destination_check: Option<At<Flag>>,
+    /// Ports of its own that lead elsewhere: who addresses the instance itself is sent there, in its name.
+    #[serde(default)]
+    pub forwards: Vec<PortForward>,
+}
+
+/// A port that leads elsewhere.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PortForward {
+    /// The port, of UDP and TCP.
+    pub port: At<Count>,
+    /// The address that it leads to.
+    pub to: At<Address>,
+    /// The port there; the same if not given.
+    pub to_port: Option<At<Count>>,
+}
+
+/// A VPC peering connection.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VpcPeering {
+    /// A VPC.
+    pub requester: At<Name>,
+    /// The other.
+    pub accepter: At<Name>,
+}
+
+/// A gateway endpoint. The routes to its service enter the route tables that it names.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayEndpoint {
+    /// Its VPC.
+    pub vpc: At<Name>,
+    /// The service: a host of the internet, which AWS joins to it.
+    pub service: At<Name>,
+    /// The addresses of the service, its host's among them (an AWS-managed prefix list).
+    pub prefix_list: Vec<At<Prefix>>,
+    /// Route tables of the VPC that lead to it.
+    pub route_tables: Vec<At<Name>>,
+}
+
+/// An interface endpoint.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceEndpoint {
+    /// Its subnet, like "vpc.app".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+    /// The service: a host of the internet, which AWS joins to it.
+    pub service: At<Name>,
+}
