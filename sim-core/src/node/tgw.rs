@@ -17,8 +17,9 @@
 //! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
 //! numbers of a flow.
 //!
-//! Left out: peering, Connect, multicast, appliance mode, availability zones, policy tables and the MTU of 8,500
-//! octets between VPCs.
+//! Packets of 8,500 octets pass between VPCs and Direct Connect if the scenario has any ([`Tgw::widen`]); VPN has 1,500.
+//!
+//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
