@@ -117,6 +117,13 @@ codes! {
         // Limits
         TunnelBandwidth "tunnel_bandwidth" "more octets a second than AWS carries through one tunnel",
         TunnelPacketRate "tunnel_packet_rate" "more packets a second than AWS carries through one tunnel",
+        // Direct Connect
+        DxgwNoRoute "dxgw_no_route" "no virtual interface of the Direct Connect gateway has a route to the destination",
+        DxgwNotAllowed "dxgw_not_allowed" "outside of the allowed prefixes of all gateways that are associated with the Direct Connect gateway",
+        DxgwInterfaceToInterface "dxgw_interface_to_interface" "a Direct Connect gateway passes nothing between virtual interfaces without SiteLink",
+        DxgwGatewayToGateway "dxgw_gateway_to_gateway" "a Direct Connect gateway passes nothing between the gateways that are associated with it",
+        DxgwInterfaceToVpn "dxgw_interface_to_vpn" "nothing passes between a Direct Connect gateway and the VPN connections of a virtual private gateway that is associated with it",
+        LagNotCollecting "lag_not_collecting" "a member of a LAG that does not take frames: LACP has not put it in, or has put it out",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -235,6 +242,12 @@ codes! {
         // Peers that are several hops away
         PeerOffLink "peer_off_link" "an external peer that may not be several hops away is on no connected network",
         NextHopMoved "next_hop_moved" "the way to the NEXT_HOP changed (RFC 4271 section 9.1.2.1)",
+        // LAGs
+        LacpExpired "lacp_expired" "LACP: nothing from the other end in time (IEEE 802.1AX-2020 section 6.4.12)",
+        LacpSynchronized "lacp_synchronized" "LACP: both ends have the link in their aggregation",
+        LacpNotSynchronized "lacp_not_synchronized" "LACP: an end does not have the link in its aggregation, or too few of them",
+        LagUp "lag_up" "LACP has put a link into the LAG",
+        LagDown "lag_down" "no link of the LAG carries traffic",
     }
 
     /// Which timer expired.
@@ -273,6 +286,9 @@ codes! {
         RestartTimer "restart_timer" "BGP: a restarting peer is waited for no longer (RFC 4724 section 4.2)",
         StalePathTimer "stale_path_timer" "BGP: stale routes are kept no longer (RFC 4724 section 4.2)",
         SelectionDeferral "selection_deferral" "BGP Selection_Deferral_Timer: this end has restarted and decides with what it has heard (RFC 4724 section 4.1)",
+        LacpCurrentWhile "lacp_current_while" "LACP: the other end was not heard for 3 or 90 s (IEEE 802.1AX-2020 section 6.4.12)",
+        LacpPeriodic "lacp_periodic" "LACP: the next frame is due",
+        LacpAggregateWait "lacp_aggregate_wait" "LACP: ports wait for each other before they are aggregated",
     }
 
     /// The state of a session.

@@ -135,7 +135,7 @@ impl<'w> Observation<'w> {
                 let to = to.as_deref().unwrap_or("withdrawn");
                 // A delay of zero leaves no record of its own, and is assumed all the same.
                 let assumed = match table {
-                    Table::Fib => None,
+                    Table::Fib | Table::DxGateway(_) => None,
                     Table::Vgw | Table::Tgw(_) => Some(Assumed::VgwProgrammingDelay),
                     Table::Vpc(_) => Some(Assumed::VpcPropagationDelay),
                 };
@@ -243,6 +243,10 @@ pub(crate) fn table_name(plan: &Plan, node: NodeId, table: Table) -> String {
     let named = &plan.nodes[node.index()];
     match (&named.kind, table.number()) {
         (NodeKind::TransitGateway(gateway), Some(number)) => gateway.table_name(&named.name, number),
+        (NodeKind::DirectConnectGateway(gateway), Some(number)) => {
+            let table = gateway.tables().nth(usize::from(number)).unwrap_or_default();
+            format!("{}.{table}", named.name)
+        }
         (NodeKind::Vpc(vpc), Some(number)) => vpc.table_name(&named.name, number),
         _ => named.name.clone(),
     }

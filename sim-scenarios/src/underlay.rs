@@ -206,6 +206,8 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
         }
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)
+        | NodeKind::DirectConnectGateway(_)
+        | NodeKind::VirtualInterface(_)
         | NodeKind::Vpc(_)
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)

@@ -8,6 +8,7 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::gateway::{Gateway, Upcall};
+use super::routing::Routing;
 use super::{Command, Cx, Device, Notice};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::{BgpPath, Community};
@@ -92,7 +93,7 @@ impl VpnEndpoint {
 
     /// It can carry traffic if the tunnel is up and, with BGP, the session is established.
     fn health(&mut self, cx: &mut Cx) {
-        let routed = self.gateway.routing.as_ref().is_none_or(super::routing::Routing::established);
+        let routed = self.gateway.routing.as_ref().is_none_or(Routing::established);
         let healthy = routed && self.gateway.tunnels[0].is_up();
         if core::mem::replace(&mut self.healthy, healthy) != healthy {
             cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy });
@@ -100,33 +101,53 @@ impl VpnEndpoint {
     }
 
     fn route(&self, cx: &mut Cx, change: &RouteChange) {
-        let learned = change.to.filter(|best| best.peer.is_some());
-        let path = learned.and_then(|_| self.learned(change.prefix));
-        if path.is_some() || change.from.is_some_and(|best| best.peer.is_some()) {
+        if let Some(path) = best_path(self.gateway.routing.as_ref(), change) {
             let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(change.prefix), path };
             cx.notify(self.owner, Duration::ZERO, notice);
         }
     }
 
-    /// What the customer gateway says of a prefix, if its route is the best.
-    fn learned(&self, prefix: Ipv4Net) -> Option<BgpPath> {
-        let routing = self.gateway.routing.as_ref()?;
-        let best = routing.speaker().routes().get(&prefix).filter(|entry| entry.best().peer.is_some())?;
-        Some(path(best.best_route().attributes))
-    }
-
     /// Tells a gateway that lost power all that it has forgotten.
     fn tell_again(&self, cx: &mut Cx) {
-        let prefixes = self.gateway.routing.iter().flat_map(|routing| routing.speaker().routes().keys());
-        for prefix in prefixes {
-            if let Some(path) = self.learned(prefix) {
-                let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(prefix), path: Some(path) };
-                cx.notify(self.owner, Duration::ZERO, notice);
-            }
+        tell_again(cx, (self.owner, self.number), self.gateway.routing.as_ref(), self.healthy);
+    }
+}
+
+/// What the only peer says of a prefix, if its route is the best.
+fn learned(routing: &Routing, prefix: Ipv4Net) -> Option<BgpPath> {
+    let best = routing.speaker().routes().get(&prefix).filter(|entry| entry.best().peer.is_some())?;
+    Some(path(best.best_route().attributes))
+}
+
+/// Tells a gateway that lost power all that it has forgotten of its end of this number.
+pub(super) fn tell_again(cx: &mut Cx, (owner, tunnel): (NodeId, u16), routing: Option<&Routing>, healthy: bool) {
+    for (routing, prefix) in
+        routing.iter().flat_map(|routing| routing.speaker().routes().keys().map(move |p| (routing, p)))
+    {
+        if let Some(path) = learned(routing, prefix) {
+            cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V4(prefix), path: Some(path) });
         }
-        if self.healthy {
-            cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy: true });
+    }
+    if healthy {
+        cx.notify(owner, Duration::ZERO, Notice::Health { tunnel, healthy });
+    }
+}
+
+/// What a gateway has to hear of a change: the path that the peer's route has, `None` inside if it has none any more. `None`: nothing,
+/// as neither route is the peer's.
+pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Option<Option<BgpPath>> {
+    let path = change.to.filter(|best| best.peer.is_some()).and_then(|_| learned(routing?, change.prefix));
+    (path.is_some() || change.from.is_some_and(|best| best.peer.is_some())).then_some(path)
+}
+
+/// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
+pub(super) fn announcement(prefix: Ipv4Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
+    match as_path {
+        Some(as_path) => {
+            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            bgp::Input::Originate { prefix, route }
         }
+        None => bgp::Input::WithdrawOriginated { prefix },
     }
 }
 
@@ -181,14 +202,7 @@ impl Device for VpnEndpoint {
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Announce { prefix: IpNet::V4(prefix), as_path } => {
-                let input = match as_path {
-                    Some(as_path) => {
-                        let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
-                        bgp::Input::Originate { prefix, route }
-                    }
-                    None => bgp::Input::WithdrawOriginated { prefix },
-                };
-                self.gateway.bgp(cx, input);
+                self.gateway.bgp(cx, announcement(prefix, as_path));
                 self.settle(cx);
             }
             Notice::Announce { prefix: IpNet::V6(_), .. }

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use super::bfd::{Bfd, BfdEvent};
 use super::inspection::Inspection;
 use super::ip::{Inbound, Ip};
+use super::lag::{LagEvent, Lags};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
 use super::track::{TrackEvent, Tracks, Watched};
@@ -64,6 +65,8 @@ pub struct Gateway {
     pub bfd: Bfd,
     /// What is watched, and on which static routes may depend.
     pub tracks: Tracks,
+    /// Ports that are several links.
+    pub lags: Lags,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
@@ -88,6 +91,7 @@ impl Gateway {
             routing,
             bfd: Bfd::default(),
             tracks: Tracks::default(),
+            lags: Lags::default(),
             follow_sa,
             reassembles: false,
             inspection: None,
@@ -116,6 +120,7 @@ impl Gateway {
         if self.follow_sa {
             self.tunnels.iter().for_each(|tunnel| self.ip.begin_down(tunnel.port()));
         }
+        self.lags.ports().for_each(|(port, multipath)| self.ip.bundle(port, multipath));
         self.ip.announce(cx);
         let genesis = cx.cause;
         for tunnel in 0..self.tunnels.len() {
@@ -132,8 +137,13 @@ impl Gateway {
             if self.follow_sa && tunnel.is_some_and(|tunnel| !self.tunnels[tunnel].is_up()) {
                 self.bgp(cx, bgp::Input::LowerLayerDown { peer, reason: Reason::TunnelDown });
             }
+            if port.is_some_and(|port| self.lags.is_logical(port)) {
+                self.bgp(cx, bgp::Input::LowerLayerDown { peer, reason: Reason::LagDown });
+            }
             self.bgp(cx, bgp::Input::Start { peer });
         }
+        cx.cause = genesis;
+        self.with_lags(cx, Lags::start);
         cx.cause = genesis;
         self.with_bfd(cx, Bfd::start);
         for port in self.ip.ports_up().filter(|port| self.tunnels.at_port(*port).is_none()).collect::<Vec<_>>() {
@@ -150,6 +160,7 @@ impl Gateway {
         self.bfd.reset();
         self.tracks.reset();
         self.inspection.iter_mut().for_each(|inspection| inspection.reset());
+        self.lags.reset();
         self.upcalls.clear();
     }
 
@@ -167,16 +178,31 @@ impl Gateway {
             self.with_bfd(cx, Bfd::timeout);
         }
         self.with_tracks(cx, Tracks::timeout);
+        if !self.lags.is_empty() {
+            self.with_lags(cx, Lags::timeout);
+        }
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
         let routing = self.routing.as_ref().and_then(Routing::wake);
-        let others = self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake());
+        let others =
+            self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake()).chain(self.lags.wake());
         self.tunnels.wake().into_iter().chain(routing).chain(others).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of the tunnel that has it.
     pub(super) fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.lags.is_empty() {
+            let mut whole = None;
+            self.with_lags(cx, |lags, cx, events| whole = lags.packet(cx, port, packet, events));
+            let Some((port, packet)) = whole else { return };
+            return self.received(cx, port, packet);
+        }
+        self.received(cx, port, packet);
+    }
+
+    /// The same, once members of LAGs are told apart no more.
+    fn received(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.local(cx, packet, port),
             Inbound::Transit(packet) => self.transit(cx, packet, port),
@@ -471,10 +497,33 @@ impl Gateway {
 
     /// The link behind a port lost or regained its carrier.
     pub(super) fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
+        if self.lags.is_member(port) {
+            return self.with_lags(cx, |lags, cx, events| lags.carrier(cx, port, up, events));
+        }
         let cause = cx.cause;
         self.watch(cx, Watched::Carrier(port), up);
         cx.cause = cause;
         self.port_changed(cx, port, up, link_reason(up));
+    }
+
+    fn with_lags(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Lags, &mut Cx, &mut Vec<LagEvent>)) {
+        let mut events = Vec::new();
+        touch(&mut self.lags, cx, &mut events);
+        for event in events {
+            match event {
+                LagEvent::Send(frame, member) => cx.send(member, frame),
+                LagEvent::Members(port, members, record) => {
+                    let (before, up) = (self.ip.has_members(port), !members.is_empty());
+                    self.ip.set_members(port, members);
+                    if before != up {
+                        cx.cause = record;
+                        self.watch(cx, Watched::Carrier(port), up);
+                        cx.cause = record;
+                        self.port_changed(cx, port, up, if up { Reason::LagUp } else { Reason::LagDown });
+                    }
+                }
+            }
+        }
     }
 
     /// Something that may be watched went up or down, because of the latest record.

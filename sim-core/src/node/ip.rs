@@ -132,6 +132,8 @@ pub struct Ip {
     interfaces: Vec<Option<Interface>>,
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
+    /// Ports that are several links, with those that carry their traffic.
+    bundles: Vec<(Port, Multipath, Vec<Port>)>,
     reporter: Reporter,
     fragments: Reassembler,
 }
@@ -155,6 +157,7 @@ impl Ip {
             access: Vec::new(),
             interfaces: Vec::new(),
             unsealed: Vec::new(),
+            bundles: Vec::new(),
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
         }
@@ -306,6 +309,7 @@ impl Ip {
         }
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.unsealed.clear();
+        self.bundles.clear();
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
     }
@@ -478,11 +482,42 @@ impl Ip {
             return;
         }
         if self.fits(port, &packet) {
-            return cx.send(port, packet);
+            return self.transmit(cx, port, packet);
         }
         for part in self.cut(cx, port, packet) {
-            cx.send(port, part);
+            self.transmit(cx, port, part);
         }
+    }
+
+    /// Sends a packet out of a port, or of one of the links that it is made of.
+    fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
+        let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
+            return cx.send(port, packet);
+        };
+        // Hash threshold (RFC 2992): the hash is 32 bits wide.
+        let place = (u64::from(multipath.hash(packet.bytes())) * members.len() as u64) >> 32;
+        match members.get(place as usize) {
+            Some(member) => cx.send(*member, packet),
+            None => cx.drop(&packet, DropReason::LinkDown, self.changed),
+        }
+    }
+
+    /// Says that a port is several links, none of which carries anything yet.
+    pub fn bundle(&mut self, port: Port, multipath: Multipath) {
+        self.bundles.push((port, multipath, Vec::new()));
+        self.begin_down(port);
+    }
+
+    /// The links that carry the traffic of a port which is made of several.
+    pub fn set_members(&mut self, port: Port, to: Vec<Port>) {
+        if let Some((.., members)) = self.bundles.iter_mut().find(|(of, ..)| *of == port) {
+            *members = to;
+        }
+    }
+
+    /// True if any link carries the traffic of a port which is made of several.
+    pub fn has_members(&self, port: Port) -> bool {
+        self.bundles.iter().any(|(of, _, members)| *of == port && !members.is_empty())
     }
 
     /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.

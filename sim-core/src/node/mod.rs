@@ -7,6 +7,7 @@ mod allowance;
 pub mod bfd;
 pub mod cgw;
 mod cx;
+pub mod dxgw;
 pub mod endpoint;
 mod ends;
 pub mod external;
@@ -16,6 +17,7 @@ pub mod igw;
 pub mod inspection;
 pub mod ip;
 pub mod joint;
+pub mod lag;
 pub mod natbox;
 pub mod router;
 pub mod routing;
@@ -25,6 +27,7 @@ pub mod translator;
 pub mod tunnel;
 pub mod tunnels;
 pub mod vgw;
+pub mod vif;
 pub mod vpc;
 
 use std::net::Ipv4Addr;
@@ -210,6 +213,10 @@ pub enum Node {
     Translator(Box<translator::Translator>),
     /// A VPC peering connection or gateway endpoint.
     Joint(Box<joint::Joint>),
+    /// AWS's end of a virtual interface of Direct Connect.
+    VirtualInterface(Box<vif::VirtualInterface>),
+    /// A Direct Connect gateway.
+    DxGateway(Box<dxgw::DxGateway>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -228,6 +235,8 @@ impl Node {
             Self::InternetGateway(d) => &mut **d,
             Self::Translator(d) => &mut **d,
             Self::Joint(d) => &mut **d,
+            Self::VirtualInterface(d) => &mut **d,
+            Self::DxGateway(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
     }
@@ -245,6 +254,8 @@ impl Node {
             Self::InternetGateway(d) => fetch(&**d),
             Self::Translator(d) => fetch(&**d),
             Self::Joint(d) => fetch(&**d),
+            Self::VirtualInterface(d) => fetch(&**d),
+            Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

@@ -10,16 +10,19 @@
 //! ```text
 //!  VPC ---- attachment --.   propagation   .-- route table --.
 //!                         >---------------<                   >-- lookup by the source's association
-//!  tunnels - attachment -'                 '-- route table --'
+//!  tunnels - attachment -+                 '-- route table --'
+//!  DX gateway attachment -'
 //! ```
 //!
 //! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
 //! numbers of a flow.
 //!
-//! Left out: peering, Connect, Direct Connect, multicast, appliance mode, availability zones, policy tables and the MTU of 8,500
-//! octets between VPCs.
+//! Packets of 8,500 octets pass between VPCs and Direct Connect if the scenario has any ([`Tgw::widen`]); VPN has 1,500.
+//!
+//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
@@ -35,15 +38,21 @@ use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
+use crate::wire::ipv4::Ipv4Packet;
 
-/// The port towards tunnel endpoint `tunnel`. Those towards VPCs follow.
+/// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
     Port(tunnel)
 }
 
-/// The port towards VPC `number`, of a gateway with so many tunnels.
-pub const fn vpc_port(tunnels: u16, number: u16) -> Port {
-    Port(tunnels + number)
+/// The port towards the outside of private-IP tunnel `number`, of a gateway with so many other ports.
+pub const fn outside_port(others: u16, number: u16) -> Port {
+    Port(others + number)
+}
+
+/// The port towards VPC `number`, of a gateway with so many tunnels and Direct Connect gateways.
+pub const fn vpc_port(ends: u16, number: u16) -> Port {
+    Port(ends + number)
 }
 
 /// What a gateway is made from.
@@ -55,6 +64,9 @@ pub struct TgwConfig {
     pub tables: Vec<RouteTable>,
     /// The endpoint of each tunnel.
     pub endpoints: Vec<NodeId>,
+    /// Endpoints of private-IP VPN: the outside address of each, out of the gateway's own CIDR blocks, and the attachment that transports
+    /// its tunnel.
+    pub outside: Vec<(Ipv4Addr, u16)>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
     pub preference: Vec<u16>,
     /// VPN ECMP support.
@@ -90,6 +102,13 @@ pub enum Attached {
     Vpn {
         /// Its tunnels, by their numbers on the gateway.
         tunnels: Vec<u16>,
+        /// True if they run over Direct Connect, between private addresses.
+        private: bool,
+    },
+    /// A Direct Connect gateway.
+    DirectConnectGateway {
+        /// Its number among the gateway's ends, after those of all tunnels.
+        end: u16,
     },
 }
 
@@ -149,15 +168,19 @@ impl Tgw {
     /// A gateway with a port for each tunnel and then one for each VPC, in the order of its attachments.
     pub fn new(config: TgwConfig, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
-        let mut attached = vec![0; config.endpoints.len()];
+        let is_direct = |attachment: &&Attachment| matches!(attachment.to, Attached::DirectConnectGateway { .. });
+        let ends = config.endpoints.len() + config.attachments.iter().filter(is_direct).count();
+        let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
-                Attached::Vpn { tunnels } => tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16),
+                Attached::Vpn { tunnels, .. } => tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16),
+                Attached::DirectConnectGateway { end } => attached[usize::from(*end)] = number as u16,
                 Attached::Vpc { .. } => attached.push(number as u16),
             }
         }
+        attached.extend(config.outside.iter().map(|(_, transport)| *transport));
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
-        let ends = Ends::new(config.endpoints.len(), config.health_delay);
+        let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         Self { config, ip, attached, ends, tables, pending: VecDeque::new() }
     }
@@ -193,9 +216,10 @@ impl Tgw {
             match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
                 None => found.push((base.clone(), None)),
                 Some((to, Attached::Vpc { .. })) => found.push((base.clone(), Some(self.port_of(to)))),
-                Some((_, Attached::Vpn { tunnels })) => {
+                Some((_, Attached::Vpn { tunnels, .. })) => {
                     found.extend(tunnels.iter().map(|tunnel| of_tunnel(*tunnel, Kind::Static, None)));
                 }
+                Some((_, Attached::DirectConnectGateway { end })) => found.push(of_tunnel(*end, Kind::Static, None)),
             }
         }
         let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
@@ -205,9 +229,14 @@ impl Tgw {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
                 Attached::Vpc { .. } => {}
-                Attached::Vpn { tunnels } => found.extend(tunnels.iter().filter_map(|tunnel| {
+                Attached::DirectConnectGateway { end } => {
+                    let path = self.ends.of(*end).routes.get(&prefix);
+                    found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
+                }
+                Attached::Vpn { tunnels, private } => found.extend(tunnels.iter().filter_map(|tunnel| {
                     let path = self.ends.of(*tunnel).routes.get(&prefix)?;
-                    Some(of_tunnel(*tunnel, Kind::Vpn, Some(path.clone())))
+                    let kind = if *private { Kind::PrivateVpn } else { Kind::Vpn };
+                    Some(of_tunnel(*tunnel, kind, Some(path.clone())))
                 })),
             }
         }
@@ -302,7 +331,7 @@ impl Tgw {
     /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
     fn announce(&self, cx: &mut Cx, table: u8, prefix: Ipv4Net) {
         for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
-            let Attached::Vpn { tunnels } = &attachment.to else { continue };
+            let Attached::Vpn { tunnels, .. } = &attachment.to else { continue };
             for tunnel in tunnels {
                 self.announce_to(cx, *tunnel, tunnels, table, prefix);
             }
@@ -336,15 +365,34 @@ impl Tgw {
         }
     }
 
-    /// The table that an attachment's traffic is looked up in, and the way of a packet there.
+    /// Lets packets of so many octets through to VPCs and Direct Connect gateways; VPN keeps what it has.
+    pub fn widen(&mut self, mtu: u32) {
+        let others = self.config.endpoints.len()..self.attached.len() - self.config.outside.len();
+        others.for_each(|port| self.ip.set_mtu(Port(port as u16), mtu));
+    }
+
+    /// The port of an endpoint of private-IP VPN that has this outside address.
+    fn outside(&self, address: Ipv4Addr) -> Option<Port> {
+        let number = self.config.outside.iter().position(|(other, _)| *other == address)?;
+        Some(Port((self.attached.len() - self.config.outside.len() + number) as u16))
+    }
+
+    /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
+    /// blocks is the gateway's to deliver.
     fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+        if !self.config.outside.is_empty()
+            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
+        {
+            cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
+            return Some((port, packet));
+        }
         let association = self.config.attachments[usize::from(self.attached[from.index()])].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
         let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
-                cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
+                cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
                 return Some((port, packet));
             }
             Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
@@ -383,7 +431,7 @@ impl Device for Tgw {
         cx.rearm();
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
             Attached::Vpc { cidr } => Some(*cidr),
-            Attached::Vpn { .. } => None,
+            Attached::Vpn { .. } | Attached::DirectConnectGateway { .. } => None,
         });
         let statics = self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| *prefix));
         let mut prefixes: Vec<Ipv4Net> = vpcs.chain(statics).collect();
@@ -451,7 +499,7 @@ impl Device for Tgw {
         self.set_health(cx, port.0, false);
         self.ends.forget(port.0);
         let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
-        if let (Attached::Vpn { tunnels }, Some(table)) = (&attachment.to, attachment.association) {
+        if let (Attached::Vpn { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
             for prefix in self.prefixes(table) {
                 self.announce_to(cx, port.0, tunnels, table, prefix);
             }

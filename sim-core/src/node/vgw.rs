@@ -2,7 +2,11 @@
 //! [`crate::net::aws::vgw`]. The longest prefix is the forwarding table's: a route through an endpoint that is not healthy is not
 //! in it. What AWS chooses by no published rule is [`VgwConfig::preference`].
 //!
-//! Left out: Direct Connect, for which the order has a place, and announcing one connection's routes to another (CloudHub).
+//! Its ends are those of its tunnels and, numbered after them, those of Direct Connect: virtual interfaces on it, and Direct Connect
+//! gateways that it is associated with. Between one of the latter and anything but the VPC nothing passes (Direct Connect user guide,
+//! direct-connect-gateways-intro.html).
+//!
+//! Left out: announcing one connection's routes to another (CloudHub).
 //!
 //! How long AWS takes to notice a dead endpoint and to program a new route is not published either; both are parameters.
 
@@ -15,6 +19,7 @@ use super::ip::{Inbound, Ip, Miss};
 use super::vpc::refusal;
 use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
+use crate::net::aws::dx;
 use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
 use crate::net::aws::vpc::Propagated;
 use crate::net::fib::{Route, RouteSource, Target, distance};
@@ -24,10 +29,13 @@ use crate::time::{Duration, Instant};
 use crate::trace::{Table, What};
 use crate::wire::ipv4::Ipv4Packet;
 
+/// What a gateway carries where a VPN has the same route.
+const NARROW: u32 = 1500;
+
 /// The port towards the VPC.
 pub const VPC_PORT: Port = Port(0);
 
-/// The port towards tunnel endpoint `tunnel`.
+/// The port towards tunnel endpoint `tunnel`, or an end of Direct Connect that has this number.
 pub const fn tunnel_port(tunnel: u16) -> Port {
     Port(tunnel + 1)
 }
@@ -44,6 +52,8 @@ pub struct VgwConfig {
     pub beyond: Vec<(Ipv4Net, DropReason)>,
     /// Static routes of each tunnel's connection, by the tunnel's number.
     pub statics: Vec<Vec<Ipv4Net>>,
+    /// The ends of Direct Connect, numbered after the tunnels.
+    pub direct: Vec<Direct>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
     pub preference: Vec<u16>,
     /// From a choice to packets following it.
@@ -52,6 +62,15 @@ pub struct VgwConfig {
     pub propagation_delay: Duration,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
     pub health_delay: Duration,
+}
+
+/// An end of Direct Connect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direct {
+    /// A virtual interface on the gateway.
+    Interface,
+    /// A Direct Connect gateway that it is associated with.
+    Gateway,
 }
 
 /// A choice that packets do not follow yet.
@@ -84,6 +103,8 @@ pub struct Vgw {
     pending: VecDeque<Pending>,
     /// From where the VPC was told that it has each prefix.
     offered: BTreeMap<Ipv4Net, Propagated>,
+    /// What the VPC and Direct Connect carry, if it is more than VPN does.
+    wide: Option<u32>,
 }
 
 impl Vgw {
@@ -94,11 +115,44 @@ impl Vgw {
         for cidr in &config.cidrs {
             ip.add_route(*cidr, RouteSource::Connected, distance::CONNECTED, VPC_PORT);
         }
-        for tunnel in 0..config.statics.len() {
-            ip.add_port(tunnel_port(tunnel as u16), mtu);
+        let ends = config.statics.len() + config.direct.len();
+        for end in 0..ends {
+            ip.add_port(tunnel_port(end as u16), mtu);
         }
-        let ends = Ends::new(config.statics.len(), config.health_delay);
-        Self { config, ip, ends, chosen: BTreeMap::new(), pending: VecDeque::new(), offered: BTreeMap::new() }
+        let ends = Ends::new(ends, config.health_delay);
+        Self {
+            config,
+            ip,
+            ends,
+            chosen: BTreeMap::new(),
+            pending: VecDeque::new(),
+            offered: BTreeMap::new(),
+            wide: None,
+        }
+    }
+
+    /// Lets packets of so many octets through to the VPC and to Direct Connect; VPN keeps what it has.
+    pub fn widen(&mut self, mtu: u32) {
+        let direct = (0..self.config.direct.len()).map(|end| tunnel_port((self.config.statics.len() + end) as u16));
+        direct.chain([VPC_PORT]).for_each(|port| self.ip.set_mtu(port, mtu));
+        self.wide = Some(mtu);
+    }
+
+    /// Sends a packet: one that is longer than VPN carries takes Direct Connect only if no VPN has the same route (Direct Connect user
+    /// guide, set-jumbo-frames-vif.html).
+    fn output(&mut self, cx: &mut Cx, out: Port, packet: Packet) {
+        let Some(wide) = self.wide.filter(|_| self.direct(out).is_some() && packet.len() > NARROW as usize) else {
+            return self.ip.output(cx, out, packet);
+        };
+        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        let prefix = self.ip.fib().lookup(destination).map(|route| route.prefix);
+        let is_vpn = |offer: &Offer| !matches!(offer.source, Source::DirectConnect(_)) && offer.healthy;
+        let narrow = prefix.is_some_and(|prefix| self.offers(prefix).0.iter().any(is_vpn));
+        if narrow {
+            self.ip.set_mtu(out, NARROW);
+        }
+        self.ip.output(cx, out, packet);
+        self.ip.set_mtu(out, wide);
     }
 
     /// Its forwarding table: what packets follow now.
@@ -109,14 +163,35 @@ impl Vgw {
     /// The routes to a prefix that tunnels have, and whose they are.
     fn offers(&self, prefix: Ipv4Net) -> (Vec<Offer>, Vec<u16>) {
         let of_tunnel = |(number, end): (usize, &End)| {
-            let learned = || end.routes.get(&prefix).cloned().map(Source::VpnBgp);
-            let is_static = self.config.statics[number].contains(&prefix);
-            let source = if is_static { Some(Source::VpnStatic) } else { learned() }?;
+            let learned = || end.routes.get(&prefix).cloned();
+            let source = match self.config.statics.get(number) {
+                None => Source::DirectConnect(dx::Path { path: learned()?, elsewhere: false }),
+                Some(statics) if statics.contains(&prefix) => Source::VpnStatic,
+                Some(_) => Source::VpnBgp(learned()?),
+            };
             let place = self.config.preference.iter().position(|&t| usize::from(t) == number);
             let preference = place.unwrap_or(usize::MAX);
             Some((Offer { prefix, healthy: end.healthy, source, preference }, number as u16))
         };
         self.ends.iter().enumerate().filter_map(of_tunnel).unzip()
+    }
+
+    /// What of Direct Connect is behind a port.
+    fn direct(&self, port: Port) -> Option<Direct> {
+        let end = port.index().checked_sub(1 + self.config.statics.len())?;
+        self.config.direct.get(end).copied()
+    }
+
+    /// Why nothing passes between two ports, if it does not.
+    fn forbids(&self, from: Port, to: Port) -> Option<DropReason> {
+        match (self.direct(from), self.direct(to)) {
+            _ if from == VPC_PORT || to == VPC_PORT => None,
+            (Some(Direct::Gateway), Some(_)) | (Some(_), Some(Direct::Gateway)) => {
+                Some(DropReason::DxgwInterfaceToInterface)
+            }
+            (Some(Direct::Gateway), None) | (None, Some(Direct::Gateway)) => Some(DropReason::DxgwInterfaceToVpn),
+            (Some(Direct::Interface) | None, Some(Direct::Interface) | None) => None,
+        }
     }
 
     /// All routes to a prefix, and how it chooses among them.
@@ -220,7 +295,7 @@ impl Vgw {
         if !self.ends.judge(tunnel, healthy) {
             return;
         }
-        let mut prefixes = self.config.statics[usize::from(tunnel)].clone();
+        let mut prefixes = self.config.statics.get(usize::from(tunnel)).cloned().unwrap_or_default();
         prefixes.extend(self.ends.of(tunnel).routes.keys());
         let cause = cx.cause;
         for prefix in prefixes {
@@ -246,7 +321,10 @@ impl Device for Vgw {
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) else { return };
         match self.ip.way(cx, packet) {
-            Ok((port, packet)) => self.ip.output(cx, port, packet),
+            Ok((out, packet)) => match self.forbids(port, out) {
+                Some(reason) => cx.drop(&packet, reason, packet.meta.enabler),
+                None => self.output(cx, out, packet),
+            },
             Err((packet, miss)) => self.give_up(cx, port, &packet, miss),
         }
     }

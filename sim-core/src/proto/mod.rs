@@ -14,4 +14,5 @@ pub mod bfd;
 pub mod bgp;
 pub mod esp;
 pub mod ike;
+pub mod lacp;
 pub mod tcp;

@@ -123,6 +123,7 @@ const fn table_word(table: Table) -> u64 {
         Table::Vpc(0) => 2,
         Table::Vpc(number) => 55 + number as u64,
         Table::Tgw(number) => 3 + number as u64,
+        Table::DxGateway(number) => 0x200 + number as u64,
     }
 }
 

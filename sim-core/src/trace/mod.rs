@@ -50,10 +50,12 @@ pub enum SessionKind {
     Bfd,
     /// Something that a device watches.
     Track,
+    /// A member of a LAG.
+    Lacp,
 }
 
 impl SessionKind {
-    /// `ike`, `child`, `bgp`, `bfd` or `track`.
+    /// `ike`, `child`, `bgp`, `bfd`, `track` or `lacp`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
@@ -61,6 +63,7 @@ impl SessionKind {
             Self::Bgp => "bgp",
             Self::Bfd => "bfd",
             Self::Track => "track",
+            Self::Lacp => "lacp",
         }
     }
 }

@@ -208,6 +208,10 @@ impl<W: Write> Sink for Capture<W> {
     fn wire(&mut self, at: Instant, link: LinkId, _way: Way, packet: &Packet) {
         self.attempt(|this| {
             let Some(pcap) = this.links.get_mut(&link) else { return Ok(()) };
+            // A capture of raw IP holds no frames of LACP.
+            if crate::wire::lacp::is_slow(packet.bytes()) {
+                return Ok(());
+            }
             let block = EnhancedPacketBlock {
                 interface_id: 0,
                 timestamp: StdDuration::from_nanos(this.began.as_nanos() + at.as_nanos()),

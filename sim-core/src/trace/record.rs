@@ -45,24 +45,27 @@ pub enum Table {
     Vpc(u8),
     /// A transit gateway route table, by its number on the gateway.
     Tgw(u8),
+    /// What a Direct Connect gateway has for one of its associations, by its number, or after those for SiteLink.
+    DxGateway(u8),
 }
 
 impl Table {
-    /// `fib`, `vgw`, `vpc` or `tgw`.
+    /// `fib`, `vgw`, `vpc`, `tgw` or `dxgw`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Fib => "fib",
             Self::Vgw => "vgw",
             Self::Vpc(_) => "vpc",
             Self::Tgw(_) => "tgw",
+            Self::DxGateway(_) => "dxgw",
         }
     }
 
-    /// The route tables of a transit gateway and of a VPC are told apart by their numbers; other devices have one table.
+    /// The route tables of transit and Direct Connect gateways and of VPCs are told apart by their numbers; other devices have one.
     pub const fn number(self) -> Option<u8> {
         match self {
             Self::Fib | Self::Vgw => None,
-            Self::Vpc(number) | Self::Tgw(number) => Some(number),
+            Self::Vpc(number) | Self::Tgw(number) | Self::DxGateway(number) => Some(number),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod esp;
 pub mod icmp;
 pub mod ike;
 pub mod ipv4;
+pub mod lacp;
 pub mod udp;
 
 pub use error::WireError;

@@ -37,6 +37,8 @@ impl World {
             | Node::InternetGateway(_)
             | Node::Translator(_)
             | Node::Joint(_)
+            | Node::VirtualInterface(_)
+            | Node::DxGateway(_)
             | Node::NatBox(_) => None,
         }
     }

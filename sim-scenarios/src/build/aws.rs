@@ -26,12 +26,17 @@ impl Builder<'_> {
             cidrs: self.cidrs(vgw.vpc),
             beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
+            direct: self.direct_ends(id),
             preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
             health_delay: assume.endpoint_health_delay,
         };
-        Vgw::new(config, AWS_MTU)
+        let mut made = Vgw::new(config, AWS_MTU);
+        if super::dx::is_jumbo(self.plan) {
+            made.widen(super::dx::MTU);
+        }
+        made
     }
 
     fn aws_choice(&self, id: NodeId) -> Rng {
@@ -43,7 +48,10 @@ impl Builder<'_> {
         let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
         // VPCs first, in the order of their ports.
         let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
-        let attachments: Vec<Attachment> = vpcs.chain(connections.into_iter().map(Attachment::Connection)).collect();
+        let direct: Vec<NodeId> = crate::make::dx::ends(self.plan, id).collect();
+        let connections = connections.into_iter().map(Attachment::Connection);
+        let direct_attachments = direct.iter().map(|gateway| Attachment::DirectConnectGateway(*gateway));
+        let attachments: Vec<Attachment> = vpcs.chain(connections).chain(direct_attachments).collect();
         let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
         let named_in = |of: Attachment, lists: fn(&plan::TransitRouteTable) -> &[Attachment]| {
             let tables = tgw.route_tables.iter().zip(0u8..);
@@ -54,7 +62,7 @@ impl Builder<'_> {
                 Routing::Static(prefixes) => prefixes.clone(),
                 Routing::Bgp => Vec::new(),
             },
-            Attachment::Vpc(_) => Vec::new(),
+            Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) => Vec::new(),
         };
         let table = |table: &plan::TransitRouteTable| {
             let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
@@ -69,7 +77,12 @@ impl Builder<'_> {
                 Attachment::Vpc(vpc) => Attached::Vpc { cidr: self.cidrs(*vpc).first().copied().unwrap_or_default() },
                 Attachment::Connection(connection) => {
                     let mine = tunnels.iter().zip(0u16..).filter(|(tunnel, _)| tunnel.connection == *connection);
-                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect() }
+                    let private = self.plan.connections[*connection].transport.is_some();
+                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect(), private }
+                }
+                Attachment::DirectConnectGateway(gateway) => {
+                    let place = direct.iter().position(|other| other == gateway).unwrap_or_default();
+                    Attached::DirectConnectGateway { end: (tunnels.len() + place) as u16 }
                 }
             },
             association: named_in(*of, |table| &table.associations).first().copied(),
@@ -81,13 +94,24 @@ impl Builder<'_> {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
             endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
+            outside: self
+                .private_tunnels(id)
+                .map(|(tunnel, transport)| {
+                    (self.plan.tunnel(tunnel).aws_outside, number(Attachment::DirectConnectGateway(transport)))
+                })
+                .collect(),
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };
-        Tgw::new(config, AWS_MTU)
+        let mut made = Tgw::new(config, AWS_MTU);
+        if super::dx::is_jumbo(self.plan) {
+            // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
+            made.widen(8500);
+        }
+        made
     }
 }
 

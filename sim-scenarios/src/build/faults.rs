@@ -94,6 +94,11 @@ impl Builder<'_> {
                 let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
                 ("revoke_security_group_rule", name.clone(), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::FailoverTest { node } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                let (strike, heal) = (Command::BgpShutdown { tunnel: 0 }, Some(Command::BgpStart { tunnel: 0 }));
+                ("bgp_failover_test", name, vec![Action::Operator { node: *node, strike, heal }])
+            }
             FaultKind::GroupFailure { group } => {
                 let group = &self.plan.groups[*group];
                 let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });

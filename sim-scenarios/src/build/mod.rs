@@ -3,6 +3,7 @@
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
 mod aws;
+mod dx;
 pub(crate) mod external;
 mod faults;
 mod firewall;
@@ -34,7 +35,7 @@ use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vpc as vpc_node;
-use sim_core::node::{tgw, vgw};
+use sim_core::node::{tgw, vgw, vif};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
@@ -143,11 +144,18 @@ fn add_sessions(plan: &Plan, world: &mut World) -> Vec<Vec<TunnelSessions>> {
 /// endpoint, the only port of a host, and on a router one port after another.
 fn ports(plan: &Plan) -> Vec<[Port; 2]> {
     let mut used = vec![0u16; plan.nodes.len()];
+    let mut members = vec![0u16; plan.nodes.len()];
     let mut port = |end: crate::plan::End| match (&plan.nodes[end.node.index()].kind, end.interface) {
+        // Members of a LAG come after everything else; the interface's own port is the logical one.
+        (kind, _) if dx::lag_at(kind, end.interface).is_some() => {
+            members[end.node.index()] += 1;
+            Port(dx::first_member(plan, end.node) + members[end.node.index()] - 1)
+        }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
+        (NodeKind::VirtualInterface(_), _) => vif::OUTSIDE_PORT,
         (NodeKind::InternetGateway(_), _) => igw::INTERNET_PORT,
         (NodeKind::Host(_) | NodeKind::Instance(_), _) => host::PORT,
         _ => {
@@ -169,6 +177,7 @@ impl Builder<'_> {
                 let mut made = Router::new(router.address.into_iter().collect());
                 self.ports_of(id).for_each(|(port, mtu)| made.add_port(port, mtu));
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
+                self.public_interfaces(id, &mut made);
                 Node::Router(Box::new(made))
             }
             NodeKind::BgpRouter(router) => Node::Cgw(Box::new(Cgw::new(self.bgp_router(id, router)))),
@@ -192,6 +201,8 @@ impl Builder<'_> {
             NodeKind::Appliance(it) => Node::Translator(Box::new(self.appliance(id, it))),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
+            NodeKind::DirectConnectGateway(d) => Node::DxGateway(Box::new(self.direct_connect_gateway(id, d))),
+            NodeKind::VirtualInterface(v) => Node::VirtualInterface(Box::new(self.virtual_interface(id, v))),
         }
     }
 
@@ -216,7 +227,8 @@ impl Builder<'_> {
     fn ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv4Net, Port)> {
         self.index.ways(id).iter().map(move |&(prefix, by)| {
             let (link, ports) = (&self.plan.links[by.index()], self.ports[by.index()]);
-            (prefix, if link.ends[0].node == id { ports[0] } else { ports[1] })
+            let side = usize::from(link.ends[0].node != id);
+            (prefix, self.logical(link.ends[side], ports[side]))
         })
     }
 
@@ -233,7 +245,11 @@ impl Builder<'_> {
             start: probe.start,
             stop: probe.stop,
         });
-        let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
+        let own = match &self.plan.nodes[id.index()].kind {
+            NodeKind::Instance(instance) => instance.mtu.into(),
+            _ => AWS_MTU,
+        };
+        let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
         let host = Host::new(address, mtu, probes.collect());
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
         // What is sent to an appliance, another host answers.
@@ -276,6 +292,7 @@ impl Builder<'_> {
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
         self.inspect(&mut gateway, &ports, &cgw.forwarding);
+        self.aggregate(id, &mut gateway, &cgw.interfaces);
         gateway
     }
 
@@ -465,11 +482,16 @@ impl Builder<'_> {
                         let name = &self.plan.tunnel(*tunnel).name;
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
                     }
+                    let first = self.index.tunnels(id).len() as u16;
+                    for (end, number) in crate::make::dx::ends(self.plan, id).zip(first..) {
+                        self.world.name_port(id, vgw::tunnel_port(number), &self.plan.nodes[end.index()].name);
+                    }
                 }
                 NodeKind::TransitGateway(tgw) => {
                     let tunnels = self.index.tunnels(id).iter();
                     let names: Vec<&String> = tunnels
                         .map(|tunnel| &self.plan.tunnel(*tunnel).name)
+                        .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
                         .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
                         .collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
@@ -482,6 +504,15 @@ impl Builder<'_> {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     self.name_vpc_ports(id);
+                }
+                NodeKind::DirectConnectGateway(gateway) => {
+                    for (port, name) in self.direct_ports(id, gateway).iter().enumerate() {
+                        self.world.name_port(id, Port(port as u16), name);
+                    }
+                }
+                NodeKind::VirtualInterface(end) => {
+                    self.world.name_port(id, vif::OUTSIDE_PORT, "customer");
+                    self.world.name_port(id, vif::INSIDE_PORT, &self.plan.nodes[end.gateway.index()].name);
                 }
                 NodeKind::InternetGateway(_)
                 | NodeKind::Appliance(_)
@@ -518,7 +549,11 @@ impl Builder<'_> {
 
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
-        let perfect = [DirectionConfig::default(); 2];
+        let (direct, outsides) = (self.direct_links(), self.outside_links());
+        let mut perfect = [DirectionConfig::default(); 2];
+        if dx::is_jumbo(self.plan) {
+            perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
+        }
         let mut add = |name: String, a: (NodeId, Port), b: (NodeId, Port)| {
             self.world.add_link(&name, [a, b], perfect, true);
         };
@@ -540,8 +575,9 @@ impl Builder<'_> {
                     let port = tgw::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
+                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
                 for (number, vpc) in tgw.vpcs.iter().enumerate() {
-                    let here = tgw::vpc_port(tunnels.len() as u16, number as u16);
+                    let here = tgw::vpc_port(ends, number as u16);
                     for (_, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
                         add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
                     }
@@ -552,6 +588,7 @@ impl Builder<'_> {
                 add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
+        direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
     }
 }
 

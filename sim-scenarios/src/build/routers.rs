@@ -3,7 +3,7 @@
 
 use ipnet::Ipv4Net;
 use sim_core::id::RecordId;
-use sim_core::id::{NodeId, Port, SessionId};
+use sim_core::id::{LinkId, NodeId, Port, SessionId};
 use sim_core::net::fib::{Route, RouteSource, Target, distance};
 use sim_core::net::multipath::Multipath;
 use sim_core::node::bfd::{Bfd, BfdConfig};
@@ -30,6 +30,8 @@ pub struct RouterSessions {
     pub bfd: Vec<Option<SessionId>>,
     /// What is watched, and the BFD session of its own that a track has.
     pub tracks: Vec<(SessionId, Option<SessionId>)>,
+    /// LACP, by link and for each member of a LAG.
+    pub lacp: Vec<(LinkId, SessionId)>,
 }
 
 /// What a node is told beyond its tunnels, if it is a device that may be told.
@@ -37,6 +39,7 @@ pub(crate) fn forwarding(kind: &NodeKind) -> Option<(&Forwarding, &[Interface])>
     match kind {
         NodeKind::CustomerGateway(gateway) => Some((&gateway.forwarding, &gateway.interfaces)),
         NodeKind::BgpRouter(router) => Some((&router.forwarding, &router.interfaces)),
+        NodeKind::VirtualInterface(end) => Some((&end.forwarding, &end.interfaces)),
         _ => None,
     }
 }
@@ -57,7 +60,7 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
         }
         id
     };
-    let mut all = Vec::new();
+    let mut all: Vec<RouterSessions> = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
         let mut sessions = RouterSessions::default();
         let Some((forwarding, interfaces)) = forwarding(&node.kind) else {
@@ -80,7 +83,19 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
             };
             sessions.tracks.push((add(SessionKind::Track, index, &track.name, None), own));
         }
+        let here =
+            |end: &plan::End| end.node.index() == index && super::dx::lag_at(&node.kind, end.interface).is_some();
+        for (number, link) in plan.links.iter().enumerate().filter(|(_, link)| link.ends.iter().any(here)) {
+            sessions.lacp.push((LinkId(number as u32), add(SessionKind::Lacp, index, &link.name, None)));
+        }
         all.push(sessions);
+    }
+    // The two ends of a member of a LAG hear each other.
+    let members: Vec<(LinkId, SessionId)> = all.iter().flat_map(|of| of.lacp.iter().copied()).collect();
+    for (place, (link, end)) in members.iter().enumerate() {
+        if let Some((_, other)) = members[..place].iter().find(|(of, _)| of == link) {
+            world.trace.pair_sessions(*other, *end);
+        }
     }
     all
 }
@@ -143,6 +158,7 @@ impl Builder<'_> {
         let mut gateway = Gateway::new(ip, Vec::new(), routing, false);
         self.watch(id, &mut gateway, &ports, &router.forwarding);
         self.inspect(&mut gateway, &ports, &router.forwarding);
+        self.aggregate(id, &mut gateway, &router.interfaces);
         gateway
     }
 
@@ -194,7 +210,7 @@ impl Builder<'_> {
                 desired_min_tx: bfd.min_tx,
                 required_min_rx: bfd.min_rx,
                 detect_multiplier: bfd.multiplier,
-                passive: false,
+                passive: bfd.passive,
                 multihop: bfd.multihop,
             };
             let port = Port(interface as u16);

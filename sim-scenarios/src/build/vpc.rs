@@ -193,7 +193,7 @@ impl Builder<'_> {
             doors,
             gateway_table,
             propagation_delay: self.plan.assume.vpc_propagation_delay,
-            mtu: AWS_MTU,
+            mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
         }
     }
 

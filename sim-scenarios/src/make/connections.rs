@@ -68,6 +68,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             customer_interface: parties.customer_interface,
             gateway: parties.gateway,
             bandwidth: bandwidth(schema, &parties, j),
+            transport: super::dx::transport(schema, parties.gateway, plan, j),
             routing,
             tunnels: Vec::new(),
         };

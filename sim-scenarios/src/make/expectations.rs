@@ -373,7 +373,8 @@ impl Maker<'_, '_> {
         let kind = node.and_then(|node| self.plan.nodes.get(node.index())).map(|node| &node.kind);
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
-        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).collect();
+        let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
+        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }
 

@@ -16,7 +16,8 @@ use crate::schema;
 use super::Names;
 use super::judge::{Judge, between, did_you_mean};
 
-pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j: &mut Judge) -> Vec<Link> {
+pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &mut Judge) -> Vec<Link> {
+    let (nodes, direct_connects) = (&plan.nodes[..], &plan.direct_connects[..]);
     let mut links: Vec<Link> = Vec::new();
     for (name, (_, schema)) in names.links.iter().zip(&scenario.links.0) {
         let (carrier, line) = match schema {
@@ -31,7 +32,12 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, nodes: &[Node], j
             j.wrong(second.place, "both ends are at the same node", None);
             ends = [None, None];
         }
-        let both = common(line, if carrier { LINK } else { PATH }, j);
+        let usual = if carrier { LINK } else { PATH };
+        let usual = match super::dx::carried(&ends, nodes, direct_connects) {
+            Some((rate, mtu)) => Conditions { rate: Some(rate), mtu, ..usual },
+            None => usual,
+        };
+        let both = common(line, usual, j);
         let apart = |direction: &Option<schema::Conditions>, j: &mut Judge| {
             direction.as_ref().map_or(both, |differing| conditions(differing, both, j))
         };
@@ -105,7 +111,8 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::VpcPeering(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
-            | NodeKind::TransitGateway(_),
+            | NodeKind::TransitGateway(_)
+            | NodeKind::DirectConnectGateway(_),
             _,
         ) => Some((
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
@@ -123,19 +130,32 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
             | NodeKind::Host(_)
+            | NodeKind::VirtualInterface(_)
             | NodeKind::InternetGateway(_)
             | NodeKind::VpnEndpoint(_),
             _,
-        ) => links
+        ) if !is_lag(&nodes[node], interface) => links
             .iter()
             .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
             .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
+        // Every link that ends at a LAG is a member of it.
+        (_, _) => None,
     };
     if let Some((message, help)) = refused {
         j.wrong(at.place, message, help);
         return None;
     }
     Some(End { node: NodeId(node as u32), interface })
+}
+
+/// True if several links may end there.
+fn is_lag(node: &Node, interface: Option<usize>) -> bool {
+    match &node.kind {
+        NodeKind::VirtualInterface(end) => end.interfaces[0].lag.is_some(),
+        kind => interface
+            .and_then(|number| forwarding(kind)?.1.get(number))
+            .is_some_and(|interface| interface.lag.is_some()),
+    }
 }
 
 /// `NODE.INTERFACE`.
@@ -162,7 +182,11 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
     nodes
         .iter()
         .flat_map(|node| match &node.kind {
-            NodeKind::Host(_) | NodeKind::Router(_) | NodeKind::VpnEndpoint(_) | NodeKind::InternetGateway(_) => {
+            NodeKind::Host(_)
+            | NodeKind::Router(_)
+            | NodeKind::VirtualInterface(_)
+            | NodeKind::VpnEndpoint(_)
+            | NodeKind::InternetGateway(_) => {
                 vec![node.name.clone()]
             }
             NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
@@ -172,7 +196,8 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::VpcPeering(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
-            | NodeKind::TransitGateway(_) => Vec::new(),
+            | NodeKind::TransitGateway(_)
+            | NodeKind::DirectConnectGateway(_) => Vec::new(),
         })
         .collect()
 }
@@ -304,7 +329,12 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
             let endpoint = End { node: tunnel.endpoint, interface: None };
-            if known(connection.customer_gateway, plan) && !joined.holds(endpoint, wan) {
+            // What Direct Connect transports needs no path.
+            if connection.transport.is_none()
+                && !super::dx::is_public(plan, wan)
+                && known(connection.customer_gateway, plan)
+                && !joined.holds(endpoint, wan)
+            {
                 let message = format!(
                     "no link or path leads from endpoint `{}` to the customer gateway's interface",
                     tunnel.name

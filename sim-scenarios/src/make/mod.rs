@@ -4,6 +4,7 @@
 mod appliances;
 mod certificates;
 mod connections;
+pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod firewall;
@@ -38,8 +39,11 @@ use judge::{Judge, between, positive};
 
 /// Every name of a scenario, in the order of its ids.
 pub(crate) struct Names {
-    /// Nodes, then tunnel endpoints.
+    /// Nodes, then virtual interfaces, then tunnel endpoints.
     nodes: Vec<String>,
+    direct_connects: Vec<String>,
+    /// How many virtual interfaces there are.
+    interfaces: usize,
     links: Vec<String>,
     connections: Vec<String>,
     /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
@@ -63,9 +67,14 @@ impl Names {
                 tunnel_ids.push(TunnelId { connection, tunnel });
             }
         }
+        let direct_connects = judge.names(&scenario.direct_connect, "connection of Direct Connect");
+        let interfaces = dx::names(scenario, &direct_connects, &connections, judge);
+        nodes.extend(interfaces.iter().cloned());
         nodes.extend(tunnels.iter().cloned());
         Self {
             nodes,
+            direct_connects,
+            interfaces: interfaces.len(),
             links: judge.names(&scenario.links, "link"),
             connections,
             tunnels,
@@ -105,6 +114,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         nodes: Vec::new(),
         links: Vec::new(),
         connections: Vec::new(),
+        direct_connects: Vec::new(),
         probes: Vec::new(),
         applications: Vec::new(),
         faults: Vec::new(),
@@ -117,11 +127,13 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         profiles: Vec::new(),
     };
     plan.nodes = nodes::make(scenario, &names, j);
+    dx::interfaces(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
-    plan.links = links::make(scenario, &names, &plan.nodes, j);
+    plan.links = links::make(scenario, &names, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
     vpc::attached(scenario, &names, &mut plan, j);
+    dx::join(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);

@@ -20,7 +20,7 @@ use super::{Names, appliances, judge, profiles};
 
 pub(super) const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-/// All devices but the tunnel endpoints.
+/// All devices but the ends of virtual interfaces and tunnels.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Vec<Node> {
     let nodes = &scenario.nodes.0;
     let vpcs = Vpcs::of(scenario, names, j);
@@ -45,6 +45,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 }
                 schema::Node::TransitGateway(it) => {
                     NodeKind::TransitGateway(super::transit::make(it, at, &vpcs, scenario, names, j))
+                }
+                schema::Node::DirectConnectGateway(it) => {
+                    NodeKind::DirectConnectGateway(super::dx::gateway(it, scenario, names, j))
                 }
                 schema::Node::Vpc(it) => NodeKind::Vpc(super::vpc::vpc(it, at, scenario, names, j)),
                 schema::Node::Instance(it) => NodeKind::Instance(super::vpc::instance(it, &vpcs, j)),
@@ -112,6 +115,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
     });
     let ways = Ways { interfaces: &interfaces, tunnels: Some(names) };
     let static_routes = routers::static_routes(&schema.static_routes, &schema.tracks, &ways, j);
+    let policies = super::policies::make(&schema.policies, j);
     let given = Given {
         neighbors: &schema.neighbors,
         tracks: &schema.tracks,
@@ -120,6 +124,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         firewall: schema.firewall.as_deref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
+        policies: &policies,
     };
     let forwarding = routers::forwarding(&given, asn.0, &ways, j);
     let profile = profiles::named(&schema.profile, j);
@@ -127,7 +132,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         asn: asn.0,
         later: Vec::new(),
         advertise: schema.advertise.iter().filter_map(|at| j.lawful(at, whole)).collect(),
-        policies: super::policies::make(&schema.policies, j),
+        policies,
         decision: super::policies::decision(&schema.decision, j),
         static_routes,
         routes_follow_sa: j.or(&schema.routes_follow_sa, profile.routes_follow_sa),
@@ -217,7 +222,7 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                     .map(move |(tunnel, t)| (t.name.clone(), crate::plan::TunnelId { connection, tunnel }))
             })
             .collect();
-        if tunnels.is_empty() {
+        if tunnels.is_empty() && super::dx::ends(plan, id).next().is_none() {
             j.wrong(at.place, "no connection ends at this gateway", None);
         }
         let tunnel_names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
@@ -226,6 +231,9 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             .as_ref()
             .and_then(|at| j.find(at, "tunnel of this gateway", &tunnel_names))
             .map(|i| tunnels[i].1);
+        if tunnels.is_empty() {
+            continue;
+        }
         assumptions.push(Assumption {
             what: Assumed::PreferredTunnel,
             owner: Some(name.clone()),

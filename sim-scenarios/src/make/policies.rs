@@ -3,7 +3,7 @@
 use sim_core::proto::bgp::decision::Rules;
 use sim_core::proto::bgp::policy::{Change, Condition, Policy, PrefixMatch, Rule, Verdict};
 
-use crate::leaf::{AsPathPattern, Asn, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
+use crate::leaf::{AsPathPattern, Asn, CommunityPattern, CommunityValue, MedChange, Name, NextHopChange, PrefixRange};
 use crate::place::{At, Named};
 use crate::plan::{NamedPolicy, Otherwise, Then};
 use crate::schema;
@@ -19,6 +19,13 @@ pub(super) fn make(schema: &Named<schema::Policy>, j: &mut Judge) -> Vec<NamedPo
     let names = j.names(schema, "policy");
     let policies = names.into_iter().zip(&schema.0);
     policies.map(|(name, (_, schema))| NamedPolicy { name, policy: policy(schema, j) }).collect()
+}
+
+/// The policy of a device that a neighbor names.
+pub(super) fn named(at: &Option<At<Name>>, policies: &[NamedPolicy], j: &mut Judge) -> Option<NamedPolicy> {
+    let names: Vec<String> = policies.iter().map(|policy| policy.name.clone()).collect();
+    let place = j.find(at.as_ref()?, "policy of this device", &names)?;
+    Some(policies[place].clone())
 }
 
 fn policy(schema: &schema::Policy, j: &mut Judge) -> Policy {

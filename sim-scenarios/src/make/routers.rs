@@ -9,8 +9,8 @@ use sim_core::time::Duration;
 use crate::leaf::{Address, Asn, Count, Flag, IpProtocol, Name};
 use crate::place::{At, Named};
 use crate::plan::{
-    Bfd, BgpEnd, BgpRouter, Ecmp, Forwarding, Interface, Internal, Neighbor, PolicyRoute, StaticRoute, TcpProfile,
-    Track, Via, Watched,
+    Bfd, BgpEnd, BgpRouter, Ecmp, Forwarding, Interface, Internal, NamedPolicy, Neighbor, PolicyRoute, StaticRoute,
+    TcpProfile, Track, Via, Watched,
 };
 use crate::profile::GENERIC;
 use crate::schema;
@@ -74,7 +74,8 @@ pub(super) fn interfaces(schema: &Named<schema::Interface>, j: &mut Judge) -> Ve
         });
         let reverse_path = j.or(&interface.reverse_path, Default::default());
         let access_list = access_list(&interface.access_list, j);
-        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list });
+        let lag = interface.lag.as_ref().map(|lag| super::dx::lag(lag, j));
+        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list, lag });
     }
     made
 }
@@ -111,6 +112,7 @@ pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter
         firewall: schema.firewall.as_deref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
+        policies: &[],
     };
     let forwarding = forwarding(&given, asn, &ways, j);
     BgpRouter {
@@ -132,13 +134,17 @@ pub(super) struct Given<'a> {
     pub firewall: Option<&'a schema::Firewall>,
     pub cluster_id: Option<&'a At<Address>>,
     pub igp_costs: &'a [schema::IgpCost],
+    /// The policies that neighbours may name.
+    pub policies: &'a [NamedPolicy],
 }
 
 pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Forwarding {
     let names = j.names(given.neighbors, "neighbor");
     let mut neighbors: Vec<Neighbor> = Vec::new();
     for (name, (_, schema)) in names.iter().zip(&given.neighbors.0) {
-        let made = neighbor(schema, name.clone(), asn, ways, j);
+        let mut made = neighbor(schema, name.clone(), asn, ways, j);
+        let mut named = |at: &Option<At<Name>>| super::policies::named(at, given.policies, j);
+        (made.end.import, made.end.export) = (named(&schema.import_policy), named(&schema.export_policy));
         if neighbors.iter().any(|other| other.address == made.address) {
             j.wrong(schema.address.place, format!("{} is already a neighbor", made.address), None);
         }
@@ -255,6 +261,7 @@ fn bfd(schema: &schema::Bfd, j: &mut Judge) -> Bfd {
         min_rx: j.lawful_or(&schema.min_rx, usual, interval),
         multiplier: j.number(&schema.multiplier, 3, 1, 255, "the BFD multiplier"),
         multihop: j.or(&schema.multihop, false),
+        passive: false,
     }
 }
 

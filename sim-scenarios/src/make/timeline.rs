@@ -21,6 +21,9 @@ use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
 
+/// How long a failover test lasts, if nothing else is said, and at most.
+const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
+const LONGEST_TEST: Duration = Duration::from_secs(4_320 * 60);
 /// Tunnels and their routes are up by then.
 const PROBES_START: Duration = Duration::from_secs(60);
 
@@ -40,6 +43,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         plan.groups.push(group);
     }
     plan.groups.extend(zones(plan));
+    plan.groups.extend(super::dx::locations(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
         let fault = fault(name, schema, names, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
@@ -189,16 +193,20 @@ fn zones(plan: &Plan) -> Vec<Group> {
     zones.into_iter().map(group).collect()
 }
 
+/// What fails in place of what is no device.
+const ZONE: &str = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
+const LOCATION: &str = "fail a location: GroupFailure(group: \"location:NAME\")";
+
 /// Whether a device can lose power.
 fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
-    let what = match plan.nodes.get(id.index()).map(|node| &node.kind) {
-        Some(NodeKind::Vpc(_)) => "a VPC",
-        Some(NodeKind::InternetGateway(_)) => "an internet gateway",
-        Some(NodeKind::VpcPeering(_)) => "a peering connection",
-        Some(NodeKind::GatewayEndpoint(_)) => "a gateway endpoint",
+    let (what, help) = match plan.nodes.get(id.index()).map(|node| &node.kind) {
+        Some(NodeKind::Vpc(_)) => ("a VPC", ZONE),
+        Some(NodeKind::InternetGateway(_)) => ("an internet gateway", ZONE),
+        Some(NodeKind::VpcPeering(_)) => ("a peering connection", ZONE),
+        Some(NodeKind::GatewayEndpoint(_)) => ("a gateway endpoint", ZONE),
+        Some(NodeKind::DirectConnectGateway(_)) => ("a Direct Connect gateway", LOCATION),
         _ => return,
     };
-    let help = "fail an availability zone: GroupFailure(group: \"az:NAME\")";
     j.wrong(at.place, format!("{what} is no device that could lose power"), Some(help.into()));
 }
 
@@ -225,6 +233,12 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
     if let (schema::What::NatFlush(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flush is over at once: nothing is left to heal", None);
     }
+    // A failover test ends by itself (Direct Connect user guide, resiliency_failover.html).
+    let test = matches!(schema.what, schema::What::StartBgpFailoverTest(_));
+    let lasts = if schema.heal_after.is_some() { after } else { heal.saturating_sub(latest) };
+    if let Some(at) = healing.filter(|_| test && lasts > LONGEST_TEST) {
+        j.wrong(at.place, format!("a failover test lasts {LONGEST_TEST} at most"), None);
+    }
     if let (schema::What::Flap(_), Some(at)) = (&schema.what, healing) {
         j.wrong(at.place, "a flap heals by itself: `times` says when", None);
     }
@@ -235,7 +249,7 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
         heal: match (&schema.heal, &schema.heal_after) {
             (Some(_), _) => Some(moment(heal)),
             (None, Some(_)) => Some(at + after),
-            (None, None) => None,
+            (None, None) => (test && latest + USUAL_TEST <= plan.duration).then_some(at + USUAL_TEST),
         },
         what: what(&schema.what, latest, names, plan, j),
     }
@@ -273,6 +287,12 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             let tunnel = tunnel(&it.tunnel, names, j);
             speaks_bgp(tunnel, &it.tunnel, plan, j);
             FaultKind::BgpShutdown { tunnel, by: j.need(&it.by, Side::Aws) }
+        }
+        schema::What::StartBgpFailoverTest(it) => {
+            let is_interface = |node: &&crate::plan::Node| matches!(node.kind, NodeKind::VirtualInterface(_));
+            let known: Vec<String> = plan.nodes.iter().filter(is_interface).map(|node| node.name.clone()).collect();
+            let found = j.find(&it.virtual_interface, "virtual interface", &known);
+            FaultKind::FailoverTest { node: found.and_then(|i| plan.node(&known[i])).unwrap_or_default() }
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::RevokeSecurityGroupRule(it) => super::groups::revoked(it, plan, j),
@@ -348,8 +368,10 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
         NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
+        NodeKind::VirtualInterface(end) => end.amazon_address() == address,
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)
+        | NodeKind::DirectConnectGateway(_)
         | NodeKind::Vpc(_)
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)

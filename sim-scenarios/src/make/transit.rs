@@ -58,9 +58,19 @@ pub(super) fn make(
             attachments.all.push(Attachment::Connection(i));
         }
     }
+    for (i, (other, node)) in scenario.nodes.0.iter().enumerate() {
+        if let schema::Node::DirectConnectGateway(gateway) = node
+            && gateway.associations.0.iter().any(|(name, _)| name.value == at.value)
+            && let Ok(Name(name)) = &other.value
+        {
+            attachments.names.push(name.clone());
+            attachments.all.push(Attachment::DirectConnectGateway(NodeId(i as u32)));
+        }
+    }
     TransitGateway {
         asn: amazon_asn(&schema.asn, &[], j),
         subnets: subnets(schema, &attached, vpcs, j),
+        cidr_blocks: schema.cidr_blocks.iter().filter_map(|at| j.lawful(at, block)).collect(),
         vpcs: attached,
         route_tables: tables(schema, &attachments, j),
         vpn_ecmp: j.or(&schema.vpn_ecmp, true),
@@ -83,6 +93,12 @@ fn subnets(schema: &schema::TransitGateway, attached: &[NodeId], vpcs: &Vpcs, j:
     }
     let of = |vpc: &NodeId| named.iter().find(|(other, _)| other == vpc).map_or(0, |(_, subnet)| *subnet);
     attached.iter().map(of).collect()
+}
+
+/// A block of a transit gateway's own is /24 or wider.
+fn block(net: &ipnet::Ipv4Net) -> super::judge::Verdict {
+    whole(net)?;
+    super::judge::between(net.prefix_len(), 8, 24, "the prefix length of a transit gateway's own block")
 }
 
 fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Judge) -> Vec<TransitRouteTable> {
@@ -162,7 +178,7 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                 all.map(move |(tunnel, t)| (t.name.clone(), TunnelId { connection, tunnel }))
             })
             .collect();
-        if tunnels.is_empty() && gateway.vpcs.is_empty() {
+        if tunnels.is_empty() && gateway.vpcs.is_empty() && super::dx::ends(plan, NodeId(i as u32)).next().is_none() {
             j.wrong(at.place, "nothing is attached to this transit gateway", None);
         }
         let names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
@@ -181,6 +197,9 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         let value = preferred.map_or("drawn from the seed".into(), |id: TunnelId| {
             plan.connections[id.connection].tunnels[id.tunnel].name.clone()
         });
+        if tunnels.is_empty() {
+            continue;
+        }
         assume(
             Assumed::PreferredTunnel,
             "preferred_tunnel",
@@ -198,22 +217,25 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     }
 }
 
-/// The number of a route table; 0 if none is named. Only a transit gateway and a VPC have several that can be named.
+/// The number of a route table; 0 if none is named. Transit and Direct Connect gateways and VPCs have several that can be named.
 pub(super) fn table(at: Option<&At<Name>>, node: Option<NodeId>, plan: &Plan, j: &mut Judge) -> u8 {
     let Some(at) = at else { return 0 };
     let Some(Name(name)) = j.read(at) else { return 0 };
-    let (owner, tables): (_, Vec<&str>) =
-        match node.and_then(|node| plan.nodes.get(node.index())).map(|node| &node.kind) {
-            Some(NodeKind::TransitGateway(gateway)) => {
-                ("transit gateway", gateway.route_tables.iter().map(|table| table.name.as_str()).collect())
-            }
-            Some(NodeKind::Vpc(vpc)) => ("VPC", vpc.route_tables.iter().map(|table| table.name.as_str()).collect()),
-            Some(_) => {
-                j.wrong(at.place, "route tables are told apart on a transit gateway or VPC only", None);
-                return 0;
-            }
-            None => return 0,
-        };
+    let (owner, tables): (_, Vec<&str>) = match node
+        .and_then(|node| plan.nodes.get(node.index()))
+        .map(|node| &node.kind)
+    {
+        Some(NodeKind::TransitGateway(gateway)) => {
+            ("transit gateway", gateway.route_tables.iter().map(|table| table.name.as_str()).collect())
+        }
+        Some(NodeKind::Vpc(vpc)) => ("VPC", vpc.route_tables.iter().map(|table| table.name.as_str()).collect()),
+        Some(NodeKind::DirectConnectGateway(gateway)) => ("Direct Connect gateway", gateway.tables().collect()),
+        Some(_) => {
+            j.wrong(at.place, "route tables are told apart on a transit or Direct Connect gateway or VPC only", None);
+            return 0;
+        }
+        None => return 0,
+    };
     tables.iter().position(|table| *table == name).map_or_else(
         || {
             let help = did_you_mean(&name, tables.iter().copied());

@@ -333,10 +333,11 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
     let (vpc, subnet) = place.unwrap_or_default();
     let address = vpcs.address(place, &schema.address, j);
     let elastic_ip = vpcs.elastic_ip(place.map(|(vpc, _)| vpc), schema.elastic_ip.as_ref(), j);
+    let mtu = j.number(&schema.mtu, 1500, 576, 9001, "the MTU of an instance");
     let groups = place.and_then(|(vpc, _)| vpcs.schema(vpc)).map(|vpc| &vpc.security_groups);
     let security_groups = super::groups::of_interface(&schema.security_groups, groups, j);
     let tracking = super::groups::tracking(&schema.connection_tracking, j);
-    Instance { vpc, subnet, address, elastic_ip, security_groups, tracking }
+    Instance { vpc, subnet, address, elastic_ip, mtu, security_groups, tracking }
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.

@@ -11,8 +11,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy, Nat, TunnelId, Vpc,
-    VpcPeering,
+    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
+    Nat, TunnelId, VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -55,6 +55,10 @@ pub enum NodeKind {
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
     GatewayEndpoint(GatewayEndpoint),
+    /// A Direct Connect gateway.
+    DirectConnectGateway(DirectConnectGateway),
+    /// AWS's end of a virtual interface of Direct Connect.
+    VirtualInterface(Box<VirtualInterface>),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -153,6 +157,8 @@ pub struct Interface {
     pub reverse_path: ReversePath,
     /// What it does not let in or out: the first rule that fits decides.
     pub access_list: Vec<Rule>,
+    /// Several links as one, if it is that.
+    pub lag: Option<Lag>,
 }
 
 impl Interface {
@@ -160,6 +166,15 @@ impl Interface {
     pub fn is_loopback(&self) -> bool {
         self.address.prefix_len() == 32
     }
+}
+
+/// Links that are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lag {
+    /// Fewest links with which any carries traffic.
+    pub minimum_links: usize,
+    /// Whether LACP misses the other end after 3 s and not after 90.
+    pub fast: bool,
 }
 
 /// A static route of a customer gateway or BGP router.
@@ -215,6 +230,8 @@ pub struct TransitGateway {
     pub asn: u32,
     /// The VPCs that are attached to it.
     pub vpcs: Vec<NodeId>,
+    /// Address blocks of its own.
+    pub cidr_blocks: Vec<Ipv4Net>,
     /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
     pub subnets: Vec<usize>,
     /// Its route tables.
@@ -255,6 +272,8 @@ pub enum Attachment {
     Vpc(NodeId),
     /// A VPN connection, by its place among all.
     Connection(usize),
+    /// A Direct Connect gateway.
+    DirectConnectGateway(NodeId),
 }
 
 /// AWS's end of one tunnel.

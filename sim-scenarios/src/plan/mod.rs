@@ -2,12 +2,13 @@
 //!
 //! Names have become ids, texts have become numbers, defaults are filled in. Ids are indices into the vectors of [`Plan`],
 //! in the order in which the scenario writes things: `NodeId(3)` is `plan.nodes[3]`, and likewise [`LinkId`] for links,
-//! [`FaultId`] for faults and [`StreamId`] for probes. The tunnel endpoints on AWS's side are nodes like any other and
-//! follow the nodes that the scenario names, called `CONNECTION.TUNNEL`.
+//! [`FaultId`] for faults and [`StreamId`] for probes. AWS's ends of virtual interfaces, called `CONNECTION.INTERFACE`, and the tunnel
+//! endpoints, called `CONNECTION.TUNNEL`, are nodes like any other and follow the nodes that the scenario names.
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
 mod drawing;
+mod dx;
 mod firewall;
 mod nat;
 mod router;
@@ -19,6 +20,7 @@ use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
 pub use drawing::*;
+pub use dx::*;
 pub use firewall::*;
 pub use nat::*;
 pub use router::*;
@@ -39,12 +41,14 @@ pub struct Plan {
     pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Devices, then the tunnel endpoints of all connections.
+    /// Devices, then AWS's ends of all virtual interfaces, then the tunnel endpoints of all connections.
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
     /// VPN connections.
     pub connections: Vec<Connection>,
+    /// Connections of Direct Connect.
+    pub direct_connects: Vec<DirectConnect>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.

@@ -87,6 +87,8 @@ pub struct Bfd {
     pub multiplier: u8,
     /// True if the other end may be several hops away.
     pub multihop: bool,
+    /// True if this end does not speak before it is spoken to.
+    pub passive: bool,
 }
 
 /// Something that is watched.

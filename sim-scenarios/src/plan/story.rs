@@ -142,6 +142,11 @@ pub enum FaultKind {
         /// Who shuts down.
         by: Side,
     },
+    /// AWS holds the session of a virtual interface down until healed.
+    FailoverTest {
+        /// AWS's end of the virtual interface.
+        node: NodeId,
+    },
     /// A link goes down and up again, `times` times, beginning with down.
     Flap {
         /// The link.

@@ -110,6 +110,8 @@ pub struct Instance {
     pub security_groups: Vec<usize>,
     /// How its network interface tracks flows.
     pub tracking: TrackConfig,
+    /// Longest IP packet of its interface, in octets.
+    pub mtu: u16,
 }
 
 /// An internet gateway.

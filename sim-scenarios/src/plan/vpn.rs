@@ -41,6 +41,8 @@ pub struct Connection {
     pub customer_interface: usize,
     /// The gateway on AWS's side.
     pub gateway: NodeId,
+    /// The Direct Connect gateway that transports its tunnels between private addresses, if one does.
+    pub transport: Option<NodeId>,
     /// How routes get to AWS.
     pub routing: Routing,
     /// One or two tunnels.

@@ -78,6 +78,14 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 let tables = 0..gateway.route_tables.len() as u8;
                 all.extend(tables.map(|table| Asked { name: table_name(plan, node, Which::Tgw(table)), node, table }));
             }
+            (Node::DxGateway(_), NodeKind::DirectConnectGateway(gateway)) => {
+                let tables = 0..gateway.tables().count() as u8;
+                all.extend(tables.map(|table| Asked {
+                    name: table_name(plan, node, Which::DxGateway(table)),
+                    node,
+                    table,
+                }));
+            }
             (Node::Vpc(_), NodeKind::Vpc(vpc)) => {
                 let tables = 0..vpc.route_tables.len() as u8;
                 all.extend(tables.map(|table| Asked { name: table_name(plan, node, Which::Vpc(table)), node, table }));
@@ -86,15 +94,22 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 Node::Host(_)
                 | Node::External(_)
                 | Node::Tgw(_)
+                | Node::DxGateway(_)
                 | Node::Vpc(_)
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
                 | Node::Joint(_),
                 _,
             ) => {}
-            (Node::Router(_) | Node::NatBox(_) | Node::Cgw(_) | Node::VpnEndpoint(_) | Node::Vgw(_), _) => {
-                all.push(Asked { name: planned.name.clone(), node, table: 0 })
-            }
+            (
+                Node::Router(_)
+                | Node::NatBox(_)
+                | Node::Cgw(_)
+                | Node::VpnEndpoint(_)
+                | Node::VirtualInterface(_)
+                | Node::Vgw(_),
+                _,
+            ) => all.push(Asked { name: planned.name.clone(), node, table: 0 }),
         }
     }
     all
@@ -130,6 +145,7 @@ fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
     let of = |fib: &Fib| fib.iter().map(|route| route.prefix).collect();
     match world.node(asked.node) {
         Node::Tgw(tgw) => tgw.prefixes(asked.table).collect(),
+        Node::DxGateway(gateway) => gateway.prefixes(asked.table).collect(),
         Node::Vgw(vgw) => of(vgw.ip().fib()),
         Node::Vpc(vpc) => of(vpc.ip(asked.table).fib()),
         other => fib(other).map(of).unwrap_or_default(),
@@ -143,9 +159,11 @@ fn fib(node: &Node) -> Option<&Fib> {
         Node::NatBox(nat) => Some(nat.ip().fib()),
         Node::Cgw(cgw) => Some(cgw.gateway().ip.fib()),
         Node::VpnEndpoint(endpoint) => Some(endpoint.gateway().ip.fib()),
+        Node::VirtualInterface(end) => Some(end.gateway().ip.fib()),
         Node::Host(_)
         | Node::Vgw(_)
         | Node::Tgw(_)
+        | Node::DxGateway(_)
         | Node::Vpc(_)
         | Node::InternetGateway(_)
         | Node::Translator(_)
@@ -160,6 +178,7 @@ fn candidates(world: &World, asked: &Asked, prefix: Ipv4Net) -> Vec<Section> {
         Node::Vgw(vgw) => Some(vgw.weigh(prefix)),
         Node::Vpc(vpc) => Some(vpc.weigh(asked.table, prefix)),
         Node::Tgw(tgw) => Some(tgw.weigh(asked.table, prefix)),
+        Node::DxGateway(gateway) => Some(gateway.weigh(asked.table, prefix)),
         _ => None,
     };
     if let Some(weighing) = weighing {
@@ -168,6 +187,7 @@ fn candidates(world: &World, asked: &Asked, prefix: Ipv4Net) -> Vec<Section> {
     let routing = match node {
         Node::Cgw(cgw) => cgw.gateway().routing.as_ref(),
         Node::VpnEndpoint(endpoint) => endpoint.gateway().routing.as_ref(),
+        Node::VirtualInterface(end) => end.gateway().routing.as_ref(),
         _ => None,
     };
     let by_bgp = routing.and_then(|routing| by_bgp(routing, prefix));

@@ -9,8 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint,
-    InternetGateway, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance,
+    InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc,
+    VpcPeering,
 };
 
 /// A device.
@@ -30,6 +31,8 @@ pub enum Node {
     VirtualPrivateGateway(VirtualPrivateGateway),
     /// AWS's end of VPN connections to several VPCs and sites.
     TransitGateway(TransitGateway),
+    /// What joins virtual interfaces of Direct Connect to gateways.
+    DirectConnectGateway(DirectConnectGateway),
     /// A virtual private cloud.
     Vpc(Vpc),
     /// A host in a VPC.
@@ -77,7 +80,7 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
-    /// BGP policies, for the tunnels' `import_policy` and `export_policy`.
+    /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
     /// How it decides among routes that it hears by BGP.
@@ -141,6 +144,8 @@ pub struct Interface {
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
+    /// Several links as one; not if not given.
+    pub lag: Option<Lag>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,
@@ -185,6 +190,9 @@ pub struct TransitGateway {
     /// The VPCs that are attached to it.
     #[serde(default)]
     pub vpcs: Vec<At<Name>>,
+    /// Address blocks of its own, /24 or wider, out of which come the outside addresses of private-IP VPN.
+    #[serde(default)]
+    pub cidr_blocks: Vec<At<Prefix>>,
     /// In which subnets the attachments are, like "vpc.transit": what comes from the gateway follows the subnet's route table. Of a VPC
     /// that is not named it is the first subnet.
     #[serde(default)]
@@ -235,8 +243,8 @@ pub enum Link {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, "NODE.inside" or "NODE.outside" of a NAT, or a tunnel
-    /// endpoint "CONNECTION.TUNNEL".
+    /// Its two ends: a node, "NODE.INTERFACE" of a customer gateway, "NODE.inside" or "NODE.outside" of a NAT, a tunnel
+    /// endpoint "CONNECTION.TUNNEL", or a virtual interface "CONNECTION.INTERFACE".
     /// Forward is from the first to the second.
     pub between: (At<Name>, At<Name>),
     /// Bandwidth, each way; no limit if not given.

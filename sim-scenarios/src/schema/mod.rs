@@ -9,6 +9,7 @@
 //! once. What is optional has its default there too, beside the rule that checks it.
 
 mod drawing;
+mod dx;
 mod firewall;
 mod nat;
 mod policy;
@@ -26,6 +27,7 @@ use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
 pub use drawing::*;
+pub use dx::*;
 pub use firewall::*;
 pub use nat::*;
 pub use policy::*;
@@ -59,6 +61,9 @@ pub struct Scenario {
     /// Connections between gateways.
     #[serde(default)]
     pub connections: Named<Connection>,
+    /// Connections of Direct Connect with their virtual interfaces.
+    #[serde(default)]
+    pub direct_connect: Named<DirectConnect>,
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,

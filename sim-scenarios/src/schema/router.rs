@@ -66,6 +66,10 @@ pub struct Neighbor {
     pub med: Option<At<Count>>,
     /// LOCAL_PREF of what it hears here: higher wins; if not given 100, and what it says itself if it is in the same AS.
     pub local_preference: Option<At<Count>>,
+    /// One of the device's `policies`, for what it hears here, after `local_preference`; none if not given.
+    pub import_policy: Option<At<Name>>,
+    /// One of the device's `policies`, for what it says here, after `prepend` and `med`; none if not given.
+    pub export_policy: Option<At<Name>>,
     /// The BFD session on which this one depends; none if not given.
     pub bfd: Option<Bfd>,
     /// Whether it is a client of this route reflector (RFC 4456); false if not given. For a neighbor in the same AS.

@@ -90,6 +90,9 @@ pub enum What {
     IkeDelete(OneEnd),
     /// One end shuts a tunnel's BGP session down until healed.
     BgpShutdown(OneEnd),
+    /// AWS holds the session of a virtual interface down, as its customer asked it to: for 180 minutes if nothing is said of healing, and
+    /// 4320 at most.
+    StartBgpFailoverTest(OneInterface),
     /// A link or path goes down and up, again and again.
     Flap(Flap),
     /// All members of a group fail at once.
@@ -172,6 +175,14 @@ pub struct OneEnd {
     pub tunnel: At<Name>,
     /// Who does it: "aws" or "customer".
     pub by: At<Side>,
+}
+
+/// A virtual interface.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OneInterface {
+    /// The virtual interface, like "dx.private".
+    pub virtual_interface: At<Name>,
 }
 
 /// Down and up.

@@ -143,6 +143,8 @@ pub struct Instance {
     /// How its network interface tracks flows.
     #[serde(default)]
     pub connection_tracking: ConnectionTracking,
+    /// MTU of its interface: 1500 if not given, up to 9001.
+    pub mtu: Option<At<Count>>,
 }
 
 /// An internet gateway. A link to a router of the underlay is its way to the internet.

@@ -42,6 +42,9 @@ pub struct Vpn {
     pub customer_asn: Option<At<Asn>>,
     /// The virtual private gateway.
     pub gateway: At<Name>,
+    /// Private-IP VPN: the Direct Connect gateway that transports the tunnels. Their outside addresses are out of the transit gateway's
+    /// `cidr_blocks` then, and no path leads to them; over the internet if not given.
+    pub transport: Option<At<Name>>,
     /// How AWS learns the customer's routes.
     pub routing: Routing,
     /// The customer's side of the traffic selectors that AWS proposes and accepts; "0.0.0.0/0" if not given. Selectors are

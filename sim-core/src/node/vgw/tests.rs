@@ -28,6 +28,7 @@ impl Bench {
             beyond: Vec::new(),
             cidrs: vec![net("10.0.0.0/16")],
             statics: vec![vec![net(SITE)], vec![]],
+            direct: Vec::new(),
             preference: vec![1, 0],
             programming_delay,
             propagation_delay: Duration::ZERO,
