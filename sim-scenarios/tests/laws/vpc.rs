@@ -60,7 +60,7 @@ fn warnings(text: &str, changes: &[&str]) -> String {
 /// What is wrong with a scenario.
 fn mistakes(text: &str, changes: &[&str]) -> String {
     let parsed = Scenario::parse("library.ron", text, &NoSecrets).expect("it makes sense");
-    parsed.with(changes, &NoSecrets).err().expect("it is refused").to_string()
+    parsed.with(changes, &NoSecrets).expect_err("it is refused").to_string()
 }
 
 // Section 2.3: quotas.

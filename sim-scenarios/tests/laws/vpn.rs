@@ -168,7 +168,7 @@ fn a_connection_is_static_or_by_bgp() {
 /// Page accelerated-vpn.html: on a transit gateway only.
 #[test]
 fn acceleration_is_for_transit_gateways() {
-    let refused = with(&["connections.vpn.enable_acceleration=true".into()]).err().expect("it is refused");
+    let refused = with(&["connections.vpn.enable_acceleration=true".into()]).expect_err("it is refused");
     assert!(refused.contains("transit gateway"), "{refused}");
 }
 
