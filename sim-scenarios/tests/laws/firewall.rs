@@ -108,6 +108,8 @@ impl Site {
     connections: {{ {connections} }},
     applications: {{ {applications} }},
     faults: {{ {faults} }},
+    // Two MEDs would make one path the better one.
+    assume: (preferred_med: 100, other_med: 100),
 )"#
         )
     }
