@@ -15,11 +15,11 @@ use crate::plan::{
 };
 use crate::schema;
 
-use super::Names;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
+use super::{Names, maintenance};
 
 /// Tunnels and their routes are up by then.
 const PROBES_START: Duration = Duration::from_secs(60);
@@ -41,7 +41,8 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     }
     plan.groups.extend(zones(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
-        let fault = fault(name, schema, names, plan, j);
+        let mut fault = fault(name, schema, names, plan, j);
+        maintenance::settle(schema, &mut fault, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
             && let Some(NodeKind::Nat(nat)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
         {
@@ -273,6 +274,12 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             let tunnel = tunnel(&it.tunnel, names, j);
             speaks_bgp(tunnel, &it.tunnel, plan, j);
             FaultKind::BgpShutdown { tunnel, by: j.need(&it.by, Side::Aws) }
+        }
+        schema::What::ReplaceTunnelEndpoint(_)
+        | schema::What::ModifyTunnelOptions(_)
+        | schema::What::PskRotation(_) => {
+            let nothing = FaultKind::GroupFailure { group: 0 };
+            maintenance::kind(schema, names, plan, j).unwrap_or(nothing)
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::RevokeSecurityGroupRule(it) => super::groups::revoked(it, plan, j),

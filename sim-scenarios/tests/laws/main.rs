@@ -1,5 +1,6 @@
 //! The table of laws: what AWS documents and what the field claims, each rule a test that cites it.
 
 mod firewall;
+mod telemetry;
 mod vpc;
 mod vpn;
