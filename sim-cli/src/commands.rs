@@ -124,6 +124,7 @@ impl<'a> Place<'a> {
         if let Some((_, out)) = self.out {
             out.report(outcome)?;
             out.logs(outcome)?;
+            out.telemetry(outcome)?;
             let place = out.deliver()?;
             if !job.answer_only {
                 screen::remark(format_args!("wrote {}", place.display()));

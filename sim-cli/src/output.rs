@@ -30,6 +30,16 @@ pub const IKEV2_KEYS: &str = "ikev2_decryption_table";
 pub const IKEV1_KEYS: &str = "ikev1_decryption_table";
 /// ESP keys in the format of Wireshark's preference of this name.
 pub const ESP_KEYS: &str = "esp_sa";
+/// Datapoints of CloudWatch, in the JSON format of metric streams.
+pub const METRICS: &str = "metrics.jsonl";
+/// What SNS delivers.
+pub const NOTIFICATIONS: &str = "notifications.jsonl";
+/// Events of AWS Health.
+pub const HEALTH: &str = "health.jsonl";
+/// Calls of the API.
+pub const CLOUDTRAIL: &str = "cloudtrail.jsonl";
+/// Configuration items.
+pub const CONFIG: &str = "config.jsonl";
 /// Extension of a link's capture.
 pub const CAPTURE: &str = "pcapng";
 
@@ -91,6 +101,25 @@ impl OutputDirectory {
             file.write_all(text.as_bytes())
                 .and_then(|()| file.flush())
                 .map_err(|error| Failure::undeliverable(&self.place(stream), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what CloudWatch, SNS, Health, CloudTrail and Config would have; a file that would be empty is not written.
+    pub fn telemetry(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let seen = &outcome.detail.telemetry;
+        let all = [
+            (METRICS, &seen.metrics()),
+            (NOTIFICATIONS, &seen.notifications),
+            (HEALTH, &seen.health),
+            (CLOUDTRAIL, &seen.cloudtrail),
+            (CONFIG, &seen.config),
+        ];
+        for (name, text) in all.into_iter().filter(|(_, text)| !text.is_empty()) {
+            let mut file = self.create(name)?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.flush())
+                .map_err(|error| Failure::undeliverable(&self.place(name), &error))?;
         }
         Ok(())
     }
@@ -165,6 +194,7 @@ fn is_ours(name: &OsStr) -> bool {
         return false;
     };
     [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
+        || [METRICS, NOTIFICATIONS, HEALTH, CLOUDTRAIL, CONFIG].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
         || [IKE_STREAM, BGP_STREAM].iter().any(|end| name.ends_with(end))
 }

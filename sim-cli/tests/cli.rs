@@ -358,6 +358,22 @@ fn awss_tunnel_logs_are_part_of_the_answer() {
     assert!(answer.contains(&format!("AWS logs: {mismatch}.")), "{answer}");
 }
 
+/// What CloudWatch and SNS have of the run is part of the answer, too; what nobody has to tell has no file.
+#[test]
+fn awss_telemetry_is_part_of_the_answer() {
+    let home = empty();
+    let line = ["run", &library("tunnel_down_alarm.ron"), "--out", "answer"];
+    let done = vpnsim(home.path()).args(line).assert().code(0);
+    let file = |name: &str| fs::read_to_string(home.path().join("answer").join(name));
+    let metrics = file("metrics.jsonl").unwrap();
+    assert!(metrics.lines().any(|line| line.contains("\"metric_name\":\"TunnelState\"")), "{metrics}");
+    assert_eq!(file("notifications.jsonl").unwrap().lines().count(), 4);
+    assert!(file("health.jsonl").is_err() && file("cloudtrail.jsonl").is_err() && file("config.jsonl").is_err());
+    assert!(stdout(&done).contains("INSUFFICIENT_DATA -> OK"), "{}", stdout(&done));
+    // Another answer may take its place.
+    vpnsim(home.path()).args(line).assert().code(0);
+}
+
 #[test]
 fn outages_and_packets_are_explained() {
     let home = empty();

@@ -16,6 +16,7 @@ use crate::plan::{Cause, EcmpShare, ExpectationKind, Judged, Plan, SessionKind, 
 use crate::report::bgp_log::BgpLog;
 use crate::report::model::{Ecmp, Expectation, Outage, Report, Seconds};
 use crate::report::tunnel_log::TunnelLog;
+use crate::telemetry::Telemetry;
 
 /// Judges every expectation of a plan.
 pub fn judge(
@@ -23,9 +24,10 @@ pub fn judge(
     built: &Built,
     observation: &Observation<'_>,
     (logs, bgp_logs): (&[TunnelLog], &[BgpLog]),
+    telemetry: &Telemetry,
     report: &Report,
 ) -> Vec<Expectation> {
-    let judge = Judge { plan, built, observation, logs, bgp_logs, report };
+    let judge = Judge { plan, built, observation, logs, bgp_logs, telemetry, report };
     let expectations = plan.expectations.iter();
     expectations
         .map(|e| {
@@ -51,6 +53,7 @@ struct Judge<'a> {
     observation: &'a Observation<'a>,
     logs: &'a [TunnelLog],
     bgp_logs: &'a [BgpLog],
+    telemetry: &'a Telemetry,
     report: &'a Report,
 }
 
@@ -159,6 +162,24 @@ impl Judge<'_> {
                 let count = lines.len() as u64;
                 let first = lines.iter().min().map(|at| format!(", the first at {}", Seconds::from(*at)));
                 finding((*min..=*max).contains(&count), format!("{count} lines{}", first.unwrap_or_default()))
+            }
+            ExpectationKind::AlarmWithin { alarm, state, after, not_before, within } => {
+                let mut reached = self.telemetry.alarms[*alarm].iter().filter(|c| c.to == *state && c.at >= *after);
+                let Some(change) = reached.next() else { return Err("it never got there".into()) };
+                let took = change.at.since(*after);
+                finding((*not_before..=*within).contains(&took), format!("at {}", Seconds::from(change.at)))
+            }
+            ExpectationKind::AlarmTimes { alarm, state, min, max } => {
+                let times = self.telemetry.alarms[*alarm].iter().filter(|change| change.to == *state).count() as u64;
+                finding((*min..=*max).contains(&times), format!("{times} times"))
+            }
+            ExpectationKind::MetricBetween { metric, of, statistic, period: (from, until), min, max } => {
+                let series = self.telemetry.series.iter().find(|s| s.metric == *metric && s.of == *of);
+                let end = self.built.world.now();
+                match series.and_then(|series| series.over(*statistic, *from, *until, end)) {
+                    Some(value) => finding((*min..=*max).contains(&value), format!("{value}")),
+                    None => Err("there is no datapoint".into()),
+                }
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
                 let strike = self.observation.strike_record(*fault);

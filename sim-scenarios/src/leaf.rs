@@ -28,12 +28,34 @@ pub use bgp::{Md5Key, Md5KeySource};
 pub use certificate::{Calendar, KeySource, PemSource};
 pub use policy::{AsPathPattern, CommunityPattern, CommunityValue, MedChange, NextHopChange, PrefixRange};
 pub use psk::{Psk, PskSource};
+pub use telemetry::Number;
+
+/// Gives a fieldless enum its spellings.
+macro_rules! words {
+    ($($type:ty: $expected:literal { $($text:literal => $value:expr,)* })*) => {$(
+        impl Leaf for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn words() -> Vec<&'static str> {
+                vec![$($text),*]
+            }
+
+            fn read(scalar: &Scalar) -> Result<Self, Because> {
+                match scalar.text()? {
+                    $($text => Ok($value),)*
+                    _ => Err(None),
+                }
+            }
+        }
+    )*};
+}
 pub use vpc::{AclAction, PortRange};
 
 mod bgp;
 mod certificate;
 mod policy;
 mod psk;
+mod telemetry;
 mod vpc;
 
 /// A RON scalar.
@@ -401,26 +423,6 @@ fn decimal(whole: &str, fraction: &str, scale: u64) -> Result<u64, Because> {
         return Err(too_fine());
     }
     whole.checked_add((part / power) as u64).ok_or_else(too_large)
-}
-
-/// Gives a fieldless enum its spellings.
-macro_rules! words {
-    ($($type:ty: $expected:literal { $($text:literal => $value:expr,)* })*) => {$(
-        impl Leaf for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn words() -> Vec<&'static str> {
-                vec![$($text),*]
-            }
-
-            fn read(scalar: &Scalar) -> Result<Self, Because> {
-                match scalar.text()? {
-                    $($text => Ok($value),)*
-                    _ => Err(None),
-                }
-            }
-        }
-    )*};
 }
 
 words! {

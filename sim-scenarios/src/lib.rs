@@ -26,6 +26,7 @@ mod scenario;
 pub mod schema;
 pub mod set;
 mod source;
+pub mod telemetry;
 pub mod underlay;
 
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -39,12 +39,14 @@ use crate::plan::{Plan, ProfileUse};
 use crate::report::model::{self, Expectation, Profile, ProfileSetting};
 use crate::report::{self, Identity, Outcome, bgp_log, tunnel_log};
 use crate::scenario::Scenario;
+use crate::telemetry::{self, Meter, Telemetry};
 
 /// A scenario's world, standing or in motion.
 pub struct Simulation {
     plan: Arc<Plan>,
     built: Built,
     verdict: Verdict,
+    meter: Meter,
 }
 
 impl Simulation {
@@ -70,7 +72,8 @@ impl Simulation {
         let mut built = build::build_with(&plan, reality);
         before(&mut built.world);
         built.world.start();
-        Self { plan, built, verdict: Verdict::Reached }
+        let meter = Meter::of(&plan);
+        Self { plan, built, verdict: Verdict::Reached, meter }
     }
 
     /// Whether the world came to rest as far as it was run.
@@ -80,13 +83,25 @@ impl Simulation {
 
     /// Lets time pass until `at`, or the end of the scenario if that comes first.
     pub fn run_until(&mut self, at: Instant) -> Verdict {
-        self.verdict = self.built.world.run_until(at.min(self.end()));
+        let at = at.min(self.end());
+        while self.meter.due() <= at {
+            self.verdict = self.built.world.run_until(self.meter.due());
+            if self.verdict != Verdict::Reached {
+                return self.verdict;
+            }
+            self.meter.read(&self.built.world);
+        }
+        self.verdict = self.built.world.run_until(at);
         self.verdict
     }
 
     /// Handles one event. False if none is left before the end of the scenario.
     pub fn step(&mut self) -> bool {
         let end = self.end();
+        let next = self.built.world.next_event().unwrap_or(Instant::NEVER).min(end);
+        while self.meter.due() < next {
+            self.meter.read(&self.built.world);
+        }
         self.built.world.step(end)
     }
 
@@ -146,13 +161,21 @@ impl Simulation {
         }
         outcome.detail.logs = tunnel_log::tunnel_logs(&self.plan, &self.built);
         outcome.detail.bgp_logs = bgp_log::bgp_logs(&self.plan, &self.built);
+        outcome.detail.telemetry = telemetry::read(&self.plan, &self.built, &self.meter);
+        outcome.report.alarms = alarms(&self.plan, &outcome.detail.telemetry);
         let (logs, bgp_logs) = (&outcome.detail.logs, &outcome.detail.bgp_logs);
         outcome.report.applications = report::flows::applications(&self.plan, &self.built.world);
         outcome.report.ecmp = report::flows::ecmp(&self.built.world, self.plan.nodes.len());
         outcome.report.misconfigurations = diagnosis::diagnose(&self.plan, &self.built, logs);
         outcome.report.profiles = self.plan.profiles.iter().map(profile).collect();
-        outcome.report.expectations =
-            expect::judge(&self.plan, &self.built, &observation, (logs, bgp_logs), &outcome.report);
+        outcome.report.expectations = expect::judge(
+            &self.plan,
+            &self.built,
+            &observation,
+            (logs, bgp_logs),
+            &outcome.detail.telemetry,
+            &outcome.report,
+        );
         if let Verdict::Storm { events, at } = self.verdict {
             outcome.report.expectations.push(Expectation {
                 name: "no_storm".into(),
@@ -163,6 +186,22 @@ impl Simulation {
         }
         outcome
     }
+}
+
+/// What the alarms did, as the report has it.
+fn alarms(plan: &Plan, telemetry: &Telemetry) -> Vec<model::AlarmChange> {
+    let mut all: Vec<model::AlarmChange> = Vec::new();
+    for (alarm, changes) in plan.alarms.iter().zip(&telemetry.alarms) {
+        all.extend(changes.iter().map(|change| model::AlarmChange {
+            alarm: alarm.name.clone(),
+            at_s: change.at.into(),
+            from: change.from.word().into(),
+            to: change.to.word().into(),
+            reason: change.reason.clone(),
+        }));
+    }
+    all.sort_by_key(|change| change.at_s);
+    all
 }
 
 fn profile(used: &ProfileUse) -> Profile {

@@ -59,7 +59,7 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
         match Level::of(here).find(step.trim()) {
             Found::Value(raw) => here = raw,
             Found::Unset => {
-                let open = offset(source.text(), here) + here.find('(').map_or(0, |at| at + 1);
+                let open = offset(source.text(), here) + opening(here);
                 let (before, after) = nest(&path[start..]);
                 source.edit(open..open, [&before, &value, &after], change, start..path.len());
                 return Ok(());
@@ -106,6 +106,22 @@ fn as_ron(value: &str) -> String {
 fn nest(path: &str) -> (String, String) {
     let depth = path.matches('.').count();
     (format!("{}: ", path.replace('.', ": (")), format!("{},", ")".repeat(depth)))
+}
+
+/// Where the settings of `Kind(...)` or `(...)` begin: behind its parenthesis, which is none of a comment before it.
+fn opening(raw: &str) -> usize {
+    let mut rest = raw.trim_start();
+    loop {
+        let comment = match rest.get(..2) {
+            Some("//") => rest.split_once('\n'),
+            Some("/*") => rest.split_once("*/"),
+            _ => None,
+        };
+        match comment {
+            Some((_, after)) => rest = after.trim_start(),
+            None => return offset(raw, rest) + rest.find('(').map_or(0, |at| at + 1),
+        }
+    }
 }
 
 /// Where a slice begins in the text that it was cut from.

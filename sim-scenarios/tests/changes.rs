@@ -95,6 +95,15 @@ fn mistakes_are_explained() {
     settings.bind(|| insta::assert_snapshot!("changes", explained.join("\n")));
 }
 
+/// What is set and not written yet goes into the scenario, not into a comment before it that has parentheses.
+#[test]
+fn a_change_does_not_land_in_a_comment() {
+    let commented = format!("// A question (with an aside).\n/* And (another). */\n{TEXT}");
+    let scenario = Scenario::parse("commented.ron", &commented, &NoSecrets).unwrap_or_else(|m| panic!("{m}"));
+    let changed = scenario.with(&["assume.endpoint_health_delay=7s"], &NoSecrets).unwrap_or_else(|m| panic!("{m}"));
+    assert_eq!(changed.plan().assume.endpoint_health_delay, sim_core::time::Duration::from_secs(7));
+}
+
 /// The file with every character of a range replaced.
 fn mutated(at: usize, remove: usize, insert: &str) -> String {
     let chars: Vec<char> = TEXT.chars().collect();

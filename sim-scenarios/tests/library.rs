@@ -130,7 +130,10 @@ fn expectations_can_fail() {
             | ExpectationKind::RekeysBetween { min, .. } => min > 0,
             // That something never comes up is something to happen, too.
             ExpectationKind::EstablishedTimes { max, .. } => max == 0,
-            ExpectationKind::DetectedBy { .. } | ExpectationKind::RoutePresent { .. } => true,
+            ExpectationKind::MetricBetween { min, .. } => min > 0.0,
+            ExpectationKind::DetectedBy { .. }
+            | ExpectationKind::RoutePresent { .. }
+            | ExpectationKind::AlarmWithin { .. } => true,
             _ => false,
         });
         if !dark {

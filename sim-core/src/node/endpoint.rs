@@ -52,6 +52,14 @@ impl VpnEndpoint {
         &self.gateway
     }
 
+    /// True if CloudWatch's TunnelState of it is 1: with BGP if the session is established, else if the tunnel is up.
+    pub fn is_up(&self) -> bool {
+        self.gateway
+            .routing
+            .as_ref()
+            .map_or_else(|| self.gateway.tunnels[0].is_up(), super::routing::Routing::established)
+    }
+
     /// Its parts, when it is out of use.
     pub fn into_gateway(self) -> Gateway {
         self.gateway

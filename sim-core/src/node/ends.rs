@@ -12,11 +12,23 @@ use crate::time::{Duration, Instant};
 /// One endpoint, as the gateway sees it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct End {
+    /// Whether the gateway may use it.
     pub healthy: bool,
+    /// What it says of itself.
+    sound: bool,
+    /// Out of use, whatever it says of itself.
+    drained: bool,
     /// When it will be held unhealthy, and what began that.
     doubt: Option<(Instant, RecordId)>,
     /// What it has learned.
     pub routes: BTreeMap<Ipv4Net, BgpPath>,
+}
+
+impl End {
+    fn settle(&mut self) -> bool {
+        let healthy = self.sound && !self.drained;
+        core::mem::replace(&mut self.healthy, healthy) != healthy
+    }
 }
 
 /// The endpoints of all tunnels, by the tunnel's number.
@@ -74,7 +86,15 @@ impl Ends {
         if let Some((due, _)) = end.doubt.take() {
             self.doubts.remove(&(due, tunnel));
         }
-        core::mem::replace(&mut end.healthy, healthy) != healthy
+        end.sound = healthy;
+        end.settle()
+    }
+
+    /// An endpoint is taken out of use, or may be used again; whether that changes anything.
+    pub fn drain(&mut self, tunnel: u16, drained: bool) -> bool {
+        let end = &mut self.all[usize::from(tunnel)];
+        end.drained = drained;
+        end.settle()
     }
 
     /// An endpoint's hardware is gone because of that record, which takes time to be noticed.

@@ -19,6 +19,7 @@ use super::{Cx, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::mss;
 use crate::packet::Packet;
+use crate::proto::bgp::policy::{Change, Policy};
 use crate::proto::bgp::{self, PeerId, RouteChange};
 use crate::proto::ike;
 use crate::reason::{DropReason, Reason, TimerKind};
@@ -646,7 +647,18 @@ impl Gateway {
             }
             Command::BgpStart { tunnel } => self.of_tunnel(cx, tunnel, |peer| bgp::Input::Start { peer }),
             Command::Readdress { port, to } => self.readdress(cx, port, to),
-            Command::NatFlush | Command::NatRenumber { .. } | Command::SecurityGroupRule { .. } => {}
+            Command::Reconfigure { tunnel, to } => self.tunnels[tunnel.into()].reconfigure(to),
+            Command::Med { med } => {
+                let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
+                for peer in peers {
+                    let policy = Policy::change_all(vec![Change::Med(med)]);
+                    self.bgp(cx, bgp::Input::SetExport { peer, policy });
+                }
+            }
+            Command::NatFlush
+            | Command::NatRenumber { .. }
+            | Command::Drain { .. }
+            | Command::SecurityGroupRule { .. } => {}
         }
     }
 }

@@ -6,6 +6,7 @@
 mod allowance;
 pub mod bfd;
 pub mod cgw;
+pub mod counters;
 mod cx;
 pub mod dxgw;
 pub mod endpoint;
@@ -137,6 +138,25 @@ pub enum Command {
         port: Port,
         /// Its address, and the length of its network's prefix.
         to: Ipv4Net,
+    },
+    /// Give the IKE of a tunnel another of the configurations that were prepared for it. What is up stays up.
+    Reconfigure {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+        /// Index into [`tunnel::TunnelConfig::prepared`].
+        to: u8,
+    },
+    /// Have AWS's end of a tunnel announce its routes with this MED.
+    Med {
+        /// The value.
+        med: u32,
+    },
+    /// Have a gateway of AWS send nothing into a tunnel as if its endpoint were not healthy, or do so no longer.
+    Drain {
+        /// The tunnel, by its number on the gateway.
+        tunnel: u16,
+        /// Whether it is out of use.
+        drained: bool,
     },
     /// Empty the table of a NAT.
     NatFlush,

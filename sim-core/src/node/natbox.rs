@@ -240,6 +240,9 @@ impl Device for NatBox {
             | Command::BgpShutdown { .. }
             | Command::BgpStart { .. }
             | Command::Readdress { .. }
+            | Command::Reconfigure { .. }
+            | Command::Med { .. }
+            | Command::Drain { .. }
             | Command::SecurityGroupRule { .. } => {}
         }
     }

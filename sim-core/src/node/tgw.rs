@@ -27,9 +27,10 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
 
+use super::counters::AttachmentTraffic;
 use super::ends::Ends;
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice, Weighed, Weighing};
+use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
@@ -162,6 +163,8 @@ pub struct Tgw {
     ends: Ends,
     tables: Vec<State>,
     pending: VecDeque<Pending>,
+    /// By attachment.
+    traffic: Vec<AttachmentTraffic>,
 }
 
 impl Tgw {
@@ -182,7 +185,13 @@ impl Tgw {
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
-        Self { config, ip, attached, ends, tables, pending: VecDeque::new() }
+        let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
+        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic }
+    }
+
+    /// What went through each attachment so far, in their order.
+    pub fn traffic(&self) -> &[AttachmentTraffic] {
+        &self.traffic
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
@@ -349,9 +358,12 @@ impl Tgw {
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
-        if !self.ends.judge(tunnel, healthy) {
-            return;
+        if self.ends.judge(tunnel, healthy) {
+            self.health_changed(cx, tunnel);
         }
+    }
+
+    fn health_changed(&mut self, cx: &mut Cx, tunnel: u16) {
         let mut prefixes: Vec<Ipv4Net> = self.ends.of(tunnel).routes.keys().copied().collect();
         let attachment = self.attached[usize::from(tunnel)];
         let statics = self.config.tables.iter().flat_map(|table| &table.statics);
@@ -380,13 +392,15 @@ impl Tgw {
     /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
     /// blocks is the gateway's to deliver.
     fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+        let attachment = usize::from(self.attached[from.index()]);
+        self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
             && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
             return Some((port, packet));
         }
-        let association = self.config.attachments[usize::from(self.attached[from.index()])].association;
+        let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
         let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
@@ -398,6 +412,9 @@ impl Tgw {
             Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
+        let traffic = &mut self.traffic[attachment];
+        let dropped = if reason == DropReason::TgwNoRoute { &mut traffic.no_route } else { &mut traffic.blackhole };
+        dropped.add(packet.len());
         cx.drop(&packet, reason, blame);
         None
     }
@@ -455,6 +472,7 @@ impl Device for Tgw {
         if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
             && let Some((port, packet)) = self.route(cx, port, packet)
         {
+            self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
             self.ip.output(cx, port, packet);
         }
     }
@@ -484,6 +502,14 @@ impl Device for Tgw {
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
             | Notice::Flow(_) => {}
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        if let Command::Drain { tunnel, drained } = command
+            && self.ends.drain(tunnel, drained)
+        {
+            self.health_changed(cx, tunnel);
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::Cx;
 use super::allowance::Allowance;
+use super::counters::Traffic;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::proto::esp::{Inbound, Outbound, SaProtocol, tunnel_mtu};
@@ -64,6 +65,8 @@ pub struct TunnelConfig {
     pub outer_mtu: u16,
     /// What IKE is told.
     pub ike: Arc<ike::Config>,
+    /// What it may be told later ([`super::Command::Reconfigure`]).
+    pub prepared: Vec<Arc<ike::Config>>,
     /// Anti-replay window in packets.
     pub replay_window: u16,
     /// What IKE does not negotiate.
@@ -137,6 +140,7 @@ pub struct Tunnel {
     dummy: Option<Instant>,
     /// For records of messages that anybody may have sent.
     strangers: Allowance,
+    traffic: Traffic,
 }
 
 /// The NAT binding in front of this end, which must not be forgotten (RFC 3948 section 4).
@@ -171,12 +175,26 @@ impl Tunnel {
             mss: None,
             dummy: None,
             strangers,
+            traffic: Traffic::default(),
         }
     }
 
     /// The virtual interface.
     pub fn port(&self) -> Port {
         self.config.port
+    }
+
+    /// What went through it so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// IKE has another of its prepared configurations from now on.
+    pub(super) fn reconfigure(&mut self, to: u8) {
+        if let Some(config) = self.config.prepared.get(usize::from(to)) {
+            self.config.ike = Arc::clone(config);
+            self.ike.reconfigure(config);
+        }
     }
 
     /// Outside addresses: this end, other end.
@@ -310,7 +328,7 @@ impl Tunnel {
             self.input(cx, Input::Initiate(Reason::TrafficNeedsSa), events);
             return None;
         };
-        let sa = &mut pair.outbound;
+        let (sa, octets) = (&mut pair.outbound, packet.len());
         if let Err(reason) = sa.seal(&mut packet) {
             cx.drop(&packet, reason, RecordId::GENESIS);
             return None;
@@ -318,6 +336,7 @@ impl Tunnel {
         if let Some(binding) = &mut self.binding {
             binding.used = cx.now;
         }
+        self.traffic.sent.add(octets);
         packet.meta.tunnel = Some(self.config.ike_session);
         packet.meta.enabler = packet.meta.enabler.max(self.since);
         let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
@@ -407,6 +426,7 @@ impl Tunnel {
                     cx.drop(&packet, DropReason::DummyPacket, RecordId::GENESIS);
                     return Some((None, from));
                 }
+                self.traffic.received.add(packet.len());
                 Some((Some(packet), from))
             }
             Err(reason) => {

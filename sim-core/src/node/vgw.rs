@@ -17,7 +17,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::ends::{End, Ends};
 use super::ip::{Inbound, Ip, Miss};
 use super::vpc::refusal;
-use super::{Cx, Device, Notice, Weighed, Weighing, link_reason};
+use super::{Command, Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::dx;
 use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
@@ -292,9 +292,12 @@ impl Vgw {
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
-        if !self.ends.judge(tunnel, healthy) {
-            return;
+        if self.ends.judge(tunnel, healthy) {
+            self.health_changed(cx, tunnel);
         }
+    }
+
+    fn health_changed(&mut self, cx: &mut Cx, tunnel: u16) {
         let mut prefixes = self.config.statics.get(usize::from(tunnel)).cloned().unwrap_or_default();
         prefixes.extend(self.ends.of(tunnel).routes.keys());
         let cause = cx.cause;
@@ -355,6 +358,14 @@ impl Device for Vgw {
             | Notice::Announce { .. }
             | Notice::Flow(_) => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        if let Command::Drain { tunnel, drained } = command
+            && self.ends.drain(tunnel, drained)
+        {
+            self.health_changed(cx, tunnel);
         }
     }
 

@@ -179,6 +179,9 @@ impl Device for VirtualInterface {
             | Command::Readdress { .. }
             | Command::NatFlush
             | Command::SecurityGroupRule { .. }
+            | Command::Reconfigure { .. }
+            | Command::Med { .. }
+            | Command::Drain { .. }
             | Command::NatRenumber { .. } => {}
         }
         self.settle(cx);

@@ -100,6 +100,7 @@ pub fn tunnel(
     let mut session = |kind| world.trace.add_session(SessionInfo { kind, node, name: name.clone(), peer: None });
     let (ike_session, child_session) = (session(SessionKind::Ike), session(SessionKind::Child));
     Tunnel::new(TunnelConfig {
+        prepared: Vec::new(),
         name,
         seed,
         port,

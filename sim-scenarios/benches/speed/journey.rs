@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sim_core::id::{NodeId, Port, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::DirectionConfig;
-use sim_core::net::policer::Limit;
+use sim_core::net::policer;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::endpoint::{INSIDE_PORT, OUTSIDE_PORT, TUNNEL_PORT, VpnEndpoint};
@@ -128,7 +128,7 @@ fn through_a_tunnel() -> World {
     add_sender(&mut world, office, app);
     world.add_node("cgw", Node::Cgw(Box::new(Cgw::new(customer))));
     // The gateway behind the endpoint is left out: its place is the host's, which ignores notices.
-    world.add_node("endpoint", Node::VpnEndpoint(Box::new(VpnEndpoint::new(aws, app, 0, Limit::NONE))));
+    world.add_node("endpoint", Node::VpnEndpoint(Box::new(VpnEndpoint::new(aws, app, 0, policer::Limit::NONE))));
     add_receiver(&mut world);
     add_links(&mut world, [(Port(0), Port(1)), (OUTSIDE_PORT, INSIDE_PORT)]);
     world

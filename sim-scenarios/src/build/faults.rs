@@ -2,10 +2,11 @@
 
 use sim_core::id::{LinkId, NodeId, Port};
 use sim_core::node::Command;
+use sim_core::time::Instant;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
 use super::{Builder, jitter, loss};
-use crate::plan::{Conditions, Directions, FaultKind, NodeKind, Side, TunnelId};
+use crate::plan::{self, Conditions, Directions, FaultKind, NodeKind, Routing, Side, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn add_faults(&mut self) {
@@ -21,6 +22,12 @@ impl Builder<'_> {
             }
             let (name, what) = (fault.name.clone(), what.to_owned());
             self.world.add_fault(Fault { name, what, target, actions, occasions });
+        }
+        // What goes before some of them, or after, comes last: fault `n` of the plan is fault `n` of the world.
+        for fault in self.plan.faults.iter().filter(|fault| fault.enabled) {
+            if let Some(beside) = self.beside(fault) {
+                self.world.add_fault(beside);
+            }
         }
     }
 
@@ -89,6 +96,18 @@ impl Builder<'_> {
                 let heal = Some(Command::BgpStart { tunnel: number });
                 ("bgp_shutdown", tunnel_name(*tunnel), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::ReplaceTunnelEndpoint { tunnel, .. } => {
+                let node = self.plan.tunnel(*tunnel).endpoint;
+                let mut actions = vec![Action::PowerLoss { node }];
+                actions.extend(self.moved_away(*tunnel, true));
+                ("replace_tunnel_endpoint", tunnel_name(*tunnel), actions)
+            }
+            FaultKind::ModifyTunnelOptions { tunnel, to, .. } => {
+                let node = self.plan.tunnel(*tunnel).endpoint;
+                let strike = Command::Reconfigure { tunnel: 0, to: *to as u8 };
+                let actions = vec![Action::Operator { node, strike, heal: None }, Action::PowerLoss { node }];
+                ("modify_tunnel_options", tunnel_name(*tunnel), actions)
+            }
             FaultKind::RevokeSecurityGroupRule { vpc, name, rule } => {
                 let command = |revoked| Command::SecurityGroupRule { rule: *rule, revoked };
                 let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
@@ -106,6 +125,48 @@ impl Builder<'_> {
                 ("group_failure", group.name.clone(), nodes.chain(links).collect())
             }
         }
+    }
+
+    /// What else happens because of a fault, at another moment.
+    fn beside(&self, fault: &plan::Fault) -> Option<Fault> {
+        let (suffix, what, tunnel, at, actions) = match &fault.what {
+            FaultKind::ReplaceTunnelEndpoint { tunnel, lead, .. } => {
+                let at = Instant::START + fault.at.since_start().saturating_sub(*lead);
+                ("lead", "move_traffic", *tunnel, at, self.moved_away(*tunnel, false))
+            }
+            FaultKind::ModifyTunnelOptions { tunnel, customer: Some((at, to)), .. } => {
+                let (node, number) = self.operator(*tunnel, Side::Customer);
+                let strike = Command::Reconfigure { tunnel: number, to: *to as u8 };
+                ("customer", "reconfigure", *tunnel, *at, vec![Action::Operator { node, strike, heal: None }])
+            }
+            _ => return None,
+        };
+        let (name, target) = (format!("{}.{suffix}", fault.name), self.plan.tunnel(tunnel).name.clone());
+        let occasions = vec![Occasion { strike: at, heal: None }];
+        Some(Fault { name, what: what.to_owned(), target, actions, occasions })
+    }
+
+    /// AWS moves traffic from a tunnel to the other one of its connection: a lower MED on the other, a higher one on this, and the
+    /// gateway's own traffic (guide, "tunnel endpoint updates"); with `back`, as it was when the fault heals.
+    fn moved_away(&self, tunnel: TunnelId, back: bool) -> Vec<Action> {
+        let connection = &self.plan.connections[tunnel.connection];
+        let [low, high] = self.plan.assume.meds;
+        let mut actions = Vec::new();
+        if connection.routing == Routing::Bgp {
+            for other in (0..connection.tunnels.len()).map(|t| TunnelId { tunnel: t, ..tunnel }) {
+                let strike = Command::Med { med: if other == tunnel { high } else { low } };
+                let heal = back.then(|| Command::Med { med: self.aws_med(other) });
+                actions.push(Action::Operator { node: self.plan.tunnel(other).endpoint, strike, heal });
+            }
+        }
+        let number = self.index.number(connection.gateway, tunnel);
+        let drain = |drained| Command::Drain { tunnel: number, drained };
+        actions.push(Action::Operator {
+            node: connection.gateway,
+            strike: drain(true),
+            heal: back.then(|| drain(false)),
+        });
+        actions
     }
 
     /// At which device, and to which tunnel number there, a command about a tunnel is typed.

@@ -374,6 +374,7 @@ impl Builder<'_> {
             any_remote: side == Side::Aws && tunnel.customer_anywhere,
             outer_mtu: outer_mtu as u16,
             ike: Arc::new(ike_config(tunnel, side)),
+            prepared: tunnel.prepared[index].iter().map(|end| Arc::new(ike_end(tunnel, end, side))).collect(),
             replay_window: end.replay_window as u16,
             options: end.packets,
             nat_keepalive: end.nat_keepalive,
@@ -442,7 +443,7 @@ impl Builder<'_> {
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
     /// tunnel endpoint updates"). Where a transit gateway balances over all tunnels, each is.
-    fn aws_med(&self, id: TunnelId) -> u32 {
+    pub(super) fn aws_med(&self, id: TunnelId) -> u32 {
         let [preferred, other] = self.plan.assume.meds;
         if self.primary(id) { preferred } else { other }
     }
@@ -594,11 +595,16 @@ impl Builder<'_> {
 
 /// What IKE is told at one end of a tunnel. Who names no identity is its outside address, as AWS has it registered.
 pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::ike::Config {
-    let names = [tunnel.aws_outside, tunnel.customer_registered];
-    let (index, end) = match side {
-        Side::Aws => (0, &tunnel.aws),
-        Side::Customer => (1, &tunnel.customer),
+    let end = match side {
+        Side::Aws => &tunnel.aws,
+        Side::Customer => &tunnel.customer,
     };
+    ike_end(tunnel, end, side)
+}
+
+/// The same with these settings of the end.
+fn ike_end(tunnel: &crate::plan::Tunnel, end: &crate::plan::IkeEnd, side: Side) -> sim_core::proto::ike::Config {
+    let (names, index) = ([tunnel.aws_outside, tunnel.customer_registered], side_index(side));
     ike::ike_end(end, names[index], names[1 - index], side)
 }
 

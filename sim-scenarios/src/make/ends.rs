@@ -424,7 +424,7 @@ fn retransmission(list: &Option<List<Duration>>, profile: &Profile, j: &mut Judg
 }
 
 /// The key itself, wherever it is kept.
-fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
+pub(super) fn psk(at: &At<PskSource>, j: &mut Judge) -> Psk {
     let unknown = || Psk::new("placeholder").unwrap_or_else(|_| drawn_psk(0, ""));
     let (kept, content) = match j.read(at) {
         None => return unknown(),

@@ -7,11 +7,11 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use crate::build::forwarding;
-use crate::leaf::{Encryption, Integrity, Name, Percent};
+use crate::leaf::{Encryption, Integrity, Name, Number, Percent};
 use crate::place::At;
 use crate::plan::{
-    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Plan, ProbeKind, SessionKind,
-    SessionRef,
+    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Metric, Plan, ProbeKind,
+    SessionKind, SessionRef, Statistic,
 };
 use crate::schema;
 
@@ -19,6 +19,7 @@ use super::Names;
 use super::firewall::one_of;
 use super::judge::{Judge, did_you_mean, positive};
 use super::nodes::whole;
+use super::telemetry::{alarm_and_state, watched, whole_minutes};
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
 use super::transit::table;
 
@@ -61,6 +62,9 @@ impl Maker<'_, '_> {
             schema::Expect::EstablishedTimes(it) => self.established_times(it),
             schema::Expect::RekeysBetween(it) => self.rekeys_between(it),
             schema::Expect::LogLinesBetween(it) => self.log_lines_between(it),
+            schema::Expect::AlarmWithin(it) => self.alarm_within(it),
+            schema::Expect::AlarmTimes(it) => self.alarm_times(it),
+            schema::Expect::MetricBetween(it) => self.metric_between(it),
             schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
             schema::Expect::FlowsBetween(it) => self.flows_between(it),
             schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),
@@ -302,6 +306,54 @@ impl Maker<'_, '_> {
         let text = format!("AWS logs `{details}` for {} {min} to {max} times{span}", named(&it.tunnel));
         let (from, until) = (moment(from), moment(until));
         (ExpectationKind::LogLinesBetween { tunnel, details, from, until, min, max }, text)
+    }
+
+    fn alarm_within(&mut self, it: &schema::AlarmWithin) -> (ExpectationKind, String) {
+        let (alarm, state) = alarm_and_state(&it.alarm, &it.state, self.names, self.j);
+        let after = self.j.lawful_or(&it.after, Duration::ZERO, |t| before_end(*t, self.plan));
+        let not_before = self.j.or(&it.not_before, Duration::ZERO);
+        let within = self.j.lawful(&it.within, |within| {
+            positive(*within, "this time")?;
+            before_end(after + *within, self.plan)?;
+            if *within >= not_before { Ok(()) } else { Err(format!("this is less than {not_before}")) }
+        });
+        let (within, word) = (within.unwrap_or_default(), state.word());
+        let text = format!("alarm {} is {word} {not_before} to {within} after {after}", named(&it.alarm));
+        (ExpectationKind::AlarmWithin { alarm, state, after: moment(after), not_before, within }, text)
+    }
+
+    fn alarm_times(&mut self, it: &schema::AlarmTimes) -> (ExpectationKind, String) {
+        let (alarm, state) = alarm_and_state(&it.alarm, &it.state, self.names, self.j);
+        let min = self.j.need(&it.min, 0);
+        let max = self.j.lawful(&it.max, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        let max = max.unwrap_or(min);
+        let text = format!("alarm {} goes to {} {min} to {max} times", named(&it.alarm), state.word());
+        (ExpectationKind::AlarmTimes { alarm, state, min, max }, text)
+    }
+
+    fn metric_between(&mut self, it: &schema::MetricBetween) -> (ExpectationKind, String) {
+        let metric = self.j.read(&it.metric);
+        let of = watched(metric, &it.of, self.plan, self.j);
+        let statistic = self.j.or(&it.statistic, Statistic::Average);
+        let period = self.j.lawful_or(&it.period, Duration::from_secs(300), whole_minutes);
+        let at = self.j.lawful(&it.at, |at| {
+            before_end(*at, self.plan)?;
+            let whole = !at.is_zero() && at.as_nanos().is_multiple_of(period.as_nanos().max(1));
+            if whole { Ok(()) } else { Err(format!("no period of {period} ends at {at}")) }
+        });
+        let at = at.unwrap_or(period);
+        let Number(min) = self.j.need(&it.min, Number(0.0));
+        let max = self.j.lawful(&it.max, |Number(max)| {
+            if *max >= min { Ok(()) } else { Err(format!("the largest is less than the smallest, {min}")) }
+        });
+        let Number(max) = max.unwrap_or(Number(min));
+        let metric = metric.unwrap_or(Metric::TunnelState);
+        let (name, of_what) = (metric.name(), named(&it.of));
+        let text = format!("{statistic:?} of {name} of {of_what} over the {period} before {at} is {min} to {max}");
+        let period = (moment(at.saturating_sub(period)), moment(at));
+        (ExpectationKind::MetricBetween { metric, of, statistic, period, min, max }, text)
     }
 
     fn at_least(&mut self, at: &At<Duration>, min: Duration) -> Duration {

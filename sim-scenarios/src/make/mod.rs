@@ -11,6 +11,7 @@ mod firewall;
 mod groups;
 mod judge;
 mod links;
+mod maintenance;
 mod nats;
 mod nodes;
 mod policies;
@@ -18,6 +19,7 @@ mod profiles;
 mod quotas;
 mod routers;
 mod sessions;
+mod telemetry;
 mod timeline;
 mod transit;
 mod vpc;
@@ -52,6 +54,7 @@ pub(crate) struct Names {
     probes: Vec<String>,
     faults: Vec<String>,
     groups: Vec<String>,
+    alarms: Vec<String>,
     expectations: Vec<String>,
 }
 
@@ -82,6 +85,7 @@ impl Names {
             probes: judge.names(&scenario.probes, "probe"),
             faults: judge.names(&scenario.faults, "fault"),
             groups: judge.names(&scenario.groups, "group"),
+            alarms: judge.names(&scenario.alarms, "alarm"),
             expectations: judge.names(&scenario.expect, "expectation"),
         }
     }
@@ -119,6 +123,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         applications: Vec::new(),
         faults: Vec::new(),
         groups: Vec::new(),
+        alarms: Vec::new(),
         expectations: Vec::new(),
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
@@ -137,6 +142,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    telemetry::alarms(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);
     firewall::partners(scenario, &mut plan, j);
     firewall::profiles(&mut plan);
@@ -160,6 +166,9 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         meds: [(&schema.preferred_med, 100), (&schema.other_med, 200)]
             .map(|(at, default)| j.number(at, default, 0, u64::from(u32::MAX), "a MED")),
         aws_tcp: j.or(&schema.aws_tcp, TcpProfile::Linux),
+        vpn_metric_period: j.lawful_or(&schema.vpn_metric_period, Duration::from_secs(300), telemetry::whole_minutes),
+        replacement_lead: j.lawful_or(&schema.replacement_lead, Duration::from_secs(60), delay),
+        replacement_duration: j.lawful_or(&schema.replacement_duration, Duration::from_secs(180), delay),
     }
 }
 
@@ -218,6 +227,24 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             format!("{:?}", assume.aws_tcp).to_lowercase(),
             "UNVERIFIED: AWS does not say which TCP its endpoints run",
         ),
+        one(
+            Assumed::VpnMetricPeriod,
+            "vpn_metric_period",
+            assume.vpn_metric_period.to_string(),
+            "UNVERIFIED: AWS does not say how often AWS/VPN has datapoints; its examples of alarms use 300 s",
+        ),
+        one(
+            Assumed::ReplacementLead,
+            "replacement_lead",
+            assume.replacement_lead.to_string(),
+            "UNVERIFIED: AWS does not say how long before an endpoint goes it lowers the MED of the other tunnel",
+        ),
+        one(
+            Assumed::ReplacementDuration,
+            "replacement_duration",
+            assume.replacement_duration.to_string(),
+            "UNVERIFIED: AWS calls a replacement brief, and publishes no figure",
+        ),
     ]
 }
 
@@ -231,6 +258,9 @@ fn global_range(what: Assumed) -> Option<AssumedRange> {
         Assumed::EndpointHealthDelay => {
             range(["0s", "30s"], "assumed: at once to the hold time of a session, which would notice by itself")
         }
+        Assumed::VpnMetricPeriod => range(["60s", "300s"], "assumed: a minute to the period of AWS's examples"),
+        Assumed::ReplacementLead => range(["0s", "300s"], "assumed: at once to minutes"),
+        Assumed::ReplacementDuration => range(["30s", "600s"], "assumed: half a minute to ten"),
         Assumed::AwsTcp => range(["linux", "rfc"], "the two that there are"),
         _ => None,
     }

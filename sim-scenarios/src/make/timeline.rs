@@ -15,11 +15,11 @@ use crate::plan::{
 };
 use crate::schema;
 
-use super::Names;
 use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
+use super::{Names, maintenance};
 
 /// How long a failover test lasts, if nothing else is said, and at most.
 const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
@@ -45,7 +45,8 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     plan.groups.extend(zones(plan));
     plan.groups.extend(super::dx::locations(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
-        let fault = fault(name, schema, names, plan, j);
+        let mut fault = fault(name, schema, names, plan, j);
+        maintenance::settle(schema, &mut fault, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
             && let Some(NodeKind::Nat(nat)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
         {
@@ -293,6 +294,12 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             let known: Vec<String> = plan.nodes.iter().filter(is_interface).map(|node| node.name.clone()).collect();
             let found = j.find(&it.virtual_interface, "virtual interface", &known);
             FaultKind::FailoverTest { node: found.and_then(|i| plan.node(&known[i])).unwrap_or_default() }
+        }
+        schema::What::ReplaceTunnelEndpoint(_)
+        | schema::What::ModifyTunnelOptions(_)
+        | schema::What::PskRotation(_) => {
+            let nothing = FaultKind::GroupFailure { group: 0 };
+            maintenance::kind(schema, names, plan, j).unwrap_or(nothing)
         }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::RevokeSecurityGroupRule(it) => super::groups::revoked(it, plan, j),

@@ -13,6 +13,7 @@ mod firewall;
 mod nat;
 mod router;
 mod story;
+mod telemetry;
 mod vpc;
 mod vpn;
 
@@ -25,6 +26,7 @@ pub use firewall::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
+pub use telemetry::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -57,6 +59,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Things that share a fate.
     pub groups: Vec<Group>,
+    /// Alarms on metrics.
+    pub alarms: Vec<Alarm>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// Changes under which a named expectation must fail.
@@ -142,6 +146,12 @@ pub struct Assume {
     pub meds: [u32; 2],
     /// How TCP at AWS's end behaves.
     pub aws_tcp: TcpProfile,
+    /// How often CloudWatch has a datapoint of `AWS/VPN`.
+    pub vpn_metric_period: Duration,
+    /// From the MED that tells of a replacement of an endpoint to the endpoint's going.
+    pub replacement_lead: Duration,
+    /// How long an endpoint is gone while it is replaced, or provided with other options.
+    pub replacement_duration: Duration,
 }
 
 /// A setting that makes sense, but not at AWS.
@@ -216,6 +226,12 @@ pub enum Assumed {
     IdleHold,
     /// When AWS warns of a prefix limit, and what follows it.
     PrefixLimit,
+    /// How often CloudWatch has a datapoint of `AWS/VPN`.
+    VpnMetricPeriod,
+    /// How long before a replacement AWS moves traffic away.
+    ReplacementLead,
+    /// How long a replacement takes.
+    ReplacementDuration,
     /// Whether a NAT gateway serves sites behind a transit gateway.
     NatGatewayForSites,
 }

@@ -12,7 +12,7 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Encryption, Integrity};
 
-use super::{CameTo, Conditions, EcmpShare, Side, TunnelId};
+use super::{AlarmState, CameTo, Conditions, EcmpShare, Metered, Metric, Side, Statistic, TunnelId};
 
 /// A stream of probes.
 #[derive(Clone, Debug)]
@@ -134,6 +134,25 @@ pub enum FaultKind {
         tunnel: TunnelId,
         /// Who deletes.
         by: Side,
+    },
+    /// AWS replaces the endpoint of a tunnel: before it goes, the other tunnel of the connection has the lower MED and AWS's traffic;
+    /// when the fault heals, a new endpoint is in its place.
+    ReplaceTunnelEndpoint {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// How long before AWS moves the traffic.
+        lead: Duration,
+        /// True if the customer applied pending maintenance (lifecycle control).
+        applied_by_customer: bool,
+    },
+    /// The customer changes options of a tunnel at AWS's end, which is gone while it is provided with them.
+    ModifyTunnelOptions {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Index into AWS's [`super::Tunnel::prepared`].
+        to: usize,
+        /// When the customer gateway gets the settings with this index, if it does.
+        customer: Option<(Instant, usize)>,
     },
     /// One end shuts its BGP session down (Cease, Administrative Shutdown) until healed.
     BgpShutdown {
@@ -328,6 +347,45 @@ pub enum ExpectationKind {
         min: u64,
         /// Most.
         max: u64,
+    },
+    /// An alarm gets to this state within a time after `after`.
+    AlarmWithin {
+        /// Index into [`super::Plan::alarms`].
+        alarm: usize,
+        /// The state.
+        state: AlarmState,
+        /// Counted from here.
+        after: Instant,
+        /// At the earliest.
+        not_before: Duration,
+        /// At the latest.
+        within: Duration,
+    },
+    /// An alarm gets to this state so many times.
+    AlarmTimes {
+        /// Index into [`super::Plan::alarms`].
+        alarm: usize,
+        /// The state.
+        state: AlarmState,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+    /// A statistic of a metric over a period lies in a range.
+    MetricBetween {
+        /// Which metric.
+        metric: Metric,
+        /// Of what.
+        of: Metered,
+        /// How samples become a number.
+        statistic: Statistic,
+        /// When the period begins, and when it ends.
+        period: (Instant, Instant),
+        /// Smallest.
+        min: f64,
+        /// Largest.
+        max: f64,
     },
     /// The session came up so many times.
     EstablishedTimes {

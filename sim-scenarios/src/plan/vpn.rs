@@ -94,6 +94,8 @@ pub struct Tunnel {
     pub log_output_format: LogOutputFormat,
     /// Form of AWS's log of its BGP session.
     pub bgp_log_output_format: LogOutputFormat,
+    /// Other settings that its ends get during the run, AWS's and the customer gateway's.
+    pub prepared: [Vec<IkeEnd>; 2],
     /// Both ends' BGP: AWS's, then the customer gateway's; `None` on a static connection.
     pub bgp: Option<(BgpEnd, BgpEnd)>,
 }

@@ -25,6 +25,7 @@ use sim_core::time::Instant;
 use crate::measure::delay::{self, Quantiles, Tally};
 use crate::measure::outage::{self, Direction, Fate, StreamLog};
 use crate::measure::{self, Causes, FaultIndex, FaultLog, Observed, SessionLog};
+use crate::telemetry::Telemetry;
 use model::{Milliseconds, Report};
 
 /// What identifies a run.
@@ -50,7 +51,7 @@ pub struct Outcome {
 }
 
 /// What a picture shows and the document does not list one by one.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Detail {
     /// Every change of a best route, in order of time.
     pub routes: Vec<measure::RouteChange>,
@@ -62,6 +63,8 @@ pub struct Detail {
     pub logs: Vec<tunnel_log::TunnelLog>,
     /// What AWS would log about each tunnel's BGP session.
     pub bgp_logs: Vec<bgp_log::BgpLog>,
+    /// What CloudWatch shows.
+    pub telemetry: Telemetry,
     /// What the last outage of any direction because of any fault assumes, beyond [`Report::assumptions`], which are of the last
     /// one of all.
     pub assumed: Vec<model::Assumption>,
@@ -131,6 +134,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
         ecmp: Vec::new(),
         misconfigurations: Vec::new(),
         profiles: Vec::new(),
+        alarms: Vec::new(),
         expectations: Vec::new(),
         assumptions: assumptions(&paths),
     };
@@ -143,6 +147,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
         taken: taken(observed, causes),
         logs: Vec::new(),
         bgp_logs: Vec::new(),
+        telemetry: Telemetry::default(),
     };
     Outcome { report, detail }
 }

@@ -55,10 +55,28 @@ pub struct Report {
     /// What the profiles of devices set, where the scenario said nothing; left out if all are generic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<Profile>,
+    /// What alarms did, by time; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmChange>,
     /// What the scenario expected, and whether it held.
     pub expectations: Vec<Expectation>,
     /// Parameters without a documented value that a critical path used.
     pub assumptions: Vec<Assumption>,
+}
+
+/// A change of an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmChange {
+    /// Its name.
+    pub alarm: String,
+    /// At which evaluation.
+    pub at_s: Seconds,
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Why, in CloudWatch's form.
+    pub reason: String,
 }
 
 /// What the flows of an application came to. At the end of the run each flow that began is one of `done`, `alive`, `stalled`, `reset` and

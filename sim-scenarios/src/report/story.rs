@@ -72,6 +72,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
         routes(outcome),
         logs(outcome),
         bgp_logs(outcome),
+        alarms(report),
         expectations(report),
         profiles(report),
         assumptions(report),
@@ -80,6 +81,14 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
     ]);
     sections.retain(|section| !section.blocks.is_empty());
     sections
+}
+
+fn alarms(report: &Report) -> Section {
+    let row = |change: &super::model::AlarmChange| {
+        let states = format!("{} -> {}", change.from, change.to);
+        vec![change.at_s.to_string(), change.alarm.clone(), states, change.reason.clone()]
+    };
+    tabled("Alarms", &[">at", "alarm", "from -> to", "reason"], report.alarms.iter().map(row).collect())
 }
 
 fn section(title: impl Into<String>, blocks: Vec<Block>) -> Section {

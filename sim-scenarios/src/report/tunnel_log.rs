@@ -304,7 +304,7 @@ impl Scribe {
 }
 
 /// An instant of a world that began so long after the epoch, in milliseconds and for people.
-pub(super) fn stamp(began: Duration, at: Instant) -> (u64, String) {
+pub(crate) fn stamp(began: Duration, at: Instant) -> (u64, String) {
     let milliseconds = (began.as_nanos() + at.as_nanos()) / 1_000_000;
     let readable = i64::try_from(milliseconds).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let timestamp = readable.map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()).unwrap_or_default();

@@ -16,6 +16,7 @@ mod policy;
 mod router;
 mod session;
 mod story;
+mod telemetry;
 mod vpc;
 mod vpn;
 
@@ -34,6 +35,7 @@ pub use policy::*;
 pub use router::*;
 pub use session::*;
 pub use story::*;
+pub use telemetry::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -76,6 +78,9 @@ pub struct Scenario {
     /// What happens to the world.
     #[serde(default)]
     pub faults: Named<Fault>,
+    /// Alarms of CloudWatch.
+    #[serde(default)]
+    pub alarms: Named<Alarm>,
     /// What must hold.
     #[serde(default)]
     pub expect: Named<Expect>,
@@ -107,6 +112,12 @@ pub struct Assume {
     pub other_med: Option<At<Count>>,
     /// How TCP at AWS's end behaves: "linux" (if not given) or "rfc".
     pub aws_tcp: Option<At<TcpProfile>>,
+    /// How often CloudWatch has a datapoint of `AWS/VPN`, whole minutes; 300s if not given.
+    pub vpn_metric_period: Option<At<Span>>,
+    /// How long before it replaces an endpoint AWS moves traffic to the other tunnel; 60s if not given.
+    pub replacement_lead: Option<At<Span>>,
+    /// How long an endpoint is gone while AWS replaces it or changes its options; 180s if not given.
+    pub replacement_duration: Option<At<Span>>,
 }
 
 /// The language as JSON Schema (2020-12), made from these very types.

@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::reason::{DropReason, Rule};
 
-use crate::leaf::{Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, Size, Span, Text, When};
+use crate::leaf::{
+    Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Size, Span, Text, When,
+};
 use crate::place::At;
-use crate::plan::{Detector, Directions, Judged, Side};
+use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
 
-use super::{ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween};
+use super::{AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween, MetricBetween};
 
 /// Traffic that measures.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -93,6 +95,12 @@ pub enum What {
     /// AWS holds the session of a virtual interface down, as its customer asked it to: for 180 minutes if nothing is said of healing, and
     /// 4320 at most.
     StartBgpFailoverTest(OneInterface),
+    /// AWS replaces the endpoint of a tunnel. It first moves traffic to the other tunnel.
+    ReplaceTunnelEndpoint(Replacement),
+    /// The customer changes options of a tunnel at AWS's end. That tunnel is down meanwhile.
+    ModifyTunnelOptions(Box<Modification>),
+    /// Both ends of a tunnel get another pre-shared key, one after the other.
+    PskRotation(Rotation),
     /// A link or path goes down and up, again and again.
     Flap(Flap),
     /// All members of a group fail at once.
@@ -185,6 +193,54 @@ pub struct OneInterface {
     pub virtual_interface: At<Name>,
 }
 
+/// Maintenance of an endpoint, as AWS begins it. `heal` or `heal_after` say when the new endpoint is in its place;
+/// `assume.replacement_duration` if neither is given. The outside address stays.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// The tunnel, like "vpn.a".
+    pub tunnel: At<Name>,
+    /// How long before the endpoint goes AWS moves traffic; `assume.replacement_lead` if not given.
+    pub lead: Option<At<Span>>,
+    /// With tunnel endpoint lifecycle control: `at` is when maintenance is announced, this the moment at which AWS applies it
+    /// (MaintenanceAutoAppliedAfter).
+    pub auto_applied_after: Option<At<Span>>,
+    /// With tunnel endpoint lifecycle control: the moment, not later than that, at which the customer applies it (ReplaceVpnTunnel).
+    pub applied: Option<At<Span>>,
+}
+
+/// Tunnel options that change. `heal` or `heal_after` say when the tunnel can be used again; `assume.replacement_duration` if neither
+/// is given.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Modification {
+    /// The tunnel, like "vpn.a".
+    pub tunnel: At<Name>,
+    /// Another pre-shared key at AWS's end.
+    pub pre_shared_key: Option<At<PskSource>>,
+    /// Another DPD timeout.
+    pub dpd_timeout: Option<At<Span>>,
+    /// Another DPD timeout action.
+    pub dpd_timeout_action: Option<At<DpdTimeoutAction>>,
+    /// Another startup action.
+    pub startup_action: Option<At<StartupAction>>,
+}
+
+/// A new pre-shared key. The end that is first gets it at the fault's moment. AWS's end is gone while it is provided with it, until
+/// `heal`, `heal_after` or `assume.replacement_duration`; the customer gateway keeps what is up, and uses it from then on.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// The tunnel, like "vpn.a".
+    pub tunnel: At<Name>,
+    /// The new key.
+    pub pre_shared_key: At<PskSource>,
+    /// Which end gets it first: "aws" (if not given) or "customer".
+    pub first: Option<At<Side>>,
+    /// How long after it the other end gets it; "0s" if not given.
+    pub gap: Option<At<Span>>,
+}
+
 /// Down and up.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
@@ -250,6 +306,12 @@ pub enum Expect {
     RekeysBetween(RekeysBetween),
     /// How many lines of AWS's log of a tunnel begin like this.
     LogLinesBetween(LogLinesBetween),
+    /// An alarm gets to a state in time.
+    AlarmWithin(AlarmWithin),
+    /// How often an alarm gets to a state.
+    AlarmTimes(AlarmTimes),
+    /// A datapoint of a metric lies in a range.
+    MetricBetween(MetricBetween),
     /// A share of the flows or packets that a device with a firewall, or with equal routes, has seen is within bounds.
     EcmpBetween(EcmpBetween),
     /// So many flows of an application came to something.

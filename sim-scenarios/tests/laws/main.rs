@@ -2,5 +2,6 @@
 
 mod dx;
 mod firewall;
+mod telemetry;
 mod vpc;
 mod vpn;

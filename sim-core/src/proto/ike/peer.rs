@@ -68,6 +68,14 @@ impl Peer {
         Self { v2: v2::Peer::new(config, local, remote, secrets, timers, now), v1: None, reported, ignored: None }
     }
 
+    /// From now on it has this configuration: SAs that are up stay, what is negotiated anew goes by it.
+    pub fn reconfigure(&mut self, config: &Arc<Config>) {
+        self.v2.adopt(Arc::clone(config));
+        if let Some(v1) = &mut self.v1 {
+            v1.adopt(Arc::clone(config));
+        }
+    }
+
     /// Takes an input.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {

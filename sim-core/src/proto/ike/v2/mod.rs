@@ -149,6 +149,11 @@ impl Peer {
         }
     }
 
+    /// Another configuration: what is up stays, what begins goes by it.
+    pub(in crate::proto::ike) fn adopt(&mut self, config: Arc<Config>) {
+        self.env.config = config;
+    }
+
     /// Takes an input.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.env.now = now;

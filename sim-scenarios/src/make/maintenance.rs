@@ -1,0 +1,155 @@
+//! Maintenance and change: endpoints that AWS replaces, options that the customer changes.
+//!
+//! Sources: Site-to-Site VPN User Guide, "Site-to-Site VPN tunnel endpoint replacements", "tunnel endpoint lifecycle control" and
+//! "tunnel endpoint updates"; EC2 API, `ModifyVpnTunnelOptions`, `ReplaceVpnTunnel`, `GetVpnTunnelReplacementStatus`.
+
+use sim_core::time::{Duration, Instant};
+
+use crate::plan::{Fault, FaultKind, IkeEnd, Plan, Side, TunnelId};
+use crate::schema;
+
+use super::Names;
+use super::ends::psk;
+use super::judge::Judge;
+use super::timeline::{before_end, moment, tunnel};
+
+/// What happens, before it is known when.
+pub(super) fn kind(schema: &schema::What, names: &Names, plan: &Plan, j: &mut Judge) -> Option<FaultKind> {
+    Some(match schema {
+        schema::What::ReplaceTunnelEndpoint(it) => FaultKind::ReplaceTunnelEndpoint {
+            tunnel: tunnel(&it.tunnel, names, j),
+            lead: j.lawful_or(&it.lead, plan.assume.replacement_lead, |lead| before_end(*lead, plan)),
+            applied_by_customer: it.applied.is_some(),
+        },
+        schema::What::ModifyTunnelOptions(it) => {
+            FaultKind::ModifyTunnelOptions { tunnel: tunnel(&it.tunnel, names, j), to: 0, customer: None }
+        }
+        schema::What::PskRotation(it) => {
+            FaultKind::ModifyTunnelOptions { tunnel: tunnel(&it.tunnel, names, j), to: 0, customer: None }
+        }
+        _ => return None,
+    })
+}
+
+/// When it happens, and the settings that the tunnel's ends get.
+pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan, j: &mut Judge) {
+    let id = match &fault.what {
+        FaultKind::ReplaceTunnelEndpoint { tunnel, .. } | FaultKind::ModifyTunnelOptions { tunnel, .. } => *tunnel,
+        _ => return,
+    };
+    let announced = fault.at;
+    match &schema.what {
+        schema::What::ReplaceTunnelEndpoint(it) => {
+            if let Some(at) = applied(it, announced, plan, j) {
+                fault.at = at;
+            }
+        }
+        schema::What::ModifyTunnelOptions(it) => modified(it, id, fault, plan, j),
+        schema::What::PskRotation(it) => rotated(it, id, fault, plan, j),
+        _ => {}
+    }
+    let heal = match (&schema.heal_after, fault.heal) {
+        (Some(_), Some(heal)) => fault.at + heal.since(announced),
+        (None, Some(heal)) => heal,
+        (_, None) => fault.at + plan.assume.replacement_duration,
+    };
+    if heal <= fault.at {
+        let place = schema.heal.as_ref().map_or(schema.at.place, |at| at.place);
+        j.wrong(place, format!("it is over before it happens, at {}", fault.at.since_start()), None);
+    }
+    if let Err(message) = before_end(heal.since_start(), plan) {
+        let help = "end the scenario later, or give `heal_after`";
+        j.wrong(schema.at.place, format!("this ends too late: {message}"), Some(help.into()));
+    }
+    fault.heal = Some(heal);
+}
+
+/// When pending maintenance is applied: by the customer, or else by AWS.
+fn applied(schema: &schema::Replacement, announced: Instant, plan: &Plan, j: &mut Judge) -> Option<Instant> {
+    let Some(by_itself) = &schema.auto_applied_after else {
+        if let Some(at) = &schema.applied {
+            let help = "give `auto_applied_after`, as tunnel endpoint lifecycle control does";
+            j.wrong(at.place, "nothing is pending that could be applied", Some(help.into()));
+        }
+        return None;
+    };
+    let announced = announced.since_start();
+    let later = |t: &Duration| {
+        before_end(*t, plan)?;
+        if *t > announced { Ok(()) } else { Err(format!("this is not after it is announced, at {announced}")) }
+    };
+    let last = j.lawful(by_itself, later)?;
+    let Some(at) = &schema.applied else { return Some(moment(last)) };
+    let by_customer = j.lawful(at, |t| {
+        later(t)?;
+        if *t <= last { Ok(()) } else { Err(format!("AWS has applied it by then, at {last}")) }
+    });
+    by_customer.map(moment)
+}
+
+/// The settings that an end has in the end, so far.
+fn latest(plan: &Plan, id: TunnelId, side: Side) -> Option<IkeEnd> {
+    let tunnel = plan.connections.get(id.connection)?.tunnels.get(id.tunnel)?;
+    let (prepared, first) = match side {
+        Side::Aws => (&tunnel.prepared[0], &tunnel.aws),
+        Side::Customer => (&tunnel.prepared[1], &tunnel.customer),
+    };
+    Some(prepared.last().unwrap_or(first).clone())
+}
+
+/// Keeps settings for an end; what number they have.
+fn prepare(plan: &mut Plan, id: TunnelId, side: Side, end: IkeEnd) -> usize {
+    let tunnel = &mut plan.connections[id.connection].tunnels[id.tunnel];
+    let prepared = &mut tunnel.prepared[if side == Side::Aws { 0 } else { 1 }];
+    prepared.push(end);
+    prepared.len() - 1
+}
+
+fn modified(schema: &schema::Modification, id: TunnelId, fault: &mut Fault, plan: &mut Plan, j: &mut Judge) {
+    let Some(before) = latest(plan, id, Side::Aws) else { return };
+    let mut end = before.clone();
+    if let Some(at) = &schema.pre_shared_key {
+        end.psk = psk(at, j);
+    }
+    if let Some(at) = &schema.dpd_timeout {
+        end.dpd.timeout = j.lawful(at, |t| {
+            let least = Duration::from_secs(30);
+            if *t < least { Err(format!("AWS's DPD timeout is 30s or more, not {t}")) } else { Ok(()) }
+        });
+    }
+    end.dpd.action = j.or(&schema.dpd_timeout_action, end.dpd.action);
+    end.startup = j.or(&schema.startup_action, end.startup);
+    if end == before {
+        j.wrong(schema.tunnel.place, "this changes no option of the tunnel", None);
+    }
+    let to = prepare(plan, id, Side::Aws, end);
+    fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: None };
+}
+
+fn rotated(schema: &schema::Rotation, id: TunnelId, fault: &mut Fault, plan: &mut Plan, j: &mut Judge) {
+    let (Some(mut aws), Some(mut customer)) = (latest(plan, id, Side::Aws), latest(plan, id, Side::Customer)) else {
+        return;
+    };
+    if aws.credentials.is_some() || customer.credentials.is_some() {
+        j.wrong(schema.tunnel.place, "an end of this tunnel has a certificate in place of a pre-shared key", None);
+    }
+    let key = psk(&schema.pre_shared_key, j);
+    if key == aws.psk {
+        j.wrong(schema.pre_shared_key.place, "this is the key that the tunnel has", None);
+    }
+    aws.psk.clone_from(&key);
+    customer.psk = key;
+    let gap = j.lawful_or(&schema.gap, Duration::ZERO, |gap| {
+        before_end(fault.at.since_start() + *gap, plan)
+            .map_err(|message| format!("the other end is too late: {message}"))
+    });
+    let (first, second) = (fault.at, fault.at + gap);
+    let (of_aws, of_customer) = match j.or(&schema.first, Side::Aws) {
+        Side::Aws => (first, second),
+        Side::Customer => (second, first),
+    };
+    fault.at = of_aws;
+    let to = prepare(plan, id, Side::Aws, aws);
+    let customer = prepare(plan, id, Side::Customer, customer);
+    fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: Some((of_customer, customer)) };
+}

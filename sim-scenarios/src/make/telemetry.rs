@@ -1,0 +1,104 @@
+//! Alarms and what is expected of metrics.
+
+use sim_core::id::NodeId;
+use sim_core::time::Duration;
+
+use crate::leaf::{Name, Number};
+use crate::place::At;
+use crate::plan::{Alarm, AlarmState, Comparison, Metered, Metric, MissingData, NodeKind, Plan, Statistic, TunnelId};
+use crate::schema;
+use crate::telemetry::metric::{attachment_name, attachments};
+
+use super::Names;
+use super::judge::{Judge, Verdict};
+
+/// An alarm looks back for a day, or for a week with periods of an hour or more (CloudWatch API, PutMetricAlarm).
+const DAY: u64 = 86_400;
+
+pub(super) fn alarms(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
+    for (name, (_, schema)) in names.alarms.iter().zip(&scenario.alarms.0) {
+        let alarm = alarm(name, schema, plan, j);
+        plan.alarms.push(alarm);
+    }
+}
+
+/// A period that an alarm on one of AWS's metrics can have.
+pub(super) fn whole_minutes(period: &Duration) -> Verdict {
+    let minute = Duration::from_secs(60).as_nanos();
+    if period.is_zero() || !period.as_nanos().is_multiple_of(minute) || period.as_nanos() > DAY * 1_000_000_000 {
+        return Err(format!("a period of CloudWatch is whole minutes, from 60s to a day, not {period}"));
+    }
+    Ok(())
+}
+
+fn alarm(name: &str, schema: &schema::Alarm, plan: &Plan, j: &mut Judge) -> Alarm {
+    let metric = j.read(&schema.metric);
+    let of = watched(metric, &schema.of, plan, j);
+    let period = j.lawful_or(&schema.period, Duration::from_secs(300), whole_minutes);
+    let seconds = (period.as_nanos() / 1_000_000_000).max(1);
+    let most = if seconds >= 3_600 { 7 * DAY } else { DAY } / seconds;
+    let evaluation_periods = j.number(&schema.evaluation_periods, 1, 1, most.max(1), "the number of periods looked at");
+    let at_most = u64::from(evaluation_periods);
+    let datapoints_to_alarm = j.number(
+        &schema.datapoints_to_alarm,
+        evaluation_periods,
+        1,
+        at_most,
+        "the number of datapoints that must breach",
+    );
+    let topic = |at: &Option<At<Name>>, j: &mut Judge| at.as_ref().and_then(|at| j.read(at)).map(|Name(name)| name);
+    Alarm {
+        name: name.to_owned(),
+        of,
+        metric: metric.unwrap_or(Metric::TunnelState),
+        statistic: j.or(&schema.statistic, Statistic::Average),
+        period,
+        evaluation_periods,
+        datapoints_to_alarm,
+        threshold: j.need(&schema.threshold, Number(0.0)).0,
+        comparison: j.need(&schema.comparison, Comparison::LessThanThreshold),
+        treat_missing_data: j.or(&schema.treat_missing_data, MissingData::Missing),
+        topics: [topic(&schema.alarm_topic, j), topic(&schema.ok_topic, j)],
+    }
+}
+
+/// What a metric is of.
+pub(super) fn watched(metric: Option<Metric>, at: &At<Name>, plan: &Plan, j: &mut Judge) -> Metered {
+    let mut all: Vec<(String, Metered)> = Vec::new();
+    let of_tunnels = metric.is_none_or(|metric| Metric::OF_TUNNELS.contains(&metric));
+    let of_gateways = metric.is_none_or(|metric| Metric::OF_GATEWAYS.contains(&metric));
+    if of_tunnels {
+        for (connection, planned) in plan.connections.iter().enumerate() {
+            all.push((planned.name.clone(), Metered::Connection(connection)));
+            let tunnels = planned.tunnels.iter().enumerate();
+            all.extend(tunnels.map(|(tunnel, t)| (t.name.clone(), Metered::Tunnel(TunnelId { connection, tunnel }))));
+        }
+    }
+    if of_gateways {
+        for (node, id) in plan.nodes.iter().zip(0..) {
+            let NodeKind::TransitGateway(gateway) = &node.kind else { continue };
+            all.push((node.name.clone(), Metered::Gateway(NodeId(id))));
+            for attachment in attachments(plan, NodeId(id), gateway) {
+                let name = format!("{}.{}", node.name, attachment_name(plan, attachment));
+                all.push((name, Metered::Attachment(NodeId(id), attachment)));
+            }
+        }
+    }
+    let what = match (of_tunnels, of_gateways) {
+        (true, false) => "tunnel or VPN connection",
+        (false, true) => "transit gateway or attachment",
+        _ => "tunnel, VPN connection, transit gateway or attachment",
+    };
+    let (names, places): (Vec<String>, Vec<Metered>) = all.into_iter().unzip();
+    j.find(at, what, &names).map_or(Metered::Connection(usize::MAX), |i| places[i])
+}
+
+/// What an expectation of an alarm is about: its place, and the state.
+pub(super) fn alarm_and_state(
+    at: &At<Name>,
+    state: &Option<At<AlarmState>>,
+    names: &Names,
+    j: &mut Judge,
+) -> (usize, AlarmState) {
+    (j.find(at, "alarm", &names.alarms).unwrap_or(0), j.or(state, AlarmState::Alarm))
+}

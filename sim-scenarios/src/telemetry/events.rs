@@ -1,0 +1,166 @@
+//! Who changed what: calls of the API as CloudTrail records them, and configuration items as AWS Config keeps them.
+//!
+//! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
+//! `ModifyVpnTunnelOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
+//! line.
+//!
+//! A replacement that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
+//! `ReplaceVpnTunnel`. A pre-shared key never stands in either: CloudTrail hides it, and Config shows that it changed by the time
+//! alone. An ARN, an id or an address of a caller, which a scenario does not have, is left out.
+
+use serde_json::{Value, json};
+use sim_core::time::Instant;
+
+use super::alarm::time;
+use super::{ACCOUNT, REGION};
+use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, Plan, Side, StartupAction, TunnelId};
+
+/// A call that changes a tunnel.
+struct Call<'p> {
+    at: Instant,
+    name: &'static str,
+    tunnel: TunnelId,
+    parameters: Value,
+    /// AWS's end before and after, if the call changes options.
+    ends: Option<[&'p IkeEnd; 2]>,
+}
+
+fn calls(plan: &Plan, end: Instant) -> Vec<Call<'_>> {
+    let mut all: Vec<Call<'_>> =
+        plan.faults.iter().filter(|f| f.enabled).filter_map(|fault| call(plan, fault)).collect();
+    all.retain(|call| call.at <= end);
+    all.sort_by_key(|call| call.at);
+    // Each change stands on what those before it have left.
+    for place in 1..all.len() {
+        let (before, rest) = all.split_at_mut(place);
+        let last = before.iter().rev().filter(|b| b.tunnel == rest[0].tunnel).find_map(|b| b.ends);
+        if let (Some([_, after]), Some(ends)) = (last, &mut rest[0].ends) {
+            ends[0] = after;
+        }
+    }
+    all
+}
+
+fn call<'p>(plan: &'p Plan, fault: &Fault) -> Option<Call<'p>> {
+    let (name, tunnel, to) = match &fault.what {
+        FaultKind::ModifyTunnelOptions { tunnel, to, .. } => ("ModifyVpnTunnelOptions", *tunnel, Some(*to)),
+        FaultKind::ReplaceTunnelEndpoint { tunnel, applied_by_customer: true, .. } => {
+            ("ReplaceVpnTunnel", *tunnel, None)
+        }
+        _ => return None,
+    };
+    let planned = plan.tunnel(tunnel);
+    let ends = to.map(|to| [&planned.aws, &planned.prepared[side(Side::Aws)][to]]);
+    let request = format!("{name}Request");
+    let (id, address) = (&plan.connections[tunnel.connection].name, planned.aws_outside.to_string());
+    let parameters = match ends {
+        Some(ends) => json!({ request: {
+            "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address, "TunnelOptions": changed(ends),
+        }}),
+        None => json!({ request: {
+            "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address, "ApplyPendingMaintenance": true,
+        }}),
+    };
+    Some(Call { at: fault.at, name, tunnel, parameters, ends })
+}
+
+const fn side(side: Side) -> usize {
+    match side {
+        Side::Aws => 0,
+        Side::Customer => 1,
+    }
+}
+
+fn action(action: DpdTimeoutAction) -> &'static str {
+    match action {
+        DpdTimeoutAction::Clear => "clear",
+        DpdTimeoutAction::None => "none",
+        DpdTimeoutAction::Restart => "restart",
+    }
+}
+
+fn startup(action: StartupAction) -> &'static str {
+    match action {
+        StartupAction::Add => "add",
+        StartupAction::Start => "start",
+    }
+}
+
+/// What a request names: the options that change. CloudTrail hides what is secret.
+fn changed([before, after]: [&IkeEnd; 2]) -> Value {
+    let mut options = serde_json::Map::new();
+    if before.psk != after.psk {
+        options.insert("PreSharedKey".into(), json!("HIDDEN_DUE_TO_SECURITY_REASONS"));
+    }
+    if before.dpd.timeout != after.dpd.timeout {
+        options.insert("DPDTimeoutSeconds".into(), seconds(after));
+    }
+    if before.dpd.action != after.dpd.action {
+        options.insert("DPDTimeoutAction".into(), json!(action(after.dpd.action)));
+    }
+    if before.startup != after.startup {
+        options.insert("StartupAction".into(), json!(startup(after.startup)));
+    }
+    Value::Object(options)
+}
+
+fn seconds(end: &IkeEnd) -> Value {
+    json!(end.dpd.timeout.map(|timeout| timeout.as_nanos() / 1_000_000_000))
+}
+
+/// What CloudTrail records.
+pub fn cloudtrail(plan: &Plan, end: Instant) -> String {
+    let line = |(number, call): (usize, Call<'_>)| {
+        let value = json!({
+            "eventVersion": "1.10",
+            "userIdentity": { "type": "IAMUser", "accountId": ACCOUNT },
+            "eventTime": time(plan, call.at),
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": call.name,
+            "awsRegion": REGION,
+            "requestParameters": call.parameters,
+            "responseElements": null,
+            "eventID": number.to_string(),
+            "readOnly": false,
+            "eventType": "AwsApiCall",
+            "managementEvent": true,
+            "recipientAccountId": ACCOUNT,
+            "eventCategory": "Management",
+        });
+        value.to_string() + "\n"
+    };
+    calls(plan, end).into_iter().enumerate().map(line).collect()
+}
+
+/// What Config keeps: the connection's tunnel before and after each change of its options.
+pub fn config(plan: &Plan, end: Instant) -> String {
+    let mut text = String::new();
+    for (number, call) in calls(plan, end).into_iter().enumerate() {
+        let Some(ends) = call.ends else { continue };
+        let (id, address) = (&plan.connections[call.tunnel.connection].name, plan.tunnel(call.tunnel).aws_outside);
+        for (state, options) in ends.into_iter().enumerate() {
+            let item = json!({
+                "configurationItemVersion": "1.3",
+                "accountId": ACCOUNT,
+                "configurationItemCaptureTime": time(plan, call.at),
+                "configurationItemStatus": if state == 0 { "ResourceDiscovered" } else { "OK" },
+                "configurationStateId": (2 * number + state).to_string(),
+                "resourceType": "AWS::EC2::VPNConnection",
+                "resourceId": id,
+                "awsRegion": REGION,
+                "relatedEvents": if state == 0 { json!([]) } else { json!([number.to_string()]) },
+                "configuration": {
+                    "vpnConnectionId": id,
+                    "options": { "tunnelOptions": [{
+                        "outsideIpAddress": address.to_string(),
+                        "dpdTimeoutSeconds": seconds(options),
+                        "dpdTimeoutAction": action(options.dpd.action),
+                        "startupAction": startup(options.startup),
+                    }]},
+                },
+            });
+            text += &(item.to_string() + "\n");
+        }
+    }
+    text
+}
