@@ -163,8 +163,10 @@ fn equal_routes_of_bgp_share_the_flows_of_a_gateway_that_spreads_them() {
     };
     let spread = "nodes.cgw.ecmp=()";
     let equal = "connections.vpn.tunnels.a.customer.local_preference=100";
-    assert_eq!(ways(&[spread, equal]), 2);
-    assert_eq!(ways(&[equal]), 1);
+    let unmarked = "assume.other_med=100";
+    assert_eq!(ways(&[spread, equal, unmarked]), 2);
+    assert_eq!(ways(&[spread, equal]), 1, "AWS marks its primary tunnel by a lower MED");
+    assert_eq!(ways(&[equal, unmarked]), 1);
     assert_eq!(ways(&[spread]), 1, "LOCAL_PREF 200 on the one");
 }
 

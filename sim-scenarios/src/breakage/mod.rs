@@ -14,10 +14,9 @@
 pub mod report;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sim_core::id::{FaultId, LinkId, NodeId};
 use sim_core::time::Instant;
 use sim_core::world::Verdict;
@@ -161,24 +160,12 @@ fn beyond(drops: &[Dropped], before: &[Dropped]) -> Vec<Dropped> {
 }
 
 /// What comes of each item, in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<usize, R>> = Mutex::new(BTreeMap::new());
-    let take = || {
-        while let Some((place, item)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?)))
-        {
-            let result = work(item);
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(place, result);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.clamp(1, items.len().max(1)) {
-            scope.spawn(take);
-        }
-        take();
-    });
-    done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
+fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
+    match ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
+        Ok(pool) => pool.install(|| items.par_iter().map(&work).collect()),
+        // Where there are no threads to be had, one after the other.
+        Err(_) => items.iter().map(work).collect(),
+    }
 }
 
 /// What a stream loses of itself.
