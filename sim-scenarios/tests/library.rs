@@ -178,3 +178,17 @@ fn every_golden_report_has_its_scenario() {
         }
     }
 }
+
+/// The list in scenarios/README.md has each scenario once, and nothing else.
+#[test]
+fn every_scenario_is_listed() {
+    let text = fs::read_to_string(shared::repository("scenarios/README.md")).expect("it is there");
+    let (list, claims) = text.split_once("## What the field says").expect("it has both parts");
+    for (name, _) in shared::texts() {
+        assert_eq!(list.matches(&format!("[{name}]({name}.ron)")).count(), 1, "scenarios/README.md and {name}");
+    }
+    let known: Vec<String> = shared::texts().into_iter().map(|(name, _)| name).collect();
+    for link in claims.split("](").skip(1).filter_map(|rest| rest.split_once(".ron)")).map(|(name, _)| name) {
+        assert!(known.iter().any(|name| name == link), "scenarios/README.md names {link}");
+    }
+}
