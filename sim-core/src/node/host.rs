@@ -80,7 +80,13 @@ pub struct Host {
     address: Ipv4Addr,
     mtu: u32,
     tcp: Option<Box<HostTcp>>,
+    more: Option<Box<More>>,
     ip: Ip,
+}
+
+/// What few hosts have.
+#[derive(Default)]
+struct More {
     /// Networks that are behind another port than [`PORT`].
     doors: Vec<(Ipv4Net, Port)>,
     /// Applications that ask by UDP.
@@ -99,8 +105,7 @@ impl Host {
             ip,
             mtu,
             tcp: None,
-            doors: Vec::new(),
-            calls: Vec::new(),
+            more: None,
         }
     }
 
@@ -109,18 +114,16 @@ impl Host {
         self.ip.add_port(port, self.mtu);
         for network in networks {
             self.ip.add_route(*network, RouteSource::Static, distance::STATIC, port);
-            self.doors.push((*network, port));
+            self.more.get_or_insert_default().doors.push((*network, port));
         }
         self
     }
 
     /// The port by which a packet leaves.
     fn way(&self, packet: &Packet) -> Port {
-        if self.doors.is_empty() {
-            return PORT;
-        }
+        let Some(more) = &self.more else { return PORT };
         let to = Ipv4Packet::new_unchecked(packet.bytes()).dst();
-        self.doors.iter().find(|(network, _)| network.contains(&to)).map_or(PORT, |(_, port)| *port)
+        more.doors.iter().find(|(network, _)| network.contains(&to)).map_or(PORT, |(_, port)| *port)
     }
 
     /// The same host with a TCP, whose numbers come from `rng`.
@@ -136,7 +139,7 @@ impl Host {
             match (config.kind, &mut self.tcp) {
                 (FlowKind::Tcp, Some(tcp)) => tcp.flows.push(Flows::new(config)),
                 (FlowKind::Tcp, None) => {}
-                (FlowKind::Udp, _) => self.calls.push(Flows::new(config)),
+                (FlowKind::Udp, _) => self.more.get_or_insert_default().calls.push(Flows::new(config)),
             }
         }
         self
@@ -145,7 +148,7 @@ impl Host {
     /// What the flows of its applications have come to: the application's number, and its flows in order.
     pub fn flow_logs(&self) -> impl Iterator<Item = (u16, &[FlowLog])> {
         let by_tcp = self.tcp.iter().flat_map(|tcp| &tcp.flows);
-        by_tcp.chain(&self.calls).map(|it| (it.config.application, it.logs()))
+        by_tcp.chain(self.more.iter().flat_map(|more| &more.calls)).map(|it| (it.config.application, it.logs()))
     }
 
     /// Fetches what any event at it touches.
@@ -215,7 +218,7 @@ impl Host {
         let due = |calls: &mut [Flows], now| {
             calls.iter_mut().find_map(|flows| flows.next(now).map(|(flow, act)| (flows.config, flow, act)))
         };
-        while let Some((config, flow, act)) = due(&mut self.calls, cx.now) {
+        while let Some((config, flow, act)) = self.more.as_mut().and_then(|more| due(&mut more.calls, cx.now)) {
             cx.cause = RecordId::GENESIS;
             cx.rearm();
             let source = (self.address, config.first_port.saturating_add(flow as u16));
@@ -248,7 +251,9 @@ impl Host {
                     }
                     (ECHO_PORT, port) => {
                         let octets = udp.payload().len();
-                        heard(&mut self.calls, cx.now, port, octets);
+                        if let Some(more) = &mut self.more {
+                            heard(&mut more.calls, cx.now, port, octets);
+                        }
                         None
                     }
                     (_, DISCARD_PORT) => None,
@@ -350,7 +355,7 @@ impl Device for Host {
             *next = Instant::NEVER;
         }
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
-        self.calls.iter_mut().for_each(Flows::halt);
+        self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
@@ -374,7 +379,7 @@ impl Device for Host {
             cx.cause = RecordId::GENESIS;
             self.with_tcp_of(cx, |tcp, cx, from| tcp.timeout(cx, from));
         }
-        if !self.calls.is_empty() {
+        if self.more.is_some() {
             self.ask(cx);
         }
     }
@@ -383,7 +388,7 @@ impl Device for Host {
         let due = self.probes.iter().filter(|(p, next)| *next < p.stop).map(|(_, next)| *next).min();
         let probes = due.map(|at| (at, TimerKind::ProbeInterval));
         let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
-        let calls = self.calls.iter().filter_map(Flows::wake);
+        let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake);
         let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
         probes.into_iter().chain(tcp).chain(calls).min_by_key(|(at, _)| *at)
     }

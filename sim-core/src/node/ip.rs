@@ -119,6 +119,8 @@ pub struct Ip {
     filters: bool,
     /// True if there may be something in `unsealed`, which is then looked at.
     owes: bool,
+    /// True if a port is several links, so that others need not look for it with each packet.
+    bundled: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -148,6 +150,7 @@ impl Ip {
             talks: true,
             filters: false,
             owes: false,
+            bundled: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -491,6 +494,9 @@ impl Ip {
 
     /// Sends a packet out of a port, or of one of the links that it is made of.
     fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.bundled {
+            return cx.send(port, packet);
+        }
         let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
             return cx.send(port, packet);
         };
@@ -504,6 +510,7 @@ impl Ip {
 
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
+        self.bundled = true;
         self.bundles.push((port, multipath, Vec::new()));
         self.begin_down(port);
     }
