@@ -27,6 +27,7 @@ impl Builder<'_> {
             beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
             direct: self.direct_ends(id),
+            ends: self.told_ends(id),
             preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
@@ -37,6 +38,14 @@ impl Builder<'_> {
             made.widen(super::dx::MTU);
         }
         made
+    }
+
+    /// The ends of a virtual private gateway, and the connections that they are of; each end of Direct Connect is one by itself.
+    fn told_ends(&self, id: NodeId) -> Vec<(NodeId, u16)> {
+        let of_tunnel = |tunnel: &TunnelId| (self.plan.tunnel(*tunnel).endpoint, tunnel.connection as u16);
+        let first = self.plan.connections.len() as u16;
+        let direct = crate::make::dx::ends(self.plan, id).zip(first..);
+        self.index.tunnels(id).iter().map(of_tunnel).chain(direct).collect()
     }
 
     fn aws_choice(&self, id: NodeId) -> Rng {

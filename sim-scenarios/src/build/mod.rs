@@ -334,11 +334,6 @@ impl Builder<'_> {
         }
     }
 
-    fn is_transit(&self, id: TunnelId) -> bool {
-        let gateway = self.plan.connections[id.connection].gateway;
-        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
-    }
-
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
         match &self.plan.nodes[vpc.index()].kind {
             NodeKind::Vpc(vpc) => vec![vpc.cidr],
@@ -392,9 +387,7 @@ impl Builder<'_> {
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
-        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
-        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
-        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
+        let end = BgpEnd { med, ..end.clone() };
         Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
     }
 

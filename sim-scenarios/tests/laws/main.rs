@@ -2,6 +2,7 @@
 
 mod dx;
 mod firewall;
+mod hub;
 mod telemetry;
 mod vpc;
 mod vpn;
