@@ -12,6 +12,7 @@ use self::flows::{Act, Flows};
 pub use self::flows::{FlowEnd, FlowKind, FlowLog, FlowsConfig, Wait};
 use self::tcp::HostTcp;
 use super::ip::{Inbound, Ip};
+use super::lan::{Lan, StationConfig};
 use super::{Cx, Device, fetch};
 use crate::id::{Port, RecordId, StreamId};
 use crate::net::fib::{RouteSource, distance};
@@ -119,6 +120,12 @@ impl Host {
         self
     }
 
+    /// The same host on Ethernet.
+    pub fn with_station(mut self, station: StationConfig) -> Self {
+        self.ip.add_station(station);
+        self
+    }
+
     /// The port by which a packet leaves.
     fn way(&self, packet: &Packet) -> Port {
         let Some(more) = &self.more else { return PORT };
@@ -197,7 +204,7 @@ impl Host {
     /// Sends a packet, which nearly always fits.
     fn send(&mut self, cx: &mut Cx, packet: Packet) {
         let port = self.way(&packet);
-        if packet.len() <= self.mtu as usize {
+        if packet.len() <= self.mtu as usize && !self.ip.is_on_ethernet() {
             cx.send(port, packet);
         } else {
             self.ip.output(cx, port, packet);
@@ -355,10 +362,19 @@ impl Device for Host {
             *next = Instant::NEVER;
         }
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
+        self.ip.with_lan(Lan::reset);
         self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        let packet = if self.ip.is_on_ethernet() {
+            match self.ip.unframe(cx, port, packet) {
+                Some(packet) => packet,
+                None => return,
+            }
+        } else {
+            packet
+        };
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.deliver(cx, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
@@ -382,6 +398,13 @@ impl Device for Host {
         if self.more.is_some() {
             self.ask(cx);
         }
+        if self.ip.is_on_ethernet() {
+            self.ip.timeout(cx);
+        }
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, _up: bool) {
+        self.ip.with_lan(|lan| lan.carrier(cx, port));
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
@@ -390,6 +413,7 @@ impl Device for Host {
         let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
         let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake);
         let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
-        probes.into_iter().chain(tcp).chain(calls).min_by_key(|(at, _)| *at)
+        let lan = if self.ip.is_on_ethernet() { self.ip.lan_wake() } else { None };
+        probes.into_iter().chain(tcp).chain(calls).chain(lan).min_by_key(|(at, _)| *at)
     }
 }

@@ -6,6 +6,7 @@
 //! may have an access list, for what comes in and goes out, whoever it is for.
 
 mod errors;
+mod ethernet;
 mod filter;
 mod next_hops;
 
@@ -15,6 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
 
 use super::Cx;
+use super::lan::Lan;
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
 use crate::net::filter::Rule as AccessRule;
@@ -119,8 +121,8 @@ pub struct Ip {
     filters: bool,
     /// True if there may be something in `unsealed`, which is then looked at.
     owes: bool,
-    /// True if a port is several links, so that others need not look for it with each packet.
-    bundled: bool,
+    /// True if a port is several links or carries frames, so that others need not look for it with each packet.
+    composite: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -136,6 +138,8 @@ pub struct Ip {
     unsealed: Vec<(Port, Packet)>,
     /// Ports that are several links, with those that carry their traffic.
     bundles: Vec<(Port, Multipath, Vec<Port>)>,
+    /// Its stations on Ethernet.
+    lan: Option<Box<Lan>>,
     reporter: Reporter,
     fragments: Reassembler,
 }
@@ -150,7 +154,7 @@ impl Ip {
             talks: true,
             filters: false,
             owes: false,
-            bundled: false,
+            composite: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -161,6 +165,7 @@ impl Ip {
             interfaces: Vec::new(),
             unsealed: Vec::new(),
             bundles: Vec::new(),
+            lan: None,
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
         }
@@ -313,6 +318,7 @@ impl Ip {
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.unsealed.clear();
         self.bundles.clear();
+        self.lan.iter_mut().for_each(|lan| lan.reset());
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
     }
@@ -493,10 +499,11 @@ impl Ip {
     }
 
     /// Sends a packet out of a port, or of one of the links that it is made of.
-    fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
-        if !self.bundled {
+    fn transmit(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.composite {
             return cx.send(port, packet);
         }
+        let Some(packet) = self.on_link(cx, port, packet) else { return };
         let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
             return cx.send(port, packet);
         };
@@ -510,7 +517,7 @@ impl Ip {
 
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
-        self.bundled = true;
+        self.composite = true;
         self.bundles.push((port, multipath, Vec::new()));
         self.begin_down(port);
     }
@@ -532,6 +539,9 @@ impl Ip {
         let Some(Some(interface)) = self.interfaces.get_mut(port.index()) else { return };
         if core::mem::replace(&mut interface.up, up) == up {
             return;
+        }
+        if let Some(lan) = &mut self.lan {
+            lan.carrier(cx, port);
         }
         let routes: Vec<Route> = self.configured_on(port).filter(|c| !self.is_held(c)).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
@@ -639,13 +649,20 @@ impl Ip {
         true
     }
 
-    /// When fragments wait no longer.
+    /// When fragments wait no longer, or a next hop is asked for again.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        self.fragments.wake().map(|at| (at, TimerKind::Reassembly))
+        let fragments = self.fragments.wake().map(|at| (at, TimerKind::Reassembly));
+        if !self.composite {
+            return fragments;
+        }
+        fragments.into_iter().chain(self.lan_wake()).min_by_key(|(at, _)| *at)
     }
 
     /// Gives up on fragments that waited too long.
     pub fn timeout(&mut self, cx: &mut Cx) {
+        if let Some(lan) = &mut self.lan {
+            lan.timeout(cx);
+        }
         for fragments in self.fragments.handle_timeout(cx.now) {
             if let Some(first) = fragments.first() {
                 self.refuse(cx, first, IcmpKind::ReassemblyTimeExceeded);

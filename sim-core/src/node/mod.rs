@@ -19,9 +19,11 @@ pub mod inspection;
 pub mod ip;
 pub mod joint;
 pub mod lag;
+pub mod lan;
 pub mod natbox;
 pub mod router;
 pub mod routing;
+pub mod switch;
 pub mod tgw;
 pub mod track;
 pub mod translator;
@@ -30,6 +32,7 @@ pub mod tunnels;
 pub mod vgw;
 pub mod vif;
 pub mod vpc;
+pub mod vrrp;
 
 use std::net::Ipv4Addr;
 
@@ -165,6 +168,20 @@ pub enum Command {
         /// The address, one of the NAT's own.
         address: Ipv4Addr,
     },
+    /// Stop the virtual routers of a port, or start them again.
+    Vrrp {
+        /// The port.
+        port: Port,
+        /// True to stop them.
+        stop: bool,
+    },
+    /// Take a VLAN out of a switch, or put it back.
+    Vlan {
+        /// Its identifier.
+        vlan: u16,
+        /// True to take it out.
+        removed: bool,
+    },
     /// Revoke a rule of a security group of a VPC, or authorize it again.
     SecurityGroupRule {
         /// Its number in the VPC.
@@ -237,6 +254,8 @@ pub enum Node {
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// A switch of a LAN.
+    Switch(Box<switch::Switch>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -257,6 +276,7 @@ impl Node {
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
     }
@@ -277,6 +297,7 @@ impl Node {
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }
     }

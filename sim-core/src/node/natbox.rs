@@ -236,6 +236,8 @@ impl Device for NatBox {
                 (self.emptied, self.renumbered) = (cx.cause, cx.cause);
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::BgpShutdown { .. }
             | Command::BgpStart { .. }

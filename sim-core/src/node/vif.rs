@@ -175,6 +175,8 @@ impl Device for VirtualInterface {
                 self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush
