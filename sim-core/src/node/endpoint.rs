@@ -219,6 +219,7 @@ impl Device for VpnEndpoint {
             }
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}

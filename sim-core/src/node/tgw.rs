@@ -501,6 +501,7 @@ impl Device for Tgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_) => {}
         }
     }

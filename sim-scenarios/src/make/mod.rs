@@ -9,6 +9,7 @@ mod ends;
 mod expectations;
 mod firewall;
 mod groups;
+mod instances;
 mod judge;
 mod links;
 mod maintenance;
