@@ -124,6 +124,11 @@ codes! {
         DxgwGatewayToGateway "dxgw_gateway_to_gateway" "a Direct Connect gateway passes nothing between the gateways that are associated with it",
         DxgwInterfaceToVpn "dxgw_interface_to_vpn" "nothing passes between a Direct Connect gateway and the VPN connections of a virtual private gateway that is associated with it",
         LagNotCollecting "lag_not_collecting" "a member of a LAG that does not take frames: LACP has not put it in, or has put it out",
+        // Transit gateways, beyond their tables
+        AttachmentZone "attachment_zone" "the transit gateway's attachment has no subnet in its availability zone",
+        AttachmentBandwidth "attachment_bandwidth" "more octets a second than AWS carries through one attachment",
+        AttachmentPacketRate "attachment_packet_rate" "more packets a second than AWS carries through one attachment",
+        GreNoTunnel "gre_no_tunnel" "no GRE tunnel of this device is between these addresses, with this key",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

@@ -3,5 +3,6 @@
 mod dx;
 mod firewall;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
