@@ -50,7 +50,7 @@ pub(super) enum Upcall {
 }
 
 /// Lowers the MSS that a SYN tells, and says so.
-fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+pub(super) fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
     if mss::clamp(packet, most) {
         cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
     }

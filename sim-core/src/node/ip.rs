@@ -463,7 +463,8 @@ impl Ip {
         packet.len() <= self.mtu(port)
     }
 
-    fn mtu(&self, port: Port) -> usize {
+    /// The longest packet that goes through a port whole, in octets.
+    pub fn mtu(&self, port: Port) -> usize {
         self.interfaces.get(port.index()).copied().flatten().map_or(usize::MAX, |i| i.mtu as usize)
     }
 

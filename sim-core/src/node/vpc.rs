@@ -42,7 +42,7 @@ pub use self::table::Static;
 /// The port towards the virtual private gateway.
 pub const GATEWAY_PORT: Port = Port(0);
 
-/// The port towards transit gateway `number`, of so many instances. What else there is follows.
+/// The port towards network interface `number` of transit gateways' attachments, of so many instances. What else there is follows.
 pub const fn transit_port(instances: u16, number: u16) -> Port {
     Port(instances + 1 + number)
 }
@@ -143,6 +143,10 @@ pub struct VpcConfig {
     pub acls: Vec<Option<NetworkAcl>>,
     /// What is behind its ports, beside the virtual private gateway, for which there is always one.
     pub doors: Vec<Door>,
+    /// The availability zone of each subnet. Of attachments of a transit gateway only those are reached that are in the sender's own.
+    pub zones: Vec<u8>,
+    /// The network interfaces of each transit gateway's attachment, of which routes lead to the first.
+    pub attachments: Vec<Vec<Port>>,
     /// The edge table of the virtual private gateway.
     pub gateway_table: Option<u8>,
     /// How long ago the virtual private gateway sent a notice that arrives now ([`super::vgw::VgwConfig::propagation_delay`]).
@@ -174,6 +178,10 @@ pub struct Vpc {
     beyond: Vec<(Ipv4Net, DropReason)>,
     /// From which sources NAT gateways take what comes by a transit gateway.
     transit_sources: Vec<(Port, Vec<Ipv4Net>)>,
+    /// The availability zone of each subnet.
+    zones: Vec<u8>,
+    /// The network interfaces of transit gateways' attachments.
+    attachments: Vec<Vec<Port>>,
     /// The security groups of interfaces.
     guards: Vec<(Port, Guard)>,
     propagation_delay: Duration,
@@ -223,8 +231,19 @@ impl Vpc {
             Some((door.port, Guard::new(rules, tracking)))
         });
         let guards = guards.collect();
-        let (acls, propagation_delay) = (config.acls, config.propagation_delay);
-        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, propagation_delay }
+        let VpcConfig { acls, propagation_delay, zones, attachments, .. } = config;
+        Self {
+            tables,
+            entrances,
+            acls,
+            filters,
+            beyond,
+            transit_sources,
+            zones,
+            attachments,
+            guards,
+            propagation_delay,
+        }
     }
 
     /// What packets follow in a route table.
@@ -258,6 +277,15 @@ impl Vpc {
         };
         cx.drop(&packet, reason, blame);
         None
+    }
+
+    /// The network interface of the transit gateway behind port `to` by which what comes from a subnet leaves: the one in its availability
+    /// zone, if there is one (page tgw-vpc-attachments.html).
+    fn attachment(&self, from: Entrance, to: Port) -> Option<Port> {
+        let Some(interfaces) = self.attachments.iter().find(|all| all.first() == Some(&to)) else { return Some(to) };
+        let zone = |subnet: Option<u16>| subnet.and_then(|subnet| self.zones.get(usize::from(subnet)));
+        let Some(own) = zone(from.subnet) else { return Some(to) };
+        interfaces.iter().find(|port| zone(self.entrances[port.index()].subnet) == Some(own)).copied()
     }
 
     /// Whether the security groups of the interface at `port` let a packet out to `other`, or in from it; if not, it is dropped.
@@ -358,7 +386,13 @@ impl Device for Vpc {
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
         }
-        let Some((to, mut packet)) = self.route(cx, from, packet) else { return };
+        let Some((mut to, mut packet)) = self.route(cx, from, packet) else { return };
+        if self.entrances[to.index()].role == Role::TransitGateway {
+            match self.attachment(from, to) {
+                Some(port) => to = port,
+                None => return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS),
+            }
+        }
         let passes_through = !from.role.is_interface() && !self.entrances[to.index()].role.is_interface();
         if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);

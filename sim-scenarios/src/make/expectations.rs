@@ -426,7 +426,9 @@ impl Maker<'_, '_> {
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
         let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
-        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).collect();
+        let transit = node.map(|node| super::transit::ways(self.plan, node)).unwrap_or_default();
+        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit);
+        let all: Vec<String> = all.collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }
 

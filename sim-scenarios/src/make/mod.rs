@@ -21,7 +21,7 @@ mod routers;
 mod sessions;
 mod telemetry;
 mod timeline;
-mod transit;
+pub(crate) mod transit;
 mod vpc;
 
 use sim_core::id::NodeId;

@@ -14,6 +14,7 @@ mod nat;
 mod router;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -27,6 +28,7 @@ pub use nat::*;
 pub use router::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 

@@ -98,6 +98,7 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::Vpc(_)
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
+                | Node::Middlebox(_)
                 | Node::Joint(_),
                 _,
             ) => {}
@@ -167,6 +168,7 @@ fn fib(node: &Node) -> Option<&Fib> {
         | Node::Vpc(_)
         | Node::InternetGateway(_)
         | Node::Translator(_)
+        | Node::Middlebox(_)
         | Node::Joint(_)
         | Node::External(_) => None,
     }

@@ -17,6 +17,7 @@ mod router;
 mod session;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -36,6 +37,7 @@ pub use router::*;
 pub use session::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 

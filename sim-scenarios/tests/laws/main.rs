@@ -4,5 +4,6 @@ mod dx;
 mod firewall;
 mod hub;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
