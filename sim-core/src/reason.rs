@@ -124,6 +124,9 @@ codes! {
         DxgwGatewayToGateway "dxgw_gateway_to_gateway" "a Direct Connect gateway passes nothing between the gateways that are associated with it",
         DxgwInterfaceToVpn "dxgw_interface_to_vpn" "nothing passes between a Direct Connect gateway and the VPN connections of a virtual private gateway that is associated with it",
         LagNotCollecting "lag_not_collecting" "a member of a LAG that does not take frames: LACP has not put it in, or has put it out",
+        // IPv6
+        PacketTooBig "packet_too_big" "longer than the next hop's MTU: only its sender may cut an IPv6 packet (RFC 8200 section 5)",
+        AddressUnreachable "address_unreachable" "neither end of the point-to-point link by which it came has that address (RFC 4443 section 3.1)",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

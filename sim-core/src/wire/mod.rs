@@ -6,8 +6,10 @@ pub mod checksum;
 mod error;
 pub mod esp;
 pub mod icmp;
+pub mod icmpv6;
 pub mod ike;
 pub mod ipv4;
+pub mod ipv6;
 pub mod lacp;
 pub mod udp;
 
