@@ -136,6 +136,9 @@ codes! {
         AttachmentBandwidth "attachment_bandwidth" "more octets a second than AWS carries through one attachment",
         AttachmentPacketRate "attachment_packet_rate" "more packets a second than AWS carries through one attachment",
         GreNoTunnel "gre_no_tunnel" "no GRE tunnel of this device is between these addresses, with this key",
+        // IPv6
+        PacketTooBig "packet_too_big" "longer than the next hop's MTU: only its sender may cut an IPv6 packet (RFC 8200 section 5)",
+        AddressUnreachable "address_unreachable" "neither end of the point-to-point link by which it came has that address (RFC 4443 section 3.1)",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

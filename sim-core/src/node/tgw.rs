@@ -34,11 +34,15 @@
 
 mod limits;
 mod zones;
+//! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
+//! static routes here, and is not carried over Direct Connect.
+//!
+//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
 use self::limits::Limits;
@@ -50,7 +54,7 @@ use super::ip::{Inbound, Ip};
 use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
-use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::multipath::Multipath;
 use crate::net::policer::Limit;
 use crate::packet::Packet;
@@ -61,6 +65,8 @@ use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
 const TCP_HEADERS: usize = 40;
+use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv6::is_ipv6;
 
 /// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -100,6 +106,8 @@ pub struct TgwConfig {
     pub zone_multipath: Multipath,
     /// What the sites of a VPN Concentrator have each: the tunnels of one, and what they carry together.
     pub sites: Vec<(Vec<u16>, Limit)>,
+    /// The IPv6 blocks of VPCs, with their attachments.
+    pub ipv6_blocks: Vec<(u16, Ipv6Net)>,
     /// From a choice to packets following it.
     pub programming_delay: Duration,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
@@ -170,19 +178,24 @@ struct Pending {
     due: Instant,
     cause: RecordId,
     table: u8,
-    prefix: Ipv4Net,
+    prefix: IpNet,
     to: Option<Chosen>,
     reason: Reason,
 }
 
+/// The port by which a packet goes, `None` if it is dropped, and since which record.
+type Way = (Option<Port>, RecordId);
+
 #[derive(Clone, Debug, Default)]
 struct State {
     /// What is chosen for each prefix, perhaps not programmed yet.
-    chosen: BTreeMap<Ipv4Net, Chosen>,
+    chosen: BTreeMap<IpNet, Chosen>,
     /// The choices that are programmed.
-    in_force: BTreeMap<Ipv4Net, Chosen>,
+    in_force: BTreeMap<IpNet, Chosen>,
     /// What packets follow.
     fib: Fib,
+    /// What packets of IPv6 follow.
+    ipv6_fib: Fib<Ipv6Net>,
     /// The record of the table's last change: to blame when there is no route.
     changed: RecordId,
 }
@@ -209,6 +222,9 @@ impl Tgw {
     pub fn new(config: TgwConfig, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
         let ends = config.endpoints.len();
+        ip.add_ipv6([]);
+        let is_direct = |attachment: &&Attachment| matches!(attachment.to, Attached::DirectConnectGateway { .. });
+        let ends = config.endpoints.len() + config.attachments.iter().filter(is_direct).count();
         let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
@@ -238,12 +254,12 @@ impl Tgw {
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
-    pub fn ways(&self, table: u8, prefix: Ipv4Net) -> Option<&[Port]> {
-        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|chosen| &chosen.ways[..])
+    pub fn ways(&self, table: u8, prefix: impl Into<IpNet>) -> Option<&[Port]> {
+        self.tables.get(usize::from(table))?.in_force.get(&prefix.into()).map(|chosen| &chosen.ways[..])
     }
 
     /// The prefixes of a table.
-    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = IpNet> {
         self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
     }
 
@@ -259,7 +275,7 @@ impl Tgw {
     }
 
     /// The routes to a prefix that a table is offered, and where they go.
-    fn offers(&self, table: u8, prefix: Ipv4Net) -> (Vec<Offer>, Vec<Option<Port>>) {
+    fn offers(&self, table: u8, prefix: IpNet) -> (Vec<Offer>, Vec<Option<Port>>) {
         let mut found = Vec::new();
         let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
         let of_tunnel = |tunnel: u16, kind, path| {
@@ -268,7 +284,8 @@ impl Tgw {
             let preference = place.unwrap_or(usize::MAX);
             (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
         };
-        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| *of == prefix) {
+        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| IpNet::V4(*of) == prefix)
+        {
             match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
                 None => found.push((base.clone(), None)),
                 Some((to, Attached::Vpc { .. } | Attached::Peering)) => {
@@ -284,24 +301,35 @@ impl Tgw {
         for (attachment, number) in propagating {
             match &attachment.to {
                 Attached::Vpc { cidr, .. } if *cidr == prefix => {
+                Attached::Vpc { cidr } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
                 Attached::Vpc { .. } | Attached::Peering => {}
                 Attached::DirectConnectGateway { end } => {
-                    let path = self.ends.of(*end).routes.get(&prefix);
+                    let path = self.ends.of(*end).path(prefix);
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
                 }
                 Attached::Tunnels { tunnels, kind } => found.extend(tunnels.iter().filter_map(|tunnel| {
                     let path = self.ends.of(*tunnel).routes.get(&prefix)?;
                     Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
+                Attached::Vpn { tunnels, private } => found.extend(tunnels.iter().filter_map(|tunnel| {
+                    let path = self.ends.of(*tunnel).path(prefix)?;
+                    let kind = if *private { Kind::PrivateVpn } else { Kind::Vpn };
+                    Some(of_tunnel(*tunnel, kind, Some(path.clone())))
                 })),
             }
         }
         found.into_iter().unzip()
     }
 
+    /// True if a VPC's IPv6 block is this one.
+    fn has_block(&self, attachment: u16, prefix: IpNet) -> bool {
+        self.config.ipv6_blocks.iter().any(|(of, block)| *of == attachment && IpNet::V6(*block) == prefix)
+    }
+
     /// All routes to a prefix that a table is offered, and how it chooses among them.
-    pub fn weigh(&self, table: u8, prefix: Ipv4Net) -> Weighing {
+    pub fn weigh(&self, table: u8, prefix: impl Into<IpNet>) -> Weighing {
+        let prefix = prefix.into();
         let (offers, ways) = self.offers(table, prefix);
         let evaluation = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp);
         let gone_at = |i: usize| evaluation.as_ref().map_or(Some(Rule::EndpointHealth), |e| e.gone_at[i]);
@@ -316,7 +344,7 @@ impl Tgw {
         Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
     }
 
-    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, reason: Reason) {
+    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: IpNet, reason: Reason) {
         let (offers, ways) = self.offers(table, prefix);
         let best = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp).map(|evaluation| Chosen {
             ways: evaluation.chosen.iter().filter_map(|&i| ways[i]).collect(),
@@ -332,7 +360,7 @@ impl Tgw {
             (None, None) => return,
             (Some(a), Some(b)) if a.ways == b.ways && a.as_path == b.as_path => {
                 if a.rule != b.rule {
-                    let (way, table, prefix) = (a.ways.first().copied(), Table::Tgw(table), IpNet::V4(prefix));
+                    let (way, table) = (a.ways.first().copied(), Table::Tgw(table));
                     let (rule, beside) = (Some(b.rule), a.ways.iter().skip(1).copied().collect());
                     cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
                 }
@@ -346,7 +374,7 @@ impl Tgw {
     }
 
     /// Chooses anew in every table that may hold a prefix.
-    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
+    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: IpNet, reason: Reason) {
         let cause = cx.cause;
         for table in 0..self.tables.len() as u8 {
             cx.cause = cause;
@@ -375,18 +403,18 @@ impl Tgw {
             };
             let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
             if ways(&before) != ways(&to) {
-                state.fib.set_all(prefix, RouteSource::Propagated, &routes(prefix, to.as_ref()));
+                state.follow(prefix, to.as_ref());
                 let (from, rule, beside) = (first(&before), to.as_ref().map(|to| to.rule), beside(&to));
-                let (table, of, to, stays) = (Table::Tgw(number), IpNet::V4(prefix), first(&to), false);
-                state.changed = cx.record(What::Route { table, prefix: of, from, to, reason, rule, beside, stays });
-                state.fib.stamp(prefix, state.changed);
+                let (table, to, stays) = (Table::Tgw(number), first(&to), false);
+                state.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
+                state.stamp(prefix);
             }
             self.announce(cx, number, prefix);
         }
     }
 
     /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
-    fn announce(&self, cx: &mut Cx, table: u8, prefix: Ipv4Net) {
+    fn announce(&self, cx: &mut Cx, table: u8, prefix: IpNet) {
         for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
             let Attached::Tunnels { tunnels, .. } = &attachment.to else { continue };
             for tunnel in tunnels {
@@ -402,12 +430,12 @@ impl Tgw {
     }
 
     /// What leads back into the attachment, and what is dropped, is not announced to it.
-    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: Ipv4Net) {
+    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: IpNet) {
         let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
         let route = self.tables[usize::from(table)].in_force.get(&prefix);
         let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
         let as_path = route.map(|chosen| chosen.as_path.clone());
-        let notice = Notice::Announce { prefix: IpNet::V4(prefix), as_path };
+        let notice = Notice::Announce { prefix, as_path };
         cx.notify(self.config.endpoints[usize::from(tunnel)], Duration::ZERO, notice);
     }
 
@@ -418,10 +446,10 @@ impl Tgw {
     }
 
     fn health_changed(&mut self, cx: &mut Cx, tunnel: u16) {
-        let mut prefixes: Vec<Ipv4Net> = self.ends.of(tunnel).routes.keys().copied().collect();
+        let mut prefixes: Vec<IpNet> = self.ends.of(tunnel).prefixes().collect();
         let attachment = self.attached[usize::from(tunnel)];
         let statics = self.config.tables.iter().flat_map(|table| &table.statics);
-        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| *prefix));
+        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| IpNet::V4(*prefix)));
         prefixes.sort_unstable();
         prefixes.dedup();
         let cause = cx.cause;
@@ -456,6 +484,8 @@ impl Tgw {
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
             && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
+            && !is_ipv6(packet.bytes())
+            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
             return Some((port, packet));
@@ -463,13 +493,13 @@ impl Tgw {
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
-        let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
-            Some(Route { target: Target::Out { port, .. }, since, .. }) => {
+        let (reason, blame) = match table.and_then(|table| table.way(packet.bytes())) {
+            Some((Some(port), since)) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
                 return Some((port, packet));
             }
-            Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
+            Some((None, since)) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
@@ -484,12 +514,42 @@ impl State {
     fn spreading(multipath: Multipath) -> Self {
         let mut state = Self::default();
         state.fib.spread_flows(multipath);
+        state.ipv6_fib.spread_flows(multipath);
         state
+    }
+
+    /// Packets follow a choice from here on.
+    fn follow(&mut self, prefix: IpNet, to: Option<&Chosen>) {
+        let source = RouteSource::Propagated;
+        match prefix {
+            IpNet::V4(prefix) => drop(self.fib.set_all(prefix, source, &routes(prefix, to))),
+            IpNet::V6(prefix) => drop(self.ipv6_fib.set_all(prefix, source, &routes(prefix, to))),
+        }
+    }
+
+    /// What packets follow is so since the table's last change.
+    fn stamp(&mut self, prefix: IpNet) {
+        match prefix {
+            IpNet::V4(prefix) => self.fib.stamp(prefix, self.changed),
+            IpNet::V6(prefix) => self.ipv6_fib.stamp(prefix, self.changed),
+        }
+    }
+
+    /// The way of a packet.
+    fn way(&mut self, packet: &[u8]) -> Option<Way> {
+        fn of<P: Prefix>(route: Route<P>) -> Way {
+            let port = match route.target {
+                Target::Out { port, .. } => Some(port),
+                Target::Blackhole => None,
+            };
+            (port, route.since)
+        }
+        if is_ipv6(packet) { self.ipv6_fib.choose(packet).map(of) } else { self.fib.choose(packet).map(of) }
     }
 }
 
 /// A choice as the forwarding table takes it: equal routes, one for each way.
-fn routes(prefix: Ipv4Net, chosen: Option<&Chosen>) -> Vec<Route> {
+fn routes<P: Prefix>(prefix: P, chosen: Option<&Chosen>) -> Vec<Route<P>> {
     let Some(chosen) = chosen else { return Vec::new() };
     let route = |target| Route {
         prefix,
@@ -509,9 +569,13 @@ impl Device for Tgw {
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
             Attached::Vpc { cidr, .. } => Some(*cidr),
             Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
+            Attached::Vpc { cidr } => Some(IpNet::V4(*cidr)),
+            Attached::Vpn { .. } | Attached::DirectConnectGateway { .. } => None,
         });
-        let statics = self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| *prefix));
-        let mut prefixes: Vec<Ipv4Net> = vpcs.chain(statics).collect();
+        let statics =
+            self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
+        let blocks = self.config.ipv6_blocks.iter().map(|(_, block)| IpNet::V6(*block));
+        let mut prefixes: Vec<IpNet> = vpcs.chain(statics).chain(blocks).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let genesis = cx.cause;
@@ -537,6 +601,8 @@ impl Device for Tgw {
         let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
         if matches!(self.attachment(to).to, Attached::Peering)
             && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+        if let Inbound::Transit(packet) | Inbound::Ipv6Transit(packet) = self.ip.inbound(cx, port, packet)
+            && let Some((port, packet)) = self.route(cx, port, packet)
         {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
         }
@@ -564,15 +630,12 @@ impl Device for Tgw {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
+            Notice::Route { tunnel, prefix, path } => {
                 let reason = self.ends.learn(tunnel, prefix, path);
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Route { prefix: IpNet::V6(_), .. }
-            | Notice::Propagate { .. }
-            | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            Notice::Propagate { .. } | Notice::Announce { .. } | Notice::Flow(_) => {}
         }
     }
 

@@ -14,12 +14,15 @@
 //! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
-//! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
+//! IPv6 goes to and from transit gateways ([`six`]).
+//!
+//! Left out: several CIDR blocks, and prefix lists that overlap.
 
 mod guard;
+mod six;
 mod table;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -37,6 +40,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::ipv4::Ipv4Packet;
 
 pub use self::guard::GroupRule;
+pub use self::six::Ipv6Config;
 pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
@@ -147,6 +151,8 @@ pub struct VpcConfig {
     pub zones: Vec<u8>,
     /// The network interfaces of each transit gateway's attachment, of which routes lead to the first.
     pub attachments: Vec<Vec<Port>>,
+    /// IPv6, if it has any.
+    pub ipv6: Option<Ipv6Config>,
     /// The edge table of the virtual private gateway.
     pub gateway_table: Option<u8>,
     /// How long ago the virtual private gateway sent a notice that arrives now ([`super::vgw::VgwConfig::propagation_delay`]).
@@ -184,6 +190,8 @@ pub struct Vpc {
     attachments: Vec<Vec<Port>>,
     /// The security groups of interfaces.
     guards: Vec<(Port, Guard)>,
+    /// The IPv6 addresses of instances.
+    ipv6_interfaces: Vec<(Port, Ipv6Addr)>,
     propagation_delay: Duration,
 }
 
@@ -214,6 +222,7 @@ impl Vpc {
             let mut table = RouteTable::new(number, &config.cidrs, &it.statics, it.propagation, is_interface);
             table.ip.add_port(GATEWAY_PORT, config.mtu);
             config.doors.iter().for_each(|door| table.ip.add_port(door.port, config.mtu));
+            config.ipv6.iter().for_each(|ipv6| ipv6.enter(number.into(), &mut table.ip));
             for door in &config.doors {
                 if let Some(address) = door.address.filter(|address| table.is_straight(*address)) {
                     table.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, door.port);
@@ -244,6 +253,9 @@ impl Vpc {
             guards,
             propagation_delay,
         }
+        let (acls, propagation_delay) = (config.acls, config.propagation_delay);
+        let ipv6_interfaces = config.ipv6.map(|ipv6| ipv6.interfaces).unwrap_or_default();
+        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, ipv6_interfaces, propagation_delay }
     }
 
     /// What packets follow in a route table.
@@ -381,7 +393,11 @@ impl Device for Vpc {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Inbound::Transit(packet) = self.tables[0].ip.inbound(cx, port, packet) else { return };
+        let packet = match self.tables[0].ip.inbound(cx, port, packet) {
+            Inbound::Transit(packet) => packet,
+            Inbound::Ipv6Transit(packet) => return self.receive_ipv6(cx, port, packet),
+            Inbound::Local(_) | Inbound::Ipv6Local(_) | Inbound::Nothing => return,
+        };
         let from = self.entrances[port.index()];
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
