@@ -34,6 +34,7 @@ use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
@@ -165,6 +166,8 @@ pub struct Tgw {
     pending: VecDeque<Pending>,
     /// By attachment.
     traffic: Vec<AttachmentTraffic>,
+    /// The flows at attachments, by their numbers.
+    flows: Option<Box<FlowMeter>>,
 }
 
 impl Tgw {
@@ -186,12 +189,35 @@ impl Tgw {
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic }
+        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
     pub fn traffic(&self) -> &[AttachmentTraffic] {
         &self.traffic
+    }
+
+    /// The same gateway counts the flows at its attachments, for flow logs.
+    pub fn metered(mut self) -> Self {
+        self.flows = Some(Box::default());
+        self
+    }
+
+    /// The flows at its attachments, if they are counted; the other place of a flow is the other attachment. What is lost is counted
+    /// where it came in.
+    pub fn flows(&self) -> Option<&FlowMeter> {
+        self.flows.as_deref()
+    }
+
+    /// Counts a packet at the attachment that it comes from, and at the one that it goes to unless it is lost.
+    #[cold]
+    fn meter(&mut self, now: Instant, seen: &Glimpse, from: Port, to: Result<Port, Lost>) {
+        let Some(flows) = &mut self.flows else { return };
+        let (from, to) = (self.attached[from.index()], to.map(|to| self.attached[to.index()]));
+        flows.count(now, (from, true, to.ok()), seen, to.map(|_| ()), true);
+        if let Ok(to) = to {
+            flows.count(now, (to, false, Some(from)), seen, Ok(()), true);
+        }
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
@@ -391,14 +417,14 @@ impl Tgw {
 
     /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
     /// blocks is the gateway's to deliver.
-    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Result<(Port, Packet), Lost> {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
             && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-            return Some((port, packet));
+            return Ok((port, packet));
         }
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
@@ -407,16 +433,25 @@ impl Tgw {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-                return Some((port, packet));
+                return Ok((port, packet));
             }
             Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
-        let dropped = if reason == DropReason::TgwNoRoute { &mut traffic.no_route } else { &mut traffic.blackhole };
+        let (dropped, lost) = match reason {
+            DropReason::TgwNoRoute => (&mut traffic.no_route, Lost::NoRoute),
+            _ => (&mut traffic.blackhole, Lost::Blackhole),
+        };
         dropped.add(packet.len());
         cx.drop(&packet, reason, blame);
-        None
+        Err(lost)
+    }
+
+    /// Where a packet that has a way gets to, unless it does not fit and may not be cut.
+    fn fate(&self, (port, packet): &(Port, Packet)) -> Result<Port, Lost> {
+        let whole = Ipv4Packet::new_unchecked(packet.bytes()).dont_fragment();
+        if whole && !self.ip.fits(*port, packet) { Err(Lost::MtuExceeded) } else { Ok(*port) }
     }
 }
 
@@ -469,11 +504,17 @@ impl Device for Tgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet)
-            && let Some((port, packet)) = self.route(cx, port, packet)
-        {
-            self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
-            self.ip.output(cx, port, packet);
+        let from = port;
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) {
+            let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
+            let way = self.route(cx, port, packet);
+            if let Some(seen) = seen {
+                self.meter(cx.now, &seen, from, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+            }
+            if let Ok((port, packet)) = way {
+                self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
+                self.ip.output(cx, port, packet);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use sim_core::rng::{Purpose, Rng};
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
 use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
+use crate::telemetry::flow_log::is_metered;
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
@@ -111,7 +112,7 @@ impl Builder<'_> {
             // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
             made.widen(8500);
         }
-        made
+        if is_metered(self.plan, id) { made.metered() } else { made }
     }
 }
 

@@ -10,7 +10,7 @@ mod firewall;
 pub(crate) mod ike;
 mod index;
 mod routers;
-mod vpc;
+pub(crate) mod vpc;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod dx;
 mod firewall;
+mod flow_logs;
 mod telemetry;
 mod vpc;
 mod vpn;
