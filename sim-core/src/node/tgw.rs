@@ -55,6 +55,8 @@ use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
+use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
 use crate::net::policer::Limit;
 use crate::packet::Packet;
@@ -214,6 +216,8 @@ pub struct Tgw {
     pending: VecDeque<Pending>,
     /// By attachment.
     traffic: Vec<AttachmentTraffic>,
+    /// The flows at attachments, by their numbers.
+    flows: Option<Box<FlowMeter>>,
 }
 
 impl Tgw {
@@ -246,11 +250,35 @@ impl Tgw {
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
         Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic }
+        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
     pub fn traffic(&self) -> &[AttachmentTraffic] {
         &self.traffic
+    }
+
+    /// The same gateway counts the flows at its attachments, for flow logs.
+    pub fn metered(mut self) -> Self {
+        self.flows = Some(Box::default());
+        self
+    }
+
+    /// The flows at its attachments, if they are counted; the other place of a flow is the other attachment. What is lost is counted
+    /// where it came in.
+    pub fn flows(&self) -> Option<&FlowMeter> {
+        self.flows.as_deref()
+    }
+
+    /// Counts a packet at the attachment that it comes from, and at the one that it goes to unless it is lost.
+    #[cold]
+    fn meter(&mut self, now: Instant, seen: &Glimpse, from: Port, to: Result<Port, Lost>) {
+        let Some(flows) = &mut self.flows else { return };
+        let (from, to) = (self.attached[from.index()], to.map(|to| self.attached[to.index()]));
+        flows.count(now, (from, true, to.ok()), seen, to.map(|_| ()), true);
+        if let Ok(to) = to {
+            flows.count(now, (to, false, Some(from)), seen, Ok(()), true);
+        }
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
@@ -479,7 +507,7 @@ impl Tgw {
 
     /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
     /// blocks is the gateway's to deliver.
-    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Result<(Port, Packet), Lost> {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
@@ -488,7 +516,7 @@ impl Tgw {
             && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-            return Some((port, packet));
+            return Ok((port, packet));
         }
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
@@ -497,16 +525,25 @@ impl Tgw {
             Some((Some(port), since)) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-                return Some((port, packet));
+                return Ok((port, packet));
             }
             Some((None, since)) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
-        let dropped = if reason == DropReason::TgwNoRoute { &mut traffic.no_route } else { &mut traffic.blackhole };
+        let (dropped, lost) = match reason {
+            DropReason::TgwNoRoute => (&mut traffic.no_route, Lost::NoRoute),
+            _ => (&mut traffic.blackhole, Lost::Blackhole),
+        };
         dropped.add(packet.len());
         cx.drop(&packet, reason, blame);
-        None
+        Err(lost)
+    }
+
+    /// Where a packet that has a way gets to, unless it does not fit and may not be cut.
+    fn fate(&self, (port, packet): &(Port, Packet)) -> Result<Port, Lost> {
+        let whole = Ipv4Packet::new_unchecked(packet.bytes()).dont_fragment();
+        if whole && !self.ip.fits(*port, packet) { Err(Lost::MtuExceeded) } else { Ok(*port) }
     }
 }
 
@@ -605,6 +642,17 @@ impl Device for Tgw {
             && let Some((port, packet)) = self.route(cx, port, packet)
         {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
+        let from = port;
+        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) {
+            let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
+            let way = self.route(cx, port, packet);
+            if let Some(seen) = seen {
+                self.meter(cx.now, &seen, from, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+            }
+            if let Ok((port, packet)) = way {
+                self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
+                self.ip.output(cx, port, packet);
+            }
         }
         if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
             let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;

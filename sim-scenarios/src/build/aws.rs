@@ -12,6 +12,7 @@ use sim_core::time::Duration;
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
 use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
+use crate::telemetry::flow_log::is_metered;
 
 /// What a transit gateway carries through an attachment of a VPC, a Direct Connect gateway or a peer (page transit-gateway-quotas.html).
 const ATTACHMENT: Limit =
@@ -134,7 +135,7 @@ impl Builder<'_> {
             // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
             made.widen(8500);
         }
-        made
+        if is_metered(self.plan, id) { made.metered() } else { made }
     }
 }
 

@@ -12,6 +12,7 @@ mod index;
 mod routers;
 mod tgw;
 mod vpc;
+pub(crate) mod vpc;
 
 use std::sync::Arc;
 

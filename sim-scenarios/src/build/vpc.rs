@@ -17,9 +17,10 @@ use sim_core::rng::{Purpose, Rng};
 
 use super::{AWS_MTU, Builder, instances};
 use crate::plan::{self, Appliance, ApplianceKind, GroupPeer, NodeKind, Plan};
+use crate::telemetry::flow_log::is_metered;
 
 /// What is behind a port of a VPC.
-pub(super) struct Attached {
+pub(crate) struct Attached {
     /// The device.
     pub node: NodeId,
     /// The VPC's port.
@@ -31,7 +32,7 @@ pub(super) struct Attached {
 }
 
 /// What is behind the ports of a VPC, beside the virtual private gateway and transit gateways: instances first.
-pub(super) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
+pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
     let mut all: Vec<Attached> = instances(plan, vpc)
         .zip(0u16..)
         .map(|((node, _), number)| Attached {
@@ -203,6 +204,7 @@ impl Builder<'_> {
             gateway_table,
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
+            metered: is_metered(self.plan, id),
         }
     }
 

@@ -65,6 +65,7 @@ impl Maker<'_, '_> {
             schema::Expect::AlarmWithin(it) => self.alarm_within(it),
             schema::Expect::AlarmTimes(it) => self.alarm_times(it),
             schema::Expect::MetricBetween(it) => self.metric_between(it),
+            schema::Expect::FlowRecordsBetween(it) => super::flow_logs::records(it, self.names, self.plan, self.j),
             schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
             schema::Expect::FlowsBetween(it) => self.flows_between(it),
             schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),

@@ -3,6 +3,7 @@
 mod dx;
 mod firewall;
 mod hub;
+mod flow_logs;
 mod telemetry;
 mod tgw;
 mod vpc;
