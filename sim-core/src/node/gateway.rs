@@ -31,8 +31,8 @@ use crate::trace::{Digest, HopStep};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
-use crate::wire::vrrp;
 use crate::wire::ipv6::is_ipv6;
+use crate::wire::vrrp;
 
 /// For how many events room is kept between touches.
 const KEPT_EVENTS: usize = 16;

@@ -667,13 +667,12 @@ impl Ip {
 
     /// When fragments wait no longer, or a next hop is asked for again.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let fragments = self.fragments.wake().map(|at| (at, TimerKind::Reassembly));
+        let ipv6 = self.six.as_ref().and_then(|six| six.wake());
+        let fragments = self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly));
         if !self.composite {
             return fragments;
         }
         fragments.into_iter().chain(self.lan_wake()).min_by_key(|(at, _)| *at)
-        let ipv6 = self.six.as_ref().and_then(|six| six.wake());
-        self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly))
     }
 
     /// Gives up on fragments that waited too long.

@@ -142,9 +142,7 @@ impl Lan {
     pub(super) fn next_hop(&self, port: Port, to: Ipv4Addr, by_route: Option<Ipv4Addr>) -> Ipv4Addr {
         let station = self.stations.iter().find(|station| station.config.port == port);
         match station {
-            Some(station) if !station.config.address.contains(&to) => {
-                by_route.or(station.config.gateway).unwrap_or(to)
-            }
+            Some(station) if !station.config.address.contains(&to) => by_route.or(station.config.gateway).unwrap_or(to),
             Some(_) | None => to,
         }
     }

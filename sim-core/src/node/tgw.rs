@@ -30,14 +30,13 @@
 //! Packets of 8,500 octets pass between VPCs, Direct Connect and peering if the scenario has any ([`Tgw::widen`]); tunnels have 1,500.
 //! Who opens a TCP connection through it hears of no segments that are longer (MSS clamping, page transit-gateway-quotas.html).
 //!
+//! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
+//! static routes here, so that it is not carried by peering, nor over Direct Connect.
+//!
 //! Left out: multicast, policy tables, and that an attachment leaves an availability zone that has failed.
 
 mod limits;
 mod zones;
-//! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
-//! static routes here, and is not carried over Direct Connect.
-//!
-//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -55,7 +54,6 @@ use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
-use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
 use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
 use crate::net::policer::Limit;
@@ -64,11 +62,10 @@ use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
 
 /// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
 const TCP_HEADERS: usize = 40;
-use crate::wire::ipv4::Ipv4Packet;
-use crate::wire::ipv6::is_ipv6;
 
 /// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -227,8 +224,6 @@ impl Tgw {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
         let ends = config.endpoints.len();
         ip.add_ipv6([]);
-        let is_direct = |attachment: &&Attachment| matches!(attachment.to, Attached::DirectConnectGateway { .. });
-        let ends = config.endpoints.len() + config.attachments.iter().filter(is_direct).count();
         let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
@@ -249,8 +244,7 @@ impl Tgw {
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic }
-        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic, flows: None }
+        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
@@ -328,8 +322,7 @@ impl Tgw {
         let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
         for (attachment, number) in propagating {
             match &attachment.to {
-                Attached::Vpc { cidr, .. } if *cidr == prefix => {
-                Attached::Vpc { cidr } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
+                Attached::Vpc { cidr, .. } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
                 Attached::Vpc { .. } | Attached::Peering => {}
@@ -338,12 +331,8 @@ impl Tgw {
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
                 }
                 Attached::Tunnels { tunnels, kind } => found.extend(tunnels.iter().filter_map(|tunnel| {
-                    let path = self.ends.of(*tunnel).routes.get(&prefix)?;
-                    Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
-                Attached::Vpn { tunnels, private } => found.extend(tunnels.iter().filter_map(|tunnel| {
                     let path = self.ends.of(*tunnel).path(prefix)?;
-                    let kind = if *private { Kind::PrivateVpn } else { Kind::Vpn };
-                    Some(of_tunnel(*tunnel, kind, Some(path.clone())))
+                    Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
                 })),
             }
         }
@@ -511,9 +500,8 @@ impl Tgw {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
-            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
             && !is_ipv6(packet.bytes())
-            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
+            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
             return Ok((port, packet));
@@ -604,10 +592,8 @@ impl Device for Tgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
-            Attached::Vpc { cidr, .. } => Some(*cidr),
+            Attached::Vpc { cidr, .. } => Some(IpNet::V4(*cidr)),
             Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
-            Attached::Vpc { cidr } => Some(IpNet::V4(*cidr)),
-            Attached::Vpn { .. } | Attached::DirectConnectGateway { .. } => None,
         });
         let statics =
             self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
@@ -630,33 +616,30 @@ impl Device for Tgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) else { return };
+        let (Inbound::Transit(packet) | Inbound::Ipv6Transit(packet)) = self.ip.inbound(cx, port, packet) else {
+            return;
+        };
         let Some(packet) = self.limits.admit(cx, port, false, packet) else { return };
-        let Some((to, packet)) = self.route(cx, port, packet) else { return };
+        let ipv6 = is_ipv6(packet.bytes());
+        let seen = self.flows.as_ref().filter(|_| !ipv6).map(|_| Glimpse::of(&packet));
+        let way = self.route(cx, port, packet);
+        if let Some(seen) = seen {
+            self.meter(cx.now, &seen, port, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+        }
+        let Ok((to, packet)) = way else { return };
         let of_tunnel = matches!(self.attachment(port).to, Attached::Tunnels { .. });
         let to = self.zones.choose(port, of_tunnel, to, &packet);
         let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
-        if matches!(self.attachment(to).to, Attached::Peering)
-            && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
-        if let Inbound::Transit(packet) | Inbound::Ipv6Transit(packet) = self.ip.inbound(cx, port, packet)
-            && let Some((port, packet)) = self.route(cx, port, packet)
-        {
-            return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
-        let from = port;
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) {
-            let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
-            let way = self.route(cx, port, packet);
-            if let Some(seen) = seen {
-                self.meter(cx.now, &seen, from, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+        if !ipv6 {
+            if matches!(self.attachment(to).to, Attached::Peering)
+                && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+            {
+                return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
             }
-            if let Ok((port, packet)) = way {
-                self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
-                self.ip.output(cx, port, packet);
+            if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
+                let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
+                clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
             }
-        }
-        if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
-            let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
-            clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
         }
         self.traffic[usize::from(self.attached[to.index()])].sent.add(packet.len());
         self.ip.output(cx, to, packet);

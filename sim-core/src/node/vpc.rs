@@ -249,6 +249,8 @@ impl Vpc {
         });
         let guards = guards.collect();
         let VpcConfig { acls, propagation_delay, zones, attachments, .. } = config;
+        let ipv6_interfaces = config.ipv6.map(|ipv6| ipv6.interfaces).unwrap_or_default();
+        let flows = config.metered.then(Box::default);
         Self {
             tables,
             entrances,
@@ -259,13 +261,10 @@ impl Vpc {
             zones,
             attachments,
             guards,
+            ipv6_interfaces,
             propagation_delay,
+            flows,
         }
-        let (acls, propagation_delay) = (config.acls, config.propagation_delay);
-        let ipv6_interfaces = config.ipv6.map(|ipv6| ipv6.interfaces).unwrap_or_default();
-        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, ipv6_interfaces, propagation_delay }
-        let flows = config.metered.then(Box::default);
-        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, propagation_delay, flows }
     }
 
     /// The flows at its network interfaces, if they are counted. Of two interfaces each counts a packet; the other place of a flow is
@@ -333,7 +332,6 @@ impl Vpc {
         interfaces.iter().find(|port| zone(self.entrances[port.index()].subnet) == Some(own)).copied()
     }
 
-    /// Whether the security groups of the interface at `port` let a packet out to `other`, or in from it; if not, it is dropped.
     /// Why the security groups of the interface at `port` do not let a packet out to `other`, or in from it, and since which record.
     #[inline]
     fn unauthorized(&mut self, cx: &Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> Option<Refusal> {
@@ -447,13 +445,6 @@ impl Device for Vpc {
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
         }
-        let Some((mut to, mut packet)) = self.route(cx, from, packet) else { return };
-        if self.entrances[to.index()].role == Role::TransitGateway {
-            match self.attachment(from, to) {
-                Some(port) => to = port,
-                None => return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS),
-            }
-        }
         let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
         let Some((to, mut packet)) = self.route(cx, from, packet) else {
             if let Some(seen) = seen {
@@ -461,6 +452,11 @@ impl Device for Vpc {
             }
             return;
         };
+        let to = match self.entrances[to.index()].role {
+            Role::TransitGateway => self.attachment(from, to),
+            _ => Some(to),
+        };
+        let Some(to) = to else { return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS) };
         let passes_through = !from.role.is_interface() && !self.entrances[to.index()].role.is_interface();
         if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);

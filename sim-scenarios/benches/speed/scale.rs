@@ -112,7 +112,8 @@ fn established(world: &World) -> usize {
 /// Octets of this process that are in memory.
 fn resident() -> f64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("the kernel tells");
-    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).expect("the second field");
+    let resident =
+        pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).expect("the second field");
     resident * rustix::param::page_size() as f64
 }
 

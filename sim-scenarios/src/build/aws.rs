@@ -125,6 +125,7 @@ impl Builder<'_> {
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, name),
+            ipv6_blocks: Vec::new(),
             zone_multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &format!("{name} zones")),
             sites: Vec::new(),
             programming_delay: assume.vgw_programming_delay,

@@ -11,7 +11,6 @@ pub(crate) mod ike;
 mod index;
 mod routers;
 mod tgw;
-mod vpc;
 pub(crate) mod vpc;
 
 use std::sync::Arc;
@@ -435,7 +434,8 @@ impl Builder<'_> {
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
+        let (seed, over_ipv6) = (self.plan.seed, Default::default());
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, igp_costs, over_ipv6 }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN

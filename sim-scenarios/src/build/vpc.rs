@@ -201,6 +201,7 @@ impl Builder<'_> {
             doors,
             zones: vpc.subnets.iter().map(|subnet| self.zone(subnet)).collect(),
             attachments: attachments.into_iter().map(|(_, ports)| ports).collect(),
+            ipv6: None,
             gateway_table,
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },

@@ -2,8 +2,8 @@
 
 mod dx;
 mod firewall;
-mod hub;
 mod flow_logs;
+mod hub;
 mod telemetry;
 mod tgw;
 mod vpc;
