@@ -66,6 +66,7 @@ impl Maker<'_, '_> {
             schema::Expect::AlarmWithin(it) => self.alarm_within(it),
             schema::Expect::AlarmTimes(it) => self.alarm_times(it),
             schema::Expect::MetricBetween(it) => self.metric_between(it),
+            schema::Expect::FlowRecordsBetween(it) => super::flow_logs::records(it, self.names, self.plan, self.j),
             schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
             schema::Expect::FlowsBetween(it) => self.flows_between(it),
             schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),
@@ -427,11 +428,12 @@ impl Maker<'_, '_> {
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
         let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
+        let transit = node.map(|node| super::transit::ways(self.plan, node)).unwrap_or_default();
         let nodes = self.plan.nodes.iter();
         let targets = nodes.filter(|it| interface(&it.kind).is_some_and(|(vpc, ..)| node == Some(vpc)));
         let targets = targets.map(|it| it.name.clone());
-        let all: Vec<String> =
-            self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(targets).collect();
+        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit).chain(targets);
+        let all: Vec<String> = all.collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }
 

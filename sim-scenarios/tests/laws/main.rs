@@ -2,7 +2,9 @@
 
 mod dx;
 mod firewall;
+mod flow_logs;
 mod hub;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
