@@ -76,7 +76,7 @@ pub enum Role {
     NatGateway,
     /// That of a NAT instance.
     NatInstance,
-    /// That of an interface endpoint.
+    /// That of an interface endpoint or a network load balancer.
     InterfaceEndpoint,
 }
 

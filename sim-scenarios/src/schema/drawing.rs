@@ -10,8 +10,8 @@ use sim_core::node::ip::ReversePath;
 
 use super::{
     AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint,
-    GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
-    Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
+    GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, LoadBalancer, Nat, NatGateway,
+    NatInstance, Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -53,6 +53,8 @@ pub enum Node {
     GatewayEndpoint(GatewayEndpoint),
     /// A network interface in a VPC behind which there is a service (AWS PrivateLink).
     InterfaceEndpoint(InterfaceEndpoint),
+    /// The node of an internal network load balancer in one subnet.
+    LoadBalancer(Box<LoadBalancer>),
 }
 
 /// A host on premises.
