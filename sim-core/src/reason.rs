@@ -266,6 +266,8 @@ codes! {
         // VRRP
         VrrpMasterDown "vrrp_master_down" "VRRP: nothing from the master for Master_Down_Interval (RFC 5798 section 6.4.2)",
         VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
+        // Programs that watch and act
+        RouteReplaced "route_replaced" "a program of the customer's had AWS replace the route (ReplaceRoute)",
     }
 
     /// Which timer expired.
@@ -310,6 +312,7 @@ codes! {
         VrrpMasterDown "vrrp_master_down_timer" "VRRP Master_Down_Timer: three intervals of the master and the skew time (RFC 5798 section 6.2)",
         VrrpAdvertisement "vrrp_adver_timer" "VRRP Adver_Timer: the next advertisement is due (RFC 5798 section 6.2)",
         ArpRetry "arp_retry" "ARP: the question is asked again",
+        RouteReplacement "route_replacement" "a program asks AWS to replace a route, and it is replaced",
     }
 
     /// The state of a session.

@@ -166,7 +166,11 @@ impl Device for Cgw {
     fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
-            Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+            Notice::Route { .. }
+            | Notice::Health { .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. } => {}
         }
     }
 

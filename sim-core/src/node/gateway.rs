@@ -598,6 +598,8 @@ impl Gateway {
                     self.resolve_next_hops(cx);
                     cx.cause = record;
                     self.with_vrrps(cx, |vrrps, cx, ip| vrrps.track(cx, ip, track, up));
+                    cx.cause = record;
+                    self.tracks.replace_routes(cx, track, up);
                 }
             }
         }

@@ -47,7 +47,7 @@ use crate::net::aws::BgpPath;
 use crate::net::aws::vpc::Propagated;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::Trace;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
@@ -82,6 +82,17 @@ pub enum Notice {
         prefix: IpNet,
         /// The ASes it has come through so far, nearest first; `None`: no longer.
         as_path: Option<Vec<u32>>,
+    },
+    /// A program of the customer's asks AWS to have a route of a VPC lead elsewhere (`ReplaceRoute` of the EC2 API).
+    ReplaceRoute {
+        /// The route table.
+        table: u8,
+        /// The destination.
+        prefix: Ipv4Net,
+        /// The VPC's port that it leads to from then on.
+        to: Port,
+        /// How long ago it asked.
+        after: Duration,
     },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),

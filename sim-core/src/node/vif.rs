@@ -147,6 +147,7 @@ impl Device for VirtualInterface {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Health { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::Propagate { .. } => {}
         }

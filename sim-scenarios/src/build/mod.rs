@@ -276,6 +276,12 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }

@@ -10,6 +10,7 @@ mod expectations;
 mod firewall;
 mod flow_logs;
 mod groups;
+mod instances;
 mod judge;
 mod links;
 mod maintenance;
