@@ -354,6 +354,7 @@ impl Device for Host {
         for (_, next) in &mut self.probes {
             *next = Instant::NEVER;
         }
+        self.ip.reset();
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
         self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
     }
@@ -382,6 +383,10 @@ impl Device for Host {
         if self.more.is_some() {
             self.ask(cx);
         }
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
