@@ -364,7 +364,6 @@ impl Gateway {
         }
         match pong(cx, &packet) {
             Some(reply) => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
                 if let Some((port, reply)) = self.ip.route(cx, reply) {
                     self.output(cx, port, reply);
                 }

@@ -222,6 +222,10 @@ pub trait Device {
     fn wake(&self) -> Option<(Instant, TimerKind)>;
     /// Another device of AWS tells something.
     fn notice(&mut self, _cx: &mut Cx, _notice: Notice) {}
+    /// The packets that it holds: fragments that wait for others of their datagram.
+    fn held(&self) -> Vec<&Packet> {
+        Vec::new()
+    }
     /// The link behind a port lost or regained its carrier.
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
     /// A packet comes in from outside the world.
@@ -293,6 +297,26 @@ impl Node {
             Self::DxGateway(d) => &mut **d,
             Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
+        }
+    }
+
+    /// The packets that it holds.
+    pub(crate) fn held(&self) -> Vec<&Packet> {
+        match self {
+            Self::Host(d) => d.held(),
+            Self::Router(d) => d.held(),
+            Self::NatBox(d) => d.held(),
+            Self::Cgw(d) => d.held(),
+            Self::VpnEndpoint(d) => d.held(),
+            Self::Vgw(d) => d.held(),
+            Self::Tgw(d) => d.held(),
+            Self::Vpc(d) => d.held(),
+            Self::InternetGateway(d) => d.held(),
+            Self::Translator(d) => d.held(),
+            Self::Joint(d) => d.held(),
+            Self::VirtualInterface(d) => d.held(),
+            Self::DxGateway(d) => d.held(),
+            Self::External(d) => d.held(),
         }
     }
 

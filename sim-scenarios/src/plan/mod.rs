@@ -120,7 +120,7 @@ fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Opti
 }
 
 /// A tunnel: which connection, and which of its (at most two) tunnels. Both are indices.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TunnelId {
     /// Index into [`Plan::connections`].
     pub connection: usize,
