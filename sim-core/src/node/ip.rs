@@ -683,9 +683,10 @@ impl Ip {
         true
     }
 
-    /// The fragments that wait for others.
+    /// The fragments that wait for others, and what waits for the address of its next hop.
     pub fn held(&self) -> impl Iterator<Item = &Packet> {
-        self.fragments.held()
+        let ipv6 = self.six.iter().flat_map(|six| six.held());
+        self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))
     }
 
     /// When fragments wait no longer, or a next hop is asked for again.

@@ -313,6 +313,8 @@ impl Node {
             Self::Vpc(d) => d.held(),
             Self::InternetGateway(d) => d.held(),
             Self::Translator(d) => d.held(),
+            Self::Middlebox(d) => d.held(),
+            Self::Switch(d) => d.held(),
             Self::Joint(d) => d.held(),
             Self::VirtualInterface(d) => d.held(),
             Self::DxGateway(d) => d.held(),
