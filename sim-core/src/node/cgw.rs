@@ -141,9 +141,10 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
-    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
+            Notice::WantFlows => self.gateway.tell_all(cx),
             Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
         }
     }

@@ -216,6 +216,7 @@ impl Device for VpnEndpoint {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}
         }

@@ -158,6 +158,7 @@ impl Gateway {
         }
         self.tracks.start(cx);
         cx.cause = genesis;
+        self.remember(cx);
         self.with_vrrps(cx, Vrrps::start);
     }
 

@@ -12,7 +12,8 @@ use crate::time::{Duration, Instant};
 
 /// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model,
 /// in which the partner knows of a flow, or of its new state, so long after it has changed, as if over a link of their own that
-/// never fails. The partner is known by nothing but its name, and its interfaces and tunnels must be numbered alike.
+/// never fails. Who comes back without a memory asks for all flows, and has them after twice that time. The partner is known by nothing but
+/// its name, and its interfaces and tunnels must be numbered alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateSyncModel {
     /// The partner.
@@ -51,6 +52,23 @@ impl Gateway {
     pub(super) fn adopt(&mut self, flow: &Flow) {
         if let Some(firewall) = self.inspection.as_mut().and_then(|inspection| inspection.firewall.as_mut()) {
             firewall.adopt(flow);
+        }
+    }
+
+    /// Asks the partner for what it knows, once power is back.
+    pub(super) fn remember(&self, cx: &mut Cx) {
+        let sync = self.inspection.as_ref().and_then(|inspection| inspection.sync);
+        if let Some(sync) = sync.filter(|_| cx.now > Instant::START) {
+            cx.notify(sync.partner, sync.delay, Notice::WantFlows);
+        }
+    }
+
+    /// Tells the partner of all flows.
+    pub(super) fn tell_all(&self, cx: &mut Cx) {
+        let Some(inspection) = &self.inspection else { return };
+        let (Some(sync), Some(firewall)) = (inspection.sync, &inspection.firewall) else { return };
+        for flow in firewall.tracker().flows() {
+            cx.notify(sync.partner, sync.delay, Notice::Flow(Box::new(*flow)));
         }
     }
 

@@ -6,6 +6,7 @@
 mod allowance;
 pub mod bfd;
 pub mod cgw;
+pub mod client_vpn;
 pub mod counters;
 mod cx;
 pub mod dxgw;
@@ -84,6 +85,8 @@ pub enum Notice {
     },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),
+    /// A firewall that has lost its memory asks its partner for all flows: the same model.
+    WantFlows,
 }
 
 /// A route that a device of AWS weighed, for those who ask why.
@@ -254,6 +257,10 @@ pub enum Node {
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// An association of a Client VPN endpoint.
+    ClientVpnAssociation(Box<client_vpn::association::Association>),
+    /// A client of Client VPN.
+    VpnClient(Box<client_vpn::client::Client>),
     /// A switch of a LAN.
     Switch(Box<switch::Switch>),
     /// The place of somebody real.
@@ -276,6 +283,8 @@ impl Node {
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::ClientVpnAssociation(d) => &mut **d,
+            Self::VpnClient(d) => &mut **d,
             Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
@@ -297,6 +306,8 @@ impl Node {
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::ClientVpnAssociation(d) => fetch(&**d),
+            Self::VpnClient(d) => fetch(&**d),
             Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

@@ -501,7 +501,8 @@ impl Device for Tgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
         }
     }
 

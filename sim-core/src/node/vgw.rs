@@ -356,7 +356,8 @@ impl Device for Vgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }

@@ -148,6 +148,7 @@ impl Device for VirtualInterface {
             | Notice::Route { .. }
             | Notice::Health { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Propagate { .. } => {}
         }
     }

@@ -371,6 +371,10 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::ClientVpnAssociation(it), NodeKind::ClientVpnAssociation(made)) => {
+            let outside = (made.outside, format!("{name}.outside_address"), it.outside_address.place);
+            return vec![(made.address, name.to_owned(), it.address.place), outside];
+        }
         _ => return Vec::new(),
     };
     let elastic =
@@ -383,6 +387,7 @@ pub(crate) fn interface(kind: &NodeKind) -> Option<(NodeId, usize, Ipv4Addr, Opt
     match kind {
         NodeKind::Instance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
         NodeKind::Appliance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
+        NodeKind::ClientVpnAssociation(it) => Some((it.vpc, it.subnet, it.address, None)),
         _ => None,
     }
 }

@@ -98,7 +98,10 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::Vpc(_)
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
-                | Node::Joint(_),
+                | Node::Joint(_)
+                | Node::Switch(_)
+                | Node::ClientVpnAssociation(_)
+                | Node::VpnClient(_),
                 _,
             ) => {}
             (
@@ -168,6 +171,9 @@ fn fib(node: &Node) -> Option<&Fib> {
         | Node::InternetGateway(_)
         | Node::Translator(_)
         | Node::Joint(_)
+        | Node::Switch(_)
+        | Node::ClientVpnAssociation(_)
+        | Node::VpnClient(_)
         | Node::External(_) => None,
     }
 }

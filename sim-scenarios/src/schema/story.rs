@@ -10,7 +10,10 @@ use crate::leaf::{
 use crate::place::At;
 use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
 
-use super::{AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween, MetricBetween};
+use super::{
+    AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween, MetricBetween, RemovedVlan,
+    StoppedVrrp,
+};
 
 /// Traffic that measures.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -105,6 +108,10 @@ pub enum What {
     Flap(Flap),
     /// All members of a group fail at once.
     GroupFailure(OneGroup),
+    /// An operator stops the virtual routers of an interface until healed.
+    VrrpShutdown(StoppedVrrp),
+    /// An operator takes a VLAN out of a switch until healed.
+    VlanRemoved(RemovedVlan),
     /// A rule of a security group is revoked, and authorized again when healed.
     RevokeSecurityGroupRule(RevokedRule),
 }

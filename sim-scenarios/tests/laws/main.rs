@@ -2,6 +2,7 @@
 
 mod dx;
 mod firewall;
+mod lan;
 mod telemetry;
 mod vpc;
 mod vpn;
