@@ -1,6 +1,7 @@
 //! What a gateway asks of packets in transit beyond their way: a firewall's judgement, and a census of the ways that flows take.
 
 use super::gateway::Gateway;
+use super::tunnel_nat::TunnelNat;
 use super::{Cx, Notice};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::census::Census;
@@ -29,6 +30,8 @@ pub struct Inspection {
     pub firewall: Option<Firewall>,
     /// Whom it tells of its flows.
     pub sync: Option<StateSyncModel>,
+    /// How what goes through tunnels is shown there, if it is translated.
+    pub nat: Option<TunnelNat>,
     /// The census, which a loss of power does not undo: it observes.
     pub census: Census,
 }
@@ -44,6 +47,7 @@ impl Inspection {
     /// Forgets what is not configuration.
     pub(super) fn reset(&mut self) {
         self.firewall.iter_mut().for_each(Firewall::flush);
+        self.nat.iter_mut().for_each(TunnelNat::reset);
     }
 }
 
@@ -69,6 +73,24 @@ impl Gateway {
         let (Some(sync), Some(firewall)) = (inspection.sync, &inspection.firewall) else { return };
         for flow in firewall.tracker().flows() {
             cx.notify(sync.partner, sync.delay, Notice::Flow(Box::new(*flow)));
+        }
+    }
+
+    /// A packet that came out of a tunnel, for whom it is inside.
+    #[cold]
+    pub(super) fn untranslated(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) -> Option<Packet> {
+        match self.inspection.as_mut().and_then(|inspection| inspection.nat.as_mut()) {
+            Some(nat) => nat.inbound(cx, ingress, packet),
+            None => Some(packet),
+        }
+    }
+
+    /// A packet that goes into a tunnel, as it is shown there.
+    #[cold]
+    pub(super) fn translated(&mut self, cx: &mut Cx, packet: Packet, ingress: Port, port: Port) -> Option<Packet> {
+        match self.inspection.as_mut().and_then(|inspection| inspection.nat.as_mut()) {
+            Some(nat) => nat.outbound(cx, ingress, port, packet),
+            None => Some(packet),
         }
     }
 

@@ -29,6 +29,7 @@ pub mod tgw;
 pub mod track;
 pub mod translator;
 pub mod tunnel;
+pub mod tunnel_nat;
 pub mod tunnels;
 pub mod vgw;
 pub mod vif;

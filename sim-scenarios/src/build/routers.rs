@@ -166,7 +166,7 @@ impl Builder<'_> {
         let routing = self.speak(id, router.asn, Vec::new(), &router.forwarding, &router.advertise, router.tcp);
         let mut gateway = Gateway::new(ip, Vec::new(), routing, false);
         self.watch(id, &mut gateway, &ports, &router.forwarding);
-        self.inspect(&mut gateway, &ports, &router.forwarding);
+        self.inspect(id, &mut gateway, &ports, &router.forwarding);
         self.aggregate(id, &mut gateway, &router.interfaces);
         self.on_lan(id, &mut gateway, &router.interfaces);
         gateway

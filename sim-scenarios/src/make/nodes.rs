@@ -128,6 +128,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
         firewall: schema.firewall.as_deref(),
+        tunnel_nat: schema.tunnel_nat.as_ref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
         policies: &policies,

@@ -127,6 +127,7 @@ pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
         firewall: schema.firewall.as_deref(),
+        tunnel_nat: None,
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
         policies: &[],
@@ -149,6 +150,7 @@ pub(super) struct Given<'a> {
     pub policy_routes: &'a [schema::PolicyRoute],
     pub ecmp: Option<&'a schema::Ecmp>,
     pub firewall: Option<&'a schema::Firewall>,
+    pub tunnel_nat: Option<&'a schema::TunnelNat>,
     pub cluster_id: Option<&'a At<Address>>,
     pub igp_costs: &'a [schema::IgpCost],
     /// The policies that neighbours may name.
@@ -186,7 +188,18 @@ pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut J
     let cluster_id = given.cluster_id.and_then(|at| j.read(at));
     let firewall = given.firewall.map(|it| super::firewall::firewall(it, ways, j));
     let ecmp = given.ecmp.map(|ecmp| spread(ecmp, j));
-    Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, cluster_id, igp_costs }
+    let tunnel_nat = given.tunnel_nat.map(|it| {
+        let inside = |address: &core::net::Ipv4Addr| ways.interfaces.iter().find(|i| i.address.contains(address));
+        let address = j.lawful(&it.address, |address| {
+            usable((*address).into())?;
+            match inside(address) {
+                Some(interface) => Err(format!("{address} is in the subnet of interface `{}`", interface.name)),
+                None => Ok(()),
+            }
+        });
+        (address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED), j.or(&it.per_tunnel, true))
+    });
+    Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, tunnel_nat, cluster_id, igp_costs }
 }
 
 fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Neighbor {

@@ -10,7 +10,7 @@ use sim_core::node::ip::ReversePath;
 
 use super::{
     AccessRule, ClientVpnAssociation, VpnClient, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance,
-    InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track,
+    InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TunnelNat,
     VirtualRouter, Vpc, VpcPeering,
 };
 
@@ -110,6 +110,8 @@ pub struct CustomerGateway {
     pub ecmp: Option<Ecmp>,
     /// A stateful firewall that judges what passes through; none if not given.
     pub firewall: Option<Box<Firewall>>,
+    /// A NAT for what goes through its tunnels; none if not given.
+    pub tunnel_nat: Option<TunnelNat>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.
