@@ -131,6 +131,14 @@ codes! {
         VrrpNotMaster "vrrp_not_master" "for the station of a virtual router of which this one is not the master (RFC 5798 section 6.4.2)",
         VrrpNotAccepted "vrrp_not_accepted" "for the address of a virtual router, which its master takes only in Accept_Mode (RFC 5798 section 6.4.3)",
         VrrpNotHeard "vrrp_not_heard" "an advertisement of another virtual router, or to the owner of the addresses (RFC 5798 section 7.1)",
+        // Transit gateways, beyond their tables
+        AttachmentZone "attachment_zone" "the transit gateway's attachment has no subnet in its availability zone",
+        AttachmentBandwidth "attachment_bandwidth" "more octets a second than AWS carries through one attachment",
+        AttachmentPacketRate "attachment_packet_rate" "more packets a second than AWS carries through one attachment",
+        GreNoTunnel "gre_no_tunnel" "no GRE tunnel of this device is between these addresses, with this key",
+        // IPv6
+        PacketTooBig "packet_too_big" "longer than the next hop's MTU: only its sender may cut an IPv6 packet (RFC 8200 section 5)",
+        AddressUnreachable "address_unreachable" "neither end of the point-to-point link by which it came has that address (RFC 4443 section 3.1)",
         // Client VPN
         ClientVpnCredentials "client_vpn_credentials" "Client VPN: the directory does not know the user, or not with that password",
         ClientVpnSaml "client_vpn_saml" "Client VPN: the SAML identity provider asserts nothing of the user",

@@ -2,9 +2,11 @@
 //! watched, and how packets pass between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and
 //! [`super::endpoint`].
 
+mod six;
+
 use std::collections::VecDeque;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::bfd::{Bfd, BfdEvent};
 use super::inspection::Inspection;
@@ -29,6 +31,7 @@ use crate::trace::{Digest, HopStep};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
 use crate::wire::vrrp;
 
 /// For how many events room is kept between touches.
@@ -39,10 +42,14 @@ const KEPT_EVENTS: usize = 16;
 pub(super) enum Upcall {
     /// A packet for somebody else arrived at a port: a tunnel's, if it came out of one.
     Transit(Packet, Port),
+    /// The same of IPv6.
+    Ipv6Transit(Packet, Port),
     /// A tunnel can, or can no longer, carry packets because of that record.
     Tunnel(RecordId),
     /// The best BGP route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
+    /// The same of IPv6.
+    Ipv6Route(Box<RouteChange<Ipv6Net>>, RecordId),
     /// A BGP session was established, or is no longer, because of that record.
     Session(RecordId),
     /// The ways to BGP's next hops may be others because of that record.
@@ -50,7 +57,7 @@ pub(super) enum Upcall {
 }
 
 /// Lowers the MSS that a SYN tells, and says so.
-fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+pub(super) fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
     if mss::clamp(packet, most) {
         cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
     }
@@ -244,6 +251,8 @@ impl Gateway {
             Inbound::Local(packet) => self.local(cx, packet, port),
             Inbound::Transit(packet) => self.transit(cx, packet, port),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) => self.local_ipv6(cx, packet),
+            Inbound::Ipv6Transit(packet) => self.transit_ipv6(cx, packet, port),
         }
     }
 
@@ -304,6 +313,9 @@ impl Gateway {
     /// A packet that is longer than the tunnel's MTU is cut before or after it is sealed, or its sender hears that it may not
     /// be cut (RFC 4301 section 8.2.1).
     fn too_long(&mut self, cx: &mut Cx, tunnel: usize, port: Port, mut packet: Packet) {
+        if is_ipv6(packet.bytes()) {
+            return self.too_long_ipv6(cx, tunnel, port, packet);
+        }
         let mut inner = Ipv4Packet::new_unchecked(packet.bytes_mut());
         let (df, options) = (inner.dont_fragment(), *self.tunnels[tunnel].options());
         if !df || options.clear_df {
@@ -641,6 +653,7 @@ impl Gateway {
                     // A session is between the ends of its tunnel or link: its packets never take another way.
                     let routed = match way {
                         Some(port) => Some((port, packet)),
+                        None if is_ipv6(packet.bytes()) => self.ip.route_ipv6(cx, packet),
                         None => self.ip.route(cx, packet),
                     };
                     if let Some((port, packet)) = routed {
@@ -649,6 +662,7 @@ impl Gateway {
                     cx.cause = cause;
                 }
                 RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
+                RoutingEvent::Ipv6Route(change, cause) => self.upcalls.push_back(Upcall::Ipv6Route(change, cause)),
                 RoutingEvent::Session(cause) => self.upcalls.push_back(Upcall::Session(cause)),
             }
         }

@@ -1,5 +1,5 @@
 //! What every device does with IPv4 (RFC 791, RFC 1812): is a packet for me, which way does it go, does it fit, and what
-//! does its sender hear if it does not.
+//! does its sender hear if it does not. IPv6 is beside it, in few devices ([`six`]).
 //!
 //! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
 //! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port
@@ -9,6 +9,7 @@ mod errors;
 mod ethernet;
 mod filter;
 mod next_hops;
+mod six;
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +19,7 @@ use smallvec::SmallVec;
 use super::Cx;
 use super::lan::Lan;
 use crate::id::{Port, RecordId};
-use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
+use crate::net::fib::{Change, Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::filter::Rule as AccessRule;
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
@@ -30,6 +31,7 @@ use crate::trace::{HopStep, Table, What};
 use crate::wire::checksum;
 use crate::wire::icmp::IcmpKind;
 use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv6::is_ipv6;
 
 /// A packet that arrived, sorted.
 #[derive(Debug)]
@@ -40,13 +42,17 @@ pub enum Inbound {
     Transit(Packet),
     /// Dropped, or a fragment that waits for the others.
     Nothing,
+    /// Of IPv6, for an address of this device, whole; only of a device that has IPv6.
+    Ipv6Local(Packet),
+    /// Of IPv6, for somebody else; only of a device that has IPv6.
+    Ipv6Transit(Packet),
 }
 
 /// Why there is no way for a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Miss {
+pub enum Miss<R = Route> {
     /// The best route drops it.
-    Blackhole(Route),
+    Blackhole(R),
     /// There is none.
     NoRoute,
 }
@@ -142,6 +148,7 @@ pub struct Ip {
     lan: Option<Box<Lan>>,
     reporter: Reporter,
     fragments: Reassembler,
+    six: Option<Box<six::Six>>,
 }
 
 impl Ip {
@@ -168,6 +175,7 @@ impl Ip {
             lan: None,
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
+            six: None,
         }
     }
 
@@ -265,6 +273,7 @@ impl Ip {
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
         }
+        self.announce_ipv6(cx);
     }
 
     /// The addresses of the device.
@@ -321,13 +330,13 @@ impl Ip {
         self.lan.iter_mut().for_each(|lan| lan.reset());
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
+        self.six.iter_mut().for_each(|six| six.reset());
     }
 
     /// Sorts a packet that arrived at a port.
     pub fn inbound(&mut self, cx: &mut Cx, port: Port, mut packet: Packet) -> Inbound {
         let Ok(ip) = Ipv4Packet::new_checked(packet.bytes()) else {
-            cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS);
-            return Inbound::Nothing;
+            return self.inbound_ipv6(cx, packet);
         };
         if !ip.verify_checksum() {
             cx.drop(&packet, DropReason::BadChecksum, RecordId::GENESIS);
@@ -463,13 +472,18 @@ impl Ip {
         packet.len() <= self.mtu(port)
     }
 
-    fn mtu(&self, port: Port) -> usize {
+    /// The longest packet that goes through a port whole, in octets.
+    pub fn mtu(&self, port: Port) -> usize {
         self.interfaces.get(port.index()).copied().flatten().map_or(usize::MAX, |i| i.mtu as usize)
     }
 
     /// Cuts a packet that does not fit a port. If that is forbidden, its sender hears so and nothing is left.
     pub fn cut(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Vec<Packet> {
         let mtu = self.mtu(port);
+        if is_ipv6(packet.bytes()) {
+            self.too_big(cx, &packet, mtu as u32);
+            return Vec::new();
+        }
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
                 parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
@@ -545,6 +559,7 @@ impl Ip {
         }
         let routes: Vec<Route> = self.configured_on(port).filter(|c| !self.is_held(c)).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
+        self.carrier_ipv6(cx, port, up, reason);
     }
 
     /// What configured routes depend on went up or down, because of `reason`.
@@ -590,6 +605,7 @@ impl Ip {
         for route in routes {
             self.fib.remove_target(route.prefix, route.source, route.target);
         }
+        self.begin_down_ipv6(port);
     }
 
     fn configured_on(&self, port: Port) -> impl Iterator<Item = Configured> {
@@ -651,7 +667,8 @@ impl Ip {
 
     /// When fragments wait no longer, or a next hop is asked for again.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let fragments = self.fragments.wake().map(|at| (at, TimerKind::Reassembly));
+        let ipv6 = self.six.as_ref().and_then(|six| six.wake());
+        let fragments = self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly));
         if !self.composite {
             return fragments;
         }
@@ -669,17 +686,18 @@ impl Ip {
             }
             fragments.iter().for_each(|p| cx.drop(p, DropReason::ReassemblyTimeout, RecordId::GENESIS));
         }
+        self.timeout_ipv6(cx);
     }
 }
 
 /// The record of a change in a table.
-fn record_of(cx: &mut Cx, table: Table, change: &Change, reason: Reason, rule: Option<Rule>) -> RecordId {
-    let port = |route: Option<Route>| match route?.target {
+fn record_of<P: Prefix>(cx: &mut Cx, table: Table, change: &Change<P>, reason: Reason, rule: Option<Rule>) -> RecordId {
+    let port = |route: Option<Route<P>>| match route?.target {
         Target::Out { port, .. } => Some(port),
         Target::Blackhole => None,
     };
     let (from, to) = (port(change.before), port(change.after));
-    let prefix = IpNet::V4(change.prefix);
+    let prefix = change.prefix.into();
     cx.record(What::Route { table, prefix, from, to, reason, rule, beside: Box::default(), stays: false })
 }
 

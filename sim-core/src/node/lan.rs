@@ -14,7 +14,7 @@
 //! A port with a station carries frames and nothing else. A station may have further names, those of virtual routers whose master the
 //! device is ([`super::vrrp`]): it takes what is sent to them, and answers for their addresses.
 //!
-//! Left out: probing for another station with the same address, and defending one's own (RFC 5227 sections 2.1 and 2.4); confirming by
+//! Left out: IPv6 and its Neighbor Discovery (RFC 4861), of which nothing leaves by such a port; probing for another station with the same address, and defending one's own (RFC 5227 sections 2.1 and 2.4); confirming by
 //! what answers that a station is still there; proxy ARP (RFC 1027); several tags, and so several networks, on one port.
 
 use std::collections::BTreeMap;
@@ -145,9 +145,7 @@ impl Lan {
     pub(super) fn next_hop(&self, port: Port, to: Ipv4Addr, by_route: Option<Ipv4Addr>) -> Ipv4Addr {
         let station = self.stations.iter().find(|station| station.config.port == port);
         match station {
-            Some(station) if !station.config.address.contains(&to) => {
-                by_route.or(station.config.gateway).unwrap_or(to)
-            }
+            Some(station) if !station.config.address.contains(&to) => by_route.or(station.config.gateway).unwrap_or(to),
             Some(_) | None => to,
         }
     }

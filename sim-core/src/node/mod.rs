@@ -21,6 +21,7 @@ pub mod ip;
 pub mod joint;
 pub mod lag;
 pub mod lan;
+pub mod middlebox;
 pub mod natbox;
 pub mod router;
 pub mod routing;
@@ -252,7 +253,9 @@ pub enum Node {
     InternetGateway(Box<igw::InternetGateway>),
     /// A NAT gateway, NAT instance or interface endpoint.
     Translator(Box<translator::Translator>),
-    /// A VPC peering connection or gateway endpoint.
+    /// A firewall on an instance of a VPC.
+    Middlebox(Box<middlebox::Middlebox>),
+    /// A VPC or transit gateway peering, or gateway endpoint.
     Joint(Box<joint::Joint>),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<vif::VirtualInterface>),
@@ -281,6 +284,7 @@ impl Node {
             Self::Vpc(d) => &mut **d,
             Self::InternetGateway(d) => &mut **d,
             Self::Translator(d) => &mut **d,
+            Self::Middlebox(d) => &mut **d,
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
@@ -303,6 +307,7 @@ impl Node {
             Self::Vpc(d) => fetch(&**d),
             Self::InternetGateway(d) => fetch(&**d),
             Self::Translator(d) => fetch(&**d),
+            Self::Middlebox(d) => fetch(&**d),
             Self::Joint(d) => fetch(&**d),
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),

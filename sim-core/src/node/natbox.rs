@@ -148,6 +148,9 @@ impl NatBox {
             // From outside to an address that is not shown there.
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NatNoMapping, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 }

@@ -103,10 +103,14 @@ impl Vrrps {
         let cause = cx.cause;
         for member in self.all.iter_mut().filter(|member| member.config.port == port && !member.stopped) {
             cx.cause = cause;
-            member.input(cx, ip, match up {
-                true => Input::Startup(Reason::LinkRestored),
-                false => Input::Shutdown(Reason::LinkLost),
-            });
+            member.input(
+                cx,
+                ip,
+                match up {
+                    true => Input::Startup(Reason::LinkRestored),
+                    false => Input::Shutdown(Reason::LinkLost),
+                },
+            );
         }
     }
 
@@ -184,7 +188,9 @@ impl Member {
                 }
                 Output::Announce => {
                     cx.step(session, Step::GratuitousArpSent, machine.vrid.into());
-                    ip.with_lan(|lan| machine.addresses.iter().for_each(|address| lan.announce(cx, port, mac, *address)));
+                    ip.with_lan(|lan| {
+                        machine.addresses.iter().for_each(|address| lan.announce(cx, port, mac, *address))
+                    });
                 }
                 Output::Expired(armed_at) => {
                     cx.expired(Some(session), TimerKind::VrrpMasterDown, armed_at);

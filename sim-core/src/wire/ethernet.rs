@@ -128,12 +128,7 @@ mod tests {
     /// Written out by hand after IEEE 802.1Q-2022 figure 9-1: a tag of VLAN 20 between source and type.
     #[test]
     fn a_tag_stands_between_source_and_type() {
-        let header = Header {
-            dst: BROADCAST,
-            src: [2, 0, 0, 0, 0, 1],
-            vlan: Some(20),
-            ethertype: ethertype::ARP,
-        };
+        let header = Header { dst: BROADCAST, src: [2, 0, 0, 0, 0, 1], vlan: Some(20), ethertype: ethertype::ARP };
         let mut packet = Packet::from_bytes(&[7; 28], Meta::default());
         header.frame(&mut packet);
         let head = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 20, 0x08, 0x06, 7];
@@ -145,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_frame_without_a_tag_is_fourteen_octets_longer() {
-        let header = Header { dst: [2, 0, 0, 0, 0, 9], src: [2, 0, 0, 0, 0, 1], vlan: None, ethertype: ethertype::IPV4 };
+        let header =
+            Header { dst: [2, 0, 0, 0, 0, 9], src: [2, 0, 0, 0, 0, 1], vlan: None, ethertype: ethertype::IPV4 };
         let mut packet = Packet::from_bytes(&[0x45; 100], Meta::default());
         header.frame(&mut packet);
         assert_eq!((packet.len(), Header::parse(packet.bytes()).unwrap()), (114, header));

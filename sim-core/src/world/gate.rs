@@ -36,6 +36,7 @@ impl World {
             | Node::Vpc(_)
             | Node::InternetGateway(_)
             | Node::Translator(_)
+            | Node::Middlebox(_)
             | Node::Joint(_)
             | Node::VirtualInterface(_)
             | Node::DxGateway(_)

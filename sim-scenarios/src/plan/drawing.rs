@@ -11,8 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ClientVpnAssociation, VpnClient, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, Switch, TunnelId, VirtualInterface, VirtualRouter, Vpc, VpcPeering,
+    Appliance, BgpRouter, ClientVpnAssociation, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance,
+    InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId, VirtualInterface, VirtualRouter, Vpc,
+    VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -49,8 +50,10 @@ pub enum NodeKind {
     Instance(Instance),
     /// An internet gateway.
     InternetGateway(InternetGateway),
-    /// A NAT gateway, NAT instance or interface endpoint.
+    /// A NAT gateway, NAT instance, interface endpoint or firewall.
     Appliance(Box<Appliance>),
+    /// A peering attachment of transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
     /// A switch of a LAN.
     Switch(Switch),
     /// An association of a Client VPN endpoint with a subnet.
@@ -244,8 +247,12 @@ pub struct TransitGateway {
     pub vpcs: Vec<NodeId>,
     /// Address blocks of its own.
     pub cidr_blocks: Vec<Ipv4Net>,
-    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
-    pub subnets: Vec<usize>,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
+    /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
+    pub subnets: Vec<Vec<usize>>,
+    /// Those of the attached VPCs that are in appliance mode.
+    pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -286,6 +293,8 @@ pub enum Attachment {
     Connection(usize),
     /// A Direct Connect gateway.
     DirectConnectGateway(NodeId),
+    /// A peering attachment.
+    Peering(NodeId),
 }
 
 /// AWS's end of one tunnel.

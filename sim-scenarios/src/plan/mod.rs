@@ -11,11 +11,13 @@ mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod lan;
 mod nat;
 mod router;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -26,11 +28,13 @@ pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use lan::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -67,6 +71,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Alarms on metrics.
     pub alarms: Vec<Alarm>,
+    /// Flow logs.
+    pub flow_logs: Vec<FlowLog>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// Changes under which a named expectation must fail.

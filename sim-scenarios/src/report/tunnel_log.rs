@@ -319,11 +319,6 @@ const fn code(state: State) -> &'static str {
         State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Init => {
             "negotiating"
         }
-        State::Down
-        | State::Deleting
-        | State::Idle
-        | State::AdminDown
-        | State::Initialize
-        | State::Backup => "down",
+        State::Down | State::Deleting | State::Idle | State::AdminDown | State::Initialize | State::Backup => "down",
     }
 }

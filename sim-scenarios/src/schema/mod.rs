@@ -12,6 +12,7 @@ mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod lan;
 mod nat;
 mod policy;
@@ -19,6 +20,7 @@ mod router;
 mod session;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -33,6 +35,7 @@ pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use lan::*;
 pub use nat::*;
 pub use policy::*;
@@ -40,6 +43,7 @@ pub use router::*;
 pub use session::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -88,6 +92,9 @@ pub struct Scenario {
     /// Alarms of CloudWatch.
     #[serde(default)]
     pub alarms: Named<Alarm>,
+    /// Flow logs of VPCs and transit gateways.
+    #[serde(default)]
+    pub flow_logs: Named<FlowLog>,
     /// What must hold.
     #[serde(default)]
     pub expect: Named<Expect>,

@@ -11,8 +11,8 @@ use crate::place::At;
 use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
 
 use super::{
-    AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween, MetricBetween, RemovedVlan,
-    StoppedVrrp,
+    AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
+    MetricBetween, RemovedVlan, StoppedVrrp,
 };
 
 /// Traffic that measures.
@@ -319,6 +319,8 @@ pub enum Expect {
     AlarmTimes(AlarmTimes),
     /// A datapoint of a metric lies in a range.
     MetricBetween(MetricBetween),
+    /// How many records of a flow log say something.
+    FlowRecordsBetween(FlowRecordsBetween),
     /// A share of the flows or packets that a device with a firewall, or with equal routes, has seen is within bounds.
     EcmpBetween(EcmpBetween),
     /// So many flows of an application came to something.

@@ -3,7 +3,10 @@
 mod client;
 mod dx;
 mod firewall;
+mod flow_logs;
+mod hub;
 mod lan;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;

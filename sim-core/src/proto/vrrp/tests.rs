@@ -153,7 +153,8 @@ fn what_is_no_advertisement_from_this_link_is_refused() {
     let mut router = started(config(2, 100));
     drain(&mut router);
     let (other, before) = (config(1, 200), due(&router));
-    let said = |vrid| Advertisement { vrid, priority: 200, interval: 100, addresses: vec![VIRTUAL] }.emit(other.primary);
+    let said =
+        |vrid| Advertisement { vrid, priority: 200, interval: 100, addresses: vec![VIRTUAL] }.emit(other.primary);
     let mut damaged = said(10);
     damaged[2] ^= 1;
     let cases = [
