@@ -154,6 +154,10 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -163,7 +167,7 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
-    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
             Notice::Route { .. }
@@ -171,6 +175,7 @@ impl Device for Cgw {
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
             | Notice::ReplaceRoute { .. } => {}
+            Notice::WantFlows => self.gateway.tell_all(cx),
         }
     }
 

@@ -378,6 +378,10 @@ impl Ip {
         cx.rearm();
         match self.fragments.handle(cx.now, packet) {
             Reassembly::Whole(whole) => Some(whole),
+            Reassembly::Joined(whole, parts) => {
+                cx.joined(&parts, whole.meta.id);
+                Some(whole)
+            }
             Reassembly::Waiting => None,
             Reassembly::Dropped(reason, packets) => {
                 packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
@@ -487,6 +491,7 @@ impl Ip {
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
                 parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                cx.cut(packet.meta.id);
                 parts
             }
             Err(reason) => {
@@ -676,6 +681,12 @@ impl Ip {
         self.changed = record_of(cx, self.table, &change, reason, rule);
         self.fib.stamp(change.prefix, self.changed);
         true
+    }
+
+    /// The fragments that wait for others, and what waits for the address of its next hop.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        let ipv6 = self.six.iter().flat_map(|six| six.held());
+        self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))
     }
 
     /// When fragments wait no longer, or a next hop is asked for again.

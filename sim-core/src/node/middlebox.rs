@@ -130,6 +130,10 @@ impl Device for Middlebox {
         self.ip.wake()
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
+    }
+
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         self.ip.carrier(cx, port, up, link_reason(up));
     }

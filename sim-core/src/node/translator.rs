@@ -25,6 +25,7 @@ use self::balancer::{Balancer, Choice, FIRST_OF_CHECKS};
 pub use self::balancer::{BalancerConfig, HealthCheck};
 
 use super::ip::{Inbound, Ip};
+use super::natbox::note_joined;
 use super::router::pong;
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
@@ -153,6 +154,7 @@ impl Translator {
     fn balance(&mut self, cx: &mut Cx, mut packet: Packet) {
         let Some(balancer) = &mut self.balancer else { return };
         if balancer.is_check(&packet) {
+            cx.hop(packet.meta.id, HopStep::Delivered);
             let answers = balancer.packet(cx, &packet);
             return self.send_all(cx, answers);
         }
@@ -205,7 +207,9 @@ impl Translator {
             return self.refuse_midstream(cx, &packet);
         }
         let Some((port, packet)) = self.ip.forward(cx, INTERFACE_PORT, packet) else { return };
-        match self.nat.outbound(cx.now, packet) {
+        let outcome = self.nat.outbound(cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match outcome {
             Outcome::Forward(packet) | Outcome::Own(packet) => {
                 cx.hop(packet.meta.id, HopStep::Translated(Digest::of_bytes(packet.bytes())));
                 self.remember(&packet, by);
@@ -230,7 +234,9 @@ impl Translator {
     fn inbound(&mut self, cx: &mut Cx, packet: Packet) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let flow = ports(&ip).map(|(remote, shown)| (ip.protocol(), (ip.src(), remote), shown));
-        match self.nat.inbound(cx.now, packet) {
+        let outcome = self.nat.inbound(cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match outcome {
             Outcome::Forward(mut packet) => {
                 if let Some(port) = flow.and_then(|flow| self.forwarded.get(&flow)) {
                     answer_from(&mut packet, (self.address, *port));
@@ -249,8 +255,12 @@ impl Translator {
     /// Only an instance has something to say itself.
     fn own(&mut self, cx: &mut Cx, packet: Packet) {
         let reply = if matches!(self.kind, Kind::NatInstance(_)) { pong(cx, &packet) } else { None };
-        match reply.and_then(|reply| self.ip.route(cx, reply)) {
-            Some((port, reply)) => self.ip.output(cx, port, reply),
+        match reply {
+            Some(reply) => {
+                if let Some((port, reply)) = self.ip.route(cx, reply) {
+                    self.ip.output(cx, port, reply);
+                }
+            }
             None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         }
     }
@@ -323,6 +333,10 @@ impl Device for Translator {
         let nat = self.nat.wake().map(|at| (at, TimerKind::Reassembly));
         let balancer = self.balancer.as_ref().and_then(|balancer| balancer.wake());
         self.ip.wake().into_iter().chain(nat).chain(balancer).min_by_key(|(at, _)| *at)
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().chain(self.nat.held()).collect()
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {

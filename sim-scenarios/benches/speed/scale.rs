@@ -49,7 +49,7 @@ pub fn attachments(report: &mut Report) {
     let bare = (cpu_ns() - began) as f64 / 1e3;
     let tunnels = 2.0 * count as f64;
     report.ratio(&format!("{line} come up, against their DH"), Limit::Cost(3.0), many[0], bare);
-    let rate = (END - UP).as_secs_f64() * 1e9 / (many[1] * tunnels);
+    let rate = END.since(UP).as_secs_f64() * 1e9 / (many[1] * tunnels);
     report.floor(&format!("{line}, ten minutes"), rate, 50.0);
     let [of_many, of_few] = [many, few].map(|costs| costs[0] + costs[1]);
     report.ratio("a tunnel among them, against one of 100", Limit::Cost(1.5), of_many, of_few);
@@ -100,7 +100,7 @@ fn established(world: &World) -> usize {
     let trace = &world.trace;
     let state = |session| {
         let states = trace.session_records(session).filter_map(|(_, record)| match &record.what {
-            What::Session { to, .. } => Some(*to),
+            What::State { to, .. } => Some(*to),
             _ => None,
         });
         states.last()
