@@ -121,6 +121,9 @@ impl Device for External {
             },
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 

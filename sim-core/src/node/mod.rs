@@ -19,9 +19,12 @@ pub mod inspection;
 pub mod ip;
 pub mod joint;
 pub mod lag;
+pub mod lan;
+pub mod middlebox;
 pub mod natbox;
 pub mod router;
 pub mod routing;
+pub mod switch;
 pub mod tgw;
 pub mod track;
 pub mod translator;
@@ -30,6 +33,7 @@ pub mod tunnels;
 pub mod vgw;
 pub mod vif;
 pub mod vpc;
+pub mod vrrp;
 
 use std::net::Ipv4Addr;
 
@@ -165,6 +169,20 @@ pub enum Command {
         /// The address, one of the NAT's own.
         address: Ipv4Addr,
     },
+    /// Stop the virtual routers of a port, or start them again.
+    Vrrp {
+        /// The port.
+        port: Port,
+        /// True to stop them.
+        stop: bool,
+    },
+    /// Take a VLAN out of a switch, or put it back.
+    Vlan {
+        /// Its identifier.
+        vlan: u16,
+        /// True to take it out.
+        removed: bool,
+    },
     /// Revoke a rule of a security group of a VPC, or authorize it again.
     SecurityGroupRule {
         /// Its number in the VPC.
@@ -235,12 +253,16 @@ pub enum Node {
     InternetGateway(Box<igw::InternetGateway>),
     /// A NAT gateway, NAT instance or interface endpoint.
     Translator(Box<translator::Translator>),
-    /// A VPC peering connection or gateway endpoint.
+    /// A firewall on an instance of a VPC.
+    Middlebox(Box<middlebox::Middlebox>),
+    /// A VPC or transit gateway peering, or gateway endpoint.
     Joint(Box<joint::Joint>),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// A switch of a LAN.
+    Switch(Box<switch::Switch>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -258,9 +280,11 @@ impl Node {
             Self::Vpc(d) => &mut **d,
             Self::InternetGateway(d) => &mut **d,
             Self::Translator(d) => &mut **d,
+            Self::Middlebox(d) => &mut **d,
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
     }
@@ -281,6 +305,8 @@ impl Node {
             Self::Joint(d) => d.held(),
             Self::VirtualInterface(d) => d.held(),
             Self::DxGateway(d) => d.held(),
+            Self::Middlebox(d) => d.held(),
+            Self::Switch(d) => d.held(),
             Self::External(d) => d.held(),
         }
     }
@@ -297,10 +323,12 @@ impl Node {
             Self::Vpc(d) => fetch(&**d),
             Self::InternetGateway(d) => fetch(&**d),
             Self::Translator(d) => fetch(&**d),
+            Self::Middlebox(d) => fetch(&**d),
             Self::Joint(d) => fetch(&**d),
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }
     }

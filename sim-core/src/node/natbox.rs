@@ -158,6 +158,9 @@ impl NatBox {
             // From outside to an address that is not shown there.
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NatNoMapping, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 }
@@ -259,6 +262,8 @@ impl Device for NatBox {
                 (self.emptied, self.renumbered) = (cx.cause, cx.cause);
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::BgpShutdown { .. }
             | Command::BgpStart { .. }

@@ -96,6 +96,9 @@ impl Device for Router {
                 None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
             },
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 

@@ -258,6 +258,9 @@ impl Device for Translator {
             }
             Inbound::Transit(packet) => self.outbound(cx, packet, None),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
         cx.rearm();
     }

@@ -86,8 +86,8 @@ impl VirtualInterface {
                     cx.cause = cause;
                     self.health(cx);
                 }
-                // It has no tunnel, and its only neighbour is at the other end of the link.
-                Upcall::Tunnel(_) | Upcall::NextHops(_) => {}
+                // It has no IPv6, no tunnel, and its only neighbour is at the other end of the link.
+                Upcall::Tunnel(_) | Upcall::NextHops(_) | Upcall::Ipv6Transit(..) | Upcall::Ipv6Route(..) => {}
             }
         }
     }
@@ -179,6 +179,8 @@ impl Device for VirtualInterface {
                 self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush

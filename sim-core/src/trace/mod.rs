@@ -55,10 +55,12 @@ pub enum SessionKind {
     Track,
     /// A member of a LAG.
     Lacp,
+    /// A router's part in a virtual router.
+    Vrrp,
 }
 
 impl SessionKind {
-    /// `ike`, `child`, `bgp`, `bfd`, `track` or `lacp`.
+    /// `ike`, `child`, `bgp`, `bfd`, `track`, `lacp` or `vrrp`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
@@ -67,6 +69,7 @@ impl SessionKind {
             Self::Bfd => "bfd",
             Self::Track => "track",
             Self::Lacp => "lacp",
+            Self::Vrrp => "vrrp",
         }
     }
 }
@@ -266,12 +269,16 @@ impl Trace {
     ) -> RecordId {
         let armed_by = session.map_or(RecordId::GENESIS, |s| self.last_at(s, armed_at));
         let starver = session.filter(|_| timer.waits_for_peer()).and_then(|s| self.first_starver(s, armed_at));
+        let starver = starver.map(|drop| drop.blame);
+        // A master that is gone sends nothing that could be lost, and a backup sends nothing at all.
+        let silent = session.filter(|_| timer == TimerKind::VrrpMasterDown && starver.is_none());
+        let starver = starver.or_else(|| self.silenced(silent?, armed_at));
         self.record(Record {
             at,
             node,
             cause: armed_by,
             enabler: RecordId::GENESIS,
-            what: What::Expired { session, timer, armed_at, starver: starver.map(|d| d.blame) },
+            what: What::Expired { session, timer, armed_at, starver },
         })
     }
 
@@ -294,6 +301,20 @@ impl Trace {
         };
         let peer = self.sessions[session.index()].peer;
         peer.and_then(first).or_else(|| first(session))
+    }
+
+    /// What silenced the other end of a session since then: its device lost power, or its own state changed.
+    fn silenced(&self, session: SessionId, since: Instant) -> Option<RecordId> {
+        let peer = self.sessions[session.index()].peer?;
+        let node = self.sessions[peer.index()].node;
+        let silences = |record: &Record| match record.what {
+            What::Power { on } => !on,
+            What::State { session, .. } => session == peer,
+            _ => false,
+        };
+        let first = self.records.partition_point(|record| record.at < since);
+        let found = self.records[first..].iter().position(|record| record.node == node && silences(record))?;
+        Some(RecordId((first + found) as u64))
     }
 
     /// Notes a hop of a packet. In line, so that a caller writes the hop where it stays, field by field: a copy of what was

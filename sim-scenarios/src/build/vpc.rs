@@ -8,6 +8,7 @@ use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
 use sim_core::node::igw::{self, InternetGateway};
 use sim_core::node::joint::{self, Joint};
+use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
 use sim_core::node::translator::{self, Kind, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Node, host};
@@ -16,9 +17,10 @@ use sim_core::rng::{Purpose, Rng};
 
 use super::{AWS_MTU, Builder, instances};
 use crate::plan::{self, Appliance, ApplianceKind, GroupPeer, NodeKind, Plan};
+use crate::telemetry::flow_log::is_metered;
 
 /// What is behind a port of a VPC.
-pub(super) struct Attached {
+pub(crate) struct Attached {
     /// The device.
     pub node: NodeId,
     /// The VPC's port.
@@ -30,7 +32,7 @@ pub(super) struct Attached {
 }
 
 /// What is behind the ports of a VPC, beside the virtual private gateway and transit gateways: instances first.
-pub(super) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
+pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
     let mut all: Vec<Attached> = instances(plan, vpc)
         .zip(0u16..)
         .map(|((node, _), number)| Attached {
@@ -62,19 +64,23 @@ pub(super) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
 const fn role(appliance: &Appliance) -> Role {
     match appliance.kind {
         ApplianceKind::NatGateway { .. } => Role::NatGateway,
-        ApplianceKind::NatInstance { .. } => Role::NatInstance,
+        ApplianceKind::NatInstance { .. } | ApplianceKind::Firewall { .. } => Role::NatInstance,
         ApplianceKind::InterfaceEndpoint { .. } => Role::InterfaceEndpoint,
     }
 }
 
-/// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
+/// The network interfaces of transit gateways' attachments in a VPC: whose, in which subnet, and the VPC's port.
+pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
     let count = instances(plan, vpc).count() as u16;
-    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
-        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
-        _ => false,
+    let attached = plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
+        NodeKind::TransitGateway(tgw) => {
+            let place = tgw.vpcs.iter().position(|attached| *attached == vpc)?;
+            Some(tgw.subnets.get(place)?.iter().map(move |subnet| (id, *subnet)))
+        }
+        _ => None,
     });
-    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
+    let numbered = attached.flatten().zip(0u16..);
+    numbered.map(move |((id, subnet), number)| (id, subnet, vpc::transit_port(count, number)))
 }
 
 /// The endpoints of a service: what is there, its port towards the service, and the networks that the service answers by it.
@@ -143,11 +149,13 @@ impl Builder<'_> {
                 gateway_table = edge(gateway.route_table);
             }
         }
-        for (gateway, port) in &transit {
-            let NodeKind::TransitGateway(tgw) = &self.plan.nodes[gateway.index()].kind else { continue };
-            let place = tgw.vpcs.iter().position(|attached| *attached == id).unwrap_or_default();
-            let subnet = tgw.subnets.get(place).copied().unwrap_or_default();
-            doors.push(Door { subnet: Some(subnet as u16), ..self.door(*port, Role::TransitGateway, vpc, subnet) });
+        let mut attachments: Vec<(NodeId, Vec<Port>)> = Vec::new();
+        for (gateway, subnet, port) in &transit {
+            doors.push(self.door(*port, Role::TransitGateway, vpc, *subnet));
+            match attachments.last_mut().filter(|(of, _)| of == gateway) {
+                Some((_, ports)) => ports.push(*port),
+                None => attachments.push((*gateway, vec![*port])),
+            }
         }
         for it in &attached {
             doors.push(match &self.plan.nodes[it.node.index()].kind {
@@ -170,7 +178,7 @@ impl Builder<'_> {
             });
         }
         let port = |to: NodeId| {
-            let transit = transit.iter().find(|(gateway, _)| *gateway == to).map(|(_, port)| *port);
+            let transit = transit.iter().find(|(gateway, ..)| *gateway == to).map(|(.., port)| *port);
             transit.or_else(|| Some(attached.iter().find(|it| it.node == to)?.port)).unwrap_or(vpc::GATEWAY_PORT)
         };
         let table = |(table, number): (&plan::RouteTable, usize)| {
@@ -191,9 +199,13 @@ impl Builder<'_> {
             tables: vpc.route_tables.iter().zip(0..).map(table).collect(),
             acls: acls.collect(),
             doors,
+            zones: vpc.subnets.iter().map(|subnet| self.zone(subnet)).collect(),
+            attachments: attachments.into_iter().map(|(_, ports)| ports).collect(),
+            ipv6: None,
             gateway_table,
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
+            metered: is_metered(self.plan, id),
         }
     }
 
@@ -260,13 +272,22 @@ impl Builder<'_> {
         made
     }
 
-    pub(super) fn appliance(&self, id: NodeId, appliance: &Appliance) -> Translator {
+    pub(super) fn appliance(&self, id: NodeId, appliance: &Appliance) -> Node {
         let kind = match &appliance.kind {
+            ApplianceKind::Firewall { inside, track, on_miss } => {
+                return Node::Middlebox(Box::new(Middlebox::new(MiddleboxConfig {
+                    address: appliance.address,
+                    inside: inside.clone(),
+                    track: *track,
+                    on_miss: *on_miss,
+                    mtu: AWS_MTU,
+                })));
+            }
             ApplianceKind::NatGateway { .. } => Kind::NatGateway,
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
             ApplianceKind::InterfaceEndpoint { service } => Kind::InterfaceEndpoint(self.host_address(*service)),
         };
-        Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))
+        Node::Translator(Box::new(Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))))
     }
 
     fn nat_ports(&self, id: NodeId) -> Rng {

@@ -65,6 +65,7 @@ impl Maker<'_, '_> {
             schema::Expect::AlarmWithin(it) => self.alarm_within(it),
             schema::Expect::AlarmTimes(it) => self.alarm_times(it),
             schema::Expect::MetricBetween(it) => self.metric_between(it),
+            schema::Expect::FlowRecordsBetween(it) => super::flow_logs::records(it, self.names, self.plan, self.j),
             schema::Expect::EcmpBetween(it) => self.ecmp_between(it),
             schema::Expect::FlowsBetween(it) => self.flows_between(it),
             schema::Expect::ApplicationOutageBetween(it) => self.application_outage_between(it),
@@ -426,7 +427,9 @@ impl Maker<'_, '_> {
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
         let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
-        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).collect();
+        let transit = node.map(|node| super::transit::ways(self.plan, node)).unwrap_or_default();
+        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit);
+        let all: Vec<String> = all.collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod firewall;
+mod flow_logs;
 mod groups;
 mod judge;
 mod links;
@@ -21,7 +22,7 @@ mod routers;
 mod sessions;
 mod telemetry;
 mod timeline;
-mod transit;
+pub(crate) mod transit;
 mod vpc;
 
 use sim_core::id::NodeId;
@@ -55,6 +56,7 @@ pub(crate) struct Names {
     faults: Vec<String>,
     groups: Vec<String>,
     alarms: Vec<String>,
+    flow_logs: Vec<String>,
     expectations: Vec<String>,
 }
 
@@ -86,6 +88,7 @@ impl Names {
             faults: judge.names(&scenario.faults, "fault"),
             groups: judge.names(&scenario.groups, "group"),
             alarms: judge.names(&scenario.alarms, "alarm"),
+            flow_logs: judge.names(&scenario.flow_logs, "flow log"),
             expectations: judge.names(&scenario.expect, "expectation"),
         }
     }
@@ -124,6 +127,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         faults: Vec::new(),
         groups: Vec::new(),
         alarms: Vec::new(),
+        flow_logs: Vec::new(),
         expectations: Vec::new(),
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
@@ -143,6 +147,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
+    flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);
     firewall::partners(scenario, &mut plan, j);
     firewall::profiles(&mut plan);

@@ -59,6 +59,12 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::InterfaceEndpoint(it) => {
                     NodeKind::Appliance(Box::new(appliances::interface_endpoint(it, &vpcs, scenario, names, j)))
                 }
+                schema::Node::FirewallInstance(it) => {
+                    NodeKind::Appliance(Box::new(appliances::firewall_instance(it, &vpcs, j)))
+                }
+                schema::Node::TransitGatewayPeering(it) => {
+                    NodeKind::TransitGatewayPeering(super::transit::peering(it, scenario, names, j))
+                }
                 schema::Node::VpcPeering(it) => NodeKind::VpcPeering(appliances::peering(it, &vpcs, j)),
                 schema::Node::GatewayEndpoint(it) => {
                     NodeKind::GatewayEndpoint(appliances::gateway_endpoint(it, &vpcs, scenario, names, j))

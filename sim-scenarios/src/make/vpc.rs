@@ -61,7 +61,8 @@ impl<'s> Vpcs<'s> {
         j.find(at, "subnet", &self.subnets).map(|i| self.places[i])
     }
 
-    fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
+    /// What is written of a VPC.
+    pub(super) fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
         self.nodes.iter().position(|node| *node == vpc).map(|i| self.schemas[i])
     }
 
@@ -155,7 +156,8 @@ pub(super) fn vpc(
     let network_acls = acls.into_iter().zip(&schema.network_acls.0);
     let network_acls = network_acls.map(|(name, (_, acl))| (name, network_acl(acl, j))).collect();
     let security_groups = super::groups::make(&schema.security_groups, j);
-    Vpc { cidr, subnets, route_tables, network_acls, security_groups }
+    let region = schema.region.as_ref().and_then(|at| j.read(at)).map(|Name(name)| name);
+    Vpc { cidr, region, subnets, route_tables, network_acls, security_groups }
 }
 
 /// VPC and subnet blocks are /16 to /28.
@@ -223,6 +225,7 @@ impl Attached {
                 schema::Node::Instance(it) => inside(&it.subnet),
                 schema::Node::NatGateway(it) => inside(&it.subnet),
                 schema::Node::NatInstance(it) => inside(&it.subnet),
+                schema::Node::FirewallInstance(it) => inside(&it.subnet),
                 _ => false,
             };
             if here {
@@ -371,6 +374,7 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::FirewallInstance(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         _ => return Vec::new(),
     };
     let elastic =

@@ -12,7 +12,7 @@ use sim_core::time::Duration;
 
 use super::{
     Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -49,8 +49,10 @@ pub enum NodeKind {
     Instance(Instance),
     /// An internet gateway.
     InternetGateway(InternetGateway),
-    /// A NAT gateway, NAT instance or interface endpoint.
+    /// A NAT gateway, NAT instance, interface endpoint or firewall.
     Appliance(Box<Appliance>),
+    /// A peering attachment of transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
     /// A VPC peering connection.
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
@@ -232,8 +234,12 @@ pub struct TransitGateway {
     pub vpcs: Vec<NodeId>,
     /// Address blocks of its own.
     pub cidr_blocks: Vec<Ipv4Net>,
-    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
-    pub subnets: Vec<usize>,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
+    /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
+    pub subnets: Vec<Vec<usize>>,
+    /// Those of the attached VPCs that are in appliance mode.
+    pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -274,6 +280,8 @@ pub enum Attachment {
     Connection(usize),
     /// A Direct Connect gateway.
     DirectConnectGateway(NodeId),
+    /// A peering attachment.
+    Peering(NodeId),
 }
 
 /// AWS's end of one tunnel.

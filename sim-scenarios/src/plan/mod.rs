@@ -10,10 +10,12 @@
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod nat;
 mod router;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -23,10 +25,12 @@ use sim_core::time::Duration;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -61,6 +65,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Alarms on metrics.
     pub alarms: Vec<Alarm>,
+    /// Flow logs.
+    pub flow_logs: Vec<FlowLog>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// Changes under which a named expectation must fail.

@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::net::acl;
 use sim_core::net::conntrack::TrackConfig;
+use sim_core::net::firewall::OnMiss;
 use sim_core::node::translator::Forward;
 
 /// A VPC.
@@ -14,6 +15,8 @@ use sim_core::node::translator::Forward;
 pub struct Vpc {
     /// Its address block.
     pub cidr: Ipv4Net,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
     /// Its subnets.
     pub subnets: Vec<Subnet>,
     /// Its route tables.
@@ -159,6 +162,15 @@ pub enum ApplianceKind {
     InterfaceEndpoint {
         /// The host that is the service.
         service: NodeId,
+    },
+    /// An instance that is a stateful firewall.
+    Firewall {
+        /// From where flows may begin; from everywhere if it is empty.
+        inside: Vec<Ipv4Net>,
+        /// Its table of flows.
+        track: TrackConfig,
+        /// What a stranger hears.
+        on_miss: OnMiss,
     },
 }
 

@@ -12,6 +12,8 @@ use crate::place::{At, Named};
 pub struct Vpc {
     /// Its address block, /16 to /28.
     pub cidr: At<Prefix>,
+    /// Its Region; if not given, that of everything that names none.
+    pub region: Option<At<Name>>,
     /// Its subnets.
     pub subnets: Named<Subnet>,
     /// Its route tables; if not given, one called "main" into which the attached gateway propagates.

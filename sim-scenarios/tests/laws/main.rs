@@ -3,8 +3,11 @@
 mod bgp;
 mod dx;
 mod firewall;
+mod flow_logs;
+mod hub;
 mod ike;
 mod parameters;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;

@@ -305,6 +305,7 @@ impl<'p> Oracle<'p> {
             | NodeKind::InternetGateway(_)
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
+            | NodeKind::TransitGatewayPeering(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
         }
     }
