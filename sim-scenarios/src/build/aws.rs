@@ -103,6 +103,11 @@ impl Builder<'_> {
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
+            ipv6_blocks: tgw
+                .vpcs
+                .iter()
+                .filter_map(|vpc| Some((number(Attachment::Vpc(*vpc)), self.plan.ipv6.vpcs.get(vpc)?.block)))
+                .collect(),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };

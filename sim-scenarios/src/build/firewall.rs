@@ -40,7 +40,8 @@ impl Builder<'_> {
                     NodeKind::Host(h) => h.address.addr(),
                     NodeKind::Instance(i) => i.address,
                     _ => std::net::Ipv4Addr::UNSPECIFIED,
-                },
+                }
+                .into(),
                 count: it.flows,
                 start: it.start,
                 spacing: it.spacing,

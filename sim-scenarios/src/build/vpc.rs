@@ -192,6 +192,7 @@ impl Builder<'_> {
             acls: acls.collect(),
             doors,
             gateway_table,
+            ipv6: self.ipv6_of_vpc(id),
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
         }

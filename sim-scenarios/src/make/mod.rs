@@ -9,6 +9,7 @@ mod ends;
 mod expectations;
 mod firewall;
 mod groups;
+mod ipv6;
 mod judge;
 mod links;
 mod maintenance;
@@ -29,7 +30,7 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Ipv6, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -117,6 +118,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         seed: j.or(&scenario.seed, 1),
         nodes: Vec::new(),
         links: Vec::new(),
+        ipv6: Ipv6::default(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
         probes: Vec::new(),
@@ -135,6 +137,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     dx::interfaces(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
+    ipv6::make(scenario, &names, &mut plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
     vpc::attached(scenario, &names, &mut plan, j);
@@ -142,6 +145,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    ipv6::probes(scenario, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);
     firewall::partners(scenario, &mut plan, j);

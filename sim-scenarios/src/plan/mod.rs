@@ -10,6 +10,7 @@
 mod drawing;
 mod dx;
 mod firewall;
+mod ipv6;
 mod nat;
 mod router;
 mod story;
@@ -23,6 +24,7 @@ use sim_core::time::Duration;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use ipv6::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -47,6 +49,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
+    /// IPv6, beside all that.
+    pub ipv6: Ipv6,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.

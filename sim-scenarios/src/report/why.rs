@@ -142,9 +142,13 @@ fn sentence(world: &World, asked: &Asked, prefix: Ipv4Net) -> String {
 }
 
 fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
+    let of_ipv4 = |prefix: IpNet| match prefix {
+        IpNet::V4(prefix) => Some(prefix),
+        IpNet::V6(_) => None,
+    };
     let of = |fib: &Fib| fib.iter().map(|route| route.prefix).collect();
     match world.node(asked.node) {
-        Node::Tgw(tgw) => tgw.prefixes(asked.table).collect(),
+        Node::Tgw(tgw) => tgw.prefixes(asked.table).filter_map(of_ipv4).collect(),
         Node::DxGateway(gateway) => gateway.prefixes(asked.table).collect(),
         Node::Vgw(vgw) => of(vgw.ip().fib()),
         Node::Vpc(vpc) => of(vpc.ip(asked.table).fib()),

@@ -2,6 +2,7 @@
 
 mod dx;
 mod firewall;
+mod ipv6;
 mod telemetry;
 mod vpc;
 mod vpn;
