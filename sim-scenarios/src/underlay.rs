@@ -212,6 +212,7 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
+        | NodeKind::TransitGatewayPeering(_)
         | NodeKind::GatewayEndpoint(_) => Vec::new(),
     }
 }

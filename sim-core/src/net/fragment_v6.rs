@@ -72,6 +72,11 @@ struct Partial {
 }
 
 impl Reassembler {
+    /// The fragments that wait.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.partial.values().flat_map(|partial| partial.fragments.iter().map(|(_, packet)| packet))
+    }
+
     /// A reassembler that keeps nothing yet.
     pub fn new(config: ReassemblyConfig) -> Self {
         Self { config, partial: BTreeMap::new(), octets: 0 }
@@ -96,7 +101,10 @@ impl Reassembler {
         }
         let key = (ip.src(), ip.dst(), fragment.ident);
         if fragment.offset == 0 && !fragment.more {
-            return Reassembly::Whole(Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_packet());
+            let id = packet.meta.id;
+            let mut whole = Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_packet();
+            whole.meta.id = id;
+            return Reassembly::Whole(whole);
         }
         let new = !self.partial.contains_key(&key);
         if self.octets + packet.len() > self.config.octets || (new && self.partial.len() >= self.config.datagrams) {
@@ -115,7 +123,12 @@ impl Reassembler {
             let all = self.forget(&key).fragments.into_iter().map(|(_, packet)| packet).collect();
             return Reassembly::Dropped(DropReason::FragmentOverlap, all);
         }
-        if partial.is_whole() { Reassembly::Whole(self.forget(&key).into_packet()) } else { Reassembly::Waiting }
+        if !partial.is_whole() {
+            return Reassembly::Waiting;
+        }
+        let whole = self.forget(&key);
+        let parts = whole.fragments.iter().map(|(_, part)| part.meta.id).collect();
+        Reassembly::Joined(whole.into_packet(), parts)
     }
 
     /// When the next packet is given up.
@@ -285,12 +298,13 @@ mod tests {
             prop_assert!(pieces.iter().all(|piece| piece.len() <= mtu));
             let turn = turn % pieces.len();
             pieces.rotate_left(turn);
-            let mut into = reassembler();
+            let (mut into, count) = (reassembler(), pieces.len());
             let last = pieces.pop().unwrap();
             for piece in pieces {
                 prop_assert!(matches!(into.handle(Instant::START, piece), Reassembly::Waiting));
             }
-            let Reassembly::Whole(made) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
+            let Reassembly::Joined(made, parts) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
+            prop_assert_eq!(parts.len(), count);
             prop_assert_eq!(made.bytes(), whole.bytes());
             prop_assert_eq!(into.octets, 0);
         }

@@ -54,7 +54,21 @@ impl Multipath {
 
     /// The hash of a packet's flow.
     pub fn hash(&self, packet: &[u8]) -> u32 {
-        (XxHash3_64::oneshot_with_seed(self.salt, &Flow::of(packet, self.fields).octets()) >> 32) as u32
+        self.hash_of(&Flow::of(packet, self.fields))
+    }
+
+    /// The same, of the flow and of its answers alike.
+    pub fn hash_both_ways(&self, packet: &[u8]) -> u32 {
+        let mut flow = Flow::of(packet, self.fields);
+        if (flow.addresses[1], flow.ports[1]) < (flow.addresses[0], flow.ports[0]) {
+            flow.addresses.swap(0, 1);
+            flow.ports.swap(0, 1);
+        }
+        self.hash_of(&flow)
+    }
+
+    fn hash_of(&self, flow: &Flow) -> u32 {
+        (XxHash3_64::oneshot_with_seed(self.salt, &flow.octets()) >> 32) as u32
     }
 
     /// The hash of the flow of an IPv6 packet whose header has been checked. The flow label is not looked at.
@@ -113,7 +127,7 @@ impl Flow {
 }
 
 /// Which of so many ways a hash chooses by threshold (RFC 2992 section 2); there is at least one.
-pub(super) fn by_threshold(hash: u32, ways: usize) -> usize {
+pub(crate) fn by_threshold(hash: u32, ways: usize) -> usize {
     ((u64::from(hash) * ways as u64) >> 32) as usize
 }
 

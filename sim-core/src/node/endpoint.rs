@@ -170,11 +170,15 @@ pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Opti
     (path.is_some() || change.from.is_some_and(|best| best.peer.is_some())).then_some(path)
 }
 
+/// Below what an end hears by itself: its gateway chooses, and would hear nothing of that.
+const ANNOUNCED: u32 = 99;
+
 /// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
 pub(super) fn announcement(prefix: Ipv4Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
     match as_path {
         Some(as_path) => {
-            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            let as_path = AsPath::sequence(as_path);
+            let route = Originated { as_path, local_pref: Some(ANNOUNCED), ..Originated::default() };
             bgp::Input::Originate { prefix, route }
         }
         None => bgp::Input::WithdrawOriginated { prefix },
@@ -236,6 +240,10 @@ impl Device for VpnEndpoint {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -250,7 +258,11 @@ impl Device for VpnEndpoint {
                 self.gateway.bgp(cx, ipv6_announcement(prefix, as_path));
                 self.settle(cx);
             }
-            Notice::Route { .. } | Notice::Flow(_) | Notice::Health { .. } | Notice::Propagate { .. } => {}
+            Notice::Route { .. }
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::Health { .. }
+            | Notice::Propagate { .. } => {}
         }
     }
 

@@ -17,6 +17,7 @@ use super::routing::{Routing, RoutingEvent};
 use super::track::{TrackEvent, Tracks, Watched};
 use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
+use super::vrrp::Vrrps;
 use super::{Cx, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::mss;
@@ -31,6 +32,7 @@ use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::ipv6::is_ipv6;
+use crate::wire::vrrp;
 
 /// For how many events room is kept between touches.
 const KEPT_EVENTS: usize = 16;
@@ -55,7 +57,7 @@ pub(super) enum Upcall {
 }
 
 /// Lowers the MSS that a SYN tells, and says so.
-fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+pub(super) fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
     if mss::clamp(packet, most) {
         cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
     }
@@ -75,6 +77,8 @@ pub struct Gateway {
     pub tracks: Tracks,
     /// Ports that are several links.
     pub lags: Lags,
+    /// Virtual routers, if it is part of any.
+    pub vrrps: Option<Box<Vrrps>>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
@@ -100,6 +104,7 @@ impl Gateway {
             bfd: Bfd::default(),
             tracks: Tracks::default(),
             lags: Lags::default(),
+            vrrps: None,
             follow_sa,
             reassembles: false,
             inspection: None,
@@ -159,6 +164,8 @@ impl Gateway {
             self.watch(cx, Watched::Carrier(port), true);
         }
         self.tracks.start(cx);
+        cx.cause = genesis;
+        self.with_vrrps(cx, Vrrps::start);
     }
 
     pub(super) fn stop(&mut self) {
@@ -169,6 +176,7 @@ impl Gateway {
         self.tracks.reset();
         self.inspection.iter_mut().for_each(|inspection| inspection.reset());
         self.lags.reset();
+        self.vrrps.iter_mut().for_each(|vrrps| vrrps.reset());
         self.upcalls.clear();
     }
 
@@ -189,17 +197,23 @@ impl Gateway {
         if !self.lags.is_empty() {
             self.with_lags(cx, Lags::timeout);
         }
+        self.with_vrrps(cx, Vrrps::timeout);
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
         let routing = self.routing.as_ref().and_then(Routing::wake);
         let others =
             self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake()).chain(self.lags.wake());
+        let others = others.chain(self.vrrps.as_ref().and_then(|vrrps| vrrps.wake()));
         self.tunnels.wake().into_iter().chain(routing).chain(others).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of the tunnel that has it.
     pub(super) fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if self.ip.is_on_ethernet() {
+            let Some(packet) = self.framed(cx, port, packet) else { return };
+            return self.received(cx, port, packet);
+        }
         if !self.lags.is_empty() {
             let mut whole = None;
             self.with_lags(cx, |lags, cx, events| whole = lags.packet(cx, port, packet, events));
@@ -207,6 +221,27 @@ impl Gateway {
             return self.received(cx, port, packet);
         }
         self.received(cx, port, packet);
+    }
+
+    /// Takes what arrived at a port that may carry frames. Answers with the packet, if it is not about virtual routers.
+    #[cold]
+    fn framed(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Option<Packet> {
+        let packet = self.ip.unframe(cx, port, packet)?;
+        let is_vrrp = Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| ip.dst() == vrrp::GROUP);
+        if !is_vrrp || self.tunnels.at_port(port).is_some() {
+            return Some(packet);
+        }
+        match &mut self.vrrps {
+            Some(vrrps) => vrrps.packet(cx, &mut self.ip, port, &packet),
+            None => cx.drop(&packet, DropReason::VrrpNotHeard, RecordId::GENESIS),
+        }
+        None
+    }
+
+    fn with_vrrps(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Vrrps, &mut Cx, &mut Ip)) {
+        if let Some(vrrps) = &mut self.vrrps {
+            touch(vrrps, cx, &mut self.ip);
+        }
     }
 
     /// The same, once members of LAGs are told apart no more.
@@ -329,7 +364,6 @@ impl Gateway {
         }
         match pong(cx, &packet) {
             Some(reply) => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
                 if let Some((port, reply)) = self.ip.route(cx, reply) {
                     self.output(cx, port, reply);
                 }
@@ -517,6 +551,8 @@ impl Gateway {
         self.watch(cx, Watched::Carrier(port), up);
         cx.cause = cause;
         self.port_changed(cx, port, up, link_reason(up));
+        cx.cause = cause;
+        self.with_vrrps(cx, |vrrps, cx, ip| vrrps.carrier(cx, ip, port, up));
     }
 
     fn with_lags(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Lags, &mut Cx, &mut Vec<LagEvent>)) {
@@ -559,6 +595,10 @@ impl Gateway {
                     self.ip.track(cx, track, up, if up { Reason::TrackUp } else { Reason::TrackDown });
                     cx.cause = record;
                     self.resolve_next_hops(cx);
+                    cx.cause = record;
+                    self.with_vrrps(cx, |vrrps, cx, ip| vrrps.track(cx, ip, track, up));
+                    cx.cause = record;
+                    self.tracks.replace_routes(cx, track, up);
                 }
             }
         }
@@ -669,7 +709,9 @@ impl Gateway {
                     self.bgp(cx, bgp::Input::SetExport { peer, policy });
                 }
             }
+            Command::Vrrp { port, stop } => self.with_vrrps(cx, |vrrps, cx, ip| vrrps.operate(cx, ip, port, stop)),
             Command::NatFlush
+            | Command::Vlan { .. }
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
             | Command::SecurityGroupRule { .. } => {}

@@ -14,6 +14,7 @@ pub use self::flows::{FlowEnd, FlowKind, FlowLog, FlowsConfig, Wait};
 use self::six::Six;
 use self::tcp::{HostTcp, ends_of};
 use super::ip::{Inbound, Ip};
+use super::lan::{Lan, StationConfig};
 use super::{Cx, Device, fetch};
 use crate::id::{Port, RecordId, StreamId};
 use crate::net::fib::{RouteSource, distance};
@@ -132,6 +133,12 @@ impl Host {
         self
     }
 
+    /// The same host on Ethernet.
+    pub fn with_station(mut self, station: StationConfig) -> Self {
+        self.ip.add_station(station);
+        self
+    }
+
     /// The port by which a packet leaves.
     fn way(&self, packet: &Packet) -> Port {
         let Some(more) = self.more.as_ref().filter(|_| !is_ipv6(packet.bytes())) else { return PORT };
@@ -211,7 +218,7 @@ impl Host {
     /// Sends a packet, which nearly always fits.
     fn send(&mut self, cx: &mut Cx, packet: Packet) {
         let port = self.way(&packet);
-        if packet.len() <= self.mtu as usize {
+        if packet.len() <= self.mtu as usize && !self.ip.is_on_ethernet() {
             cx.send(port, packet);
         } else {
             self.ip.output(cx, port, packet);
@@ -373,7 +380,10 @@ impl Device for Host {
         for (_, next) in &mut self.probes {
             *next = Instant::NEVER;
         }
+        self.ip.reset();
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
+        self.ip.with_lan(Lan::reset);
+        self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
         for more in self.more.iter_mut() {
             more.calls.iter_mut().for_each(Flows::halt);
             more.six.iter_mut().for_each(Six::stop);
@@ -381,6 +391,14 @@ impl Device for Host {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        let packet = if self.ip.is_on_ethernet() {
+            match self.ip.unframe(cx, port, packet) {
+                Some(packet) => packet,
+                None => return,
+            }
+        } else {
+            packet
+        };
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.deliver(cx, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
@@ -407,6 +425,17 @@ impl Device for Host {
             self.ipv6_probes(cx);
             self.ask(cx);
         }
+        if self.ip.is_on_ethernet() {
+            self.ip.timeout(cx);
+        }
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, _up: bool) {
+        self.ip.with_lan(|lan| lan.carrier(cx, port));
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
@@ -416,6 +445,7 @@ impl Device for Host {
         let six = self.more.iter().filter_map(|more| more.six.as_ref()?.wake());
         let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake).chain(six);
         let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
-        probes.into_iter().chain(tcp).chain(calls).min_by_key(|(at, _)| *at)
+        let lan = if self.ip.is_on_ethernet() { self.ip.lan_wake() } else { None };
+        probes.into_iter().chain(tcp).chain(calls).chain(lan).min_by_key(|(at, _)| *at)
     }
 }

@@ -6,6 +6,7 @@
 //! may have an access list, for what comes in and goes out, whoever it is for.
 
 mod errors;
+mod ethernet;
 mod filter;
 mod next_hops;
 mod six;
@@ -16,6 +17,7 @@ use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
 
 use super::Cx;
+use super::lan::Lan;
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::filter::Rule as AccessRule;
@@ -125,8 +127,8 @@ pub struct Ip {
     filters: bool,
     /// True if there may be something in `unsealed`, which is then looked at.
     owes: bool,
-    /// True if a port is several links, so that others need not look for it with each packet.
-    bundled: bool,
+    /// True if a port is several links or carries frames, so that others need not look for it with each packet.
+    composite: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -142,6 +144,8 @@ pub struct Ip {
     unsealed: Vec<(Port, Packet)>,
     /// Ports that are several links, with those that carry their traffic.
     bundles: Vec<(Port, Multipath, Vec<Port>)>,
+    /// Its stations on Ethernet.
+    lan: Option<Box<Lan>>,
     reporter: Reporter,
     fragments: Reassembler,
     six: Option<Box<six::Six>>,
@@ -157,7 +161,7 @@ impl Ip {
             talks: true,
             filters: false,
             owes: false,
-            bundled: false,
+            composite: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -168,6 +172,7 @@ impl Ip {
             interfaces: Vec::new(),
             unsealed: Vec::new(),
             bundles: Vec::new(),
+            lan: None,
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
             six: None,
@@ -322,6 +327,7 @@ impl Ip {
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.unsealed.clear();
         self.bundles.clear();
+        self.lan.iter_mut().for_each(|lan| lan.reset());
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
         self.six.iter_mut().for_each(|six| six.reset());
@@ -372,6 +378,10 @@ impl Ip {
         cx.rearm();
         match self.fragments.handle(cx.now, packet) {
             Reassembly::Whole(whole) => Some(whole),
+            Reassembly::Joined(whole, parts) => {
+                cx.joined(&parts, whole.meta.id);
+                Some(whole)
+            }
             Reassembly::Waiting => None,
             Reassembly::Dropped(reason, packets) => {
                 packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
@@ -466,7 +476,8 @@ impl Ip {
         packet.len() <= self.mtu(port)
     }
 
-    fn mtu(&self, port: Port) -> usize {
+    /// The longest packet that goes through a port whole, in octets.
+    pub fn mtu(&self, port: Port) -> usize {
         self.interfaces.get(port.index()).copied().flatten().map_or(usize::MAX, |i| i.mtu as usize)
     }
 
@@ -480,6 +491,7 @@ impl Ip {
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
                 parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                cx.cut(packet.meta.id);
                 parts
             }
             Err(reason) => {
@@ -506,10 +518,11 @@ impl Ip {
     }
 
     /// Sends a packet out of a port, or of one of the links that it is made of.
-    fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
-        if !self.bundled {
+    fn transmit(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.composite {
             return cx.send(port, packet);
         }
+        let Some(packet) = self.on_link(cx, port, packet) else { return };
         let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
             return cx.send(port, packet);
         };
@@ -523,7 +536,7 @@ impl Ip {
 
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
-        self.bundled = true;
+        self.composite = true;
         self.bundles.push((port, multipath, Vec::new()));
         self.begin_down(port);
     }
@@ -546,6 +559,9 @@ impl Ip {
         if core::mem::replace(&mut interface.up, up) == up {
             return;
         }
+        if let Some(lan) = &mut self.lan {
+            lan.carrier(cx, port);
+        }
         let routes: Vec<Route> = self.configured_on(port).filter(|c| !self.is_held(c)).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
         self.carrier_ipv6(cx, port, up, reason);
@@ -563,6 +579,19 @@ impl Ip {
         let depend = |c: &&Configured| c.track == Some(track) && self.has_carrier(&c.route);
         let routes: Vec<Route> = self.configured.iter().filter(depend).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
+    }
+
+    /// Has the route to a prefix that was entered by hand lead to another port, because of `reason`. Answers whether that changed
+    /// anything.
+    pub fn lead_elsewhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, port: Port, reason: Reason) -> bool {
+        let by_hand = |r: &Route| r.prefix == prefix && r.source == RouteSource::Static;
+        let is_it = |r: &Route| by_hand(r) && r.distance == distance::STATIC;
+        let Some(it) = self.configured.iter_mut().find(|c| is_it(&c.route)) else { return false };
+        it.route.target = Target::port(port);
+        let usable = |c: &&Configured| by_hand(&c.route) && self.has_carrier(&c.route) && !self.is_held(c);
+        let routes: Vec<Route> = self.configured.iter().filter(usable).map(|c| c.route).collect();
+        let change = self.fib.set_all(prefix, RouteSource::Static, &routes);
+        self.changed_best(cx, change, reason, None)
     }
 
     /// Puts configured routes into the table, or takes them out.
@@ -654,14 +683,27 @@ impl Ip {
         true
     }
 
-    /// When fragments wait no longer.
+    /// The fragments that wait for others, and what waits for the address of its next hop.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        let ipv6 = self.six.iter().flat_map(|six| six.held());
+        self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))
+    }
+
+    /// When fragments wait no longer, or a next hop is asked for again.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let ipv6 = self.six.as_ref().and_then(|six| six.wake());
-        self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly))
+        let fragments = self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly));
+        if !self.composite {
+            return fragments;
+        }
+        fragments.into_iter().chain(self.lan_wake()).min_by_key(|(at, _)| *at)
     }
 
     /// Gives up on fragments that waited too long.
     pub fn timeout(&mut self, cx: &mut Cx) {
+        if let Some(lan) = &mut self.lan {
+            lan.timeout(cx);
+        }
         for fragments in self.fragments.handle_timeout(cx.now) {
             if let Some(first) = fragments.first() {
                 self.refuse(cx, first, IcmpKind::ReassemblyTimeExceeded);

@@ -11,18 +11,32 @@
 //!  VPC ---- attachment --.   propagation   .-- route table --.
 //!                         >---------------<                   >-- lookup by the source's association
 //!  tunnels - attachment -+                 '-- route table --'
-//!  DX gateway attachment -'
+//!  DX gateway attachment -+
+//!  peering - attachment --' (no propagation)
 //! ```
+//!
+//! Peering knows static routes only, in both gateways' tables (page tgw-peering.html). What goes out by it loses one from its TTL, so that
+//! routes of two gateways that point at each other end.
+//!
+//! A VPC's attachment has a network interface in one subnet of each availability zone that it is in; which of them a packet goes out by is
+//! for [`zones`] to say. What an attachment carries at most, [`limits`] holds (page transit-gateway-quotas.html).
+//!
+//! Connect peers and VPN Concentrators are attachments of tunnels, too: their ends are devices of their own ([`super::connect`],
+//! [`super::endpoint`]), which tell what they have learned and hear what they shall announce.
 //!
 //! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
 //! numbers of a flow.
 //!
-//! Packets of 8,500 octets pass between VPCs and Direct Connect if the scenario has any ([`Tgw::widen`]); VPN has 1,500.
+//! Packets of 8,500 octets pass between VPCs, Direct Connect and peering if the scenario has any ([`Tgw::widen`]); tunnels have 1,500.
+//! Who opens a TCP connection through it hears of no segments that are longer (MSS clamping, page transit-gateway-quotas.html).
 //!
 //! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
-//! static routes here, and is not carried over Direct Connect.
+//! static routes here, so that it is not carried by peering, nor over Direct Connect.
 //!
-//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
+//! Left out: multicast, policy tables, and that an attachment leaves an availability zone that has failed.
+
+mod limits;
+mod zones;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -30,20 +44,28 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
+use self::limits::Limits;
+use self::zones::Zones;
 use super::counters::AttachmentTraffic;
 use super::ends::Ends;
+use super::gateway::clamp;
 use super::ip::{Inbound, Ip};
 use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
 use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
+use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
+use crate::net::policer::Limit;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
-use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::ipv6::is_ipv6;
+
+/// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
+const TCP_HEADERS: usize = 40;
 
 /// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -55,7 +77,8 @@ pub const fn outside_port(others: u16, number: u16) -> Port {
     Port(others + number)
 }
 
-/// The port towards VPC `number`, of a gateway with so many tunnels and Direct Connect gateways.
+/// The port towards network interface `number` of its VPC attachments, of a gateway with so many tunnels and Direct Connect gateways. Those
+/// towards peering attachments follow.
 pub const fn vpc_port(ends: u16, number: u16) -> Port {
     Port(ends + number)
 }
@@ -67,9 +90,9 @@ pub struct TgwConfig {
     pub attachments: Vec<Attachment>,
     /// The route tables.
     pub tables: Vec<RouteTable>,
-    /// The endpoint of each tunnel.
+    /// Its ends: the endpoint of each tunnel, then Direct Connect gateways, then Connect peers.
     pub endpoints: Vec<NodeId>,
-    /// Endpoints of private-IP VPN: the outside address of each, out of the gateway's own CIDR blocks, and the attachment that transports
+    /// Endpoints of private-IP VPN and Connect peers: the outside address of each, out of the gateway's own CIDR blocks, and the attachment that transports
     /// its tunnel.
     pub outside: Vec<(Ipv4Addr, u16)>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
@@ -78,6 +101,10 @@ pub struct TgwConfig {
     pub vpn_ecmp: bool,
     /// How flows are spread over several ways.
     pub multipath: Multipath,
+    /// How flows are spread over the availability zones of an attachment.
+    pub zone_multipath: Multipath,
+    /// What the sites of a VPN Concentrator have each: the tunnels of one, and what they carry together.
+    pub sites: Vec<(Vec<u16>, Limit)>,
     /// The IPv6 blocks of VPCs, with their attachments.
     pub ipv6_blocks: Vec<(u16, Ipv6Net)>,
     /// From a choice to packets following it.
@@ -95,6 +122,8 @@ pub struct Attachment {
     pub association: Option<u8>,
     /// The route tables that its routes go into.
     pub propagation: Vec<u8>,
+    /// What it carries at most, each way; `None`: its tunnels see to it.
+    pub limit: Option<Limit>,
 }
 
 /// What is attached.
@@ -104,19 +133,25 @@ pub enum Attached {
     Vpc {
         /// Its CIDR block.
         cidr: Ipv4Net,
+        /// The availability zone of each network interface of the attachment. At least one.
+        zones: Vec<u8>,
+        /// Whether a flow keeps to one of them, both ways (appliance mode).
+        appliance_mode: bool,
     },
-    /// A VPN connection.
-    Vpn {
-        /// Its tunnels, by their numbers on the gateway.
+    /// Tunnels: of a VPN connection or VPN Concentrator, or GRE of a Connect attachment.
+    Tunnels {
+        /// By their numbers on the gateway.
         tunnels: Vec<u16>,
-        /// True if they run over Direct Connect, between private addresses.
-        private: bool,
+        /// What their routes are.
+        kind: Kind,
     },
     /// A Direct Connect gateway.
     DirectConnectGateway {
         /// Its number among the gateway's ends, after those of all tunnels.
         end: u16,
     },
+    /// Another transit gateway.
+    Peering,
 }
 
 /// A route table.
@@ -171,39 +206,73 @@ pub struct Tgw {
     ip: Ip,
     /// The attachment behind each port.
     attached: Vec<u16>,
+    zones: Zones,
+    limits: Limits,
     ends: Ends,
     tables: Vec<State>,
     pending: VecDeque<Pending>,
     /// By attachment.
     traffic: Vec<AttachmentTraffic>,
+    /// The flows at attachments, by their numbers.
+    flows: Option<Box<FlowMeter>>,
 }
 
 impl Tgw {
-    /// A gateway with a port for each tunnel and then one for each VPC, in the order of its attachments.
+    /// A gateway with a port for each tunnel, then for each network interface of its VPC attachments, then for each peering, in the order of
+    /// its attachments.
     pub fn new(config: TgwConfig, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
+        let ends = config.endpoints.len();
         ip.add_ipv6([]);
-        let is_direct = |attachment: &&Attachment| matches!(attachment.to, Attached::DirectConnectGateway { .. });
-        let ends = config.endpoints.len() + config.attachments.iter().filter(is_direct).count();
         let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
-                Attached::Vpn { tunnels, .. } => tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16),
+                Attached::Tunnels { tunnels, .. } => {
+                    tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16);
+                }
                 Attached::DirectConnectGateway { end } => attached[usize::from(*end)] = number as u16,
-                Attached::Vpc { .. } => attached.push(number as u16),
+                Attached::Vpc { zones, .. } => attached.extend(zones.iter().map(|_| number as u16)),
+                Attached::Peering => {}
             }
         }
+        let peerings = config.attachments.iter().enumerate().filter(|(_, it)| matches!(it.to, Attached::Peering));
+        attached.extend(peerings.map(|(number, _)| number as u16));
         attached.extend(config.outside.iter().map(|(_, transport)| *transport));
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
+        let zones = Zones::new(&config.attachments, ends, config.zone_multipath);
+        let limits = Limits::new(&config.attachments, &attached, &config.sites);
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic }
+        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
     pub fn traffic(&self) -> &[AttachmentTraffic] {
         &self.traffic
+    }
+
+    /// The same gateway counts the flows at its attachments, for flow logs.
+    pub fn metered(mut self) -> Self {
+        self.flows = Some(Box::default());
+        self
+    }
+
+    /// The flows at its attachments, if they are counted; the other place of a flow is the other attachment. What is lost is counted
+    /// where it came in.
+    pub fn flows(&self) -> Option<&FlowMeter> {
+        self.flows.as_deref()
+    }
+
+    /// Counts a packet at the attachment that it comes from, and at the one that it goes to unless it is lost.
+    #[cold]
+    fn meter(&mut self, now: Instant, seen: &Glimpse, from: Port, to: Result<Port, Lost>) {
+        let Some(flows) = &mut self.flows else { return };
+        let (from, to) = (self.attached[from.index()], to.map(|to| self.attached[to.index()]));
+        flows.count(now, (from, true, to.ok()), seen, to.map(|_| ()), true);
+        if let Ok(to) = to {
+            flows.count(now, (to, false, Some(from)), seen, Ok(()), true);
+        }
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
@@ -216,7 +285,11 @@ impl Tgw {
         self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
     }
 
-    /// The port of an attachment that is a VPC.
+    fn attachment(&self, port: Port) -> &Attachment {
+        &self.config.attachments[usize::from(self.attached[port.index()])]
+    }
+
+    /// The port of an attachment that is a VPC or peering, of a VPC the first.
     fn port_of(&self, attachment: u16) -> Port {
         let first = self.ends.len();
         let place = self.attached[first..].iter().position(|a| *a == attachment);
@@ -237,8 +310,10 @@ impl Tgw {
         {
             match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
                 None => found.push((base.clone(), None)),
-                Some((to, Attached::Vpc { .. })) => found.push((base.clone(), Some(self.port_of(to)))),
-                Some((_, Attached::Vpn { tunnels, .. })) => {
+                Some((to, Attached::Vpc { .. } | Attached::Peering)) => {
+                    found.push((base.clone(), Some(self.port_of(to))));
+                }
+                Some((_, Attached::Tunnels { tunnels, .. })) => {
                     found.extend(tunnels.iter().map(|tunnel| of_tunnel(*tunnel, Kind::Static, None)));
                 }
                 Some((_, Attached::DirectConnectGateway { end })) => found.push(of_tunnel(*end, Kind::Static, None)),
@@ -247,18 +322,17 @@ impl Tgw {
         let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
         for (attachment, number) in propagating {
             match &attachment.to {
-                Attached::Vpc { cidr } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
+                Attached::Vpc { cidr, .. } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
-                Attached::Vpc { .. } => {}
+                Attached::Vpc { .. } | Attached::Peering => {}
                 Attached::DirectConnectGateway { end } => {
                     let path = self.ends.of(*end).path(prefix);
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
                 }
-                Attached::Vpn { tunnels, private } => found.extend(tunnels.iter().filter_map(|tunnel| {
+                Attached::Tunnels { tunnels, kind } => found.extend(tunnels.iter().filter_map(|tunnel| {
                     let path = self.ends.of(*tunnel).path(prefix)?;
-                    let kind = if *private { Kind::PrivateVpn } else { Kind::Vpn };
-                    Some(of_tunnel(*tunnel, kind, Some(path.clone())))
+                    Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
                 })),
             }
         }
@@ -359,11 +433,17 @@ impl Tgw {
     /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
     fn announce(&self, cx: &mut Cx, table: u8, prefix: IpNet) {
         for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
-            let Attached::Vpn { tunnels, .. } = &attachment.to else { continue };
+            let Attached::Tunnels { tunnels, .. } = &attachment.to else { continue };
             for tunnel in tunnels {
-                self.announce_to(cx, *tunnel, tunnels, table, prefix);
+                self.announce_to(cx, *tunnel, self.siblings(*tunnel, tunnels), table, prefix);
             }
         }
+    }
+
+    /// The tunnels that lead where this one does: those of its attachment, and on a VPN Concentrator those of its site.
+    fn siblings<'a>(&'a self, tunnel: u16, of_attachment: &'a [u16]) -> &'a [u16] {
+        let site = self.config.sites.iter().find(|(tunnels, _)| tunnels.contains(&tunnel));
+        site.map_or(of_attachment, |(tunnels, _)| tunnels)
     }
 
     /// What leads back into the attachment, and what is dropped, is not announced to it.
@@ -396,29 +476,35 @@ impl Tgw {
         }
     }
 
-    /// Lets packets of so many octets through to VPCs and Direct Connect gateways; VPN keeps what it has.
+    /// Lets packets of so many octets through to VPCs, Direct Connect gateways and peers; tunnels keep what they have.
     pub fn widen(&mut self, mtu: u32) {
-        let others = self.config.endpoints.len()..self.attached.len() - self.config.outside.len();
-        others.for_each(|port| self.ip.set_mtu(Port(port as u16), mtu));
+        for port in (0..self.attached.len() - self.config.outside.len()).map(|port| Port(port as u16)) {
+            if !matches!(self.attachment(port).to, Attached::Tunnels { .. }) {
+                self.ip.set_mtu(port, mtu);
+            }
+        }
     }
 
-    /// The port of an endpoint of private-IP VPN that has this outside address.
-    fn outside(&self, address: Ipv4Addr) -> Option<Port> {
-        let number = self.config.outside.iter().position(|(other, _)| *other == address)?;
+    /// The port of an endpoint of private-IP VPN or Connect peer that has this outside address; of several the one that is spoken to over
+    /// this attachment.
+    fn outside(&self, address: Ipv4Addr, over: u16) -> Option<Port> {
+        let all = &self.config.outside;
+        let number = all.iter().position(|it| *it == (address, over));
+        let number = number.or_else(|| all.iter().position(|(other, _)| *other == address))?;
         Some(Port((self.attached.len() - self.config.outside.len() + number) as u16))
     }
 
     /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
     /// blocks is the gateway's to deliver.
-    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Result<(Port, Packet), Lost> {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
             && !is_ipv6(packet.bytes())
-            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
+            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-            return Some((port, packet));
+            return Ok((port, packet));
         }
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
@@ -427,16 +513,25 @@ impl Tgw {
             Some((Some(port), since)) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-                return Some((port, packet));
+                return Ok((port, packet));
             }
             Some((None, since)) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
-        let dropped = if reason == DropReason::TgwNoRoute { &mut traffic.no_route } else { &mut traffic.blackhole };
+        let (dropped, lost) = match reason {
+            DropReason::TgwNoRoute => (&mut traffic.no_route, Lost::NoRoute),
+            _ => (&mut traffic.blackhole, Lost::Blackhole),
+        };
         dropped.add(packet.len());
         cx.drop(&packet, reason, blame);
-        None
+        Err(lost)
+    }
+
+    /// Where a packet that has a way gets to, unless it does not fit and may not be cut.
+    fn fate(&self, (port, packet): &(Port, Packet)) -> Result<Port, Lost> {
+        let whole = Ipv4Packet::new_unchecked(packet.bytes()).dont_fragment();
+        if whole && !self.ip.fits(*port, packet) { Err(Lost::MtuExceeded) } else { Ok(*port) }
     }
 }
 
@@ -497,8 +592,8 @@ impl Device for Tgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
-            Attached::Vpc { cidr } => Some(IpNet::V4(*cidr)),
-            Attached::Vpn { .. } | Attached::DirectConnectGateway { .. } => None,
+            Attached::Vpc { cidr, .. } => Some(IpNet::V4(*cidr)),
+            Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
         });
         let statics =
             self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
@@ -521,12 +616,33 @@ impl Device for Tgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        if let Inbound::Transit(packet) | Inbound::Ipv6Transit(packet) = self.ip.inbound(cx, port, packet)
-            && let Some((port, packet)) = self.route(cx, port, packet)
-        {
-            self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
-            self.ip.output(cx, port, packet);
+        let (Inbound::Transit(packet) | Inbound::Ipv6Transit(packet)) = self.ip.inbound(cx, port, packet) else {
+            return;
+        };
+        let Some(packet) = self.limits.admit(cx, port, false, packet) else { return };
+        let ipv6 = is_ipv6(packet.bytes());
+        let seen = self.flows.as_ref().filter(|_| !ipv6).map(|_| Glimpse::of(&packet));
+        let way = self.route(cx, port, packet);
+        if let Some(seen) = seen {
+            self.meter(cx.now, &seen, port, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
         }
+        let Ok((to, packet)) = way else { return };
+        let of_tunnel = matches!(self.attachment(port).to, Attached::Tunnels { .. });
+        let to = self.zones.choose(port, of_tunnel, to, &packet);
+        let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
+        if !ipv6 {
+            if matches!(self.attachment(to).to, Attached::Peering)
+                && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+            {
+                return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
+            }
+            if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
+                let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
+                clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
+            }
+        }
+        self.traffic[usize::from(self.attached[to.index()])].sent.add(packet.len());
+        self.ip.output(cx, to, packet);
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
@@ -550,7 +666,7 @@ impl Device for Tgw {
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Propagate { .. } | Notice::Announce { .. } | Notice::Flow(_) => {}
+            Notice::Propagate { .. } | Notice::Announce { .. } | Notice::ReplaceRoute { .. } | Notice::Flow(_) => {}
         }
     }
 
@@ -574,9 +690,9 @@ impl Device for Tgw {
         self.set_health(cx, port.0, false);
         self.ends.forget(port.0);
         let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
-        if let (Attached::Vpn { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
+        if let (Attached::Tunnels { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
             for prefix in self.prefixes(table) {
-                self.announce_to(cx, port.0, tunnels, table, prefix);
+                self.announce_to(cx, port.0, self.siblings(port.0, tunnels), table, prefix);
             }
         }
     }

@@ -134,6 +134,10 @@ impl Device for VirtualInterface {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -147,6 +151,7 @@ impl Device for VirtualInterface {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Health { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::Propagate { .. } => {}
         }
@@ -175,6 +180,8 @@ impl Device for VirtualInterface {
                 self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush

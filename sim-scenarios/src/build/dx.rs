@@ -80,7 +80,7 @@ impl Builder<'_> {
         for (i, node) in self.plan.nodes.iter().enumerate() {
             let id = NodeId(i as u32);
             let NodeKind::TransitGateway(gateway) = &node.kind else { continue };
-            let others = self.index.tunnels(id).len() + ends(self.plan, id).count() + gateway.vpcs.len();
+            let others = self.first_peering(id, gateway) + crate::make::transit::peerings(self.plan, id).count();
             for ((tunnel, _), number) in self.private_tunnels(id).zip(0..) {
                 let tunnel = self.plan.tunnel(tunnel);
                 let here = tgw::outside_port(others as u16, number);

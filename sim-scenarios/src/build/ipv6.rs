@@ -69,7 +69,7 @@ impl Builder<'_> {
         let vpc = self.plan.ipv6.vpcs.get(&id)?;
         let interfaces = attached(self.plan, id);
         let interfaces = interfaces.iter().filter_map(|it| Some((it.port, *self.plan.ipv6.hosts.get(&it.node)?)));
-        let port = |to: NodeId| transit_ports(self.plan, id).find(|(gateway, _)| *gateway == to).map(|(_, port)| port);
+        let port = |to: NodeId| transit_ports(self.plan, id).find(|(of, ..)| *of == to).map(|(.., port)| port);
         let table = |routes: &Vec<(Ipv6Net, Option<NodeId>)>| {
             routes.iter().map(|(prefix, to)| (*prefix, to.and_then(port))).collect()
         };

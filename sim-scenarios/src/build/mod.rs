@@ -11,7 +11,8 @@ pub(crate) mod ike;
 mod index;
 mod ipv6;
 mod routers;
-mod vpc;
+mod tgw;
+pub(crate) mod vpc;
 
 use std::sync::Arc;
 
@@ -31,12 +32,13 @@ use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
 use sim_core::node::igw;
 use sim_core::node::ip::Ip;
+use sim_core::node::joint;
 use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vpc as vpc_node;
-use sim_core::node::{tgw, vgw, vif};
+use sim_core::node::{tgw as tgw_node, vgw, vif};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
@@ -199,7 +201,8 @@ impl Builder<'_> {
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
             NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
-            NodeKind::Appliance(it) => Node::Translator(Box::new(self.appliance(id, it))),
+            NodeKind::Appliance(it) => self.appliance(id, it),
+            NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
             NodeKind::DirectConnectGateway(d) => Node::DxGateway(Box::new(self.direct_connect_gateway(id, d))),
@@ -275,6 +278,12 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -338,11 +347,6 @@ impl Builder<'_> {
         }
     }
 
-    fn is_transit(&self, id: TunnelId) -> bool {
-        let gateway = self.plan.connections[id.connection].gateway;
-        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
-    }
-
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
         match &self.plan.nodes[vpc.index()].kind {
             NodeKind::Vpc(vpc) => vec![vpc.cidr],
@@ -396,9 +400,7 @@ impl Builder<'_> {
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
-        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
-        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
-        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
+        let end = BgpEnd { med, ..end.clone() };
         let (mut config, over_ipv6) = (told(config, &end), self.over_ipv6(id, side));
         if let (Some(ends), Some(inside)) = (over_ipv6, &tunnel.inside_ipv6) {
             config = ipv6::told(config, &end, ends, inside.cidr);
@@ -504,7 +506,16 @@ impl Builder<'_> {
                     let names: Vec<&String> = tunnels
                         .map(|tunnel| &self.plan.tunnel(*tunnel).name)
                         .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
-                        .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
+                        .chain(
+                            tgw.vpcs
+                                .iter()
+                                .zip(&tgw.subnets)
+                                .flat_map(|(vpc, subnets)| subnets.iter().map(|_| &self.plan.nodes[vpc.index()].name)),
+                        )
+                        .chain(
+                            crate::make::transit::peerings(self.plan, id)
+                                .map(|(of, _)| &self.plan.nodes[of.index()].name),
+                        )
                         .collect();
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
@@ -512,7 +523,7 @@ impl Builder<'_> {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
                         self.world.name_port(id, vpc_node::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (gateway, port) in vpc::transit_ports(self.plan, id) {
+                    for (gateway, _, port) in vpc::transit_ports(self.plan, id) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     self.name_vpc_ports(id);
@@ -530,6 +541,11 @@ impl Builder<'_> {
                 | NodeKind::Appliance(_)
                 | NodeKind::VpcPeering(_)
                 | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
+                NodeKind::TransitGatewayPeering(peering) => {
+                    for (gateway, port) in peering.gateways.iter().zip(joint::PORTS) {
+                        self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
+                    }
+                }
                 NodeKind::VpnEndpoint(e) => {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
@@ -561,7 +577,7 @@ impl Builder<'_> {
 
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
-        let (direct, outsides) = (self.direct_links(), self.outside_links());
+        let (direct, outsides, peerings) = (self.direct_links(), self.outside_links(), self.peering_links());
         let mut perfect = [DirectionConfig::default(); 2];
         if dx::is_jumbo(self.plan) {
             perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
@@ -584,13 +600,14 @@ impl Builder<'_> {
                 let tunnels = self.index.tunnels(id);
                 for (number, tunnel) in tunnels.iter().enumerate() {
                     let end = self.plan.tunnel(*tunnel).endpoint;
-                    let port = tgw::tunnel_port(number as u16);
+                    let port = tgw_node::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
                 let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
-                for (number, vpc) in tgw.vpcs.iter().enumerate() {
-                    let here = tgw::vpc_port(ends, number as u16);
-                    for (_, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                let mut numbers = 0..;
+                for vpc in &tgw.vpcs {
+                    for (_, _, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, ..)| *gateway == id) {
+                        let here = tgw_node::vpc_port(ends, numbers.next().unwrap_or_default());
                         add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
                     }
                 }
@@ -601,6 +618,10 @@ impl Builder<'_> {
             }
         }
         direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
+        for (name, a, b, delay) in peerings {
+            let far = perfect.map(|way| DirectionConfig { delay, ..way });
+            self.world.add_link(&name, [a, b], far, true);
+        }
     }
 }
 

@@ -8,7 +8,9 @@ pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod firewall;
+mod flow_logs;
 mod groups;
+mod instances;
 mod ipv6;
 mod judge;
 mod links;
@@ -22,7 +24,7 @@ mod routers;
 mod sessions;
 mod telemetry;
 mod timeline;
-mod transit;
+pub(crate) mod transit;
 mod vpc;
 
 use sim_core::id::NodeId;
@@ -56,6 +58,7 @@ pub(crate) struct Names {
     faults: Vec<String>,
     groups: Vec<String>,
     alarms: Vec<String>,
+    flow_logs: Vec<String>,
     expectations: Vec<String>,
 }
 
@@ -87,6 +90,7 @@ impl Names {
             faults: judge.names(&scenario.faults, "fault"),
             groups: judge.names(&scenario.groups, "group"),
             alarms: judge.names(&scenario.alarms, "alarm"),
+            flow_logs: judge.names(&scenario.flow_logs, "flow log"),
             expectations: judge.names(&scenario.expect, "expectation"),
         }
     }
@@ -126,6 +130,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         faults: Vec::new(),
         groups: Vec::new(),
         alarms: Vec::new(),
+        flow_logs: Vec::new(),
         expectations: Vec::new(),
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
@@ -147,6 +152,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     timeline::make(scenario, &names, &mut plan, j);
     ipv6::probes(scenario, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
+    flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);
     firewall::partners(scenario, &mut plan, j);
     firewall::profiles(&mut plan);

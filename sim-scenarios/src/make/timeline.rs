@@ -204,6 +204,7 @@ fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
         Some(NodeKind::Vpc(_)) => ("a VPC", ZONE),
         Some(NodeKind::InternetGateway(_)) => ("an internet gateway", ZONE),
         Some(NodeKind::VpcPeering(_)) => ("a peering connection", ZONE),
+        Some(NodeKind::TransitGatewayPeering(_)) => ("a peering attachment", ZONE),
         Some(NodeKind::GatewayEndpoint(_)) => ("a gateway endpoint", ZONE),
         Some(NodeKind::DirectConnectGateway(_)) => ("a Direct Connect gateway", LOCATION),
         _ => return,
@@ -383,6 +384,7 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
+        | NodeKind::TransitGatewayPeering(_)
         | NodeKind::GatewayEndpoint(_) => false,
     }
 }

@@ -11,8 +11,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance, Instance,
+    InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -49,8 +49,10 @@ pub enum NodeKind {
     Instance(Instance),
     /// An internet gateway.
     InternetGateway(InternetGateway),
-    /// A NAT gateway, NAT instance or interface endpoint.
+    /// A NAT gateway, NAT instance, interface endpoint or firewall.
     Appliance(Box<Appliance>),
+    /// A peering attachment of transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
     /// A VPC peering connection.
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
@@ -104,6 +106,8 @@ pub struct CustomerGateway {
     pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// The EC2 instance that it is, if it is one.
+    pub instance: Option<Box<GatewayInstance>>,
     /// How a real device takes its place, if one may.
     pub external: Option<External>,
 }
@@ -232,8 +236,12 @@ pub struct TransitGateway {
     pub vpcs: Vec<NodeId>,
     /// Address blocks of its own.
     pub cidr_blocks: Vec<Ipv4Net>,
-    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
-    pub subnets: Vec<usize>,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
+    /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
+    pub subnets: Vec<Vec<usize>>,
+    /// Those of the attached VPCs that are in appliance mode.
+    pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -274,6 +282,8 @@ pub enum Attachment {
     Connection(usize),
     /// A Direct Connect gateway.
     DirectConnectGateway(NodeId),
+    /// A peering attachment.
+    Peering(NodeId),
 }
 
 /// AWS's end of one tunnel.

@@ -9,9 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance,
-    InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc,
-    VpcPeering,
+    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint,
+    GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
+    Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -43,6 +43,10 @@ pub enum Node {
     NatGateway(NatGateway),
     /// An instance that shows others by its own address.
     NatInstance(NatInstance),
+    /// An instance that is a stateful firewall.
+    FirewallInstance(FirewallInstance),
+    /// What joins two transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
     /// What joins two VPCs.
     VpcPeering(VpcPeering),
     /// The way from route tables of a VPC to S3 or DynamoDB.
@@ -119,6 +123,8 @@ pub struct CustomerGateway {
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// The EC2 instance that it is; none if not given: it is on the premises.
+    pub instance: Option<Box<GatewayInstance>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
     pub external: Option<Box<External>>,
 }
@@ -188,20 +194,27 @@ pub struct VirtualPrivateGateway {
     pub preferred_tunnel: Option<At<Name>>,
 }
 
-/// A transit gateway. Its attachments are the VPCs that it names and the connections that end at it.
+/// A transit gateway. Its attachments are the VPCs that it names, the connections that end at it, the Direct Connect gateways that name it,
+/// and its peerings.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGateway {
     /// The Amazon side's autonomous system; 64512 if not given, as AWS.
     pub asn: Option<At<Asn>>,
-    /// The VPCs that are attached to it.
+    /// Its Region; if not given, that of everything that names none.
+    pub region: Option<At<Name>>,
+    /// The VPCs that are attached to it, of its own Region.
     #[serde(default)]
     pub vpcs: Vec<At<Name>>,
+    /// Those of them in which a flow keeps to one availability zone, both ways (appliance mode).
+    #[serde(default)]
+    pub appliance_mode: Vec<At<Name>>,
     /// Address blocks of its own, /24 or wider, out of which come the outside addresses of private-IP VPN.
     #[serde(default)]
     pub cidr_blocks: Vec<At<Prefix>>,
-    /// In which subnets the attachments are, like "vpc.transit": what comes from the gateway follows the subnet's route table. Of a VPC
-    /// that is not named it is the first subnet.
+    /// In which subnets the attachments are, like "vpc.transit", one in each availability zone: what comes from the gateway follows the
+    /// subnet's route table, and what is in another zone does not reach the gateway. Of a VPC that is not named it is the first subnet of
+    /// each zone.
     #[serde(default)]
     pub subnets: Vec<At<Name>>,
     /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
@@ -214,13 +227,13 @@ pub struct TransitGateway {
     pub preferred_tunnel: Option<At<Name>>,
 }
 
-/// A route table of a transit gateway. Attachments are called like their VPC or connection.
+/// A route table of a transit gateway. Attachments are called like their VPC, connection, Direct Connect gateway or peering.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct TransitRouteTable {
     /// Attachments whose traffic is looked up in it; if not given, all that no other table names.
     pub associations: Option<Vec<At<Name>>>,
-    /// Attachments whose routes go into it; all if not given.
+    /// Attachments whose routes go into it; if not given, all but peerings, of which only static routes are known.
     pub propagations: Option<Vec<At<Name>>>,
     /// Static routes.
     #[serde(default)]

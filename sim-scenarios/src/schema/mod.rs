@@ -11,12 +11,14 @@
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod nat;
 mod policy;
 mod router;
 mod session;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -30,12 +32,14 @@ use crate::plan::TcpProfile;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
 pub use session::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -81,6 +85,9 @@ pub struct Scenario {
     /// Alarms of CloudWatch.
     #[serde(default)]
     pub alarms: Named<Alarm>,
+    /// Flow logs of VPCs and transit gateways.
+    #[serde(default)]
+    pub flow_logs: Named<FlowLog>,
     /// What must hold.
     #[serde(default)]
     pub expect: Named<Expect>,

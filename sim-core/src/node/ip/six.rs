@@ -56,6 +56,11 @@ impl Six {
         }
     }
 
+    /// The fragments that wait for others.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.fragments.held()
+    }
+
     /// Forgets everything that was learned.
     pub fn reset(&mut self) {
         let mut fresh = Self {
@@ -149,6 +154,10 @@ impl Ip {
                 cx.rearm();
                 match six.fragments.handle(cx.now, packet) {
                     Reassembly::Whole(whole) => Inbound::Ipv6Local(whole),
+                    Reassembly::Joined(whole, parts) => {
+                        cx.joined(&parts, whole.meta.id);
+                        Inbound::Ipv6Local(whole)
+                    }
                     Reassembly::Waiting => Inbound::Nothing,
                     Reassembly::Dropped(reason, packets) => {
                         packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
