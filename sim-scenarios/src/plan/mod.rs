@@ -7,11 +7,13 @@
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
 mod ipv6;
+mod lan;
 mod nat;
 mod router;
 mod story;
@@ -23,11 +25,13 @@ mod vpn;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
 pub use ipv6::*;
+pub use lan::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -59,6 +63,8 @@ pub struct Plan {
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
     pub direct_connects: Vec<DirectConnect>,
+    /// Client VPN endpoints.
+    pub client_vpns: Vec<ClientVpn>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.
