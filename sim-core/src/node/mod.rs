@@ -13,6 +13,7 @@ pub mod endpoint;
 mod ends;
 pub mod external;
 pub mod gateway;
+pub mod gre;
 pub mod host;
 pub mod igw;
 pub mod inspection;

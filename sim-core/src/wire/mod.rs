@@ -5,6 +5,7 @@ pub mod bfd;
 pub mod checksum;
 mod error;
 pub mod esp;
+pub mod gre;
 pub mod icmp;
 pub mod ike;
 pub mod ipv4;

@@ -110,6 +110,7 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
@@ -119,6 +120,11 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].gre.is_some()) =>
+        {
+            Some((format!("no link ends at `{name}`: it is a GRE tunnel"), None))
+        }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
             if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
         {
@@ -196,6 +202,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)

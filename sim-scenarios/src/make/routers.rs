@@ -75,7 +75,14 @@ pub(super) fn interfaces(schema: &Named<schema::Interface>, j: &mut Judge) -> Ve
         let reverse_path = j.or(&interface.reverse_path, Default::default());
         let access_list = access_list(&interface.access_list, j);
         let lag = interface.lag.as_ref().map(|lag| super::dx::lag(lag, j));
-        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list, lag });
+        let gre = interface.gre.as_ref().map(|gre| super::connect::gre(gre, j));
+        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list, lag, gre });
+    }
+    for (gre, (_, schema)) in made.iter().zip(&schema.0).filter_map(|(made, schema)| Some((made.gre?, schema))) {
+        let own = made.iter().any(|other| other.gre.is_none() && other.address.addr() == gre.source);
+        if let Some(at) = schema.gre.as_ref().map(|gre| &gre.source).filter(|at| at.value.is_ok() && !own) {
+            j.wrong(at.place, format!("no interface of this device has {}", gre.source), None);
+        }
     }
     made
 }

@@ -377,6 +377,7 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
         NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
         NodeKind::VirtualInterface(end) => end.amazon_address() == address,
+        NodeKind::ConnectPeer(peer) => peer.address == address,
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)
         | NodeKind::DirectConnectGateway(_)

@@ -11,8 +11,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint, Gre, Instance,
+    InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -61,6 +61,8 @@ pub enum NodeKind {
     DirectConnectGateway(DirectConnectGateway),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<VirtualInterface>),
+    /// AWS's end of a Connect peer.
+    ConnectPeer(Box<ConnectPeer>),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -161,12 +163,14 @@ pub struct Interface {
     pub access_list: Vec<Rule>,
     /// Several links as one, if it is that.
     pub lag: Option<Lag>,
+    /// A GRE tunnel, if it is that.
+    pub gre: Option<Gre>,
 }
 
 impl Interface {
     /// True if it is an address of the device alone, behind which there is nothing.
     pub fn is_loopback(&self) -> bool {
-        self.address.prefix_len() == 32
+        self.address.prefix_len() == 32 && self.gre.is_none()
     }
 }
 
@@ -282,6 +286,8 @@ pub enum Attachment {
     DirectConnectGateway(NodeId),
     /// A peering attachment.
     Peering(NodeId),
+    /// A Connect attachment, by its place among all.
+    Connect(usize),
 }
 
 /// AWS's end of one tunnel.

@@ -9,9 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint, IgpCost,
-    Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute,
-    Track, TransitGatewayPeering, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint, Gre,
+    IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy,
+    PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -150,6 +150,8 @@ pub struct Interface {
     pub reverse_path: Option<At<ReversePath>>,
     /// Several links as one; not if not given.
     pub lag: Option<Lag>,
+    /// A GRE tunnel, at which no link ends; not if not given.
+    pub gre: Option<Gre>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,

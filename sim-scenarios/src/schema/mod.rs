@@ -68,6 +68,9 @@ pub struct Scenario {
     /// Connections of Direct Connect with their virtual interfaces.
     #[serde(default)]
     pub direct_connect: Named<DirectConnect>,
+    /// Connect attachments of transit gateways.
+    #[serde(default)]
+    pub connect: Named<Connect>,
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,
