@@ -123,7 +123,7 @@ pub struct Answer {
     /// Write report.json, report.md, timeline.svg and events.jsonl into this directory
     ///
     /// Beside them is what AWS would show: the logs of each tunnel, metrics.jsonl (CloudWatch), and, if there is any,
-    /// notifications.jsonl (SNS), health.jsonl, cloudtrail.jsonl and config.jsonl.
+    /// notifications.jsonl (SNS), health.jsonl, cloudtrail.jsonl, config.jsonl and flow logs (NAME.flow.log).
     ///
     /// They are written into a neighbour that takes the directory's place at the end, so that it is never half-written.
     /// An earlier answer of vpnsim is replaced; a directory with anything else in it is left alone.

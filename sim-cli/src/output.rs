@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sim_scenarios::report::bgp_log::BGP_STREAM;
 use sim_scenarios::report::tunnel_log::IKE_STREAM;
 use sim_scenarios::report::{Outcome, markdown, timeline};
+use sim_scenarios::telemetry::FlowLog;
 
 use crate::failure::Failure;
 
@@ -105,7 +106,7 @@ impl OutputDirectory {
         Ok(())
     }
 
-    /// Writes what CloudWatch, SNS, Health, CloudTrail and Config would have; a file that would be empty is not written.
+    /// Writes what CloudWatch, SNS, Health, CloudTrail and Config would have, and flow logs; a file that would be empty is not written.
     pub fn telemetry(&self, outcome: &Outcome) -> Result<(), Failure> {
         let seen = &outcome.detail.telemetry;
         let all = [
@@ -115,11 +116,13 @@ impl OutputDirectory {
             (CLOUDTRAIL, &seen.cloudtrail),
             (CONFIG, &seen.config),
         ];
-        for (name, text) in all.into_iter().filter(|(_, text)| !text.is_empty()) {
-            let mut file = self.create(name)?;
+        let all = all.into_iter().map(|(name, text)| (name.to_owned(), text.clone()));
+        let flow_logs = seen.flow_logs.iter().map(|log| (plain(&log.name) + FlowLog::FILE, log.text()));
+        for (name, text) in all.chain(flow_logs).filter(|(_, text)| !text.is_empty()) {
+            let mut file = self.create(&name)?;
             file.write_all(text.as_bytes())
                 .and_then(|()| file.flush())
-                .map_err(|error| Failure::undeliverable(&self.place(name), &error))?;
+                .map_err(|error| Failure::undeliverable(&self.place(&name), &error))?;
         }
         Ok(())
     }
@@ -196,14 +199,17 @@ fn is_ours(name: &OsStr) -> bool {
     [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
         || [METRICS, NOTIFICATIONS, HEALTH, CLOUDTRAIL, CONFIG].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
-        || [IKE_STREAM, BGP_STREAM].iter().any(|end| name.ends_with(end))
+        || [IKE_STREAM, BGP_STREAM, FlowLog::FILE].iter().any(|end| name.ends_with(end))
 }
 
 /// The name of a link's capture: what is neither letter, digit nor dash becomes an underscore.
 pub fn capture_name(link: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = link.chars().map(plain).collect();
-    format!("{name}.{CAPTURE}")
+    format!("{}.{CAPTURE}", plain(link))
+}
+
+/// A name as it can stand in a file's.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
 /// A temporary directory is private; an answer is as public as the process's other files. Its keys are simulated.

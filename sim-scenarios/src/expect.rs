@@ -17,6 +17,7 @@ use crate::report::bgp_log::BgpLog;
 use crate::report::model::{Ecmp, Expectation, Outage, Report, Seconds};
 use crate::report::tunnel_log::TunnelLog;
 use crate::telemetry::Telemetry;
+use crate::telemetry::flow_log::Record;
 
 /// Judges every expectation of a plan.
 pub fn judge(
@@ -180,6 +181,16 @@ impl Judge<'_> {
                     Some(value) => finding((*min..=*max).contains(&value), format!("{value}")),
                     None => Err("there is no datapoint".into()),
                 }
+            }
+            ExpectationKind::FlowRecordsBetween { log, fields, answered, from, until, min, max } => {
+                let log = &self.telemetry.flow_logs[*log];
+                let records = log.records.iter().filter(|record| (*from..*until).contains(&record.interval));
+                let says = |record: &&Record| fields.iter().all(|(place, value)| record.values[*place] == *value);
+                let fits = |record: &&Record| {
+                    answered.is_none_or(|answered| record.flow.is_some_and(|flow| log.answers(&flow) == answered))
+                };
+                let count = records.filter(says).filter(fits).count() as u64;
+                finding((*min..=*max).contains(&count), format!("{count} records"))
             }
             ExpectationKind::DetectedBy { fault, node, detector, within } => {
                 let strike = self.observation.strike_record(*fault);

@@ -8,7 +8,7 @@
 //! A peer of Transit Gateway Connect is such an end, too, of a GRE tunnel in place of IPsec (VPC guide "Transit gateways", page
 //! tgw-connect.html): it is healthy while one of its BGP sessions is established.
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::routing::Routing;
@@ -19,7 +19,7 @@ use crate::net::policer::{Excess, Limit, Policer};
 use crate::packet::Packet;
 use crate::proto::bgp::as_path::{AsPath, Segment};
 use crate::proto::bgp::attributes::Attributes;
-use crate::proto::bgp::{self, Originated, RouteChange};
+use crate::proto::bgp::{self, Family, Originated, RouteChange};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::{Duration, Instant};
 
@@ -71,15 +71,21 @@ impl VpnEndpoint {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
-                Upcall::Transit(packet, TUNNEL_PORT) => {
+                Upcall::Transit(packet, TUNNEL_PORT) | Upcall::Ipv6Transit(packet, TUNNEL_PORT) => {
                     if let Some(packet) = self.within_limits(cx, 0, packet) {
                         self.gateway.ip.output(cx, INSIDE_PORT, packet);
                     }
                 }
-                Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),
+                Upcall::Transit(packet, _) | Upcall::Ipv6Transit(packet, _) => {
+                    self.gateway.output(cx, TUNNEL_PORT, packet);
+                }
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
+                }
+                Upcall::Ipv6Route(change, cause) => {
+                    cx.cause = cause;
+                    self.ipv6_route(cx, &change);
                 }
                 Upcall::Tunnel(cause) | Upcall::Session(cause) => {
                     cx.cause = cause;
@@ -118,6 +124,17 @@ impl VpnEndpoint {
         }
     }
 
+    fn ipv6_route(&self, cx: &mut Cx, change: &RouteChange<Ipv6Net>) {
+        let learned = |best: Option<bgp::Best<Ipv6Net>>| best.is_some_and(|best| best.peer.is_some());
+        let routes = self.gateway.routing.as_ref().and_then(|routing| routing.speaker().ipv6_routes());
+        let entry = routes.and_then(|routes| routes.get(&change.prefix)).filter(|_| learned(change.to));
+        let path = entry.map(|entry| path(entry.best_route().attributes, false));
+        if path.is_some() || learned(change.from) {
+            let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V6(change.prefix), path };
+            cx.notify(self.owner, Duration::ZERO, notice);
+        }
+    }
+
     /// Tells a gateway that lost power all that it has forgotten.
     fn tell_again(&self, cx: &mut Cx) {
         tell_again(cx, (self.owner, self.number), self.gateway.routing.as_ref(), self.healthy);
@@ -142,6 +159,11 @@ pub(super) fn tell_again(cx: &mut Cx, (owner, tunnel): (NodeId, u16), routing: O
             cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V4(prefix), path: Some(path) });
         }
     }
+    let ipv6 = routing.iter().filter_map(|routing| routing.speaker().ipv6_routes()).flat_map(|routes| routes.iter());
+    for (prefix, entry) in ipv6.filter(|(_, entry)| entry.best().peer.is_some()) {
+        let path = Some(path(entry.best_route().attributes, false));
+        cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V6(prefix), path });
+    }
     if healthy {
         cx.notify(owner, Duration::ZERO, Notice::Health { tunnel, healthy });
     }
@@ -154,19 +176,34 @@ pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Opti
     (path.is_some() || change.from.is_some_and(|best| best.peer.is_some())).then_some(path)
 }
 
+/// Below what an end hears by itself: its gateway chooses, and would hear nothing of that.
+const ANNOUNCED: u32 = 99;
+
 /// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
 pub(super) fn announcement(prefix: Ipv4Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
     match as_path {
         Some(as_path) => {
-            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            let as_path = AsPath::sequence(as_path);
+            let route = Originated { as_path, local_pref: Some(ANNOUNCED), ..Originated::default() };
             bgp::Input::Originate { prefix, route }
         }
         None => bgp::Input::WithdrawOriginated { prefix },
     }
 }
 
+/// The same of IPv6.
+fn ipv6_announcement(prefix: Ipv6Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
+    match as_path {
+        Some(as_path) => {
+            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            bgp::Input::OriginateIpv6 { prefix, route }
+        }
+        None => bgp::Input::WithdrawOriginatedIpv6 { prefix },
+    }
+}
+
 /// What AWS compares of a route. The peer of a VPN endpoint is external, that of Connect need not be.
-fn path(attributes: &Attributes, internal: bool) -> BgpPath {
+fn path<F: Family>(attributes: &Attributes<F>, internal: bool) -> BgpPath {
     let as_path = &attributes.as_path;
     let asns = as_path.segments().iter().flat_map(|segment| match segment {
         Segment::Set(asns) | Segment::Sequence(asns) => asns.iter().copied(),
@@ -209,6 +246,10 @@ impl Device for VpnEndpoint {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -219,8 +260,12 @@ impl Device for VpnEndpoint {
                 self.gateway.bgp(cx, announcement(prefix, as_path));
                 self.settle(cx);
             }
-            Notice::Announce { prefix: IpNet::V6(_), .. }
-            | Notice::Route { .. }
+            Notice::Announce { prefix: IpNet::V6(prefix), as_path } => {
+                self.gateway.bgp(cx, ipv6_announcement(prefix, as_path));
+                self.settle(cx);
+            }
+            Notice::Route { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}

@@ -2,9 +2,11 @@
 //! watched, and how packets pass between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and
 //! [`super::endpoint`].
 
+mod six;
+
 use std::collections::VecDeque;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::bfd::{Bfd, BfdEvent};
 use super::gre::GreTunnel;
@@ -16,6 +18,7 @@ use super::routing::{Routing, RoutingEvent};
 use super::track::{TrackEvent, Tracks, Watched};
 use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
+use super::vrrp::Vrrps;
 use super::{Cx, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::mss;
@@ -29,6 +32,8 @@ use crate::trace::{Digest, HopStep};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
+use crate::wire::vrrp;
 
 /// For how many events room is kept between touches.
 const KEPT_EVENTS: usize = 16;
@@ -38,10 +43,14 @@ const KEPT_EVENTS: usize = 16;
 pub(super) enum Upcall {
     /// A packet for somebody else arrived at a port: a tunnel's, if it came out of one.
     Transit(Packet, Port),
+    /// The same of IPv6.
+    Ipv6Transit(Packet, Port),
     /// A tunnel can, or can no longer, carry packets because of that record.
     Tunnel(RecordId),
     /// The best BGP route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
+    /// The same of IPv6.
+    Ipv6Route(Box<RouteChange<Ipv6Net>>, RecordId),
     /// A BGP session was established, or is no longer, because of that record.
     Session(RecordId),
     /// The ways to BGP's next hops may be others because of that record.
@@ -69,6 +78,8 @@ pub struct Gateway {
     pub tracks: Tracks,
     /// Ports that are several links.
     pub lags: Lags,
+    /// Virtual routers, if it is part of any.
+    pub vrrps: Option<Box<Vrrps>>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
@@ -96,6 +107,7 @@ impl Gateway {
             bfd: Bfd::default(),
             tracks: Tracks::default(),
             lags: Lags::default(),
+            vrrps: None,
             follow_sa,
             reassembles: false,
             inspection: None,
@@ -156,6 +168,8 @@ impl Gateway {
             self.watch(cx, Watched::Carrier(port), true);
         }
         self.tracks.start(cx);
+        cx.cause = genesis;
+        self.with_vrrps(cx, Vrrps::start);
     }
 
     pub(super) fn stop(&mut self) {
@@ -166,6 +180,7 @@ impl Gateway {
         self.tracks.reset();
         self.inspection.iter_mut().for_each(|inspection| inspection.reset());
         self.lags.reset();
+        self.vrrps.iter_mut().for_each(|vrrps| vrrps.reset());
         self.upcalls.clear();
     }
 
@@ -186,17 +201,23 @@ impl Gateway {
         if !self.lags.is_empty() {
             self.with_lags(cx, Lags::timeout);
         }
+        self.with_vrrps(cx, Vrrps::timeout);
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
         let routing = self.routing.as_ref().and_then(Routing::wake);
         let others =
             self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake()).chain(self.lags.wake());
+        let others = others.chain(self.vrrps.as_ref().and_then(|vrrps| vrrps.wake()));
         self.tunnels.wake().into_iter().chain(routing).chain(others).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of the tunnel that has it.
     pub(super) fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if self.ip.is_on_ethernet() {
+            let Some(packet) = self.framed(cx, port, packet) else { return };
+            return self.received(cx, port, packet);
+        }
         if !self.lags.is_empty() {
             let mut whole = None;
             self.with_lags(cx, |lags, cx, events| whole = lags.packet(cx, port, packet, events));
@@ -206,12 +227,35 @@ impl Gateway {
         self.received(cx, port, packet);
     }
 
+    /// Takes what arrived at a port that may carry frames. Answers with the packet, if it is not about virtual routers.
+    #[cold]
+    fn framed(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Option<Packet> {
+        let packet = self.ip.unframe(cx, port, packet)?;
+        let is_vrrp = Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| ip.dst() == vrrp::GROUP);
+        if !is_vrrp || self.tunnels.at_port(port).is_some() {
+            return Some(packet);
+        }
+        match &mut self.vrrps {
+            Some(vrrps) => vrrps.packet(cx, &mut self.ip, port, &packet),
+            None => cx.drop(&packet, DropReason::VrrpNotHeard, RecordId::GENESIS),
+        }
+        None
+    }
+
+    fn with_vrrps(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Vrrps, &mut Cx, &mut Ip)) {
+        if let Some(vrrps) = &mut self.vrrps {
+            touch(vrrps, cx, &mut self.ip);
+        }
+    }
+
     /// The same, once members of LAGs are told apart no more.
     fn received(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.local(cx, packet, port),
             Inbound::Transit(packet) => self.transit(cx, packet, port),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) => self.local_ipv6(cx, packet),
+            Inbound::Ipv6Transit(packet) => self.transit_ipv6(cx, packet, port),
         }
     }
 
@@ -269,6 +313,9 @@ impl Gateway {
     /// A packet that is longer than the tunnel's MTU is cut before or after it is sealed, or its sender hears that it may not
     /// be cut (RFC 4301 section 8.2.1).
     fn too_long(&mut self, cx: &mut Cx, tunnel: usize, port: Port, mut packet: Packet) {
+        if is_ipv6(packet.bytes()) {
+            return self.too_long_ipv6(cx, tunnel, port, packet);
+        }
         let mut inner = Ipv4Packet::new_unchecked(packet.bytes_mut());
         let (df, options) = (inner.dont_fragment(), *self.tunnels[tunnel].options());
         if !df || options.clear_df {
@@ -329,7 +376,6 @@ impl Gateway {
         }
         match pong(cx, &packet) {
             Some(reply) => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
                 if let Some((port, reply)) = self.ip.route(cx, reply) {
                     self.output(cx, port, reply);
                 }
@@ -517,6 +563,8 @@ impl Gateway {
         self.watch(cx, Watched::Carrier(port), up);
         cx.cause = cause;
         self.port_changed(cx, port, up, link_reason(up));
+        cx.cause = cause;
+        self.with_vrrps(cx, |vrrps, cx, ip| vrrps.carrier(cx, ip, port, up));
     }
 
     fn with_lags(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Lags, &mut Cx, &mut Vec<LagEvent>)) {
@@ -559,6 +607,10 @@ impl Gateway {
                     self.ip.track(cx, track, up, if up { Reason::TrackUp } else { Reason::TrackDown });
                     cx.cause = record;
                     self.resolve_next_hops(cx);
+                    cx.cause = record;
+                    self.with_vrrps(cx, |vrrps, cx, ip| vrrps.track(cx, ip, track, up));
+                    cx.cause = record;
+                    self.tracks.replace_routes(cx, track, up);
                 }
             }
         }
@@ -605,6 +657,7 @@ impl Gateway {
                     // A session is between the ends of its tunnel or link: its packets never take another way.
                     let routed = match way {
                         Some(port) => Some((port, packet)),
+                        None if is_ipv6(packet.bytes()) => self.ip.route_ipv6(cx, packet),
                         None => self.ip.route(cx, packet),
                     };
                     if let Some((port, packet)) = routed {
@@ -613,6 +666,7 @@ impl Gateway {
                     cx.cause = cause;
                 }
                 RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
+                RoutingEvent::Ipv6Route(change, cause) => self.upcalls.push_back(Upcall::Ipv6Route(change, cause)),
                 RoutingEvent::Session(cause) => self.upcalls.push_back(Upcall::Session(cause)),
             }
         }
@@ -667,7 +721,9 @@ impl Gateway {
                     self.bgp(cx, bgp::Input::SetExport { peer, policy });
                 }
             }
+            Command::Vrrp { port, stop } => self.with_vrrps(cx, |vrrps, cx, ip| vrrps.operate(cx, ip, port, stop)),
             Command::NatFlush
+            | Command::Vlan { .. }
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
             | Command::SecurityGroupRule { .. } => {}

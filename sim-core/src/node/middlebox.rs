@@ -113,6 +113,10 @@ impl Device for Middlebox {
                 None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             },
             Inbound::Transit(packet) => self.pass(cx, packet),
+            // It speaks IPv4 only.
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NoRoute, RecordId::GENESIS);
+            }
             Inbound::Nothing => {}
         }
         cx.rearm();
@@ -124,6 +128,10 @@ impl Device for Middlebox {
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ip.wake()
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {

@@ -30,6 +30,9 @@
 //! Packets of 8,500 octets pass between VPCs, Direct Connect and peering if the scenario has any ([`Tgw::widen`]); tunnels have 1,500.
 //! Who opens a TCP connection through it hears of no segments that are longer (MSS clamping, page transit-gateway-quotas.html).
 //!
+//! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
+//! static routes here, so that it is not carried by peering, nor over Direct Connect.
+//!
 //! Left out: multicast, policy tables, and that an attachment leaves an availability zone that has failed.
 
 mod limits;
@@ -38,7 +41,7 @@ mod zones;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
 use self::limits::Limits;
@@ -50,7 +53,8 @@ use super::ip::{Inbound, Ip};
 use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
-use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
+use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
 use crate::net::policer::Limit;
 use crate::packet::Packet;
@@ -58,6 +62,7 @@ use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
 
 /// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
 const TCP_HEADERS: usize = 40;
@@ -100,6 +105,8 @@ pub struct TgwConfig {
     pub zone_multipath: Multipath,
     /// What the sites of a VPN Concentrator have each: the tunnels of one, and what they carry together.
     pub sites: Vec<(Vec<u16>, Limit)>,
+    /// The IPv6 blocks of VPCs, with their attachments.
+    pub ipv6_blocks: Vec<(u16, Ipv6Net)>,
     /// From a choice to packets following it.
     pub programming_delay: Duration,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
@@ -170,19 +177,24 @@ struct Pending {
     due: Instant,
     cause: RecordId,
     table: u8,
-    prefix: Ipv4Net,
+    prefix: IpNet,
     to: Option<Chosen>,
     reason: Reason,
 }
 
+/// The port by which a packet goes, `None` if it is dropped, and since which record.
+type Way = (Option<Port>, RecordId);
+
 #[derive(Clone, Debug, Default)]
 struct State {
     /// What is chosen for each prefix, perhaps not programmed yet.
-    chosen: BTreeMap<Ipv4Net, Chosen>,
+    chosen: BTreeMap<IpNet, Chosen>,
     /// The choices that are programmed.
-    in_force: BTreeMap<Ipv4Net, Chosen>,
+    in_force: BTreeMap<IpNet, Chosen>,
     /// What packets follow.
     fib: Fib,
+    /// What packets of IPv6 follow.
+    ipv6_fib: Fib<Ipv6Net>,
     /// The record of the table's last change: to blame when there is no route.
     changed: RecordId,
 }
@@ -201,6 +213,8 @@ pub struct Tgw {
     pending: VecDeque<Pending>,
     /// By attachment.
     traffic: Vec<AttachmentTraffic>,
+    /// The flows at attachments, by their numbers.
+    flows: Option<Box<FlowMeter>>,
 }
 
 impl Tgw {
@@ -209,6 +223,7 @@ impl Tgw {
     pub fn new(config: TgwConfig, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
         let ends = config.endpoints.len();
+        ip.add_ipv6([]);
         let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
@@ -229,7 +244,7 @@ impl Tgw {
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic }
+        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
@@ -237,13 +252,36 @@ impl Tgw {
         &self.traffic
     }
 
+    /// The same gateway counts the flows at its attachments, for flow logs.
+    pub fn metered(mut self) -> Self {
+        self.flows = Some(Box::default());
+        self
+    }
+
+    /// The flows at its attachments, if they are counted; the other place of a flow is the other attachment. What is lost is counted
+    /// where it came in.
+    pub fn flows(&self) -> Option<&FlowMeter> {
+        self.flows.as_deref()
+    }
+
+    /// Counts a packet at the attachment that it comes from, and at the one that it goes to unless it is lost.
+    #[cold]
+    fn meter(&mut self, now: Instant, seen: &Glimpse, from: Port, to: Result<Port, Lost>) {
+        let Some(flows) = &mut self.flows else { return };
+        let (from, to) = (self.attached[from.index()], to.map(|to| self.attached[to.index()]));
+        flows.count(now, (from, true, to.ok()), seen, to.map(|_| ()), true);
+        if let Ok(to) = to {
+            flows.count(now, (to, false, Some(from)), seen, Ok(()), true);
+        }
+    }
+
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
-    pub fn ways(&self, table: u8, prefix: Ipv4Net) -> Option<&[Port]> {
-        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|chosen| &chosen.ways[..])
+    pub fn ways(&self, table: u8, prefix: impl Into<IpNet>) -> Option<&[Port]> {
+        self.tables.get(usize::from(table))?.in_force.get(&prefix.into()).map(|chosen| &chosen.ways[..])
     }
 
     /// The prefixes of a table.
-    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = IpNet> {
         self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
     }
 
@@ -259,7 +297,7 @@ impl Tgw {
     }
 
     /// The routes to a prefix that a table is offered, and where they go.
-    fn offers(&self, table: u8, prefix: Ipv4Net) -> (Vec<Offer>, Vec<Option<Port>>) {
+    fn offers(&self, table: u8, prefix: IpNet) -> (Vec<Offer>, Vec<Option<Port>>) {
         let mut found = Vec::new();
         let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
         let of_tunnel = |tunnel: u16, kind, path| {
@@ -268,7 +306,8 @@ impl Tgw {
             let preference = place.unwrap_or(usize::MAX);
             (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
         };
-        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| *of == prefix) {
+        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| IpNet::V4(*of) == prefix)
+        {
             match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
                 None => found.push((base.clone(), None)),
                 Some((to, Attached::Vpc { .. } | Attached::Peering)) => {
@@ -283,16 +322,16 @@ impl Tgw {
         let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
         for (attachment, number) in propagating {
             match &attachment.to {
-                Attached::Vpc { cidr, .. } if *cidr == prefix => {
+                Attached::Vpc { cidr, .. } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
                 Attached::Vpc { .. } | Attached::Peering => {}
                 Attached::DirectConnectGateway { end } => {
-                    let path = self.ends.of(*end).routes.get(&prefix);
+                    let path = self.ends.of(*end).path(prefix);
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
                 }
                 Attached::Tunnels { tunnels, kind } => found.extend(tunnels.iter().filter_map(|tunnel| {
-                    let path = self.ends.of(*tunnel).routes.get(&prefix)?;
+                    let path = self.ends.of(*tunnel).path(prefix)?;
                     Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
                 })),
             }
@@ -300,8 +339,14 @@ impl Tgw {
         found.into_iter().unzip()
     }
 
+    /// True if a VPC's IPv6 block is this one.
+    fn has_block(&self, attachment: u16, prefix: IpNet) -> bool {
+        self.config.ipv6_blocks.iter().any(|(of, block)| *of == attachment && IpNet::V6(*block) == prefix)
+    }
+
     /// All routes to a prefix that a table is offered, and how it chooses among them.
-    pub fn weigh(&self, table: u8, prefix: Ipv4Net) -> Weighing {
+    pub fn weigh(&self, table: u8, prefix: impl Into<IpNet>) -> Weighing {
+        let prefix = prefix.into();
         let (offers, ways) = self.offers(table, prefix);
         let evaluation = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp);
         let gone_at = |i: usize| evaluation.as_ref().map_or(Some(Rule::EndpointHealth), |e| e.gone_at[i]);
@@ -316,7 +361,7 @@ impl Tgw {
         Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
     }
 
-    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, reason: Reason) {
+    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: IpNet, reason: Reason) {
         let (offers, ways) = self.offers(table, prefix);
         let best = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp).map(|evaluation| Chosen {
             ways: evaluation.chosen.iter().filter_map(|&i| ways[i]).collect(),
@@ -332,7 +377,7 @@ impl Tgw {
             (None, None) => return,
             (Some(a), Some(b)) if a.ways == b.ways && a.as_path == b.as_path => {
                 if a.rule != b.rule {
-                    let (way, table, prefix) = (a.ways.first().copied(), Table::Tgw(table), IpNet::V4(prefix));
+                    let (way, table) = (a.ways.first().copied(), Table::Tgw(table));
                     let (rule, beside) = (Some(b.rule), a.ways.iter().skip(1).copied().collect());
                     cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
                 }
@@ -346,7 +391,7 @@ impl Tgw {
     }
 
     /// Chooses anew in every table that may hold a prefix.
-    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
+    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: IpNet, reason: Reason) {
         let cause = cx.cause;
         for table in 0..self.tables.len() as u8 {
             cx.cause = cause;
@@ -375,18 +420,18 @@ impl Tgw {
             };
             let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
             if ways(&before) != ways(&to) {
-                state.fib.set_all(prefix, RouteSource::Propagated, &routes(prefix, to.as_ref()));
+                state.follow(prefix, to.as_ref());
                 let (from, rule, beside) = (first(&before), to.as_ref().map(|to| to.rule), beside(&to));
-                let (table, of, to, stays) = (Table::Tgw(number), IpNet::V4(prefix), first(&to), false);
-                state.changed = cx.record(What::Route { table, prefix: of, from, to, reason, rule, beside, stays });
-                state.fib.stamp(prefix, state.changed);
+                let (table, to, stays) = (Table::Tgw(number), first(&to), false);
+                state.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
+                state.stamp(prefix);
             }
             self.announce(cx, number, prefix);
         }
     }
 
     /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
-    fn announce(&self, cx: &mut Cx, table: u8, prefix: Ipv4Net) {
+    fn announce(&self, cx: &mut Cx, table: u8, prefix: IpNet) {
         for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
             let Attached::Tunnels { tunnels, .. } = &attachment.to else { continue };
             for tunnel in tunnels {
@@ -402,12 +447,12 @@ impl Tgw {
     }
 
     /// What leads back into the attachment, and what is dropped, is not announced to it.
-    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: Ipv4Net) {
+    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: IpNet) {
         let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
         let route = self.tables[usize::from(table)].in_force.get(&prefix);
         let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
         let as_path = route.map(|chosen| chosen.as_path.clone());
-        let notice = Notice::Announce { prefix: IpNet::V4(prefix), as_path };
+        let notice = Notice::Announce { prefix, as_path };
         cx.notify(self.config.endpoints[usize::from(tunnel)], Duration::ZERO, notice);
     }
 
@@ -418,10 +463,10 @@ impl Tgw {
     }
 
     fn health_changed(&mut self, cx: &mut Cx, tunnel: u16) {
-        let mut prefixes: Vec<Ipv4Net> = self.ends.of(tunnel).routes.keys().copied().collect();
+        let mut prefixes: Vec<IpNet> = self.ends.of(tunnel).prefixes().collect();
         let attachment = self.attached[usize::from(tunnel)];
         let statics = self.config.tables.iter().flat_map(|table| &table.statics);
-        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| *prefix));
+        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| IpNet::V4(*prefix)));
         prefixes.sort_unstable();
         prefixes.dedup();
         let cause = cx.cause;
@@ -456,32 +501,42 @@ impl Tgw {
 
     /// The table that an attachment's traffic is looked up in, and the way of a packet there. An address out of the gateway's own CIDR
     /// blocks is the gateway's to deliver.
-    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Option<(Port, Packet)> {
+    fn route(&mut self, cx: &mut Cx, from: Port, mut packet: Packet) -> Result<(Port, Packet), Lost> {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
+            && !is_ipv6(packet.bytes())
             && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-            return Some((port, packet));
+            return Ok((port, packet));
         }
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
-        let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
-            Some(Route { target: Target::Out { port, .. }, since, .. }) => {
+        let (reason, blame) = match table.and_then(|table| table.way(packet.bytes())) {
+            Some((Some(port), since)) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
-                return Some((port, packet));
+                return Ok((port, packet));
             }
-            Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
+            Some((None, since)) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
-        let dropped = if reason == DropReason::TgwNoRoute { &mut traffic.no_route } else { &mut traffic.blackhole };
+        let (dropped, lost) = match reason {
+            DropReason::TgwNoRoute => (&mut traffic.no_route, Lost::NoRoute),
+            _ => (&mut traffic.blackhole, Lost::Blackhole),
+        };
         dropped.add(packet.len());
         cx.drop(&packet, reason, blame);
-        None
+        Err(lost)
+    }
+
+    /// Where a packet that has a way gets to, unless it does not fit and may not be cut.
+    fn fate(&self, (port, packet): &(Port, Packet)) -> Result<Port, Lost> {
+        let whole = Ipv4Packet::new_unchecked(packet.bytes()).dont_fragment();
+        if whole && !self.ip.fits(*port, packet) { Err(Lost::MtuExceeded) } else { Ok(*port) }
     }
 }
 
@@ -489,12 +544,42 @@ impl State {
     fn spreading(multipath: Multipath) -> Self {
         let mut state = Self::default();
         state.fib.spread_flows(multipath);
+        state.ipv6_fib.spread_flows(multipath);
         state
+    }
+
+    /// Packets follow a choice from here on.
+    fn follow(&mut self, prefix: IpNet, to: Option<&Chosen>) {
+        let source = RouteSource::Propagated;
+        match prefix {
+            IpNet::V4(prefix) => drop(self.fib.set_all(prefix, source, &routes(prefix, to))),
+            IpNet::V6(prefix) => drop(self.ipv6_fib.set_all(prefix, source, &routes(prefix, to))),
+        }
+    }
+
+    /// What packets follow is so since the table's last change.
+    fn stamp(&mut self, prefix: IpNet) {
+        match prefix {
+            IpNet::V4(prefix) => self.fib.stamp(prefix, self.changed),
+            IpNet::V6(prefix) => self.ipv6_fib.stamp(prefix, self.changed),
+        }
+    }
+
+    /// The way of a packet.
+    fn way(&mut self, packet: &[u8]) -> Option<Way> {
+        fn of<P: Prefix>(route: Route<P>) -> Way {
+            let port = match route.target {
+                Target::Out { port, .. } => Some(port),
+                Target::Blackhole => None,
+            };
+            (port, route.since)
+        }
+        if is_ipv6(packet) { self.ipv6_fib.choose(packet).map(of) } else { self.fib.choose(packet).map(of) }
     }
 }
 
 /// A choice as the forwarding table takes it: equal routes, one for each way.
-fn routes(prefix: Ipv4Net, chosen: Option<&Chosen>) -> Vec<Route> {
+fn routes<P: Prefix>(prefix: P, chosen: Option<&Chosen>) -> Vec<Route<P>> {
     let Some(chosen) = chosen else { return Vec::new() };
     let route = |target| Route {
         prefix,
@@ -512,11 +597,13 @@ impl Device for Tgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
-            Attached::Vpc { cidr, .. } => Some(*cidr),
+            Attached::Vpc { cidr, .. } => Some(IpNet::V4(*cidr)),
             Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
         });
-        let statics = self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| *prefix));
-        let mut prefixes: Vec<Ipv4Net> = vpcs.chain(statics).collect();
+        let statics =
+            self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
+        let blocks = self.config.ipv6_blocks.iter().map(|(_, block)| IpNet::V6(*block));
+        let mut prefixes: Vec<IpNet> = vpcs.chain(statics).chain(blocks).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let genesis = cx.cause;
@@ -534,20 +621,30 @@ impl Device for Tgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) else { return };
+        let (Inbound::Transit(packet) | Inbound::Ipv6Transit(packet)) = self.ip.inbound(cx, port, packet) else {
+            return;
+        };
         let Some(packet) = self.limits.admit(cx, port, false, packet) else { return };
-        let Some((to, packet)) = self.route(cx, port, packet) else { return };
+        let ipv6 = is_ipv6(packet.bytes());
+        let seen = self.flows.as_ref().filter(|_| !ipv6).map(|_| Glimpse::of(&packet));
+        let way = self.route(cx, port, packet);
+        if let Some(seen) = seen {
+            self.meter(cx.now, &seen, port, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+        }
+        let Ok((to, packet)) = way else { return };
         let of_tunnel = matches!(self.attachment(port).to, Attached::Tunnels { .. });
         let to = self.zones.choose(port, of_tunnel, to, &packet);
         let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
-        if matches!(self.attachment(to).to, Attached::Peering)
-            && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
-        {
-            return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
-        }
-        if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
-            let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
-            clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
+        if !ipv6 {
+            if matches!(self.attachment(to).to, Attached::Peering)
+                && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+            {
+                return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
+            }
+            if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
+                let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
+                clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
+            }
         }
         self.traffic[usize::from(self.attached[to.index()])].sent.add(packet.len());
         self.ip.output(cx, to, packet);
@@ -569,15 +666,12 @@ impl Device for Tgw {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
+            Notice::Route { tunnel, prefix, path } => {
                 let reason = self.ends.learn(tunnel, prefix, path);
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Route { prefix: IpNet::V6(_), .. }
-            | Notice::Propagate { .. }
-            | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            Notice::Propagate { .. } | Notice::Announce { .. } | Notice::ReplaceRoute { .. } | Notice::Flow(_) => {}
         }
     }
 

@@ -14,12 +14,15 @@
 //! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
-//! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
+//! IPv6 goes to and from transit gateways ([`six`]).
+//!
+//! Left out: several CIDR blocks, and prefix lists that overlap.
 
 mod guard;
+mod six;
 mod table;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -31,12 +34,14 @@ use crate::id::{Port, RecordId};
 use crate::net::acl::{NetworkAcl, Traffic};
 use crate::net::conntrack::TrackConfig;
 use crate::net::fib::{RouteSource, distance};
+use crate::net::flow_meter::{FlowMeter, Glimpse};
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::wire::ipv4::Ipv4Packet;
 
 pub use self::guard::GroupRule;
+pub use self::six::Ipv6Config;
 pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
@@ -147,12 +152,16 @@ pub struct VpcConfig {
     pub zones: Vec<u8>,
     /// The network interfaces of each transit gateway's attachment, of which routes lead to the first.
     pub attachments: Vec<Vec<Port>>,
+    /// IPv6, if it has any.
+    pub ipv6: Option<Ipv6Config>,
     /// The edge table of the virtual private gateway.
     pub gateway_table: Option<u8>,
     /// How long ago the virtual private gateway sent a notice that arrives now ([`super::vgw::VgwConfig::propagation_delay`]).
     pub propagation_delay: Duration,
     /// MTU of all ports, in octets.
     pub mtu: u32,
+    /// Whether flows are counted at network interfaces, for flow logs.
+    pub metered: bool,
 }
 
 /// What every packet asks of the port that it comes in by or goes out of.
@@ -164,6 +173,9 @@ struct Entrance {
     /// The only address that it may send from and receive for.
     checked: Option<Ipv4Addr>,
 }
+
+/// Why a packet is refused, and the record to blame for it.
+type Refusal = (DropReason, RecordId);
 
 /// A VPC with what is in it.
 #[derive(Clone, Debug)]
@@ -184,7 +196,11 @@ pub struct Vpc {
     attachments: Vec<Vec<Port>>,
     /// The security groups of interfaces.
     guards: Vec<(Port, Guard)>,
+    /// The IPv6 addresses of instances.
+    ipv6_interfaces: Vec<(Port, Ipv6Addr)>,
     propagation_delay: Duration,
+    /// The flows at network interfaces, by port.
+    flows: Option<Box<FlowMeter>>,
 }
 
 impl Vpc {
@@ -214,6 +230,7 @@ impl Vpc {
             let mut table = RouteTable::new(number, &config.cidrs, &it.statics, it.propagation, is_interface);
             table.ip.add_port(GATEWAY_PORT, config.mtu);
             config.doors.iter().for_each(|door| table.ip.add_port(door.port, config.mtu));
+            config.ipv6.iter().for_each(|ipv6| ipv6.enter(number.into(), &mut table.ip));
             for door in &config.doors {
                 if let Some(address) = door.address.filter(|address| table.is_straight(*address)) {
                     table.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, door.port);
@@ -232,6 +249,8 @@ impl Vpc {
         });
         let guards = guards.collect();
         let VpcConfig { acls, propagation_delay, zones, attachments, .. } = config;
+        let ipv6_interfaces = config.ipv6.map(|ipv6| ipv6.interfaces).unwrap_or_default();
+        let flows = config.metered.then(Box::default);
         Self {
             tables,
             entrances,
@@ -242,7 +261,32 @@ impl Vpc {
             zones,
             attachments,
             guards,
+            ipv6_interfaces,
             propagation_delay,
+            flows,
+        }
+    }
+
+    /// The flows at its network interfaces, if they are counted. Of two interfaces each counts a packet; the other place of a flow is
+    /// the port by which it comes or goes.
+    pub fn flows(&self) -> Option<&FlowMeter> {
+        self.flows.as_deref()
+    }
+
+    /// Counts a packet at the interfaces that it comes from and goes to. What a security group or network ACL refuses, the interface
+    /// rejects that it is the group or the ACL of; what is lost by routing has been accepted.
+    #[cold]
+    fn meter(&mut self, now: Instant, seen: &Glimpse, from: Port, to: Option<Port>, refused: Option<DropReason>) {
+        let Some(flows) = &mut self.flows else { return };
+        let is_interface = |port: Port| self.entrances[port.index()].role.is_interface();
+        let rejected_outbound =
+            matches!(refused, Some(DropReason::SecurityGroupOutbound | DropReason::NetworkAclOutbound));
+        if is_interface(from) {
+            flows.count(now, (from.0, false, to.map(|to| to.0)), seen, Ok(()), !rejected_outbound);
+        }
+        let rejected = matches!(refused, Some(DropReason::SecurityGroupInbound | DropReason::NetworkAclInbound));
+        if let Some(to) = to.filter(|to| is_interface(*to) && (refused.is_none() || rejected)) {
+            flows.count(now, (to.0, true, Some(from.0)), seen, Ok(()), !rejected);
         }
     }
 
@@ -288,22 +332,33 @@ impl Vpc {
         interfaces.iter().find(|port| zone(self.entrances[port.index()].subnet) == Some(own)).copied()
     }
 
-    /// Whether the security groups of the interface at `port` let a packet out to `other`, or in from it; if not, it is dropped.
+    /// Why the security groups of the interface at `port` do not let a packet out to `other`, or in from it, and since which record.
     #[inline]
-    fn is_authorized(&mut self, cx: &mut Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> bool {
-        self.guards.is_empty() || self.ask_guard(cx, port, other, packet, outbound)
+    fn unauthorized(&mut self, cx: &Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> Option<Refusal> {
+        if self.guards.is_empty() { None } else { self.ask_guard(cx, port, other, packet, outbound) }
     }
 
     #[cold]
-    fn ask_guard(&mut self, cx: &mut Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> bool {
-        let Some((_, guard)) = self.guards.iter_mut().find(|(at, _)| *at == port) else { return true };
+    fn ask_guard(&mut self, cx: &Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> Option<Refusal> {
+        let (_, guard) = self.guards.iter_mut().find(|(at, _)| *at == port)?;
         let always = matches!(other, Role::NatGateway | Role::InterfaceEndpoint | Role::GatewayEndpoint);
         if guard.passes(cx.now, packet.bytes(), outbound, always) {
-            return true;
+            return None;
         }
         let reason = if outbound { DropReason::SecurityGroupOutbound } else { DropReason::SecurityGroupInbound };
-        cx.drop(packet, reason, guard.changed());
-        false
+        Some((reason, guard.changed()))
+    }
+
+    /// Why a packet that has a way does not take it.
+    fn refused(&mut self, cx: &Cx, (from, to): (Port, Port), packet: &Packet) -> Option<Refusal> {
+        let (source, other) = (self.entrances[from.index()], self.entrances[to.index()].role);
+        if let Some(refusal) = self.unauthorized(cx, from, other, packet, true) {
+            return Some(refusal);
+        }
+        match self.refusal(source, to, packet) {
+            Some(reason) => Some((reason, RecordId::GENESIS)),
+            None => self.unauthorized(cx, to, source.role, packet, false),
+        }
     }
 
     /// Why a packet may not go from one port to another, whatever the table says.
@@ -381,33 +436,39 @@ impl Device for Vpc {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Inbound::Transit(packet) = self.tables[0].ip.inbound(cx, port, packet) else { return };
+        let packet = match self.tables[0].ip.inbound(cx, port, packet) {
+            Inbound::Transit(packet) => packet,
+            Inbound::Ipv6Transit(packet) => return self.receive_ipv6(cx, port, packet),
+            Inbound::Local(_) | Inbound::Ipv6Local(_) | Inbound::Nothing => return,
+        };
         let from = self.entrances[port.index()];
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
         }
-        let Some((mut to, mut packet)) = self.route(cx, from, packet) else { return };
-        if self.entrances[to.index()].role == Role::TransitGateway {
-            match self.attachment(from, to) {
-                Some(port) => to = port,
-                None => return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS),
+        let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
+        let Some((to, mut packet)) = self.route(cx, from, packet) else {
+            if let Some(seen) = seen {
+                self.meter(cx.now, &seen, port, None, None);
             }
-        }
+            return;
+        };
+        let to = match self.entrances[to.index()].role {
+            Role::TransitGateway => self.attachment(from, to),
+            _ => Some(to),
+        };
+        let Some(to) = to else { return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS) };
         let passes_through = !from.role.is_interface() && !self.entrances[to.index()].role.is_interface();
         if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
         }
-        let others = (self.entrances[to.index()].role, from.role);
-        if !self.is_authorized(cx, port, others.0, &packet, true) {
-            return;
+        let refused = self.refused(cx, (port, to), &packet);
+        if let Some(seen) = seen {
+            self.meter(cx.now, &seen, port, Some(to), refused.map(|(reason, _)| reason));
         }
-        if let Some(reason) = self.refusal(from, to, &packet) {
-            return cx.drop(&packet, reason, RecordId::GENESIS);
+        match refused {
+            Some((reason, blame)) => cx.drop(&packet, reason, blame),
+            None => self.tables[0].ip.output(cx, to, packet),
         }
-        if !self.is_authorized(cx, to, others.1, &packet, false) {
-            return;
-        }
-        self.tables[0].ip.output(cx, to, packet);
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
@@ -419,6 +480,13 @@ impl Device for Vpc {
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
+        if let Notice::ReplaceRoute { table, prefix, to, after } = notice {
+            if let Some(table) = self.tables.get_mut(usize::from(table)) {
+                cx.waited(TimerKind::RouteReplacement, after);
+                table.replace(cx, prefix, to);
+            }
+            return;
+        }
         let Notice::Propagate { prefix: IpNet::V4(prefix), offered } = notice else { return };
         if !self.tables.iter().any(|table| table.propagation) {
             return;

@@ -40,6 +40,7 @@ impl World {
             | Node::Joint(_)
             | Node::VirtualInterface(_)
             | Node::DxGateway(_)
+            | Node::Switch(_)
             | Node::NatBox(_) => None,
         }
     }

@@ -14,6 +14,7 @@ use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
 use crate::make::connect::peers_of;
 use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
+use crate::telemetry::flow_log::is_metered;
 
 /// What a transit gateway carries through an attachment of a VPC, a Direct Connect gateway or a peer (page transit-gateway-quotas.html).
 const ATTACHMENT: Limit =
@@ -34,6 +35,7 @@ impl Builder<'_> {
             beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
             direct: self.direct_ends(id),
+            ends: self.told_ends(id),
             preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
@@ -44,6 +46,14 @@ impl Builder<'_> {
             made.widen(super::dx::MTU);
         }
         made
+    }
+
+    /// The ends of a virtual private gateway, and the connections that they are of; each end of Direct Connect is one by itself.
+    fn told_ends(&self, id: NodeId) -> Vec<(NodeId, u16)> {
+        let of_tunnel = |tunnel: &TunnelId| (self.plan.tunnel(*tunnel).endpoint, tunnel.connection as u16);
+        let first = self.plan.connections.len() as u16;
+        let direct = crate::make::dx::ends(self.plan, id).zip(first..);
+        self.index.tunnels(id).iter().map(of_tunnel).chain(direct).collect()
     }
 
     fn aws_choice(&self, id: NodeId) -> Rng {
@@ -130,6 +140,7 @@ impl Builder<'_> {
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, name),
+            ipv6_blocks: Vec::new(),
             zone_multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &format!("{name} zones")),
             sites: Vec::new(),
             programming_delay: assume.vgw_programming_delay,
@@ -143,7 +154,7 @@ impl Builder<'_> {
             // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
             made.widen(8500);
         }
-        made
+        if is_metered(self.plan, id) { made.metered() } else { made }
     }
 }
 

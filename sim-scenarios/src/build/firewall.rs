@@ -37,9 +37,9 @@ impl Builder<'_> {
                 application: number as u16,
                 kind: it.kind,
                 to: match &self.plan.nodes[it.to.index()].kind {
-                    NodeKind::Host(h) => h.address.addr(),
-                    NodeKind::Instance(i) => i.address,
-                    _ => std::net::Ipv4Addr::UNSPECIFIED,
+                    NodeKind::Host(h) => h.address.addr().into(),
+                    NodeKind::Instance(i) => i.address.into(),
+                    _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
                 },
                 count: it.flows,
                 start: it.start,

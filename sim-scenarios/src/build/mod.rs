@@ -11,7 +11,7 @@ pub(crate) mod ike;
 mod index;
 mod routers;
 mod tgw;
-mod vpc;
+pub(crate) mod vpc;
 
 use std::sync::Arc;
 
@@ -278,6 +278,12 @@ impl Builder<'_> {
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
         routers::gre_ports(&mut ip, &cgw.interfaces);
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -340,11 +346,6 @@ impl Builder<'_> {
         }
     }
 
-    fn is_transit(&self, id: TunnelId) -> bool {
-        let gateway = self.plan.connections[id.connection].gateway;
-        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
-    }
-
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
         match &self.plan.nodes[vpc.index()].kind {
             NodeKind::Vpc(vpc) => vec![vpc.cidr],
@@ -398,9 +399,7 @@ impl Builder<'_> {
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
-        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
-        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
-        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
+        let end = BgpEnd { med, ..end.clone() };
         Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
     }
 
@@ -444,7 +443,8 @@ impl Builder<'_> {
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
+        let (seed, over_ipv6) = (self.plan.seed, Default::default());
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, igp_costs, over_ipv6 }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN

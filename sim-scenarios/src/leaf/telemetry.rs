@@ -1,7 +1,7 @@
-//! The leaves of alarms.
+//! The leaves of alarms and flow logs.
 
 use super::{Because, Leaf, Scalar};
-use crate::plan::{AlarmState, Comparison, Metric, MissingData, Statistic};
+use crate::plan::{AlarmState, Comparison, Metric, MissingData, Statistic, TrafficType};
 use schemars::{Schema, json_schema};
 
 /// A number, perhaps with a decimal point.
@@ -54,6 +54,11 @@ words! {
         "GreaterThanThreshold" => Self::GreaterThanThreshold,
         "LessThanThreshold" => Self::LessThanThreshold,
         "LessThanOrEqualToThreshold" => Self::LessThanOrEqualToThreshold,
+    }
+    TrafficType: "a type of traffic" {
+        "ALL" => Self::All,
+        "ACCEPT" => Self::Accept,
+        "REJECT" => Self::Reject,
     }
     MissingData: "what a missing datapoint is" {
         "breaching" => Self::Breaching,

@@ -9,7 +9,9 @@ pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod firewall;
+mod flow_logs;
 mod groups;
+mod instances;
 mod judge;
 mod links;
 mod maintenance;
@@ -59,6 +61,7 @@ pub(crate) struct Names {
     faults: Vec<String>,
     groups: Vec<String>,
     alarms: Vec<String>,
+    flow_logs: Vec<String>,
     expectations: Vec<String>,
 }
 
@@ -95,6 +98,7 @@ impl Names {
             faults: judge.names(&scenario.faults, "fault"),
             groups: judge.names(&scenario.groups, "group"),
             alarms: judge.names(&scenario.alarms, "alarm"),
+            flow_logs: judge.names(&scenario.flow_logs, "flow log"),
             expectations: judge.names(&scenario.expect, "expectation"),
         }
     }
@@ -134,6 +138,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         faults: Vec::new(),
         groups: Vec::new(),
         alarms: Vec::new(),
+        flow_logs: Vec::new(),
         expectations: Vec::new(),
         controls: Vec::new(),
         assume: assume(&scenario.assume, j),
@@ -154,6 +159,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
+    flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);
     firewall::partners(scenario, &mut plan, j);
     firewall::profiles(&mut plan);

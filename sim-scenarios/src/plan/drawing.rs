@@ -11,8 +11,8 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint, Gre, Instance,
-    InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance, Gre,
+    Instance, InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -108,6 +108,8 @@ pub struct CustomerGateway {
     pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// The EC2 instance that it is, if it is one.
+    pub instance: Option<Box<GatewayInstance>>,
     /// How a real device takes its place, if one may.
     pub external: Option<External>,
 }

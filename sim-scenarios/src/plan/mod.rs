@@ -10,6 +10,7 @@
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod nat;
 mod router;
 mod story;
@@ -24,6 +25,7 @@ use sim_core::time::Duration;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -65,6 +67,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Alarms on metrics.
     pub alarms: Vec<Alarm>,
+    /// Flow logs.
+    pub flow_logs: Vec<FlowLog>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// Changes under which a named expectation must fail.
@@ -118,7 +122,7 @@ fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Opti
 }
 
 /// A tunnel: which connection, and which of its (at most two) tunnels. Both are indices.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TunnelId {
     /// Index into [`Plan::connections`].
     pub connection: usize,

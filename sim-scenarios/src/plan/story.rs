@@ -387,6 +387,23 @@ pub enum ExpectationKind {
         /// Largest.
         max: f64,
     },
+    /// So many records of a flow log say something.
+    FlowRecordsBetween {
+        /// Index into [`super::Plan::flow_logs`].
+        log: usize,
+        /// Places of fields in a record, and their values.
+        fields: Vec<(usize, String)>,
+        /// Whether the log has an accepted record of the same flow the other way.
+        answered: Option<bool>,
+        /// Of intervals that begin from here on.
+        from: Instant,
+        /// Of intervals that begin before.
+        until: Instant,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
     /// The session came up so many times.
     EstablishedTimes {
         /// The session.

@@ -358,12 +358,12 @@ impl Scribe {
 /// What AWS calls a state of a session.
 const fn name(state: State) -> &'static str {
     match state {
-        State::Idle | State::Down | State::Deleting | State::AdminDown => "Idle",
+        State::Idle | State::Down | State::Deleting | State::AdminDown | State::Initialize | State::Backup => "Idle",
         State::Connect | State::Connecting | State::Init => "Connect",
         State::Active => "Active",
         State::OpenSent => "OpenSent",
         State::OpenConfirm => "OpenConfirm",
-        State::Established | State::Up | State::Rekeying => "Established",
+        State::Established | State::Up | State::Rekeying | State::Master => "Established",
     }
 }
 

@@ -99,6 +99,7 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
                 | Node::Middlebox(_)
+                | Node::Switch(_)
                 | Node::Joint(_),
                 _,
             ) => {}
@@ -142,10 +143,17 @@ fn sentence(world: &World, asked: &Asked, prefix: Ipv4Net) -> String {
     }
 }
 
+fn ipv4(prefix: IpNet) -> Option<Ipv4Net> {
+    match prefix {
+        IpNet::V4(prefix) => Some(prefix),
+        IpNet::V6(_) => None,
+    }
+}
+
 fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
     let of = |fib: &Fib| fib.iter().map(|route| route.prefix).collect();
     match world.node(asked.node) {
-        Node::Tgw(tgw) => tgw.prefixes(asked.table).collect(),
+        Node::Tgw(tgw) => tgw.prefixes(asked.table).filter_map(ipv4).collect(),
         Node::DxGateway(gateway) => gateway.prefixes(asked.table).collect(),
         Node::Vgw(vgw) => of(vgw.ip().fib()),
         Node::Vpc(vpc) => of(vpc.ip(asked.table).fib()),
@@ -169,6 +177,7 @@ fn fib(node: &Node) -> Option<&Fib> {
         | Node::InternetGateway(_)
         | Node::Translator(_)
         | Node::Middlebox(_)
+        | Node::Switch(_)
         | Node::Joint(_)
         | Node::External(_) => None,
     }

@@ -9,9 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint, Gre,
-    IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy,
-    PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint,
+    GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
+    Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -118,6 +118,8 @@ pub struct CustomerGateway {
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// The EC2 instance that it is; none if not given: it is on the premises.
+    pub instance: Option<Box<GatewayInstance>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
     pub external: Option<Box<External>>,
 }

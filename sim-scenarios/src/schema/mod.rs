@@ -11,6 +11,7 @@
 mod drawing;
 mod dx;
 mod firewall;
+mod flow_log;
 mod nat;
 mod policy;
 mod router;
@@ -31,6 +32,7 @@ use crate::plan::TcpProfile;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
+pub use flow_log::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
@@ -86,6 +88,9 @@ pub struct Scenario {
     /// Alarms of CloudWatch.
     #[serde(default)]
     pub alarms: Named<Alarm>,
+    /// Flow logs of VPCs and transit gateways.
+    #[serde(default)]
+    pub flow_logs: Named<FlowLog>,
     /// What must hold.
     #[serde(default)]
     pub expect: Named<Expect>,

@@ -10,7 +10,10 @@ use crate::leaf::{
 use crate::place::At;
 use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
 
-use super::{AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowsBetween, MetricBetween};
+use super::{
+    AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
+    MetricBetween,
+};
 
 /// Traffic that measures.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -312,6 +315,8 @@ pub enum Expect {
     AlarmTimes(AlarmTimes),
     /// A datapoint of a metric lies in a range.
     MetricBetween(MetricBetween),
+    /// How many records of a flow log say something.
+    FlowRecordsBetween(FlowRecordsBetween),
     /// A share of the flows or packets that a device with a firewall, or with equal routes, has seen is within bounds.
     EcmpBetween(EcmpBetween),
     /// So many flows of an application came to something.

@@ -1,10 +1,11 @@
-//! What CloudWatch shows of a run: metrics, alarms, notifications, and the events of Health, CloudTrail and Config.
+//! What CloudWatch shows of a run: metrics, alarms, notifications, the events of Health, CloudTrail and Config, and flow logs.
 //!
-//! Everything is read from counters and states of devices once a simulated minute ([`meter`]), never from packets, so that a
-//! world is as fast with it as without.
+//! Metrics are read from counters and states of devices once a simulated minute ([`meter`]), never from packets, so that a
+//! world is as fast with them as without. A flow log ([`flow_log`]) costs a count for each packet at the device that has one.
 
 pub mod alarm;
 pub mod events;
+pub mod flow_log;
 pub mod health;
 pub mod meter;
 pub mod metric;
@@ -15,6 +16,7 @@ use crate::build::Built;
 use crate::plan::{Alarm, Plan};
 
 pub use alarm::Change;
+pub use flow_log::FlowLog;
 pub use meter::Meter;
 pub use metric::Series;
 
@@ -43,6 +45,8 @@ pub struct Telemetry {
     pub cloudtrail: String,
     /// `config.jsonl`: configuration items of AWS Config, before and after each change.
     pub config: String,
+    /// Flow logs, in the order of the plan.
+    pub flow_logs: Vec<FlowLog>,
 }
 
 impl Telemetry {
@@ -68,6 +72,7 @@ pub fn read(plan: &Plan, built: &Built, meter: &Meter) -> Telemetry {
         health: health::lines(plan, meter, end),
         cloudtrail: events::cloudtrail(plan, end),
         config: events::config(plan, end),
+        flow_logs: flow_log::logs(plan, built),
         series,
         alarms,
     }

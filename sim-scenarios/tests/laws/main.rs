@@ -1,7 +1,12 @@
 //! The table of laws: what AWS documents and what the field claims, each rule a test that cites it.
 
+mod bgp;
 mod dx;
 mod firewall;
+mod flow_logs;
+mod hub;
+mod ike;
+mod parameters;
 mod telemetry;
 mod tgw;
 mod vpc;

@@ -114,6 +114,8 @@ pub struct Originated {
     pub as_path: AsPath,
     /// MULTI_EXIT_DISC to announce it with.
     pub med: Option<u32>,
+    /// LOCAL_PREF within the AS; 100 if not given.
+    pub local_pref: Option<u32>,
 }
 
 /// A peer, by its place in [`SpeakerConfig::peers`].
