@@ -10,6 +10,7 @@ mod faults;
 mod firewall;
 pub(crate) mod ike;
 mod index;
+mod ipv6;
 mod lan;
 mod routers;
 mod tgw;
@@ -211,6 +212,7 @@ impl Builder<'_> {
             NodeKind::VpnClient(it) => Node::VpnClient(Box::new(self.vpn_client(id, it))),
             NodeKind::Switch(it) => Node::Switch(Box::new(lan::switch(it))),
             NodeKind::Appliance(it) => self.appliance(id, it),
+            NodeKind::ConnectPeer(it) => Node::VpnEndpoint(Box::new(self.connect_peer(id, it))),
             NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
@@ -248,6 +250,7 @@ impl Builder<'_> {
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
         let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
+        let probes = probes.filter(|(i, _)| !self.plan.ipv6.probes.contains_key(i));
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
@@ -263,7 +266,7 @@ impl Builder<'_> {
             _ => AWS_MTU,
         };
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
-        let host = Host::new(address, mtu, probes.collect());
+        let host = self.with_ipv6(id, Host::new(address, mtu, probes.collect()));
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
         // What is sent to an appliance, another host answers.
         let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
@@ -290,6 +293,7 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        routers::gre_ports(&mut ip, &cgw.interfaces);
         if let Some(instance) = &cgw.instance {
             // The VPC's router is behind it, and by that everything outside of the tunnels.
             let port = Port(instance.interface as u16);
@@ -305,6 +309,7 @@ impl Builder<'_> {
             tunnel.customer_access_list.iter().for_each(|rule| ip.filter(ports.tunnel(i), *rule));
             connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
+        self.ipv6_of_gateway(id, &mut ip, &ports);
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
@@ -317,6 +322,7 @@ impl Builder<'_> {
         self.inspect(id, &mut gateway, &ports, &cgw.forwarding);
         self.aggregate(id, &mut gateway, &cgw.interfaces);
         self.on_lan(id, &mut gateway, &cgw.interfaces);
+        gateway.gre = routers::gre_tunnels(&cgw.interfaces).collect();
         gateway
     }
 
@@ -333,6 +339,7 @@ impl Builder<'_> {
         ip.add_route(everywhere, RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);
         let inside = tunnel.inside.trunc();
         ip.add_route(inside, RouteSource::Connected, distance::CONNECTED, endpoint::TUNNEL_PORT);
+        ipv6::endpoint(tunnel, &mut ip);
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
@@ -412,7 +419,11 @@ impl Builder<'_> {
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         let end = BgpEnd { med, ..end.clone() };
-        Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
+        let (mut config, over_ipv6) = (told(config, &end), self.over_ipv6(id, side));
+        if let (Some(ends), Some(inside)) = (over_ipv6, &tunnel.inside_ipv6) {
+            config = ipv6::told(config, &end, ends, inside.cidr);
+        }
+        Some(Peer { config, tcp: below(&end), session, port: Some(port), bfd: None, over_ipv6 })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -433,12 +444,13 @@ impl Builder<'_> {
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
             let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
-            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd, over_ipv6: None });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
         let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let over_ipv6 = peers.iter().map(|peer| peer.over_ipv6).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
@@ -452,11 +464,12 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.ipv6_networks = self.ipv6_networks(node);
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        let (seed, over_ipv6) = (self.plan.seed, Default::default());
-        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, igp_costs, over_ipv6 }))
+        let seed = self.plan.seed;
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, over_ipv6, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
@@ -507,21 +520,7 @@ impl Builder<'_> {
                     }
                 }
                 NodeKind::TransitGateway(tgw) => {
-                    let tunnels = self.index.tunnels(id).iter();
-                    let names: Vec<&String> = tunnels
-                        .map(|tunnel| &self.plan.tunnel(*tunnel).name)
-                        .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
-                        .chain(
-                            tgw.vpcs
-                                .iter()
-                                .zip(&tgw.subnets)
-                                .flat_map(|(vpc, subnets)| subnets.iter().map(|_| &self.plan.nodes[vpc.index()].name)),
-                        )
-                        .chain(
-                            crate::make::transit::peerings(self.plan, id)
-                                .map(|(of, _)| &self.plan.nodes[of.index()].name),
-                        )
-                        .collect();
+                    let names = self.transit_port_names(id, tgw);
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::Vpc(_) => {
@@ -546,6 +545,12 @@ impl Builder<'_> {
                 | NodeKind::Appliance(_)
                 | NodeKind::VpcPeering(_)
                 | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
+                NodeKind::ConnectPeer(peer) => {
+                    self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
+                    let name = &self.plan.connects[peer.connect].name;
+                    self.world.name_port(id, endpoint::TUNNEL_PORT, name);
+                }
                 NodeKind::TransitGatewayPeering(peering) => {
                     for (gateway, port) in peering.gateways.iter().zip(joint::PORTS) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
@@ -599,6 +604,7 @@ impl Builder<'_> {
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
         let (direct, outsides, peerings) = (self.direct_links(), self.outside_links(), self.peering_links());
+        let connects = self.connect_links();
         let mut perfect = [DirectionConfig::default(); 2];
         if dx::is_jumbo(self.plan) {
             perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
@@ -624,7 +630,8 @@ impl Builder<'_> {
                     let port = tgw_node::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
-                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
+                let peers = crate::make::connect::peers_of(self.plan, id).count();
+                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count() + peers) as u16;
                 let mut numbers = 0..;
                 for vpc in &tgw.vpcs {
                     for (_, _, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, ..)| *gateway == id) {
@@ -638,7 +645,7 @@ impl Builder<'_> {
                 add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
-        direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
+        direct.into_iter().chain(outsides).chain(connects).for_each(|(name, a, b)| add(name, a, b));
         for (name, a, b, delay) in peerings {
             let far = perfect.map(|way| DirectionConfig { delay, ..way });
             self.world.add_link(&name, [a, b], far, true);
@@ -658,7 +665,9 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
 /// The same with these settings of the end.
 fn ike_end(tunnel: &crate::plan::Tunnel, end: &crate::plan::IkeEnd, side: Side) -> sim_core::proto::ike::Config {
     let (names, index) = ([tunnel.aws_outside, tunnel.customer_registered], side_index(side));
-    ike::ike_end(end, names[index], names[1 - index], side)
+    let mut config = ike::ike_end(end, names[index], names[1 - index], side);
+    ipv6::selectors(tunnel, side, &mut config);
+    config
 }
 
 /// A BGP session of a device.
@@ -670,6 +679,8 @@ struct Peer {
     port: Option<Port>,
     /// The number of the BFD session on which it depends.
     bfd: Option<usize>,
+    /// The addresses between which it runs, if that is over IPv6.
+    over_ipv6: Option<[std::net::Ipv6Addr; 2]>,
 }
 
 /// A peer with the timers and the policy of an end.

@@ -12,6 +12,7 @@ mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod ipv6;
 mod lan;
 mod nat;
 mod router;
@@ -29,6 +30,7 @@ pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use ipv6::*;
 pub use lan::*;
 pub use nat::*;
 pub use router::*;
@@ -51,16 +53,20 @@ pub struct Plan {
     pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Devices, then AWS's ends of all virtual interfaces, then the tunnel endpoints of all connections.
+    /// Devices, then AWS's ends of all virtual interfaces, then those of Connect peers, then the tunnel endpoints of all connections.
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
+    /// IPv6, beside all that.
+    pub ipv6: Ipv6,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
     pub direct_connects: Vec<DirectConnect>,
     /// Client VPN endpoints.
     pub client_vpns: Vec<ClientVpn>,
+    /// Connect attachments of transit gateways.
+    pub connects: Vec<Connect>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.

@@ -97,7 +97,24 @@ impl Oracle<'_> {
                 }
                 ways.into_iter().map(|id| (Place::At(id, Entry::Node(node)), packet)).collect()
             }
-            NodeKind::Vpc(vpc) => one(self.through_vpc(node, vpc, came_from, packet)),
+            NodeKind::Vpc(vpc) => {
+                // By which of an attachment's subnets a packet comes in is not followed: all are possible.
+                let subnets = match came_from.map(|from| self.kind(from)) {
+                    Some(NodeKind::TransitGateway(gateway)) => self.attached_subnets(gateway, node),
+                    Some(NodeKind::Instance(it)) => vec![it.subnet],
+                    Some(NodeKind::Appliance(it)) => vec![it.subnet],
+                    _ => Vec::new(),
+                };
+                if subnets.is_empty() {
+                    return one(self.through_vpc(node, vpc, (came_from, None), packet));
+                }
+                let all = subnets.into_iter().map(|it| self.through_vpc(node, vpc, (came_from, Some(it)), packet));
+                all.map(|place| (place, packet)).collect()
+            }
+            NodeKind::TransitGatewayPeering(peering) => {
+                let far = peering.gateways.iter().find(|gateway| Some(**gateway) != came_from);
+                one(far.map_or(Place::Lost("nowhere"), |gateway| Place::At(*gateway, Entry::Node(node))))
+            }
             NodeKind::VpcPeering(peering) => {
                 let side = usize::from(came_from == Some(peering.vpcs[0]));
                 let blocks = peering.vpcs.map(|vpc| block(self.plan, vpc));
@@ -140,6 +157,15 @@ impl Oracle<'_> {
                 vec![(Place::At(gateway.vpc, Entry::Node(node)), after)]
             }
             NodeKind::Appliance(appliance) => {
+                if let ApplianceKind::Firewall { inside, .. } = &appliance.kind {
+                    let begins = inside.is_empty() || inside.iter().any(|it| it.contains(&packet.source));
+                    return one(match (to == appliance.address, begins || packet.answer) {
+                        (true, _) if packet.protocol == protocol::ICMP => Place::Delivered(node),
+                        (true, _) => Place::Lost("a firewall takes nothing for itself"),
+                        (false, true) => Place::At(appliance.vpc, Entry::Node(node)),
+                        (false, false) => Place::Lost("a firewall"),
+                    });
+                }
                 let mut after = packet;
                 let known = rewrites.get(&node).filter(|it| (it.after.1, it.after.0) == (packet.source, to));
                 if let Some(it) = known {
@@ -170,7 +196,9 @@ impl Oracle<'_> {
                         ApplianceKind::InterfaceEndpoint { .. } => {
                             return one(Place::Lost("an endpoint forwards nothing"));
                         }
-                        ApplianceKind::NatGateway { .. } | ApplianceKind::NatInstance { .. } => {}
+                        ApplianceKind::NatGateway { .. }
+                        | ApplianceKind::NatInstance { .. }
+                        | ApplianceKind::Firewall { .. } => {}
                     }
                     after.source = appliance.address;
                     let ends = |it: Packet| (it.source, it.destination);
@@ -194,7 +222,9 @@ impl Oracle<'_> {
             }
             NodeKind::Appliance(it) => match it.kind {
                 ApplianceKind::InterfaceEndpoint { service } => service == host && it.address == to,
-                ApplianceKind::NatGateway { .. } | ApplianceKind::NatInstance { .. } => false,
+                ApplianceKind::NatGateway { .. }
+                | ApplianceKind::NatInstance { .. }
+                | ApplianceKind::Firewall { .. } => false,
             },
             _ => false,
         };
@@ -241,6 +271,7 @@ impl Oracle<'_> {
         let attachment = |id: NodeId| match self.kind(id) {
             NodeKind::Vpc(_) => Some(Attachment::Vpc(id)),
             NodeKind::DirectConnectGateway(_) => Some(Attachment::DirectConnectGateway(id)),
+            NodeKind::TransitGatewayPeering(_) => Some(Attachment::Peering(id)),
             NodeKind::VpnEndpoint(endpoint) => {
                 let connection = &self.plan.connections[endpoint.tunnel.connection];
                 // The outside of a private-IP tunnel belongs to what transports it.
@@ -275,18 +306,20 @@ impl Oracle<'_> {
         let rank = |it: Attachment| match it {
             Attachment::Vpc(_) => 1,
             Attachment::DirectConnectGateway(_) => 2,
+            Attachment::Peering(_) => 5,
             Attachment::Connection(number) => match &self.plan.connections[number] {
                 Connection { routing: Routing::Static(_), .. } => 0,
                 Connection { transport: Some(_), .. } => 3,
                 Connection { transport: None, .. } => 4,
             },
+            Attachment::Connect(_) => u8::MAX,
         };
         let statics = table.routes.iter().map(|(prefix, to)| (*prefix, 0, *to));
         let propagated = table.propagations.iter().flat_map(|from| {
             self.routes
                 .behind(self.plan, *from)
                 .into_iter()
-                .map(|prefix| (prefix, rank(*from), Some(*from)))
+                .map(|(prefix, _)| (prefix, rank(*from), Some(*from)))
                 .collect::<Vec<_>>()
         });
         let known: Vec<(Ipv4Net, u8, Option<Attachment>)> =
@@ -303,9 +336,10 @@ impl Oracle<'_> {
         for (prefix, _, attachment) in chosen {
             match attachment {
                 None => ways.push(Place::Lost("a blackhole")),
-                Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id)) => {
+                Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id) | Attachment::Peering(id)) => {
                     ways.push(Place::At(*id, Entry::Node(node)))
                 }
+                Some(Attachment::Connect(_)) => ways.push(Place::Lost("GRE, of which nothing is known here")),
                 Some(Attachment::Connection(number)) => {
                     let connection = &self.plan.connections[*number];
                     let usable = |(place, tunnel): &(usize, &sim_scenarios::plan::Tunnel)| {
@@ -328,15 +362,24 @@ impl Oracle<'_> {
     }
 
     /// A VPC: the table of where a packet comes from, network ACLs, security groups, and what may not be reached from where.
-    fn through_vpc(&self, id: NodeId, vpc: &Vpc, came_from: Option<NodeId>, packet: Packet) -> Place {
+    fn through_vpc(
+        &self,
+        id: NodeId,
+        vpc: &Vpc,
+        (came_from, subnet): (Option<NodeId>, Option<usize>),
+        packet: Packet,
+    ) -> Place {
         let to = packet.destination;
         let Some(from) = came_from else { return Place::Lost("nowhere") };
+        let zone = |subnet: usize| &vpc.subnets[subnet].availability_zone;
         let subnet_of = |node: NodeId| match self.kind(node) {
             NodeKind::Instance(it) => Some(it.subnet),
             NodeKind::Appliance(it) => Some(it.subnet),
+            // It is left by the attachment's subnet in the same zone (page tgw-vpc-attachments.html).
             NodeKind::TransitGateway(it) => {
-                let place = it.vpcs.iter().position(|other| *other == id)?;
-                it.subnets.get(place).copied()
+                let all = self.attached_subnets(it, id);
+                let same = subnet.and_then(|own| all.iter().find(|other| zone(**other) == zone(own)));
+                same.or_else(|| all.first().filter(|_| subnet.is_none())).copied()
             }
             _ => None,
         };
@@ -346,7 +389,7 @@ impl Oracle<'_> {
         let table = match self.kind(from) {
             NodeKind::VirtualPrivateGateway(it) => it.route_table,
             NodeKind::InternetGateway(it) => it.route_table,
-            _ => subnet_of(from).map(|subnet| vpc.subnets[subnet].route_table),
+            _ => subnet.map(|subnet| vpc.subnets[subnet].route_table),
         };
         let Some(next) = self.looked_up(id, vpc, table, to) else { return Place::Lost("a VPC table without a route") };
         let next = match next {
@@ -364,13 +407,25 @@ impl Oracle<'_> {
             Target::Node(node) => node,
             Target::Blackhole => return Place::Lost("a blackhole"),
         };
+        // Without a subnet in its zone an instance does not reach the attachment.
+        if let (NodeKind::TransitGateway(it), Some(subnet)) = (self.kind(next), subnet_of(from)) {
+            let zone = |subnet: usize| &vpc.subnets[subnet].availability_zone;
+            let place = it.vpcs.iter().position(|other| *other == id);
+            let attached = place.and_then(|place| it.subnets.get(place));
+            if !attached.is_some_and(|all| all.iter().any(|other| zone(*other) == zone(subnet))) {
+                return Place::Lost("no attachment in its zone");
+            }
+        }
         if let Some(why) = self.barred(from, next, packet) {
             return Place::Lost(why);
         }
         if self.checks(next).is_some_and(|own| own != to) {
             return Place::Lost("the source/destination check");
         }
-        let (leaves, enters) = (subnet_of(from), subnet_of(next));
+        let (leaves, enters) = (subnet, subnet_of(next));
+        if enters.is_none() && matches!(self.kind(next), NodeKind::TransitGateway(_)) {
+            return Place::Lost("a zone without an attachment");
+        }
         let same = leaves.is_some() && leaves == enters;
         let to_transit = matches!(self.kind(next), NodeKind::TransitGateway(_));
         let acl = |subnet: Option<usize>| vpc.subnets[subnet?].network_acl.map(|acl| &vpc.network_acls[acl].1);
@@ -388,6 +443,12 @@ impl Oracle<'_> {
             }
         }
         Place::At(next, Entry::Node(id))
+    }
+
+    /// The subnets of a transit gateway's attachment in a VPC.
+    fn attached_subnets(&self, gateway: &TransitGateway, vpc: NodeId) -> Vec<usize> {
+        let place = gateway.vpcs.iter().position(|other| *other == vpc);
+        place.and_then(|place| gateway.subnets.get(place).cloned()).unwrap_or_default()
     }
 
     /// The only address that an interface sends from and receives for, if it is checked.
