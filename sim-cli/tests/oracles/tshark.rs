@@ -23,6 +23,19 @@ pub struct Frame {
     pub esp: Option<Esp>,
     /// The TCP segment it is or carries, and what that completes.
     pub tcp: Option<Tcp>,
+    /// The message of a LAN's protocol that it is.
+    pub lan: Option<Lan>,
+}
+
+/// Protocols of a LAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lan {
+    /// ARP (RFC 826).
+    Arp,
+    /// VRRP version 3 (RFC 5798), its checksum good.
+    Vrrp,
+    /// LACP version 1 (IEEE 802.1AX).
+    Lacp,
 }
 
 /// A TCP segment, as part of the octet stream that tshark puts together.
@@ -126,6 +139,10 @@ const FIELDS: &[&str] = &[
     "bgp.nlri_prefix",
     "bgp.withdrawn_prefix",
     "bgp.prefix_length",
+    "arp.opcode",
+    "vrrp.version",
+    "vrrp.checksum.status",
+    "lacp.version",
 ];
 
 /// Dissects `capture` with the files `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa` of the folder `keys`, and
@@ -267,6 +284,7 @@ impl<'a> Row<'a> {
             ike: self.ike()?,
             esp: self.esp()?,
             tcp: self.tcp()?,
+            lan: self.lan()?,
         })
     }
 
@@ -311,6 +329,23 @@ impl<'a> Row<'a> {
             icv: self.first("esp.icv").unwrap_or_default().to_owned(),
             inner: Some(inner.chunks(2).map(octet).collect::<Outcome<_>>()?),
         }))
+    }
+
+    fn lan(&self) -> Outcome<Option<Lan>> {
+        if self.has("arp.opcode") {
+            return Ok(Some(Lan::Arp));
+        }
+        if self.has("lacp.version") {
+            let version = self.number("lacp.version")?;
+            return if version == 1 { Ok(Some(Lan::Lacp)) } else { Err(format!("LACP version {version}")) };
+        }
+        if !self.has("vrrp.checksum.status") {
+            return Ok(None);
+        }
+        match (self.number("vrrp.version")?, self.first("vrrp.checksum.status")) {
+            (3, Some("1" | "Good")) => Ok(Some(Lan::Vrrp)),
+            other => Err(format!("VRRP version and checksum: {other:?}")),
+        }
     }
 
     fn tcp(&self) -> Outcome<Option<Tcp>> {

@@ -167,10 +167,15 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
-    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
-            Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+            Notice::Route { .. }
+            | Notice::Health { .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. } => {}
+            Notice::WantFlows => self.gateway.tell_all(cx),
         }
     }
 

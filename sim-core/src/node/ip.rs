@@ -581,6 +581,19 @@ impl Ip {
         self.enforce(cx, &routes, up, reason);
     }
 
+    /// Has the route to a prefix that was entered by hand lead to another port, because of `reason`. Answers whether that changed
+    /// anything.
+    pub fn lead_elsewhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, port: Port, reason: Reason) -> bool {
+        let by_hand = |r: &Route| r.prefix == prefix && r.source == RouteSource::Static;
+        let is_it = |r: &Route| by_hand(r) && r.distance == distance::STATIC;
+        let Some(it) = self.configured.iter_mut().find(|c| is_it(&c.route)) else { return false };
+        it.route.target = Target::port(port);
+        let usable = |c: &&Configured| by_hand(&c.route) && self.has_carrier(&c.route) && !self.is_held(c);
+        let routes: Vec<Route> = self.configured.iter().filter(usable).map(|c| c.route).collect();
+        let change = self.fib.set_all(prefix, RouteSource::Static, &routes);
+        self.changed_best(cx, change, reason, None)
+    }
+
     /// Puts configured routes into the table, or takes them out.
     fn enforce(&mut self, cx: &mut Cx, routes: &[Route], up: bool, reason: Reason) {
         let cause = cx.cause;
@@ -670,7 +683,7 @@ impl Ip {
         true
     }
 
-    /// The packets that it holds: fragments that wait for others, and what waits for the address of a station.
+    /// The fragments that wait for others, and what waits for the address of its next hop.
     pub fn held(&self) -> impl Iterator<Item = &Packet> {
         let ipv6 = self.six.iter().flat_map(|six| six.held());
         self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))

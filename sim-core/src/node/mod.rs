@@ -6,6 +6,7 @@
 mod allowance;
 pub mod bfd;
 pub mod cgw;
+pub mod client_vpn;
 pub mod counters;
 mod cx;
 pub mod dxgw;
@@ -29,6 +30,7 @@ pub mod tgw;
 pub mod track;
 pub mod translator;
 pub mod tunnel;
+pub mod tunnel_nat;
 pub mod tunnels;
 pub mod vgw;
 pub mod vif;
@@ -47,7 +49,7 @@ use crate::net::aws::BgpPath;
 use crate::net::aws::vpc::Propagated;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::Trace;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
@@ -83,8 +85,21 @@ pub enum Notice {
         /// The ASes it has come through so far, nearest first; `None`: no longer.
         as_path: Option<Vec<u32>>,
     },
+    /// A program of the customer's asks AWS to have a route of a VPC lead elsewhere (`ReplaceRoute` of the EC2 API).
+    ReplaceRoute {
+        /// The route table.
+        table: u8,
+        /// The destination.
+        prefix: Ipv4Net,
+        /// The VPC's port that it leads to from then on.
+        to: Port,
+        /// How long ago it asked.
+        after: Duration,
+    },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),
+    /// A firewall that has lost its memory asks its partner for all flows: the same model.
+    WantFlows,
 }
 
 /// A route that a device of AWS weighed, for those who ask why.
@@ -261,6 +276,10 @@ pub enum Node {
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// An association of a Client VPN endpoint.
+    ClientVpnAssociation(Box<client_vpn::association::Association>),
+    /// A client of Client VPN.
+    VpnClient(Box<client_vpn::client::Client>),
     /// A switch of a LAN.
     Switch(Box<switch::Switch>),
     /// The place of somebody real.
@@ -284,6 +303,8 @@ impl Node {
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::ClientVpnAssociation(d) => &mut **d,
+            Self::VpnClient(d) => &mut **d,
             Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
@@ -302,11 +323,13 @@ impl Node {
             Self::Vpc(d) => d.held(),
             Self::InternetGateway(d) => d.held(),
             Self::Translator(d) => d.held(),
+            Self::Middlebox(d) => d.held(),
+            Self::Switch(d) => d.held(),
+            Self::ClientVpnAssociation(d) => d.held(),
+            Self::VpnClient(d) => d.held(),
             Self::Joint(d) => d.held(),
             Self::VirtualInterface(d) => d.held(),
             Self::DxGateway(d) => d.held(),
-            Self::Middlebox(d) => d.held(),
-            Self::Switch(d) => d.held(),
             Self::External(d) => d.held(),
         }
     }
@@ -328,6 +351,8 @@ impl Node {
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::ClientVpnAssociation(d) => fetch(&**d),
+            Self::VpnClient(d) => fetch(&**d),
             Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

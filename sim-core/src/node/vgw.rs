@@ -403,7 +403,9 @@ impl Device for Vgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }

@@ -151,7 +151,9 @@ impl Device for VirtualInterface {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Health { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Propagate { .. } => {}
         }
     }

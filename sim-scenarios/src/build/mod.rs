@@ -3,12 +3,14 @@
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
 mod aws;
+mod client_vpn;
 mod dx;
 pub(crate) mod external;
 mod faults;
 mod firewall;
 pub(crate) mod ike;
 mod index;
+mod lan;
 mod routers;
 mod tgw;
 pub(crate) mod vpc;
@@ -26,6 +28,7 @@ use sim_core::net::nat::Nat;
 use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
+use sim_core::node::client_vpn::{association, client};
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
@@ -154,6 +157,8 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
             Port(dx::first_member(plan, end.node) + members[end.node.index()] - 1)
         }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::Switch(_) | NodeKind::VpnClient(_), Some(number)) => Port(number as u16),
+        (NodeKind::ClientVpnAssociation(_), _) => association::OUTSIDE_PORT,
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
@@ -200,6 +205,11 @@ impl Builder<'_> {
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
             NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
+            NodeKind::ClientVpnAssociation(it) => {
+                Node::ClientVpnAssociation(Box::new(self.client_vpn_association(id, it)))
+            }
+            NodeKind::VpnClient(it) => Node::VpnClient(Box::new(self.vpn_client(id, it))),
+            NodeKind::Switch(it) => Node::Switch(Box::new(lan::switch(it))),
             NodeKind::Appliance(it) => self.appliance(id, it),
             NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
@@ -266,6 +276,10 @@ impl Builder<'_> {
             host
         };
         let flows = if simulated { self.flows(id) } else { Vec::new() };
+        let host = match self.host_station(id) {
+            Some(station) => host.with_station(station),
+            None => host,
+        };
         self.with_endpoints(id, host.with_flows(flows))
     }
 
@@ -276,6 +290,12 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -294,8 +314,9 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
-        self.inspect(&mut gateway, &ports, &cgw.forwarding);
+        self.inspect(id, &mut gateway, &ports, &cgw.forwarding);
         self.aggregate(id, &mut gateway, &cgw.interfaces);
+        self.on_lan(id, &mut gateway, &cgw.interfaces);
         gateway
     }
 
@@ -535,9 +556,22 @@ impl Builder<'_> {
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
                     self.world.name_port(id, endpoint::TUNNEL_PORT, &self.plan.tunnel(e.tunnel).name);
                 }
+                NodeKind::VpnClient(_) => {
+                    self.world.name_port(id, client::INSIDE_PORT, "inside");
+                    self.world.name_port(id, client::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::ClientVpnAssociation(it) => {
+                    self.world.name_port(id, association::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, association::INTERFACE_PORT, &self.plan.nodes[it.vpc.index()].name);
+                }
                 NodeKind::Nat(_) => {
                     self.world.name_port(id, natbox::INSIDE_PORT, "inside");
                     self.world.name_port(id, natbox::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::Switch(switch) => {
+                    for (p, port) in switch.ports.iter().enumerate() {
+                        self.world.name_port(id, Port(p as u16), &port.name);
+                    }
                 }
                 NodeKind::Host(_) | NodeKind::Instance(_) | NodeKind::Router(_) => {}
             }
@@ -554,7 +588,10 @@ impl Builder<'_> {
     fn add_links(&mut self) {
         for (link, ports) in self.plan.links.iter().zip(&self.ports) {
             let ends = [(link.ends[0].node, ports[0]), (link.ends[1].node, ports[1])];
-            let directions = [direction(&link.forward), direction(&link.reverse)];
+            let mut directions = [direction(&link.forward), direction(&link.reverse)];
+            if self.plan.is_framed(link) {
+                directions.iter_mut().for_each(|way| way.mtu += lan::FRAME);
+            }
             self.world.add_link(&link.name, ends, directions, link.carrier);
         }
     }

@@ -22,6 +22,7 @@ use super::nodes::whole;
 use super::telemetry::{alarm_and_state, watched, whole_minutes};
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
 use super::transit::table;
+use super::vpc::interface;
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     for (name, (_, schema)) in names.expectations.iter().zip(&scenario.expect.0) {
@@ -421,14 +422,17 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// A tunnel, or an interface of the node.
+    /// A tunnel, an interface of the node, or what has one in it if it is a VPC.
     fn way(&mut self, at: &At<Name>, node: Option<NodeId>) -> Option<String> {
         let kind = node.and_then(|node| self.plan.nodes.get(node.index())).map(|node| &node.kind);
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
         let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
         let transit = node.map(|node| super::transit::ways(self.plan, node)).unwrap_or_default();
-        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit);
+        let nodes = self.plan.nodes.iter();
+        let targets = nodes.filter(|it| interface(&it.kind).is_some_and(|(vpc, ..)| node == Some(vpc)));
+        let targets = targets.map(|it| it.name.clone());
+        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit).chain(targets);
         let all: Vec<String> = all.collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }

@@ -3,6 +3,7 @@
 
 mod appliances;
 mod certificates;
+mod client_vpn;
 mod connections;
 pub(crate) mod dx;
 mod ends;
@@ -10,7 +11,9 @@ mod expectations;
 mod firewall;
 mod flow_logs;
 mod groups;
+mod instances;
 mod judge;
+mod lan;
 mod links;
 mod maintenance;
 mod nats;
@@ -47,6 +50,7 @@ pub(crate) struct Names {
     direct_connects: Vec<String>,
     /// How many virtual interfaces there are.
     interfaces: usize,
+    client_vpns: Vec<String>,
     links: Vec<String>,
     connections: Vec<String>,
     /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
@@ -80,6 +84,7 @@ impl Names {
             nodes,
             direct_connects,
             interfaces: interfaces.len(),
+            client_vpns: judge.names(&scenario.client_vpn, "Client VPN endpoint"),
             links: judge.names(&scenario.links, "link"),
             connections,
             tunnels,
@@ -122,6 +127,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         links: Vec::new(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
+        client_vpns: client_vpn::endpoints(scenario, &names, j),
         probes: Vec::new(),
         applications: Vec::new(),
         faults: Vec::new(),
@@ -139,6 +145,8 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     dx::interfaces(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
+    lan::links(scenario, &plan, j);
+    client_vpn::check(scenario, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
     vpc::attached(scenario, &names, &mut plan, j);

@@ -11,8 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, ClientVpnAssociation, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance,
+    Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId, VirtualInterface,
+    VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -53,6 +54,12 @@ pub enum NodeKind {
     Appliance(Box<Appliance>),
     /// A peering attachment of transit gateways.
     TransitGatewayPeering(TransitGatewayPeering),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(Box<ClientVpnAssociation>),
+    /// A client of Client VPN.
+    VpnClient(Box<VpnClient>),
     /// A VPC peering connection.
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
@@ -106,6 +113,8 @@ pub struct CustomerGateway {
     pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// The EC2 instance that it is, if it is one.
+    pub instance: Option<Box<GatewayInstance>>,
     /// How a real device takes its place, if one may.
     pub external: Option<External>,
 }
@@ -161,6 +170,10 @@ pub struct Interface {
     pub access_list: Vec<Rule>,
     /// Several links as one, if it is that.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged.
+    pub vlan: Option<u16>,
+    /// The virtual routers that it is part of.
+    pub virtual_routers: Vec<VirtualRouter>,
 }
 
 impl Interface {
@@ -186,6 +199,8 @@ pub struct StaticRoute {
     pub prefix: Ipv4Net,
     /// Where to.
     pub via: Via,
+    /// To which device there.
+    pub next_hop: Option<Ipv4Addr>,
     /// Administrative distance: the lowest usable one is used. BGP's is 20.
     pub distance: u32,
     /// What must be up (index into [`Forwarding::tracks`]).

@@ -7,10 +7,12 @@
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod lan;
 mod nat;
 mod router;
 mod story;
@@ -22,10 +24,12 @@ mod vpn;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use lan::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -55,6 +59,8 @@ pub struct Plan {
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
     pub direct_connects: Vec<DirectConnect>,
+    /// Client VPN endpoints.
+    pub client_vpns: Vec<ClientVpn>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.

@@ -177,6 +177,20 @@ pub enum FaultKind {
         /// How often.
         times: u32,
     },
+    /// The virtual routers of an interface are stopped until healed.
+    VrrpShutdown {
+        /// The device.
+        node: NodeId,
+        /// The interface (index).
+        interface: usize,
+    },
+    /// A VLAN is taken out of a switch until healed.
+    VlanRemoved {
+        /// The switch.
+        node: NodeId,
+        /// The VLAN.
+        vlan: u16,
+    },
     /// A rule of a security group is revoked until healed.
     RevokeSecurityGroupRule {
         /// The VPC.

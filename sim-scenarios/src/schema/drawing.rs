@@ -9,9 +9,10 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint, IgpCost,
-    Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute,
-    Track, TransitGatewayPeering, Vpc, VpcPeering,
+    AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
+    GatewayEndpoint, GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
+    NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc,
+    VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -37,6 +38,12 @@ pub enum Node {
     Vpc(Vpc),
     /// A host in a VPC.
     Instance(Instance),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(ClientVpnAssociation),
+    /// A client of Client VPN.
+    VpnClient(VpnClient),
     /// The way between a VPC and the internet.
     InternetGateway(InternetGateway),
     /// What shows private addresses by one of its own, managed by AWS.
@@ -108,6 +115,8 @@ pub struct CustomerGateway {
     pub ecmp: Option<Ecmp>,
     /// A stateful firewall that judges what passes through; none if not given.
     pub firewall: Option<Box<Firewall>>,
+    /// A NAT for what goes through its tunnels; none if not given.
+    pub tunnel_nat: Option<TunnelNat>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.
@@ -118,6 +127,8 @@ pub struct CustomerGateway {
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// The EC2 instance that it is; none if not given: it is on the premises.
+    pub instance: Option<Box<GatewayInstance>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
     pub external: Option<Box<External>>,
 }
@@ -150,6 +161,11 @@ pub struct Interface {
     pub reverse_path: Option<At<ReversePath>>,
     /// Several links as one; not if not given.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged; without a tag if not given. A link leads from it to a switch.
+    pub vlan: Option<At<Count>>,
+    /// The virtual routers that it is part of (VRRP). A link leads from it to a switch.
+    #[serde(default)]
+    pub vrrp: Named<VirtualRouter>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,
@@ -163,6 +179,8 @@ pub struct StaticRoute {
     pub prefix: At<Prefix>,
     /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
     pub via: At<Name>,
+    /// The device on the interface's link that it leads to; if not given, whoever has the destination.
+    pub next_hop: Option<At<Address>>,
     /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20, and 200 within an autonomous
     /// system: a route that stands in for one of those has more.
     pub distance: Option<At<Count>>,

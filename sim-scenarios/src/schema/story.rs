@@ -12,7 +12,7 @@ use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupA
 
 use super::{
     AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
-    MetricBetween,
+    MetricBetween, RemovedVlan, StoppedVrrp,
 };
 
 /// Traffic that measures.
@@ -108,6 +108,10 @@ pub enum What {
     Flap(Flap),
     /// All members of a group fail at once.
     GroupFailure(OneGroup),
+    /// An operator stops the virtual routers of an interface until healed.
+    VrrpShutdown(StoppedVrrp),
+    /// An operator takes a VLAN out of a switch until healed.
+    VlanRemoved(RemovedVlan),
     /// A rule of a security group is revoked, and authorized again when healed.
     RevokeSecurityGroupRule(RevokedRule),
 }

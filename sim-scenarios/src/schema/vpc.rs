@@ -149,6 +149,46 @@ pub struct Instance {
     pub mtu: Option<At<Count>>,
 }
 
+/// An EC2 instance that is a customer gateway: the network interface by which it is in a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayInstance {
+    /// Which of its interfaces that is; "wan" if not given. No link ends there: what it sends goes to the VPC's router.
+    pub interface: Option<At<Name>>,
+    /// Its subnet, like "vpc.public".
+    pub subnet: At<Name>,
+    /// Its Elastic IP address, which AWS has registered as the customer gateway's.
+    pub elastic_ip: At<Address>,
+    /// Whether its network interface refuses what is neither from nor for its own address; true if not given, as in EC2. A gateway that
+    /// shall forward others' packets has false.
+    pub source_destination_check: Option<At<Flag>>,
+    /// Its security groups; without one everything passes.
+    #[serde(default)]
+    pub security_groups: Vec<At<Name>>,
+    /// How its network interface tracks flows.
+    #[serde(default)]
+    pub connection_tracking: ConnectionTracking,
+    /// Routes of the VPC that a program on it has AWS lead to it (`ReplaceRoute`) when what it watches is down.
+    #[serde(default)]
+    pub takeovers: Vec<Takeover>,
+}
+
+/// A route that an instance takes over. The program that does it is a model.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Takeover {
+    /// The one of its `tracks` that tells it.
+    pub track: At<Name>,
+    /// The route tables of the VPC.
+    pub route_tables: Vec<At<Name>>,
+    /// The destination of the route, which the tables have.
+    pub destination: At<Prefix>,
+    /// From the track's change to AWS having replaced the route: the program, the call of the API and AWS; 2s if not given (assumed).
+    pub delay: Option<At<Span>>,
+    /// Whether it gives the route back when the track is up again; false if not given.
+    pub gives_back: Option<At<Flag>>,
+}
+
 /// An internet gateway. A link to a router of the underlay is its way to the internet.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,8 @@
 //! ends at the destination the packet arrives; if none does, it is lost, and the graph's leaves say where; if some do, the oracle
 //! leaves it open. Choices among equal routes are not followed: all of them are in the graph.
 //!
-//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter.
+//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter. It
+//! knows IPv4 between routers, and neither Ethernet nor Client VPN nor a customer gateway inside of a VPC.
 
 mod aws;
 mod routes;
@@ -297,6 +298,9 @@ impl<'p> Oracle<'p> {
                 Entry::Link(_) => one(Place::At(vif.gateway, Entry::Node(node))),
                 _ => self.links_of(node).map(|(link, ..)| (self.over(link, node), packet)).collect(),
             },
+            NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
+                one(Place::Lost("beyond the oracle"))
+            }
             NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
             | NodeKind::DirectConnectGateway(_)
