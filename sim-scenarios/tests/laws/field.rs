@@ -17,7 +17,8 @@ fn with(text: &str, changes: &[&str]) -> Scenario {
 
 /// A minute of probes, once everything that comes up has.
 fn minute(text: &str, changes: &[&str]) -> Report {
-    let short = ["faults={}", "duration=120s", "probes.app.start=60s", "probes.app.every=1s"];
+    let probe = "probes={\"app\": UdpEcho(from: \"office\", to: \"app\", every: \"1s\", start: \"60s\")}";
+    let short = ["faults={}", "duration=120s", probe];
     Simulation::new(&with(text, &[&short[..], changes].concat())).finish().report
 }
 
