@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
@@ -70,6 +70,8 @@ pub struct Host {
     pub address: At<Prefix>,
     /// Default gateway; if not given, the address of the customer gateway's or NAT's interface at the other end of its link.
     pub gateway: Option<At<Address>>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::10/64", of a host at a customer gateway's interface; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
 }
 
 /// A router of the underlay. It knows the way to every address outside the tunnels.
@@ -91,6 +93,9 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// IPv6 prefixes that it advertises by BGP, through tunnels of connections for IPv6.
+    #[serde(default)]
+    pub advertise_ipv6: Vec<At<Ipv6Prefix>>,
     /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
@@ -156,6 +161,8 @@ pub struct External {
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24". With "/32" it is a loopback address, at which no link ends.
     pub address: At<Prefix>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::1/64"; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,

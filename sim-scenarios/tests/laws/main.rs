@@ -8,6 +8,7 @@ mod firewall;
 mod flow_logs;
 mod hub;
 mod ike;
+mod ipv6;
 mod lan;
 mod parameters;
 mod telemetry;

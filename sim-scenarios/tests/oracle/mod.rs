@@ -298,9 +298,6 @@ impl<'p> Oracle<'p> {
                 Entry::Link(_) => one(Place::At(vif.gateway, Entry::Node(node))),
                 _ => self.links_of(node).map(|(link, ..)| (self.over(link, node), packet)).collect(),
             },
-            NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
-                one(Place::Lost("beyond the oracle"))
-            }
             NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
             | NodeKind::DirectConnectGateway(_)
@@ -311,6 +308,9 @@ impl<'p> Oracle<'p> {
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
+            NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
+                one(Place::Lost("a device that this oracle does not know"))
+            }
         }
     }
 
