@@ -230,6 +230,7 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("esp_without_natt_two_clients", "a NAT that serves one inside host at a time"),
     ("fragments_after_encryption", "sizes"),
     ("ha_firewall_takeover", "Ethernet"),
+    ("ipv6_inside_tgw", "IPv6"),
     ("jumbo_dx_to_vpn_failover", "sizes"),
     ("loopback_multihop_never_establishes", "BGP sessions over several hops"),
     ("mtu_blackhole_and_clamp", "sizes"),

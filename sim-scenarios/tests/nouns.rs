@@ -94,6 +94,16 @@ const VPN: &[Noun] = &[
             "client_vpn_denied:second_factor",
         ],
     ),
+    ("IPv6 inside", &["ipv6_inside_tgw:learned", "ipv6_inside_tgw:no_ipv4"]),
+    (
+        "one family for a connection, /126 inside",
+        &["laws/ipv6.rs::a_connection_carries_one_family", "laws/ipv6.rs::an_inside_ipv6_cidr_is_a_126_out_of_fd00"],
+    ),
+    ("never on a VGW", &["laws/ipv6.rs::a_virtual_private_gateway_carries_no_ipv6"]),
+    (
+        "packet-too-big and the IPv6 MSS column",
+        &["ipv6_inside_tgw:downloads", "laws/ipv6.rs::the_ipv6_mss_column_end_to_end"],
+    ),
     ("two customer gateways of a site", &["two_cgw_one_site:office_moves"]),
     ("several sites", &["overlapping_cidrs_two_sites:then_b"]),
     ("several Regions", &["multi_region:frankfurt_is_dark"]),
@@ -217,7 +227,7 @@ const NOT_BUILT: &[Noun] = &[
     ("VPN Concentrator", &["vpn_concentrator"]),
     ("pinned overlay tunnels", &["dx_pinned_overlay"]),
     ("unpinned overlay tunnels", &["dx_unpinned_overlay"]),
-    ("IPv6 inside and outside", &["ipv6_inside_tgw"]),
+    ("IPv6 outside", &["ipv6_outside_tgw"]),
     ("internal NLB, proxy and resolver", &["third_party_private_egress"]),
 ];
 
