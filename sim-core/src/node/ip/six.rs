@@ -240,8 +240,12 @@ impl Ip {
         six.ident = six.ident.wrapping_add(1);
         match fragment(&packet, mtu, six.ident, || cx.meta().id) {
             Ok(parts) => {
-                let cut = parts.iter().filter(|part| part.meta.id != packet.meta.id);
-                cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                let whole = packet.meta.id;
+                let cut = parts.iter().filter(|part| part.meta.id != whole);
+                cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(whole)));
+                if parts.len() > 1 {
+                    cx.cut(whole);
+                }
                 parts
             }
             Err(reason) => {
