@@ -113,16 +113,6 @@ impl Lan {
         }
     }
 
-    /// What waits for the answer to a question.
-    pub fn held(&self) -> impl Iterator<Item = &Packet> {
-        let neighbors = self.stations.iter().flat_map(|station| station.neighbors.values());
-        let waiting = neighbors.filter_map(|neighbor| match neighbor {
-            Neighbor::Asking { waiting, .. } => Some(waiting),
-            Neighbor::Known { .. } => None,
-        });
-        waiting.flatten()
-    }
-
     fn station(&mut self, port: Port) -> Option<&mut Station> {
         self.stations.iter_mut().find(|station| station.config.port == port)
     }
@@ -273,6 +263,15 @@ impl Lan {
                 }
             }
         }
+    }
+
+    /// The packets that wait for an answer.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+        let waiting = |neighbor| match neighbor {
+            &Neighbor::Asking { ref waiting, .. } => &waiting[..],
+            Neighbor::Known { .. } => &[],
+        };
+        self.stations.iter().flat_map(|station| station.neighbors.values()).flat_map(waiting)
     }
 
     /// When it asks next.

@@ -98,6 +98,10 @@ impl Oracle<'_> {
                 ways.into_iter().map(|id| (Place::At(id, Entry::Node(node)), packet)).collect()
             }
             NodeKind::Vpc(vpc) => one(self.through_vpc(node, vpc, came_from, packet)),
+            NodeKind::TransitGatewayPeering(peering) => {
+                let side = usize::from(came_from == Some(peering.gateways[0]));
+                one(Place::At(peering.gateways[side], Entry::Node(node)))
+            }
             NodeKind::VpcPeering(peering) => {
                 let side = usize::from(came_from == Some(peering.vpcs[0]));
                 let blocks = peering.vpcs.map(|vpc| block(self.plan, vpc));
@@ -140,6 +144,15 @@ impl Oracle<'_> {
                 vec![(Place::At(gateway.vpc, Entry::Node(node)), after)]
             }
             NodeKind::Appliance(appliance) => {
+                if let ApplianceKind::Firewall { inside, .. } = &appliance.kind {
+                    let begins = inside.is_empty() || inside.iter().any(|it| it.contains(&packet.source));
+                    return one(match (to == appliance.address, begins || packet.answer) {
+                        (true, _) if packet.protocol == protocol::ICMP => Place::Delivered(node),
+                        (true, _) => Place::Lost("a firewall takes nothing for itself"),
+                        (false, true) => Place::At(appliance.vpc, Entry::Node(node)),
+                        (false, false) => Place::Lost("a firewall"),
+                    });
+                }
                 let mut after = packet;
                 let known = rewrites.get(&node).filter(|it| (it.after.1, it.after.0) == (packet.source, to));
                 if let Some(it) = known {
@@ -170,7 +183,9 @@ impl Oracle<'_> {
                         ApplianceKind::InterfaceEndpoint { .. } => {
                             return one(Place::Lost("an endpoint forwards nothing"));
                         }
-                        ApplianceKind::NatGateway { .. } | ApplianceKind::NatInstance { .. } => {}
+                        ApplianceKind::NatGateway { .. }
+                        | ApplianceKind::NatInstance { .. }
+                        | ApplianceKind::Firewall { .. } => {}
                     }
                     after.source = appliance.address;
                     let ends = |it: Packet| (it.source, it.destination);
@@ -194,7 +209,9 @@ impl Oracle<'_> {
             }
             NodeKind::Appliance(it) => match it.kind {
                 ApplianceKind::InterfaceEndpoint { service } => service == host && it.address == to,
-                ApplianceKind::NatGateway { .. } | ApplianceKind::NatInstance { .. } => false,
+                ApplianceKind::NatGateway { .. }
+                | ApplianceKind::NatInstance { .. }
+                | ApplianceKind::Firewall { .. } => false,
             },
             _ => false,
         };
@@ -241,6 +258,7 @@ impl Oracle<'_> {
         let attachment = |id: NodeId| match self.kind(id) {
             NodeKind::Vpc(_) => Some(Attachment::Vpc(id)),
             NodeKind::DirectConnectGateway(_) => Some(Attachment::DirectConnectGateway(id)),
+            NodeKind::TransitGatewayPeering(_) => Some(Attachment::Peering(id)),
             NodeKind::VpnEndpoint(endpoint) => {
                 let connection = &self.plan.connections[endpoint.tunnel.connection];
                 // The outside of a private-IP tunnel belongs to what transports it.
@@ -275,6 +293,7 @@ impl Oracle<'_> {
         let rank = |it: Attachment| match it {
             Attachment::Vpc(_) => 1,
             Attachment::DirectConnectGateway(_) => 2,
+            Attachment::Peering(_) => 5,
             Attachment::Connection(number) => match &self.plan.connections[number] {
                 Connection { routing: Routing::Static(_), .. } => 0,
                 Connection { transport: Some(_), .. } => 3,
@@ -286,7 +305,7 @@ impl Oracle<'_> {
             self.routes
                 .behind(self.plan, *from)
                 .into_iter()
-                .map(|prefix| (prefix, rank(*from), Some(*from)))
+                .map(|(prefix, _)| (prefix, rank(*from), Some(*from)))
                 .collect::<Vec<_>>()
         });
         let known: Vec<(Ipv4Net, u8, Option<Attachment>)> =
@@ -303,7 +322,7 @@ impl Oracle<'_> {
         for (prefix, _, attachment) in chosen {
             match attachment {
                 None => ways.push(Place::Lost("a blackhole")),
-                Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id)) => {
+                Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id) | Attachment::Peering(id)) => {
                     ways.push(Place::At(*id, Entry::Node(node)))
                 }
                 Some(Attachment::Connection(number)) => {
@@ -336,7 +355,8 @@ impl Oracle<'_> {
             NodeKind::Appliance(it) => Some(it.subnet),
             NodeKind::TransitGateway(it) => {
                 let place = it.vpcs.iter().position(|other| *other == id)?;
-                it.subnets.get(place).copied()
+                // An attachment's subnets have the same table, or the oracle is not asked.
+                it.subnets.get(place)?.first().copied()
             }
             _ => None,
         };
@@ -364,6 +384,15 @@ impl Oracle<'_> {
             Target::Node(node) => node,
             Target::Blackhole => return Place::Lost("a blackhole"),
         };
+        // Without a subnet in its zone an instance does not reach the attachment.
+        if let (NodeKind::TransitGateway(it), Some(subnet)) = (self.kind(next), subnet_of(from)) {
+            let zone = |subnet: usize| &vpc.subnets[subnet].availability_zone;
+            let place = it.vpcs.iter().position(|other| *other == id);
+            let attached = place.and_then(|place| it.subnets.get(place));
+            if !attached.is_some_and(|all| all.iter().any(|other| zone(*other) == zone(subnet))) {
+                return Place::Lost("no attachment in its zone");
+            }
+        }
         if let Some(why) = self.barred(from, next, packet) {
             return Place::Lost(why);
         }

@@ -305,7 +305,11 @@ impl<'p> Oracle<'p> {
             | NodeKind::InternetGateway(_)
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
+            | NodeKind::TransitGatewayPeering(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
+            NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
+                one(Place::Lost("a device that this oracle does not know"))
+            }
         }
     }
 

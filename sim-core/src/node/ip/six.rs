@@ -29,6 +29,9 @@ use crate::wire::ipv6::{Ipv6Packet, is_ipv6};
 /// A next hop of IPv6 as hops show it: the trace tells next hops of IPv4 only.
 const UNTOLD: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
+/// Why there is no way for an IPv6 packet.
+pub type Ipv6Miss = Miss<Route<Ipv6Net>>;
+
 /// The IPv6 part of a device.
 #[derive(Clone, Debug)]
 pub(in crate::node) struct Six {
@@ -57,7 +60,7 @@ impl Six {
     }
 
     /// The fragments that wait for others.
-    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
         self.fragments.held()
     }
 
@@ -211,7 +214,7 @@ impl Ip {
         &mut self,
         cx: &mut Cx,
         mut packet: Packet,
-    ) -> Result<(Port, Packet), (Packet, Miss<Route<Ipv6Net>>)> {
+    ) -> Result<(Port, Packet), (Packet, Ipv6Miss)> {
         match self.six.as_mut().and_then(|six| six.fib.choose(packet.bytes())) {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
@@ -240,11 +243,10 @@ impl Ip {
         six.ident = six.ident.wrapping_add(1);
         match fragment(&packet, mtu, six.ident, || cx.meta().id) {
             Ok(parts) => {
-                let whole = packet.meta.id;
-                let cut = parts.iter().filter(|part| part.meta.id != whole);
-                cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(whole)));
+                let cut = parts.iter().filter(|part| part.meta.id != packet.meta.id);
+                cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
                 if parts.len() > 1 {
-                    cx.cut(whole);
+                    cx.cut(packet.meta.id);
                 }
                 parts
             }
