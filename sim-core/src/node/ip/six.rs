@@ -210,11 +210,7 @@ impl Ip {
     ///
     /// # Errors
     /// The packet, and why there is none.
-    pub fn way_ipv6(
-        &mut self,
-        cx: &mut Cx,
-        mut packet: Packet,
-    ) -> Result<(Port, Packet), (Packet, Ipv6Miss)> {
+    pub fn way_ipv6(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Ipv6Miss)> {
         match self.six.as_mut().and_then(|six| six.fib.choose(packet.bytes())) {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
