@@ -94,6 +94,13 @@ impl Judge<'_> {
                 let packets = drops.filter(|(k, _)| k.reason == *reason && here(k.place)).map(|(_, c)| c.packets).sum();
                 finding((*min..=*max).contains(&packets), format!("{packets} packets"))
             }
+            ExpectationKind::InternetGatewaySees { node, min, max } => {
+                let seen = match self.built.world.node(*node) {
+                    Node::InternetGateway(gateway) => gateway.seen(),
+                    _ => return Err("it is no internet gateway here".into()),
+                };
+                finding((*min..=*max).contains(&seen), format!("{seen} packets"))
+            }
             ExpectationKind::EstablishedWithin { session, after, within } => {
                 // A real device keeps no records here: its end is not judged.
                 let ends = self.ends(*session);

@@ -5,7 +5,8 @@
 //! ends at the destination the packet arrives; if none does, it is lost, and the graph's leaves say where; if some do, the oracle
 //! leaves it open. Choices among equal routes are not followed: all of them are in the graph.
 //!
-//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter.
+//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter,
+//! nor GRE and what is announced through it.
 
 mod aws;
 mod routes;
@@ -306,6 +307,7 @@ impl<'p> Oracle<'p> {
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
             NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
                 one(Place::Lost("a device that this oracle does not know"))
