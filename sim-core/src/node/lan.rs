@@ -267,10 +267,12 @@ impl Lan {
 
     /// The packets that wait for an answer.
     pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
-        let waiting = |neighbor| match neighbor {
-            &Neighbor::Asking { ref waiting, .. } => &waiting[..],
-            Neighbor::Known { .. } => &[],
-        };
+        fn waiting(neighbor: &Neighbor) -> &[Packet] {
+            match neighbor {
+                Neighbor::Asking { waiting, .. } => waiting,
+                Neighbor::Known { .. } => &[],
+            }
+        }
         self.stations.iter().flat_map(|station| station.neighbors.values()).flat_map(waiting)
     }
 
