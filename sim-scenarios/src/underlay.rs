@@ -87,7 +87,11 @@ impl Map {
         let outside = |c: &Connection| End { node: c.customer_gateway, interface: Some(c.customer_interface) };
         let mut map = Self {
             links: vec![Vec::new(); plan.nodes.len()],
-            is_router: plan.nodes.iter().map(|node| matches!(node.kind, NodeKind::Router(_) | NodeKind::VpnClient(_))).collect(),
+            is_router: plan
+                .nodes
+                .iter()
+                .map(|node| matches!(node.kind, NodeKind::Router(_) | NodeKind::VpnClient(_)))
+                .collect(),
             beyond: BTreeMap::new(),
             outsides: plan.connections.iter().map(outside).collect(),
             carriers: Vec::new(),

@@ -254,7 +254,11 @@ impl Device for VpnEndpoint {
                 self.gateway.bgp(cx, ipv6_announcement(prefix, as_path));
                 self.settle(cx);
             }
-            Notice::Route { .. } | Notice::Flow(_) | Notice::WantFlows | Notice::Health { .. } | Notice::Propagate { .. } => {}
+            Notice::Route { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows
+            | Notice::Health { .. }
+            | Notice::Propagate { .. } => {}
         }
     }
 

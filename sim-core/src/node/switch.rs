@@ -63,7 +63,8 @@ impl Switch {
     /// With these ports, numbered in order. A station that is not heard for `aging` is forgotten.
     pub fn new(ports: Vec<SwitchPort>, aging: Duration) -> Self {
         let up = vec![true; ports.len()];
-        Self { ports,
+        Self {
+            ports,
             aging,
             up,
             removed: Vec::new(),

@@ -53,11 +53,8 @@ fn endpoint(schema: &schema::ClientVpn, at: &At<Name>, j: &mut Judge) -> Endpoin
             false => Err(format!("a client CIDR is /{narrowest} to /{widest}, and not /{}", net.prefix_len())),
         }
     });
-    let methods: Vec<Method> = schema
-        .authentication
-        .iter()
-        .filter_map(|at| one_of(at, &METHODS, "authentication of Client VPN", j))
-        .collect();
+    let methods: Vec<Method> =
+        schema.authentication.iter().filter_map(|at| one_of(at, &METHODS, "authentication of Client VPN", j)).collect();
     let asks = |method| methods.contains(&method);
     if methods.is_empty() {
         j.wrong(at.place, "this endpoint asks nothing of who comes", Some("`authentication: [\"directory\"]`".into()));
@@ -196,8 +193,10 @@ pub(super) fn check(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
                 j.wrong(its.subnet.place, message, None);
             }
             if let Some(other) = zones.insert(&subnet.availability_zone, &node.name) {
-                let message =
-                    format!("`{other}` is in availability zone {} already: one association in each", subnet.availability_zone);
+                let message = format!(
+                    "`{other}` is in availability zone {} already: one association in each",
+                    subnet.availability_zone
+                );
                 j.wrong(its.subnet.place, message, None);
             }
         }
@@ -213,10 +212,8 @@ pub(super) fn check(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
             plan.nodes.get(it.node.index()).is_some_and(|node| matches!(node.kind, NodeKind::Host(_)))
         });
         if !host || outside.is_none() {
-            let help = format!(
-                "a host is linked to \"{}.inside\", and the network to \"{}.outside\"",
-                node.name, node.name
-            );
+            let help =
+                format!("a host is linked to \"{}.inside\", and the network to \"{}.outside\"", node.name, node.name);
             j.wrong(at.place, "a client stands between a computer and its network", Some(help));
         }
     }

@@ -206,9 +206,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
             | NodeKind::Switch(_)
-            | NodeKind::VpnClient(_) => {
-                interfaces(node)
-            }
+            | NodeKind::VpnClient(_) => interfaces(node),
             NodeKind::Vpc(_)
             | NodeKind::Instance(_)
             | NodeKind::Appliance(_)

@@ -10,8 +10,9 @@ use sim_core::node::ip::ReversePath;
 
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
-    GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor,
-    Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
+    GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
+    Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering,
+    VpnClient,
 };
 
 /// A device.

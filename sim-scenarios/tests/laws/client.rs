@@ -170,7 +170,8 @@ fn each_association_has_routes_of_its_own() {
     let before = dropped(&report, "vpc_no_route");
     assert!((195..=205).contains(&before), "10 s of it: the first has the route, and the VPC not: {before}");
     assert!(dropped(&report, "client_vpn_no_route") > 1500, "the second has not");
-    let outage = report.outages.iter().find(|it| it.probe == "app" && it.direction == "round_trip").expect("there is one");
+    let outage =
+        report.outages.iter().find(|it| it.probe == "app" && it.direction == "round_trip").expect("there is one");
     let dark = outage.duration_s.0.as_nanos() as f64 / 1e9;
     assert!((19.9..20.3).contains(&dark), "as long as the client's patience: {dark}");
 }

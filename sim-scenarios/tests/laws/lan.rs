@@ -18,13 +18,8 @@ struct Pair {
 }
 
 impl Pair {
-    const USUAL: Self = Self {
-        vrrp: ["priority: 200", ""],
-        first: 2,
-        vlans: [1; 3],
-        faults: "",
-        asks: ["5ms", "48s", "60s"],
-    };
+    const USUAL: Self =
+        Self { vrrp: ["priority: 200", ""], first: 2, vlans: [1; 3], faults: "", asks: ["5ms", "48s", "60s"] };
 
     fn report(&self) -> Report {
         let router = |last: u8, vrrp: &str| {
@@ -169,13 +164,12 @@ fn what_does_not_fit_a_lan_is_a_mistake() {
         r#""one": Link(between: ("x.a", "y.a")), "two": Link(between: ("x.b", "y.b"))"#,
     );
     assert!(ring.contains("closes a ring of switches"), "{ring}");
-    let router = parse(
-        &[switch("x"), "\"r\": Router()".into()].concat(),
-        r#""one": Link(between: ("x.a", "r"))"#,
-    );
+    let router = parse(&[switch("x"), "\"r\": Router()".into()].concat(), r#""one": Link(between: ("x.a", "r"))"#);
     assert!(router.contains("speak Ethernet"), "{router}");
     let gateway = |vrrp: &str| {
-        format!("\"g\": BgpRouter(asn: 65000, interfaces: {{ \"lan\": (address: \"10.1.0.2/24\", vrrp: {{ {vrrp} }}) }}), ")
+        format!(
+            "\"g\": BgpRouter(asn: 65000, interfaces: {{ \"lan\": (address: \"10.1.0.2/24\", vrrp: {{ {vrrp} }}) }}), "
+        )
     };
     let alone = parse(
         &[gateway(r#""v": (vrid: 1, address: "10.1.0.1")"#), "\"h\": Host(address: \"10.1.0.9/24\")".into()].concat(),

@@ -245,7 +245,9 @@ impl Device for Association {
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.local(cx, port, packet),
-            Inbound::Transit(packet) | Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+            Inbound::Transit(packet) | Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS)
+            }
             Inbound::Nothing => {}
         }
         cx.rearm();

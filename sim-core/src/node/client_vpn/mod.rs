@@ -101,8 +101,7 @@ pub enum Denied {
 
 impl Denied {
     /// All, by their number in the transport.
-    pub const ALL: [Self; 6] =
-        [Self::Credentials, Self::Saml, Self::Certificate, Self::Revoked, Self::Mfa, Self::Full];
+    pub const ALL: [Self; 6] = [Self::Credentials, Self::Saml, Self::Certificate, Self::Revoked, Self::Mfa, Self::Full];
 
     /// Why the request is dropped.
     pub const fn drop(self) -> DropReason {
