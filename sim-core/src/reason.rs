@@ -278,6 +278,8 @@ codes! {
         // VRRP
         VrrpMasterDown "vrrp_master_down" "VRRP: nothing from the master for Master_Down_Interval (RFC 5798 section 6.4.2)",
         VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
+        // Programs that watch and act
+        RouteReplaced "route_replaced" "a program of the customer's had AWS replace the route (ReplaceRoute)",
         // Client VPN
         ClientVpnAccepted "client_vpn_accepted" "Client VPN: the user is let in",
         ClientVpnCredentials "client_vpn_credentials" "Client VPN: an unknown user, or a wrong password",
@@ -331,6 +333,7 @@ codes! {
         VrrpMasterDown "vrrp_master_down_timer" "VRRP Master_Down_Timer: three intervals of the master and the skew time (RFC 5798 section 6.2)",
         VrrpAdvertisement "vrrp_adver_timer" "VRRP Adver_Timer: the next advertisement is due (RFC 5798 section 6.2)",
         ArpRetry "arp_retry" "ARP: the question is asked again",
+        RouteReplacement "route_replacement" "a program asks AWS to replace a route, and it is replaced",
         ClientVpnConnect "client_vpn_connect" "Client VPN: the client begins, or the association does not answer",
         ClientVpnPing "client_vpn_ping" "Client VPN: the next sign of life is due",
         ClientVpnDead "client_vpn_dead" "Client VPN: no sign of life from the other end in time",

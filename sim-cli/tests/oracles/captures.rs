@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use sim_core::time::Duration;
 use sim_core::wire::ah::AhPacket;
 use sim_core::wire::ipv4::Ipv4Packet;
+use sim_core::wire::ipv6::Ipv6Packet;
 use sim_core::wire::{arp, ethernet};
 use sim_scenarios::plan::{self, NodeKind, Plan};
 use sim_scenarios::{NoSecrets, Scenario};
@@ -52,7 +53,7 @@ type Updates = Vec<(u64, Update)>;
 struct BgpEnd {
     node: String,
     /// NEXT_HOP of the last UPDATE that arrived: the other end's address, unless somebody passed a route on unchanged.
-    hears: Option<Ipv4Addr>,
+    hears: Option<IpAddr>,
     /// One for each time that it was Established.
     runs: Vec<Run>,
 }
@@ -103,14 +104,14 @@ struct Seen {
     /// IKE messages by packet: one crosses several links, and is sent when it enters its first.
     ike: BTreeMap<u64, IkeMessage>,
     /// Who sends from an inner address.
-    makers: BTreeMap<Ipv4Addr, String>,
+    makers: BTreeMap<IpAddr, String>,
     streams: BTreeMap<StreamKey, Updates>,
     /// The protocols of Ethernet.
     lan: BTreeSet<Lan>,
 }
 
 /// One direction of a TCP connection in one capture: the link, tshark's number, source and destination.
-type StreamKey = (String, u32, (Ipv4Addr, Ipv4Addr));
+type StreamKey = (String, u32, (IpAddr, IpAddr));
 
 #[test]
 fn tshark_agrees_with_the_trace() {
@@ -375,7 +376,7 @@ impl Told {
 
     /// The one end of a session at a device that has its other end at another and at this address, with its name. The ends of
     /// a tunnel's session have the tunnel's name; plain routers call each other as they like, and hear each other's NEXT_HOP.
-    fn bgp_end(&self, from: &str, to: &str, address: Ipv4Addr) -> Option<(&str, &BgpEnd)> {
+    fn bgp_end(&self, from: &str, to: &str, address: IpAddr) -> Option<(&str, &BgpEnd)> {
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
         let name_of = |name: &str| name.split('@').next().map(str::to_owned);
         let theirs: Vec<_> = ends(to).iter().map(|(name, _)| name_of(name)).collect();
@@ -555,7 +556,10 @@ fn more_fragments(bytes: &[u8]) -> bool {
 
 /// What ESP carries may be longer than the packet in it (RFC 4303 section 2.7).
 fn without_tfc_padding(inner: &[u8]) -> &[u8] {
-    Ipv4Packet::new_checked(inner).map_or(inner, |ip| &inner[..usize::from(ip.total_len())])
+    match Ipv6Packet::new_checked(inner) {
+        Ok(ip) => &inner[..ip.total_len()],
+        Err(_) => Ipv4Packet::new_checked(inner).map_or(inner, |ip| &inner[..usize::from(ip.total_len())]),
+    }
 }
 
 /// What AH carries.
@@ -582,11 +586,14 @@ fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
 }
 
 /// True if these bytes are those of a packet with this digest, apart from what forwarding changes: each hop takes one
-/// off the TTL (RFC 1812 section 5.3.1).
+/// off the TTL or hop limit (RFC 1812 section 5.3.1, RFC 8200 section 3).
 fn was(inner: &[u8], created: u64) -> bool {
     let mut bytes = inner.to_vec();
     (0..8).any(|_| {
         let same = XxHash3_64::oneshot(&bytes) == created;
+        if let Ok(mut packet) = Ipv6Packet::new_checked(&mut bytes[..]) {
+            packet.set_hop_limit(packet.hop_limit().wrapping_add(1));
+        }
         if let Ok(mut packet) = Ipv4Packet::new_checked(&mut bytes[..]) {
             let ttl = packet.ttl();
             packet.set_ttl(ttl.wrapping_add(1));

@@ -96,7 +96,7 @@ impl Reassembler {
         }
         let key = (ip.src(), ip.dst(), fragment.ident);
         if fragment.offset == 0 && !fragment.more {
-            return Reassembly::Whole(Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_packet());
+            return Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_joined();
         }
         let new = !self.partial.contains_key(&key);
         if self.octets + packet.len() > self.config.octets || (new && self.partial.len() >= self.config.datagrams) {
@@ -115,7 +115,12 @@ impl Reassembler {
             let all = self.forget(&key).fragments.into_iter().map(|(_, packet)| packet).collect();
             return Reassembly::Dropped(DropReason::FragmentOverlap, all);
         }
-        if partial.is_whole() { Reassembly::Whole(self.forget(&key).into_packet()) } else { Reassembly::Waiting }
+        if partial.is_whole() { self.forget(&key).into_joined() } else { Reassembly::Waiting }
+    }
+
+    /// The fragments that wait.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.partial.values().flat_map(|partial| &partial.fragments).map(|(_, packet)| packet)
     }
 
     /// When the next packet is given up.
@@ -169,6 +174,11 @@ impl Partial {
             (reached, last) = (end, !fragment.more);
         }
         last
+    }
+
+    fn into_joined(self) -> Reassembly {
+        let parts = self.fragments.iter().map(|(_, packet)| packet.meta.id).collect();
+        Reassembly::Joined(self.into_packet(), parts)
     }
 
     /// The packet, with the header of its first fragment.
@@ -262,7 +272,7 @@ mod tests {
         let fragment = FragmentHeader { next_header: 17, offset: 0, more: false, ident: 9 };
         let header = Ipv6Header { next_header: next_header::FRAGMENT, ..Ipv6Header::parse(&ip) };
         let atomic = header.packet(&[&fragment.octets(), ip.payload()].concat(), Meta::default());
-        let Reassembly::Whole(made) = reassembler().handle(Instant::START, atomic) else { panic!("it is whole") };
+        let Reassembly::Joined(made, _) = reassembler().handle(Instant::START, atomic) else { panic!("it is whole") };
         assert_eq!(made.bytes(), whole.bytes());
     }
 
@@ -290,7 +300,7 @@ mod tests {
             for piece in pieces {
                 prop_assert!(matches!(into.handle(Instant::START, piece), Reassembly::Waiting));
             }
-            let Reassembly::Whole(made) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
+            let Reassembly::Joined(made, _) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
             prop_assert_eq!(made.bytes(), whole.bytes());
             prop_assert_eq!(into.octets, 0);
         }

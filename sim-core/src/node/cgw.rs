@@ -154,6 +154,10 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -166,8 +170,12 @@ impl Device for Cgw {
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
+            Notice::Route { .. }
+            | Notice::Health { .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. } => {}
             Notice::WantFlows => self.gateway.tell_all(cx),
-            Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
         }
     }
 

@@ -388,6 +388,7 @@ impl Device for DxGateway {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}
         }

@@ -240,6 +240,10 @@ impl Device for VpnEndpoint {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -255,6 +259,7 @@ impl Device for VpnEndpoint {
                 self.settle(cx);
             }
             Notice::Route { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows
             | Notice::Health { .. }

@@ -131,6 +131,10 @@ impl Device for External {
         self.ip.timeout(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ip.wake()
     }

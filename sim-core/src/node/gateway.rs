@@ -373,7 +373,6 @@ impl Gateway {
         }
         match pong(cx, &packet) {
             Some(reply) => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
                 if let Some((port, reply)) = self.ip.route(cx, reply) {
                     self.output(cx, port, reply);
                 }
@@ -607,6 +606,8 @@ impl Gateway {
                     self.resolve_next_hops(cx);
                     cx.cause = record;
                     self.with_vrrps(cx, |vrrps, cx, ip| vrrps.track(cx, ip, track, up));
+                    cx.cause = record;
+                    self.tracks.replace_routes(cx, track, up);
                 }
             }
         }

@@ -380,6 +380,7 @@ impl Device for Host {
         for (_, next) in &mut self.probes {
             *next = Instant::NEVER;
         }
+        self.ip.reset();
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
         self.ip.with_lan(Lan::reset);
         self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
@@ -431,6 +432,10 @@ impl Device for Host {
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, _up: bool) {
         self.ip.with_lan(|lan| lan.carrier(cx, port));
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {

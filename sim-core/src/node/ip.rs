@@ -378,6 +378,10 @@ impl Ip {
         cx.rearm();
         match self.fragments.handle(cx.now, packet) {
             Reassembly::Whole(whole) => Some(whole),
+            Reassembly::Joined(whole, parts) => {
+                cx.joined(&parts, whole.meta.id);
+                Some(whole)
+            }
             Reassembly::Waiting => None,
             Reassembly::Dropped(reason, packets) => {
                 packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
@@ -487,6 +491,7 @@ impl Ip {
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
                 parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                cx.cut(packet.meta.id);
                 parts
             }
             Err(reason) => {
@@ -576,6 +581,19 @@ impl Ip {
         self.enforce(cx, &routes, up, reason);
     }
 
+    /// Has the route to a prefix that was entered by hand lead to another port, because of `reason`. Answers whether that changed
+    /// anything.
+    pub fn lead_elsewhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, port: Port, reason: Reason) -> bool {
+        let by_hand = |r: &Route| r.prefix == prefix && r.source == RouteSource::Static;
+        let is_it = |r: &Route| by_hand(r) && r.distance == distance::STATIC;
+        let Some(it) = self.configured.iter_mut().find(|c| is_it(&c.route)) else { return false };
+        it.route.target = Target::port(port);
+        let usable = |c: &&Configured| by_hand(&c.route) && self.has_carrier(&c.route) && !self.is_held(c);
+        let routes: Vec<Route> = self.configured.iter().filter(usable).map(|c| c.route).collect();
+        let change = self.fib.set_all(prefix, RouteSource::Static, &routes);
+        self.changed_best(cx, change, reason, None)
+    }
+
     /// Puts configured routes into the table, or takes them out.
     fn enforce(&mut self, cx: &mut Cx, routes: &[Route], up: bool, reason: Reason) {
         let cause = cx.cause;
@@ -663,6 +681,12 @@ impl Ip {
         self.changed = record_of(cx, self.table, &change, reason, rule);
         self.fib.stamp(change.prefix, self.changed);
         true
+    }
+
+    /// The packets that it holds: fragments that wait for others, and what waits for the address of a station.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        let ipv6 = self.six.iter().flat_map(|six| six.held());
+        self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))
     }
 
     /// When fragments wait no longer, or a next hop is asked for again.

@@ -265,6 +265,15 @@ impl Lan {
         }
     }
 
+    /// The packets that wait for an answer.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+        let waiting = |neighbor| match neighbor {
+            &Neighbor::Asking { ref waiting, .. } => &waiting[..],
+            Neighbor::Known { .. } => &[],
+        };
+        self.stations.iter().flat_map(|station| station.neighbors.values()).flat_map(waiting)
+    }
+
     /// When it asks next.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let asked = |neighbor: &Neighbor| match neighbor {

@@ -49,7 +49,7 @@ use crate::net::aws::BgpPath;
 use crate::net::aws::vpc::Propagated;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::Trace;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
@@ -84,6 +84,17 @@ pub enum Notice {
         prefix: IpNet,
         /// The ASes it has come through so far, nearest first; `None`: no longer.
         as_path: Option<Vec<u32>>,
+    },
+    /// A program of the customer's asks AWS to have a route of a VPC lead elsewhere (`ReplaceRoute` of the EC2 API).
+    ReplaceRoute {
+        /// The route table.
+        table: u8,
+        /// The destination.
+        prefix: Ipv4Net,
+        /// The VPC's port that it leads to from then on.
+        to: Port,
+        /// How long ago it asked.
+        after: Duration,
     },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),
@@ -215,6 +226,10 @@ pub trait Device {
     fn wake(&self) -> Option<(Instant, TimerKind)>;
     /// Another device of AWS tells something.
     fn notice(&mut self, _cx: &mut Cx, _notice: Notice) {}
+    /// The packets that it holds: fragments that wait for others of their datagram.
+    fn held(&self) -> Vec<&Packet> {
+        Vec::new()
+    }
     /// The link behind a port lost or regained its carrier.
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
     /// A packet comes in from outside the world.
@@ -292,6 +307,30 @@ impl Node {
             Self::VpnClient(d) => &mut **d,
             Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
+        }
+    }
+
+    /// The packets that it holds.
+    pub(crate) fn held(&self) -> Vec<&Packet> {
+        match self {
+            Self::Host(d) => d.held(),
+            Self::Router(d) => d.held(),
+            Self::NatBox(d) => d.held(),
+            Self::Cgw(d) => d.held(),
+            Self::VpnEndpoint(d) => d.held(),
+            Self::Vgw(d) => d.held(),
+            Self::Tgw(d) => d.held(),
+            Self::Vpc(d) => d.held(),
+            Self::InternetGateway(d) => d.held(),
+            Self::Translator(d) => d.held(),
+            Self::Middlebox(d) => d.held(),
+            Self::Switch(d) => d.held(),
+            Self::ClientVpnAssociation(d) => d.held(),
+            Self::VpnClient(d) => d.held(),
+            Self::Joint(d) => d.held(),
+            Self::VirtualInterface(d) => d.held(),
+            Self::DxGateway(d) => d.held(),
+            Self::External(d) => d.held(),
         }
     }
 

@@ -403,6 +403,7 @@ impl Device for Vgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),

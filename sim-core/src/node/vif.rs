@@ -134,6 +134,10 @@ impl Device for VirtualInterface {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -147,6 +151,7 @@ impl Device for VirtualInterface {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Health { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows
             | Notice::Propagate { .. } => {}

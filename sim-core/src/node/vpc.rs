@@ -480,6 +480,13 @@ impl Device for Vpc {
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
+        if let Notice::ReplaceRoute { table, prefix, to, after } = notice {
+            if let Some(table) = self.tables.get_mut(usize::from(table)) {
+                cx.waited(TimerKind::RouteReplacement, after);
+                table.replace(cx, prefix, to);
+            }
+            return;
+        }
         let Notice::Propagate { prefix: IpNet::V4(prefix), offered } = notice else { return };
         if !self.tables.iter().any(|table| table.propagation) {
             return;

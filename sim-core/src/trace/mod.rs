@@ -8,10 +8,12 @@
 //! - **hops** ([`Hop`]): what happened to each packet at each place. They go to a bounded ring; a drop pins its packet's;
 //! - **drops** and **probes**: counted by place and reason, and logged per probe.
 //!
-//! Everything enters the [`Digest`], also what the ring forgets. Sinks see records, hops and bytes as they happen.
+//! Everything enters the [`Digest`], also what the ring forgets. Sinks see records, hops and bytes as they happen. A [`Ledger`], if
+//! one is kept, accounts for every packet.
 
 mod digest;
 mod drops;
+pub mod ledger;
 pub mod path;
 pub mod pcap;
 mod probes;
@@ -21,13 +23,14 @@ use std::collections::BTreeMap;
 
 pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
+pub use ledger::Ledger;
 pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
 use prefetch_index::prefetch_index;
 
-use crate::id::{FaultId, LinkId, NodeId, RecordId, SessionId, StreamId};
+use crate::id::{FaultId, LinkId, NodeId, PacketId, RecordId, SessionId, StreamId};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
@@ -139,6 +142,7 @@ pub struct Trace {
     tagged: Vec<Vec<TaggedDrop>>,
     probes: Vec<ProbeLog>,
     sinks: Vec<Box<dyn Sink>>,
+    ledger: Option<Box<Ledger>>,
     tapped: bool,
 }
 
@@ -162,6 +166,7 @@ impl Default for Trace {
             tagged: Vec::new(),
             probes: Vec::new(),
             sinks: Vec::new(),
+            ledger: None,
             tapped: false,
         }
     }
@@ -198,8 +203,33 @@ impl Trace {
 
     /// Takes the listeners out, so that their writers can be finished.
     pub fn take_sinks(&mut self) -> Vec<Box<dyn Sink>> {
-        self.tapped = false;
+        self.tapped = self.ledger.is_some();
         core::mem::take(&mut self.sinks)
+    }
+
+    /// Has every packet accounted for, from the beginning on.
+    pub fn keep_ledger(&mut self) {
+        self.ledger.get_or_insert_default();
+        self.tapped = true;
+    }
+
+    /// The account of all packets, if it is kept.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_deref()
+    }
+
+    /// Fragments have taken a packet's place.
+    pub fn cut(&mut self, at: Instant, node: NodeId, packet: PacketId) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.cut(at, node, packet);
+        }
+    }
+
+    /// A datagram has taken its fragments' place.
+    pub fn joined(&mut self, at: Instant, node: NodeId, parts: &[PacketId], whole: PacketId) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.joined(at, node, parts, whole);
+        }
     }
 
     /// Keeps a record and returns its id.
@@ -308,6 +338,9 @@ impl Trace {
 
     #[cold]
     fn show(&mut self, hop: &Hop) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.hop(hop);
+        }
         for sink in &mut self.sinks {
             sink.hop(hop);
         }

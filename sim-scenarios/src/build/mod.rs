@@ -10,6 +10,7 @@ mod faults;
 mod firewall;
 pub(crate) mod ike;
 mod index;
+mod ipv6;
 mod lan;
 mod routers;
 mod tgw;
@@ -248,6 +249,7 @@ impl Builder<'_> {
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
         let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
+        let probes = probes.filter(|(i, _)| !self.plan.ipv6.probes.contains_key(i));
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
@@ -263,7 +265,7 @@ impl Builder<'_> {
             _ => AWS_MTU,
         };
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
-        let host = Host::new(address, mtu, probes.collect());
+        let host = self.with_ipv6(id, Host::new(address, mtu, probes.collect()));
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
         // What is sent to an appliance, another host answers.
         let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
@@ -290,6 +292,12 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -299,6 +307,7 @@ impl Builder<'_> {
             tunnel.customer_access_list.iter().for_each(|rule| ip.filter(ports.tunnel(i), *rule));
             connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
+        self.ipv6_of_gateway(id, &mut ip, &ports);
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
@@ -327,6 +336,7 @@ impl Builder<'_> {
         ip.add_route(everywhere, RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);
         let inside = tunnel.inside.trunc();
         ip.add_route(inside, RouteSource::Connected, distance::CONNECTED, endpoint::TUNNEL_PORT);
+        ipv6::endpoint(tunnel, &mut ip);
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
@@ -406,7 +416,11 @@ impl Builder<'_> {
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         let end = BgpEnd { med, ..end.clone() };
-        Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
+        let (mut config, over_ipv6) = (told(config, &end), self.over_ipv6(id, side));
+        if let (Some(ends), Some(inside)) = (over_ipv6, &tunnel.inside_ipv6) {
+            config = ipv6::told(config, &end, ends, inside.cidr);
+        }
+        Some(Peer { config, tcp: below(&end), session, port: Some(port), bfd: None, over_ipv6 })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -427,12 +441,13 @@ impl Builder<'_> {
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
             let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
-            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd, over_ipv6: None });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
         let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let over_ipv6 = peers.iter().map(|peer| peer.over_ipv6).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
@@ -446,11 +461,12 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.ipv6_networks = self.ipv6_networks(node);
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        let (seed, over_ipv6) = (self.plan.seed, Default::default());
-        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, igp_costs, over_ipv6 }))
+        let seed = self.plan.seed;
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, over_ipv6, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
@@ -652,7 +668,9 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
 /// The same with these settings of the end.
 fn ike_end(tunnel: &crate::plan::Tunnel, end: &crate::plan::IkeEnd, side: Side) -> sim_core::proto::ike::Config {
     let (names, index) = ([tunnel.aws_outside, tunnel.customer_registered], side_index(side));
-    ike::ike_end(end, names[index], names[1 - index], side)
+    let mut config = ike::ike_end(end, names[index], names[1 - index], side);
+    ipv6::selectors(tunnel, side, &mut config);
+    config
 }
 
 /// A BGP session of a device.
@@ -664,6 +682,8 @@ struct Peer {
     port: Option<Port>,
     /// The number of the BFD session on which it depends.
     bfd: Option<usize>,
+    /// The addresses between which it runs, if that is over IPv6.
+    over_ipv6: Option<[std::net::Ipv6Addr; 2]>,
 }
 
 /// A peer with the timers and the policy of an end.

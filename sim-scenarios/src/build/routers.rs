@@ -261,7 +261,7 @@ impl Builder<'_> {
             tracks.push((watched, *session));
         }
         gateway.bfd = Bfd::new(self.plan.seed, all);
-        gateway.tracks = Tracks::new(tracks);
+        gateway.tracks = Tracks::new(tracks).taking_over(self.takeovers(id));
     }
 }
 

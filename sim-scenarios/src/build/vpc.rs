@@ -8,8 +8,10 @@ use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
 use sim_core::node::client_vpn::association;
 use sim_core::node::igw::{self, InternetGateway};
+use sim_core::node::ip::TrackId;
 use sim_core::node::joint::{self, Joint};
 use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
+use sim_core::node::track::Takeover;
 use sim_core::node::translator::{self, Kind, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Node, host};
@@ -48,6 +50,10 @@ pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
     for (node, id) in plan.nodes.iter().zip((0..).map(NodeId)) {
         let (role, there) = match &node.kind {
             NodeKind::Appliance(it) if it.vpc == vpc => (role(it), translator::INTERFACE_PORT),
+            NodeKind::CustomerGateway(it) => match &it.instance {
+                Some(instance) if instance.vpc == vpc => (Role::Instance, Port(instance.interface as u16)),
+                _ => continue,
+            },
             NodeKind::InternetGateway(it) if it.vpc == vpc => (Role::InternetGateway, igw::VPC_PORT),
             NodeKind::VpcPeering(it) => match it.vpcs.iter().position(|side| *side == vpc) {
                 Some(side) => (Role::Peering, joint::PORTS[side]),
@@ -164,9 +170,19 @@ impl Builder<'_> {
                 NodeKind::Instance(instance) => Door {
                     address: Some(instance.address),
                     source_destination_check: true,
-                    groups: self.groups(id, vpc, instance),
+                    groups: self.groups(id, vpc, &instance.security_groups, instance.tracking),
                     ..self.door(it.port, it.role, vpc, instance.subnet)
                 },
+                NodeKind::CustomerGateway(gateway) => {
+                    // Only one that is in a VPC is attached to it.
+                    let Some(instance) = &gateway.instance else { continue };
+                    Door {
+                        address: Some(instance.address),
+                        source_destination_check: instance.source_destination_check,
+                        groups: self.groups(id, vpc, &instance.security_groups, instance.tracking),
+                        ..self.door(it.port, it.role, vpc, instance.subnet)
+                    }
+                }
                 NodeKind::Appliance(appliance) => Door {
                     address: Some(appliance.address),
                     source_destination_check: appliance.source_destination_check,
@@ -208,12 +224,40 @@ impl Builder<'_> {
             doors,
             zones: vpc.subnets.iter().map(|subnet| self.zone(subnet)).collect(),
             attachments: attachments.into_iter().map(|(_, ports)| ports).collect(),
-            ipv6: None,
             gateway_table,
+            ipv6: self.ipv6_of_vpc(id),
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
             metered: is_metered(self.plan, id),
         }
+    }
+
+    /// The port of a VPC towards a device in it.
+    fn port_towards(&self, vpc: NodeId, node: NodeId) -> Option<Port> {
+        attached(self.plan, vpc).iter().find(|it| it.node == node).map(|it| it.port)
+    }
+
+    /// The routes that a customer gateway in a VPC takes over.
+    pub(super) fn takeovers(&self, id: NodeId) -> Vec<Takeover> {
+        let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[id.index()].kind else { return Vec::new() };
+        let Some(it) = &gateway.instance else { return Vec::new() };
+        let NodeKind::Vpc(vpc) = &self.plan.nodes[it.vpc.index()].kind else { return Vec::new() };
+        let to = self.port_towards(it.vpc, id).unwrap_or_default();
+        let before = |takeover: &plan::Takeover| {
+            let table = &vpc.route_tables[takeover.table];
+            let route = table.routes.iter().find(|(destination, _)| *destination == takeover.destination);
+            route.and_then(|(_, target)| self.port_towards(it.vpc, (*target)?))
+        };
+        let made = it.takeovers.iter().map(|takeover| Takeover {
+            track: TrackId(takeover.track as u8),
+            vpc: it.vpc,
+            table: takeover.table as u8,
+            prefix: takeover.destination,
+            to,
+            back: takeover.gives_back.then(|| before(takeover)).flatten(),
+            after: takeover.delay,
+        });
+        made.collect()
     }
 
     /// A port in a subnet.
@@ -233,8 +277,14 @@ impl Builder<'_> {
     }
 
     /// The rules of an instance's security groups. One about a group stands there once for each member.
-    fn groups(&self, id: NodeId, vpc: &plan::Vpc, instance: &plan::Instance) -> Option<(Vec<GroupRule>, TrackConfig)> {
-        if instance.security_groups.is_empty() {
+    fn groups(
+        &self,
+        id: NodeId,
+        vpc: &plan::Vpc,
+        groups: &[usize],
+        tracking: TrackConfig,
+    ) -> Option<(Vec<GroupRule>, TrackConfig)> {
+        if groups.is_empty() {
             return None;
         }
         let members = |group: usize| {
@@ -242,11 +292,15 @@ impl Builder<'_> {
                 NodeKind::Instance(it) if it.vpc == id && it.security_groups.contains(&group) => {
                     Some(Ipv4Net::from(it.address))
                 }
+                NodeKind::CustomerGateway(it) => {
+                    let it = it.instance.as_ref()?;
+                    (it.vpc == id && it.security_groups.contains(&group)).then_some(it.address.into())
+                }
                 _ => None,
             })
         };
         let mut rules = Vec::new();
-        for rule in instance.security_groups.iter().flat_map(|group| &vpc.security_groups[*group].rules) {
+        for rule in groups.iter().flat_map(|group| &vpc.security_groups[*group].rules) {
             let others: Vec<Ipv4Net> = match rule.other {
                 GroupPeer::Network(network) => vec![network],
                 GroupPeer::Group(group) => members(group).collect(),
@@ -257,7 +311,7 @@ impl Builder<'_> {
                 matches: Match { protocol: rule.protocol, ports: rule.ports.clone(), other },
             }));
         }
-        Some((rules, instance.tracking))
+        Some((rules, tracking))
     }
 
     /// From where a NAT gateway takes what comes by a transit gateway, if not from everywhere: from VPCs.

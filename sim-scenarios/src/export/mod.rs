@@ -142,6 +142,9 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
             "authentication by certificate: give the device its own certificate and key in place of the key here",
         );
     }
+    if leg.tunnel.inside_ipv6.is_some() {
+        remarks.add(leg, "tunnel_inside_ip_version IPv6: this is written as if the connection were for IPv4");
+    }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
     }

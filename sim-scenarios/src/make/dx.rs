@@ -12,7 +12,7 @@ use sim_core::proto::bgp::policy::{Change, Policy};
 use sim_core::proto::bgp::{AfterLimit, GracefulRestart, MaxPrefixes};
 use sim_core::time::Duration;
 
-use crate::leaf::{Asn, Name, Rate};
+use crate::leaf::{Asn, Md5Key, Md5KeySource, Name, Rate};
 use crate::place::At;
 use crate::plan::{
     Association, Assumed, Assumption, Bfd, BgpEnd, DirectConnect, DirectConnectGateway, End, Forwarding, Group,
@@ -275,6 +275,16 @@ fn interface(
     }
 }
 
+/// The key of TCP MD5 of a virtual interface: 6 to 80 characters (API of Direct Connect, `BGPAuthKey`).
+fn authentication_key(at: &At<Md5KeySource>, j: &mut Judge) -> Option<Md5Key> {
+    let key = sessions::md5_key(at, j)?;
+    let length = key.expose().len();
+    if length < 6 {
+        j.wrong(at.place, format!("the key of a virtual interface has 6 to 80 characters, not {length}"), None);
+    }
+    Some(key)
+}
+
 /// AWS's end of the session, before who is at the other end is known.
 fn session(schema: &schema::InterfaceOptions, kind: InterfaceKind, asn: u32, j: &mut Judge) -> BgpEnd {
     let end = bgp(&schema.timers, asn, &profile::AWS, j);
@@ -290,7 +300,7 @@ fn session(schema: &schema::InterfaceOptions, kind: InterfaceKind, asn: u32, j: 
         hold_time,
         keepalive,
         local_preference: 101,
-        md5_key: schema.md5_key.as_ref().and_then(|at| sessions::md5_key(at, j)),
+        md5_key: schema.md5_key.as_ref().and_then(|at| authentication_key(at, j)),
         export: public.then(of_the_region),
         max_prefixes: Some(MaxPrefixes {
             then: AfterLimit::StayDown,

@@ -126,6 +126,11 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
+        (NodeKind::CustomerGateway(gateway), Some(number))
+            if gateway.instance.as_ref().is_some_and(|it| it.interface == number) =>
+        {
+            Some((format!("no link ends at `{name}`: AWS joins it to its VPC"), None))
+        }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
             if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
         {
@@ -345,6 +350,7 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
+        let wan = super::instances::internet_gateway(plan, wan).unwrap_or(wan);
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
             let endpoint = End { node: tunnel.endpoint, interface: None };
             // What Direct Connect transports needs no path.

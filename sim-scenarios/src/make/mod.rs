@@ -11,6 +11,8 @@ mod expectations;
 mod firewall;
 mod flow_logs;
 mod groups;
+mod instances;
+mod ipv6;
 mod judge;
 mod lan;
 mod links;
@@ -32,7 +34,7 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Ipv6, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -124,6 +126,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         seed: j.or(&scenario.seed, 1),
         nodes: Vec::new(),
         links: Vec::new(),
+        ipv6: Ipv6::default(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
         client_vpns: client_vpn::endpoints(scenario, &names, j),
@@ -144,6 +147,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     dx::interfaces(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
+    ipv6::make(scenario, &names, &mut plan, j);
     lan::links(scenario, &plan, j);
     client_vpn::check(scenario, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
@@ -153,6 +157,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    ipv6::probes(scenario, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
     flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);

@@ -38,7 +38,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::BgpRouter(it) => NodeKind::BgpRouter(Box::new(routers::bgp_router(it, j))),
                 schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
                 schema::Node::CustomerGateway(it) => {
-                    NodeKind::CustomerGateway(Box::new(customer_gateway(it, names, j)))
+                    NodeKind::CustomerGateway(Box::new(customer_gateway(it, &vpcs, names, j)))
                 }
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
@@ -117,7 +117,7 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
     }
 }
 
-fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Judge) -> CustomerGateway {
+fn customer_gateway(schema: &schema::CustomerGateway, vpcs: &Vpcs, names: &Names, j: &mut Judge) -> CustomerGateway {
     let mut interfaces = routers::interfaces(&schema.interfaces, j);
     super::lan::virtual_routers(&mut interfaces, &schema.interfaces, &schema.tracks, j);
     // AWS refuses 7224, its own public autonomous system, in every Region.
@@ -153,6 +153,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         profile,
         tcp: j.or(&schema.tcp, profile.tcp),
         external: schema.external.as_ref().map(|it| external(it, j)),
+        instance: schema.instance.as_ref().map(|it| Box::new(super::instances::make(it, schema, &interfaces, vpcs, j))),
         interfaces,
     }
 }
@@ -297,6 +298,9 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
                     claim(interface.address.addr(), owner, schema.address.place, j);
+                }
+                if let (Some(at), Some(instance)) = (&it.instance, &gateway.instance) {
+                    claim(instance.elastic_ip, format!("{name}.elastic_ip"), at.elastic_ip.place, j);
                 }
             }
             (schema::Node::BgpRouter(it), NodeKind::BgpRouter(router)) => {

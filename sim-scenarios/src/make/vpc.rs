@@ -226,6 +226,7 @@ impl Attached {
                 schema::Node::NatGateway(it) => inside(&it.subnet),
                 schema::Node::NatInstance(it) => inside(&it.subnet),
                 schema::Node::FirewallInstance(it) => inside(&it.subnet),
+                schema::Node::CustomerGateway(it) => it.instance.as_ref().is_some_and(|it| inside(&it.subnet)),
                 _ => false,
             };
             if here {
@@ -344,7 +345,7 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.
-fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
+pub(super) fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
     let first = u32::from(block.network());
     let offset = u32::from(address) - first;
     if offset < 4 || address == block.broadcast() {
@@ -391,6 +392,9 @@ pub(crate) fn interface(kind: &NodeKind) -> Option<(NodeId, usize, Ipv4Addr, Opt
     match kind {
         NodeKind::Instance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
         NodeKind::Appliance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
+        NodeKind::CustomerGateway(it) => {
+            it.instance.as_ref().map(|it| (it.vpc, it.subnet, it.address, Some(it.elastic_ip)))
+        }
         NodeKind::ClientVpnAssociation(it) => Some((it.vpc, it.subnet, it.address, None)),
         _ => None,
     }
@@ -477,9 +481,10 @@ fn elastic_ips(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
         let Some((vpc, _, private, Some(elastic))) = interface(&node.kind) else { continue };
         found.push((vpc, private, elastic));
         let at = match schema {
-            schema::Node::Instance(it) => &it.elastic_ip,
-            schema::Node::NatGateway(it) => &it.elastic_ip,
-            schema::Node::NatInstance(it) => &it.elastic_ip,
+            schema::Node::Instance(it) => it.elastic_ip.as_ref(),
+            schema::Node::NatGateway(it) => it.elastic_ip.as_ref(),
+            schema::Node::NatInstance(it) => it.elastic_ip.as_ref(),
+            schema::Node::CustomerGateway(it) => it.instance.as_ref().map(|it| &it.elastic_ip),
             _ => continue,
         };
         let attached = |node: &Node| matches!(&node.kind, NodeKind::InternetGateway(gateway) if gateway.vpc == vpc);

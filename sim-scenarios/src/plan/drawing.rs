@@ -11,9 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ClientVpnAssociation, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance,
-    InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId, VirtualInterface, VirtualRouter, Vpc,
-    VpcPeering, VpnClient,
+    Appliance, BgpRouter, ClientVpnAssociation, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance,
+    Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId, VirtualInterface,
+    VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -113,6 +113,8 @@ pub struct CustomerGateway {
     pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// The EC2 instance that it is, if it is one.
+    pub instance: Option<Box<GatewayInstance>>,
     /// How a real device takes its place, if one may.
     pub external: Option<External>,
 }

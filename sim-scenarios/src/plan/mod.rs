@@ -12,6 +12,7 @@ mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod ipv6;
 mod lan;
 mod nat;
 mod router;
@@ -29,6 +30,7 @@ pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use ipv6::*;
 pub use lan::*;
 pub use nat::*;
 pub use router::*;
@@ -55,6 +57,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
+    /// IPv6, beside all that.
+    pub ipv6: Ipv6,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
@@ -126,7 +130,7 @@ fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Opti
 }
 
 /// A tunnel: which connection, and which of its (at most two) tunnels. Both are indices.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TunnelId {
     /// Index into [`Plan::connections`].
     pub connection: usize,

@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 pub use sim_core::node::host::ProbeKind;
@@ -306,7 +306,7 @@ pub enum ExpectationKind {
         /// The device.
         node: NodeId,
         /// Destination.
-        prefix: Ipv4Net,
+        prefix: IpNet,
         /// Through the tunnel or interface of this name; through anything, if `None`.
         via: Option<String>,
         /// In this table of a transit gateway or VPC.
@@ -321,7 +321,7 @@ pub enum ExpectationKind {
         /// The device.
         node: NodeId,
         /// Destination.
-        prefix: Ipv4Net,
+        prefix: IpNet,
         /// The step.
         rule: Rule,
         /// In this table of a transit gateway or VPC.

@@ -3,16 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
-    GatewayEndpoint, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
-    Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering,
-    VpnClient,
+    GatewayEndpoint, GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
+    NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc,
+    VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -70,6 +70,8 @@ pub struct Host {
     pub address: At<Prefix>,
     /// Default gateway; if not given, the address of the customer gateway's or NAT's interface at the other end of its link.
     pub gateway: Option<At<Address>>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::10/64", of a host at a customer gateway's interface; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
 }
 
 /// A router of the underlay. It knows the way to every address outside the tunnels.
@@ -91,6 +93,9 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// IPv6 prefixes that it advertises by BGP, through tunnels of connections for IPv6.
+    #[serde(default)]
+    pub advertise_ipv6: Vec<At<Ipv6Prefix>>,
     /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
@@ -127,6 +132,8 @@ pub struct CustomerGateway {
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// The EC2 instance that it is; none if not given: it is on the premises.
+    pub instance: Option<Box<GatewayInstance>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
     pub external: Option<Box<External>>,
 }
@@ -154,6 +161,8 @@ pub struct External {
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24". With "/32" it is a loopback address, at which no link ends.
     pub address: At<Prefix>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::1/64"; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use sim_core::reason::{DropReason, Rule};
 
 use crate::leaf::{
-    Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Size, Span, Text, When,
+    Address, AnyPrefix, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Size, Span, Text, When,
 };
 use crate::place::At;
-use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
+use crate::plan::{Detector, Directions, DpdTimeoutAction, IpVersion, Judged, Side, StartupAction};
 
 use super::{
     AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
@@ -36,6 +36,8 @@ pub struct Stream {
     pub from: At<Name>,
     /// The receiver: a host or instance, a NAT instance or interface endpoint, or an Elastic IP address as "NODE.elastic_ip".
     pub to: At<Name>,
+    /// "ipv4" (if not given), or "ipv6" between their IPv6 addresses.
+    pub ip_version: Option<At<IpVersion>>,
     /// Interval: the resolution of every outage that it measures.
     pub every: At<Span>,
     /// Length of the IP packet, or of the data that goes by TCP; 100 octets if not given.
@@ -435,7 +437,7 @@ pub struct Route {
     /// The device.
     pub node: At<Name>,
     /// Destination.
-    pub prefix: At<Prefix>,
+    pub prefix: At<AnyPrefix>,
     /// Through this tunnel or interface of the device, be it beside others; through anything if not given.
     pub via: Option<At<Name>>,
     /// In this route table, of a transit gateway or VPC with several.
@@ -451,7 +453,7 @@ pub struct RouteDecidedBy {
     /// A virtual private gateway, transit gateway or VPC.
     pub node: At<Name>,
     /// Destination.
-    pub prefix: At<Prefix>,
+    pub prefix: At<AnyPrefix>,
     /// The step by its code: "as_path_length", "med", "vpn_static", "equal_cost", "aws_choice" ...
     pub rule: At<Rule>,
     /// In this route table, of a transit gateway or VPC with several.

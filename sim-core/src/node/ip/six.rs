@@ -56,6 +56,11 @@ impl Six {
         }
     }
 
+    /// The fragments that wait for others.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.fragments.held()
+    }
+
     /// Forgets everything that was learned.
     pub fn reset(&mut self) {
         let mut fresh = Self {
@@ -149,6 +154,10 @@ impl Ip {
                 cx.rearm();
                 match six.fragments.handle(cx.now, packet) {
                     Reassembly::Whole(whole) => Inbound::Ipv6Local(whole),
+                    Reassembly::Joined(whole, parts) => {
+                        cx.joined(&parts, whole.meta.id);
+                        Inbound::Ipv6Local(whole)
+                    }
                     Reassembly::Waiting => Inbound::Nothing,
                     Reassembly::Dropped(reason, packets) => {
                         packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
@@ -233,6 +242,9 @@ impl Ip {
             Ok(parts) => {
                 let cut = parts.iter().filter(|part| part.meta.id != packet.meta.id);
                 cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                if parts.len() > 1 {
+                    cx.cut(packet.meta.id);
+                }
                 parts
             }
             Err(reason) => {
