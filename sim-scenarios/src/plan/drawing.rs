@@ -11,8 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance, Gre,
-    Instance, InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, Concentrator, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint,
+    GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId,
+    VirtualInterface, Vpc, VpcPeering,
 };
 use crate::profile::Profile;
 
@@ -244,6 +245,8 @@ pub struct TransitGateway {
     pub region: Option<String>,
     /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
     pub subnets: Vec<Vec<usize>>,
+    /// Its VPN Concentrators.
+    pub concentrators: Vec<Concentrator>,
     /// Those of the attached VPCs that are in appliance mode.
     pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
@@ -290,6 +293,8 @@ pub enum Attachment {
     Peering(NodeId),
     /// A Connect attachment, by its place among all.
     Connect(usize),
+    /// A VPN Concentrator: the gateway, and its place among those of it.
+    Concentrator(NodeId, usize),
 }
 
 /// AWS's end of one tunnel.

@@ -9,9 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance, GatewayEndpoint,
-    GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance,
-    Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
+    AccessRule, BgpRouter, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
+    GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
+    NatInstance, Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
 };
 
 /// A device.
@@ -216,6 +216,9 @@ pub struct TransitGateway {
     /// propagates, as AWS makes it.
     #[serde(default)]
     pub route_tables: Named<TransitRouteTable>,
+    /// VPN Concentrators: attachments that the connections of many sites share.
+    #[serde(default)]
+    pub concentrators: Named<Concentrator>,
     /// VPN ECMP support: whether traffic is balanced over equal VPN tunnels; true if not given, as AWS.
     pub vpn_ecmp: Option<At<Flag>>,
     /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.

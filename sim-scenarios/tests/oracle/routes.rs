@@ -170,7 +170,9 @@ impl Routes {
         match &plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(gateway) => block(plan, gateway.vpc).into_iter().collect(),
             NodeKind::TransitGateway(gateway) => {
-                let here = Attachment::Connection(tunnel.connection);
+                let here = connection.concentrator.map_or(Attachment::Connection(tunnel.connection), |it| {
+                    Attachment::Concentrator(connection.gateway, it)
+                });
                 let table = gateway.route_tables.iter().find(|table| table.associations.contains(&here));
                 let Some(table) = table else { return BTreeSet::new() };
                 let own: BTreeSet<Ipv4Net> = self.at(connection.tunnels[tunnel.tunnel].endpoint).collect();
@@ -198,6 +200,11 @@ impl Routes {
             Attachment::DirectConnectGateway(gateway) => interfaces(plan, gateway).flat_map(|it| self.at(it)).collect(),
             // Peering propagates nothing (page tgw-peering.html); Connect is not known here.
             Attachment::Peering(_) | Attachment::Connect(_) => BTreeSet::new(),
+            Attachment::Concentrator(gateway, number) => {
+                let on_it =
+                    plan.connections.iter().filter(|it| it.gateway == gateway && it.concentrator == Some(number));
+                on_it.flat_map(|it| &it.tunnels).flat_map(|it| self.at(it.endpoint)).collect()
+            }
         }
     }
 }
