@@ -69,7 +69,7 @@ const fn role(appliance: &Appliance) -> Role {
 }
 
 /// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
+pub(crate) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
     let count = instances(plan, vpc).count() as u16;
     let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
         NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
