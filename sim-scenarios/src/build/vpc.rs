@@ -79,7 +79,7 @@ const fn role(appliance: &Appliance) -> Role {
 }
 
 /// The network interfaces of transit gateways' attachments in a VPC: whose, in which subnet, and the VPC's port.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
+pub(crate) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
     let count = instances(plan, vpc).count() as u16;
     let attached = plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
         NodeKind::TransitGateway(tgw) => {
