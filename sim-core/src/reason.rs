@@ -139,6 +139,18 @@ codes! {
         // IPv6
         PacketTooBig "packet_too_big" "longer than the next hop's MTU: only its sender may cut an IPv6 packet (RFC 8200 section 5)",
         AddressUnreachable "address_unreachable" "neither end of the point-to-point link by which it came has that address (RFC 4443 section 3.1)",
+        // Client VPN
+        ClientVpnCredentials "client_vpn_credentials" "Client VPN: the directory does not know the user, or not with that password",
+        ClientVpnSaml "client_vpn_saml" "Client VPN: the SAML identity provider asserts nothing of the user",
+        ClientVpnCertificate "client_vpn_certificate" "Client VPN: no certificate, one of another authority, or one that has expired",
+        ClientVpnRevoked "client_vpn_revoked" "Client VPN: the client's certificate is in the revocation list",
+        ClientVpnMfa "client_vpn_mfa" "Client VPN: the second factor is wrong",
+        ClientVpnFull "client_vpn_full" "Client VPN: no address of the client CIDR is left",
+        ClientVpnNoSession "client_vpn_no_session" "Client VPN: no client is connected from there, or has that address",
+        ClientVpnSource "client_vpn_source" "Client VPN: not from the address that the client was given",
+        ClientVpnNoRoute "client_vpn_no_route" "Client VPN: the association has no route to the destination",
+        ClientVpnNotAuthorized "client_vpn_not_authorized" "Client VPN: no authorization rule lets the user's groups go there",
+        ClientVpnNotConnected "client_vpn_not_connected" "Client VPN: the tunnel leads there, and the client is not connected",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -268,6 +280,15 @@ codes! {
         VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
         // Programs that watch and act
         RouteReplaced "route_replaced" "a program of the customer's had AWS replace the route (ReplaceRoute)",
+        // Client VPN
+        ClientVpnAccepted "client_vpn_accepted" "Client VPN: the user is let in",
+        ClientVpnCredentials "client_vpn_credentials" "Client VPN: an unknown user, or a wrong password",
+        ClientVpnSaml "client_vpn_saml" "Client VPN: the SAML identity provider asserts nothing of the user",
+        ClientVpnCertificate "client_vpn_certificate" "Client VPN: no certificate, one of another authority, or one that has expired",
+        ClientVpnRevoked "client_vpn_revoked" "Client VPN: the client's certificate is revoked",
+        ClientVpnMfa "client_vpn_mfa" "Client VPN: the second factor is wrong",
+        ClientVpnFull "client_vpn_full" "Client VPN: no address of the client CIDR is left",
+        ClientVpnSilent "client_vpn_silent" "Client VPN: no sign of life from the association",
     }
 
     /// Which timer expired.
@@ -313,6 +334,9 @@ codes! {
         VrrpAdvertisement "vrrp_adver_timer" "VRRP Adver_Timer: the next advertisement is due (RFC 5798 section 6.2)",
         ArpRetry "arp_retry" "ARP: the question is asked again",
         RouteReplacement "route_replacement" "a program asks AWS to replace a route, and it is replaced",
+        ClientVpnConnect "client_vpn_connect" "Client VPN: the client begins, or the association does not answer",
+        ClientVpnPing "client_vpn_ping" "Client VPN: the next sign of life is due",
+        ClientVpnDead "client_vpn_dead" "Client VPN: no sign of life from the other end in time",
     }
 
     /// The state of a session.
@@ -386,6 +410,7 @@ codes! {
         RoutesRetained "routes_retained" "the session is over and its routes are used on as stale ones (RFC 4724): how many",
         CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
         GratuitousArpSent "gratuitous_arp_sent" "a gratuitous ARP for the addresses of a virtual router was sent (RFC 5798 section 6.4): its VRID",
+        MasterReleased "master_released" "the master of a virtual router goes, and says so with priority 0 (RFC 5798 section 6.4.2): its VRID",
     }
 
     /// Which step of a route evaluation decided; see [`crate::net::aws`].
@@ -458,6 +483,7 @@ impl Step {
             | Self::PrefixLimitNear
             | Self::RoutesRetained
             | Self::CommunicationReceived
+            | Self::MasterReleased
             | Self::MessageIgnored
             | Self::MainModeReceived
             | Self::QuickModeReceived
@@ -479,6 +505,8 @@ impl TimerKind {
                 | Self::BfdDetection
                 | Self::TrackTimeout
                 | Self::VrrpMasterDown
+                | Self::ClientVpnDead
+                | Self::ClientVpnConnect
         )
     }
 }

@@ -14,6 +14,16 @@ const TRANSIT_GATEWAY: &[Noun] = &[
     ("VPC attachment", &["transit_tgw_egress_vpc:icmp_gets_through"]),
     ("VPN attachment", &["tgw_ecmp_four_tunnels:over_2b"]),
     ("Direct Connect gateway attachment", &["dx_primary_vpn_backup_tgw:site_over_dx"]),
+    (
+        "peering attachment, within a Region and between two",
+        &["tgw_intra_and_inter_region_peering:far_reached", "tgw_intra_and_inter_region_peering:near_reached"],
+    ),
+    ("appliance mode", &["appliance_mode:all_in_the_mode", "appliance_mode:none_opens_across"]),
+    (
+        "one subnet per availability zone",
+        &["appliance_mode:no_subnet_no_way", "laws/tgw.rs::an_attachment_has_one_subnet_in_each_zone"],
+    ),
+    ("VPCs of its own Region only", &["laws/tgw.rs::a_gateway_attaches_vpcs_of_its_own_region"]),
     ("association", &["transit.rs::tables_hold_what_is_propagated_into_them_and_entered_by_hand"]),
     ("propagation", &["transit.rs::tables_hold_what_is_propagated_into_them_and_entered_by_hand"]),
     ("blackhole", &["transit.rs::a_blackhole_takes_its_part_of_a_broader_route"]),
@@ -60,6 +70,7 @@ const VPN: &[Noun] = &[
     ("TGW", &["ecmp_conditions:in_two"]),
     ("accelerated", &["accelerated_vs_internet:edge_loses_less"]),
     ("forced NAT traversal and rekeys by the customer", &["accelerated_vs_internet:the_customer_rekeys"]),
+    ("CloudHub", &["cloudhub:1_hears_of_3", "cloudhub_duplicate_asn:3_hears_nothing_of_1", "cloudhub_dx:vpn_then"]),
     ("two customer gateways of a site", &["two_cgw_one_site:office_moves"]),
     ("several sites", &["overlapping_cidrs_two_sites:then_b"]),
     ("several Regions", &["multi_region:frankfurt_is_dark"]),
@@ -157,6 +168,8 @@ const TELEMETRY: &[Noun] = &[
         "Health event: single tunnel",
         &["single_tunnel_over_an_hour:alarmed", "laws/telemetry.rs::a_single_tunnel_is_told_of_after_an_hour_in_a_day"],
     ),
+    ("VPC flow logs", &["flow_logs_of_drops:premises_accept", "flow_logs_of_drops:group_rejects"]),
+    ("TGW flow logs", &["laws/flow_logs.rs::a_transit_gateway_logs_by_attachment"]),
     ("PacketLoss and TunnelLatency, ours", &["laws/telemetry.rs::packet_loss_is_that_of_the_path"]),
 ];
 
@@ -166,20 +179,16 @@ const BUILT: &[&[Noun]] = &[TRANSIT_GATEWAY, DIRECT_CONNECT, VPN, VPC, PREMISES,
 /// moves to its table.
 const NOT_BUILT: &[Noun] = &[
     ("Connect attachment", &["tgw_connect_gre"]),
-    ("peering attachment, inter-Region peering", &["tgw_intra_and_inter_region_peering"]),
-    ("appliance mode, one subnet per availability zone", &["appliance_mode"]),
     ("5,000 attachments", &["tgw_5000_attachments"]),
     ("VPN Concentrator", &["vpn_concentrator"]),
     ("pinned overlay tunnels", &["dx_pinned_overlay"]),
     ("unpinned overlay tunnels", &["dx_unpinned_overlay"]),
-    ("CloudHub", &["cloudhub", "cloudhub_duplicate_asn"]),
     ("software VPN on an instance", &["software_vpn_ha"]),
     ("EC2 instance as customer gateway", &["ec2_as_customer_gateway"]),
     ("IPv6 inside and outside", &["ipv6_inside_tgw"]),
     ("Client VPN", &["client_vpn_split_tunnel", "client_vpn_denied"]),
     ("internal NLB, proxy and resolver", &["third_party_private_egress"]),
     ("VRRPv3 over Ethernet", &["ha_firewall_takeover"]),
-    ("VPC and TGW flow logs", &["flow_logs_of_drops"]),
 ];
 
 /// The names of the expectations of a scenario that a control breaks.

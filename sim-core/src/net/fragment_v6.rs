@@ -72,11 +72,6 @@ struct Partial {
 }
 
 impl Reassembler {
-    /// The fragments that wait.
-    pub fn held(&self) -> impl Iterator<Item = &Packet> {
-        self.partial.values().flat_map(|partial| partial.fragments.iter().map(|(_, packet)| packet))
-    }
-
     /// A reassembler that keeps nothing yet.
     pub fn new(config: ReassemblyConfig) -> Self {
         Self { config, partial: BTreeMap::new(), octets: 0 }
@@ -101,10 +96,7 @@ impl Reassembler {
         }
         let key = (ip.src(), ip.dst(), fragment.ident);
         if fragment.offset == 0 && !fragment.more {
-            let id = packet.meta.id;
-            let mut whole = Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_packet();
-            whole.meta.id = id;
-            return Reassembly::Whole(whole);
+            return Partial { deadline: now, fragments: vec![(fragment, packet)] }.into_joined();
         }
         let new = !self.partial.contains_key(&key);
         if self.octets + packet.len() > self.config.octets || (new && self.partial.len() >= self.config.datagrams) {
@@ -123,12 +115,12 @@ impl Reassembler {
             let all = self.forget(&key).fragments.into_iter().map(|(_, packet)| packet).collect();
             return Reassembly::Dropped(DropReason::FragmentOverlap, all);
         }
-        if !partial.is_whole() {
-            return Reassembly::Waiting;
-        }
-        let whole = self.forget(&key);
-        let parts = whole.fragments.iter().map(|(_, part)| part.meta.id).collect();
-        Reassembly::Joined(whole.into_packet(), parts)
+        if partial.is_whole() { self.forget(&key).into_joined() } else { Reassembly::Waiting }
+    }
+
+    /// The fragments that wait.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.partial.values().flat_map(|partial| &partial.fragments).map(|(_, packet)| packet)
     }
 
     /// When the next packet is given up.
@@ -182,6 +174,11 @@ impl Partial {
             (reached, last) = (end, !fragment.more);
         }
         last
+    }
+
+    fn into_joined(self) -> Reassembly {
+        let parts = self.fragments.iter().map(|(_, packet)| packet.meta.id).collect();
+        Reassembly::Joined(self.into_packet(), parts)
     }
 
     /// The packet, with the header of its first fragment.
@@ -275,7 +272,7 @@ mod tests {
         let fragment = FragmentHeader { next_header: 17, offset: 0, more: false, ident: 9 };
         let header = Ipv6Header { next_header: next_header::FRAGMENT, ..Ipv6Header::parse(&ip) };
         let atomic = header.packet(&[&fragment.octets(), ip.payload()].concat(), Meta::default());
-        let Reassembly::Whole(made) = reassembler().handle(Instant::START, atomic) else { panic!("it is whole") };
+        let Reassembly::Joined(made, _) = reassembler().handle(Instant::START, atomic) else { panic!("it is whole") };
         assert_eq!(made.bytes(), whole.bytes());
     }
 
@@ -298,13 +295,12 @@ mod tests {
             prop_assert!(pieces.iter().all(|piece| piece.len() <= mtu));
             let turn = turn % pieces.len();
             pieces.rotate_left(turn);
-            let (mut into, count) = (reassembler(), pieces.len());
+            let mut into = reassembler();
             let last = pieces.pop().unwrap();
             for piece in pieces {
                 prop_assert!(matches!(into.handle(Instant::START, piece), Reassembly::Waiting));
             }
-            let Reassembly::Joined(made, parts) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
-            prop_assert_eq!(parts.len(), count);
+            let Reassembly::Joined(made, _) = into.handle(Instant::START, last) else { panic!("nothing is missing") };
             prop_assert_eq!(made.bytes(), whole.bytes());
             prop_assert_eq!(into.octets, 0);
         }

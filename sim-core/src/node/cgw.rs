@@ -167,7 +167,7 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
-    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
             Notice::Route { .. }
@@ -175,6 +175,7 @@ impl Device for Cgw {
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
             | Notice::ReplaceRoute { .. } => {}
+            Notice::WantFlows => self.gateway.tell_all(cx),
         }
     }
 

@@ -389,7 +389,8 @@ impl Device for DxGateway {
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
             | Notice::ReplaceRoute { .. }
-            | Notice::Flow(_) => {}
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
         }
     }
 

@@ -267,6 +267,7 @@ impl Device for VpnEndpoint {
             Notice::Route { .. }
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}
         }

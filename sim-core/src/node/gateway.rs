@@ -169,6 +169,7 @@ impl Gateway {
         }
         self.tracks.start(cx);
         cx.cause = genesis;
+        self.remember(cx);
         self.with_vrrps(cx, Vrrps::start);
     }
 
@@ -281,10 +282,18 @@ impl Gateway {
 
     /// Chooses the way of a packet in transit that came in by `ingress` and sends it, with an MSS that fits the tunnel that it
     /// goes through.
-    pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) {
+    pub(super) fn forward(&mut self, cx: &mut Cx, mut packet: Packet, ingress: Port) {
+        if self.inspection.is_some() {
+            let Some(inner) = self.untranslated(cx, packet, ingress) else { return };
+            packet = inner;
+        }
         let Some((port, mut packet)) = self.ip.forward(cx, ingress, packet) else { return };
-        if self.inspection.is_some() && !self.inspects(cx, &packet, ingress, port) {
-            return;
+        if self.inspection.is_some() {
+            if !self.inspects(cx, &packet, ingress, port) {
+                return;
+            }
+            let Some(shown) = self.translated(cx, packet, ingress, port) else { return };
+            packet = shown;
         }
         if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);

@@ -683,7 +683,7 @@ impl Ip {
         true
     }
 
-    /// The fragments that wait for others, and what waits for the address of its next hop.
+    /// The packets that it holds: fragments that wait for others, and what waits for the address of a station.
     pub fn held(&self) -> impl Iterator<Item = &Packet> {
         let ipv6 = self.six.iter().flat_map(|six| six.held());
         self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))

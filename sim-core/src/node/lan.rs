@@ -14,7 +14,7 @@
 //! A port with a station carries frames and nothing else. A station may have further names, those of virtual routers whose master the
 //! device is ([`super::vrrp`]): it takes what is sent to them, and answers for their addresses.
 //!
-//! Left out: probing for another station with the same address, and defending one's own (RFC 5227 sections 2.1 and 2.4); confirming by
+//! Left out: IPv6 and its Neighbor Discovery (RFC 4861), of which nothing leaves by such a port; probing for another station with the same address, and defending one's own (RFC 5227 sections 2.1 and 2.4); confirming by
 //! what answers that a station is still there; proxy ARP (RFC 1027); several tags, and so several networks, on one port.
 
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ use crate::trace::HopStep;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ethernet::{BROADCAST, Header, Mac, ethertype, is_group, multicast};
 use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::vrrp::GROUP;
 
 /// How long a station is believed to have an address.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -67,8 +68,10 @@ pub struct StationConfig {
 struct Virtual {
     mac: Mac,
     addresses: Vec<Ipv4Addr>,
-    /// The record by which the station has it; `None`: another station does.
-    since: Option<RecordId>,
+    /// Whether the station has it.
+    held: bool,
+    /// The record by which it has it, or has it not.
+    since: RecordId,
 }
 
 /// What is known of an address.
@@ -110,26 +113,16 @@ impl Lan {
         }
     }
 
-    /// What waits for the answer to a question.
-    pub fn held(&self) -> impl Iterator<Item = &Packet> {
-        let neighbors = self.stations.iter().flat_map(|station| station.neighbors.values());
-        let waiting = neighbors.filter_map(|neighbor| match neighbor {
-            Neighbor::Asking { waiting, .. } => Some(waiting),
-            Neighbor::Known { .. } => None,
-        });
-        waiting.flatten()
-    }
-
     fn station(&mut self, port: Port) -> Option<&mut Station> {
         self.stations.iter_mut().find(|station| station.config.port == port)
     }
 
     /// The station has the name of a virtual router from that record on, or has it no longer.
-    pub(super) fn set_virtual(&mut self, port: Port, mac: Mac, addresses: &[Ipv4Addr], since: Option<RecordId>) {
+    pub(super) fn set_virtual(&mut self, port: Port, mac: Mac, addresses: &[Ipv4Addr], held: bool, since: RecordId) {
         let Some(station) = self.station(port) else { return };
         match station.virtuals.iter_mut().find(|it| it.mac == mac) {
-            Some(it) => it.since = since,
-            None => station.virtuals.push(Virtual { mac, addresses: addresses.to_vec(), since }),
+            Some(it) => (it.held, it.since) = (held, since),
+            None => station.virtuals.push(Virtual { mac, addresses: addresses.to_vec(), held, since }),
         }
     }
 
@@ -197,14 +190,22 @@ impl Lan {
         }
         let named = station.virtuals.iter().find(|it| it.mac == header.dst);
         match named {
-            Some(Virtual { since: Some(since), .. }) => packet.meta.enabler = packet.meta.enabler.max(*since),
-            None if header.dst == station.config.mac || is_group(&header.dst) => {}
-            Some(_) => {
-                cx.drop(&packet, DropReason::VrrpNotMaster, RecordId::GENESIS);
+            Some(it) if it.held => packet.meta.enabler = packet.meta.enabler.max(it.since),
+            None if header.dst == station.config.mac || header.dst == BROADCAST => {}
+            None if is_group(&header.dst) => {
+                // A station that has not joined a group does not hear what goes to it, and nobody misses that (RFC 1112 section 7.2).
+                if header.dst != multicast(GROUP) || station.virtuals.is_empty() {
+                    cx.hop(packet.meta.id, HopStep::Delivered);
+                    return None;
+                }
+            }
+            // What a switch sends everywhere since it has forgotten where a station is, is lost to what made it forget.
+            Some(it) => {
+                cx.drop(&packet, DropReason::VrrpNotMaster, it.since.max(packet.meta.enabler));
                 return None;
             }
             None => {
-                cx.drop(&packet, DropReason::FrameNotForMe, RecordId::GENESIS);
+                cx.drop(&packet, DropReason::FrameNotForMe, packet.meta.enabler);
                 return None;
             }
         }
@@ -264,6 +265,15 @@ impl Lan {
         }
     }
 
+    /// The packets that wait for an answer.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+        let waiting = |neighbor| match neighbor {
+            &Neighbor::Asking { ref waiting, .. } => &waiting[..],
+            Neighbor::Known { .. } => &[],
+        };
+        self.stations.iter().flat_map(|station| station.neighbors.values()).flat_map(waiting)
+    }
+
     /// When it asks next.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
         let asked = |neighbor: &Neighbor| match neighbor {
@@ -286,8 +296,9 @@ impl Station {
     fn say(&self, cx: &mut Cx, dst: Mac, src: Mac, arp: &Arp) {
         let meta = cx.meta();
         let mut frame = Packet::from_bytes(&arp.emit(), meta);
-        Header { dst, src, vlan: self.config.vlan, ethertype: ethertype::ARP }.frame(&mut frame);
+        // What is made is the message: its frame may have another tag on another link.
         cx.created(&frame);
+        Header { dst, src, vlan: self.config.vlan, ethertype: ethertype::ARP }.frame(&mut frame);
         cx.send(self.config.port, frame);
     }
 
@@ -304,7 +315,7 @@ impl Station {
         };
         cx.hop(frame.meta.id, HopStep::Delivered);
         let (mac, address) = arp.sender;
-        let master = |it: &&Virtual| it.since.is_some() && it.addresses.contains(&arp.target.1);
+        let master = |it: &&Virtual| it.held && it.addresses.contains(&arp.target.1);
         let own = match self.virtuals.iter().find(master) {
             // RFC 5798 section 8.1.2: a master answers with the name of the virtual router.
             Some(it) => Some(it.mac),

@@ -108,8 +108,12 @@ impl Device for Middlebox {
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         match self.ip.inbound(cx, port, packet) {
-            Inbound::Local(packet) => match pong(cx, &packet).and_then(|reply| self.ip.route(cx, reply)) {
-                Some((port, reply)) => self.ip.output(cx, port, reply),
+            Inbound::Local(packet) => match pong(cx, &packet) {
+                Some(reply) => {
+                    if let Some((port, reply)) = self.ip.route(cx, reply) {
+                        self.ip.output(cx, port, reply);
+                    }
+                }
                 None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             },
             Inbound::Transit(packet) => self.pass(cx, packet),

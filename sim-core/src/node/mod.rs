@@ -6,6 +6,7 @@
 mod allowance;
 pub mod bfd;
 pub mod cgw;
+pub mod client_vpn;
 pub mod counters;
 mod cx;
 pub mod dxgw;
@@ -30,6 +31,7 @@ pub mod tgw;
 pub mod track;
 pub mod translator;
 pub mod tunnel;
+pub mod tunnel_nat;
 pub mod tunnels;
 pub mod vgw;
 pub mod vif;
@@ -97,6 +99,8 @@ pub enum Notice {
     },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),
+    /// A firewall that has lost its memory asks its partner for all flows: the same model.
+    WantFlows,
 }
 
 /// A route that a device of AWS weighed, for those who ask why.
@@ -273,6 +277,10 @@ pub enum Node {
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// An association of a Client VPN endpoint.
+    ClientVpnAssociation(Box<client_vpn::association::Association>),
+    /// A client of Client VPN.
+    VpnClient(Box<client_vpn::client::Client>),
     /// A switch of a LAN.
     Switch(Box<switch::Switch>),
     /// The place of somebody real.
@@ -296,6 +304,8 @@ impl Node {
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::ClientVpnAssociation(d) => &mut **d,
+            Self::VpnClient(d) => &mut **d,
             Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
         }
@@ -316,6 +326,8 @@ impl Node {
             Self::Translator(d) => d.held(),
             Self::Middlebox(d) => d.held(),
             Self::Switch(d) => d.held(),
+            Self::ClientVpnAssociation(d) => d.held(),
+            Self::VpnClient(d) => d.held(),
             Self::Joint(d) => d.held(),
             Self::VirtualInterface(d) => d.held(),
             Self::DxGateway(d) => d.held(),
@@ -340,6 +352,8 @@ impl Node {
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::ClientVpnAssociation(d) => fetch(&**d),
+            Self::VpnClient(d) => fetch(&**d),
             Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }

@@ -52,14 +52,26 @@ pub struct Switch {
     up: Vec<bool>,
     /// VLANs that an operator has taken out.
     removed: Vec<u16>,
+    /// The record behind the last change of those.
+    changed: RecordId,
     stations: BTreeMap<(u16, Mac), Learned>,
+    /// Stations whose place was forgotten with the carrier of their port, or with their VLAN, and the record behind that.
+    forgotten: BTreeMap<(u16, Mac), RecordId>,
 }
 
 impl Switch {
     /// With these ports, numbered in order. A station that is not heard for `aging` is forgotten.
     pub fn new(ports: Vec<SwitchPort>, aging: Duration) -> Self {
         let up = vec![true; ports.len()];
-        Self { ports, aging, up, removed: Vec::new(), stations: BTreeMap::new() }
+        Self {
+            ports,
+            aging,
+            up,
+            removed: Vec::new(),
+            changed: RecordId::GENESIS,
+            stations: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+        }
     }
 
     /// At which port a station is believed to be.
@@ -75,6 +87,17 @@ impl Switch {
             Some(tag) => Some(tag).filter(|tag| of.tagged.contains(tag))?,
         };
         (!self.removed.contains(&vlan)).then_some(vlan)
+    }
+
+    /// Forgets where some stations are.
+    fn forget(&mut self, cx: &Cx, gone: impl Fn(&(u16, Mac), &Learned) -> bool) {
+        let by = cx.cause;
+        let forgotten: Vec<(u16, Mac)> =
+            self.stations.iter().filter(|(key, learned)| gone(key, learned)).map(|(key, _)| *key).collect();
+        for key in forgotten {
+            self.stations.remove(&key);
+            self.forgotten.insert(key, by);
+        }
     }
 
     /// Sends a frame out of a port, with a tag or without.
@@ -95,6 +118,7 @@ impl Device for Switch {
 
     fn stop(&mut self) {
         self.stations.clear();
+        self.forgotten.clear();
         self.up.iter_mut().for_each(|up| *up = true);
     }
 
@@ -104,11 +128,12 @@ impl Device for Switch {
         };
         let vlan = self.vlan(port, &header).filter(|_| !is_reserved(&header.dst));
         let Some(vlan) = vlan else {
-            return cx.drop(&packet, DropReason::VlanNotCarried, RecordId::GENESIS);
+            return cx.drop(&packet, DropReason::VlanNotCarried, self.changed);
         };
         if !is_group(&header.src) {
             let before = self.stations.get(&(vlan, header.src)).filter(|learned| learned.port == port);
             let since = before.map_or(packet.meta.cause, |learned| learned.since);
+            self.forgotten.remove(&(vlan, header.src));
             self.stations.insert((vlan, header.src), Learned { port, heard: cx.now, since });
         }
         let known = self.stations.get(&(vlan, header.dst)).copied();
@@ -123,12 +148,15 @@ impl Device for Switch {
                 self.put(cx, learned.port, vlan, &header, packet);
             }
             None => {
+                if let Some(by) = self.forgotten.get(&(vlan, header.dst)) {
+                    packet.meta.enabler = packet.meta.enabler.max(*by);
+                }
                 let carries = |(number, of): (usize, &SwitchPort)| {
                     (number != port.index() && self.up[number] && of.carries(vlan)).then_some(Port(number as u16))
                 };
                 let mut others: Vec<Port> = self.ports.iter().enumerate().filter_map(carries).collect();
                 let Some(last) = others.pop() else {
-                    return cx.drop(&packet, DropReason::LinkDown, cx.cause);
+                    return cx.drop(&packet, DropReason::LinkDown, packet.meta.enabler);
                 };
                 for other in others {
                     let mut copy = packet.clone();
@@ -147,19 +175,20 @@ impl Device for Switch {
         None
     }
 
-    fn carrier(&mut self, _cx: &mut Cx, port: Port, up: bool) {
+    fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         if let Some(of) = self.up.get_mut(port.index()) {
             *of = up;
         }
-        self.stations.retain(|_, learned| learned.port != port);
+        self.forget(cx, |_, learned| learned.port == port);
     }
 
-    fn command(&mut self, _cx: &mut Cx, command: Command) {
+    fn command(&mut self, cx: &mut Cx, command: Command) {
         if let Command::Vlan { vlan, removed } = command {
             self.removed.retain(|other| *other != vlan);
+            self.changed = cx.cause;
             if removed {
                 self.removed.push(vlan);
-                self.stations.retain(|(of, _), _| *of != vlan);
+                self.forget(cx, |(of, _), _| *of == vlan);
             }
         }
     }

@@ -671,7 +671,11 @@ impl Device for Tgw {
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Propagate { .. } | Notice::Announce { .. } | Notice::ReplaceRoute { .. } | Notice::Flow(_) => {}
+            Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
         }
     }
 

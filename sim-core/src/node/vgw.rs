@@ -404,7 +404,8 @@ impl Device for Vgw {
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
             | Notice::ReplaceRoute { .. }
-            | Notice::Flow(_) => {}
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }

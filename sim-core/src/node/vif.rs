@@ -153,6 +153,7 @@ impl Device for VirtualInterface {
             | Notice::Health { .. }
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Propagate { .. } => {}
         }
     }

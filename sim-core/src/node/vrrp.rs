@@ -93,7 +93,8 @@ impl Vrrps {
                 None => cx.hop(packet.meta.id, HopStep::Delivered),
                 Some(reason) => cx.drop(packet, reason, RecordId::GENESIS),
             },
-            None => cx.drop(packet, DropReason::VrrpNotHeard, RecordId::GENESIS),
+            // Another virtual router's.
+            None => cx.hop(packet.meta.id, HopStep::Delivered),
         }
     }
 
@@ -196,12 +197,13 @@ impl Member {
                 }
                 Output::Moved(from, to, reason) => {
                     let record = cx.state(session, state(from), state(to), reason);
-                    let since = (to == vrrp::State::Master).then_some(record);
-                    ip.with_lan(|lan| lan.set_virtual(port, mac, &machine.addresses, since));
+                    let held = to == vrrp::State::Master;
+                    ip.with_lan(|lan| lan.set_virtual(port, mac, &machine.addresses, held, record));
                     for address in machine.addresses.iter().filter(|_| machine.accept) {
-                        ip.set_own(*address, since.is_some());
+                        ip.set_own(*address, held);
                     }
                 }
+                Output::Released => drop(cx.step(session, Step::MasterReleased, machine.vrid.into())),
                 Output::Ignored(reason) => ignored = Some(reason),
             }
         }

@@ -57,10 +57,12 @@ pub enum SessionKind {
     Lacp,
     /// A router's part in a virtual router.
     Vrrp,
+    /// A client of Client VPN.
+    ClientVpn,
 }
 
 impl SessionKind {
-    /// `ike`, `child`, `bgp`, `bfd`, `track`, `lacp` or `vrrp`.
+    /// `ike`, `child`, `bgp`, `bfd`, `track`, `lacp`, `vrrp` or `client_vpn`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
@@ -70,6 +72,7 @@ impl SessionKind {
             Self::Track => "track",
             Self::Lacp => "lacp",
             Self::Vrrp => "vrrp",
+            Self::ClientVpn => "client_vpn",
         }
     }
 }

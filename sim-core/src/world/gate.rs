@@ -41,6 +41,8 @@ impl World {
             | Node::VirtualInterface(_)
             | Node::DxGateway(_)
             | Node::Switch(_)
+            | Node::ClientVpnAssociation(_)
+            | Node::VpnClient(_)
             | Node::NatBox(_) => None,
         }
     }

@@ -151,7 +151,11 @@ impl Builder<'_> {
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
             multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, name),
-            ipv6_blocks: Vec::new(),
+            ipv6_blocks: tgw
+                .vpcs
+                .iter()
+                .filter_map(|vpc| Some((number(Attachment::Vpc(*vpc)), self.plan.ipv6.vpcs.get(vpc)?.block)))
+                .collect(),
             zone_multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &format!("{name} zones")),
             sites: self.sites(id, tgw),
             programming_delay: assume.vgw_programming_delay,

@@ -3,12 +3,15 @@
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
 mod aws;
+mod client_vpn;
 mod dx;
 pub(crate) mod external;
 mod faults;
 mod firewall;
 pub(crate) mod ike;
 mod index;
+mod ipv6;
+mod lan;
 mod routers;
 mod tgw;
 pub(crate) mod vpc;
@@ -26,6 +29,7 @@ use sim_core::net::nat::Nat;
 use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
+use sim_core::node::client_vpn::{association, client};
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
@@ -154,6 +158,8 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
             Port(dx::first_member(plan, end.node) + members[end.node.index()] - 1)
         }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::Switch(_) | NodeKind::VpnClient(_), Some(number)) => Port(number as u16),
+        (NodeKind::ClientVpnAssociation(_), _) => association::OUTSIDE_PORT,
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
@@ -200,6 +206,11 @@ impl Builder<'_> {
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
             NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
+            NodeKind::ClientVpnAssociation(it) => {
+                Node::ClientVpnAssociation(Box::new(self.client_vpn_association(id, it)))
+            }
+            NodeKind::VpnClient(it) => Node::VpnClient(Box::new(self.vpn_client(id, it))),
+            NodeKind::Switch(it) => Node::Switch(Box::new(lan::switch(it))),
             NodeKind::Appliance(it) => self.appliance(id, it),
             NodeKind::ConnectPeer(it) => Node::VpnEndpoint(Box::new(self.connect_peer(id, it))),
             NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
@@ -239,6 +250,7 @@ impl Builder<'_> {
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
         let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
+        let probes = probes.filter(|(i, _)| !self.plan.ipv6.probes.contains_key(i));
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
@@ -254,7 +266,7 @@ impl Builder<'_> {
             _ => AWS_MTU,
         };
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
-        let host = Host::new(address, mtu, probes.collect());
+        let host = self.with_ipv6(id, Host::new(address, mtu, probes.collect()));
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
         // What is sent to an appliance, another host answers.
         let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
@@ -267,6 +279,10 @@ impl Builder<'_> {
             host
         };
         let flows = if simulated { self.flows(id) } else { Vec::new() };
+        let host = match self.host_station(id) {
+            Some(station) => host.with_station(station),
+            None => host,
+        };
         self.with_endpoints(id, host.with_flows(flows))
     }
 
@@ -293,6 +309,7 @@ impl Builder<'_> {
             tunnel.customer_access_list.iter().for_each(|rule| ip.filter(ports.tunnel(i), *rule));
             connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
+        self.ipv6_of_gateway(id, &mut ip, &ports);
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
@@ -302,8 +319,9 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
-        self.inspect(&mut gateway, &ports, &cgw.forwarding);
+        self.inspect(id, &mut gateway, &ports, &cgw.forwarding);
         self.aggregate(id, &mut gateway, &cgw.interfaces);
+        self.on_lan(id, &mut gateway, &cgw.interfaces);
         gateway.gre = routers::gre_tunnels(&cgw.interfaces).collect();
         gateway
     }
@@ -321,6 +339,7 @@ impl Builder<'_> {
         ip.add_route(everywhere, RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);
         let inside = tunnel.inside.trunc();
         ip.add_route(inside, RouteSource::Connected, distance::CONNECTED, endpoint::TUNNEL_PORT);
+        ipv6::endpoint(tunnel, &mut ip);
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
@@ -400,7 +419,11 @@ impl Builder<'_> {
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
         let end = BgpEnd { med, ..end.clone() };
-        Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
+        let (mut config, over_ipv6) = (told(config, &end), self.over_ipv6(id, side));
+        if let (Some(ends), Some(inside)) = (over_ipv6, &tunnel.inside_ipv6) {
+            config = ipv6::told(config, &end, ends, inside.cidr);
+        }
+        Some(Peer { config, tcp: below(&end), session, port: Some(port), bfd: None, over_ipv6 })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -421,12 +444,13 @@ impl Builder<'_> {
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
             let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
-            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd, over_ipv6: None });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
         let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let over_ipv6 = peers.iter().map(|peer| peer.over_ipv6).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
@@ -440,11 +464,12 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.ipv6_networks = self.ipv6_networks(node);
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        let (seed, over_ipv6) = (self.plan.seed, Default::default());
-        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, igp_costs, over_ipv6 }))
+        let seed = self.plan.seed;
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, over_ipv6, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
@@ -536,9 +561,22 @@ impl Builder<'_> {
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
                     self.world.name_port(id, endpoint::TUNNEL_PORT, &self.plan.tunnel(e.tunnel).name);
                 }
+                NodeKind::VpnClient(_) => {
+                    self.world.name_port(id, client::INSIDE_PORT, "inside");
+                    self.world.name_port(id, client::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::ClientVpnAssociation(it) => {
+                    self.world.name_port(id, association::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, association::INTERFACE_PORT, &self.plan.nodes[it.vpc.index()].name);
+                }
                 NodeKind::Nat(_) => {
                     self.world.name_port(id, natbox::INSIDE_PORT, "inside");
                     self.world.name_port(id, natbox::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::Switch(switch) => {
+                    for (p, port) in switch.ports.iter().enumerate() {
+                        self.world.name_port(id, Port(p as u16), &port.name);
+                    }
                 }
                 NodeKind::Host(_) | NodeKind::Instance(_) | NodeKind::Router(_) => {}
             }
@@ -555,7 +593,10 @@ impl Builder<'_> {
     fn add_links(&mut self) {
         for (link, ports) in self.plan.links.iter().zip(&self.ports) {
             let ends = [(link.ends[0].node, ports[0]), (link.ends[1].node, ports[1])];
-            let directions = [direction(&link.forward), direction(&link.reverse)];
+            let mut directions = [direction(&link.forward), direction(&link.reverse)];
+            if self.plan.is_framed(link) {
+                directions.iter_mut().for_each(|way| way.mtu += lan::FRAME);
+            }
             self.world.add_link(&link.name, ends, directions, link.carrier);
         }
     }
@@ -624,7 +665,9 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
 /// The same with these settings of the end.
 fn ike_end(tunnel: &crate::plan::Tunnel, end: &crate::plan::IkeEnd, side: Side) -> sim_core::proto::ike::Config {
     let (names, index) = ([tunnel.aws_outside, tunnel.customer_registered], side_index(side));
-    ike::ike_end(end, names[index], names[1 - index], side)
+    let mut config = ike::ike_end(end, names[index], names[1 - index], side);
+    ipv6::selectors(tunnel, side, &mut config);
+    config
 }
 
 /// A BGP session of a device.
@@ -636,6 +679,8 @@ struct Peer {
     port: Option<Port>,
     /// The number of the BFD session on which it depends.
     bfd: Option<usize>,
+    /// The addresses between which it runs, if that is over IPv6.
+    over_ipv6: Option<[std::net::Ipv6Addr; 2]>,
 }
 
 /// A peer with the timers and the policy of an end.

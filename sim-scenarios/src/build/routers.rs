@@ -33,6 +33,10 @@ pub struct RouterSessions {
     pub tracks: Vec<(SessionId, Option<SessionId>)>,
     /// LACP, by link and for each member of a LAG.
     pub lacp: Vec<(LinkId, SessionId)>,
+    /// VRRP: interface, number of the virtual router there, session.
+    pub vrrp: Vec<(usize, usize, SessionId)>,
+    /// That of a client of Client VPN.
+    pub client: Option<SessionId>,
 }
 
 /// What a node is told beyond its tunnels, if it is a device that may be told.
@@ -92,6 +96,11 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
         }
         all.push(sessions);
     }
+    for (node, sessions) in all.iter_mut().enumerate() {
+        sessions.vrrp = super::lan::add_sessions(plan, NodeId(node as u32), world);
+        sessions.client = super::client_vpn::add_session(plan, NodeId(node as u32), world);
+    }
+    super::lan::pair_sessions(plan, &all, world);
     // The two ends of a member of a LAG hear each other.
     let members: Vec<(LinkId, SessionId)> = all.iter().flat_map(|of| of.lacp.iter().copied()).collect();
     for (place, (link, end)) in members.iter().enumerate() {
@@ -160,8 +169,9 @@ impl Builder<'_> {
         let routing = self.speak(id, router.asn, Vec::new(), &router.forwarding, &router.advertise, router.tcp);
         let mut gateway = Gateway::new(ip, Vec::new(), routing, false);
         self.watch(id, &mut gateway, &ports, &router.forwarding);
-        self.inspect(&mut gateway, &ports, &router.forwarding);
+        self.inspect(id, &mut gateway, &ports, &router.forwarding);
         self.aggregate(id, &mut gateway, &router.interfaces);
+        self.on_lan(id, &mut gateway, &router.interfaces);
         gateway.gre = gre_tunnels(&router.interfaces).collect();
         gateway
     }
@@ -181,7 +191,10 @@ impl Builder<'_> {
                 source: RouteSource::Static,
                 distance: u8::try_from(route.distance).unwrap_or(u8::MAX),
                 metric: 0,
-                target: ports.target(route.via),
+                target: match (ports.target(route.via), route.next_hop) {
+                    (Target::Out { port, .. }, Some(next_hop)) => Target::via(port, next_hop),
+                    (target, _) => target,
+                },
                 since: RecordId::GENESIS,
             };
             ip.configure(configured, route.track.map(|track| TrackId(track as u8)));

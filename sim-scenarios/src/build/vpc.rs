@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port};
 use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
+use sim_core::node::client_vpn::association;
 use sim_core::node::igw::{self, InternetGateway};
 use sim_core::node::ip::TrackId;
 use sim_core::node::joint::{self, Joint};
@@ -59,6 +60,7 @@ pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
                 None => continue,
             },
             NodeKind::GatewayEndpoint(it) if it.vpc == vpc => (Role::GatewayEndpoint, joint::PORTS[0]),
+            NodeKind::ClientVpnAssociation(it) if it.vpc == vpc => (Role::Instance, association::INTERFACE_PORT),
             _ => continue,
         };
         all.push(Attached { node: id, port: Port(next), role, there });
@@ -187,6 +189,11 @@ impl Builder<'_> {
                     transit_sources: self.transit_sources(appliance),
                     ..self.door(it.port, it.role, vpc, appliance.subnet)
                 },
+                NodeKind::ClientVpnAssociation(association) => Door {
+                    address: Some(association.address),
+                    source_destination_check: true,
+                    ..self.door(it.port, it.role, vpc, association.subnet)
+                },
                 NodeKind::InternetGateway(gateway) => {
                     Door { subnet: None, table: edge(gateway.route_table), ..self.door(it.port, it.role, vpc, 0) }
                 }
@@ -217,8 +224,8 @@ impl Builder<'_> {
             doors,
             zones: vpc.subnets.iter().map(|subnet| self.zone(subnet)).collect(),
             attachments: attachments.into_iter().map(|(_, ports)| ports).collect(),
-            ipv6: None,
             gateway_table,
+            ipv6: self.ipv6_of_vpc(id),
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
             metered: is_metered(self.plan, id),

@@ -172,6 +172,8 @@ fn peer(
         reverse_path: ReversePath::Off,
         access_list: Vec::new(),
         lag: None,
+        vlan: None,
+        virtual_routers: Vec::new(),
         gre: None,
     };
     let neighbor = |interface: usize| Neighbor {

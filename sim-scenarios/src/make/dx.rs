@@ -258,6 +258,8 @@ fn interface(
         reverse_path: ReversePath::Off,
         access_list: Vec::new(),
         lag,
+        vlan: None,
+        virtual_routers: Vec::new(),
         gre: None,
     };
     VirtualInterface {

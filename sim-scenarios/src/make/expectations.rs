@@ -1,5 +1,6 @@
 //! What must hold, in words and for the machine, and the controls that show that it can fail.
 
+use ipnet::IpNet;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, StreamId};
 use sim_core::reason::Rule;
@@ -17,8 +18,8 @@ use crate::schema;
 
 use super::Names;
 use super::firewall::one_of;
+use super::ipv6::whole;
 use super::judge::{Judge, did_you_mean, positive};
-use super::nodes::whole;
 use super::telemetry::{alarm_and_state, watched, whole_minutes};
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
 use super::transit::table;
@@ -161,7 +162,7 @@ impl Maker<'_, '_> {
 
     fn route(&mut self, it: &schema::Route, present: bool) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
-        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or(IpNet::V4(Default::default()));
         let via = it.via.as_ref().and_then(|at| self.way(at, node.as_ref().map(|(id, _)| *id)));
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let through = it.via.as_ref().map_or_else(String::new, |at| format!(" through {}", named(at)));
@@ -175,7 +176,7 @@ impl Maker<'_, '_> {
 
     fn route_decided_by(&mut self, it: &schema::RouteDecidedBy) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
-        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or(IpNet::V4(Default::default()));
         let rule = self.j.need(&it.rule, Rule::OnlyRoute);
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);

@@ -100,7 +100,14 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
         },
     };
     let refused = match (&nodes[node].kind, interface) {
-        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_), None) => Some((
+        (
+            NodeKind::CustomerGateway(_)
+            | NodeKind::BgpRouter(_)
+            | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_),
+            None,
+        ) => Some((
             format!("`{name}` has several interfaces"),
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
@@ -141,6 +148,9 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             NodeKind::CustomerGateway(_)
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_)
+            | NodeKind::ClientVpnAssociation(_)
             | NodeKind::Host(_)
             | NodeKind::VirtualInterface(_)
             | NodeKind::InternetGateway(_)
@@ -183,7 +193,8 @@ fn interfaces(node: &Node) -> Vec<String> {
     let names: Vec<&str> = match &node.kind {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().map(|i| i.name.as_str()).collect(),
         NodeKind::BgpRouter(router) => router.interfaces.iter().map(|i| i.name.as_str()).collect(),
-        NodeKind::Nat(_) => vec!["inside", "outside"],
+        NodeKind::Nat(_) | NodeKind::VpnClient(_) => vec!["inside", "outside"],
+        NodeKind::Switch(switch) => switch.ports.iter().map(|port| port.name.as_str()).collect(),
         _ => Vec::new(),
     };
     names.into_iter().map(|interface| format!("{}.{interface}", node.name)).collect()
@@ -198,10 +209,15 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::Router(_)
             | NodeKind::VirtualInterface(_)
             | NodeKind::VpnEndpoint(_)
+            | NodeKind::ClientVpnAssociation(_)
             | NodeKind::InternetGateway(_) => {
                 vec![node.name.clone()]
             }
-            NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
+            NodeKind::CustomerGateway(_)
+            | NodeKind::BgpRouter(_)
+            | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_) => interfaces(node),
             NodeKind::Vpc(_)
             | NodeKind::Instance(_)
             | NodeKind::Appliance(_)
@@ -376,6 +392,10 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
         }
         return;
     };
+    // Software on the computer itself: what is behind it is the network's matter.
+    if let Some(NodeKind::VpnClient(_)) = plan.nodes.get(other.node.index()).map(|node| &node.kind) {
+        return;
+    }
     let peer = match (plan.nodes.get(other.node.index()).map(|node| &node.kind), other.interface) {
         (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => gateway.interfaces.get(i).map(|i| i.address),
         (Some(NodeKind::BgpRouter(router)), Some(i)) => router.interfaces.get(i).map(|i| i.address),

@@ -3,6 +3,7 @@
 
 mod appliances;
 mod certificates;
+mod client_vpn;
 pub(crate) mod connect;
 mod connections;
 pub(crate) mod dx;
@@ -12,7 +13,9 @@ mod firewall;
 mod flow_logs;
 mod groups;
 mod instances;
+mod ipv6;
 mod judge;
+mod lan;
 mod links;
 mod maintenance;
 mod nats;
@@ -32,7 +35,7 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Ipv6, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -49,6 +52,7 @@ pub(crate) struct Names {
     direct_connects: Vec<String>,
     /// How many virtual interfaces there are.
     interfaces: usize,
+    client_vpns: Vec<String>,
     connects: Vec<String>,
     /// How many Connect peers there are.
     connect_peers: usize,
@@ -88,6 +92,7 @@ impl Names {
             nodes,
             direct_connects,
             interfaces: interfaces.len(),
+            client_vpns: judge.names(&scenario.client_vpn, "Client VPN endpoint"),
             connects,
             connect_peers: connect_peers.len(),
             links: judge.names(&scenario.links, "link"),
@@ -130,8 +135,10 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         seed: j.or(&scenario.seed, 1),
         nodes: Vec::new(),
         links: Vec::new(),
+        ipv6: Ipv6::default(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
+        client_vpns: client_vpn::endpoints(scenario, &names, j),
         connects: Vec::new(),
         probes: Vec::new(),
         applications: Vec::new(),
@@ -151,6 +158,9 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     connect::peers(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
+    ipv6::make(scenario, &names, &mut plan, j);
+    lan::links(scenario, &plan, j);
+    client_vpn::check(scenario, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
     vpc::attached(scenario, &names, &mut plan, j);
@@ -158,6 +168,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    ipv6::probes(scenario, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
     flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);

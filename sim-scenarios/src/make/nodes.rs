@@ -65,6 +65,11 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::TransitGatewayPeering(it) => {
                     NodeKind::TransitGatewayPeering(super::transit::peering(it, scenario, names, j))
                 }
+                schema::Node::ClientVpnAssociation(it) => {
+                    NodeKind::ClientVpnAssociation(Box::new(super::client_vpn::association(it, &vpcs, names, j)))
+                }
+                schema::Node::VpnClient(it) => NodeKind::VpnClient(Box::new(super::client_vpn::client(it, names, j))),
+                schema::Node::Switch(it) => NodeKind::Switch(super::lan::switch(it, j)),
                 schema::Node::VpcPeering(it) => NodeKind::VpcPeering(appliances::peering(it, &vpcs, j)),
                 schema::Node::GatewayEndpoint(it) => {
                     NodeKind::GatewayEndpoint(appliances::gateway_endpoint(it, &vpcs, scenario, names, j))
@@ -113,7 +118,8 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
 }
 
 fn customer_gateway(schema: &schema::CustomerGateway, vpcs: &Vpcs, names: &Names, j: &mut Judge) -> CustomerGateway {
-    let interfaces = routers::interfaces(&schema.interfaces, j);
+    let mut interfaces = routers::interfaces(&schema.interfaces, j);
+    super::lan::virtual_routers(&mut interfaces, &schema.interfaces, &schema.tracks, j);
     // AWS refuses 7224, its own public autonomous system, in every Region.
     let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
         7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
@@ -128,6 +134,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, vpcs: &Vpcs, names: &Names
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
         firewall: schema.firewall.as_deref(),
+        tunnel_nat: schema.tunnel_nat.as_ref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
         policies: &policies,

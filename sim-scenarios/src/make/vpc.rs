@@ -376,6 +376,10 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
         }
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::FirewallInstance(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::ClientVpnAssociation(it), NodeKind::ClientVpnAssociation(made)) => {
+            let outside = (made.outside, format!("{name}.outside_address"), it.outside_address.place);
+            return vec![(made.address, name.to_owned(), it.address.place), outside];
+        }
         _ => return Vec::new(),
     };
     let elastic =
@@ -391,6 +395,7 @@ pub(crate) fn interface(kind: &NodeKind) -> Option<(NodeId, usize, Ipv4Addr, Opt
         NodeKind::CustomerGateway(it) => {
             it.instance.as_ref().map(|it| (it.vpc, it.subnet, it.address, Some(it.elastic_ip)))
         }
+        NodeKind::ClientVpnAssociation(it) => Some((it.vpc, it.subnet, it.address, None)),
         _ => None,
     }
 }

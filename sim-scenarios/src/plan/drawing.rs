@@ -11,9 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, Concentrator, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint,
-    GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, TransitGatewayPeering, TunnelId,
-    VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, ClientVpnAssociation, Concentrator, ConnectPeer, DirectConnectGateway, Forwarding,
+    GatewayEndpoint, GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering,
+    TunnelId, VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -54,6 +54,12 @@ pub enum NodeKind {
     Appliance(Box<Appliance>),
     /// A peering attachment of transit gateways.
     TransitGatewayPeering(TransitGatewayPeering),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(Box<ClientVpnAssociation>),
+    /// A client of Client VPN.
+    VpnClient(Box<VpnClient>),
     /// A VPC peering connection.
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
@@ -166,6 +172,10 @@ pub struct Interface {
     pub access_list: Vec<Rule>,
     /// Several links as one, if it is that.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged.
+    pub vlan: Option<u16>,
+    /// The virtual routers that it is part of.
+    pub virtual_routers: Vec<VirtualRouter>,
     /// A GRE tunnel, if it is that.
     pub gre: Option<Gre>,
 }
@@ -193,6 +203,8 @@ pub struct StaticRoute {
     pub prefix: Ipv4Net,
     /// Where to.
     pub via: Via,
+    /// To which device there.
+    pub next_hop: Option<Ipv4Addr>,
     /// Administrative distance: the lowest usable one is used. BGP's is 20.
     pub distance: u32,
     /// What must be up (index into [`Forwarding::tracks`]).

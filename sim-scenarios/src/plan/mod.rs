@@ -7,10 +7,13 @@
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod ipv6;
+mod lan;
 mod nat;
 mod router;
 mod story;
@@ -22,10 +25,13 @@ mod vpn;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use ipv6::*;
+pub use lan::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
@@ -51,10 +57,14 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
+    /// IPv6, beside all that.
+    pub ipv6: Ipv6,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
     pub direct_connects: Vec<DirectConnect>,
+    /// Client VPN endpoints.
+    pub client_vpns: Vec<ClientVpn>,
     /// Connect attachments of transit gateways.
     pub connects: Vec<Connect>,
     /// Streams of probes.

@@ -99,8 +99,10 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
                 | Node::Middlebox(_)
+                | Node::Joint(_)
                 | Node::Switch(_)
-                | Node::Joint(_),
+                | Node::ClientVpnAssociation(_)
+                | Node::VpnClient(_),
                 _,
             ) => {}
             (
@@ -179,6 +181,8 @@ fn fib(node: &Node) -> Option<&Fib> {
         | Node::Middlebox(_)
         | Node::Switch(_)
         | Node::Joint(_)
+        | Node::ClientVpnAssociation(_)
+        | Node::VpnClient(_)
         | Node::External(_) => None,
     }
 }

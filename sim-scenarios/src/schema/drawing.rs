@@ -3,15 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
-    GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
-    NatInstance, Neighbor, Policy, PolicyRoute, Track, TransitGatewayPeering, Vpc, VpcPeering,
+    AccessRule, BgpRouter, ClientVpnAssociation, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall,
+    FirewallInstance, GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway,
+    Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat,
+    VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -37,6 +38,12 @@ pub enum Node {
     Vpc(Vpc),
     /// A host in a VPC.
     Instance(Instance),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(ClientVpnAssociation),
+    /// A client of Client VPN.
+    VpnClient(VpnClient),
     /// The way between a VPC and the internet.
     InternetGateway(InternetGateway),
     /// What shows private addresses by one of its own, managed by AWS.
@@ -63,6 +70,8 @@ pub struct Host {
     pub address: At<Prefix>,
     /// Default gateway; if not given, the address of the customer gateway's or NAT's interface at the other end of its link.
     pub gateway: Option<At<Address>>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::10/64", of a host at a customer gateway's interface; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
 }
 
 /// A router of the underlay. It knows the way to every address outside the tunnels.
@@ -84,6 +93,9 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// IPv6 prefixes that it advertises by BGP, through tunnels of connections for IPv6.
+    #[serde(default)]
+    pub advertise_ipv6: Vec<At<Ipv6Prefix>>,
     /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
@@ -108,6 +120,8 @@ pub struct CustomerGateway {
     pub ecmp: Option<Ecmp>,
     /// A stateful firewall that judges what passes through; none if not given.
     pub firewall: Option<Box<Firewall>>,
+    /// A NAT for what goes through its tunnels; none if not given.
+    pub tunnel_nat: Option<TunnelNat>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.
@@ -147,11 +161,18 @@ pub struct External {
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24". With "/32" it is a loopback address, at which no link ends.
     pub address: At<Prefix>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::1/64"; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
     /// Several links as one; not if not given.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged; without a tag if not given. A link leads from it to a switch.
+    pub vlan: Option<At<Count>>,
+    /// The virtual routers that it is part of (VRRP). A link leads from it to a switch.
+    #[serde(default)]
+    pub vrrp: Named<VirtualRouter>,
     /// A GRE tunnel, at which no link ends; not if not given.
     pub gre: Option<Gre>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
@@ -167,6 +188,8 @@ pub struct StaticRoute {
     pub prefix: At<Prefix>,
     /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
     pub via: At<Name>,
+    /// The device on the interface's link that it leads to; if not given, whoever has the destination.
+    pub next_hop: Option<At<Address>>,
     /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20, and 200 within an autonomous
     /// system: a route that stands in for one of those has more.
     pub distance: Option<At<Count>>,

@@ -8,10 +8,12 @@
 //! Shapes only: whether a value is sensible and a name exists is judged in [`crate::plan`]'s making, for the whole file at
 //! once. What is optional has its default there too, beside the rule that checks it.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod lan;
 mod nat;
 mod policy;
 mod router;
@@ -29,10 +31,12 @@ use crate::leaf::{Calendar, Count, Span, Text};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use lan::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
@@ -70,6 +74,9 @@ pub struct Scenario {
     /// Connections of Direct Connect with their virtual interfaces.
     #[serde(default)]
     pub direct_connect: Named<DirectConnect>,
+    /// Client VPN endpoints.
+    #[serde(default)]
+    pub client_vpn: Named<ClientVpn>,
     /// Connect attachments of transit gateways.
     #[serde(default)]
     pub connect: Named<Connect>,

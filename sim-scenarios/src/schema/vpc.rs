@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{AclAction, Address, Count, Flag, IpProtocol, Name, PortRange, Prefix, Span};
+use crate::leaf::{
+    AclAction, Address, Count, Flag, IpProtocol, Ipv6Address, Ipv6Prefix, Name, PortRange, Prefix, Span,
+};
 use crate::place::{At, Named};
 
 /// A VPC.
@@ -12,6 +14,8 @@ use crate::place::{At, Named};
 pub struct Vpc {
     /// Its address block, /16 to /28.
     pub cidr: At<Prefix>,
+    /// Its IPv6 block, /44 to /60 in steps of four; none if not given.
+    pub ipv6_cidr: Option<At<Ipv6Prefix>>,
     /// Its Region; if not given, that of everything that names none.
     pub region: Option<At<Name>>,
     /// Its subnets.
@@ -33,6 +37,8 @@ pub struct Vpc {
 pub struct Subnet {
     /// Its address block, inside the VPC's.
     pub cidr: At<Prefix>,
+    /// Its IPv6 block, inside the VPC's; none if not given.
+    pub ipv6_cidr: Option<At<Ipv6Prefix>>,
     /// Its availability zone.
     pub availability_zone: At<Name>,
     /// Its route table; "main" if not given.
@@ -51,6 +57,19 @@ pub struct RouteTable {
     /// Static routes.
     #[serde(default)]
     pub routes: Vec<VpcRoute>,
+    /// Static routes of IPv6.
+    #[serde(default)]
+    pub ipv6_routes: Vec<VpcIpv6Route>,
+}
+
+/// A static IPv6 route of a VPC route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VpcIpv6Route {
+    /// Destination.
+    pub destination: At<Ipv6Prefix>,
+    /// A transit gateway that is attached to the VPC, or "blackhole".
+    pub target: At<Name>,
 }
 
 /// A static route of a VPC route table.
@@ -137,6 +156,8 @@ pub struct Instance {
     pub subnet: At<Name>,
     /// Its private address.
     pub address: At<Address>,
+    /// Its IPv6 address; none if not given.
+    pub ipv6_address: Option<At<Ipv6Address>>,
     /// Its Elastic IP address: how the internet gateway shows it outside; none if not given. A probe to it goes to "NODE.elastic_ip".
     pub elastic_ip: Option<At<Address>>,
     /// Its security groups; without one everything passes.

@@ -156,19 +156,16 @@ impl Oracle<'_> {
                 }
                 vec![(Place::At(gateway.vpc, Entry::Node(node)), after)]
             }
-            // Who may begin is asked of what answers nothing.
-            NodeKind::Appliance(appliance) if matches!(appliance.kind, ApplianceKind::Firewall { .. }) => {
-                let ApplianceKind::Firewall { inside, .. } = &appliance.kind else { return Vec::new() };
-                let begins = inside.is_empty() || inside.iter().any(|network| network.contains(&packet.source));
-                one(if to == appliance.address {
-                    Place::Delivered(node)
-                } else if packet.answer || begins {
-                    Place::At(appliance.vpc, Entry::Node(node))
-                } else {
-                    Place::Lost("a firewall")
-                })
-            }
             NodeKind::Appliance(appliance) => {
+                if let ApplianceKind::Firewall { inside, .. } = &appliance.kind {
+                    let begins = inside.is_empty() || inside.iter().any(|it| it.contains(&packet.source));
+                    return one(match (to == appliance.address, begins || packet.answer) {
+                        (true, _) if packet.protocol == protocol::ICMP => Place::Delivered(node),
+                        (true, _) => Place::Lost("a firewall takes nothing for itself"),
+                        (false, true) => Place::At(appliance.vpc, Entry::Node(node)),
+                        (false, false) => Place::Lost("a firewall"),
+                    });
+                }
                 let mut after = packet;
                 let known = rewrites.get(&node).filter(|it| (it.after.1, it.after.0) == (packet.source, to));
                 if let Some(it) = known {
@@ -312,20 +309,21 @@ impl Oracle<'_> {
         let rank = |it: Attachment| match it {
             Attachment::Vpc(_) => 1,
             Attachment::DirectConnectGateway(_) => 2,
+            Attachment::Peering(_) => 5,
             Attachment::Connection(number) => match &self.plan.connections[number] {
                 Connection { routing: Routing::Static(_), .. } => 0,
                 Connection { transport: Some(_), .. } => 3,
                 Connection { transport: None, .. } => 4,
             },
             Attachment::Concentrator(..) => 5,
-            Attachment::Peering(_) | Attachment::Connect(_) => u8::MAX,
+            Attachment::Connect(_) => u8::MAX,
         };
         let statics = table.routes.iter().map(|(prefix, to)| (*prefix, 0, *to));
         let propagated = table.propagations.iter().flat_map(|from| {
             self.routes
                 .behind(self.plan, *from)
                 .into_iter()
-                .map(|prefix| (prefix, rank(*from), Some(*from)))
+                .map(|(prefix, _)| (prefix, rank(*from), Some(*from)))
                 .collect::<Vec<_>>()
         });
         let known: Vec<(Ipv4Net, u8, Option<Attachment>)> =
@@ -423,6 +421,15 @@ impl Oracle<'_> {
             Target::Node(node) => node,
             Target::Blackhole => return Place::Lost("a blackhole"),
         };
+        // Without a subnet in its zone an instance does not reach the attachment.
+        if let (NodeKind::TransitGateway(it), Some(subnet)) = (self.kind(next), subnet_of(from)) {
+            let zone = |subnet: usize| &vpc.subnets[subnet].availability_zone;
+            let place = it.vpcs.iter().position(|other| *other == id);
+            let attached = place.and_then(|place| it.subnets.get(place));
+            if !attached.is_some_and(|all| all.iter().any(|other| zone(*other) == zone(subnet))) {
+                return Place::Lost("no attachment in its zone");
+            }
+        }
         if let Some(why) = self.barred(from, next, packet) {
             return Place::Lost(why);
         }

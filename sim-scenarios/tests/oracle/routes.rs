@@ -116,10 +116,7 @@ impl Routes {
 
     /// What one end of a session tells the other.
     fn told(&self, plan: &Plan, (from, session): (NodeId, usize), (asn, to): (u32, u32), end: &BgpEnd) -> Learned {
-        let mut all = Learned::new();
-        for prefix in self.originated(plan, from) {
-            all.insert(prefix, Vec::new());
-        }
+        let mut all = self.originated(plan, from);
         let reflects = matches!(plan.nodes[from.index()].kind, NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_));
         if reflects {
             for ((_, number), (_, external, learned)) in self.learned.range((from, 0)..=(from, usize::MAX)) {
@@ -141,14 +138,15 @@ impl Routes {
         leaving.map(|(prefix, path)| (prefix, std::iter::repeat_n(asn, first).chain(path).collect())).collect()
     }
 
-    /// What a device says of its own.
-    fn originated(&self, plan: &Plan, node: NodeId) -> BTreeSet<Ipv4Net> {
+    /// What a device says of its own, or in the name of its gateway: the ASes that each prefix came through.
+    fn originated(&self, plan: &Plan, node: NodeId) -> Learned {
+        let own = |prefixes: &[Ipv4Net]| prefixes.iter().map(|prefix| (*prefix, Vec::new())).collect();
         match &plan.nodes[node.index()].kind {
-            NodeKind::CustomerGateway(it) => it.advertise.iter().copied().collect(),
-            NodeKind::BgpRouter(it) => it.advertise.iter().copied().collect(),
+            NodeKind::CustomerGateway(it) => own(&it.advertise),
+            NodeKind::BgpRouter(it) => own(&it.advertise),
             NodeKind::VpnEndpoint(endpoint) => self.announced(plan, endpoint.tunnel),
             NodeKind::VirtualInterface(vif) => {
-                let mut all: BTreeSet<Ipv4Net> = vif.advertise.iter().copied().collect();
+                let mut all: Learned = own(&vif.advertise);
                 let other = |it: &NodeKind| match it {
                     NodeKind::VirtualInterface(other) => other.gateway == vif.gateway && other.site_link,
                     _ => false,
@@ -156,54 +154,83 @@ impl Routes {
                 if vif.site_link {
                     let others = plan.nodes.iter().zip((0..).map(NodeId));
                     let others = others.filter(|(it, id)| *id != node && other(&it.kind));
-                    all.extend(others.flat_map(|(_, id)| self.at(id).collect::<Vec<_>>()));
+                    others.for_each(|(_, id)| all.extend(self.paths(id)));
+                }
+                if matches!(plan.nodes[vif.gateway.index()].kind, NodeKind::VirtualPrivateGateway(_)) {
+                    all.extend(self.hub(plan, vif.gateway, node));
                 }
                 all
             }
-            _ => BTreeSet::new(),
+            _ => Learned::new(),
         }
     }
 
-    /// What AWS announces over a tunnel: the VPC, or what is in the table that the attachment is associated with.
-    fn announced(&self, plan: &Plan, tunnel: TunnelId) -> BTreeSet<Ipv4Net> {
+    /// What one device of AWS has learned, with the ASes that it came through.
+    fn paths(&self, node: NodeId) -> Learned {
+        let of = self.learned.range((node, 0)..=(node, usize::MAX));
+        of.flat_map(|(_, (.., learned))| learned.clone()).collect()
+    }
+
+    /// What a virtual private gateway tells one of its ends of the others (AWS VPN CloudHub): what it has by BGP. An end that hears of a
+    /// prefix itself is told of no other way.
+    fn hub(&self, plan: &Plan, gateway: NodeId, to: NodeId) -> Learned {
+        let own = self.paths(to);
+        let here = |connection: &&Connection| {
+            connection.gateway == gateway && connection.tunnels.iter().all(|tunnel| tunnel.endpoint != to)
+        };
+        let endpoints = plan.connections.iter().filter(here).flat_map(|it| it.tunnels.iter().map(|it| it.endpoint));
+        let others = endpoints.chain(interfaces(plan, gateway).filter(|id| *id != to));
+        others.flat_map(|id| self.paths(id)).filter(|(prefix, _)| !own.contains_key(prefix)).collect()
+    }
+
+    /// What AWS announces over a tunnel: the VPC and other sites, or what is in the table that the attachment is associated with.
+    fn announced(&self, plan: &Plan, tunnel: TunnelId) -> Learned {
         let connection = &plan.connections[tunnel.connection];
+        let endpoint = connection.tunnels[tunnel.tunnel].endpoint;
         match &plan.nodes[connection.gateway.index()].kind {
-            NodeKind::VirtualPrivateGateway(gateway) => block(plan, gateway.vpc).into_iter().collect(),
+            NodeKind::VirtualPrivateGateway(gateway) => {
+                let mut all = self.hub(plan, connection.gateway, endpoint);
+                all.extend(block(plan, gateway.vpc).map(|block| (block, Vec::new())));
+                all
+            }
             NodeKind::TransitGateway(gateway) => {
                 let here = connection.concentrator.map_or(Attachment::Connection(tunnel.connection), |it| {
                     Attachment::Concentrator(connection.gateway, it)
                 });
                 let table = gateway.route_tables.iter().find(|table| table.associations.contains(&here));
-                let Some(table) = table else { return BTreeSet::new() };
-                let own: BTreeSet<Ipv4Net> = self.at(connection.tunnels[tunnel.tunnel].endpoint).collect();
-                let statics = table.routes.iter().filter(|(_, to)| to.is_some()).map(|(prefix, _)| *prefix);
+                let Some(table) = table else { return Learned::new() };
+                let own = self.paths(endpoint);
+                let statics =
+                    table.routes.iter().filter(|(_, to)| to.is_some()).map(|(prefix, _)| (*prefix, Vec::new()));
                 let others = table.propagations.iter().filter(|from| **from != here);
                 let propagated = others.flat_map(|from| self.behind(plan, *from));
-                statics.chain(propagated).filter(|prefix| !own.contains(prefix)).collect()
+                propagated.chain(statics).filter(|(prefix, _)| !own.contains_key(prefix)).collect()
             }
-            _ => BTreeSet::new(),
+            _ => Learned::new(),
         }
     }
 
     /// What an attachment of a transit gateway propagates.
-    pub fn behind(&self, plan: &Plan, attachment: Attachment) -> BTreeSet<Ipv4Net> {
+    pub fn behind(&self, plan: &Plan, attachment: Attachment) -> Learned {
         match attachment {
-            Attachment::Vpc(vpc) => block(plan, vpc).into_iter().collect(),
+            Attachment::Vpc(vpc) => block(plan, vpc).into_iter().map(|block| (block, Vec::new())).collect(),
             Attachment::Connection(number) => {
                 let connection = &plan.connections[number];
                 match &connection.routing {
                     // Entered in the table by hand (page tgw-vpn-attachments.html).
-                    Routing::Static(prefixes) => prefixes.iter().copied().collect(),
-                    Routing::Bgp => connection.tunnels.iter().flat_map(|it| self.at(it.endpoint)).collect(),
+                    Routing::Static(prefixes) => prefixes.iter().map(|prefix| (*prefix, Vec::new())).collect(),
+                    Routing::Bgp => connection.tunnels.iter().flat_map(|it| self.paths(it.endpoint)).collect(),
                 }
             }
-            Attachment::DirectConnectGateway(gateway) => interfaces(plan, gateway).flat_map(|it| self.at(it)).collect(),
+            Attachment::DirectConnectGateway(gateway) => {
+                interfaces(plan, gateway).flat_map(|it| self.paths(it)).collect()
+            }
             // Peering propagates nothing (page tgw-peering.html); Connect is not known here.
-            Attachment::Peering(_) | Attachment::Connect(_) => BTreeSet::new(),
+            Attachment::Peering(_) | Attachment::Connect(_) => Learned::new(),
             Attachment::Concentrator(gateway, number) => {
                 let on_it =
                     plan.connections.iter().filter(|it| it.gateway == gateway && it.concentrator == Some(number));
-                on_it.flat_map(|it| &it.tunnels).flat_map(|it| self.at(it.endpoint)).collect()
+                on_it.flat_map(|it| &it.tunnels).flat_map(|it| self.paths(it.endpoint)).collect()
             }
         }
     }

@@ -46,7 +46,10 @@ impl Ip {
     /// Sends a packet on, if its port carries frames; otherwise it comes back.
     pub(super) fn on_link(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Option<Packet> {
         let Some(lan) = self.lan.as_mut().filter(|lan| lan.has(port)) else { return Some(packet) };
-        let to = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        let Ok(to) = Ipv4Packet::new_checked(packet.bytes()).map(|ip| ip.dst()) else {
+            cx.drop(&packet, DropReason::ArpUnresolved, RecordId::GENESIS);
+            return None;
+        };
         let by_route = match self.fib.choose(packet.bytes()) {
             Some(Route { target: Target::Out { port: out, next_hop }, .. }) if out == port => next_hop,
             Some(_) | None => None,

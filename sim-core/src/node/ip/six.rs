@@ -57,7 +57,7 @@ impl Six {
     }
 
     /// The fragments that wait for others.
-    pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
         self.fragments.held()
     }
 
@@ -242,6 +242,9 @@ impl Ip {
             Ok(parts) => {
                 let cut = parts.iter().filter(|part| part.meta.id != packet.meta.id);
                 cut.for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                if parts.len() > 1 {
+                    cx.cut(packet.meta.id);
+                }
                 parts
             }
             Err(reason) => {

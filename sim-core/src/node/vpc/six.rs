@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-use super::Vpc;
+use super::{Role, Vpc};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, Target, distance};
 use crate::node::Cx;
@@ -68,6 +68,11 @@ impl Vpc {
                 return cx.drop(&packet, reason, blame);
             }
         };
+        let way = match self.entrances[way.index()].role {
+            Role::TransitGateway => self.attachment(from, way),
+            _ => Some(way),
+        };
+        let Some(way) = way else { return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS) };
         let passes_through = !from.role.is_interface() && !self.entrances[way.index()].role.is_interface();
         if passes_through && !Ipv6Packet::new_unchecked(packet.bytes_mut()).decrement_hop_limit() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);

@@ -1,3 +1,5 @@
+mod ipv6;
+
 use super::*;
 use crate::crypto::testing::hex;
 use crate::packet::{Meta, Packet};

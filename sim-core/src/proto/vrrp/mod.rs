@@ -93,6 +93,8 @@ pub enum Output {
     Announce,
     /// Nothing was heard of a master in time; the wait began then.
     Expired(Instant),
+    /// The master of which it is the backup goes, and says so.
+    Released,
     /// Its state is another.
     Moved(State, State, Reason),
     /// A message had no effect.
@@ -171,7 +173,7 @@ impl VirtualRouter {
             }
             (state, Input::Message { source, ttl, octets }) => match self.read(source, ttl, octets) {
                 Ok(advertisement) => match state {
-                    State::Initialize => self.out.push_back(Output::Ignored(DropReason::UnexpectedMessage)),
+                    State::Initialize => {}
                     State::Backup => self.heard_as_backup(now, &advertisement),
                     State::Master => self.heard_as_master(now, source, &advertisement),
                 },
@@ -236,6 +238,7 @@ impl VirtualRouter {
     fn heard_as_backup(&mut self, now: Instant, advertisement: &Advertisement) {
         if advertisement.priority == RELEASE {
             self.timer = Some((now + self.skew_time(), now));
+            self.out.push_back(Output::Released);
         } else if !self.config.preempt || advertisement.priority >= self.priority {
             self.master_interval = advertisement.interval;
             self.timer = Some((now + self.master_down_interval(), now));

@@ -21,7 +21,7 @@ fn drain(router: &mut VirtualRouter) -> Vec<Output> {
 fn sent(outputs: &[Output], primary: Ipv4Addr) -> Vec<Advertisement> {
     let read = |output: &Output| match output {
         Output::Transmit(octets) => Some(Advertisement::parse(primary, octets).expect("it is well-formed")),
-        Output::Announce | Output::Expired(_) | Output::Moved(..) | Output::Ignored(_) => None,
+        Output::Announce | Output::Released | Output::Expired(_) | Output::Moved(..) | Output::Ignored(_) => None,
     };
     outputs.iter().filter_map(read).collect()
 }
@@ -103,7 +103,7 @@ fn a_master_that_goes_says_so() {
     assert_eq!(master.wake(), None);
     let mut backup = started(config(2, 100));
     drain(&mut backup);
-    assert_eq!(hear(&mut backup, at(2000), &config(1, 200), 0, 100), []);
+    assert_eq!(hear(&mut backup, at(2000), &config(1, 200), 0, 100), [Output::Released]);
     assert_eq!(due(&backup), at(2000) + Duration::from_nanos(609_375_000));
     // Section 6.4.3: another master answers it with an advertisement of its own.
     let mut other = started(config(3, OWNER - 1));
