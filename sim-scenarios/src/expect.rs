@@ -120,13 +120,13 @@ impl Judge<'_> {
                 self.suite(*tunnel, *encryption, *integrity, *dh_group)
             }
             ExpectationKind::RoutePresent { node, prefix, via, table, at, present } => {
-                let (now, _) = self.route(*node, *table, &(*prefix).into(), *at);
+                let (now, _) = self.route(*node, *table, prefix, *at);
                 let matches = now.iter().any(|port| via.as_deref().is_none_or(|wanted| wanted == port));
                 let detail = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 finding(matches == *present, detail)
             }
             ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at } => {
-                let (now, by) = self.route(*node, *table, &(*prefix).into(), *at);
+                let (now, by) = self.route(*node, *table, prefix, *at);
                 let way = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 let decided = by.map_or(String::new(), |by| format!(", by {by}: {}", by.text()));
                 finding(by == Some(*rule), format!("{way}{decided}"))
