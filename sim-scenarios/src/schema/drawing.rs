@@ -11,7 +11,8 @@ use sim_core::node::ip::ReversePath;
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall,
     FirewallInstance, GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway,
-    Lag, LoadBalancer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
+    Lag, LoadBalancer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track,
+    TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 
 /// A device.
