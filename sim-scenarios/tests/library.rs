@@ -226,8 +226,13 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("asymmetric_urpf", "filters of reverse paths"),
     ("dx_pinned_overlay", "GRE"),
     ("dx_unpinned_overlay", "GRE"),
+    ("client_vpn_denied", "Client VPN"),
+    ("client_vpn_split_tunnel", "Client VPN"),
+    ("ec2_as_customer_gateway", "a customer gateway inside of a VPC"),
     ("esp_without_natt_two_clients", "a NAT that serves one inside host at a time"),
     ("fragments_after_encryption", "sizes"),
+    ("ha_firewall_takeover", "Ethernet"),
+    ("ipv6_inside_tgw", "IPv6"),
     ("jumbo_dx_to_vpn_failover", "sizes"),
     ("loopback_multihop_never_establishes", "BGP sessions over several hops"),
     ("mtu_blackhole_and_clamp", "sizes"),
@@ -236,8 +241,10 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("overlapping_cidrs_two_sites", "which of two equal routes AWS takes"),
     ("path_mtu", "sizes"),
     ("tgw_connect_gre", "GRE"),
+    ("software_vpn_ha", "a customer gateway inside of a VPC"),
     ("tgw_intra_and_inter_region_peering", "sizes"),
     ("vpc_100_propagated_routes", "which hundred routes a table takes"),
+    ("vrrp_ip_sla", "Ethernet"),
 ];
 
 /// The oracle and the packets agree about every probe, once everything has converged and before anything happens.

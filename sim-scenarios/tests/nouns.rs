@@ -71,6 +71,39 @@ const VPN: &[Noun] = &[
     ("accelerated", &["accelerated_vs_internet:edge_loses_less"]),
     ("forced NAT traversal and rekeys by the customer", &["accelerated_vs_internet:the_customer_rekeys"]),
     ("CloudHub", &["cloudhub:1_hears_of_3", "cloudhub_duplicate_asn:3_hears_nothing_of_1", "cloudhub_dx:vpn_then"]),
+    ("software VPN on an instance", &["software_vpn_ha:route_replaced"]),
+    ("EC2 instance as customer gateway behind its elastic IP", &["ec2_as_customer_gateway:both_ways"]),
+    ("Client VPN: client CIDR", &["laws/client.rs::a_client_cidr_is_so_large_and_overlaps_nothing"]),
+    (
+        "Client VPN: associations in two zones",
+        &["client_vpn_split_tunnel:dark", "laws/client.rs::associations_are_in_zones_of_their_own"],
+    ),
+    ("Client VPN: SNAT at the ENI", &["laws/client.rs::clients_come_in_the_name_of_the_association"]),
+    ("Client VPN: a route per association", &["laws/client.rs::each_association_has_routes_of_its_own"]),
+    (
+        "Client VPN: authorisation by group and prefix",
+        &["client_vpn_denied:not_his_group", "client_vpn_denied:no_rule"],
+    ),
+    ("Client VPN: split and full tunnel", &["laws/client.rs::a_full_tunnel_takes_everything"]),
+    (
+        "Client VPN: directory, SAML, certificate, MFA",
+        &[
+            "client_vpn_denied:password",
+            "client_vpn_denied:saml",
+            "client_vpn_denied:revoked",
+            "client_vpn_denied:second_factor",
+        ],
+    ),
+    ("IPv6 inside", &["ipv6_inside_tgw:learned", "ipv6_inside_tgw:no_ipv4"]),
+    (
+        "one family for a connection, /126 inside",
+        &["laws/ipv6.rs::a_connection_carries_one_family", "laws/ipv6.rs::an_inside_ipv6_cidr_is_a_126_out_of_fd00"],
+    ),
+    ("never on a VGW", &["laws/ipv6.rs::a_virtual_private_gateway_carries_no_ipv6"]),
+    (
+        "packet-too-big and the IPv6 MSS column",
+        &["ipv6_inside_tgw:downloads", "laws/ipv6.rs::the_ipv6_mss_column_end_to_end"],
+    ),
     ("two customer gateways of a site", &["two_cgw_one_site:office_moves"]),
     ("several sites", &["overlapping_cidrs_two_sites:then_b"]),
     ("several Regions", &["multi_region:frankfurt_is_dark"]),
@@ -121,8 +154,19 @@ const PREMISES: &[Noun] = &[
     ("timeouts of a firewall", &["laws/firewall.rs::idle_flows_are_forgotten"]),
     ("session sync between firewalls", &["two_firewalls_one_site:all_work"]),
     ("NAT", &["cgw_behind_nat:nothing_forgotten"]),
+    ("NAT with state for each tunnel", &["nat_per_tunnel:for_want_of_a_mapping"]),
+    (
+        "VRRPv3",
+        &[
+            "ha_firewall_takeover:dark",
+            "laws/lan.rs::a_backup_takes_over_three_intervals_and_a_skew_time_after_the_last_advertisement",
+        ],
+    ),
+    ("gratuitous ARP over Ethernet", &["ha_firewall_takeover:announced"]),
+    ("VLAN", &["laws/lan.rs::vlans_hear_nothing_of_each_other"]),
+    ("LAN failure", &["laws/lan.rs::a_cut_cable_moves_one_side_alone"]),
     ("loss of a LAN", &["breakage.rs::a_gateway_that_announces_a_lan_it_has_lost_is_found"]),
-    ("IP SLA", &["tracked_static:by_ping"]),
+    ("IP SLA", &["tracked_static:by_ping", "vrrp_ip_sla:by_sla"]),
     ("vendor presets of firewalls", &["laws/firewall.rs::profiles_differ_in_what_state_is_bound_to"]),
 ];
 
@@ -183,12 +227,8 @@ const NOT_BUILT: &[Noun] = &[
     ("VPN Concentrator", &["vpn_concentrator"]),
     ("pinned overlay tunnels", &["dx_pinned_overlay"]),
     ("unpinned overlay tunnels", &["dx_unpinned_overlay"]),
-    ("software VPN on an instance", &["software_vpn_ha"]),
-    ("EC2 instance as customer gateway", &["ec2_as_customer_gateway"]),
-    ("IPv6 inside and outside", &["ipv6_inside_tgw"]),
-    ("Client VPN", &["client_vpn_split_tunnel", "client_vpn_denied"]),
+    ("IPv6 outside", &["ipv6_outside_tgw"]),
     ("internal NLB, proxy and resolver", &["third_party_private_egress"]),
-    ("VRRPv3 over Ethernet", &["ha_firewall_takeover"]),
 ];
 
 /// The names of the expectations of a scenario that a control breaks.

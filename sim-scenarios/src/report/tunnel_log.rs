@@ -306,9 +306,14 @@ impl Scribe {
 /// An instant of a world that began so long after the epoch, in milliseconds and for people.
 pub(crate) fn stamp(began: Duration, at: Instant) -> (u64, String) {
     let milliseconds = (began.as_nanos() + at.as_nanos()) / 1_000_000;
-    let readable = i64::try_from(milliseconds).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let timestamp = readable.map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()).unwrap_or_default();
-    (milliseconds, timestamp)
+    (milliseconds, written(began, at, "%Y-%m-%d %H:%M:%S%.3fZ"))
+}
+
+/// The same in another form, in the notation of `strftime`; nothing if it is beyond what has a date.
+pub(crate) fn written(began: Duration, at: Instant, form: &str) -> String {
+    let milliseconds = i64::try_from((began.as_nanos() + at.as_nanos()) / 1_000_000).ok();
+    let timestamp = milliseconds.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    timestamp.map(|it| it.strftime(form).to_string()).unwrap_or_default()
 }
 
 /// AWS's word for the state of a phase.

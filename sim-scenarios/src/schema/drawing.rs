@@ -11,8 +11,8 @@ use sim_core::node::ip::ReversePath;
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall,
     FirewallInstance, GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway,
-    Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat,
-    VirtualRouter, Vpc, VpcPeering, VpnClient,
+    Lag, LoadBalancer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track,
+    TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -60,6 +60,8 @@ pub enum Node {
     GatewayEndpoint(GatewayEndpoint),
     /// A network interface in a VPC behind which there is a service (AWS PrivateLink).
     InterfaceEndpoint(InterfaceEndpoint),
+    /// The node of an internal network load balancer in one subnet.
+    LoadBalancer(Box<LoadBalancer>),
 }
 
 /// A host on premises.

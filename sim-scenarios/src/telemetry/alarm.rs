@@ -20,7 +20,7 @@ use sim_core::time::Instant;
 use super::metric::Series;
 use super::{ACCOUNT, MINUTE, REGION};
 use crate::plan::{Alarm, AlarmState, Comparison, MissingData, Plan};
-use crate::report::tunnel_log::stamp;
+use crate::report::tunnel_log::written;
 
 /// How many older datapoints are looked at in place of missing ones (UNVERIFIED).
 pub const BEYOND: u64 = 2;
@@ -134,16 +134,12 @@ fn reason(alarm: &Alarm, seen: &[(Instant, f64)], missing: usize, to: AlarmState
 
 /// Like `25/11/26 10:05:00`.
 fn date(plan: &Plan, at: Instant) -> String {
-    let (_, readable) = stamp(plan.begins, at);
-    match (readable.get(2..4), readable.get(5..7), readable.get(8..10), readable.get(11..19)) {
-        (Some(year), Some(month), Some(day), Some(time)) => format!("{day}/{month}/{year} {time}"),
-        _ => readable,
-    }
+    written(plan.begins, at, "%d/%m/%y %H:%M:%S")
 }
 
 /// Like `2026-11-25T10:05:00.000Z`.
 pub(super) fn time(plan: &Plan, at: Instant) -> String {
-    stamp(plan.begins, at).1.replacen(' ', "T", 1)
+    written(plan.begins, at, "%Y-%m-%dT%H:%M:%S%.3fZ")
 }
 
 /// What SNS delivers to the subscribers of each topic, by time.

@@ -3,6 +3,7 @@
 mod bgp;
 mod client;
 mod dx;
+mod field;
 mod firewall;
 mod flow_logs;
 mod hub;

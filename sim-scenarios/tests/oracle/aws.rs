@@ -196,6 +196,9 @@ impl Oracle<'_> {
                         ApplianceKind::InterfaceEndpoint { .. } => {
                             return one(Place::Lost("an endpoint forwards nothing"));
                         }
+                        ApplianceKind::LoadBalancer { .. } => {
+                            return one(Place::Lost("a load balancer, whose choice this oracle does not know"));
+                        }
                         ApplianceKind::NatGateway { .. }
                         | ApplianceKind::NatInstance { .. }
                         | ApplianceKind::Firewall { .. } => {}
@@ -224,6 +227,7 @@ impl Oracle<'_> {
                 ApplianceKind::InterfaceEndpoint { service } => service == host && it.address == to,
                 ApplianceKind::NatGateway { .. }
                 | ApplianceKind::NatInstance { .. }
+                | ApplianceKind::LoadBalancer { .. }
                 | ApplianceKind::Firewall { .. } => false,
             },
             _ => false,

@@ -5,8 +5,9 @@
 //! ends at the destination the packet arrives; if none does, it is lost, and the graph's leaves say where; if some do, the oracle
 //! leaves it open. Choices among equal routes are not followed: all of them are in the graph.
 //!
-//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter,
-//! nor GRE and what is announced through it.
+//! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter. It
+//! knows IPv4 between routers, and neither Ethernet nor Client VPN nor a customer gateway inside of a VPC, nor GRE and what is announced
+//! through it.
 
 mod aws;
 mod routes;
