@@ -326,8 +326,8 @@ impl Oracle<'_> {
         let propagated = table.propagations.iter().flat_map(|from| {
             self.routes
                 .behind(self.plan, *from)
-                .into_iter()
-                .map(|(prefix, _)| (prefix, rank(*from), Some(*from)))
+                .into_keys()
+                .map(|prefix| (prefix, rank(*from), Some(*from)))
                 .collect::<Vec<_>>()
         });
         let known: Vec<(Ipv4Net, u8, Option<Attachment>)> =
