@@ -221,6 +221,7 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
         | NodeKind::TransitGatewayPeering(_)
+        | NodeKind::ConnectPeer(_)
         | NodeKind::GatewayEndpoint(_) => Vec::new(),
     }
 }

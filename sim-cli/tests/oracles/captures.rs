@@ -272,8 +272,9 @@ impl Told {
         let spi = || u32::from_str_radix(event["spi"].as_str()?, 16).ok();
         let digest = || u64::from_str_radix(event["xxh3"].as_str()?, 16).ok();
         match event["event"].as_str()? {
-            "translated" | "mss_clamped" if sealed.contains_key(&number("packet")?) => {}
-            "translated" | "mss_clamped" => {
+            "translated" | "mss_clamped" | "encapsulated" | "decapsulated"
+                if sealed.contains_key(&number("packet")?) => {}
+            "translated" | "mss_clamped" | "encapsulated" | "decapsulated" => {
                 self.digests.insert(number("packet")?, digest()?);
             }
             "created" => {
@@ -376,13 +377,18 @@ impl Told {
 
     /// The one end of a session at a device that has its other end at another and at this address, with its name. The ends of
     /// a tunnel's session have the tunnel's name; plain routers call each other as they like, and hear each other's NEXT_HOP.
-    fn bgp_end(&self, from: &str, to: &str, address: IpAddr) -> Option<(&str, &BgpEnd)> {
+    fn bgp_end(&self, from: &str, to: &str, (own, address): (IpAddr, IpAddr)) -> Option<(&str, &BgpEnd)> {
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
         let name_of = |name: &str| name.split('@').next().map(str::to_owned);
         let theirs: Vec<_> = ends(to).iter().map(|(name, _)| name_of(name)).collect();
         // Who hears nothing, or of other next hops, is known by the name that both ends have.
         only(ends(from).into_iter().filter(|(_, end)| end.hears == Some(address)))
             .or_else(|| only(ends(from).into_iter().filter(|(name, _)| theirs.contains(&name_of(name)))))
+            // Of several sessions between two devices, the one whose other end hears of this address.
+            .or_else(|| {
+                let (theirs, _) = only(ends(to).into_iter().filter(|(_, end)| end.hears == Some(own)))?;
+                only(ends(from).into_iter().filter(|(name, _)| name_of(name) == name_of(theirs)))
+            })
     }
 }
 
@@ -513,7 +519,7 @@ impl Seen {
             let maker = |address| self.makers.get(address).ok_or_else(|| format!("{what}: nobody is {address}"));
             let (from, to) = (maker(&ends.0)?, maker(&ends.1)?);
             let (name, BgpEnd { runs, .. }) =
-                told.bgp_end(from, to, ends.1).ok_or_else(|| format!("{what}: no session or several"))?;
+                told.bgp_end(from, to, *ends).ok_or_else(|| format!("{what}: no session or several"))?;
             let begun = |run: &Run| run.updates.first().is_some_and(|(at, _)| *at <= first);
             let place = runs.iter().rposition(begun).ok_or_else(|| format!("{what}: none was sent by then"))?;
             let sent = &runs[place].updates;

@@ -4,6 +4,9 @@
 //! from the gateway goes into the tunnel. Which tunnel the gateway uses is the gateway's choice ([`super::vgw`]); the
 //! endpoint tells it what it has learned and whether it can carry traffic. How AWS carries that from one to the other
 //! is not published: the notices arrive at once, and delays are parameters of the gateway.
+//!
+//! A peer of Transit Gateway Connect is such an end, too, of a GRE tunnel in place of IPsec (VPC guide "Transit gateways", page
+//! tgw-connect.html): it is healthy while one of its BGP sessions is established.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -105,10 +108,10 @@ impl VpnEndpoint {
         None
     }
 
-    /// It can carry traffic if the tunnel is up and, with BGP, the session is established.
+    /// It can carry traffic if the tunnel is up and, with BGP, a session is established.
     fn health(&mut self, cx: &mut Cx) {
-        let routed = self.gateway.routing.as_ref().is_none_or(Routing::established);
-        let healthy = routed && self.gateway.tunnels[0].is_up();
+        let routed = self.gateway.routing.as_ref().is_none_or(Routing::any_established);
+        let healthy = routed && self.gateway.tunnels.iter().all(super::tunnel::Tunnel::is_up);
         if core::mem::replace(&mut self.healthy, healthy) != healthy {
             cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy });
         }
@@ -125,7 +128,7 @@ impl VpnEndpoint {
         let learned = |best: Option<bgp::Best<Ipv6Net>>| best.is_some_and(|best| best.peer.is_some());
         let routes = self.gateway.routing.as_ref().and_then(|routing| routing.speaker().ipv6_routes());
         let entry = routes.and_then(|routes| routes.get(&change.prefix)).filter(|_| learned(change.to));
-        let path = entry.map(|entry| path(entry.best_route().attributes));
+        let path = entry.map(|entry| path(entry.best_route().attributes, false));
         if path.is_some() || learned(change.from) {
             let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V6(change.prefix), path };
             cx.notify(self.owner, Duration::ZERO, notice);
@@ -140,8 +143,11 @@ impl VpnEndpoint {
 
 /// What the only peer says of a prefix, if its route is the best.
 fn learned(routing: &Routing, prefix: Ipv4Net) -> Option<BgpPath> {
-    let best = routing.speaker().routes().get(&prefix).filter(|entry| entry.best().peer.is_some())?;
-    Some(path(best.best_route().attributes))
+    let best = routing.speaker().routes().get(&prefix)?;
+    let internal = routing.is_internal(best.best().peer?);
+    let path = path(best.best_route().attributes, internal);
+    // Page tgw-connect.html: of an internal peer a transit gateway installs what came from an external one only.
+    (!internal || !path.as_path.is_empty()).then_some(path)
 }
 
 /// Tells a gateway that lost power all that it has forgotten of its end of this number.
@@ -155,7 +161,7 @@ pub(super) fn tell_again(cx: &mut Cx, (owner, tunnel): (NodeId, u16), routing: O
     }
     let ipv6 = routing.iter().filter_map(|routing| routing.speaker().ipv6_routes()).flat_map(|routes| routes.iter());
     for (prefix, entry) in ipv6.filter(|(_, entry)| entry.best().peer.is_some()) {
-        let path = Some(path(entry.best_route().attributes));
+        let path = Some(path(entry.best_route().attributes, false));
         cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V6(prefix), path });
     }
     if healthy {
@@ -196,8 +202,8 @@ fn ipv6_announcement(prefix: Ipv6Net, as_path: Option<Vec<u32>>) -> bgp::Input<'
     }
 }
 
-/// What AWS compares of a route. An endpoint's only peer is external.
-fn path<F: Family>(attributes: &Attributes<F>) -> BgpPath {
+/// What AWS compares of a route. The peer of a VPN endpoint is external, that of Connect need not be.
+fn path<F: Family>(attributes: &Attributes<F>, internal: bool) -> BgpPath {
     let as_path = &attributes.as_path;
     let asns = as_path.segments().iter().flat_map(|segment| match segment {
         Segment::Set(asns) | Segment::Sequence(asns) => asns.iter().copied(),
@@ -209,7 +215,7 @@ fn path<F: Family>(attributes: &Attributes<F>) -> BgpPath {
         neighbour: as_path.first(),
         med: attributes.med,
         communities: communities.collect(),
-        internal: false,
+        internal,
     }
 }
 

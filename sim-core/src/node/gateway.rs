@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::bfd::{Bfd, BfdEvent};
+use super::gre::GreTunnel;
 use super::inspection::Inspection;
 use super::ip::{Inbound, Ip};
 use super::lag::{LagEvent, Lags};
@@ -86,6 +87,8 @@ pub struct Gateway {
     pub reassembles: bool,
     /// What packets in transit are asked beyond their way, if anything is.
     pub inspection: Option<Box<Inspection>>,
+    /// The GRE tunnels that end here.
+    pub gre: Vec<GreTunnel>,
     upcalls: VecDeque<Upcall>,
     /// Kept between touches for its memory only.
     tunnel_events: Vec<TunnelEvent>,
@@ -108,6 +111,7 @@ impl Gateway {
             follow_sa,
             reassembles: false,
             inspection: None,
+            gre: Vec::new(),
             upcalls,
             tunnel_events,
             routing_events,
@@ -267,6 +271,7 @@ impl Gateway {
                 packet = whole;
             }
         }
+        self.clamp_for_gre(cx, port, &mut packet);
         // Only whole packets can be told apart.
         if self.inspection.is_some() && Ipv4Packet::new_unchecked(packet.bytes()).is_fragment() {
             let Some(whole) = self.ip.reassemble(cx, packet) else { return };
@@ -293,13 +298,17 @@ impl Gateway {
         if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);
         }
+        self.clamp_for_gre(cx, port, &mut packet);
         self.output(cx, port, packet);
     }
 
     /// Sends a packet out of a port, through a tunnel if the port is one, if the port's access list lets it pass.
     pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         let Some(tunnel) = self.tunnels.at_port(port) else {
-            return self.ip.output(cx, port, packet);
+            return match self.gre_at(port) {
+                None => self.ip.output(cx, port, packet),
+                Some(tunnel) => self.wrap(cx, tunnel, packet),
+            };
         };
         if !self.ip.passes(cx, port, &packet, true) {
             return;
@@ -355,6 +364,9 @@ impl Gateway {
             return self.outside(cx, packet, outside);
         }
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        if !self.gre.is_empty() && ip.protocol() == protocol::GRE {
+            return self.unwrap_gre(cx, packet);
+        }
         if ip.protocol() == protocol::TCP && self.routing.is_some() {
             cx.hop(packet.meta.id, HopStep::Delivered);
             return self.with_routing(cx, |routing, cx, events| routing.packet(cx, &packet, events));

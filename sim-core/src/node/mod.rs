@@ -14,6 +14,7 @@ pub mod endpoint;
 mod ends;
 pub mod external;
 pub mod gateway;
+pub mod gre;
 pub mod host;
 pub mod igw;
 pub mod inspection;

@@ -148,6 +148,11 @@ impl Routing {
         self.speaker.established() == self.config.speaker.peers.len()
     }
 
+    /// True if any session is established.
+    pub fn any_established(&self) -> bool {
+        self.speaker.established() > 0
+    }
+
     /// All peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> + use<> {
         (0..self.config.speaker.peers.len() as u16).map(PeerId)

@@ -21,8 +21,8 @@
 //! A VPC's attachment has a network interface in one subnet of each availability zone that it is in; which of them a packet goes out by is
 //! for [`zones`] to say. What an attachment carries at most, [`limits`] holds (page transit-gateway-quotas.html).
 //!
-//! Connect peers and VPN Concentrators are attachments of tunnels, too: their ends are devices of their own ([`super::connect`],
-//! [`super::endpoint`]), which tell what they have learned and hear what they shall announce.
+//! Connect peers and VPN Concentrators are attachments of tunnels, too: their ends are devices of their own ([`super::endpoint`]), which
+//! tell what they have learned and hear what they shall announce.
 //!
 //! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
 //! numbers of a flow.
@@ -483,6 +483,11 @@ impl Tgw {
                 self.ip.set_mtu(port, mtu);
             }
         }
+    }
+
+    /// Lets packets of so many octets through to an end that takes no longer ones.
+    pub fn narrow(&mut self, end: u16, mtu: u32) {
+        self.ip.set_mtu(Port(end), mtu);
     }
 
     /// The port of an endpoint of private-IP VPN or Connect peer that has this outside address; of several the one that is spoken to over

@@ -157,6 +157,8 @@ impl Ledger {
             | HopStep::Arrived(_)
             | HopStep::Forwarded(..)
             | HopStep::Translated(_)
+            | HopStep::Encapsulated(_)
+            | HopStep::Decapsulated(_)
             | HopStep::MssClamped(..)
             | HopStep::Sealed(..)
             | HopStep::Opened(..) => {

@@ -7,6 +7,7 @@ pub mod checksum;
 mod error;
 pub mod esp;
 pub mod ethernet;
+pub mod gre;
 pub mod icmp;
 pub mod icmpv6;
 pub mod ike;

@@ -4,6 +4,7 @@ use sim_core::id::NodeId;
 use sim_core::net::aws::tgw::Kind;
 use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::net::policer::Limit;
+use sim_core::node::gre::GreTunnel;
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
 use sim_core::rng::{Purpose, Rng};
@@ -11,6 +12,7 @@ use sim_core::time::Duration;
 
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
+use crate::make::connect::peers_of;
 use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
 use crate::telemetry::flow_log::is_metered;
 
@@ -72,7 +74,10 @@ impl Builder<'_> {
                 Routing::Static(prefixes) => prefixes.clone(),
                 Routing::Bgp => Vec::new(),
             },
-            Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) | Attachment::Peering(_) => Vec::new(),
+            Attachment::Vpc(_)
+            | Attachment::DirectConnectGateway(_)
+            | Attachment::Peering(_)
+            | Attachment::Connect(_) => Vec::new(),
         };
         let table = |table: &plan::TransitRouteTable| {
             let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
@@ -100,11 +105,15 @@ impl Builder<'_> {
                     Attached::DirectConnectGateway { end: (tunnels.len() + place) as u16 }
                 }
                 Attachment::Peering(_) => Attached::Peering,
+                Attachment::Connect(connect) => {
+                    let mine = self.connect_ends(id).filter(|(_, _, peer)| peer.connect == *connect);
+                    Attached::Tunnels { tunnels: mine.map(|(number, ..)| number).collect(), kind: Kind::Connect }
+                }
             },
             association: named_in(*of, |table| &table.associations).first().copied(),
             propagation: named_in(*of, |table| &table.propagations),
             limit: match of {
-                Attachment::Connection(_) => None,
+                Attachment::Connection(_) | Attachment::Connect(_) => None,
                 Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) | Attachment::Peering(_) => {
                     Some(Limit { depth: self.plan.assume.tunnel_burst, ..ATTACHMENT })
                 }
@@ -115,12 +124,18 @@ impl Builder<'_> {
         let config = TgwConfig {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
-            endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).chain(direct.clone()).collect(),
+            endpoints: tunnels
+                .iter()
+                .map(|tunnel| self.plan.tunnel(*tunnel).endpoint)
+                .chain(direct.iter().copied())
+                .chain(self.connect_ends(id).map(|(_, node, _)| node))
+                .collect(),
             outside: self
                 .private_tunnels(id)
                 .map(|(tunnel, transport)| {
                     (self.plan.tunnel(tunnel).aws_outside, number(Attachment::DirectConnectGateway(transport)))
                 })
+                .chain(peers_of(self.plan, id).map(|(_, peer, transport)| (peer.address, number(transport))))
                 .collect(),
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
@@ -136,6 +151,9 @@ impl Builder<'_> {
             health_delay: assume.endpoint_health_delay,
         };
         let mut made = Tgw::new(config, AWS_MTU);
+        for (end, ..) in self.connect_ends(id) {
+            made.narrow(end, GreTunnel::mtu(None, AWS_MTU));
+        }
         if super::dx::is_jumbo(self.plan) {
             // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
             made.widen(8500);

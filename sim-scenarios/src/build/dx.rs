@@ -30,7 +30,7 @@ pub(super) fn interfaces(plan: &Plan, gateway: NodeId) -> impl Iterator<Item = (
 }
 
 /// The name and the ends of a link inside of AWS.
-type InnerLink = (String, (NodeId, Port), (NodeId, Port));
+pub(super) type InnerLink = (String, (NodeId, Port), (NodeId, Port));
 
 /// True if anything in AWS has jumbo frames.
 pub(super) fn is_jumbo(plan: &Plan) -> bool {

@@ -212,6 +212,7 @@ impl Builder<'_> {
             NodeKind::VpnClient(it) => Node::VpnClient(Box::new(self.vpn_client(id, it))),
             NodeKind::Switch(it) => Node::Switch(Box::new(lan::switch(it))),
             NodeKind::Appliance(it) => self.appliance(id, it),
+            NodeKind::ConnectPeer(it) => Node::VpnEndpoint(Box::new(self.connect_peer(id, it))),
             NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
@@ -292,6 +293,7 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        routers::gre_ports(&mut ip, &cgw.interfaces);
         if let Some(instance) = &cgw.instance {
             // The VPC's router is behind it, and by that everything outside of the tunnels.
             let port = Port(instance.interface as u16);
@@ -320,6 +322,7 @@ impl Builder<'_> {
         self.inspect(id, &mut gateway, &ports, &cgw.forwarding);
         self.aggregate(id, &mut gateway, &cgw.interfaces);
         self.on_lan(id, &mut gateway, &cgw.interfaces);
+        gateway.gre = routers::gre_tunnels(&cgw.interfaces).collect();
         gateway
     }
 
@@ -517,21 +520,7 @@ impl Builder<'_> {
                     }
                 }
                 NodeKind::TransitGateway(tgw) => {
-                    let tunnels = self.index.tunnels(id).iter();
-                    let names: Vec<&String> = tunnels
-                        .map(|tunnel| &self.plan.tunnel(*tunnel).name)
-                        .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
-                        .chain(
-                            tgw.vpcs
-                                .iter()
-                                .zip(&tgw.subnets)
-                                .flat_map(|(vpc, subnets)| subnets.iter().map(|_| &self.plan.nodes[vpc.index()].name)),
-                        )
-                        .chain(
-                            crate::make::transit::peerings(self.plan, id)
-                                .map(|(of, _)| &self.plan.nodes[of.index()].name),
-                        )
-                        .collect();
+                    let names = self.transit_port_names(id, tgw);
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::Vpc(_) => {
@@ -556,6 +545,12 @@ impl Builder<'_> {
                 | NodeKind::Appliance(_)
                 | NodeKind::VpcPeering(_)
                 | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
+                NodeKind::ConnectPeer(peer) => {
+                    self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
+                    let name = &self.plan.connects[peer.connect].name;
+                    self.world.name_port(id, endpoint::TUNNEL_PORT, name);
+                }
                 NodeKind::TransitGatewayPeering(peering) => {
                     for (gateway, port) in peering.gateways.iter().zip(joint::PORTS) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
@@ -609,6 +604,7 @@ impl Builder<'_> {
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
         let (direct, outsides, peerings) = (self.direct_links(), self.outside_links(), self.peering_links());
+        let connects = self.connect_links();
         let mut perfect = [DirectionConfig::default(); 2];
         if dx::is_jumbo(self.plan) {
             perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
@@ -634,7 +630,8 @@ impl Builder<'_> {
                     let port = tgw_node::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
-                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
+                let peers = crate::make::connect::peers_of(self.plan, id).count();
+                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count() + peers) as u16;
                 let mut numbers = 0..;
                 for vpc in &tgw.vpcs {
                     for (_, _, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, ..)| *gateway == id) {
@@ -648,7 +645,7 @@ impl Builder<'_> {
                 add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
-        direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
+        direct.into_iter().chain(outsides).chain(connects).for_each(|(name, a, b)| add(name, a, b));
         for (name, a, b, delay) in peerings {
             let far = perfect.map(|way| DirectionConfig { delay, ..way });
             self.world.add_link(&name, [a, b], far, true);

@@ -8,6 +8,7 @@ use sim_core::net::fib::{Route, RouteSource, Target, distance};
 use sim_core::net::multipath::Multipath;
 use sim_core::node::bfd::{Bfd, BfdConfig};
 use sim_core::node::gateway::Gateway;
+use sim_core::node::gre::GreTunnel;
 use sim_core::node::ip::{Ip, PolicyRoute, TrackId};
 use sim_core::node::track::{EchoConfig, Tracks, Watched as Watch};
 use sim_core::proto::bfd;
@@ -16,7 +17,7 @@ use sim_core::proto::bgp::policy::Policy;
 use sim_core::trace::{SessionInfo, SessionKind};
 use sim_core::world::World;
 
-use super::Builder;
+use super::{AWS_MTU, Builder};
 use crate::plan::{
     self, BgpRouter, Forwarding, Interface, Internal, Neighbor, NodeKind, Plan, StaticRoute, TunnelId, Via, Watched,
 };
@@ -44,6 +45,7 @@ pub(crate) fn forwarding(kind: &NodeKind) -> Option<(&Forwarding, &[Interface])>
         NodeKind::CustomerGateway(gateway) => Some((&gateway.forwarding, &gateway.interfaces)),
         NodeKind::BgpRouter(router) => Some((&router.forwarding, &router.interfaces)),
         NodeKind::VirtualInterface(end) => Some((&end.forwarding, &end.interfaces)),
+        NodeKind::ConnectPeer(peer) => Some((&peer.forwarding, &peer.interfaces)),
         _ => None,
     }
 }
@@ -159,6 +161,7 @@ impl Builder<'_> {
         let ports = Ports { interfaces: &router.interfaces, tunnels: &[] };
         let mut ip = Ip::new(router.interfaces.iter().map(|i| i.address.addr()).collect());
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        gre_ports(&mut ip, &router.interfaces);
         for (i, interface) in router.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -169,6 +172,7 @@ impl Builder<'_> {
         self.inspect(id, &mut gateway, &ports, &router.forwarding);
         self.aggregate(id, &mut gateway, &router.interfaces);
         self.on_lan(id, &mut gateway, &router.interfaces);
+        gateway.gre = gre_tunnels(&router.interfaces).collect();
         gateway
     }
 
@@ -262,6 +266,22 @@ impl Builder<'_> {
         }
         gateway.bfd = Bfd::new(self.plan.seed, all);
         gateway.tracks = Tracks::new(tracks).taking_over(self.takeovers(id));
+    }
+}
+
+/// The GRE tunnels among interfaces.
+pub(super) fn gre_tunnels(interfaces: &[Interface]) -> impl Iterator<Item = GreTunnel> {
+    interfaces.iter().zip((0..).map(Port)).filter_map(|(interface, port)| {
+        let plan::Gre { source: local, destination: remote, key } = interface.gre?;
+        Some(GreTunnel { port, local, remote, key })
+    })
+}
+
+/// Their ports.
+pub(super) fn gre_ports(ip: &mut Ip, interfaces: &[Interface]) {
+    for tunnel in gre_tunnels(interfaces) {
+        ip.add_port(tunnel.port, GreTunnel::mtu(tunnel.key, AWS_MTU));
+        ip.set_tunnel(tunnel.port);
     }
 }
 

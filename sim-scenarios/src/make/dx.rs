@@ -130,7 +130,7 @@ pub(super) fn gateway(
 
 /// All connections, and the nodes of their virtual interfaces.
 pub(super) fn interfaces(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
-    let first = names.nodes.len() - names.tunnels.len() - names.interfaces;
+    let first = names.nodes.len() - names.tunnels.len() - names.connect_peers - names.interfaces;
     let mut own = names.nodes[first..].iter();
     for (connection, (name, (at, schema))) in names.direct_connects.iter().zip(&scenario.direct_connect.0).enumerate() {
         let hosted = j.or(&schema.hosted, false);
@@ -260,6 +260,7 @@ fn interface(
         lag,
         vlan: None,
         virtual_routers: Vec::new(),
+        gre: None,
     };
     VirtualInterface {
         connection,

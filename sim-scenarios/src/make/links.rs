@@ -117,6 +117,7 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
@@ -130,6 +131,11 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             if gateway.instance.as_ref().is_some_and(|it| it.interface == number) =>
         {
             Some((format!("no link ends at `{name}`: AWS joins it to its VPC"), None))
+        }
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].gre.is_some()) =>
+        {
+            Some((format!("no link ends at `{name}`: it is a GRE tunnel"), None))
         }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
             if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
@@ -217,6 +223,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)

@@ -4,6 +4,7 @@
 mod appliances;
 mod certificates;
 mod client_vpn;
+pub(crate) mod connect;
 mod connections;
 pub(crate) mod dx;
 mod ends;
@@ -46,12 +47,15 @@ use judge::{Judge, between, positive};
 
 /// Every name of a scenario, in the order of its ids.
 pub(crate) struct Names {
-    /// Nodes, then virtual interfaces, then tunnel endpoints.
+    /// Nodes, then virtual interfaces, then Connect peers, then tunnel endpoints.
     nodes: Vec<String>,
     direct_connects: Vec<String>,
     /// How many virtual interfaces there are.
     interfaces: usize,
     client_vpns: Vec<String>,
+    connects: Vec<String>,
+    /// How many Connect peers there are.
+    connect_peers: usize,
     links: Vec<String>,
     connections: Vec<String>,
     /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
@@ -80,12 +84,17 @@ impl Names {
         let direct_connects = judge.names(&scenario.direct_connect, "connection of Direct Connect");
         let interfaces = dx::names(scenario, &direct_connects, &connections, judge);
         nodes.extend(interfaces.iter().cloned());
+        let connects = judge.names(&scenario.connect, "Connect attachment");
+        let connect_peers = connect::names(scenario, &connects, judge);
+        nodes.extend(connect_peers.iter().cloned());
         nodes.extend(tunnels.iter().cloned());
         Self {
             nodes,
             direct_connects,
             interfaces: interfaces.len(),
             client_vpns: judge.names(&scenario.client_vpn, "Client VPN endpoint"),
+            connects,
+            connect_peers: connect_peers.len(),
             links: judge.names(&scenario.links, "link"),
             connections,
             tunnels,
@@ -130,6 +139,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         connections: Vec::new(),
         direct_connects: Vec::new(),
         client_vpns: client_vpn::endpoints(scenario, &names, j),
+        connects: Vec::new(),
         probes: Vec::new(),
         applications: Vec::new(),
         faults: Vec::new(),
@@ -145,6 +155,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     };
     plan.nodes = nodes::make(scenario, &names, j);
     dx::interfaces(scenario, &names, &mut plan, j);
+    connect::peers(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
     ipv6::make(scenario, &names, &mut plan, j);

@@ -76,8 +76,15 @@ pub(super) fn interfaces(schema: &Named<schema::Interface>, j: &mut Judge) -> Ve
         let access_list = access_list(&interface.access_list, j);
         let lag = interface.lag.as_ref().map(|lag| super::dx::lag(lag, j));
         let vlan = interface.vlan.as_ref().and_then(|at| super::lan::vlan(at, j));
+        let gre = interface.gre.as_ref().map(|gre| super::connect::gre(gre, j));
         let (address, virtual_routers) = (address.unwrap_or_default(), Vec::new());
-        made.push(Interface { name, address, reverse_path, access_list, lag, vlan, virtual_routers });
+        made.push(Interface { name, address, reverse_path, access_list, lag, vlan, virtual_routers, gre });
+    }
+    for (gre, (_, schema)) in made.iter().zip(&schema.0).filter_map(|(made, schema)| Some((made.gre?, schema))) {
+        let own = made.iter().any(|other| other.gre.is_none() && other.address.addr() == gre.source);
+        if let Some(at) = schema.gre.as_ref().map(|gre| &gre.source).filter(|at| at.value.is_ok() && !own) {
+            j.wrong(at.place, format!("no interface of this device has {}", gre.source), None);
+        }
     }
     made
 }

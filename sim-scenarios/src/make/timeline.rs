@@ -386,6 +386,7 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
         NodeKind::VirtualInterface(end) => end.amazon_address() == address,
         NodeKind::ClientVpnAssociation(it) => it.outside == address,
+        NodeKind::ConnectPeer(peer) => peer.address == address,
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)
         | NodeKind::DirectConnectGateway(_)

@@ -82,6 +82,11 @@ pub(super) fn make(
             attachments.push(name, Attachment::Connection(i));
         }
     }
+    for (i, (name, (_, connect))) in names.connects.iter().zip(&scenario.connect.0).enumerate() {
+        if connect.gateway.value == at.value {
+            attachments.push(name, Attachment::Connect(i));
+        }
+    }
     for (i, (other, node)) in scenario.nodes.0.iter().enumerate() {
         if let schema::Node::DirectConnectGateway(gateway) = node
             && gateway.associations.0.iter().any(|(name, _)| name.value == at.value)
@@ -194,7 +199,9 @@ pub(crate) fn attachments(plan: &Plan, id: NodeId, gateway: &TransitGateway) -> 
     let connections = connections.map(|(connection, _)| Attachment::Connection(connection));
     let direct = super::dx::ends(plan, id).map(Attachment::DirectConnectGateway);
     let peerings = peerings(plan, id).map(|(peering, _)| Attachment::Peering(peering));
-    vpcs.chain(connections).chain(direct).chain(peerings).collect()
+    let connects = plan.connects.iter().enumerate().filter(|(_, connect)| connect.gateway == id);
+    let connects = connects.map(|(connect, _)| Attachment::Connect(connect));
+    vpcs.chain(connections).chain(direct).chain(peerings).chain(connects).collect()
 }
 
 /// The peering attachments of a transit gateway.
@@ -210,7 +217,8 @@ pub(super) fn ways(plan: &Plan, node: NodeId) -> Vec<String> {
     let Some(Node { kind: NodeKind::TransitGateway(gateway), .. }) = plan.nodes.get(node.index()) else {
         return Vec::new();
     };
-    let nodes = gateway.vpcs.iter().copied().chain(peerings(plan, node).map(|(peering, _)| peering));
+    let peers = plan.connects.iter().filter(|connect| connect.gateway == node).flat_map(|connect| &connect.peers);
+    let nodes = gateway.vpcs.iter().chain(peers).copied().chain(peerings(plan, node).map(|(peering, _)| peering));
     nodes.filter_map(|id| Some(plan.nodes.get(id.index())?.name.clone())).collect()
 }
 
@@ -281,7 +289,12 @@ fn routes(
         let target = match &route.target.value {
             Ok(Name(target)) if target == "blackhole" => None,
             Ok(_) | Err(_) => match attachments.find(&route.target, j) {
-                Some(attachment) => Some(attachment),
+                Some(attachment) => {
+                    if matches!(attachment, Attachment::Connect(_)) {
+                        j.wrong(route.target.place, "a Connect attachment takes no static routes: it has BGP", None);
+                    }
+                    Some(attachment)
+                }
                 None => continue,
             },
         };

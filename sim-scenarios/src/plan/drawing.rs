@@ -11,9 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ClientVpnAssociation, DirectConnectGateway, Forwarding, GatewayEndpoint, GatewayInstance,
-    Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId, VirtualInterface,
-    VirtualRouter, Vpc, VpcPeering, VpnClient,
+    Appliance, BgpRouter, ClientVpnAssociation, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint,
+    GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId,
+    VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -68,6 +68,8 @@ pub enum NodeKind {
     DirectConnectGateway(DirectConnectGateway),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<VirtualInterface>),
+    /// AWS's end of a Connect peer.
+    ConnectPeer(Box<ConnectPeer>),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -174,12 +176,14 @@ pub struct Interface {
     pub vlan: Option<u16>,
     /// The virtual routers that it is part of.
     pub virtual_routers: Vec<VirtualRouter>,
+    /// A GRE tunnel, if it is that.
+    pub gre: Option<Gre>,
 }
 
 impl Interface {
     /// True if it is an address of the device alone, behind which there is nothing.
     pub fn is_loopback(&self) -> bool {
-        self.address.prefix_len() == 32
+        self.address.prefix_len() == 32 && self.gre.is_none()
     }
 }
 
@@ -297,6 +301,8 @@ pub enum Attachment {
     DirectConnectGateway(NodeId),
     /// A peering attachment.
     Peering(NodeId),
+    /// A Connect attachment, by its place among all.
+    Connect(usize),
 }
 
 /// AWS's end of one tunnel.

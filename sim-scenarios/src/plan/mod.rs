@@ -53,7 +53,7 @@ pub struct Plan {
     pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Devices, then AWS's ends of all virtual interfaces, then the tunnel endpoints of all connections.
+    /// Devices, then AWS's ends of all virtual interfaces, then those of Connect peers, then the tunnel endpoints of all connections.
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
@@ -65,6 +65,8 @@ pub struct Plan {
     pub direct_connects: Vec<DirectConnect>,
     /// Client VPN endpoints.
     pub client_vpns: Vec<ClientVpn>,
+    /// Connect attachments of transit gateways.
+    pub connects: Vec<Connect>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.

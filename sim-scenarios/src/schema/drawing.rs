@@ -10,7 +10,7 @@ use sim_core::node::ip::ReversePath;
 
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
-    GatewayEndpoint, GatewayInstance, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
+    GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
     NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc,
     VpcPeering, VpnClient,
 };
@@ -173,6 +173,8 @@ pub struct Interface {
     /// The virtual routers that it is part of (VRRP). A link leads from it to a switch.
     #[serde(default)]
     pub vrrp: Named<VirtualRouter>,
+    /// A GRE tunnel, at which no link ends; not if not given.
+    pub gre: Option<Gre>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,

@@ -77,6 +77,9 @@ pub struct Scenario {
     /// Client VPN endpoints.
     #[serde(default)]
     pub client_vpn: Named<ClientVpn>,
+    /// Connect attachments of transit gateways.
+    #[serde(default)]
+    pub connect: Named<Connect>,
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,

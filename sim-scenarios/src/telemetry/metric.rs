@@ -161,6 +161,7 @@ pub fn attachment_name(plan: &Plan, attachment: Attachment) -> &str {
             &plan.nodes[node.index()].name
         }
         Attachment::Connection(connection) => &plan.connections[connection].name,
+        Attachment::Connect(connect) => &plan.connects[connect].name,
     }
 }
 

@@ -97,10 +97,23 @@ impl Oracle<'_> {
                 }
                 ways.into_iter().map(|id| (Place::At(id, Entry::Node(node)), packet)).collect()
             }
-            NodeKind::Vpc(vpc) => one(self.through_vpc(node, vpc, came_from, packet)),
+            NodeKind::Vpc(vpc) => {
+                // By which of an attachment's subnets a packet comes in is not followed: all are possible.
+                let subnets = match came_from.map(|from| self.kind(from)) {
+                    Some(NodeKind::TransitGateway(gateway)) => self.attached_subnets(gateway, node),
+                    Some(NodeKind::Instance(it)) => vec![it.subnet],
+                    Some(NodeKind::Appliance(it)) => vec![it.subnet],
+                    _ => Vec::new(),
+                };
+                if subnets.is_empty() {
+                    return one(self.through_vpc(node, vpc, (came_from, None), packet));
+                }
+                let all = subnets.into_iter().map(|it| self.through_vpc(node, vpc, (came_from, Some(it)), packet));
+                all.map(|place| (place, packet)).collect()
+            }
             NodeKind::TransitGatewayPeering(peering) => {
-                let side = usize::from(came_from == Some(peering.gateways[0]));
-                one(Place::At(peering.gateways[side], Entry::Node(node)))
+                let far = peering.gateways.iter().find(|gateway| Some(**gateway) != came_from);
+                one(far.map_or(Place::Lost("nowhere"), |gateway| Place::At(*gateway, Entry::Node(node))))
             }
             NodeKind::VpcPeering(peering) => {
                 let side = usize::from(came_from == Some(peering.vpcs[0]));
@@ -299,6 +312,7 @@ impl Oracle<'_> {
                 Connection { transport: Some(_), .. } => 3,
                 Connection { transport: None, .. } => 4,
             },
+            Attachment::Connect(_) => u8::MAX,
         };
         let statics = table.routes.iter().map(|(prefix, to)| (*prefix, 0, *to));
         let propagated = table.propagations.iter().flat_map(|from| {
@@ -325,6 +339,7 @@ impl Oracle<'_> {
                 Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id) | Attachment::Peering(id)) => {
                     ways.push(Place::At(*id, Entry::Node(node)))
                 }
+                Some(Attachment::Connect(_)) => ways.push(Place::Lost("GRE, of which nothing is known here")),
                 Some(Attachment::Connection(number)) => {
                     let connection = &self.plan.connections[*number];
                     let usable = |(place, tunnel): &(usize, &sim_scenarios::plan::Tunnel)| {
@@ -347,16 +362,24 @@ impl Oracle<'_> {
     }
 
     /// A VPC: the table of where a packet comes from, network ACLs, security groups, and what may not be reached from where.
-    fn through_vpc(&self, id: NodeId, vpc: &Vpc, came_from: Option<NodeId>, packet: Packet) -> Place {
+    fn through_vpc(
+        &self,
+        id: NodeId,
+        vpc: &Vpc,
+        (came_from, subnet): (Option<NodeId>, Option<usize>),
+        packet: Packet,
+    ) -> Place {
         let to = packet.destination;
         let Some(from) = came_from else { return Place::Lost("nowhere") };
+        let zone = |subnet: usize| &vpc.subnets[subnet].availability_zone;
         let subnet_of = |node: NodeId| match self.kind(node) {
             NodeKind::Instance(it) => Some(it.subnet),
             NodeKind::Appliance(it) => Some(it.subnet),
+            // It is left by the attachment's subnet in the same zone (page tgw-vpc-attachments.html).
             NodeKind::TransitGateway(it) => {
-                let place = it.vpcs.iter().position(|other| *other == id)?;
-                // An attachment's subnets have the same table, or the oracle is not asked.
-                it.subnets.get(place)?.first().copied()
+                let all = self.attached_subnets(it, id);
+                let same = subnet.and_then(|own| all.iter().find(|other| zone(**other) == zone(own)));
+                same.or_else(|| all.first().filter(|_| subnet.is_none())).copied()
             }
             _ => None,
         };
@@ -366,7 +389,7 @@ impl Oracle<'_> {
         let table = match self.kind(from) {
             NodeKind::VirtualPrivateGateway(it) => it.route_table,
             NodeKind::InternetGateway(it) => it.route_table,
-            _ => subnet_of(from).map(|subnet| vpc.subnets[subnet].route_table),
+            _ => subnet.map(|subnet| vpc.subnets[subnet].route_table),
         };
         let Some(next) = self.looked_up(id, vpc, table, to) else { return Place::Lost("a VPC table without a route") };
         let next = match next {
@@ -399,7 +422,10 @@ impl Oracle<'_> {
         if self.checks(next).is_some_and(|own| own != to) {
             return Place::Lost("the source/destination check");
         }
-        let (leaves, enters) = (subnet_of(from), subnet_of(next));
+        let (leaves, enters) = (subnet, subnet_of(next));
+        if enters.is_none() && matches!(self.kind(next), NodeKind::TransitGateway(_)) {
+            return Place::Lost("a zone without an attachment");
+        }
         let same = leaves.is_some() && leaves == enters;
         let to_transit = matches!(self.kind(next), NodeKind::TransitGateway(_));
         let acl = |subnet: Option<usize>| vpc.subnets[subnet?].network_acl.map(|acl| &vpc.network_acls[acl].1);
@@ -417,6 +443,12 @@ impl Oracle<'_> {
             }
         }
         Place::At(next, Entry::Node(id))
+    }
+
+    /// The subnets of a transit gateway's attachment in a VPC.
+    fn attached_subnets(&self, gateway: &TransitGateway, vpc: NodeId) -> Vec<usize> {
+        let place = gateway.vpcs.iter().position(|other| *other == vpc);
+        place.and_then(|place| gateway.subnets.get(place).cloned()).unwrap_or_default()
     }
 
     /// The only address that an interface sends from and receives for, if it is checked.

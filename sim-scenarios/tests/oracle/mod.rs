@@ -6,7 +6,7 @@
 //! leaves it open. Choices among equal routes are not followed: all of them are in the graph.
 //!
 //! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter. It
-//! knows IPv4 between routers, and neither Ethernet nor Client VPN nor a customer gateway inside of a VPC.
+//! knows IPv4 between routers, and neither Ethernet, GRE, Client VPN nor a customer gateway inside of a VPC.
 
 mod aws;
 mod routes;
@@ -307,6 +307,7 @@ impl<'p> Oracle<'p> {
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
             NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
                 one(Place::Lost("a device that this oracle does not know"))

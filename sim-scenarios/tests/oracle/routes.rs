@@ -223,8 +223,8 @@ impl Routes {
             Attachment::DirectConnectGateway(gateway) => {
                 interfaces(plan, gateway).flat_map(|it| self.paths(it)).collect()
             }
-            // Peering knows static routes only (page tgw-peering.html).
-            Attachment::Peering(_) => Learned::new(),
+            // Peering propagates nothing (page tgw-peering.html); Connect is not known here.
+            Attachment::Peering(_) | Attachment::Connect(_) => Learned::new(),
         }
     }
 }
