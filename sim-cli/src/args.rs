@@ -36,6 +36,8 @@ pub enum Command {
     Check(Check),
     /// Tell the whole story of one packet, one outage or one route
     Explain(Explain),
+    /// Find out what is wrong, as an operator would, and try what cures it
+    Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
     /// Print the JSON Schema of the scenario language or of the report
@@ -262,6 +264,22 @@ pub enum Subject {
         at: Option<Duration>,
     },
 }
+
+/// Arguments of `diagnose`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = DIAGNOSE)]
+pub struct Diagnose {
+    #[command(flatten)]
+    pub question: Question,
+    /// How to print the diagnosis
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+const DIAGNOSE: &str = "\
+What an operator sees is looked at: the status of tunnels, AWS's tunnel and BGP logs, flow logs, route tables, the device's settings and \
+counters, and which probes and applications of the scenario work. Each edit that is suggested was run, and the symptom was gone. Pre-shared \
+keys are shown as asterisks. Exit code 0 if the scenario is healthy, 1 if not.";
 
 /// Arguments of `export`.
 #[derive(Clone, Debug, ClapArgs)]

@@ -11,6 +11,7 @@ use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Faults, Format};
+use crate::diagnose;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
@@ -28,6 +29,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
         Command::Schema(typed) => schema(typed.of),
     }

@@ -9,6 +9,7 @@
 mod args;
 mod bug;
 mod commands;
+mod diagnose;
 mod engine;
 mod export;
 mod failure;

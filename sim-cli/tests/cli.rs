@@ -505,3 +505,21 @@ fn an_export_for_a_live_run_goes_to_its_sockets() {
     let text = export("--listen 192.0.2.1 --tunnel b");
     assert!(text.contains("remote_addrs = 192.0.2.1\n") && text.contains("remote_port = 4501\n"), "{text}");
 }
+
+/// What an operator would find of a mistyped key, with the edit that cures it, which shows no key; and that it does cure it.
+#[test]
+fn a_diagnosis_names_cause_and_cure() {
+    let home = empty();
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/wrong_psk.ron");
+    let scenario = scenario.to_str().unwrap();
+    let line = ["diagnose", scenario, "--set", "duration=90s", "--set", "expect={}", "--set", "control=[]"];
+    let done = vpnsim(home.path()).args(line).assert().code(1);
+    insta::assert_snapshot!("diagnosis", stdout(&done));
+    assert!(!stdout(&done).contains("key.of"), "no key is shown");
+    let done = vpnsim(home.path()).args(line).args(["--format", "json"]).assert().code(1);
+    let told: serde_json::Value = serde_json::from_str(&stdout(&done)).unwrap();
+    assert_eq!((&told["healthy"], &told["causes"][0]["class"]), (&false.into(), &"psk".into()));
+    let cure = ["--set", "connections.vpn.tunnels.a.customer.pre_shared_key=key.of.tunnel.a"];
+    let done = vpnsim(home.path()).args(line).args(cure).assert().code(0);
+    assert!(stdout(&done).starts_with("Healthy"), "{}", stdout(&done));
+}

@@ -94,6 +94,13 @@ impl Judge<'_> {
                 let packets = drops.filter(|(k, _)| k.reason == *reason && here(k.place)).map(|(_, c)| c.packets).sum();
                 finding((*min..=*max).contains(&packets), format!("{packets} packets"))
             }
+            ExpectationKind::InternetGatewaySees { node, min, max } => {
+                let seen = match self.built.world.node(*node) {
+                    Node::InternetGateway(gateway) => gateway.seen(),
+                    _ => return Err("it is no internet gateway here".into()),
+                };
+                finding((*min..=*max).contains(&seen), format!("{seen} packets"))
+            }
             ExpectationKind::EstablishedWithin { session, after, within } => {
                 // A real device keeps no records here: its end is not judged.
                 let ends = self.ends(*session);
@@ -113,13 +120,13 @@ impl Judge<'_> {
                 self.suite(*tunnel, *encryption, *integrity, *dh_group)
             }
             ExpectationKind::RoutePresent { node, prefix, via, table, at, present } => {
-                let (now, _) = self.route(*node, *table, &(*prefix).into(), *at);
+                let (now, _) = self.route(*node, *table, prefix, *at);
                 let matches = now.iter().any(|port| via.as_deref().is_none_or(|wanted| wanted == port));
                 let detail = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 finding(matches == *present, detail)
             }
             ExpectationKind::RouteDecidedBy { node, prefix, rule, table, at } => {
-                let (now, by) = self.route(*node, *table, &(*prefix).into(), *at);
+                let (now, by) = self.route(*node, *table, prefix, *at);
                 let way = if now.is_empty() { "no route".to_owned() } else { format!("via {}", now.join(", ")) };
                 let decided = by.map_or(String::new(), |by| format!(", by {by}: {}", by.text()));
                 finding(by == Some(*rule), format!("{way}{decided}"))

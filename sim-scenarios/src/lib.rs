@@ -6,6 +6,7 @@
 pub mod breakage;
 pub mod build;
 pub mod detect;
+pub mod diagnose;
 pub mod diagnosis;
 mod diagnostic;
 pub mod ends;

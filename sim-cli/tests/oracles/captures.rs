@@ -547,7 +547,7 @@ fn inside_frame(bytes: &[u8]) -> Outcome<&[u8]> {
         return Ok(bytes);
     }
     let header = ethernet::Header::parse(bytes).map_err(|e| e.to_string())?;
-    let data = &bytes[header.len()..];
+    let data = &bytes[header.octets()..];
     match header.ethertype {
         ethernet::ethertype::IPV4 => Ok(without_tfc_padding(data)),
         ethernet::ethertype::ARP => data.get(..arp::LEN).ok_or_else(|| "an ARP message that is cut short".to_owned()),

@@ -550,26 +550,22 @@ impl<P: Prefix> Fib<P> {
             }
             (Place::Vacant(_), None) => {}
         }
-        change.map(|(before, after)| Change { prefix, before, after })
+        change
     }
 }
 
 /// How the ways of a prefix changed: see [`Change`].
-fn changed<P: Prefix>(
-    prefix: P,
-    before: &[Route<P>],
-    after: Option<&Candidates<P>>,
-) -> Option<(Option<Route<P>>, Option<Route<P>>)> {
-    let (old, new) = (before.first().copied(), after.map(|candidates| candidates.best(prefix)));
-    if old != new {
-        return Some((old, new));
+fn changed<P: Prefix>(prefix: P, ways: &[Route<P>], candidates: Option<&Candidates<P>>) -> Option<Change<P>> {
+    let (before, after) = (ways.first().copied(), candidates.map(|candidates| candidates.best(prefix)));
+    if before != after {
+        return Some(Change { prefix, before, after });
     }
-    let now = || after.into_iter().flat_map(|candidates| candidates.ways(prefix));
-    let left = before.iter().find(|old| now().all(|new| new.target != old.target));
-    let came = now().find(|new| before.iter().all(|old| old.target != new.target));
+    let now = || candidates.into_iter().flat_map(|candidates| candidates.ways(prefix));
+    let left = ways.iter().find(|old| now().all(|new| new.target != old.target));
+    let came = now().find(|new| ways.iter().all(|old| old.target != new.target));
     match (left, came) {
         (None, None) => None,
-        (left, came) => Some((left.copied().or(old), came.or(new))),
+        (left, came) => Some(Change { prefix, before: left.copied().or(before), after: came.or(after) }),
     }
 }
 

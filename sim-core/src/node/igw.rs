@@ -28,6 +28,8 @@ pub struct InternetGateway {
     nat: Nat,
     /// The private addresses that have an Elastic IP address.
     private: Vec<Ipv4Addr>,
+    /// How many packets came to it.
+    seen: u64,
 }
 
 impl InternetGateway {
@@ -38,12 +40,17 @@ impl InternetGateway {
         let private = addresses.iter().map(|(private, _)| *private).collect();
         // Only addresses are rewritten, so fragments go by as they come.
         let (mode, fragments) = (Mode::OneToOne(addresses), Fragments::FollowFirst);
-        Self { ip, nat: Nat::new(NatConfig { mode, fragments, ..NatConfig::default() }, rng), private }
+        Self { ip, nat: Nat::new(NatConfig { mode, fragments, ..NatConfig::default() }, rng), private, seen: 0 }
     }
 
     /// Sets the MTU towards the internet, in octets.
     pub fn set_mtu(&mut self, mtu: u32) {
         self.ip.set_mtu(INTERNET_PORT, mtu);
+    }
+
+    /// How many packets have come to it, from either side.
+    pub const fn seen(&self) -> u64 {
+        self.seen
     }
 
     fn pass(&mut self, cx: &mut Cx, to: Port, outcome: Outcome) {
@@ -74,6 +81,7 @@ impl Device for InternetGateway {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        self.seen += 1;
         let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) else { return };
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         if port == INTERNET_PORT {

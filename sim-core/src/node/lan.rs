@@ -211,11 +211,11 @@ impl Lan {
         }
         match header.ethertype {
             ethertype::IPV4 => {
-                packet.pop_front(header.len());
+                packet.pop_front(header.octets());
                 Some(packet)
             }
             ethertype::ARP => {
-                station.heard(cx, &packet, header.len());
+                station.heard(cx, &packet, header.octets());
                 None
             }
             _ => {
@@ -267,11 +267,11 @@ impl Lan {
 
     /// The packets that wait for an answer.
     pub(super) fn held(&self) -> impl Iterator<Item = &Packet> {
-        let waiting = |neighbor| match neighbor {
-            &Neighbor::Asking { ref waiting, .. } => &waiting[..],
+        let neighbors = self.stations.iter().flat_map(|station| station.neighbors.values());
+        neighbors.flat_map(|neighbor| match neighbor {
+            Neighbor::Asking { waiting, .. } => &waiting[..],
             Neighbor::Known { .. } => &[],
-        };
-        self.stations.iter().flat_map(|station| station.neighbors.values()).flat_map(waiting)
+        })
     }
 
     /// When it asks next.
@@ -340,3 +340,6 @@ impl Station {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,9 +104,9 @@ impl Switch {
     fn put(&self, cx: &mut Cx, port: Port, vlan: u16, header: &Header, mut packet: Packet) {
         let tag = (self.ports[port.index()].untagged != Some(vlan)).then_some(vlan);
         if tag != header.vlan {
-            packet.pop_front(header.len());
+            packet.pop_front(header.octets());
             let header = Header { vlan: tag, ..*header };
-            header.emit(packet.push_front(header.len()));
+            header.emit(packet.push_front(header.octets()));
         }
         cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
         cx.send(port, packet);
@@ -193,3 +193,6 @@ impl Device for Switch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What stands behind a network interface of a VPC and shows others by its own address: a NAT gateway (VPC user guide, page
-//! vpc-nat-gateway.html), a NAT instance (page VPC_NAT_Instance.html) and an interface endpoint (AWS PrivateLink guide).
+//! vpc-nat-gateway.html), a NAT instance (page VPC_NAT_Instance.html), an interface endpoint (AWS PrivateLink guide) and a network load
+//! balancer (`balancer`).
 //!
 //! | | NAT gateway | NAT instance | interface endpoint |
 //! |---|---|---|---|
@@ -15,8 +16,13 @@
 //! Left out: ICMP errors are translated and none is originated but by a NAT instance; a NAT gateway has one address here, and AWS lets it
 //! have eight; how a NAT instance ends a connection with FIN (page vpc-nat-comparison.html).
 
+mod balancer;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+use self::balancer::{Balancer, Choice, FIRST_OF_CHECKS};
+pub use self::balancer::{BalancerConfig, HealthCheck};
 
 use super::ip::{Inbound, Ip};
 use super::natbox::note_joined;
@@ -65,6 +71,8 @@ pub enum Kind {
     NatInstance(Vec<Forward>),
     /// An interface endpoint, with the address of its service.
     InterfaceEndpoint(Ipv4Addr),
+    /// A network load balancer's node.
+    LoadBalancer(BalancerConfig),
 }
 
 impl Kind {
@@ -93,10 +101,10 @@ impl Kind {
                 ports: 1024..=u16::MAX,
                 ..base
             },
-            Self::InterfaceEndpoint(_) => NatConfig {
+            Self::InterfaceEndpoint(_) | Self::LoadBalancer(_) => NatConfig {
                 mapping: Behaviour::AddressAndPortDependent,
                 filtering: Behaviour::AddressAndPortDependent,
-                ports: 1024..=u16::MAX,
+                ports: 1024..=if matches!(self, Self::LoadBalancer(_)) { FIRST_OF_CHECKS - 1 } else { u16::MAX },
                 timers: Timers { udp: NLB_UDP_IDLE, ..all(NAT_GATEWAY_IDLE) },
                 esp: Passthrough::Drop,
                 ..base
@@ -109,7 +117,6 @@ impl Kind {
 type Forwarded = (u8, (Ipv4Addr, u16), u16);
 
 /// A translator.
-#[derive(Clone, Debug)]
 pub struct Translator {
     kind: Kind,
     address: Ipv4Addr,
@@ -117,6 +124,7 @@ pub struct Translator {
     nat: Nat,
     /// By which port of its own each forwarded flow came.
     forwarded: BTreeMap<Forwarded, u16>,
+    balancer: Option<Box<Balancer>>,
 }
 
 impl Translator {
@@ -133,7 +141,48 @@ impl Translator {
             ip.add_route(service.into(), RouteSource::Static, distance::STATIC, SERVICE_PORT);
         }
         let nat = Nat::new(kind.nat(address), rng);
-        Self { kind, address, ip, nat, forwarded: BTreeMap::new() }
+        Self { kind, address, ip, nat, forwarded: BTreeMap::new(), balancer: None }
+    }
+
+    /// A network load balancer's node with this address. Sequence numbers and ports of its health checks are drawn from `tcp`.
+    pub fn balancing(config: BalancerConfig, address: Ipv4Addr, mtu: u32, rng: Rng, tcp: Rng) -> Self {
+        let balancer = Some(Box::new(Balancer::new(config.clone(), address, tcp)));
+        Self { balancer, ..Self::new(Kind::LoadBalancer(config), address, mtu, rng) }
+    }
+
+    /// A packet for a load balancer's node: of a health check, an answer of a target, or of a flow.
+    fn balance(&mut self, cx: &mut Cx, mut packet: Packet) {
+        let Some(balancer) = &mut self.balancer else { return };
+        if balancer.is_check(&packet) {
+            cx.hop(packet.meta.id, HopStep::Delivered);
+            let answers = balancer.packet(cx, &packet);
+            return self.send_all(cx, answers);
+        }
+        if balancer.is_answer(&packet) {
+            return self.inbound(cx, packet);
+        }
+        match balancer.choose(cx.now, &packet) {
+            Choice::Target(to) => {
+                let by = ports(&Ipv4Packet::new_unchecked(packet.bytes())).map(|(_, port)| port);
+                redirect(&mut packet, to);
+                self.outbound(cx, packet, by);
+            }
+            Choice::Unknown => self.refuse_midstream(cx, &packet),
+            Choice::Nowhere => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
+        }
+    }
+
+    fn send_all(&mut self, cx: &mut Cx, packets: Vec<Packet>) {
+        packets.into_iter().for_each(|packet| self.ip.output(cx, INTERFACE_PORT, packet));
+    }
+
+    /// Ends a connection that it does not know.
+    fn refuse_midstream(&mut self, cx: &mut Cx, packet: &Packet) {
+        if let Some(answer) = reset(packet.bytes(), cx.meta()) {
+            cx.created(&answer);
+            self.ip.output(cx, INTERFACE_PORT, answer);
+        }
+        cx.drop(packet, DropReason::NatIdle, RecordId::GENESIS);
     }
 
     /// Its translator, to look at.
@@ -146,7 +195,7 @@ impl Translator {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let (_, port) = ports(&ip)?;
         match &self.kind {
-            Kind::NatGateway => None,
+            Kind::NatGateway | Kind::LoadBalancer(_) => None,
             Kind::NatInstance(forwards) => forwards.iter().find(|forward| forward.port == port).map(|it| it.to),
             Kind::InterfaceEndpoint(service) => (ip.src() != *service).then_some((*service, port)),
         }
@@ -155,11 +204,7 @@ impl Translator {
     /// Sends a packet on in the interface's name. `by` is the port by which it was forwarded.
     fn outbound(&mut self, cx: &mut Cx, packet: Packet, by: Option<u16>) {
         if self.kind == Kind::NatGateway && is_midstream(packet.bytes()) && !self.nat.knows(cx.now, &packet) {
-            if let Some(answer) = reset(packet.bytes(), cx.meta()) {
-                cx.created(&answer);
-                self.ip.output(cx, INTERFACE_PORT, answer);
-            }
-            return cx.drop(&packet, DropReason::NatIdle, RecordId::GENESIS);
+            return self.refuse_midstream(cx, &packet);
         }
         let Some((port, packet)) = self.ip.forward(cx, INTERFACE_PORT, packet) else { return };
         let outcome = self.nat.outbound(cx.now, packet);
@@ -230,10 +275,16 @@ fn ports(ip: &Ipv4Packet<&[u8]>) -> Option<(u16, u16)> {
 
 impl Device for Translator {
     fn start(&mut self, cx: &mut Cx) {
+        if let Some(balancer) = &mut self.balancer {
+            balancer.start(cx.now);
+        }
         cx.rearm();
     }
 
     fn stop(&mut self) {
+        if let Some(balancer) = &mut self.balancer {
+            balancer.reset();
+        }
         self.ip.reset();
         self.nat.flush();
         self.forwarded.clear();
@@ -245,6 +296,7 @@ impl Device for Translator {
             return cx.drop(&packet, DropReason::NatFragment, RecordId::GENESIS);
         }
         match self.ip.inbound(cx, port, packet) {
+            Inbound::Local(packet) if self.balancer.is_some() => self.balance(cx, packet),
             Inbound::Local(mut packet) => match self.target(&packet) {
                 Some(to) => {
                     let by = ports(&Ipv4Packet::new_unchecked(packet.bytes())).map(|(_, port)| port);
@@ -253,7 +305,7 @@ impl Device for Translator {
                 }
                 None => self.inbound(cx, packet),
             },
-            Inbound::Transit(packet) if matches!(self.kind, Kind::InterfaceEndpoint(_)) => {
+            Inbound::Transit(packet) if matches!(self.kind, Kind::InterfaceEndpoint(_) | Kind::LoadBalancer(_)) => {
                 cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
             }
             Inbound::Transit(packet) => self.outbound(cx, packet, None),
@@ -267,6 +319,11 @@ impl Device for Translator {
 
     fn timeout(&mut self, cx: &mut Cx) {
         self.ip.timeout(cx);
+        if let Some(balancer) = &mut self.balancer {
+            let packets = balancer.timeout(cx);
+            self.send_all(cx, packets);
+            cx.rearm();
+        }
         for fragments in self.nat.handle_timeout(cx.now) {
             fragments.iter().for_each(|it| cx.drop(it, DropReason::ReassemblyTimeout, RecordId::GENESIS));
         }
@@ -274,7 +331,8 @@ impl Device for Translator {
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         let nat = self.nat.wake().map(|at| (at, TimerKind::Reassembly));
-        self.ip.wake().into_iter().chain(nat).min_by_key(|(at, _)| *at)
+        let balancer = self.balancer.as_ref().and_then(|balancer| balancer.wake());
+        self.ip.wake().into_iter().chain(nat).chain(balancer).min_by_key(|(at, _)| *at)
     }
 
     fn held(&self) -> Vec<&Packet> {

@@ -76,7 +76,7 @@ pub enum Role {
     NatGateway,
     /// That of a NAT instance.
     NatInstance,
-    /// That of an interface endpoint.
+    /// That of an interface endpoint or a network load balancer.
     InterfaceEndpoint,
 }
 
@@ -310,9 +310,7 @@ impl Vpc {
         };
         let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
         let (reason, blame) = match miss {
-            Miss::Blackhole(route) if route.source == RouteSource::Connected => {
-                (DropReason::VpcNoInterface, RecordId::GENESIS)
-            }
+            Miss::Blackhole(route) if route.source == RouteSource::Connected => (DropReason::VpcNoInterface, changed),
             Miss::Blackhole(route) => (DropReason::BlackholeRoute, route.since),
             Miss::NoRoute if from.role.is_interface() || from.role == Role::TransitGateway => {
                 (DropReason::VpcNoRoute, changed)

@@ -54,17 +54,17 @@ pub struct Header {
 
 impl Header {
     /// Octets of it.
-    pub const fn len(&self) -> usize {
+    pub const fn octets(&self) -> usize {
         HEADER_LEN + if self.vlan.is_some() { TAG_LEN } else { 0 }
     }
 
     /// Puts it in front of what a packet holds, and octets behind that if the frame would be too short.
     pub fn frame(&self, packet: &mut Packet) {
-        let shortage = SHORTEST.saturating_sub(packet.len() + self.len());
+        let shortage = SHORTEST.saturating_sub(packet.len() + self.octets());
         if shortage > 0 {
             packet.push_back(shortage);
         }
-        self.emit(packet.push_front(self.len()));
+        self.emit(packet.push_front(self.octets()));
     }
 
     /// Writes it at the beginning of `out`, which must have room for it.

@@ -19,6 +19,9 @@ use crate::telemetry::flow_log::is_metered;
 /// What a transit gateway carries through an attachment of a VPC, a Direct Connect gateway or a peer (page transit-gateway-quotas.html).
 const ATTACHMENT: Limit =
     Limit { bits_per_second: 50_000_000_000, packets_per_second: 5_000_000, depth: Duration::ZERO };
+/// And through a VPN Concentrator (announced 2025-11-19); a packet rate is not known.
+const CONCENTRATOR: Limit =
+    Limit { bits_per_second: 5_000_000_000, packets_per_second: u64::MAX, depth: Duration::ZERO };
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
@@ -77,7 +80,8 @@ impl Builder<'_> {
             Attachment::Vpc(_)
             | Attachment::DirectConnectGateway(_)
             | Attachment::Peering(_)
-            | Attachment::Connect(_) => Vec::new(),
+            | Attachment::Connect(_)
+            | Attachment::Concentrator(..) => Vec::new(),
         };
         let table = |table: &plan::TransitRouteTable| {
             let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
@@ -105,6 +109,12 @@ impl Builder<'_> {
                     Attached::DirectConnectGateway { end: (tunnels.len() + place) as u16 }
                 }
                 Attachment::Peering(_) => Attached::Peering,
+                Attachment::Concentrator(_, concentrator) => {
+                    let on_it =
+                        |id: &TunnelId| self.plan.connections[id.connection].concentrator == Some(*concentrator);
+                    let mine = tunnels.iter().zip(0u16..).filter(|(tunnel, _)| on_it(tunnel));
+                    Attached::Tunnels { tunnels: mine.map(|(_, number)| number).collect(), kind: Kind::VpnConcentrator }
+                }
                 Attachment::Connect(connect) => {
                     let mine = self.connect_ends(id).filter(|(_, _, peer)| peer.connect == *connect);
                     Attached::Tunnels { tunnels: mine.map(|(number, ..)| number).collect(), kind: Kind::Connect }
@@ -114,6 +124,7 @@ impl Builder<'_> {
             propagation: named_in(*of, |table| &table.propagations),
             limit: match of {
                 Attachment::Connection(_) | Attachment::Connect(_) => None,
+                Attachment::Concentrator(..) => Some(Limit { depth: self.plan.assume.tunnel_burst, ..CONCENTRATOR }),
                 Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) | Attachment::Peering(_) => {
                     Some(Limit { depth: self.plan.assume.tunnel_burst, ..ATTACHMENT })
                 }
@@ -146,7 +157,7 @@ impl Builder<'_> {
                 .filter_map(|vpc| Some((number(Attachment::Vpc(*vpc)), self.plan.ipv6.vpcs.get(vpc)?.block)))
                 .collect(),
             zone_multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &format!("{name} zones")),
-            sites: Vec::new(),
+            sites: self.sites(id, tgw),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };
@@ -170,6 +181,31 @@ impl Builder<'_> {
         tgw.subnets[place].iter().map(|subnet| self.zone(&vpc.subnets[*subnet])).collect()
     }
 
+    fn on_concentrator(&self, id: TunnelId) -> bool {
+        self.plan.connections[id.connection].concentrator.is_some()
+    }
+
+    /// The sites of a transit gateway's VPN Concentrators: the tunnels of each, and what they carry together.
+    fn sites(&self, id: NodeId, tgw: &plan::TransitGateway) -> Vec<(Vec<u16>, Limit)> {
+        let mut sites: Vec<(usize, (Vec<u16>, Limit))> = Vec::new();
+        for (tunnel, number) in self.index.tunnels(id).iter().zip(0u16..) {
+            let concentrator = self.plan.connections[tunnel.connection].concentrator;
+            let Some(concentrator) = concentrator.and_then(|place| tgw.concentrators.get(place)) else { continue };
+            match sites.last_mut().filter(|(connection, _)| *connection == tunnel.connection) {
+                Some((_, (tunnels, _))) => tunnels.push(number),
+                None => {
+                    let limit = Limit {
+                        bits_per_second: concentrator.site_bandwidth,
+                        packets_per_second: concentrator.site_packet_rate,
+                        depth: self.plan.assume.tunnel_burst,
+                    };
+                    sites.push((tunnel.connection, (vec![number], limit)));
+                }
+            }
+        }
+        sites.into_iter().map(|(_, site)| site).collect()
+    }
+
     /// The number of a subnet's availability zone among those of all VPCs.
     pub(super) fn zone(&self, subnet: &plan::Subnet) -> u8 {
         let vpcs = self.plan.nodes.iter().filter_map(|node| match &node.kind {
@@ -188,7 +224,7 @@ impl Builder<'_> {
     pub(super) fn primary(&self, id: TunnelId) -> bool {
         let gateway = self.plan.connections[id.connection].gateway;
         let preferred = match &self.plan.nodes[gateway.index()].kind {
-            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp => return true,
+            NodeKind::TransitGateway(tgw) if tgw.vpn_ecmp && !self.on_concentrator(id) => return true,
             NodeKind::TransitGateway(tgw) => tgw.preferred_tunnel,
             NodeKind::VirtualPrivateGateway(vgw) => vgw.preferred_tunnel,
             _ => None,

@@ -19,7 +19,8 @@ use sim_core::world::World;
 
 use super::{AWS_MTU, Builder};
 use crate::plan::{
-    self, BgpRouter, Forwarding, Interface, Internal, Neighbor, NodeKind, Plan, StaticRoute, TunnelId, Via, Watched,
+    self, ApplianceKind, BgpRouter, Forwarding, Interface, Internal, Neighbor, NodeKind, Plan, StaticRoute, TunnelId,
+    Via, Watched,
 };
 
 /// The sessions of a device beyond those of its tunnels.
@@ -69,6 +70,12 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
     let mut all: Vec<RouterSessions> = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
         let mut sessions = RouterSessions::default();
+        if let NodeKind::Appliance(appliance) = &node.kind
+            && let ApplianceKind::LoadBalancer { targets, .. } = &appliance.kind
+        {
+            let health = targets.iter().map(|(_, name)| (add(SessionKind::Track, index, name, None), None));
+            sessions.tracks.extend(health);
+        }
         let Some((forwarding, interfaces)) = forwarding(&node.kind) else {
             all.push(sessions);
             continue;

@@ -6,13 +6,14 @@ use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port};
 use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
+use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::client_vpn::association;
 use sim_core::node::igw::{self, InternetGateway};
 use sim_core::node::ip::TrackId;
 use sim_core::node::joint::{self, Joint};
 use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
 use sim_core::node::track::Takeover;
-use sim_core::node::translator::{self, Kind, Translator};
+use sim_core::node::translator::{self, BalancerConfig, Kind, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Node, host};
 use sim_core::reason::DropReason;
@@ -73,12 +74,12 @@ const fn role(appliance: &Appliance) -> Role {
     match appliance.kind {
         ApplianceKind::NatGateway { .. } => Role::NatGateway,
         ApplianceKind::NatInstance { .. } | ApplianceKind::Firewall { .. } => Role::NatInstance,
-        ApplianceKind::InterfaceEndpoint { .. } => Role::InterfaceEndpoint,
+        ApplianceKind::InterfaceEndpoint { .. } | ApplianceKind::LoadBalancer { .. } => Role::InterfaceEndpoint,
     }
 }
 
 /// The network interfaces of transit gateways' attachments in a VPC: whose, in which subnet, and the VPC's port.
-pub(super) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
+pub(crate) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
     let count = instances(plan, vpc).count() as u16;
     let attached = plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
         NodeKind::TransitGateway(tgw) => {
@@ -343,6 +344,16 @@ impl Builder<'_> {
                     on_miss: *on_miss,
                     mtu: AWS_MTU,
                 })));
+            }
+            ApplianceKind::LoadBalancer { port, targets, check } => {
+                let name = &self.plan.nodes[id.index()].name;
+                let sessions = self.routers[id.index()].tracks.iter().map(|(session, _)| *session);
+                let targets = targets.iter().map(|(address, _)| (*address, *port)).zip(sessions).collect();
+                let spread = Multipath::new(FlowFields::FiveTuple, self.plan.seed, name);
+                let config = BalancerConfig { port: *port, targets, check: *check, spread, mtu: AWS_MTU as u16 };
+                let tcp = Rng::stream(self.plan.seed, name, Purpose::Tcp);
+                let made = Translator::balancing(config, appliance.address, AWS_MTU, self.nat_ports(id), tcp);
+                return Node::Translator(Box::new(made));
             }
             ApplianceKind::NatGateway { .. } => Kind::NatGateway,
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),

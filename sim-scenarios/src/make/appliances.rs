@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use sim_core::id::NodeId;
-use sim_core::node::translator::Forward;
+use sim_core::node::translator::{Forward, HealthCheck};
 
 use crate::leaf::Name;
 use crate::place::At;
@@ -57,6 +57,63 @@ pub(super) fn interface_endpoint(
 ) -> Appliance {
     let service = service(&schema.service, scenario, names, j).unwrap_or_default();
     appliance((&schema.subnet, &schema.address, None), true, ApplianceKind::InterfaceEndpoint { service }, vpcs, j)
+}
+
+/// The node of a network load balancer. Its limits are those of page target-group-health-checks.html.
+pub(super) fn load_balancer(
+    schema: &schema::LoadBalancer,
+    vpcs: &Vpcs,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> Appliance {
+    let zone = |(vpc, subnet): (NodeId, usize)| {
+        vpcs.schema(vpc)?.subnets.0.get(subnet)?.1.availability_zone.value.as_ref().ok().map(|Name(zone)| zone.clone())
+    };
+    let here = vpcs.subnet(&schema.subnet, j);
+    let mut candidates: Vec<(String, (NodeId, usize), Ipv4Addr)> = Vec::new();
+    for (name, (_, node)) in names.nodes.iter().zip(&scenario.nodes.0) {
+        let (subnet, address) = match node {
+            schema::Node::Instance(it) => (&it.subnet, &it.address),
+            schema::Node::NatInstance(it) => (&it.subnet, &it.address),
+            _ => continue,
+        };
+        let place = subnet.value.as_ref().ok().and_then(|Name(subnet)| vpcs.place(subnet));
+        let same = place.filter(|(vpc, _)| here.is_none_or(|(own, _)| own == *vpc));
+        if let (Some(place), Ok(address)) = (same, &address.value) {
+            candidates.push((name.clone(), place, *address));
+        }
+    }
+    let known: Vec<String> = candidates.iter().map(|(name, ..)| name.clone()).collect();
+    let cross_zone = j.or(&schema.cross_zone, false);
+    let mut targets = Vec::new();
+    for at in &schema.targets {
+        let Some((name, place, address)) = j.find(at, "instance of this VPC", &known).map(|i| &candidates[i]) else {
+            continue;
+        };
+        if cross_zone || here.and_then(zone) == zone(*place) {
+            targets.push((*address, name.clone()));
+        }
+    }
+    if let (Some(first), true) = (schema.targets.first(), schema.targets.is_empty() || targets.is_empty()) {
+        let help = "give it `cross_zone: true`, or a target in its own zone";
+        j.wrong(first.place, "no target is in the availability zone of this node", Some(help.into()));
+    }
+    let seconds = sim_core::time::Duration::from_secs;
+    let it = &schema.health_check;
+    let interval = j.lawful_or(&it.interval, seconds(30), |t| between(*t, seconds(5), seconds(300), "the interval"));
+    let check = HealthCheck {
+        interval,
+        timeout: j.lawful_or(&it.timeout, seconds(10).min(interval), |t| {
+            between(*t, seconds(2), seconds(120).min(interval), "the timeout of a health check")
+        }),
+        healthy: j.number(&it.healthy, 5, 2, 10, "the number of answers"),
+        unhealthy: j.number(&it.unhealthy, 2, 2, 10, "the number of failures"),
+    };
+    let port =
+        j.number(&schema.port, 7, 1, 1023, "the port of a listener (higher ones are for flows that are translated)");
+    let kind = ApplianceKind::LoadBalancer { port, targets, check };
+    appliance((&schema.subnet, &schema.address, None), true, kind, vpcs, j)
 }
 
 fn appliance(

@@ -136,7 +136,9 @@ fn transport(schema: &schema::Connect, gateway: NodeId, plan: &Plan, j: &mut Jud
         Attachment::Vpc(node) | Attachment::DirectConnectGateway(node) => {
             Some((plan.nodes.get(node.index())?.name.clone(), attachment))
         }
-        Attachment::Connection(_) | Attachment::Peering(_) | Attachment::Connect(_) => None,
+        Attachment::Connection(_) | Attachment::Peering(_) | Attachment::Connect(_) | Attachment::Concentrator(..) => {
+            None
+        }
     });
     let (names, attachments): (Vec<String>, Vec<Attachment>) = fit.unzip();
     let what = "VPC or Direct Connect gateway attached to this transit gateway";

@@ -70,6 +70,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             gateway: parties.gateway,
             bandwidth: bandwidth(schema, &parties, j),
             transport: super::dx::transport(schema, parties.gateway, plan, j),
+            concentrator: super::transit::on_concentrator(schema, parties.gateway, plan, j),
             routing,
             tunnels: Vec::new(),
         };

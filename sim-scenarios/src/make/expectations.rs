@@ -11,8 +11,8 @@ use crate::build::forwarding;
 use crate::leaf::{Encryption, Integrity, Name, Number, Percent};
 use crate::place::At;
 use crate::plan::{
-    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Metric, Plan, ProbeKind,
-    SessionKind, SessionRef, Statistic,
+    CameTo, Cause, Control, Detector, EcmpShare, Expectation, ExpectationKind, Judged, Metric, NodeKind, Plan,
+    ProbeKind, SessionKind, SessionRef, Statistic,
 };
 use crate::schema;
 
@@ -54,6 +54,7 @@ impl Maker<'_, '_> {
             schema::Expect::NoOutage(it) => self.no_outage(it),
             schema::Expect::DetectedBy(it) => self.detected_by(it),
             schema::Expect::DropsBetween(it) => self.drops_between(it),
+            schema::Expect::InternetGatewaySees(it) => self.internet_gateway_sees(it),
             schema::Expect::EstablishedWithin(it) => self.established_within(it),
             schema::Expect::SuiteAtLeast(it) => self.suite_at_least(it),
             schema::Expect::RoutePresent(it) => self.route(it, true),
@@ -131,6 +132,20 @@ impl Maker<'_, '_> {
         let most = if max == u64::MAX { "any number of".to_owned() } else { max.to_string() };
         let text = format!("{min} to {most} packets are dropped{at}{along} for {reason}");
         (ExpectationKind::DropsBetween { reason, node: node.map(|(id, _)| id), link: on, min, max }, text)
+    }
+
+    fn internet_gateway_sees(&mut self, it: &schema::InternetGatewaySees) -> (ExpectationKind, String) {
+        let gateways = self.plan.nodes.iter().zip((0..).map(NodeId));
+        let gateways = gateways.filter(|(node, _)| matches!(node.kind, NodeKind::InternetGateway(_)));
+        let (names, ids): (Vec<String>, Vec<NodeId>) = gateways.map(|(node, id)| (node.name.clone(), id)).unzip();
+        let node = self.j.find(&it.node, "internet gateway", &names).map(|i| ids[i]).unwrap_or_default();
+        let min = self.j.or(&it.min, 0);
+        let max = self.j.lawful(&it.max, |max| {
+            if *max >= min { Ok(()) } else { Err(format!("the most is less than the fewest, {min}")) }
+        });
+        let max = max.unwrap_or(u64::MAX);
+        let text = format!("{min} to {max} packets come to {}", named(&it.node));
+        (ExpectationKind::InternetGatewaySees { node, min, max }, text)
     }
 
     fn established_within(&mut self, it: &schema::EstablishedWithin) -> (ExpectationKind, String) {

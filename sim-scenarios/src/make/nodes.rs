@@ -56,6 +56,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 }
                 schema::Node::NatGateway(it) => NodeKind::Appliance(Box::new(appliances::nat_gateway(it, &vpcs, j))),
                 schema::Node::NatInstance(it) => NodeKind::Appliance(Box::new(appliances::nat_instance(it, &vpcs, j))),
+                schema::Node::LoadBalancer(it) => {
+                    NodeKind::Appliance(Box::new(appliances::load_balancer(it, &vpcs, scenario, names, j)))
+                }
                 schema::Node::InterfaceEndpoint(it) => {
                     NodeKind::Appliance(Box::new(appliances::interface_endpoint(it, &vpcs, scenario, names, j)))
                 }

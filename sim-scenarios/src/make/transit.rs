@@ -3,11 +3,11 @@
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
 
-use crate::leaf::Name;
+use crate::leaf::{Name, Rate};
 use crate::place::At;
 use crate::plan::{
-    Assumed, Assumption, Attachment, Node, NodeKind, Plan, TransitGateway, TransitGatewayPeering, TransitRouteTable,
-    TunnelId, Warning,
+    Assumed, Assumption, Attachment, Concentrator, Node, NodeKind, Plan, TransitGateway, TransitGatewayPeering,
+    TransitRouteTable, TunnelBandwidth, TunnelId, Warning,
 };
 use crate::schema;
 
@@ -16,8 +16,16 @@ use super::judge::{Judge, between, did_you_mean};
 use super::nodes::{amazon_asn, whole};
 use super::vpc::Vpcs;
 
-/// Route tables of one transit gateway (quota).
-const ROUTE_TABLES: usize = 20;
+/// Route tables of one transit gateway, unless AWS raises that, and what this program numbers.
+const ROUTE_TABLES: [usize; 2] = [20, 255];
+/// Attachments of one transit gateway, unless AWS raises that.
+const ATTACHMENTS: usize = 5_000;
+/// Transit gateways of an account in a Region, unless AWS raises that.
+const GATEWAYS: usize = 5;
+/// Transit gateways that a VPC is attached to: a quota that AWS does not raise.
+const OF_A_VPC: usize = 5;
+/// Direct Connect gateways of one transit gateway: a quota that AWS does not raise.
+const DIRECT_CONNECT_GATEWAYS: usize = 20;
 /// Peering attachments of one transit gateway, unless AWS raises that (quota).
 const PEERINGS: usize = 50;
 
@@ -78,7 +86,7 @@ pub(super) fn make(
     for (i, (name, (_, schema::Connection::Vpn(vpn)))) in
         names.connections.iter().zip(&scenario.connections.0).enumerate()
     {
-        if vpn.gateway.value == at.value {
+        if vpn.gateway.value == at.value && vpn.concentrator.is_none() {
             attachments.push(name, Attachment::Connection(i));
         }
     }
@@ -101,6 +109,11 @@ pub(super) fn make(
             attachments.push(name, Attachment::Peering(NodeId(i as u32)));
         }
     }
+    let concentrators = j.names(&schema.concentrators, "VPN Concentrator");
+    for (i, name) in concentrators.iter().enumerate() {
+        let own = scenario.nodes.0.iter().position(|(other, _)| other.value == at.value).unwrap_or_default();
+        attachments.push(name, Attachment::Concentrator(NodeId(own as u32), i));
+    }
     let mut appliance_mode = Vec::new();
     for at in &schema.appliance_mode {
         let Some(id) = vpcs.find(at, j) else { continue };
@@ -112,6 +125,11 @@ pub(super) fn make(
     TransitGateway {
         asn: amazon_asn(&schema.asn, &[], j),
         region,
+        concentrators: concentrators
+            .into_iter()
+            .zip(&schema.concentrators.0)
+            .map(|(name, (_, schema))| concentrator(name, schema, j))
+            .collect(),
         appliance_mode,
         subnets: subnets(schema, &attached, vpcs, j),
         cidr_blocks: schema.cidr_blocks.iter().filter_map(|at| j.lawful(at, block)).collect(),
@@ -192,16 +210,50 @@ pub(super) fn peering(
     TransitGatewayPeering { gateways: found.map(|end| end.map_or(NodeId(u32::MAX), |(id, _)| *id)), delay }
 }
 
+/// What a site has of a VPN Concentrator, as digests of AWS's texts have it.
+const SITE_BANDWIDTH: u64 = 100_000_000;
+const SITE_PACKETS: u64 = 10_000;
+/// Sites of a VPN Concentrator, from the same.
+const SITES: usize = 100;
+
+fn concentrator(name: String, schema: &schema::Concentrator, j: &mut Judge) -> Concentrator {
+    let Rate(site_bandwidth) = j.or(&schema.site_bandwidth, Rate(SITE_BANDWIDTH));
+    let packets = "the packets a second of a site";
+    let site_packet_rate = j.number(&schema.site_packet_rate, SITE_PACKETS, 1, 10_000_000, packets);
+    Concentrator { name, site_bandwidth, site_packet_rate }
+}
+
+/// The VPN Concentrator that a connection is on, and whether it can be: by BGP, with standard tunnels over the internet.
+pub(super) fn on_concentrator(schema: &schema::Vpn, gateway: NodeId, plan: &Plan, j: &mut Judge) -> Option<usize> {
+    let at = schema.concentrator.as_ref()?;
+    let names: Vec<String> = match plan.nodes.get(gateway.index()).map(|node| &node.kind) {
+        Some(NodeKind::TransitGateway(gateway)) => gateway.concentrators.iter().map(|it| it.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    if matches!(schema.routing, schema::Routing::Static(_)) {
+        j.wrong(at.place, "connections on a VPN Concentrator have BGP, not static routing", None);
+    }
+    if schema.transport.is_some() {
+        j.wrong(at.place, "a VPN Concentrator takes no private-IP VPN", None);
+    }
+    if schema.tunnel_bandwidth.as_ref().is_some_and(|at| at.value == Ok(TunnelBandwidth::Large)) {
+        j.wrong(at.place, "a VPN Concentrator takes no large tunnels", None);
+    }
+    j.find(at, "VPN Concentrator of this gateway", &names)
+}
+
 /// The attachments of a transit gateway, in the order of their numbers there.
 pub(crate) fn attachments(plan: &Plan, id: NodeId, gateway: &TransitGateway) -> Vec<Attachment> {
-    let connections = plan.connections.iter().enumerate().filter(|(_, c)| c.gateway == id);
+    let own = |c: &crate::plan::Connection| c.gateway == id && c.concentrator.is_none();
+    let connections = plan.connections.iter().enumerate().filter(|(_, c)| own(c));
     let vpcs = gateway.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
     let connections = connections.map(|(connection, _)| Attachment::Connection(connection));
     let direct = super::dx::ends(plan, id).map(Attachment::DirectConnectGateway);
     let peerings = peerings(plan, id).map(|(peering, _)| Attachment::Peering(peering));
     let connects = plan.connects.iter().enumerate().filter(|(_, connect)| connect.gateway == id);
     let connects = connects.map(|(connect, _)| Attachment::Connect(connect));
-    vpcs.chain(connections).chain(direct).chain(peerings).chain(connects).collect()
+    let concentrators = (0..gateway.concentrators.len()).map(|place| Attachment::Concentrator(id, place));
+    vpcs.chain(connections).chain(direct).chain(peerings).chain(connects).chain(concentrators).collect()
 }
 
 /// The peering attachments of a transit gateway.
@@ -234,8 +286,8 @@ fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Ju
         let name = "default".to_owned();
         return vec![TransitRouteTable { name, associations, propagations, routes: Vec::new() }];
     }
-    if let Some((extra, _)) = schema.route_tables.0.get(ROUTE_TABLES) {
-        j.wrong(extra.place, format!("a transit gateway has at most {ROUTE_TABLES} route tables"), None);
+    if let Some((extra, _)) = schema.route_tables.0.get(ROUTE_TABLES[1]) {
+        j.wrong(extra.place, format!("this program knows {} route tables of a transit gateway", ROUTE_TABLES[1]), None);
     }
     let mut taken: Vec<Attachment> = Vec::new();
     let mut made = Vec::new();
@@ -324,7 +376,20 @@ fn advise(plan: &mut Plan) {
         parameter: format!("nodes.{name}"),
         text: format!("both transit gateways have ASN {asn}: AWS recommends one of its own for each that peers"),
     };
-    let warnings: Vec<Warning> = alike.map(warning).collect();
+    let mut warnings: Vec<Warning> = alike.map(warning).collect();
+    let mut regions: std::collections::BTreeMap<Option<&String>, usize> = std::collections::BTreeMap::new();
+    for node in &plan.nodes {
+        if let NodeKind::TransitGateway(gateway) = &node.kind {
+            let count = regions.entry(gateway.region.as_ref()).or_default();
+            *count += 1;
+            if *count == GATEWAYS + 1 {
+                let text = format!(
+                    "the sixth transit gateway of its Region: AWS allows {GATEWAYS} for an account, and more on request"
+                );
+                warnings.push(Warning { parameter: format!("nodes.{}", node.name), text });
+            }
+        }
+    }
     plan.warnings.extend(warnings);
 }
 
@@ -342,10 +407,48 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                 all.map(move |(tunnel, t)| (t.name.clone(), TunnelId { connection, tunnel }))
             })
             .collect();
-        if attachments(plan, NodeId(i as u32), gateway).is_empty() {
+        let attached = attachments(plan, NodeId(i as u32), gateway).len();
+        let gateway_tables = gateway.route_tables.len();
+        let direct = super::dx::ends(plan, NodeId(i as u32)).count();
+        let gateway = gateway.clone();
+        for vpc in &schema.vpcs {
+            let others = scenario.nodes.0.iter().take(i + 1).filter(|(_, node)| match node {
+                schema::Node::TransitGateway(other) => other.vpcs.iter().any(|at| at.value == vpc.value),
+                _ => false,
+            });
+            if others.count() == OF_A_VPC + 1 {
+                j.wrong(vpc.place, format!("a VPC is attached to at most {OF_A_VPC} transit gateways"), None);
+            }
+        }
+        if attached == 0 {
             j.wrong(at.place, "nothing is attached to this transit gateway", None);
         }
-        let peers = peerings(plan, NodeId(i as u32)).count();
+        let id = NodeId(i as u32);
+        let mut most = |setting: &str, found: usize, most: usize, what: &str| {
+            if found > most {
+                let parameter = format!("nodes.{name}{setting}");
+                let text = format!("{found} {what}: AWS allows {most} for a transit gateway, and more on request");
+                plan.warnings.push(Warning { parameter, text });
+            }
+        };
+        most("", attached, ATTACHMENTS, "attachments");
+        most(".route_tables", gateway_tables, ROUTE_TABLES[0], "route tables");
+        if direct > DIRECT_CONNECT_GATEWAYS {
+            let message = format!(
+                "a transit gateway has at most {DIRECT_CONNECT_GATEWAYS} Direct Connect gateways, not {direct}"
+            );
+            j.wrong(at.place, message, None);
+        }
+        for (number, concentrator) in gateway.concentrators.iter().enumerate() {
+            let on_it = |c: &&crate::plan::Connection| c.gateway == id && c.concentrator == Some(number);
+            let sites = plan.connections.iter().filter(on_it).count();
+            if sites > SITES {
+                let parameter = format!("nodes.{name}.concentrators.{}", concentrator.name);
+                let text = format!("{sites} sites: a VPN Concentrator has {SITES}, as digests of AWS's texts have it");
+                plan.warnings.push(Warning { parameter, text });
+            }
+        }
+        let peers = peerings(plan, id).count();
         if peers > PEERINGS {
             let text = format!(
                 "{peers} peering attachments: AWS allows {PEERINGS} for a transit gateway, and more on request"

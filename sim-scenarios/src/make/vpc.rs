@@ -61,6 +61,11 @@ impl<'s> Vpcs<'s> {
         j.find(at, "subnet", &self.subnets).map(|i| self.places[i])
     }
 
+    /// The VPC and subnet of a name like "vpc.app".
+    pub(super) fn place(&self, name: &str) -> Option<(NodeId, usize)> {
+        self.subnets.iter().position(|subnet| subnet == name).map(|i| self.places[i])
+    }
+
     /// What is written of a VPC.
     pub(super) fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
         self.nodes.iter().position(|node| *node == vpc).map(|i| self.schemas[i])
@@ -375,6 +380,7 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::LoadBalancer(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::FirewallInstance(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::ClientVpnAssociation(it), NodeKind::ClientVpnAssociation(made)) => {
             let outside = (made.outside, format!("{name}.outside_address"), it.outside_address.place);

@@ -11,9 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, ClientVpnAssociation, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint,
-    GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId,
-    VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
+    Appliance, BgpRouter, ClientVpnAssociation, Concentrator, ConnectPeer, DirectConnectGateway, Forwarding,
+    GatewayEndpoint, GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering,
+    TunnelId, VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -257,6 +257,8 @@ pub struct TransitGateway {
     pub region: Option<String>,
     /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
     pub subnets: Vec<Vec<usize>>,
+    /// Its VPN Concentrators.
+    pub concentrators: Vec<Concentrator>,
     /// Those of the attached VPCs that are in appliance mode.
     pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
@@ -303,6 +305,8 @@ pub enum Attachment {
     Peering(NodeId),
     /// A Connect attachment, by its place among all.
     Connect(usize),
+    /// A VPN Concentrator: the gateway, and its place among those of it.
+    Concentrator(NodeId, usize),
 }
 
 /// AWS's end of one tunnel.

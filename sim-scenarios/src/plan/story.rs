@@ -281,6 +281,15 @@ pub enum ExpectationKind {
         /// Most packets.
         max: u64,
     },
+    /// So many packets came to the internet gateway.
+    InternetGatewaySees {
+        /// The gateway.
+        node: NodeId,
+        /// Fewest.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
     /// The session is established at both ends at most `within` after `after`.
     EstablishedWithin {
         /// The session.

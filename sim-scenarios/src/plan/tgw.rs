@@ -16,6 +16,17 @@ pub struct TransitGatewayPeering {
     pub delay: Duration,
 }
 
+/// A VPN Concentrator.
+#[derive(Clone, Debug)]
+pub struct Concentrator {
+    /// Its name, unique on the gateway.
+    pub name: String,
+    /// Bits a second that each site has of it, each way.
+    pub site_bandwidth: u64,
+    /// And packets a second.
+    pub site_packet_rate: u64,
+}
+
 /// A Connect attachment.
 #[derive(Clone, Debug)]
 pub struct Connect {

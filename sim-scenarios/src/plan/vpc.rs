@@ -8,7 +8,7 @@ use sim_core::id::NodeId;
 use sim_core::net::acl;
 use sim_core::net::conntrack::TrackConfig;
 use sim_core::net::firewall::OnMiss;
-use sim_core::node::translator::Forward;
+use sim_core::node::translator::{Forward, HealthCheck};
 use sim_core::time::Duration;
 
 /// A VPC.
@@ -196,6 +196,15 @@ pub enum ApplianceKind {
     NatInstance {
         /// Its ports that lead elsewhere.
         forwards: Vec<Forward>,
+    },
+    /// The node of a network load balancer.
+    LoadBalancer {
+        /// The port that it listens to, and that its targets do.
+        port: u16,
+        /// The addresses of its targets, and their names.
+        targets: Vec<(Ipv4Addr, String)>,
+        /// How they are asked.
+        check: HealthCheck,
     },
     /// An interface endpoint.
     InterfaceEndpoint {

@@ -44,6 +44,8 @@ pub struct Connection {
     pub gateway: NodeId,
     /// The Direct Connect gateway that transports its tunnels between private addresses, if one does.
     pub transport: Option<NodeId>,
+    /// The VPN Concentrator that it is on (index into [`super::TransitGateway::concentrators`]), if it is on one.
+    pub concentrator: Option<usize>,
     /// How routes get to AWS.
     pub routing: Routing,
     /// One or two tunnels.

@@ -9,10 +9,9 @@ use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
-    GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
-    NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc,
-    VpcPeering, VpnClient,
+    AccessRule, BgpRouter, ClientVpnAssociation, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall,
+    FirewallInstance, GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway,
+    Lag, LoadBalancer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -60,6 +59,8 @@ pub enum Node {
     GatewayEndpoint(GatewayEndpoint),
     /// A network interface in a VPC behind which there is a service (AWS PrivateLink).
     InterfaceEndpoint(InterfaceEndpoint),
+    /// The node of an internal network load balancer in one subnet.
+    LoadBalancer(Box<LoadBalancer>),
 }
 
 /// A host on premises.
@@ -239,6 +240,9 @@ pub struct TransitGateway {
     /// propagates, as AWS makes it.
     #[serde(default)]
     pub route_tables: Named<TransitRouteTable>,
+    /// VPN Concentrators: attachments that the connections of many sites share.
+    #[serde(default)]
+    pub concentrators: Named<Concentrator>,
     /// VPN ECMP support: whether traffic is balanced over equal VPN tunnels; true if not given, as AWS.
     pub vpn_ecmp: Option<At<Flag>>,
     /// The tunnel that AWS prefers while all else is equal, like "vpn.a"; if not given, drawn from the seed.

@@ -295,6 +295,8 @@ pub enum Expect {
     DetectedBy(DetectedBy),
     /// How many packets were dropped for a reason.
     DropsBetween(DropsBetween),
+    /// Number of packets that came to an internet gateway, from either side.
+    InternetGatewaySees(InternetGatewaySees),
     /// A session comes up in time.
     EstablishedWithin(EstablishedWithin),
     /// How often a session comes up.
@@ -389,6 +391,18 @@ pub struct DropsBetween {
     pub min: Option<At<Count>>,
     /// Most packets; no limit if not given.
     pub max: Option<At<Count>>,
+}
+
+/// Packets at an internet gateway, those that it dropped among them.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct InternetGatewaySees {
+    /// The internet gateway.
+    pub node: At<Name>,
+    /// Fewest packets; 0 if not given.
+    pub min: Option<At<Count>>,
+    /// Most packets.
+    pub max: At<Count>,
 }
 
 /// A session comes up.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Name, Prefix, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Name, Prefix, Rate, Span};
 use crate::place::{At, Named};
 
 use super::BgpTimers;
@@ -37,6 +37,16 @@ pub struct FirewallInstance {
     pub inside: Vec<At<Prefix>>,
     /// What gives its timeouts and what becomes of strangers: the profile of a firewall; "generic" if not given.
     pub profile: Option<At<Name>>,
+}
+
+/// A VPN Concentrator: one attachment for many sites, each with a connection that names it. 5 Gbit/s for all, by BGP, without ECMP.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Concentrator {
+    /// What each site has of it, each way; 100Mbps if not given, as digests of AWS's texts have it.
+    pub site_bandwidth: Option<At<Rate>>,
+    /// And packets a second; 10000 if not given, from the same.
+    pub site_packet_rate: Option<At<Count>>,
 }
 
 /// A Connect attachment: up to four GRE tunnels with BGP inside, over another attachment of the same transit gateway.

@@ -301,3 +301,36 @@ pub struct InterfaceEndpoint {
     /// The service: a host of the internet, which AWS joins to it.
     pub service: At<Name>,
 }
+
+/// The node of an internal network load balancer in one subnet. Its target group is by IP address: targets see the node's address.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancer {
+    /// Its subnet, like "vpc.app".
+    pub subnet: At<Name>,
+    /// Its private address.
+    pub address: At<Address>,
+    /// The port that it listens to, of UDP and TCP; 7 if not given (echo).
+    pub port: Option<At<Count>>,
+    /// Its targets: instances or NAT instances of the VPC, which listen to the same port.
+    pub targets: Vec<At<Name>>,
+    /// Whether it uses targets of other availability zones; false if not given, as AWS.
+    pub cross_zone: Option<At<Flag>>,
+    /// How it asks by TCP whether targets are there.
+    #[serde(default)]
+    pub health_check: HealthCheck,
+}
+
+/// Health checks by TCP.
+#[derive(Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// How often, 5s to 300s; 30s if not given, as AWS.
+    pub interval: Option<At<Span>>,
+    /// How long a handshake is waited for, 2s to 120s and at most the interval; 10s if not given, as AWS.
+    pub timeout: Option<At<Span>>,
+    /// How many answers in a row make a target healthy, 2 to 10; 5 if not given, as AWS.
+    pub healthy: Option<At<Count>>,
+    /// How many without one make it unhealthy, 2 to 10; 2 if not given, as AWS.
+    pub unhealthy: Option<At<Count>>,
+}

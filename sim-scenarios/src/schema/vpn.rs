@@ -45,6 +45,8 @@ pub struct Vpn {
     /// Private-IP VPN: the Direct Connect gateway that transports the tunnels. Their outside addresses are out of the transit gateway's
     /// `cidr_blocks` then, and no path leads to them; over the internet if not given.
     pub transport: Option<At<Name>>,
+    /// The VPN Concentrator of the transit gateway that the connection is on; if not given, it is an attachment of its own.
+    pub concentrator: Option<At<Name>>,
     /// How AWS learns the customer's routes.
     pub routing: Routing,
     /// The customer's side of the traffic selectors that AWS proposes and accepts; "0.0.0.0/0" if not given. Selectors are

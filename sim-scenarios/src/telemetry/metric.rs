@@ -162,6 +162,10 @@ pub fn attachment_name(plan: &Plan, attachment: Attachment) -> &str {
         }
         Attachment::Connection(connection) => &plan.connections[connection].name,
         Attachment::Connect(connect) => &plan.connects[connect].name,
+        Attachment::Concentrator(gateway, place) => match &plan.nodes[gateway.index()].kind {
+            NodeKind::TransitGateway(gateway) => &gateway.concentrators[place].name,
+            _ => "",
+        },
     }
 }
 

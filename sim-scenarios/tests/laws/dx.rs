@@ -92,7 +92,7 @@ pub(super) fn holds(text: &str, changes: &[&str], expect: &str) {
 }
 
 /// The scenario is refused, with these words.
-fn refused(text: &str, changes: &[&str], words: &str) {
+pub(super) fn refused(text: &str, changes: &[&str], words: &str) {
     match with(text, &owned(changes), "") {
         Ok(_) => panic!("{changes:?} is taken"),
         Err(mistakes) => assert!(mistakes.contains(words), "{changes:?}: {mistakes}"),

@@ -1,4 +1,5 @@
-//! Laws of AWS VPN CloudHub (Site-to-Site VPN user guide, page VPN_CloudHub.html): a virtual private gateway as the hub of sites.
+//! Laws of AWS VPN CloudHub (Site-to-Site VPN user guide, page VPN_CloudHub.html), a virtual private gateway as the hub of sites; of EC2
+//! instances as customer gateways; of network load balancers; and of what a VPN connection does not carry.
 
 use ipnet::Ipv4Net;
 use sim_core::node::Node;
@@ -6,7 +7,7 @@ use sim_core::reason::Reason;
 use sim_core::time::Instant;
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
-use super::dx::holds;
+use super::dx::{holds, refused};
 
 macro_rules! library {
     ($name:literal) => {
@@ -18,6 +19,9 @@ const SITES: &str = library!("cloudhub");
 const DUPLICATE: &str = library!("cloudhub_duplicate_asn");
 const LINE: &str = library!("cloudhub_dx");
 const STATIC: &str = library!("dx_primary_vpn_backup_vgw");
+const EC2: &str = library!("ec2_as_customer_gateway");
+const SOFTWARE: &str = library!("software_vpn_ha");
+const EGRESS: &str = library!("third_party_private_egress");
 
 /// A scenario with changes, at this second.
 fn at(text: &str, changes: &[&str], seconds: u64) -> Simulation {
@@ -158,5 +162,72 @@ fn static_routes_are_announced_to_nobody() {
         &[],
         r#""quiet": ConvergedWithin(fault: "cut-a.heal", within: "60s"),
         "over_dx": RoutePresent(node: "vgw", prefix: "10.1.0.0/16", via: "dx.a", at: "450s")"#,
+    );
+}
+
+/// AWS VPN FAQ ("IPsec at layer 3"): what is offered as a service is IP in IPsec. There is no connection by GRE or DMVPN, and no link that
+/// would stretch a LAN into a VPC.
+#[test]
+fn a_connection_carries_ip_and_no_other_service_is_offered() {
+    for kind in ["Gre", "Dmvpn", "Layer2"] {
+        let change = format!("connections.one={kind}(customer_gateway: \"cgw1\", gateway: \"vgw\")");
+        refused(SITES, &[&change], &format!("`{kind}` is no kind of connection"));
+    }
+    for end in ["vpc", "vgw", "app"] {
+        let change = format!("links.lan1=Link(between: (\"cgw1.lan\", \"{end}\"))");
+        refused(SITES, &[&change], "AWS joins what is inside of it");
+    }
+}
+
+/// EC2 user guide, "Elastic IP addresses", and RFC 7296 section 2.23: behind a 1:1 NAT both ends go on with UDP 4500, and AWS has the
+/// Elastic IP address registered.
+#[test]
+fn an_instance_is_behind_its_elastic_ip_address() {
+    let simulation = at(EC2, &[], 30);
+    let tunnel = &simulation.plan().connections[0].tunnels[0];
+    assert_eq!(tunnel.customer_outside.to_string(), "10.1.0.10");
+    assert_eq!(tunnel.customer_registered.to_string(), "203.0.113.10");
+    // A network ACL that lets UDP 500 and 4500 and nothing else through is enough.
+    let acl = "nodes.shop.network_acls={ \"ipsec\": (\
+        inbound: [(rule: 1, protocol: \"udp\", ports: 500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
+                  (rule: 2, protocol: \"udp\", ports: 4500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
+                  (rule: 3, cidr: \"10.0.0.0/8\", action: \"allow\")], \
+        outbound: [(rule: 1, protocol: \"udp\", ports: 500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
+                   (rule: 2, protocol: \"udp\", ports: 4500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
+                   (rule: 3, cidr: \"10.0.0.0/8\", action: \"allow\")]) }";
+    let text = EC2.replacen("security_groups: {", "network_acls: {}, security_groups: {", 1).replacen(
+        "route_table: \"public\"),",
+        "route_table: \"public\", network_acl: \"ipsec\"),",
+        1,
+    );
+    let text = text.replacen("network_acls: {}", &acl["nodes.shop.".len()..].replacen('=', ": ", 1), 1);
+    holds(&text, &["faults={}"], r#""all_passes": LossBetween(probe: "sale", max: "0%")"#);
+}
+
+/// Mistakes in the drawing of an instance are explained.
+#[test]
+fn an_instance_stands_in_a_subnet_with_a_way_out() {
+    refused(EC2, &["nodes.cgw.interfaces.wan.address=10.1.7.10/24"], "is not in subnet 10.1.0.0/24");
+    refused(EC2, &["nodes.cgw.interfaces.wan.address=10.1.0.3/24"], "AWS keeps the first four addresses");
+    refused(EC2, &["links.out.between=(\"cgw.wan\", \"internet\")"], "AWS joins it to its VPC");
+    refused(SOFTWARE, &["nodes.shop.route_tables.private.routes=[]"], "has no route to 10.0.0.0/16");
+    refused(SOFTWARE, &["nodes.two.tracks={}"], "track");
+}
+
+/// Network Load Balancer guide, target-group-health-checks.html: without a healthy target it uses all of them ("fail open"), and the
+/// limits of a health check.
+#[test]
+fn a_load_balancer_fails_open_and_its_checks_have_limits() {
+    // Nobody answers checks for two of them, so both proxies are unhealthy, and tried none the less when the line is back.
+    let gone = "faults={ \"gone\": (at: \"60s\", heal: \"100s\", what: PowerLoss(node: \"service\")) }";
+    let expect = r#""again": NoOutage(probe: "quotes", from: "101s")"#;
+    holds(EGRESS, &[gone], expect);
+    refused(EGRESS, &["nodes.nlb.health_check.interval=4s"], "the interval");
+    refused(EGRESS, &["nodes.nlb.health_check=(interval: \"5s\", timeout: \"6s\")"], "the timeout");
+    refused(EGRESS, &["nodes.nlb.health_check=(unhealthy: 1)"], "failures");
+    refused(
+        EGRESS,
+        &["nodes.nlb.targets=[\"proxy-2\"]", "nodes.nlb.cross_zone=false"],
+        "no target is in the availability zone",
     );
 }

@@ -15,6 +15,7 @@ const PEERING: &str = library!("tgw_intra_and_inter_region_peering");
 const CONNECT: &str = library!("tgw_connect_gre");
 const PINNED: &str = library!("dx_pinned_overlay");
 const UNPINNED: &str = library!("dx_unpinned_overlay");
+const CONCENTRATOR: &str = library!("vpn_concentrator");
 const APPLIANCE: &str = library!("appliance_mode");
 
 /// A scenario with changes and this expected, or what is wrong with it.
@@ -297,4 +298,64 @@ fn pinned_and_unpinned_overlays_beside_the_published_figure() {
     holds(UNPINNED, &[], &dark("60s", "213s"));
     holds(PINNED, &bfd, &dark("20s", "30.2s"));
     holds(UNPINNED, &bfd, &dark("600ms", "950ms"));
+}
+
+/// 1.9: BGP only, no private-IP VPN, no large tunnels. What is known from digests only, 100 Mbit/s and 10,000 packets a second for each of 100
+/// sites, is a parameter, and the number of sites a warning.
+#[test]
+fn a_concentrator_takes_these_connections() {
+    refused(CONCENTRATOR, &["connections.one.routing=Static(prefixes: [\"10.1.0.0/16\"])"], "not static routing");
+    refused(CONCENTRATOR, &["connections.one.tunnel_bandwidth=large"], "takes no large tunnels");
+    refused(CONCENTRATOR, &["connections.one.concentrator=malls"], "no VPN Concentrator of this gateway");
+    let shops = gateway(&taken(CONCENTRATOR, &[]), "tgw").concentrators[0].clone();
+    assert_eq!((shops.site_bandwidth, shops.site_packet_rate), (100_000_000, 10_000));
+}
+
+/// 1.9, TGW25: no ECMP on a Concentrator, whatever the option says; the same tunnels balance as a connection of their own.
+#[test]
+fn a_concentrator_does_not_balance() {
+    let short = ["duration=50s", "faults={}", "probes={}"];
+    let one = "\"one\": RouteDecidedBy(node: \"tgw\", prefix: \"10.1.0.0/16\", rule: \"aws_choice\", at: \"45s\")";
+    holds(CONCENTRATOR, &short, one);
+}
+
+/// 2.2 (transit-gateway-quotas.html): 5,000 attachments, 20 route tables and 5 gateways in a Region are raised on request: warnings that
+/// name them. A VPC is attached to 5 gateways, and a gateway has 20 Direct Connect gateways: refused.
+#[test]
+fn quotas_that_are_raised_warn_and_others_refuse() {
+    let tables = |count: usize| {
+        let all: Vec<String> = (0..count).map(|n| format!("\"t{n}\": (associations: [])")).collect();
+        format!("nodes.merged.route_tables={{{}}}", all.join(", "))
+    };
+    let text = "21 route tables: AWS allows 20 for a transit gateway, and more on request";
+    assert!(!warned(PEERING, &[&tables(20), "expect={}"], "route tables"));
+    assert!(warned(PEERING, &[&tables(21), "expect={}"], text));
+    let gateways = |count: usize, vpcs: &str| {
+        let all = (0..count).map(|n| format!("\"t{n}\": TransitGateway(asn: {}, vpcs: [{vpcs}]),", 64_600 + n));
+        format!(
+            "(version: 1, name: \"many\", question: \"?\", duration: \"1s\", links: {{}}, nodes: {{ {} \"vpc\": Vpc(cidr: \"10.0.0.0/16\",
+             subnets: {{ \"a\": (cidr: \"10.0.1.0/24\", availability_zone: \"az1\") }}), \"peer\": TransitGatewayPeering(requester: \"t0\", accepter: \"t1\") }})",
+            all.collect::<String>()
+        )
+    };
+    let sixth = "the sixth transit gateway of its Region";
+    assert!(!warned(&gateways(5, "\"vpc\""), &[], sixth));
+    match Scenario::parse("many.ron", &gateways(6, "\"vpc\""), &NoSecrets) {
+        Ok(_) => panic!("a VPC on six transit gateways is taken"),
+        Err(mistakes) => assert!(mistakes.to_string().contains("attached to at most 5 transit gateways"), "{mistakes}"),
+    }
+}
+
+/// 2.2: 50 Gbit/s and 5,000,000 packets a second through an attachment of a VPC: of ten million a second for a millisecond, which ten streams
+/// make with a packet each microsecond, 5,000 pass, and the 50 of a burst of 10 us.
+#[test]
+fn an_attachment_carries_five_million_packets_a_second() {
+    let stream = |n: u8| {
+        format!(
+            "\"s{n}\": UdpOneWay(from: \"web\", to: \"db\", every: \"1us\", size: 60, start: \"10s\", stop: \"10.001s\")"
+        )
+    };
+    let probes = format!("probes={{{}}}", (0..10).map(stream).collect::<Vec<_>>().join(", "));
+    let half = "\"half\": DropsBetween(reason: \"attachment_packet_rate\", min: 4940, max: 4960)";
+    holds(PEERING, &["assume.tunnel_burst=10us", "duration=20s", &probes], half);
 }

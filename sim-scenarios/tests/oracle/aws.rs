@@ -196,6 +196,9 @@ impl Oracle<'_> {
                         ApplianceKind::InterfaceEndpoint { .. } => {
                             return one(Place::Lost("an endpoint forwards nothing"));
                         }
+                        ApplianceKind::LoadBalancer { .. } => {
+                            return one(Place::Lost("a load balancer, whose choice this oracle does not know"));
+                        }
                         ApplianceKind::NatGateway { .. }
                         | ApplianceKind::NatInstance { .. }
                         | ApplianceKind::Firewall { .. } => {}
@@ -224,6 +227,7 @@ impl Oracle<'_> {
                 ApplianceKind::InterfaceEndpoint { service } => service == host && it.address == to,
                 ApplianceKind::NatGateway { .. }
                 | ApplianceKind::NatInstance { .. }
+                | ApplianceKind::LoadBalancer { .. }
                 | ApplianceKind::Firewall { .. } => false,
             },
             _ => false,
@@ -277,6 +281,9 @@ impl Oracle<'_> {
                 // The outside of a private-IP tunnel belongs to what transports it.
                 match connection.transport.filter(|_| packet.source == endpoint.address) {
                     Some(transport) => Some(Attachment::DirectConnectGateway(transport)),
+                    None if connection.concentrator.is_some() => {
+                        connection.concentrator.map(|it| Attachment::Concentrator(node, it))
+                    }
                     None => Some(Attachment::Connection(endpoint.tunnel.connection)),
                 }
             }
@@ -312,6 +319,7 @@ impl Oracle<'_> {
                 Connection { transport: Some(_), .. } => 3,
                 Connection { transport: None, .. } => 4,
             },
+            Attachment::Concentrator(..) => 5,
             Attachment::Connect(_) => u8::MAX,
         };
         let statics = table.routes.iter().map(|(prefix, to)| (*prefix, 0, *to));
@@ -338,6 +346,16 @@ impl Oracle<'_> {
                 None => ways.push(Place::Lost("a blackhole")),
                 Some(Attachment::Vpc(id) | Attachment::DirectConnectGateway(id) | Attachment::Peering(id)) => {
                     ways.push(Place::At(*id, Entry::Node(node)))
+                }
+                Some(Attachment::Concentrator(_, number)) => {
+                    let on_it = self
+                        .plan
+                        .connections
+                        .iter()
+                        .filter(|it| it.gateway == node && it.concentrator == Some(*number));
+                    let tunnels = on_it.flat_map(|it| &it.tunnels);
+                    let learned = tunnels.filter(|it| self.routes.at(it.endpoint).any(|known| known == *prefix));
+                    ways.extend(learned.map(|it| Place::At(it.endpoint, Entry::Node(node))));
                 }
                 Some(Attachment::Connect(_)) => ways.push(Place::Lost("GRE, of which nothing is known here")),
                 Some(Attachment::Connection(number)) => {

@@ -194,7 +194,9 @@ impl Routes {
                 all
             }
             NodeKind::TransitGateway(gateway) => {
-                let here = Attachment::Connection(tunnel.connection);
+                let here = connection.concentrator.map_or(Attachment::Connection(tunnel.connection), |it| {
+                    Attachment::Concentrator(connection.gateway, it)
+                });
                 let table = gateway.route_tables.iter().find(|table| table.associations.contains(&here));
                 let Some(table) = table else { return Learned::new() };
                 let own = self.paths(endpoint);
@@ -225,6 +227,11 @@ impl Routes {
             }
             // Peering propagates nothing (page tgw-peering.html); Connect is not known here.
             Attachment::Peering(_) | Attachment::Connect(_) => Learned::new(),
+            Attachment::Concentrator(gateway, number) => {
+                let on_it =
+                    plan.connections.iter().filter(|it| it.gateway == gateway && it.concentrator == Some(number));
+                on_it.flat_map(|it| &it.tunnels).flat_map(|it| self.paths(it.endpoint)).collect()
+            }
         }
     }
 }

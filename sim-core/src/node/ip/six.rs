@@ -29,6 +29,9 @@ use crate::wire::ipv6::{Ipv6Packet, is_ipv6};
 /// A next hop of IPv6 as hops show it: the trace tells next hops of IPv4 only.
 const UNTOLD: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
+/// Why there is no way for an IPv6 packet.
+pub type Ipv6Miss = Miss<Route<Ipv6Net>>;
+
 /// The IPv6 part of a device.
 #[derive(Clone, Debug)]
 pub(in crate::node) struct Six {
@@ -207,11 +210,7 @@ impl Ip {
     ///
     /// # Errors
     /// The packet, and why there is none.
-    pub fn way_ipv6(
-        &mut self,
-        cx: &mut Cx,
-        mut packet: Packet,
-    ) -> Result<(Port, Packet), (Packet, Miss<Route<Ipv6Net>>)> {
+    pub fn way_ipv6(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Ipv6Miss)> {
         match self.six.as_mut().and_then(|six| six.fib.choose(packet.bytes())) {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);

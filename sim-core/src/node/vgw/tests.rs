@@ -79,7 +79,13 @@ impl Bench {
 
 impl Trace {
     /// A touch of a device.
-    fn cx<'a>(&'a mut self, now: Instant, node: u32, out: &'a mut Vec<Emit>, packets: &'a mut u64) -> Cx<'a> {
+    pub(in crate::node) fn cx<'a>(
+        &'a mut self,
+        now: Instant,
+        node: u32,
+        out: &'a mut Vec<Emit>,
+        packets: &'a mut u64,
+    ) -> Cx<'a> {
         let (cause, enabler) = (RecordId::GENESIS, RecordId::GENESIS);
         Cx { now, node: NodeId(node), cause, enabler, trace: self, out, packets, rearm: false }
     }

@@ -281,10 +281,11 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
     }
 }
 
-/// A rekey did not work: the old SA goes on, and another attempt follows.
+/// A rekey did not work: the old SA goes on, and another attempt follows; unless its lifetime has ended meanwhile, and it is being deleted.
 fn put_off(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, reason: Reason) {
     let again = env.retry_refused(sa.ids.initiator);
-    if let Some(old) = rekeys.and_then(|spi| find(sa, spi)) {
+    let old = rekeys.and_then(|spi| find(sa, spi));
+    if let Some(old) = old.filter(|old| old.phase == ChildPhase::Rekeying) {
         old.phase = ChildPhase::Up;
         old.rekey = Some(again);
     }
