@@ -224,11 +224,11 @@ fn packets_are_conserved() {
 /// each.
 const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("asymmetric_urpf", "filters of reverse paths"),
-    ("dx_pinned_overlay", "GRE"),
-    ("dx_unpinned_overlay", "GRE"),
     ("client_vpn_denied", "Client VPN"),
     ("client_vpn_split_tunnel", "Client VPN"),
     ("ec2_as_customer_gateway", "a customer gateway inside of a VPC"),
+    ("dx_pinned_overlay", "GRE"),
+    ("dx_unpinned_overlay", "GRE"),
     ("esp_without_natt_two_clients", "a NAT that serves one inside host at a time"),
     ("fragments_after_encryption", "sizes"),
     ("ha_firewall_takeover", "Ethernet"),
@@ -240,8 +240,8 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("nat_timeout_idle", "how long a NAT remembers"),
     ("overlapping_cidrs_two_sites", "which of two equal routes AWS takes"),
     ("path_mtu", "sizes"),
-    ("tgw_connect_gre", "GRE"),
     ("software_vpn_ha", "a customer gateway inside of a VPC"),
+    ("tgw_connect_gre", "GRE"),
     ("tgw_intra_and_inter_region_peering", "sizes"),
     ("vpc_100_propagated_routes", "which hundred routes a table takes"),
     ("vrrp_ip_sla", "Ethernet"),

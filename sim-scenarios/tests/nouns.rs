@@ -18,6 +18,7 @@ const TRANSIT_GATEWAY: &[Noun] = &[
         "peering attachment, within a Region and between two",
         &["tgw_intra_and_inter_region_peering:far_reached", "tgw_intra_and_inter_region_peering:near_reached"],
     ),
+    ("Connect attachment", &["tgw_connect_gre:first_session"]),
     ("appliance mode", &["appliance_mode:all_in_the_mode", "appliance_mode:none_opens_across"]),
     (
         "one subnet per availability zone",
@@ -61,6 +62,8 @@ const DIRECT_CONNECT: &[Noun] = &[
     ("StartBgpFailoverTest", &["dx_failover_test:vpn_carries"]),
     ("Direct Connect primary, VPN backup on a VGW", &["dx_primary_vpn_backup_vgw:static_then"]),
     ("Direct Connect primary, VPN backup on a TGW", &["dx_primary_vpn_backup_tgw:vpn_carries"]),
+    ("pinned overlay tunnels", &["dx_pinned_overlay:dark_for_the_tunnel_s_hold_time"]),
+    ("unpinned overlay tunnels", &["dx_unpinned_overlay:moved_to_line_2"]),
     ("private IP VPN", &["private_ip_vpn:tunnel_up"]),
     ("VPN over a public VIF", &["vpn_over_public_vif:tunnel_up"]),
 ];
@@ -222,11 +225,8 @@ const BUILT: &[&[Noun]] = &[TRANSIT_GATEWAY, DIRECT_CONNECT, VPN, VPC, PREMISES,
 /// Nouns that are promised and not built yet, with the scenario or test that will show each. One that is there fails the test, so that the noun
 /// moves to its table.
 const NOT_BUILT: &[Noun] = &[
-    ("Connect attachment", &["tgw_connect_gre"]),
     ("5,000 attachments", &["tgw_5000_attachments"]),
     ("VPN Concentrator", &["vpn_concentrator"]),
-    ("pinned overlay tunnels", &["dx_pinned_overlay"]),
-    ("unpinned overlay tunnels", &["dx_unpinned_overlay"]),
     ("IPv6 outside", &["ipv6_outside_tgw"]),
     ("internal NLB, proxy and resolver", &["third_party_private_egress"]),
 ];

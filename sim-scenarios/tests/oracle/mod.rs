@@ -6,8 +6,7 @@
 //! leaves it open. Choices among equal routes are not followed: all of them are in the graph.
 //!
 //! It knows the steady state without faults, and no time: rates, losses, sizes, timers, lifetimes and NAT's memory are not its matter. It
-//! knows IPv4 between routers, and neither Ethernet nor Client VPN nor a customer gateway inside of a VPC, nor GRE and what is announced
-//! through it.
+//! knows IPv4 between routers, and neither Ethernet, GRE, Client VPN nor a customer gateway inside of a VPC.
 
 mod aws;
 mod routes;
