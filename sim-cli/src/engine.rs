@@ -54,12 +54,26 @@ pub fn prepare(
     reality: &Reality,
     listeners: impl FnOnce(&World) -> Result<Vec<Box<dyn Sink>>, Failure>,
 ) -> Result<Simulation, Failure> {
+    spare_memory(scenario);
     let mut heard = Ok(());
     let simulation = Simulation::prepare_with(scenario, reality, |world| match listeners(world) {
         Ok(listeners) => listeners.into_iter().for_each(|listener| world.trace.add_sink(listener)),
         Err(failure) => heard = Err(failure),
     });
     heard.map(|()| simulation)
+}
+
+/// Connections of VPN from which on a world is in small pages.
+const MANY: usize = 100;
+
+/// In a world of many sessions most memory is buffers of TCP of which only the first page is ever used. Huge pages would put all
+/// of it into memory, and take longer to clear than the world takes to come up; worlds of few sessions are faster with them.
+fn spare_memory(scenario: &Scenario) {
+    #[cfg(target_os = "linux")]
+    if scenario.plan().connections.len() > MANY {
+        // Where the kernel knows of no such wish, the world is as right, and larger.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
 }
 
 /// Runs a scenario to its end. `listeners` are made when the world stands and has not moved yet; `progress` hears now

@@ -124,6 +124,33 @@ codes! {
         DxgwGatewayToGateway "dxgw_gateway_to_gateway" "a Direct Connect gateway passes nothing between the gateways that are associated with it",
         DxgwInterfaceToVpn "dxgw_interface_to_vpn" "nothing passes between a Direct Connect gateway and the VPN connections of a virtual private gateway that is associated with it",
         LagNotCollecting "lag_not_collecting" "a member of a LAG that does not take frames: LACP has not put it in, or has put it out",
+        // LANs
+        ArpUnresolved "arp_unresolved" "nobody on the link answers ARP for the next hop (RFC 826)",
+        FrameNotForMe "frame_not_for_me" "a frame for another station, which a switch sent everywhere",
+        VlanNotCarried "vlan_not_carried" "the port of the switch does not carry the frame's VLAN",
+        VrrpNotMaster "vrrp_not_master" "for the station of a virtual router of which this one is not the master (RFC 5798 section 6.4.2)",
+        VrrpNotAccepted "vrrp_not_accepted" "for the address of a virtual router, which its master takes only in Accept_Mode (RFC 5798 section 6.4.3)",
+        VrrpNotHeard "vrrp_not_heard" "an advertisement of another virtual router, or to the owner of the addresses (RFC 5798 section 7.1)",
+        // Transit gateways, beyond their tables
+        AttachmentZone "attachment_zone" "the transit gateway's attachment has no subnet in its availability zone",
+        AttachmentBandwidth "attachment_bandwidth" "more octets a second than AWS carries through one attachment",
+        AttachmentPacketRate "attachment_packet_rate" "more packets a second than AWS carries through one attachment",
+        GreNoTunnel "gre_no_tunnel" "no GRE tunnel of this device is between these addresses, with this key",
+        // IPv6
+        PacketTooBig "packet_too_big" "longer than the next hop's MTU: only its sender may cut an IPv6 packet (RFC 8200 section 5)",
+        AddressUnreachable "address_unreachable" "neither end of the point-to-point link by which it came has that address (RFC 4443 section 3.1)",
+        // Client VPN
+        ClientVpnCredentials "client_vpn_credentials" "Client VPN: the directory does not know the user, or not with that password",
+        ClientVpnSaml "client_vpn_saml" "Client VPN: the SAML identity provider asserts nothing of the user",
+        ClientVpnCertificate "client_vpn_certificate" "Client VPN: no certificate, one of another authority, or one that has expired",
+        ClientVpnRevoked "client_vpn_revoked" "Client VPN: the client's certificate is in the revocation list",
+        ClientVpnMfa "client_vpn_mfa" "Client VPN: the second factor is wrong",
+        ClientVpnFull "client_vpn_full" "Client VPN: no address of the client CIDR is left",
+        ClientVpnNoSession "client_vpn_no_session" "Client VPN: no client is connected from there, or has that address",
+        ClientVpnSource "client_vpn_source" "Client VPN: not from the address that the client was given",
+        ClientVpnNoRoute "client_vpn_no_route" "Client VPN: the association has no route to the destination",
+        ClientVpnNotAuthorized "client_vpn_not_authorized" "Client VPN: no authorization rule lets the user's groups go there",
+        ClientVpnNotConnected "client_vpn_not_connected" "Client VPN: the tunnel leads there, and the client is not connected",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -248,6 +275,20 @@ codes! {
         LacpNotSynchronized "lacp_not_synchronized" "LACP: an end does not have the link in its aggregation, or too few of them",
         LagUp "lag_up" "LACP has put a link into the LAG",
         LagDown "lag_down" "no link of the LAG carries traffic",
+        // VRRP
+        VrrpMasterDown "vrrp_master_down" "VRRP: nothing from the master for Master_Down_Interval (RFC 5798 section 6.4.2)",
+        VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
+        // Programs that watch and act
+        RouteReplaced "route_replaced" "a program of the customer's had AWS replace the route (ReplaceRoute)",
+        // Client VPN
+        ClientVpnAccepted "client_vpn_accepted" "Client VPN: the user is let in",
+        ClientVpnCredentials "client_vpn_credentials" "Client VPN: an unknown user, or a wrong password",
+        ClientVpnSaml "client_vpn_saml" "Client VPN: the SAML identity provider asserts nothing of the user",
+        ClientVpnCertificate "client_vpn_certificate" "Client VPN: no certificate, one of another authority, or one that has expired",
+        ClientVpnRevoked "client_vpn_revoked" "Client VPN: the client's certificate is revoked",
+        ClientVpnMfa "client_vpn_mfa" "Client VPN: the second factor is wrong",
+        ClientVpnFull "client_vpn_full" "Client VPN: no address of the client CIDR is left",
+        ClientVpnSilent "client_vpn_silent" "Client VPN: no sign of life from the association",
     }
 
     /// Which timer expired.
@@ -289,6 +330,13 @@ codes! {
         LacpCurrentWhile "lacp_current_while" "LACP: the other end was not heard for 3 or 90 s (IEEE 802.1AX-2020 section 6.4.12)",
         LacpPeriodic "lacp_periodic" "LACP: the next frame is due",
         LacpAggregateWait "lacp_aggregate_wait" "LACP: ports wait for each other before they are aggregated",
+        VrrpMasterDown "vrrp_master_down_timer" "VRRP Master_Down_Timer: three intervals of the master and the skew time (RFC 5798 section 6.2)",
+        VrrpAdvertisement "vrrp_adver_timer" "VRRP Adver_Timer: the next advertisement is due (RFC 5798 section 6.2)",
+        ArpRetry "arp_retry" "ARP: the question is asked again",
+        RouteReplacement "route_replacement" "a program asks AWS to replace a route, and it is replaced",
+        ClientVpnConnect "client_vpn_connect" "Client VPN: the client begins, or the association does not answer",
+        ClientVpnPing "client_vpn_ping" "Client VPN: the next sign of life is due",
+        ClientVpnDead "client_vpn_dead" "Client VPN: no sign of life from the other end in time",
     }
 
     /// The state of a session.
@@ -306,6 +354,9 @@ codes! {
         Established "established" "BGP Established",
         Init "init" "BFD Init",
         AdminDown "admin_down" "BFD AdminDown",
+        Initialize "initialize" "VRRP Initialize",
+        Backup "backup" "VRRP Backup",
+        Master "master" "VRRP Master",
     }
 
     /// A message or step of a session that is worth a line of its own in a ladder.
@@ -358,6 +409,8 @@ codes! {
         PrefixLimitNear "prefix_limit_near" "the peer comes near the most prefixes that the session allows: how many it has announced",
         RoutesRetained "routes_retained" "the session is over and its routes are used on as stale ones (RFC 4724): how many",
         CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
+        GratuitousArpSent "gratuitous_arp_sent" "a gratuitous ARP for the addresses of a virtual router was sent (RFC 5798 section 6.4): its VRID",
+        MasterReleased "master_released" "the master of a virtual router goes, and says so with priority 0 (RFC 5798 section 6.4.2): its VRID",
     }
 
     /// Which step of a route evaluation decided; see [`crate::net::aws`].
@@ -403,7 +456,8 @@ impl Step {
             | Self::NotificationMessageSent
             | Self::MainModeSent
             | Self::QuickModeSent
-            | Self::IsakmpInformationalSent => true,
+            | Self::IsakmpInformationalSent
+            | Self::GratuitousArpSent => true,
             Self::IkeSaInitReceived
             | Self::IkeAuthReceived
             | Self::CreateChildSaReceived
@@ -429,6 +483,7 @@ impl Step {
             | Self::PrefixLimitNear
             | Self::RoutesRetained
             | Self::CommunicationReceived
+            | Self::MasterReleased
             | Self::MessageIgnored
             | Self::MainModeReceived
             | Self::QuickModeReceived
@@ -449,6 +504,9 @@ impl TimerKind {
                 | Self::HoldTimer
                 | Self::BfdDetection
                 | Self::TrackTimeout
+                | Self::VrrpMasterDown
+                | Self::ClientVpnDead
+                | Self::ClientVpnConnect
         )
     }
 }

@@ -1,7 +1,7 @@
 //! What first noticed a fault.
 
 use sim_core::id::{NodeId, RecordId};
-use sim_core::reason::{State, TimerKind};
+use sim_core::reason::{Reason, State, TimerKind};
 use sim_core::trace::path::fault_behind;
 use sim_core::trace::{Record, Trace, What};
 
@@ -11,6 +11,8 @@ use crate::plan::Detector;
 /// an endpoint dead.
 pub fn first_notice(trace: &Trace, strike: RecordId, node: Option<NodeId>) -> Option<(RecordId, &Record)> {
     let noticed = |record: &Record| match record.what {
+        // A backup notices that its master is gone by taking its place.
+        What::State { reason: Reason::VrrpMasterDown, .. } => true,
         What::State { from, to, .. } => works(from) && !works(to),
         What::Expired { timer, .. } => timer == TimerKind::EndpointHealth,
         _ => false,
@@ -45,5 +47,5 @@ pub const fn code(detector: Detector) -> &'static str {
 
 /// True for the states in which a session does its work.
 pub const fn works(state: State) -> bool {
-    matches!(state, State::Up | State::Rekeying | State::Established)
+    matches!(state, State::Up | State::Rekeying | State::Established | State::Master)
 }

@@ -3,9 +3,9 @@
 //! A leaf reads from one RON scalar. Decimals are read as integers of the smallest unit, so "0.1s" is exactly 100,000,000 ns.
 
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::{Schema, json_schema};
 use sim_core::crypto::certificate::distinguished_name;
 use sim_core::node::tunnel::MssClamp;
@@ -320,6 +320,49 @@ impl Leaf for Prefix {
                 .is_ok()
                 .then(|| format!("the prefix length is missing: \"{text}/32\" is this address alone"))
         })
+    }
+}
+
+/// An IPv6 address.
+pub(crate) type Ipv6Address = Ipv6Addr;
+
+impl Leaf for Ipv6Address {
+    const EXPECTED: &'static str = "an IPv6 address like \"2001:db8::10\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let text = scalar.text()?;
+        text.parse().map_err(|_| text.contains('/').then(|| "here it is without a prefix length".into()))
+    }
+}
+
+/// An IPv6 address with the length of its prefix.
+pub(crate) type Ipv6Prefix = Ipv6Net;
+
+impl Leaf for Ipv6Prefix {
+    const EXPECTED: &'static str = "an IPv6 address and prefix length like \"2001:db8::/64\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let text = scalar.text()?;
+        text.parse().map_err(|_| {
+            text.parse::<Ipv6Addr>()
+                .is_ok()
+                .then(|| format!("the prefix length is missing: \"{text}/128\" is this address alone"))
+        })
+    }
+}
+
+/// An address of either version with the length of its prefix.
+pub(crate) type AnyPrefix = IpNet;
+
+impl Leaf for AnyPrefix {
+    const EXPECTED: &'static str = "an address and prefix length like \"10.1.0.0/16\" or \"2001:db8::/64\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        if scalar.text()?.contains(':') {
+            Ipv6Prefix::read(scalar).map(IpNet::V6)
+        } else {
+            Prefix::read(scalar).map(IpNet::V4)
+        }
     }
 }
 

@@ -28,6 +28,7 @@
 use std::sync::Arc;
 
 use sim_core::time::Instant;
+use sim_core::trace::ledger::{Balance, Breach};
 use sim_core::world::{Verdict, World};
 
 use crate::build::{self, Built, Reality};
@@ -70,6 +71,9 @@ impl Simulation {
     pub fn of_plan(plan: impl Into<Arc<Plan>>, reality: &Reality, before: impl FnOnce(&mut World)) -> Self {
         let plan = plan.into();
         let mut built = build::build_with(&plan, reality);
+        if cfg!(debug_assertions) {
+            built.world.trace.keep_ledger();
+        }
         before(&mut built.world);
         built.world.start();
         let meter = Meter::of(&plan);
@@ -142,8 +146,24 @@ impl Simulation {
         self.answer()
     }
 
+    /// Where all packets are, if the world keeps a ledger of them, as one of an unoptimised build does.
+    ///
+    /// # Panics
+    /// If a packet came out of nothing, ended twice, or was swallowed: our own mistake.
+    pub fn balance(&self) -> Option<Balance> {
+        let world = &self.built.world;
+        let balance = world.balance()?.unwrap_or_else(|breaches| {
+            let told = |it: &Breach| format!("{:?} {:?} at {} {}", it.packet, it.what, it.at, world.node_name(it.node));
+            let all: Vec<String> = breaches.iter().map(told).collect();
+            panic!("packets are not conserved: {}", all.join("; "))
+        });
+        assert!(balance.is_even(), "packets are not conserved: {balance:?}");
+        Some(balance)
+    }
+
     /// The answer so far: a report with every expectation judged.
     pub fn answer(&self) -> Outcome {
+        self.balance();
         let observation = self.observe();
         let identity = Identity {
             version: env!("CARGO_PKG_VERSION").into(),

@@ -53,6 +53,7 @@ pub fn ways(plan: &Plan) -> Vec<Way> {
 struct Map {
     /// The links that end at each node in the scenario's order, and the nodes at their other ends.
     links: Vec<Vec<(LinkId, NodeId)>>,
+    /// Routers, and clients of Client VPN, through which everything passes.
     is_router: Vec<bool>,
     /// By which link of a NAT goes out what comes in by the other one.
     beyond: BTreeMap<(NodeId, LinkId), LinkId>,
@@ -86,7 +87,11 @@ impl Map {
         let outside = |c: &Connection| End { node: c.customer_gateway, interface: Some(c.customer_interface) };
         let mut map = Self {
             links: vec![Vec::new(); plan.nodes.len()],
-            is_router: plan.nodes.iter().map(|node| matches!(node.kind, NodeKind::Router(_))).collect(),
+            is_router: plan
+                .nodes
+                .iter()
+                .map(|node| matches!(node.kind, NodeKind::Router(_) | NodeKind::VpnClient(_)))
+                .collect(),
             beyond: BTreeMap::new(),
             outsides: plan.connections.iter().map(outside).collect(),
             carriers: Vec::new(),
@@ -180,6 +185,7 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
     match &plan.nodes[node.index()].kind {
         NodeKind::Host(h) => host(h.address.addr()),
         NodeKind::VpnEndpoint(endpoint) => host(endpoint.address),
+        NodeKind::ClientVpnAssociation(it) => host(it.outside),
         NodeKind::CustomerGateway(cgw) => {
             let Some(index) = interface else { return Vec::new() };
             let outside = map.outsides.contains(&end);
@@ -208,10 +214,14 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
         | NodeKind::TransitGateway(_)
         | NodeKind::DirectConnectGateway(_)
         | NodeKind::VirtualInterface(_)
+        | NodeKind::Switch(_)
+        | NodeKind::VpnClient(_)
         | NodeKind::Vpc(_)
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
+        | NodeKind::TransitGatewayPeering(_)
+        | NodeKind::ConnectPeer(_)
         | NodeKind::GatewayEndpoint(_) => Vec::new(),
     }
 }

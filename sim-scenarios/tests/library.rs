@@ -6,12 +6,15 @@
 use std::sync::{Arc, OnceLock};
 use std::{env, fs};
 
+use oracle::{Oracle, Seen, Verdict};
 use sim_core::time::Duration;
+use sim_core::trace::ledger::Balance;
 use sim_scenarios::plan::ExpectationKind;
 use sim_scenarios::report::markdown;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
+mod oracle;
 mod shared;
 
 /// A scenario of the library as it stands, with its answer.
@@ -20,6 +23,8 @@ struct Entry {
     scenario: Scenario,
     report: Report,
     markdown: String,
+    balance: Balance,
+    seen: Vec<Option<Seen>>,
 }
 
 /// The whole library, run once for all tests of this file.
@@ -27,8 +32,11 @@ fn library() -> Arc<Vec<Entry>> {
     static LIBRARY: OnceLock<Arc<Vec<Entry>>> = OnceLock::new();
     let run = |(name, text): (String, String)| {
         let scenario = shared::parse(&name, &text);
-        let outcome = Simulation::new(&scenario).finish();
-        Entry { markdown: markdown::render(&outcome), report: outcome.report, name, scenario }
+        let mut simulation = Simulation::prepare(&scenario, |world| world.trace.keep_ledger());
+        simulation.run_until(simulation.end());
+        let (balance, seen) = (simulation.balance().expect("it is kept"), oracle::seen(&simulation));
+        let outcome = simulation.answer();
+        Entry { markdown: markdown::render(&outcome), report: outcome.report, name, scenario, balance, seen }
     };
     LIBRARY.get_or_init(|| Arc::new(shared::texts().into_iter().map(run).collect())).clone()
 }
@@ -191,4 +199,72 @@ fn every_scenario_is_listed() {
     for link in claims.split("](").skip(1).filter_map(|rest| rest.split_once(".ron)")).map(|(name, _)| name) {
         assert!(known.iter().any(|name| name == link), "scenarios/README.md names {link}");
     }
+}
+
+/// Sent = delivered + dropped with a reason + in flight: no packet of any scenario, controls included, is swallowed or comes out of nothing
+/// ([`sim_core::trace::ledger`]). That each is where its account says, [`Simulation::balance`] has asserted; here, that there was something to
+/// account for.
+#[test]
+fn packets_are_conserved() {
+    let mut sum = Balance::default();
+    for Entry { name, balance, .. } in library().iter() {
+        assert!(balance.is_even(), "{name}: {balance:?}");
+        assert!(balance.created > 0 && balance.delivered > 0, "{name}: {balance:?}");
+        sum.dropped += balance.dropped;
+        sum.copied += balance.copied;
+        sum.cut += balance.cut;
+        sum.joined += balance.joined;
+        sum.in_flight += balance.in_flight;
+    }
+    let Balance { dropped, copied, cut, joined, in_flight, .. } = sum;
+    assert!([dropped, copied, cut, joined, in_flight].iter().all(|number| *number > 0), "{sum:?}");
+}
+
+/// Scenarios of which the oracle of who reaches whom says something else than happens, or nothing: what it does not know, for
+/// each.
+const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
+    ("asymmetric_urpf", "filters of reverse paths"),
+    ("dx_pinned_overlay", "GRE"),
+    ("dx_unpinned_overlay", "GRE"),
+    ("esp_without_natt_two_clients", "a NAT that serves one inside host at a time"),
+    ("fragments_after_encryption", "sizes"),
+    ("jumbo_dx_to_vpn_failover", "sizes"),
+    ("loopback_multihop_never_establishes", "BGP sessions over several hops"),
+    ("mtu_blackhole_and_clamp", "sizes"),
+    ("narrow_path", "sizes"),
+    ("nat_timeout_idle", "how long a NAT remembers"),
+    ("overlapping_cidrs_two_sites", "which of two equal routes AWS takes"),
+    ("path_mtu", "sizes"),
+    ("tgw_connect_gre", "GRE"),
+    ("tgw_intra_and_inter_region_peering", "sizes"),
+    ("vpc_100_propagated_routes", "which hundred routes a table takes"),
+];
+
+/// The oracle and the packets agree about every probe, once everything has converged and before anything happens.
+#[test]
+fn packets_go_where_the_oracle_says() {
+    let mut wrong = Vec::new();
+    let mut agreed = [0, 0];
+    for Entry { name, scenario, seen, .. } in library().iter() {
+        let oracle = Oracle::of(scenario.plan());
+        let mut differs = Vec::new();
+        for (probe, seen) in scenario.plan().probes.iter().zip(seen) {
+            let Some(seen) = seen else { continue };
+            match (oracle.ask(probe), seen) {
+                (Verdict::Answered, Seen::Answered) => agreed[0] += 1,
+                (Verdict::Lost(_), Seen::Lost) => agreed[1] += 1,
+                (said, seen) => differs.push(format!("{name}: {} was {seen:?}, the oracle says {said:?}", probe.name)),
+            }
+        }
+        match BEYOND_THE_ORACLE.iter().find(|(beyond, _)| beyond == name) {
+            None => wrong.extend(differs),
+            Some((_, why)) if differs.is_empty() => {
+                wrong.push(format!("{name} is said to be beyond the oracle ({why}), and is not"));
+            }
+            Some(_) => {}
+        }
+    }
+    none(&wrong);
+    // Both answers occur, and often.
+    assert!(agreed[0] > 100 && agreed[1] > 10, "{agreed:?}");
 }

@@ -131,10 +131,12 @@ fn fault(dice: &mut Rng) -> String {
 fn live(drawn: &Drawn, dropped: &mut BTreeSet<DropReason>) -> Vec<String> {
     let scenario =
         Scenario::parse("swarm.ron", &drawn.text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let mut run = Simulation::new(&scenario);
+    let mut run = Simulation::prepare(&scenario, |world| world.trace.keep_ledger());
     if let Verdict::Storm { events, at } = run.run_until(run.end()) {
         return vec![format!("a storm: {events} events by {at}")];
     }
+    // No packet was swallowed or came out of nothing.
+    run.balance();
     let trace = &run.world().trace;
     dropped.extend(trace.drops().keys().map(|key| key.reason));
     let mut wrong = impossible(drawn, trace);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -13,12 +13,14 @@ use serde_json::Value;
 use sim_core::time::Duration;
 use sim_core::wire::ah::AhPacket;
 use sim_core::wire::ipv4::Ipv4Packet;
-use sim_scenarios::plan::{End, NodeKind, Plan};
+use sim_core::wire::ipv6::Ipv6Packet;
+use sim_core::wire::{arp, ethernet};
+use sim_scenarios::plan::{self, NodeKind, Plan};
 use sim_scenarios::{NoSecrets, Scenario};
 use twox_hash::XxHash3_64;
 
 use crate::process::{Outcome, asked_for};
-use crate::tshark::{Frame, Icvs, Tcp, Update, dissect};
+use crate::tshark::{Frame, Icvs, Lan, Tcp, Update, dissect};
 
 /// What our trace says about the captures.
 #[derive(Default)]
@@ -37,8 +39,6 @@ struct Told {
     ike: Vec<IkeMessage>,
     /// The ends of BGP sessions, by name: that of the tunnel, `@`, and the side.
     bgp: BTreeMap<String, BgpEnd>,
-    /// Lines of LAGs, on which there are frames of LACP, too: they are no IP, and in no capture of it.
-    lines: BTreeSet<String>,
     /// A real device: the trace has its packets as they came in, and knows nothing of how they were made.
     real: Option<String>,
 }
@@ -53,7 +53,7 @@ type Updates = Vec<(u64, Update)>;
 struct BgpEnd {
     node: String,
     /// NEXT_HOP of the last UPDATE that arrived: the other end's address, unless somebody passed a route on unchanged.
-    hears: Option<Ipv4Addr>,
+    hears: Option<IpAddr>,
     /// One for each time that it was Established.
     runs: Vec<Run>,
 }
@@ -104,12 +104,14 @@ struct Seen {
     /// IKE messages by packet: one crosses several links, and is sent when it enters its first.
     ike: BTreeMap<u64, IkeMessage>,
     /// Who sends from an inner address.
-    makers: BTreeMap<Ipv4Addr, String>,
+    makers: BTreeMap<IpAddr, String>,
     streams: BTreeMap<StreamKey, Updates>,
+    /// The protocols of Ethernet.
+    lan: BTreeSet<Lan>,
 }
 
 /// One direction of a TCP connection in one capture: the link, tshark's number, source and destination.
-type StreamKey = (String, u32, (Ipv4Addr, Ipv4Addr));
+type StreamKey = (String, u32, (IpAddr, IpAddr));
 
 #[test]
 fn tshark_agrees_with_the_trace() {
@@ -162,14 +164,21 @@ fn thinned(name: &str, scenario: &Scenario) -> Vec<String> {
         .collect()
 }
 
-/// The links that end at an interface that is a LAG.
-fn lines(plan: &Plan) -> BTreeSet<String> {
-    let is_lag = |end: &End| match &plan.nodes[end.node.index()].kind {
-        NodeKind::CustomerGateway(it) => end.interface.is_some_and(|i| it.interfaces[i].lag.is_some()),
-        NodeKind::BgpRouter(it) => end.interface.is_some_and(|i| it.interfaces[i].lag.is_some()),
-        _ => false,
+/// The protocols of Ethernet that a drawing must show: ARP with a switch, VRRP with a virtual router, LACP with a LAG.
+fn on_ethernet(plan: &Plan) -> BTreeSet<Lan> {
+    let of = |node: &plan::Node| match &node.kind {
+        NodeKind::Switch(_) => vec![Lan::Arp],
+        NodeKind::CustomerGateway(it) => it.interfaces.iter().flat_map(of_interface).collect(),
+        NodeKind::BgpRouter(it) => it.interfaces.iter().flat_map(of_interface).collect(),
+        _ => Vec::new(),
     };
-    plan.links.iter().filter(|link| link.ends.iter().any(is_lag)).map(|link| link.name.clone()).collect()
+    plan.nodes.iter().flat_map(of).collect()
+}
+
+fn of_interface(interface: &plan::Interface) -> Vec<Lan> {
+    let lacp = interface.lag.map(|_| Lan::Lacp);
+    let vrrp = (!interface.virtual_routers.is_empty()).then_some(Lan::Vrrp);
+    lacp.into_iter().chain(vrrp).collect()
 }
 
 /// Runs a scenario and holds its captures against its trace; `doubt` asks too whether tshark would notice what is wrong, also
@@ -194,13 +203,13 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
     }
     let mut told = Told::read(&out.join("events.jsonl"))?;
     told.begins_ns = read.plan().begins.as_nanos();
-    told.lines = lines(read.plan());
     let mut seen = Seen::default();
     let icvs = if EXTENDED.contains(&&*name) { Icvs::Extended } else { Icvs::Good };
     for capture in captures(out)? {
         seen.capture(&told, &capture, out, icvs)?;
     }
     seen.agrees(&told)?;
+    equal("the protocols of Ethernet", &seen.lan, &on_ethernet(read.plan()))?;
     intermediate_decrypts(out)?;
     if doubt {
         wrong_keys_are_noticed(out)?;
@@ -263,8 +272,9 @@ impl Told {
         let spi = || u32::from_str_radix(event["spi"].as_str()?, 16).ok();
         let digest = || u64::from_str_radix(event["xxh3"].as_str()?, 16).ok();
         match event["event"].as_str()? {
-            "translated" | "mss_clamped" if sealed.contains_key(&number("packet")?) => {}
-            "translated" | "mss_clamped" => {
+            "translated" | "mss_clamped" | "encapsulated" | "decapsulated"
+                if sealed.contains_key(&number("packet")?) => {}
+            "translated" | "mss_clamped" | "encapsulated" | "decapsulated" => {
                 self.digests.insert(number("packet")?, digest()?);
             }
             "created" => {
@@ -367,13 +377,18 @@ impl Told {
 
     /// The one end of a session at a device that has its other end at another and at this address, with its name. The ends of
     /// a tunnel's session have the tunnel's name; plain routers call each other as they like, and hear each other's NEXT_HOP.
-    fn bgp_end(&self, from: &str, to: &str, address: Ipv4Addr) -> Option<(&str, &BgpEnd)> {
+    fn bgp_end(&self, from: &str, to: &str, (own, address): (IpAddr, IpAddr)) -> Option<(&str, &BgpEnd)> {
         let ends = |node: &str| self.bgp.iter().filter(move |(_, end)| end.node == node).collect::<Vec<_>>();
         let name_of = |name: &str| name.split('@').next().map(str::to_owned);
         let theirs: Vec<_> = ends(to).iter().map(|(name, _)| name_of(name)).collect();
         // Who hears nothing, or of other next hops, is known by the name that both ends have.
         only(ends(from).into_iter().filter(|(_, end)| end.hears == Some(address)))
             .or_else(|| only(ends(from).into_iter().filter(|(name, _)| theirs.contains(&name_of(name)))))
+            // Of several sessions between two devices, the one whose other end hears of this address.
+            .or_else(|| {
+                let (theirs, _) = only(ends(to).into_iter().filter(|(_, end)| end.hears == Some(own)))?;
+                only(ends(from).into_iter().filter(|(name, _)| name_of(name) == name_of(theirs)))
+            })
     }
 }
 
@@ -398,16 +413,14 @@ impl Seen {
             frame.at_ns = frame.at_ns.checked_sub(told.begins_ns).ok_or("a packet from before the world began")?;
             let link = interface.get_or_insert_with(|| frame.interface.clone());
             let rest = told.sent.get(link).and_then(|sent| sent.get(next..)).unwrap_or_default();
-            let is_it = |sent: &&Sent| !told.lines.contains(link) || frame.comment == format!("#{}", sent.packet);
-            let skipped = rest.iter().take_while(|sent| !is_it(sent)).count();
-            let sent = rest.get(skipped).ok_or_else(|| format!("more packets than the trace has on {link}"))?;
-            next += skipped + 1;
+            let sent = rest.first().ok_or_else(|| format!("more packets than the trace has on {link}"))?;
+            next += 1;
             let bytes = bytes.next().ok_or("tshark has more packets than the capture")??;
             self.frame(told, sent, &frame, &bytes).map_err(|e| format!("packet {next}, {}: {e}", frame.comment))
         })?;
         let link = interface.unwrap_or_default();
         let all = told.sent.get(&link).map_or(0, Vec::len);
-        match next == all || told.lines.contains(&link) {
+        match next == all {
             true => Ok(()),
             false => Err(format!("{}: {next} of the trace's {all} packets", capture.display())),
         }
@@ -417,6 +430,8 @@ impl Seen {
     /// its bytes are those of the packet that the trace saw made.
     fn frame(&mut self, told: &Told, sent: &Sent, frame: &Frame, bytes: &[u8]) -> Outcome {
         self.frames += 1;
+        self.lan.extend(frame.lan);
+        let bytes = inside_frame(bytes)?;
         equal("the packet's name", &frame.comment, &format!("#{}", sent.packet))?;
         equal("its time", &frame.at_ns, &sent.at_ns)?;
         match (&frame.esp, &sent.sealed) {
@@ -504,7 +519,7 @@ impl Seen {
             let maker = |address| self.makers.get(address).ok_or_else(|| format!("{what}: nobody is {address}"));
             let (from, to) = (maker(&ends.0)?, maker(&ends.1)?);
             let (name, BgpEnd { runs, .. }) =
-                told.bgp_end(from, to, ends.1).ok_or_else(|| format!("{what}: no session or several"))?;
+                told.bgp_end(from, to, *ends).ok_or_else(|| format!("{what}: no session or several"))?;
             let begun = |run: &Run| run.updates.first().is_some_and(|(at, _)| *at <= first);
             let place = runs.iter().rposition(begun).ok_or_else(|| format!("{what}: none was sent by then"))?;
             let sent = &runs[place].updates;
@@ -526,6 +541,20 @@ impl Seen {
     }
 }
 
+/// What a frame carries, without its padding. An LACPDU is made with its frame, which no switch changes.
+fn inside_frame(bytes: &[u8]) -> Outcome<&[u8]> {
+    if !ethernet::is_frame(bytes) {
+        return Ok(bytes);
+    }
+    let header = ethernet::Header::parse(bytes).map_err(|e| e.to_string())?;
+    let data = &bytes[header.len()..];
+    match header.ethertype {
+        ethernet::ethertype::IPV4 => Ok(without_tfc_padding(data)),
+        ethernet::ethertype::ARP => data.get(..arp::LEN).ok_or_else(|| "an ARP message that is cut short".to_owned()),
+        _ => Ok(bytes),
+    }
+}
+
 /// True if the rest of its datagram follows in other packets.
 fn more_fragments(bytes: &[u8]) -> bool {
     Ipv4Packet::new_checked(bytes).is_ok_and(|ip| ip.more_fragments())
@@ -533,7 +562,10 @@ fn more_fragments(bytes: &[u8]) -> bool {
 
 /// What ESP carries may be longer than the packet in it (RFC 4303 section 2.7).
 fn without_tfc_padding(inner: &[u8]) -> &[u8] {
-    Ipv4Packet::new_checked(inner).map_or(inner, |ip| &inner[..usize::from(ip.total_len())])
+    match Ipv6Packet::new_checked(inner) {
+        Ok(ip) => &inner[..ip.total_len()],
+        Err(_) => Ipv4Packet::new_checked(inner).map_or(inner, |ip| &inner[..usize::from(ip.total_len())]),
+    }
 }
 
 /// What AH carries.
@@ -560,11 +592,14 @@ fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
 }
 
 /// True if these bytes are those of a packet with this digest, apart from what forwarding changes: each hop takes one
-/// off the TTL (RFC 1812 section 5.3.1).
+/// off the TTL or hop limit (RFC 1812 section 5.3.1, RFC 8200 section 3).
 fn was(inner: &[u8], created: u64) -> bool {
     let mut bytes = inner.to_vec();
     (0..8).any(|_| {
         let same = XxHash3_64::oneshot(&bytes) == created;
+        if let Ok(mut packet) = Ipv6Packet::new_checked(&mut bytes[..]) {
+            packet.set_hop_limit(packet.hop_limit().wrapping_add(1));
+        }
         if let Ok(mut packet) = Ipv4Packet::new_checked(&mut bytes[..]) {
             let ttl = packet.ttl();
             packet.set_ttl(ttl.wrapping_add(1));

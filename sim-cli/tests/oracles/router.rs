@@ -1,6 +1,6 @@
 //! Our BGP speaker over our TCP, with a TUN device for a link.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -84,7 +84,7 @@ impl Router {
         let ends: Vec<_> = config.peers.iter().map(|peer| [peer.local_address, peer.remote_address]).collect();
         let mut stack = Stack::new(ends.iter().map(|[ours, _]| *ours), Rng::stream(SEED, "router", Purpose::Tcp));
         for [_, theirs] in &ends {
-            stack.listen(BGP_PORT, Some(*theirs), tcp.clone());
+            stack.listen(BGP_PORT, Some((*theirs).into()), tcp.clone());
         }
         let (device, inbox) = link()?;
         let router = Self {
@@ -216,7 +216,8 @@ impl Router {
             }
             StackOutput::Transmit { .. } => {}
             StackOutput::Accepted { conn, remote, .. } => {
-                let peer = self.ends.iter().position(|[_, theirs]| theirs == remote.ip()).unwrap_or_default();
+                let peer =
+                    self.ends.iter().position(|[_, theirs]| IpAddr::V4(*theirs) == remote.ip()).unwrap_or_default();
                 self.join(PeerId(peer as u16), ConnId::Accepted(self.accepted), conn);
                 self.accepted += 1;
             }

@@ -1,7 +1,8 @@
 //! What tshark sees in a capture, packet by packet, with the key files that lie beside it.
 
+use std::fmt::Display;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::Stdio;
 use std::str::FromStr;
@@ -23,6 +24,19 @@ pub struct Frame {
     pub esp: Option<Esp>,
     /// The TCP segment it is or carries, and what that completes.
     pub tcp: Option<Tcp>,
+    /// The message of a LAN's protocol that it is.
+    pub lan: Option<Lan>,
+}
+
+/// Protocols of a LAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lan {
+    /// ARP (RFC 826).
+    Arp,
+    /// VRRP version 3 (RFC 5798), its checksum good.
+    Vrrp,
+    /// LACP version 1 (IEEE 802.1AX).
+    Lacp,
 }
 
 /// A TCP segment, as part of the octet stream that tshark puts together.
@@ -31,7 +45,7 @@ pub struct Tcp {
     /// The number of its connection in this capture.
     pub stream: u32,
     /// Where it comes from and goes to: the inner addresses, if it is in a tunnel.
-    pub ends: (Ipv4Addr, Ipv4Addr),
+    pub ends: (IpAddr, IpAddr),
     /// The BGP UPDATEs that end in it, each told once however often its segments were sent.
     pub updates: Vec<Update>,
 }
@@ -39,9 +53,9 @@ pub struct Tcp {
 /// A BGP UPDATE (RFC 4271 section 4.3); one without prefixes is an End-of-RIB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Withdrawn Routes.
+    /// Withdrawn Routes, and those of MP_UNREACH_NLRI (RFC 4760 section 4).
     pub withdrawn: Vec<String>,
-    /// Network Layer Reachability Information.
+    /// Network Layer Reachability Information, and that of MP_REACH_NLRI (section 3).
     pub announced: Vec<String>,
 }
 
@@ -118,6 +132,9 @@ const FIELDS: &[&str] = &[
     "ip.proto",
     "ip.src",
     "ip.dst",
+    "ipv6.nxt",
+    "ipv6.src",
+    "ipv6.dst",
     "tcp.stream",
     "bgp.type",
     "bgp.length",
@@ -126,6 +143,15 @@ const FIELDS: &[&str] = &[
     "bgp.nlri_prefix",
     "bgp.withdrawn_prefix",
     "bgp.prefix_length",
+    "bgp.mp_reach_nlri_ipv6_prefix",
+    "bgp.mp_unreach_nlri_ipv6_prefix",
+    "bgp.update.path_attribute.type_code",
+    "bgp.update.path_attribute.length",
+    "bgp.update.path_attribute.flags.extended_length",
+    "arp.opcode",
+    "vrrp.version",
+    "vrrp.checksum.status",
+    "lacp.version",
 ];
 
 /// Dissects `capture` with the files `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa` of the folder `keys`, and
@@ -215,9 +241,10 @@ impl<'a> Row<'a> {
         self.judge(icvs).and_then(|()| self.read()).map_err(|e| format!("frame {number}: {e}"))
     }
 
-    /// True if it is ICMP: what that quotes of another packet is cut short.
+    /// True if it is ICMP, of either version: what that quotes of another packet is cut short.
     fn quotes(&self) -> bool {
-        self.first("ip.proto") == Some("1")
+        let ipv6 = self.first("ipv6.nxt") == Some("58") && !self.has("esp.spi");
+        self.first("ip.proto") == Some("1") || ipv6
     }
 
     /// What must hold for every packet.
@@ -267,6 +294,7 @@ impl<'a> Row<'a> {
             ike: self.ike()?,
             esp: self.esp()?,
             tcp: self.tcp()?,
+            lan: self.lan()?,
         })
     }
 
@@ -313,13 +341,41 @@ impl<'a> Row<'a> {
         }))
     }
 
+    fn lan(&self) -> Outcome<Option<Lan>> {
+        if self.has("arp.opcode") {
+            return Ok(Some(Lan::Arp));
+        }
+        if self.has("lacp.version") {
+            let version = self.number("lacp.version")?;
+            return if version == 1 { Ok(Some(Lan::Lacp)) } else { Err(format!("LACP version {version}")) };
+        }
+        if !self.has("vrrp.checksum.status") {
+            return Ok(None);
+        }
+        match (self.number("vrrp.version")?, self.first("vrrp.checksum.status")) {
+            (3, Some("1" | "Good")) => Ok(Some(Lan::Vrrp)),
+            other => Err(format!("VRRP version and checksum: {other:?}")),
+        }
+    }
+
     fn tcp(&self) -> Outcome<Option<Tcp>> {
         if !self.has("tcp.stream") {
             return Ok(None);
         }
-        let address = |field| self.list(field)?.pop().ok_or_else(|| format!("no {field}"));
-        let (stream, ends) = (self.number("tcp.stream")?, (address("ip.src")?, address("ip.dst")?));
+        // IPv6 is always inside here, if there is any.
+        let version = if self.has("ipv6.src") { "ipv6" } else { "ip" };
+        let address = |end: &str| self.list(&format!("{version}.{end}"))?.pop().ok_or_else(|| format!("no {end}"));
+        let (stream, ends) = (self.number("tcp.stream")?, (address("src")?, address("dst")?));
         Ok(Some(Tcp { stream, ends, updates: self.updates()? }))
+    }
+
+    /// All path attributes in order: type, octets of the value, and octets of the header (RFC 4271 section 4.3).
+    fn attributes(&self) -> Outcome<Vec<(u8, usize, usize)>> {
+        let kinds: Vec<u8> = self.list("bgp.update.path_attribute.type_code")?;
+        let lengths: Vec<usize> = self.list("bgp.update.path_attribute.length")?;
+        let extended = self.all("bgp.update.path_attribute.flags.extended_length");
+        let headers = extended.map(|flag| if matches!(flag, "1" | "True") { 4 } else { 3 });
+        Ok(kinds.into_iter().zip(lengths).zip(headers).map(|((kind, length), header)| (kind, length, header)).collect())
     }
 
     /// tshark lists the lengths of messages, of their parts and of prefixes each for itself; the layout of an UPDATE says
@@ -336,18 +392,33 @@ impl<'a> Row<'a> {
         if of_updates.len() != withdrawn_lengths.len() || of_updates.len() != attribute_lengths.len() {
             return Err("the parts of UPDATEs are not as many as the UPDATEs".into());
         }
-        let mut withdrawn = self.list("bgp.withdrawn_prefix")?.into_iter();
-        let mut announced = self.list("bgp.nlri_prefix")?.into_iter();
+        let mut withdrawn = self.list::<Ipv4Addr>("bgp.withdrawn_prefix")?.into_iter();
+        let mut announced = self.list::<Ipv4Addr>("bgp.nlri_prefix")?.into_iter();
+        let mut unreachable = self.list::<Ipv6Addr>("bgp.mp_unreach_nlri_ipv6_prefix")?.into_iter();
+        let mut reachable = self.list::<Ipv6Addr>("bgp.mp_reach_nlri_ipv6_prefix")?.into_iter();
+        let mut attributes_of = self.attributes()?.into_iter();
         let mut bits = self.list("bgp.prefix_length")?.into_iter();
         let mut updates = Vec::new();
         for (length, (routes, attributes)) in
             of_updates.into_iter().zip(withdrawn_lengths.into_iter().zip(attribute_lengths))
         {
             let nlri = length.checked_sub(FIXED + routes + attributes).ok_or("an UPDATE shorter than its parts")?;
-            updates.push(Update {
-                withdrawn: prefixes(routes, &mut withdrawn, &mut bits)?,
-                announced: prefixes(nlri, &mut announced, &mut bits)?,
-            });
+            let mut update = Update { withdrawn: prefixes(routes, &mut withdrawn, &mut bits)?, announced: Vec::new() };
+            let mut left = if self.has("ipv6.src") { attributes } else { 0 };
+            while left > 0 {
+                let (kind, octets, header) = attributes_of.next().ok_or("fewer attributes than their length says")?;
+                left = left.checked_sub(header + octets).ok_or("attributes longer than their length says")?;
+                let behind = |fixed: usize| octets.checked_sub(fixed).ok_or("a short MP attribute");
+                match kind {
+                    MP_REACH_NLRI => {
+                        update.announced.extend(prefixes(behind(GLOBAL_NEXT_HOP)?, &mut reachable, &mut bits)?);
+                    }
+                    MP_UNREACH_NLRI => update.withdrawn.extend(prefixes(behind(FAMILY)?, &mut unreachable, &mut bits)?),
+                    _ => {}
+                }
+            }
+            update.announced.extend(prefixes(nlri, &mut announced, &mut bits)?);
+            updates.push(update);
         }
         match (withdrawn.next(), announced.next(), bits.next()) {
             (None, None, None) => Ok(updates),
@@ -356,10 +427,18 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Path attributes of other families than IPv4 (RFC 4760).
+const MP_REACH_NLRI: u8 = 14;
+const MP_UNREACH_NLRI: u8 = 15;
+/// Octets of AFI and SAFI.
+const FAMILY: usize = 3;
+/// Octets in front of the NLRI of MP_REACH_NLRI with one global next hop of IPv6, as all here have it.
+const GLOBAL_NEXT_HOP: usize = FAMILY + 1 + 16 + 1;
+
 /// The prefixes that fill a field of this many octets: each takes one for its length and as many as the length needs.
-fn prefixes(
+fn prefixes<A: Display>(
     mut octets: usize,
-    addresses: &mut impl Iterator<Item = Ipv4Addr>,
+    addresses: &mut impl Iterator<Item = A>,
     bits: &mut impl Iterator<Item = usize>,
 ) -> Outcome<Vec<String>> {
     let mut prefixes = Vec::new();

@@ -98,6 +98,11 @@ impl NetworkAcl {
         self.inbound.len().max(self.outbound.len())
     }
 
+    /// Its rules for what goes out of the subnet, or into it, in the order in which they are asked.
+    pub fn entries(&self, outbound: bool) -> impl Iterator<Item = &Entry> {
+        if outbound { self.outbound.iter() } else { self.inbound.iter() }
+    }
+
     /// Whether traffic out of the subnet, or into it, is allowed.
     pub fn allows(&self, traffic: &Traffic, outbound: bool) -> bool {
         let entries = if outbound { &self.outbound } else { &self.inbound };

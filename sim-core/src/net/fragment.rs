@@ -120,9 +120,11 @@ impl Default for ReassemblyConfig {
 /// What became of a packet given to a reassembler.
 #[derive(Debug)]
 pub enum Reassembly {
-    /// A whole datagram: the packet itself if it was no fragment, or what it completed. That one has the name of the
-    /// datagram that the first fragment was cut from.
+    /// The packet itself: it was no fragment.
     Whole(Packet),
+    /// What this fragment completed, and the fragments that it is made of. It has the name of the datagram that the first of them was
+    /// cut from.
+    Joined(Packet, Vec<PacketId>),
     /// Kept until the rest comes.
     Waiting,
     /// These are dropped: the packet alone, or with the fragments that it contradicts.
@@ -188,7 +190,8 @@ impl Reassembler {
                 if whole.total_len() > usize::from(u16::MAX) {
                     return Reassembly::Dropped(DropReason::Malformed, whole.fragments);
                 }
-                Reassembly::Whole(whole.into_datagram())
+                let parts = whole.fragments.iter().map(|part| part.meta.id).collect();
+                Reassembly::Joined(whole.into_datagram(), parts)
             }
             Added::Repeated(packet) => {
                 self.octets -= packet.len();
@@ -216,6 +219,11 @@ impl Reassembler {
         let mut due: Vec<_> = self.partial.iter().filter_map(due).collect();
         due.sort_unstable();
         due.iter().map(|(_, key)| self.forget(key).fragments).collect()
+    }
+
+    /// The fragments that wait.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.partial.values().flat_map(|partial| &partial.fragments)
     }
 
     fn forget(&mut self, key: &Key) -> Partial {
@@ -415,7 +423,7 @@ mod tests {
         let Reassembly::Dropped(_, one) = r.handle(Instant::START, piece(8, 16, true)) else { panic!() };
         assert_eq!(one.len(), 1);
         r.handle(Instant::START, piece(0, 8, true));
-        assert!(matches!(r.handle(Instant::START, piece(24, 1, false)), Reassembly::Whole(p) if p.len() == 45));
+        assert!(matches!(r.handle(Instant::START, piece(24, 1, false)), Reassembly::Joined(p, _) if p.len() == 45));
     }
 
     #[test]
@@ -474,7 +482,7 @@ mod tests {
             for piece in pieces {
                 prop_assert!(matches!(r.handle(Instant::START, piece), Reassembly::Waiting));
             }
-            let Reassembly::Whole(back) = r.handle(Instant::START, last) else { panic!("all pieces are there") };
+            let Reassembly::Joined(back, _) = r.handle(Instant::START, last) else { panic!("all pieces are there") };
             prop_assert_eq!(back.bytes(), whole.bytes());
             prop_assert_eq!((back.meta.enabler, r.octets, r.wake()), (latest, 0, None));
         }

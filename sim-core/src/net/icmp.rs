@@ -68,7 +68,7 @@ impl Trouble {
 /// Why no error is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Silence {
-    /// The packet is not a valid IPv4 datagram.
+    /// The packet is not a valid datagram.
     Malformed,
     /// Never about an ICMP error, or one that cannot be read.
     AboutAnError,
@@ -201,7 +201,7 @@ fn error_packet(about: &Ipv4Packet<&[u8]>, trouble: Trouble, from: Ipv4Addr, quo
 
 /// A token bucket in whole nanoseconds: it holds up to `burst` tokens and gains one every `interval`.
 #[derive(Clone, Debug)]
-struct TokenBucket {
+pub(super) struct TokenBucket {
     /// `None` never gains any and gives none.
     interval: Option<Duration>,
     burst: u64,
@@ -211,7 +211,7 @@ struct TokenBucket {
 }
 
 impl TokenBucket {
-    fn new(per_second: u32, burst: u32) -> Self {
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(1).as_nanos().checked_div(u64::from(per_second));
         Self {
             interval: interval.map(Duration::from_nanos),
@@ -221,7 +221,7 @@ impl TokenBucket {
         }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    pub(super) fn take(&mut self, now: Instant) -> bool {
         let Some(interval) = self.interval else {
             return false;
         };

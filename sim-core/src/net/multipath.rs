@@ -21,6 +21,7 @@ use twox_hash::XxHash3_64;
 use super::fib::Target;
 use crate::rng::{Purpose, Rng};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::Ipv6Packet;
 
 /// What makes two packets belong to one flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +54,36 @@ impl Multipath {
 
     /// The hash of a packet's flow.
     pub fn hash(&self, packet: &[u8]) -> u32 {
-        (XxHash3_64::oneshot_with_seed(self.salt, &Flow::of(packet, self.fields).octets()) >> 32) as u32
+        self.hash_of(&Flow::of(packet, self.fields))
+    }
+
+    /// The same, of the flow and of its answers alike.
+    pub fn hash_both_ways(&self, packet: &[u8]) -> u32 {
+        let mut flow = Flow::of(packet, self.fields);
+        if (flow.addresses[1], flow.ports[1]) < (flow.addresses[0], flow.ports[0]) {
+            flow.addresses.swap(0, 1);
+            flow.ports.swap(0, 1);
+        }
+        self.hash_of(&flow)
+    }
+
+    fn hash_of(&self, flow: &Flow) -> u32 {
+        (XxHash3_64::oneshot_with_seed(self.salt, &flow.octets()) >> 32) as u32
+    }
+
+    /// The hash of the flow of an IPv6 packet whose header has been checked. The flow label is not looked at.
+    pub fn hash_v6(&self, packet: &[u8]) -> u32 {
+        let ip = Ipv6Packet::new_unchecked(packet);
+        let mut octets = [0; 37];
+        octets[..16].copy_from_slice(&ip.src().octets());
+        octets[16..32].copy_from_slice(&ip.dst().octets());
+        octets[32] = ip.next_header();
+        if let (FlowFields::FiveTuple, protocol::TCP | protocol::UDP, Some(ports)) =
+            (self.fields, ip.next_header(), ip.payload().first_chunk::<4>())
+        {
+            octets[33..].copy_from_slice(ports);
+        }
+        (XxHash3_64::oneshot_with_seed(self.salt, &octets) >> 32) as u32
     }
 }
 
@@ -97,7 +127,7 @@ impl Flow {
 }
 
 /// Which of so many ways a hash chooses by threshold (RFC 2992 section 2); there is at least one.
-pub(super) fn by_threshold(hash: u32, ways: usize) -> usize {
+pub(crate) fn by_threshold(hash: u32, ways: usize) -> usize {
     ((u64::from(hash) * ways as u64) >> 32) as usize
 }
 
@@ -117,7 +147,7 @@ impl Buckets {
     }
 
     /// Buckets for `ways`, of which as few as possible choose otherwise than those `before` did for theirs.
-    pub fn over(ways: &[Target], count: u8, before: Option<(&Self, &[Target])>) -> Self {
+    pub fn over<A: PartialEq>(ways: &[Target<A>], count: u8, before: Option<(&Self, &[Target<A>])>) -> Self {
         let most = usize::from(count).div_ceil(ways.len().max(1));
         let fewest = usize::from(count) / ways.len().max(1);
         let mut held = vec![0; ways.len()];

@@ -4,7 +4,7 @@
 //! BGP learns through the tunnels. A route of a peer in the same AS, or of one several hops away, goes by the way to its NEXT_HOP,
 //! and moves with it (RFC 4271 section 9.1.2.1).
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::ip::Ip;
@@ -41,9 +41,14 @@ impl Cgw {
         while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
                 Upcall::Transit(packet, ingress) => self.gateway.forward(cx, packet, ingress),
+                Upcall::Ipv6Transit(packet, ingress) => self.gateway.forward_ipv6(cx, packet, ingress),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
+                }
+                Upcall::Ipv6Route(change, cause) => {
+                    cx.cause = cause;
+                    self.ipv6_route(cx, &change);
                 }
                 Upcall::NextHops(cause) => {
                     cx.cause = cause;
@@ -93,6 +98,23 @@ impl Cgw {
         };
     }
 
+    /// The same of IPv6, of which sessions run through tunnels alone: a route goes by the port behind which its peer is.
+    fn ipv6_route(&mut self, cx: &mut Cx, change: &RouteChange<Ipv6Net>) {
+        let Gateway { ip, routing, .. } = &mut self.gateway;
+        let Some(routing) = routing.as_ref() else { return };
+        let best = change.to.and_then(|best| Some((Hop { peer: best.peer?, next_hop: best.next_hop }, best.med)));
+        let hops = best.iter().map(|(hop, _)| hop).chain(best.iter().flat_map(|_| &change.also));
+        let med = best.and_then(|(_, med)| med).unwrap_or(0);
+        let route = |hop: &Hop<Ipv6Net>| {
+            let distance = if routing.is_internal(hop.peer) { distance::IBGP } else { distance::EBGP };
+            let target = Target::via(routing.port(hop.peer)?, hop.next_hop.global);
+            let (prefix, source, since) = (change.prefix, RouteSource::Bgp, RecordId::GENESIS);
+            Some(Route { prefix, source, distance, metric: med, target, since })
+        };
+        let routes: Vec<Route<Ipv6Net>> = hops.filter_map(route).collect();
+        ip.install_ipv6(cx, change.prefix, &routes, change.reason);
+    }
+
     /// The ways to next hops that are no neighbours may be others: what leads to them is entered again.
     fn resolve_again(&mut self, cx: &mut Cx) {
         let Some(routing) = self.gateway.routing.as_ref() else { return };
@@ -132,6 +154,10 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -141,10 +167,15 @@ impl Device for Cgw {
         self.settle(cx);
     }
 
-    fn notice(&mut self, _cx: &mut Cx, notice: Notice) {
+    fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
             Notice::Flow(flow) => self.gateway.adopt(&flow),
-            Notice::Route { .. } | Notice::Health { .. } | Notice::Propagate { .. } | Notice::Announce { .. } => {}
+            Notice::Route { .. }
+            | Notice::Health { .. }
+            | Notice::Propagate { .. }
+            | Notice::Announce { .. }
+            | Notice::ReplaceRoute { .. } => {}
+            Notice::WantFlows => self.gateway.tell_all(cx),
         }
     }
 

@@ -55,6 +55,16 @@ impl Cx<'_> {
         self.trace.created(self.now, self.node, packet);
     }
 
+    /// Fragments have taken a packet's place.
+    pub fn cut(&mut self, packet: PacketId) {
+        self.trace.cut(self.now, self.node, packet);
+    }
+
+    /// A datagram has taken its fragments' place.
+    pub fn joined(&mut self, parts: &[PacketId], whole: PacketId) {
+        self.trace.joined(self.now, self.node, parts, whole);
+    }
+
     /// Sends a packet out of a port.
     pub fn send(&mut self, port: Port, packet: Packet) {
         self.out.push(Emit::Packet(port, packet));

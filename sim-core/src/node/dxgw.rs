@@ -388,7 +388,9 @@ impl Device for DxGateway {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
         }
     }
 

@@ -4,8 +4,11 @@
 //! from the gateway goes into the tunnel. Which tunnel the gateway uses is the gateway's choice ([`super::vgw`]); the
 //! endpoint tells it what it has learned and whether it can carry traffic. How AWS carries that from one to the other
 //! is not published: the notices arrive at once, and delays are parameters of the gateway.
+//!
+//! A peer of Transit Gateway Connect is such an end, too, of a GRE tunnel in place of IPsec (VPC guide "Transit gateways", page
+//! tgw-connect.html): it is healthy while one of its BGP sessions is established.
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::routing::Routing;
@@ -16,7 +19,7 @@ use crate::net::policer::{Excess, Limit, Policer};
 use crate::packet::Packet;
 use crate::proto::bgp::as_path::{AsPath, Segment};
 use crate::proto::bgp::attributes::Attributes;
-use crate::proto::bgp::{self, Originated, RouteChange};
+use crate::proto::bgp::{self, Family, Originated, RouteChange};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::{Duration, Instant};
 
@@ -68,15 +71,21 @@ impl VpnEndpoint {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
-                Upcall::Transit(packet, TUNNEL_PORT) => {
+                Upcall::Transit(packet, TUNNEL_PORT) | Upcall::Ipv6Transit(packet, TUNNEL_PORT) => {
                     if let Some(packet) = self.within_limits(cx, 0, packet) {
                         self.gateway.ip.output(cx, INSIDE_PORT, packet);
                     }
                 }
-                Upcall::Transit(packet, _) => self.gateway.output(cx, TUNNEL_PORT, packet),
+                Upcall::Transit(packet, _) | Upcall::Ipv6Transit(packet, _) => {
+                    self.gateway.output(cx, TUNNEL_PORT, packet);
+                }
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
+                }
+                Upcall::Ipv6Route(change, cause) => {
+                    cx.cause = cause;
+                    self.ipv6_route(cx, &change);
                 }
                 Upcall::Tunnel(cause) | Upcall::Session(cause) => {
                     cx.cause = cause;
@@ -99,10 +108,10 @@ impl VpnEndpoint {
         None
     }
 
-    /// It can carry traffic if the tunnel is up and, with BGP, the session is established.
+    /// It can carry traffic if the tunnel is up and, with BGP, a session is established.
     fn health(&mut self, cx: &mut Cx) {
-        let routed = self.gateway.routing.as_ref().is_none_or(Routing::established);
-        let healthy = routed && self.gateway.tunnels[0].is_up();
+        let routed = self.gateway.routing.as_ref().is_none_or(Routing::any_established);
+        let healthy = routed && self.gateway.tunnels.iter().all(super::tunnel::Tunnel::is_up);
         if core::mem::replace(&mut self.healthy, healthy) != healthy {
             cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy });
         }
@@ -115,6 +124,17 @@ impl VpnEndpoint {
         }
     }
 
+    fn ipv6_route(&self, cx: &mut Cx, change: &RouteChange<Ipv6Net>) {
+        let learned = |best: Option<bgp::Best<Ipv6Net>>| best.is_some_and(|best| best.peer.is_some());
+        let routes = self.gateway.routing.as_ref().and_then(|routing| routing.speaker().ipv6_routes());
+        let entry = routes.and_then(|routes| routes.get(&change.prefix)).filter(|_| learned(change.to));
+        let path = entry.map(|entry| path(entry.best_route().attributes, false));
+        if path.is_some() || learned(change.from) {
+            let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V6(change.prefix), path };
+            cx.notify(self.owner, Duration::ZERO, notice);
+        }
+    }
+
     /// Tells a gateway that lost power all that it has forgotten.
     fn tell_again(&self, cx: &mut Cx) {
         tell_again(cx, (self.owner, self.number), self.gateway.routing.as_ref(), self.healthy);
@@ -123,8 +143,11 @@ impl VpnEndpoint {
 
 /// What the only peer says of a prefix, if its route is the best.
 fn learned(routing: &Routing, prefix: Ipv4Net) -> Option<BgpPath> {
-    let best = routing.speaker().routes().get(&prefix).filter(|entry| entry.best().peer.is_some())?;
-    Some(path(best.best_route().attributes))
+    let best = routing.speaker().routes().get(&prefix)?;
+    let internal = routing.is_internal(best.best().peer?);
+    let path = path(best.best_route().attributes, internal);
+    // Page tgw-connect.html: of an internal peer a transit gateway installs what came from an external one only.
+    (!internal || !path.as_path.is_empty()).then_some(path)
 }
 
 /// Tells a gateway that lost power all that it has forgotten of its end of this number.
@@ -135,6 +158,11 @@ pub(super) fn tell_again(cx: &mut Cx, (owner, tunnel): (NodeId, u16), routing: O
         if let Some(path) = learned(routing, prefix) {
             cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V4(prefix), path: Some(path) });
         }
+    }
+    let ipv6 = routing.iter().filter_map(|routing| routing.speaker().ipv6_routes()).flat_map(|routes| routes.iter());
+    for (prefix, entry) in ipv6.filter(|(_, entry)| entry.best().peer.is_some()) {
+        let path = Some(path(entry.best_route().attributes, false));
+        cx.notify(owner, Duration::ZERO, Notice::Route { tunnel, prefix: IpNet::V6(prefix), path });
     }
     if healthy {
         cx.notify(owner, Duration::ZERO, Notice::Health { tunnel, healthy });
@@ -148,19 +176,34 @@ pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Opti
     (path.is_some() || change.from.is_some_and(|best| best.peer.is_some())).then_some(path)
 }
 
+/// Below what an end hears by itself: its gateway chooses, and would hear nothing of that.
+const ANNOUNCED: u32 = 99;
+
 /// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
 pub(super) fn announcement(prefix: Ipv4Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
     match as_path {
         Some(as_path) => {
-            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            let as_path = AsPath::sequence(as_path);
+            let route = Originated { as_path, local_pref: Some(ANNOUNCED), ..Originated::default() };
             bgp::Input::Originate { prefix, route }
         }
         None => bgp::Input::WithdrawOriginated { prefix },
     }
 }
 
-/// What AWS compares of a route. An endpoint's only peer is external.
-fn path(attributes: &Attributes) -> BgpPath {
+/// The same of IPv6.
+fn ipv6_announcement(prefix: Ipv6Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
+    match as_path {
+        Some(as_path) => {
+            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
+            bgp::Input::OriginateIpv6 { prefix, route }
+        }
+        None => bgp::Input::WithdrawOriginatedIpv6 { prefix },
+    }
+}
+
+/// What AWS compares of a route. The peer of a VPN endpoint is external, that of Connect need not be.
+fn path<F: Family>(attributes: &Attributes<F>, internal: bool) -> BgpPath {
     let as_path = &attributes.as_path;
     let asns = as_path.segments().iter().flat_map(|segment| match segment {
         Segment::Set(asns) | Segment::Sequence(asns) => asns.iter().copied(),
@@ -172,7 +215,7 @@ fn path(attributes: &Attributes) -> BgpPath {
         neighbour: as_path.first(),
         med: attributes.med,
         communities: communities.collect(),
-        internal: false,
+        internal,
     }
 }
 
@@ -203,6 +246,10 @@ impl Device for VpnEndpoint {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -213,9 +260,14 @@ impl Device for VpnEndpoint {
                 self.gateway.bgp(cx, announcement(prefix, as_path));
                 self.settle(cx);
             }
-            Notice::Announce { prefix: IpNet::V6(_), .. }
-            | Notice::Route { .. }
+            Notice::Announce { prefix: IpNet::V6(prefix), as_path } => {
+                self.gateway.bgp(cx, ipv6_announcement(prefix, as_path));
+                self.settle(cx);
+            }
+            Notice::Route { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Health { .. }
             | Notice::Propagate { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::id::RecordId;
 use crate::net::aws::BgpPath;
@@ -22,9 +22,25 @@ pub(super) struct End {
     doubt: Option<(Instant, RecordId)>,
     /// What it has learned.
     pub routes: BTreeMap<Ipv4Net, BgpPath>,
+    /// The same of IPv6.
+    pub ipv6_routes: BTreeMap<Ipv6Net, BgpPath>,
 }
 
 impl End {
+    /// What it has learned of a prefix.
+    pub fn path(&self, prefix: IpNet) -> Option<&BgpPath> {
+        match prefix {
+            IpNet::V4(prefix) => self.routes.get(&prefix),
+            IpNet::V6(prefix) => self.ipv6_routes.get(&prefix),
+        }
+    }
+
+    /// The prefixes of which it has learned.
+    pub fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+        let ipv4 = self.routes.keys().map(|prefix| IpNet::V4(*prefix));
+        ipv4.chain(self.ipv6_routes.keys().map(|prefix| IpNet::V6(*prefix)))
+    }
+
     fn settle(&mut self) -> bool {
         let healthy = self.sound && !self.drained;
         core::mem::replace(&mut self.healthy, healthy) != healthy
@@ -66,17 +82,23 @@ impl Ends {
     }
 
     /// An endpoint has another route to a prefix, or none.
-    pub fn learn(&mut self, tunnel: u16, prefix: Ipv4Net, path: Option<BgpPath>) -> Reason {
-        let routes = &mut self.all[usize::from(tunnel)].routes;
-        match path {
-            Some(path) => {
-                routes.insert(prefix, path);
-                Reason::Learned
+    pub fn learn(&mut self, tunnel: u16, prefix: impl Into<IpNet>, path: Option<BgpPath>) -> Reason {
+        fn enter<P: Ord>(routes: &mut BTreeMap<P, BgpPath>, prefix: P, path: Option<BgpPath>) -> Reason {
+            match path {
+                Some(path) => {
+                    routes.insert(prefix, path);
+                    Reason::Learned
+                }
+                None => {
+                    routes.remove(&prefix);
+                    Reason::Withdrawn
+                }
             }
-            None => {
-                routes.remove(&prefix);
-                Reason::Withdrawn
-            }
+        }
+        let end = &mut self.all[usize::from(tunnel)];
+        match prefix.into() {
+            IpNet::V4(prefix) => enter(&mut end.routes, prefix, path),
+            IpNet::V6(prefix) => enter(&mut end.ipv6_routes, prefix, path),
         }
     }
 
@@ -109,6 +131,7 @@ impl Ends {
     /// An endpoint that comes back knows nothing.
     pub fn forget(&mut self, tunnel: u16) {
         self.all[usize::from(tunnel)].routes.clear();
+        self.all[usize::from(tunnel)].ipv6_routes.clear();
     }
 
     /// The first endpoint that is to be held unhealthy by now, and what began that.

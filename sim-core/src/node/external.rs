@@ -121,11 +121,18 @@ impl Device for External {
             },
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotCarried, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
         self.ip.timeout(cx);
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {

@@ -2,11 +2,14 @@
 //! watched, and how packets pass between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and
 //! [`super::endpoint`].
 
+mod six;
+
 use std::collections::VecDeque;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::bfd::{Bfd, BfdEvent};
+use super::gre::GreTunnel;
 use super::inspection::Inspection;
 use super::ip::{Inbound, Ip};
 use super::lag::{LagEvent, Lags};
@@ -15,6 +18,7 @@ use super::routing::{Routing, RoutingEvent};
 use super::track::{TrackEvent, Tracks, Watched};
 use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
+use super::vrrp::Vrrps;
 use super::{Cx, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::mss;
@@ -28,6 +32,8 @@ use crate::trace::{Digest, HopStep};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
+use crate::wire::vrrp;
 
 /// For how many events room is kept between touches.
 const KEPT_EVENTS: usize = 16;
@@ -37,10 +43,14 @@ const KEPT_EVENTS: usize = 16;
 pub(super) enum Upcall {
     /// A packet for somebody else arrived at a port: a tunnel's, if it came out of one.
     Transit(Packet, Port),
+    /// The same of IPv6.
+    Ipv6Transit(Packet, Port),
     /// A tunnel can, or can no longer, carry packets because of that record.
     Tunnel(RecordId),
     /// The best BGP route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
+    /// The same of IPv6.
+    Ipv6Route(Box<RouteChange<Ipv6Net>>, RecordId),
     /// A BGP session was established, or is no longer, because of that record.
     Session(RecordId),
     /// The ways to BGP's next hops may be others because of that record.
@@ -48,7 +58,7 @@ pub(super) enum Upcall {
 }
 
 /// Lowers the MSS that a SYN tells, and says so.
-fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+pub(super) fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
     if mss::clamp(packet, most) {
         cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
     }
@@ -68,6 +78,8 @@ pub struct Gateway {
     pub tracks: Tracks,
     /// Ports that are several links.
     pub lags: Lags,
+    /// Virtual routers, if it is part of any.
+    pub vrrps: Option<Box<Vrrps>>,
     /// True if a tunnel interface's state follows its CHILD_SA, and BGP and static routes follow the interface.
     pub follow_sa: bool,
     /// True if fragments that come out of a tunnel are put together before they are forwarded, as AWS does (guide: best
@@ -75,6 +87,8 @@ pub struct Gateway {
     pub reassembles: bool,
     /// What packets in transit are asked beyond their way, if anything is.
     pub inspection: Option<Box<Inspection>>,
+    /// The GRE tunnels that end here.
+    pub gre: Vec<GreTunnel>,
     upcalls: VecDeque<Upcall>,
     /// Kept between touches for its memory only.
     tunnel_events: Vec<TunnelEvent>,
@@ -93,9 +107,11 @@ impl Gateway {
             bfd: Bfd::default(),
             tracks: Tracks::default(),
             lags: Lags::default(),
+            vrrps: None,
             follow_sa,
             reassembles: false,
             inspection: None,
+            gre: Vec::new(),
             upcalls,
             tunnel_events,
             routing_events,
@@ -152,6 +168,9 @@ impl Gateway {
             self.watch(cx, Watched::Carrier(port), true);
         }
         self.tracks.start(cx);
+        cx.cause = genesis;
+        self.remember(cx);
+        self.with_vrrps(cx, Vrrps::start);
     }
 
     pub(super) fn stop(&mut self) {
@@ -162,6 +181,7 @@ impl Gateway {
         self.tracks.reset();
         self.inspection.iter_mut().for_each(|inspection| inspection.reset());
         self.lags.reset();
+        self.vrrps.iter_mut().for_each(|vrrps| vrrps.reset());
         self.upcalls.clear();
     }
 
@@ -182,17 +202,23 @@ impl Gateway {
         if !self.lags.is_empty() {
             self.with_lags(cx, Lags::timeout);
         }
+        self.with_vrrps(cx, Vrrps::timeout);
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
         let routing = self.routing.as_ref().and_then(Routing::wake);
         let others =
             self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake()).chain(self.lags.wake());
+        let others = others.chain(self.vrrps.as_ref().and_then(|vrrps| vrrps.wake()));
         self.tunnels.wake().into_iter().chain(routing).chain(others).min_by_key(|(at, _)| *at)
     }
 
     /// A packet arrived at a port, or came out of the tunnel that has it.
     pub(super) fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if self.ip.is_on_ethernet() {
+            let Some(packet) = self.framed(cx, port, packet) else { return };
+            return self.received(cx, port, packet);
+        }
         if !self.lags.is_empty() {
             let mut whole = None;
             self.with_lags(cx, |lags, cx, events| whole = lags.packet(cx, port, packet, events));
@@ -202,12 +228,35 @@ impl Gateway {
         self.received(cx, port, packet);
     }
 
+    /// Takes what arrived at a port that may carry frames. Answers with the packet, if it is not about virtual routers.
+    #[cold]
+    fn framed(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Option<Packet> {
+        let packet = self.ip.unframe(cx, port, packet)?;
+        let is_vrrp = Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| ip.dst() == vrrp::GROUP);
+        if !is_vrrp || self.tunnels.at_port(port).is_some() {
+            return Some(packet);
+        }
+        match &mut self.vrrps {
+            Some(vrrps) => vrrps.packet(cx, &mut self.ip, port, &packet),
+            None => cx.drop(&packet, DropReason::VrrpNotHeard, RecordId::GENESIS),
+        }
+        None
+    }
+
+    fn with_vrrps(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Vrrps, &mut Cx, &mut Ip)) {
+        if let Some(vrrps) = &mut self.vrrps {
+            touch(vrrps, cx, &mut self.ip);
+        }
+    }
+
     /// The same, once members of LAGs are told apart no more.
     fn received(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.local(cx, packet, port),
             Inbound::Transit(packet) => self.transit(cx, packet, port),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) => self.local_ipv6(cx, packet),
+            Inbound::Ipv6Transit(packet) => self.transit_ipv6(cx, packet, port),
         }
     }
 
@@ -222,6 +271,7 @@ impl Gateway {
                 packet = whole;
             }
         }
+        self.clamp_for_gre(cx, port, &mut packet);
         // Only whole packets can be told apart.
         if self.inspection.is_some() && Ipv4Packet::new_unchecked(packet.bytes()).is_fragment() {
             let Some(whole) = self.ip.reassemble(cx, packet) else { return };
@@ -232,21 +282,33 @@ impl Gateway {
 
     /// Chooses the way of a packet in transit that came in by `ingress` and sends it, with an MSS that fits the tunnel that it
     /// goes through.
-    pub(super) fn forward(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) {
+    pub(super) fn forward(&mut self, cx: &mut Cx, mut packet: Packet, ingress: Port) {
+        if self.inspection.is_some() {
+            let Some(inner) = self.untranslated(cx, packet, ingress) else { return };
+            packet = inner;
+        }
         let Some((port, mut packet)) = self.ip.forward(cx, ingress, packet) else { return };
-        if self.inspection.is_some() && !self.inspects(cx, &packet, ingress, port) {
-            return;
+        if self.inspection.is_some() {
+            if !self.inspects(cx, &packet, ingress, port) {
+                return;
+            }
+            let Some(shown) = self.translated(cx, packet, ingress, port) else { return };
+            packet = shown;
         }
         if let Some(most) = self.tunnels.at_port(port).and_then(|tunnel| self.tunnels[tunnel].mss()) {
             clamp(cx, &mut packet, most);
         }
+        self.clamp_for_gre(cx, port, &mut packet);
         self.output(cx, port, packet);
     }
 
     /// Sends a packet out of a port, through a tunnel if the port is one, if the port's access list lets it pass.
     pub(super) fn output(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         let Some(tunnel) = self.tunnels.at_port(port) else {
-            return self.ip.output(cx, port, packet);
+            return match self.gre_at(port) {
+                None => self.ip.output(cx, port, packet),
+                Some(tunnel) => self.wrap(cx, tunnel, packet),
+            };
         };
         if !self.ip.passes(cx, port, &packet, true) {
             return;
@@ -260,6 +322,9 @@ impl Gateway {
     /// A packet that is longer than the tunnel's MTU is cut before or after it is sealed, or its sender hears that it may not
     /// be cut (RFC 4301 section 8.2.1).
     fn too_long(&mut self, cx: &mut Cx, tunnel: usize, port: Port, mut packet: Packet) {
+        if is_ipv6(packet.bytes()) {
+            return self.too_long_ipv6(cx, tunnel, port, packet);
+        }
         let mut inner = Ipv4Packet::new_unchecked(packet.bytes_mut());
         let (df, options) = (inner.dont_fragment(), *self.tunnels[tunnel].options());
         if !df || options.clear_df {
@@ -299,6 +364,9 @@ impl Gateway {
             return self.outside(cx, packet, outside);
         }
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        if !self.gre.is_empty() && ip.protocol() == protocol::GRE {
+            return self.unwrap_gre(cx, packet);
+        }
         if ip.protocol() == protocol::TCP && self.routing.is_some() {
             cx.hop(packet.meta.id, HopStep::Delivered);
             return self.with_routing(cx, |routing, cx, events| routing.packet(cx, &packet, events));
@@ -317,7 +385,6 @@ impl Gateway {
         }
         match pong(cx, &packet) {
             Some(reply) => {
-                cx.hop(packet.meta.id, HopStep::Delivered);
                 if let Some((port, reply)) = self.ip.route(cx, reply) {
                     self.output(cx, port, reply);
                 }
@@ -505,6 +572,8 @@ impl Gateway {
         self.watch(cx, Watched::Carrier(port), up);
         cx.cause = cause;
         self.port_changed(cx, port, up, link_reason(up));
+        cx.cause = cause;
+        self.with_vrrps(cx, |vrrps, cx, ip| vrrps.carrier(cx, ip, port, up));
     }
 
     fn with_lags(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut Lags, &mut Cx, &mut Vec<LagEvent>)) {
@@ -547,6 +616,10 @@ impl Gateway {
                     self.ip.track(cx, track, up, if up { Reason::TrackUp } else { Reason::TrackDown });
                     cx.cause = record;
                     self.resolve_next_hops(cx);
+                    cx.cause = record;
+                    self.with_vrrps(cx, |vrrps, cx, ip| vrrps.track(cx, ip, track, up));
+                    cx.cause = record;
+                    self.tracks.replace_routes(cx, track, up);
                 }
             }
         }
@@ -593,6 +666,7 @@ impl Gateway {
                     // A session is between the ends of its tunnel or link: its packets never take another way.
                     let routed = match way {
                         Some(port) => Some((port, packet)),
+                        None if is_ipv6(packet.bytes()) => self.ip.route_ipv6(cx, packet),
                         None => self.ip.route(cx, packet),
                     };
                     if let Some((port, packet)) = routed {
@@ -601,6 +675,7 @@ impl Gateway {
                     cx.cause = cause;
                 }
                 RoutingEvent::Route(change, cause) => self.upcalls.push_back(Upcall::Route(change, cause)),
+                RoutingEvent::Ipv6Route(change, cause) => self.upcalls.push_back(Upcall::Ipv6Route(change, cause)),
                 RoutingEvent::Session(cause) => self.upcalls.push_back(Upcall::Session(cause)),
             }
         }
@@ -655,7 +730,9 @@ impl Gateway {
                     self.bgp(cx, bgp::Input::SetExport { peer, policy });
                 }
             }
+            Command::Vrrp { port, stop } => self.with_vrrps(cx, |vrrps, cx, ip| vrrps.operate(cx, ip, port, stop)),
             Command::NatFlush
+            | Command::Vlan { .. }
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
             | Command::SecurityGroupRule { .. } => {}

@@ -1,17 +1,20 @@
 //! A computer: sends probes, answers UDP and TCP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
 
 mod flows;
+mod six;
 mod tcp;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use smallvec::SmallVec;
 
 use self::flows::{Act, Flows};
 pub use self::flows::{FlowEnd, FlowKind, FlowLog, FlowsConfig, Wait};
-use self::tcp::HostTcp;
+use self::six::Six;
+use self::tcp::{HostTcp, ends_of};
 use super::ip::{Inbound, Ip};
+use super::lan::{Lan, StationConfig};
 use super::{Cx, Device, fetch};
 use crate::id::{Port, RecordId, StreamId};
 use crate::net::fib::{RouteSource, distance};
@@ -22,6 +25,7 @@ use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::wire::icmp::{Echo, IcmpKind, IcmpMessage, Quoted, echo_around, echo_reply};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
 use crate::wire::udp::{self, UdpDatagram};
 
 /// The only port of a host.
@@ -49,13 +53,13 @@ pub enum ProbeKind {
 
 /// A stream of probes to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ProbeConfig {
+pub struct ProbeConfig<A = Ipv4Addr> {
     /// Where its log is.
     pub stream: StreamId,
     /// What is sent.
     pub kind: ProbeKind,
     /// To whom.
-    pub to: Ipv4Addr,
+    pub to: A,
     /// How often.
     pub every: Duration,
     /// Length of the whole IP packet in octets, at least 36; of the data, if it goes by TCP.
@@ -66,6 +70,14 @@ pub struct ProbeConfig {
     pub start: Instant,
     /// No probe at or after this instant.
     pub stop: Instant,
+}
+
+impl<A> ProbeConfig<A> {
+    /// When the first probe is due that is not missed by now.
+    fn first_due(&self, now: Instant) -> Instant {
+        let missed = now.since(self.start).as_nanos().div_ceil(self.every.as_nanos().max(1));
+        self.start + self.every * missed
+    }
 }
 
 /// Headers (IPv4 and UDP or ICMP: 28) and an 8-octet sequence number fit in the smallest probe.
@@ -91,6 +103,8 @@ struct More {
     doors: Vec<(Ipv4Net, Port)>,
     /// Applications that ask by UDP.
     calls: Vec<Flows>,
+    /// IPv6, beside IPv4.
+    six: Option<Six>,
 }
 
 impl Host {
@@ -119,9 +133,15 @@ impl Host {
         self
     }
 
+    /// The same host on Ethernet.
+    pub fn with_station(mut self, station: StationConfig) -> Self {
+        self.ip.add_station(station);
+        self
+    }
+
     /// The port by which a packet leaves.
     fn way(&self, packet: &Packet) -> Port {
-        let Some(more) = &self.more else { return PORT };
+        let Some(more) = self.more.as_ref().filter(|_| !is_ipv6(packet.bytes())) else { return PORT };
         let to = Ipv4Packet::new_unchecked(packet.bytes()).dst();
         more.doors.iter().find(|(network, _)| network.contains(&to)).map_or(PORT, |(_, port)| *port)
     }
@@ -129,7 +149,8 @@ impl Host {
     /// The same host with a TCP, whose numbers come from `rng`.
     pub fn with_tcp(mut self, rng: Rng) -> Self {
         let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
-        self.tcp = Some(Box::new(HostTcp::new(self.address, mtu, rng)));
+        let ipv6 = self.more.as_ref().and_then(|more| more.six.as_ref()).map(Six::address);
+        self.tcp = Some(Box::new(HostTcp::new(self.address, ipv6, mtu, rng)));
         self
     }
 
@@ -177,7 +198,7 @@ impl Host {
             ProbeKind::UdpOneWay => udp::around(data, source, (probe.to, DISCARD_PORT)),
             ProbeKind::TcpEcho => {
                 let octets = probe.size.into();
-                return self.with_tcp_of(cx, |tcp, cx, from| tcp.call(cx, from, probe.to, octets, tag));
+                return self.with_tcp_of(cx, |tcp, cx| tcp.call(cx, probe.to.into(), octets, tag));
             }
             ProbeKind::IcmpEcho => {
                 let echo = Echo { ident: probe.stream.0, seq: seq as u16 };
@@ -197,7 +218,7 @@ impl Host {
     /// Sends a packet, which nearly always fits.
     fn send(&mut self, cx: &mut Cx, packet: Packet) {
         let port = self.way(&packet);
-        if packet.len() <= self.mtu as usize {
+        if packet.len() <= self.mtu as usize && !self.ip.is_on_ethernet() {
             cx.send(port, packet);
         } else {
             self.ip.output(cx, port, packet);
@@ -205,9 +226,9 @@ impl Host {
     }
 
     /// Touches TCP, if there is one, and sends what it wants sent.
-    fn with_tcp_of(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut HostTcp, &mut Cx, Ipv4Addr) -> Vec<Packet>) {
+    fn with_tcp_of(&mut self, cx: &mut Cx, touch: impl FnOnce(&mut HostTcp, &mut Cx) -> Vec<Packet>) {
         let Some(tcp) = &mut self.tcp else { return };
-        for packet in touch(tcp, cx, self.address) {
+        for packet in touch(tcp, cx) {
             let port = self.way(&packet);
             self.ip.output(cx, port, packet);
         }
@@ -221,16 +242,17 @@ impl Host {
         while let Some((config, flow, act)) = self.more.as_mut().and_then(|more| due(&mut more.calls, cx.now)) {
             cx.cause = RecordId::GENESIS;
             cx.rearm();
-            let source = (self.address, config.first_port.saturating_add(flow as u16));
-            match act {
-                Act::Ask => {
+            let port = config.first_port.saturating_add(flow as u16);
+            match (act, config.to) {
+                (Act::Ask, IpAddr::V4(to)) => {
                     let data = Packet::zeroed(config.size as usize, cx.meta());
-                    let mut packet = udp::around(data, source, (config.to, ECHO_PORT));
+                    let mut packet = udp::around(data, (self.address, port), (to, ECHO_PORT));
                     self.ip.identify(&mut packet);
                     cx.created(&packet);
                     self.send(cx, packet);
                 }
-                Act::Connect | Act::Close => {}
+                (Act::Ask, IpAddr::V6(to)) => self.ask_ipv6(cx, config.size, port, to),
+                (Act::Connect | Act::Close, _) => {}
             }
         }
     }
@@ -276,16 +298,18 @@ impl Host {
                 Ok(icmp) => {
                     if let (IcmpKind::FragmentationNeeded, Ok(quoted)) = (icmp.kind(), Quoted::parse(icmp.payload()))
                         && quoted.header.protocol == protocol::TCP
+                        && let Some(ends) =
+                            ends_of((quoted.header.src.into(), quoted.header.dst.into()), quoted.payload)
                     {
                         let mtu = icmp.next_hop_mtu();
-                        self.with_tcp_of(cx, |tcp, cx, _| tcp.too_long(cx, &quoted, mtu));
+                        self.with_tcp_of(cx, |tcp, cx| tcp.too_long(cx, ends, mtu));
                     }
                     None
                 }
             },
             protocol::TCP if self.tcp.is_some() => {
                 cx.hop(packet.meta.id, HopStep::Delivered);
-                return self.with_tcp_of(cx, |tcp, cx, _| tcp.packet(cx, &packet));
+                return self.with_tcp_of(cx, |tcp, cx| tcp.packet(cx, &packet));
             }
             _ => return cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         };
@@ -344,8 +368,10 @@ fn reply_meta(cx: &mut Cx, request: &Packet) -> Meta {
 impl Device for Host {
     fn start(&mut self, cx: &mut Cx) {
         for (probe, next) in &mut self.probes {
-            let missed = cx.now.since(probe.start).as_nanos().div_ceil(probe.every.as_nanos().max(1));
-            *next = probe.start + probe.every * missed;
+            *next = probe.first_due(cx.now);
+        }
+        if let Some(six) = self.more.as_mut().and_then(|more| more.six.as_mut()) {
+            six.start(cx.now);
         }
         cx.rearm();
     }
@@ -354,15 +380,31 @@ impl Device for Host {
         for (_, next) in &mut self.probes {
             *next = Instant::NEVER;
         }
+        self.ip.reset();
         self.tcp.iter_mut().for_each(|tcp| tcp.reset());
+        self.ip.with_lan(Lan::reset);
         self.more.iter_mut().flat_map(|more| &mut more.calls).for_each(Flows::halt);
+        for more in self.more.iter_mut() {
+            more.calls.iter_mut().for_each(Flows::halt);
+            more.six.iter_mut().for_each(Six::stop);
+        }
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        let packet = if self.ip.is_on_ethernet() {
+            match self.ip.unframe(cx, port, packet) {
+                Some(packet) => packet,
+                None => return,
+            }
+        } else {
+            packet
+        };
         match self.ip.inbound(cx, port, packet) {
             Inbound::Local(packet) => self.deliver(cx, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) => self.deliver_ipv6(cx, packet),
+            Inbound::Ipv6Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         }
     }
 
@@ -377,19 +419,33 @@ impl Device for Host {
         }
         if self.tcp.as_ref().and_then(|tcp| tcp.wake()).is_some_and(|at| at <= cx.now) {
             cx.cause = RecordId::GENESIS;
-            self.with_tcp_of(cx, |tcp, cx, from| tcp.timeout(cx, from));
+            self.with_tcp_of(cx, |tcp, cx| tcp.timeout(cx));
         }
         if self.more.is_some() {
+            self.ipv6_probes(cx);
             self.ask(cx);
         }
+        if self.ip.is_on_ethernet() {
+            self.ip.timeout(cx);
+        }
+    }
+
+    fn carrier(&mut self, cx: &mut Cx, port: Port, _up: bool) {
+        self.ip.with_lan(|lan| lan.carrier(cx, port));
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         let due = self.probes.iter().filter(|(p, next)| *next < p.stop).map(|(_, next)| *next).min();
         let probes = due.map(|at| (at, TimerKind::ProbeInterval));
         let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
-        let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake);
+        let six = self.more.iter().filter_map(|more| more.six.as_ref()?.wake());
+        let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake).chain(six);
         let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
-        probes.into_iter().chain(tcp).chain(calls).min_by_key(|(at, _)| *at)
+        let lan = if self.ip.is_on_ethernet() { self.ip.lan_wake() } else { None };
+        probes.into_iter().chain(tcp).chain(calls).chain(lan).min_by_key(|(at, _)| *at)
     }
 }

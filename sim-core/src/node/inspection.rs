@@ -1,6 +1,7 @@
 //! What a gateway asks of packets in transit beyond their way: a firewall's judgement, and a census of the ways that flows take.
 
 use super::gateway::Gateway;
+use super::tunnel_nat::TunnelNat;
 use super::{Cx, Notice};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::census::Census;
@@ -12,7 +13,8 @@ use crate::time::{Duration, Instant};
 
 /// The firewall that a firewall tells of its flows. How vendors' pairs do so is their own and not published: this is a model,
 /// in which the partner knows of a flow, or of its new state, so long after it has changed, as if over a link of their own that
-/// never fails. The partner is known by nothing but its name, and its interfaces and tunnels must be numbered alike.
+/// never fails. Who comes back without a memory asks for all flows, and has them after twice that time. The partner is known by nothing but
+/// its name, and its interfaces and tunnels must be numbered alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateSyncModel {
     /// The partner.
@@ -28,6 +30,8 @@ pub struct Inspection {
     pub firewall: Option<Firewall>,
     /// Whom it tells of its flows.
     pub sync: Option<StateSyncModel>,
+    /// How what goes through tunnels is shown there, if it is translated.
+    pub nat: Option<TunnelNat>,
     /// The census, which a loss of power does not undo: it observes.
     pub census: Census,
 }
@@ -43,6 +47,7 @@ impl Inspection {
     /// Forgets what is not configuration.
     pub(super) fn reset(&mut self) {
         self.firewall.iter_mut().for_each(Firewall::flush);
+        self.nat.iter_mut().for_each(TunnelNat::reset);
     }
 }
 
@@ -51,6 +56,41 @@ impl Gateway {
     pub(super) fn adopt(&mut self, flow: &Flow) {
         if let Some(firewall) = self.inspection.as_mut().and_then(|inspection| inspection.firewall.as_mut()) {
             firewall.adopt(flow);
+        }
+    }
+
+    /// Asks the partner for what it knows, once power is back.
+    pub(super) fn remember(&self, cx: &mut Cx) {
+        let sync = self.inspection.as_ref().and_then(|inspection| inspection.sync);
+        if let Some(sync) = sync.filter(|_| cx.now > Instant::START) {
+            cx.notify(sync.partner, sync.delay, Notice::WantFlows);
+        }
+    }
+
+    /// Tells the partner of all flows.
+    pub(super) fn tell_all(&self, cx: &mut Cx) {
+        let Some(inspection) = &self.inspection else { return };
+        let (Some(sync), Some(firewall)) = (inspection.sync, &inspection.firewall) else { return };
+        for flow in firewall.tracker().flows() {
+            cx.notify(sync.partner, sync.delay, Notice::Flow(Box::new(*flow)));
+        }
+    }
+
+    /// A packet that came out of a tunnel, for whom it is inside.
+    #[cold]
+    pub(super) fn untranslated(&mut self, cx: &mut Cx, packet: Packet, ingress: Port) -> Option<Packet> {
+        match self.inspection.as_mut().and_then(|inspection| inspection.nat.as_mut()) {
+            Some(nat) => nat.inbound(cx, ingress, packet),
+            None => Some(packet),
+        }
+    }
+
+    /// A packet that goes into a tunnel, as it is shown there.
+    #[cold]
+    pub(super) fn translated(&mut self, cx: &mut Cx, packet: Packet, ingress: Port, port: Port) -> Option<Packet> {
+        match self.inspection.as_mut().and_then(|inspection| inspection.nat.as_mut()) {
+            Some(nat) => nat.outbound(cx, ingress, port, packet),
+            None => Some(packet),
         }
     }
 

@@ -1,13 +1,15 @@
 //! What every device does with IPv4 (RFC 791, RFC 1812): is a packet for me, which way does it go, does it fit, and what
-//! does its sender hear if it does not.
+//! does its sender hear if it does not. IPv6 is beside it, in few devices ([`six`]).
 //!
 //! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
 //! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port
 //! may have an access list, for what comes in and goes out, whoever it is for.
 
 mod errors;
+mod ethernet;
 mod filter;
 mod next_hops;
+mod six;
 
 use std::net::Ipv4Addr;
 
@@ -15,8 +17,9 @@ use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
 
 use super::Cx;
+use super::lan::Lan;
 use crate::id::{Port, RecordId};
-use crate::net::fib::{Change, Fib, Route, RouteSource, Target, distance};
+use crate::net::fib::{Change, Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::filter::Rule as AccessRule;
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig, fragment};
 use crate::net::icmp::{Reporter, ReporterConfig, Trouble};
@@ -28,6 +31,7 @@ use crate::trace::{HopStep, Table, What};
 use crate::wire::checksum;
 use crate::wire::icmp::IcmpKind;
 use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv6::is_ipv6;
 
 /// A packet that arrived, sorted.
 #[derive(Debug)]
@@ -38,13 +42,17 @@ pub enum Inbound {
     Transit(Packet),
     /// Dropped, or a fragment that waits for the others.
     Nothing,
+    /// Of IPv6, for an address of this device, whole; only of a device that has IPv6.
+    Ipv6Local(Packet),
+    /// Of IPv6, for somebody else; only of a device that has IPv6.
+    Ipv6Transit(Packet),
 }
 
 /// Why there is no way for a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Miss {
+pub enum Miss<R = Route> {
     /// The best route drops it.
-    Blackhole(Route),
+    Blackhole(R),
     /// There is none.
     NoRoute,
 }
@@ -119,8 +127,8 @@ pub struct Ip {
     filters: bool,
     /// True if there may be something in `unsealed`, which is then looked at.
     owes: bool,
-    /// True if a port is several links, so that others need not look for it with each packet.
-    bundled: bool,
+    /// True if a port is several links or carries frames, so that others need not look for it with each packet.
+    composite: bool,
     /// What a drop for want of a route is called.
     no_route: DropReason,
     fib: Fib,
@@ -136,8 +144,11 @@ pub struct Ip {
     unsealed: Vec<(Port, Packet)>,
     /// Ports that are several links, with those that carry their traffic.
     bundles: Vec<(Port, Multipath, Vec<Port>)>,
+    /// Its stations on Ethernet.
+    lan: Option<Box<Lan>>,
     reporter: Reporter,
     fragments: Reassembler,
+    six: Option<Box<six::Six>>,
 }
 
 impl Ip {
@@ -150,7 +161,7 @@ impl Ip {
             talks: true,
             filters: false,
             owes: false,
-            bundled: false,
+            composite: false,
             no_route: DropReason::NoRoute,
             fib: Fib::new(),
             changed: RecordId::GENESIS,
@@ -161,8 +172,10 @@ impl Ip {
             interfaces: Vec::new(),
             unsealed: Vec::new(),
             bundles: Vec::new(),
+            lan: None,
             reporter: Reporter::new(ReporterConfig::default()),
             fragments: Reassembler::new(ReassemblyConfig::default()),
+            six: None,
         }
     }
 
@@ -260,6 +273,7 @@ impl Ip {
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
         }
+        self.announce_ipv6(cx);
     }
 
     /// The addresses of the device.
@@ -313,15 +327,16 @@ impl Ip {
         self.interfaces.iter_mut().flatten().for_each(|i| i.up = true);
         self.unsealed.clear();
         self.bundles.clear();
+        self.lan.iter_mut().for_each(|lan| lan.reset());
         self.fragments = Reassembler::new(ReassemblyConfig::default());
         self.reporter = Reporter::new(ReporterConfig::default());
+        self.six.iter_mut().for_each(|six| six.reset());
     }
 
     /// Sorts a packet that arrived at a port.
     pub fn inbound(&mut self, cx: &mut Cx, port: Port, mut packet: Packet) -> Inbound {
         let Ok(ip) = Ipv4Packet::new_checked(packet.bytes()) else {
-            cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS);
-            return Inbound::Nothing;
+            return self.inbound_ipv6(cx, packet);
         };
         if !ip.verify_checksum() {
             cx.drop(&packet, DropReason::BadChecksum, RecordId::GENESIS);
@@ -363,6 +378,10 @@ impl Ip {
         cx.rearm();
         match self.fragments.handle(cx.now, packet) {
             Reassembly::Whole(whole) => Some(whole),
+            Reassembly::Joined(whole, parts) => {
+                cx.joined(&parts, whole.meta.id);
+                Some(whole)
+            }
             Reassembly::Waiting => None,
             Reassembly::Dropped(reason, packets) => {
                 packets.iter().for_each(|p| cx.drop(p, reason, RecordId::GENESIS));
@@ -457,16 +476,22 @@ impl Ip {
         packet.len() <= self.mtu(port)
     }
 
-    fn mtu(&self, port: Port) -> usize {
+    /// The longest packet that goes through a port whole, in octets.
+    pub fn mtu(&self, port: Port) -> usize {
         self.interfaces.get(port.index()).copied().flatten().map_or(usize::MAX, |i| i.mtu as usize)
     }
 
     /// Cuts a packet that does not fit a port. If that is forbidden, its sender hears so and nothing is left.
     pub fn cut(&mut self, cx: &mut Cx, port: Port, packet: Packet) -> Vec<Packet> {
         let mtu = self.mtu(port);
+        if is_ipv6(packet.bytes()) {
+            self.too_big(cx, &packet, mtu as u32);
+            return Vec::new();
+        }
         match fragment(&packet, mtu, || cx.meta().id) {
             Ok(parts) => {
                 parts.iter().for_each(|part| cx.hop(part.meta.id, HopStep::CutFrom(packet.meta.id)));
+                cx.cut(packet.meta.id);
                 parts
             }
             Err(reason) => {
@@ -493,10 +518,11 @@ impl Ip {
     }
 
     /// Sends a packet out of a port, or of one of the links that it is made of.
-    fn transmit(&self, cx: &mut Cx, port: Port, packet: Packet) {
-        if !self.bundled {
+    fn transmit(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
+        if !self.composite {
             return cx.send(port, packet);
         }
+        let Some(packet) = self.on_link(cx, port, packet) else { return };
         let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
             return cx.send(port, packet);
         };
@@ -510,7 +536,7 @@ impl Ip {
 
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
-        self.bundled = true;
+        self.composite = true;
         self.bundles.push((port, multipath, Vec::new()));
         self.begin_down(port);
     }
@@ -533,8 +559,12 @@ impl Ip {
         if core::mem::replace(&mut interface.up, up) == up {
             return;
         }
+        if let Some(lan) = &mut self.lan {
+            lan.carrier(cx, port);
+        }
         let routes: Vec<Route> = self.configured_on(port).filter(|c| !self.is_held(c)).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
+        self.carrier_ipv6(cx, port, up, reason);
     }
 
     /// What configured routes depend on went up or down, because of `reason`.
@@ -549,6 +579,19 @@ impl Ip {
         let depend = |c: &&Configured| c.track == Some(track) && self.has_carrier(&c.route);
         let routes: Vec<Route> = self.configured.iter().filter(depend).map(|c| c.route).collect();
         self.enforce(cx, &routes, up, reason);
+    }
+
+    /// Has the route to a prefix that was entered by hand lead to another port, because of `reason`. Answers whether that changed
+    /// anything.
+    pub fn lead_elsewhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, port: Port, reason: Reason) -> bool {
+        let by_hand = |r: &Route| r.prefix == prefix && r.source == RouteSource::Static;
+        let is_it = |r: &Route| by_hand(r) && r.distance == distance::STATIC;
+        let Some(it) = self.configured.iter_mut().find(|c| is_it(&c.route)) else { return false };
+        it.route.target = Target::port(port);
+        let usable = |c: &&Configured| by_hand(&c.route) && self.has_carrier(&c.route) && !self.is_held(c);
+        let routes: Vec<Route> = self.configured.iter().filter(usable).map(|c| c.route).collect();
+        let change = self.fib.set_all(prefix, RouteSource::Static, &routes);
+        self.changed_best(cx, change, reason, None)
     }
 
     /// Puts configured routes into the table, or takes them out.
@@ -580,6 +623,7 @@ impl Ip {
         for route in routes {
             self.fib.remove_target(route.prefix, route.source, route.target);
         }
+        self.begin_down_ipv6(port);
     }
 
     fn configured_on(&self, port: Port) -> impl Iterator<Item = Configured> {
@@ -639,30 +683,45 @@ impl Ip {
         true
     }
 
-    /// When fragments wait no longer.
+    /// The packets that it holds: fragments that wait for others, and what waits for the address of a station.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        let ipv6 = self.six.iter().flat_map(|six| six.held());
+        self.fragments.held().chain(ipv6).chain(self.lan.iter().flat_map(|lan| lan.held()))
+    }
+
+    /// When fragments wait no longer, or a next hop is asked for again.
     pub fn wake(&self) -> Option<(Instant, TimerKind)> {
-        self.fragments.wake().map(|at| (at, TimerKind::Reassembly))
+        let ipv6 = self.six.as_ref().and_then(|six| six.wake());
+        let fragments = self.fragments.wake().into_iter().chain(ipv6).min().map(|at| (at, TimerKind::Reassembly));
+        if !self.composite {
+            return fragments;
+        }
+        fragments.into_iter().chain(self.lan_wake()).min_by_key(|(at, _)| *at)
     }
 
     /// Gives up on fragments that waited too long.
     pub fn timeout(&mut self, cx: &mut Cx) {
+        if let Some(lan) = &mut self.lan {
+            lan.timeout(cx);
+        }
         for fragments in self.fragments.handle_timeout(cx.now) {
             if let Some(first) = fragments.first() {
                 self.refuse(cx, first, IcmpKind::ReassemblyTimeExceeded);
             }
             fragments.iter().for_each(|p| cx.drop(p, DropReason::ReassemblyTimeout, RecordId::GENESIS));
         }
+        self.timeout_ipv6(cx);
     }
 }
 
 /// The record of a change in a table.
-fn record_of(cx: &mut Cx, table: Table, change: &Change, reason: Reason, rule: Option<Rule>) -> RecordId {
-    let port = |route: Option<Route>| match route?.target {
+fn record_of<P: Prefix>(cx: &mut Cx, table: Table, change: &Change<P>, reason: Reason, rule: Option<Rule>) -> RecordId {
+    let port = |route: Option<Route<P>>| match route?.target {
         Target::Out { port, .. } => Some(port),
         Target::Blackhole => None,
     };
     let (from, to) = (port(change.before), port(change.after));
-    let prefix = IpNet::V4(change.prefix);
+    let prefix = change.prefix.into();
     cx.record(What::Route { table, prefix, from, to, reason, rule, beside: Box::default(), stays: false })
 }
 

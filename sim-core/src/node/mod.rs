@@ -6,6 +6,7 @@
 mod allowance;
 pub mod bfd;
 pub mod cgw;
+pub mod client_vpn;
 pub mod counters;
 mod cx;
 pub mod dxgw;
@@ -13,23 +14,29 @@ pub mod endpoint;
 mod ends;
 pub mod external;
 pub mod gateway;
+pub mod gre;
 pub mod host;
 pub mod igw;
 pub mod inspection;
 pub mod ip;
 pub mod joint;
 pub mod lag;
+pub mod lan;
+pub mod middlebox;
 pub mod natbox;
 pub mod router;
 pub mod routing;
+pub mod switch;
 pub mod tgw;
 pub mod track;
 pub mod translator;
 pub mod tunnel;
+pub mod tunnel_nat;
 pub mod tunnels;
 pub mod vgw;
 pub mod vif;
 pub mod vpc;
+pub mod vrrp;
 
 use std::net::Ipv4Addr;
 
@@ -43,7 +50,7 @@ use crate::net::aws::BgpPath;
 use crate::net::aws::vpc::Propagated;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::trace::Trace;
 
 /// What one device of AWS tells another; never on a wire, because AWS publishes none of it.
@@ -79,8 +86,21 @@ pub enum Notice {
         /// The ASes it has come through so far, nearest first; `None`: no longer.
         as_path: Option<Vec<u32>>,
     },
+    /// A program of the customer's asks AWS to have a route of a VPC lead elsewhere (`ReplaceRoute` of the EC2 API).
+    ReplaceRoute {
+        /// The route table.
+        table: u8,
+        /// The destination.
+        prefix: Ipv4Net,
+        /// The VPC's port that it leads to from then on.
+        to: Port,
+        /// How long ago it asked.
+        after: Duration,
+    },
     /// A firewall tells its partner of a flow: a model ([`inspection::StateSyncModel`]), of two devices of a customer.
     Flow(Box<crate::net::conntrack::Flow>),
+    /// A firewall that has lost its memory asks its partner for all flows: the same model.
+    WantFlows,
 }
 
 /// A route that a device of AWS weighed, for those who ask why.
@@ -165,6 +185,20 @@ pub enum Command {
         /// The address, one of the NAT's own.
         address: Ipv4Addr,
     },
+    /// Stop the virtual routers of a port, or start them again.
+    Vrrp {
+        /// The port.
+        port: Port,
+        /// True to stop them.
+        stop: bool,
+    },
+    /// Take a VLAN out of a switch, or put it back.
+    Vlan {
+        /// Its identifier.
+        vlan: u16,
+        /// True to take it out.
+        removed: bool,
+    },
     /// Revoke a rule of a security group of a VPC, or authorize it again.
     SecurityGroupRule {
         /// Its number in the VPC.
@@ -193,6 +227,10 @@ pub trait Device {
     fn wake(&self) -> Option<(Instant, TimerKind)>;
     /// Another device of AWS tells something.
     fn notice(&mut self, _cx: &mut Cx, _notice: Notice) {}
+    /// The packets that it holds: fragments that wait for others of their datagram.
+    fn held(&self) -> Vec<&Packet> {
+        Vec::new()
+    }
     /// The link behind a port lost or regained its carrier.
     fn carrier(&mut self, _cx: &mut Cx, _port: Port, _up: bool) {}
     /// A packet comes in from outside the world.
@@ -231,12 +269,20 @@ pub enum Node {
     InternetGateway(Box<igw::InternetGateway>),
     /// A NAT gateway, NAT instance or interface endpoint.
     Translator(Box<translator::Translator>),
-    /// A VPC peering connection or gateway endpoint.
+    /// A firewall on an instance of a VPC.
+    Middlebox(Box<middlebox::Middlebox>),
+    /// A VPC or transit gateway peering, or gateway endpoint.
     Joint(Box<joint::Joint>),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<vif::VirtualInterface>),
     /// A Direct Connect gateway.
     DxGateway(Box<dxgw::DxGateway>),
+    /// An association of a Client VPN endpoint.
+    ClientVpnAssociation(Box<client_vpn::association::Association>),
+    /// A client of Client VPN.
+    VpnClient(Box<client_vpn::client::Client>),
+    /// A switch of a LAN.
+    Switch(Box<switch::Switch>),
     /// The place of somebody real.
     External(Box<external::External>),
 }
@@ -254,10 +300,38 @@ impl Node {
             Self::Vpc(d) => &mut **d,
             Self::InternetGateway(d) => &mut **d,
             Self::Translator(d) => &mut **d,
+            Self::Middlebox(d) => &mut **d,
             Self::Joint(d) => &mut **d,
             Self::VirtualInterface(d) => &mut **d,
             Self::DxGateway(d) => &mut **d,
+            Self::ClientVpnAssociation(d) => &mut **d,
+            Self::VpnClient(d) => &mut **d,
+            Self::Switch(d) => &mut **d,
             Self::External(d) => &mut **d,
+        }
+    }
+
+    /// The packets that it holds.
+    pub(crate) fn held(&self) -> Vec<&Packet> {
+        match self {
+            Self::Host(d) => d.held(),
+            Self::Router(d) => d.held(),
+            Self::NatBox(d) => d.held(),
+            Self::Cgw(d) => d.held(),
+            Self::VpnEndpoint(d) => d.held(),
+            Self::Vgw(d) => d.held(),
+            Self::Tgw(d) => d.held(),
+            Self::Vpc(d) => d.held(),
+            Self::InternetGateway(d) => d.held(),
+            Self::Translator(d) => d.held(),
+            Self::Middlebox(d) => d.held(),
+            Self::Switch(d) => d.held(),
+            Self::ClientVpnAssociation(d) => d.held(),
+            Self::VpnClient(d) => d.held(),
+            Self::Joint(d) => d.held(),
+            Self::VirtualInterface(d) => d.held(),
+            Self::DxGateway(d) => d.held(),
+            Self::External(d) => d.held(),
         }
     }
 
@@ -273,10 +347,14 @@ impl Node {
             Self::Vpc(d) => fetch(&**d),
             Self::InternetGateway(d) => fetch(&**d),
             Self::Translator(d) => fetch(&**d),
+            Self::Middlebox(d) => fetch(&**d),
             Self::Joint(d) => fetch(&**d),
             Self::VirtualInterface(d) => fetch(&**d),
             Self::DxGateway(d) => fetch(&**d),
             Self::NatBox(d) => fetch(&**d),
+            Self::ClientVpnAssociation(d) => fetch(&**d),
+            Self::VpnClient(d) => fetch(&**d),
+            Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
         }
     }

@@ -83,7 +83,9 @@ impl NatBox {
             return;
         }
         let before = ends(&packet);
-        match self.nat.outbound(cx.now, packet) {
+        let outcome = self.nat.outbound(cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match outcome {
             Outcome::Forward(packet) | Outcome::Own(packet) => {
                 note(cx, before, &packet);
                 self.ip.output(cx, port, packet);
@@ -99,7 +101,9 @@ impl NatBox {
         // As its sender sent it, for an error that quotes it.
         let original = (is_last_hop || self.is_stuck(INSIDE_PORT, &packet)).then(|| packet.clone());
         let before = ends(&packet);
-        match (way(&mut self.nat, cx.now, packet), original) {
+        let outcome = way(&mut self.nat, cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match (outcome, original) {
             (Outcome::Forward(_), Some(original)) if is_last_hop => {
                 self.ip.refuse(cx, &original, IcmpKind::TtlExceeded);
                 cx.drop(&original, DropReason::TtlExceeded, RecordId::GENESIS);
@@ -115,6 +119,12 @@ impl NatBox {
             (Outcome::Waiting, _) => {}
             (Outcome::Drop(reason, packets), _) => self.refuse(cx, reason, &packets),
         }
+    }
+
+    /// Fragments that wait are lost with the table.
+    fn forget_fragments(&self, cx: &mut Cx) {
+        let blame = cx.cause;
+        self.nat.held().for_each(|part| cx.drop(part, DropReason::NatNoMapping, blame));
     }
 
     /// True if a packet does not fit a port and must not be cut.
@@ -148,7 +158,17 @@ impl NatBox {
             // From outside to an address that is not shown there.
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NatNoMapping, RecordId::GENESIS),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
+    }
+}
+
+/// Notes that a NAT has put a datagram together.
+pub(super) fn note_joined(cx: &mut Cx, nat: &mut Nat) {
+    if let Some((parts, whole)) = nat.joined() {
+        cx.joined(&parts, whole);
     }
 }
 
@@ -221,6 +241,10 @@ impl Device for NatBox {
         self.ip.wake().into_iter().chain(nat).min_by_key(|(at, _)| *at)
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().chain(self.nat.held()).collect()
+    }
+
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         self.ip.carrier(cx, port, up, link_reason(up));
     }
@@ -228,14 +252,18 @@ impl Device for NatBox {
     fn command(&mut self, cx: &mut Cx, command: Command) {
         match command {
             Command::NatFlush => {
+                self.forget_fragments(cx);
                 self.nat.flush();
                 self.emptied = cx.cause;
             }
             Command::NatRenumber { address } => {
+                self.forget_fragments(cx);
                 self.nat.renumber(address);
                 (self.emptied, self.renumbered) = (cx.cause, cx.cause);
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::BgpShutdown { .. }
             | Command::BgpStart { .. }

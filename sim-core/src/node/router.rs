@@ -12,6 +12,7 @@ use crate::net::icmp::answer_echo;
 use crate::packet::{Meta, Packet};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
+use crate::trace::HopStep;
 use crate::wire::icmp::IcmpMessage;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
@@ -43,7 +44,7 @@ impl Router {
     }
 }
 
-/// The answer to an ICMP echo request for a device itself; `None` if the packet is not one.
+/// The answer to an ICMP echo request for a device itself, which has then arrived; `None` if the packet is not one.
 pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
     let mut reply = packet.clone();
     if !answer_echo(&mut reply) {
@@ -52,6 +53,7 @@ pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
     // The answer is of the session that asked, if one did.
     reply.meta = Meta { session: packet.meta.session, ..cx.meta() };
     cx.created(&reply);
+    cx.hop(packet.meta.id, HopStep::Delivered);
     Some(reply)
 }
 
@@ -94,6 +96,9 @@ impl Device for Router {
                 None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
             },
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
     }
 
@@ -103,6 +108,10 @@ impl Device for Router {
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.ip.wake()
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().collect()
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {

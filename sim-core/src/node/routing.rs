@@ -1,7 +1,7 @@
 //! A BGP speaker on top of a TCP stack: the two machines of a routing device, and the wires between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -14,6 +14,8 @@ use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
 use crate::trace::{self, Prefixes};
+use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv6::{Ipv6Packet, is_ipv6};
 
 /// TCP port of BGP (RFC 4271 section 8).
 const BGP_PORT: u16 = 179;
@@ -36,6 +38,9 @@ pub struct RoutingConfig {
     pub bfd: Vec<Option<usize>>,
     /// How the TCP connections of each peer behave, in the same order.
     pub tcp: Vec<TcpConfig>,
+    /// The addresses of this end and the other between which the session of each peer runs, in the same order, if it runs over
+    /// IPv6; those of the speaker's configuration are then only what decisions compare (RFC 4271 section 9.1.2.2 g).
+    pub over_ipv6: Vec<Option<[Ipv6Addr; 2]>>,
     /// What the ways to next hops cost, by network, as an IGP would say: of several that hold a next hop the longest counts, and
     /// any other way costs nothing. Whether there is a way, the forwarding table says.
     pub igp_costs: Vec<(Ipv4Net, u32)>,
@@ -48,6 +53,8 @@ pub(super) enum RoutingEvent {
     Send(Packet, Option<Port>),
     /// The best route to a prefix changed because of that record.
     Route(RouteChange, RecordId),
+    /// The same of IPv6.
+    Ipv6Route(Box<RouteChange<Ipv6Net>>, RecordId),
     /// A session was established, or is no longer, because of that record.
     Session(RecordId),
 }
@@ -67,7 +74,7 @@ pub struct Routing {
     speaker: Speaker,
     stack: Stack,
     /// Whose address is whose.
-    by_address: BTreeMap<Ipv4Addr, PeerId>,
+    by_address: BTreeMap<IpAddr, PeerId>,
     /// Who is behind which port.
     by_port: BTreeMap<Port, Vec<PeerId>>,
     /// Who depends on which BFD session.
@@ -96,14 +103,15 @@ impl Routing {
             Rng::stream(config.seed, &format!("{}/{peer}", config.name), Purpose::BgpTimers)
         });
         let peers = &config.speaker.peers;
-        let addresses: Vec<Ipv4Addr> = peers.iter().map(|peer| peer.local_address).collect();
+        let ends: Vec<[IpAddr; 2]> = (0..peers.len()).map(|place| ends(&config, place)).collect();
+        let addresses = ends.iter().map(|[local, _]| *local);
         let mut stack = Stack::new(addresses, Rng::stream(config.seed, &config.name, Purpose::Tcp));
-        for (peer, tcp) in peers.iter().zip(&config.tcp) {
-            stack.listen(BGP_PORT, Some(peer.remote_address), tcp.clone());
+        for ([_, remote], tcp) in ends.iter().zip(&config.tcp) {
+            stack.listen(BGP_PORT, Some(*remote), tcp.clone());
         }
         let mut by_address = BTreeMap::new();
-        for (place, peer) in peers.iter().enumerate() {
-            by_address.entry(peer.remote_address).or_insert(PeerId(place as u16));
+        for (place, [_, remote]) in ends.iter().enumerate() {
+            by_address.entry(*remote).or_insert(PeerId(place as u16));
         }
         let (mut by_port, mut by_bfd): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
         for (place, (port, bfd)) in config.ports.iter().zip(&config.bfd).enumerate() {
@@ -138,6 +146,11 @@ impl Routing {
     /// True if every session is established.
     pub fn established(&self) -> bool {
         self.speaker.established() == self.config.speaker.peers.len()
+    }
+
+    /// True if any session is established.
+    pub fn any_established(&self) -> bool {
+        self.speaker.established() > 0
     }
 
     /// All peers.
@@ -266,10 +279,9 @@ impl Routing {
                 self.speaker.handle(cx.now, bgp::Input::LowerLayerDown { peer, reason });
             }
             bgp::Output::Connect { peer, conn } => {
-                let addresses = &self.config.speaker.peers[peer.index()];
-                let remote = SocketAddrV4::new(addresses.remote_address, BGP_PORT);
+                let [local, remote] = ends(&self.config, peer.index());
                 let tcp = self.config.tcp[peer.index()].clone();
-                let stack = self.stack.connect(cx.now, tcp, addresses.local_address, remote);
+                let stack = self.stack.connect(cx.now, tcp, local, SocketAddr::new(remote, BGP_PORT));
                 self.join(stack, peer, conn);
             }
             bgp::Output::Send { conn, bytes } => {
@@ -323,8 +335,7 @@ impl Routing {
                 self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
             }
             bgp::Output::Route(change) => events.push(RoutingEvent::Route(change, self.anchor)),
-            // A device forwards IPv4 only: routes of IPv6 stay in the speaker's Loc-RIB.
-            bgp::Output::Ipv6Route(_) => {}
+            bgp::Output::Ipv6Route(change) => events.push(RoutingEvent::Ipv6Route(change, self.anchor)),
             bgp::Output::Refused { .. } => {}
         }
     }
@@ -333,7 +344,7 @@ impl Routing {
     fn hear(&mut self, cx: &mut Cx, output: StackOutput, events: &mut Vec<RoutingEvent>) {
         match output {
             StackOutput::Transmit { mut packet, .. } => {
-                let destination = crate::wire::ipv4::Ipv4Packet::new_unchecked(packet.bytes()).dst();
+                let destination = destination(&packet);
                 packet.meta = cx.meta();
                 let peer = self.by_address.get(&destination).copied();
                 packet.meta.session = peer.map(|peer| self.config.sessions[peer.index()]);
@@ -341,7 +352,7 @@ impl Routing {
                 events.push(RoutingEvent::Send(packet, peer.and_then(|peer| self.port(peer))));
             }
             StackOutput::Accepted { conn, remote, .. } => {
-                if let Some(&peer) = self.by_address.get(remote.ip()) {
+                if let Some(&peer) = self.by_address.get(&remote.ip()) {
                     self.accepted += 1;
                     self.join(conn, peer, bgp::ConnId::Accepted(self.accepted));
                 }
@@ -387,6 +398,24 @@ impl Routing {
             Event::Closed | Event::Ignored(_) => return,
         };
         self.speaker.handle(cx.now, input);
+    }
+}
+
+/// The addresses between which a peer's session runs, ours first.
+fn ends(config: &RoutingConfig, peer: usize) -> [IpAddr; 2] {
+    let addresses = &config.speaker.peers[peer];
+    match config.over_ipv6.get(peer).copied().flatten() {
+        Some(ends) => ends.map(IpAddr::V6),
+        None => [addresses.local_address, addresses.remote_address].map(IpAddr::V4),
+    }
+}
+
+/// Where a packet that TCP made goes.
+fn destination(packet: &Packet) -> IpAddr {
+    if is_ipv6(packet.bytes()) {
+        IpAddr::V6(Ipv6Packet::new_unchecked(packet.bytes()).dst())
+    } else {
+        IpAddr::V4(Ipv4Packet::new_unchecked(packet.bytes()).dst())
     }
 }
 

@@ -11,36 +11,61 @@
 //!  VPC ---- attachment --.   propagation   .-- route table --.
 //!                         >---------------<                   >-- lookup by the source's association
 //!  tunnels - attachment -+                 '-- route table --'
-//!  DX gateway attachment -'
+//!  DX gateway attachment -+
+//!  peering - attachment --' (no propagation)
 //! ```
+//!
+//! Peering knows static routes only, in both gateways' tables (page tgw-peering.html). What goes out by it loses one from its TTL, so that
+//! routes of two gateways that point at each other end.
+//!
+//! A VPC's attachment has a network interface in one subnet of each availability zone that it is in; which of them a packet goes out by is
+//! for [`zones`] to say. What an attachment carries at most, [`limits`] holds (page transit-gateway-quotas.html).
+//!
+//! Connect peers and VPN Concentrators are attachments of tunnels, too: their ends are devices of their own ([`super::endpoint`]), which
+//! tell what they have learned and hear what they shall announce.
 //!
 //! Which of several ways a flow takes is a hash that AWS does not publish: here that of [`crate::net::multipath`], over the five
 //! numbers of a flow.
 //!
-//! Packets of 8,500 octets pass between VPCs and Direct Connect if the scenario has any ([`Tgw::widen`]); VPN has 1,500.
+//! Packets of 8,500 octets pass between VPCs, Direct Connect and peering if the scenario has any ([`Tgw::widen`]); tunnels have 1,500.
+//! Who opens a TCP connection through it hears of no segments that are longer (MSS clamping, page transit-gateway-quotas.html).
 //!
-//! Left out: peering, Connect, multicast, appliance mode, availability zones and policy tables.
+//! IPv6 has the same attachments and tables: the IPv6 blocks of VPCs and what VPN connections learn of IPv6 are propagated. It has no
+//! static routes here, so that it is not carried by peering, nor over Direct Connect.
+//!
+//! Left out: multicast, policy tables, and that an attachment leaves an availability zone that has failed.
+
+mod limits;
+mod zones;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
+use self::limits::Limits;
+use self::zones::Zones;
 use super::counters::AttachmentTraffic;
 use super::ends::Ends;
+use super::gateway::clamp;
 use super::ip::{Inbound, Ip};
 use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
-use crate::net::fib::{Fib, Route, RouteSource, Target, distance};
+use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
+use crate::net::policer::Limit;
 use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule, TimerKind};
 use crate::time::{Duration, Instant};
 use crate::trace::{HopStep, Table, What};
-use crate::wire::ipv4::Ipv4Packet;
+use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::is_ipv6;
+
+/// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
+const TCP_HEADERS: usize = 40;
 
 /// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -52,7 +77,8 @@ pub const fn outside_port(others: u16, number: u16) -> Port {
     Port(others + number)
 }
 
-/// The port towards VPC `number`, of a gateway with so many tunnels and Direct Connect gateways.
+/// The port towards network interface `number` of its VPC attachments, of a gateway with so many tunnels and Direct Connect gateways. Those
+/// towards peering attachments follow.
 pub const fn vpc_port(ends: u16, number: u16) -> Port {
     Port(ends + number)
 }
@@ -64,9 +90,9 @@ pub struct TgwConfig {
     pub attachments: Vec<Attachment>,
     /// The route tables.
     pub tables: Vec<RouteTable>,
-    /// The endpoint of each tunnel.
+    /// Its ends: the endpoint of each tunnel, then Direct Connect gateways, then Connect peers.
     pub endpoints: Vec<NodeId>,
-    /// Endpoints of private-IP VPN: the outside address of each, out of the gateway's own CIDR blocks, and the attachment that transports
+    /// Endpoints of private-IP VPN and Connect peers: the outside address of each, out of the gateway's own CIDR blocks, and the attachment that transports
     /// its tunnel.
     pub outside: Vec<(Ipv4Addr, u16)>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
@@ -75,6 +101,12 @@ pub struct TgwConfig {
     pub vpn_ecmp: bool,
     /// How flows are spread over several ways.
     pub multipath: Multipath,
+    /// How flows are spread over the availability zones of an attachment.
+    pub zone_multipath: Multipath,
+    /// What the sites of a VPN Concentrator have each: the tunnels of one, and what they carry together.
+    pub sites: Vec<(Vec<u16>, Limit)>,
+    /// The IPv6 blocks of VPCs, with their attachments.
+    pub ipv6_blocks: Vec<(u16, Ipv6Net)>,
     /// From a choice to packets following it.
     pub programming_delay: Duration,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
@@ -90,6 +122,8 @@ pub struct Attachment {
     pub association: Option<u8>,
     /// The route tables that its routes go into.
     pub propagation: Vec<u8>,
+    /// What it carries at most, each way; `None`: its tunnels see to it.
+    pub limit: Option<Limit>,
 }
 
 /// What is attached.
@@ -99,19 +133,25 @@ pub enum Attached {
     Vpc {
         /// Its CIDR block.
         cidr: Ipv4Net,
+        /// The availability zone of each network interface of the attachment. At least one.
+        zones: Vec<u8>,
+        /// Whether a flow keeps to one of them, both ways (appliance mode).
+        appliance_mode: bool,
     },
-    /// A VPN connection.
-    Vpn {
-        /// Its tunnels, by their numbers on the gateway.
+    /// Tunnels: of a VPN connection or VPN Concentrator, or GRE of a Connect attachment.
+    Tunnels {
+        /// By their numbers on the gateway.
         tunnels: Vec<u16>,
-        /// True if they run over Direct Connect, between private addresses.
-        private: bool,
+        /// What their routes are.
+        kind: Kind,
     },
     /// A Direct Connect gateway.
     DirectConnectGateway {
         /// Its number among the gateway's ends, after those of all tunnels.
         end: u16,
     },
+    /// Another transit gateway.
+    Peering,
 }
 
 /// A route table.
@@ -137,19 +177,24 @@ struct Pending {
     due: Instant,
     cause: RecordId,
     table: u8,
-    prefix: Ipv4Net,
+    prefix: IpNet,
     to: Option<Chosen>,
     reason: Reason,
 }
 
+/// The port by which a packet goes, `None` if it is dropped, and since which record.
+type Way = (Option<Port>, RecordId);
+
 #[derive(Clone, Debug, Default)]
 struct State {
     /// What is chosen for each prefix, perhaps not programmed yet.
-    chosen: BTreeMap<Ipv4Net, Chosen>,
+    chosen: BTreeMap<IpNet, Chosen>,
     /// The choices that are programmed.
-    in_force: BTreeMap<Ipv4Net, Chosen>,
+    in_force: BTreeMap<IpNet, Chosen>,
     /// What packets follow.
     fib: Fib,
+    /// What packets of IPv6 follow.
+    ipv6_fib: Fib<Ipv6Net>,
     /// The record of the table's last change: to blame when there is no route.
     changed: RecordId,
 }
@@ -161,6 +206,8 @@ pub struct Tgw {
     ip: Ip,
     /// The attachment behind each port.
     attached: Vec<u16>,
+    zones: Zones,
+    limits: Limits,
     ends: Ends,
     tables: Vec<State>,
     pending: VecDeque<Pending>,
@@ -171,25 +218,33 @@ pub struct Tgw {
 }
 
 impl Tgw {
-    /// A gateway with a port for each tunnel and then one for each VPC, in the order of its attachments.
+    /// A gateway with a port for each tunnel, then for each network interface of its VPC attachments, then for each peering, in the order of
+    /// its attachments.
     pub fn new(config: TgwConfig, mtu: u32) -> Self {
         let mut ip = Ip::silent(Table::Tgw(0), DropReason::TgwNoRoute);
-        let is_direct = |attachment: &&Attachment| matches!(attachment.to, Attached::DirectConnectGateway { .. });
-        let ends = config.endpoints.len() + config.attachments.iter().filter(is_direct).count();
+        let ends = config.endpoints.len();
+        ip.add_ipv6([]);
         let mut attached = vec![0; ends];
         for (number, attachment) in config.attachments.iter().enumerate() {
             match &attachment.to {
-                Attached::Vpn { tunnels, .. } => tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16),
+                Attached::Tunnels { tunnels, .. } => {
+                    tunnels.iter().for_each(|t| attached[usize::from(*t)] = number as u16);
+                }
                 Attached::DirectConnectGateway { end } => attached[usize::from(*end)] = number as u16,
-                Attached::Vpc { .. } => attached.push(number as u16),
+                Attached::Vpc { zones, .. } => attached.extend(zones.iter().map(|_| number as u16)),
+                Attached::Peering => {}
             }
         }
+        let peerings = config.attachments.iter().enumerate().filter(|(_, it)| matches!(it.to, Attached::Peering));
+        attached.extend(peerings.map(|(number, _)| number as u16));
         attached.extend(config.outside.iter().map(|(_, transport)| *transport));
         (0..attached.len()).for_each(|port| ip.add_port(Port(port as u16), mtu));
+        let zones = Zones::new(&config.attachments, ends, config.zone_multipath);
+        let limits = Limits::new(&config.attachments, &attached, &config.sites);
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, ends, tables, pending: VecDeque::new(), traffic, flows: None }
+        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
@@ -221,16 +276,20 @@ impl Tgw {
     }
 
     /// The ways out that packets to exactly this prefix take now: several with ECMP, none of a blackhole.
-    pub fn ways(&self, table: u8, prefix: Ipv4Net) -> Option<&[Port]> {
-        self.tables.get(usize::from(table))?.in_force.get(&prefix).map(|chosen| &chosen.ways[..])
+    pub fn ways(&self, table: u8, prefix: impl Into<IpNet>) -> Option<&[Port]> {
+        self.tables.get(usize::from(table))?.in_force.get(&prefix.into()).map(|chosen| &chosen.ways[..])
     }
 
     /// The prefixes of a table.
-    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = Ipv4Net> {
+    pub fn prefixes(&self, table: u8) -> impl Iterator<Item = IpNet> {
         self.tables.get(usize::from(table)).into_iter().flat_map(|table| table.in_force.keys().copied())
     }
 
-    /// The port of an attachment that is a VPC.
+    fn attachment(&self, port: Port) -> &Attachment {
+        &self.config.attachments[usize::from(self.attached[port.index()])]
+    }
+
+    /// The port of an attachment that is a VPC or peering, of a VPC the first.
     fn port_of(&self, attachment: u16) -> Port {
         let first = self.ends.len();
         let place = self.attached[first..].iter().position(|a| *a == attachment);
@@ -238,7 +297,7 @@ impl Tgw {
     }
 
     /// The routes to a prefix that a table is offered, and where they go.
-    fn offers(&self, table: u8, prefix: Ipv4Net) -> (Vec<Offer>, Vec<Option<Port>>) {
+    fn offers(&self, table: u8, prefix: IpNet) -> (Vec<Offer>, Vec<Option<Port>>) {
         let mut found = Vec::new();
         let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
         let of_tunnel = |tunnel: u16, kind, path| {
@@ -247,11 +306,14 @@ impl Tgw {
             let preference = place.unwrap_or(usize::MAX);
             (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
         };
-        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| *of == prefix) {
+        for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| IpNet::V4(*of) == prefix)
+        {
             match to.map(|to| (to, &self.config.attachments[usize::from(to)].to)) {
                 None => found.push((base.clone(), None)),
-                Some((to, Attached::Vpc { .. })) => found.push((base.clone(), Some(self.port_of(to)))),
-                Some((_, Attached::Vpn { tunnels, .. })) => {
+                Some((to, Attached::Vpc { .. } | Attached::Peering)) => {
+                    found.push((base.clone(), Some(self.port_of(to))));
+                }
+                Some((_, Attached::Tunnels { tunnels, .. })) => {
                     found.extend(tunnels.iter().map(|tunnel| of_tunnel(*tunnel, Kind::Static, None)));
                 }
                 Some((_, Attached::DirectConnectGateway { end })) => found.push(of_tunnel(*end, Kind::Static, None)),
@@ -260,26 +322,31 @@ impl Tgw {
         let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
         for (attachment, number) in propagating {
             match &attachment.to {
-                Attached::Vpc { cidr } if *cidr == prefix => {
+                Attached::Vpc { cidr, .. } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
                     found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
                 }
-                Attached::Vpc { .. } => {}
+                Attached::Vpc { .. } | Attached::Peering => {}
                 Attached::DirectConnectGateway { end } => {
-                    let path = self.ends.of(*end).routes.get(&prefix);
+                    let path = self.ends.of(*end).path(prefix);
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
                 }
-                Attached::Vpn { tunnels, private } => found.extend(tunnels.iter().filter_map(|tunnel| {
-                    let path = self.ends.of(*tunnel).routes.get(&prefix)?;
-                    let kind = if *private { Kind::PrivateVpn } else { Kind::Vpn };
-                    Some(of_tunnel(*tunnel, kind, Some(path.clone())))
+                Attached::Tunnels { tunnels, kind } => found.extend(tunnels.iter().filter_map(|tunnel| {
+                    let path = self.ends.of(*tunnel).path(prefix)?;
+                    Some(of_tunnel(*tunnel, *kind, Some(path.clone())))
                 })),
             }
         }
         found.into_iter().unzip()
     }
 
+    /// True if a VPC's IPv6 block is this one.
+    fn has_block(&self, attachment: u16, prefix: IpNet) -> bool {
+        self.config.ipv6_blocks.iter().any(|(of, block)| *of == attachment && IpNet::V6(*block) == prefix)
+    }
+
     /// All routes to a prefix that a table is offered, and how it chooses among them.
-    pub fn weigh(&self, table: u8, prefix: Ipv4Net) -> Weighing {
+    pub fn weigh(&self, table: u8, prefix: impl Into<IpNet>) -> Weighing {
+        let prefix = prefix.into();
         let (offers, ways) = self.offers(table, prefix);
         let evaluation = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp);
         let gone_at = |i: usize| evaluation.as_ref().map_or(Some(Rule::EndpointHealth), |e| e.gone_at[i]);
@@ -294,7 +361,7 @@ impl Tgw {
         Weighing { routes: weighed.collect(), rule: evaluation.as_ref().map(|e| e.rule) }
     }
 
-    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, reason: Reason) {
+    fn choose(&mut self, cx: &mut Cx, table: u8, prefix: IpNet, reason: Reason) {
         let (offers, ways) = self.offers(table, prefix);
         let best = evaluate(&offers, prefix.addr(), self.config.vpn_ecmp).map(|evaluation| Chosen {
             ways: evaluation.chosen.iter().filter_map(|&i| ways[i]).collect(),
@@ -310,7 +377,7 @@ impl Tgw {
             (None, None) => return,
             (Some(a), Some(b)) if a.ways == b.ways && a.as_path == b.as_path => {
                 if a.rule != b.rule {
-                    let (way, table, prefix) = (a.ways.first().copied(), Table::Tgw(table), IpNet::V4(prefix));
+                    let (way, table) = (a.ways.first().copied(), Table::Tgw(table));
                     let (rule, beside) = (Some(b.rule), a.ways.iter().skip(1).copied().collect());
                     cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
                 }
@@ -324,7 +391,7 @@ impl Tgw {
     }
 
     /// Chooses anew in every table that may hold a prefix.
-    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
+    fn choose_everywhere(&mut self, cx: &mut Cx, prefix: IpNet, reason: Reason) {
         let cause = cx.cause;
         for table in 0..self.tables.len() as u8 {
             cx.cause = cause;
@@ -353,33 +420,39 @@ impl Tgw {
             };
             let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
             if ways(&before) != ways(&to) {
-                state.fib.set_all(prefix, RouteSource::Propagated, &routes(prefix, to.as_ref()));
+                state.follow(prefix, to.as_ref());
                 let (from, rule, beside) = (first(&before), to.as_ref().map(|to| to.rule), beside(&to));
-                let (table, of, to, stays) = (Table::Tgw(number), IpNet::V4(prefix), first(&to), false);
-                state.changed = cx.record(What::Route { table, prefix: of, from, to, reason, rule, beside, stays });
-                state.fib.stamp(prefix, state.changed);
+                let (table, to, stays) = (Table::Tgw(number), first(&to), false);
+                state.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
+                state.stamp(prefix);
             }
             self.announce(cx, number, prefix);
         }
     }
 
     /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
-    fn announce(&self, cx: &mut Cx, table: u8, prefix: Ipv4Net) {
+    fn announce(&self, cx: &mut Cx, table: u8, prefix: IpNet) {
         for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
-            let Attached::Vpn { tunnels, .. } = &attachment.to else { continue };
+            let Attached::Tunnels { tunnels, .. } = &attachment.to else { continue };
             for tunnel in tunnels {
-                self.announce_to(cx, *tunnel, tunnels, table, prefix);
+                self.announce_to(cx, *tunnel, self.siblings(*tunnel, tunnels), table, prefix);
             }
         }
     }
 
+    /// The tunnels that lead where this one does: those of its attachment, and on a VPN Concentrator those of its site.
+    fn siblings<'a>(&'a self, tunnel: u16, of_attachment: &'a [u16]) -> &'a [u16] {
+        let site = self.config.sites.iter().find(|(tunnels, _)| tunnels.contains(&tunnel));
+        site.map_or(of_attachment, |(tunnels, _)| tunnels)
+    }
+
     /// What leads back into the attachment, and what is dropped, is not announced to it.
-    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: Ipv4Net) {
+    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: IpNet) {
         let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
         let route = self.tables[usize::from(table)].in_force.get(&prefix);
         let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
         let as_path = route.map(|chosen| chosen.as_path.clone());
-        let notice = Notice::Announce { prefix: IpNet::V4(prefix), as_path };
+        let notice = Notice::Announce { prefix, as_path };
         cx.notify(self.config.endpoints[usize::from(tunnel)], Duration::ZERO, notice);
     }
 
@@ -390,10 +463,10 @@ impl Tgw {
     }
 
     fn health_changed(&mut self, cx: &mut Cx, tunnel: u16) {
-        let mut prefixes: Vec<Ipv4Net> = self.ends.of(tunnel).routes.keys().copied().collect();
+        let mut prefixes: Vec<IpNet> = self.ends.of(tunnel).prefixes().collect();
         let attachment = self.attached[usize::from(tunnel)];
         let statics = self.config.tables.iter().flat_map(|table| &table.statics);
-        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| *prefix));
+        prefixes.extend(statics.filter(|(_, to)| *to == Some(attachment)).map(|(prefix, _)| IpNet::V4(*prefix)));
         prefixes.sort_unstable();
         prefixes.dedup();
         let cause = cx.cause;
@@ -403,15 +476,26 @@ impl Tgw {
         }
     }
 
-    /// Lets packets of so many octets through to VPCs and Direct Connect gateways; VPN keeps what it has.
+    /// Lets packets of so many octets through to VPCs, Direct Connect gateways and peers; tunnels keep what they have.
     pub fn widen(&mut self, mtu: u32) {
-        let others = self.config.endpoints.len()..self.attached.len() - self.config.outside.len();
-        others.for_each(|port| self.ip.set_mtu(Port(port as u16), mtu));
+        for port in (0..self.attached.len() - self.config.outside.len()).map(|port| Port(port as u16)) {
+            if !matches!(self.attachment(port).to, Attached::Tunnels { .. }) {
+                self.ip.set_mtu(port, mtu);
+            }
+        }
     }
 
-    /// The port of an endpoint of private-IP VPN that has this outside address.
-    fn outside(&self, address: Ipv4Addr) -> Option<Port> {
-        let number = self.config.outside.iter().position(|(other, _)| *other == address)?;
+    /// Lets packets of so many octets through to an end that takes no longer ones.
+    pub fn narrow(&mut self, end: u16, mtu: u32) {
+        self.ip.set_mtu(Port(end), mtu);
+    }
+
+    /// The port of an endpoint of private-IP VPN or Connect peer that has this outside address; of several the one that is spoken to over
+    /// this attachment.
+    fn outside(&self, address: Ipv4Addr, over: u16) -> Option<Port> {
+        let all = &self.config.outside;
+        let number = all.iter().position(|it| *it == (address, over));
+        let number = number.or_else(|| all.iter().position(|(other, _)| *other == address))?;
         Some(Port((self.attached.len() - self.config.outside.len() + number) as u16))
     }
 
@@ -421,7 +505,8 @@ impl Tgw {
         let attachment = usize::from(self.attached[from.index()]);
         self.traffic[attachment].received.add(packet.len());
         if !self.config.outside.is_empty()
-            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst())
+            && !is_ipv6(packet.bytes())
+            && let Some(port) = self.outside(Ipv4Packet::new_unchecked(packet.bytes()).dst(), attachment as u16)
         {
             cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
             return Ok((port, packet));
@@ -429,13 +514,13 @@ impl Tgw {
         let association = self.config.attachments[attachment].association;
         let table = association.map(|table| &mut self.tables[usize::from(table)]);
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
-        let (reason, blame) = match table.and_then(|table| table.fib.choose(packet.bytes())) {
-            Some(Route { target: Target::Out { port, .. }, since, .. }) => {
+        let (reason, blame) = match table.and_then(|table| table.way(packet.bytes())) {
+            Some((Some(port), since)) => {
                 packet.meta.enabler = packet.meta.enabler.max(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
                 return Ok((port, packet));
             }
-            Some(Route { target: Target::Blackhole, since, .. }) => (DropReason::BlackholeRoute, since),
+            Some((None, since)) => (DropReason::BlackholeRoute, since),
             None => (DropReason::TgwNoRoute, blame),
         };
         let traffic = &mut self.traffic[attachment];
@@ -459,12 +544,42 @@ impl State {
     fn spreading(multipath: Multipath) -> Self {
         let mut state = Self::default();
         state.fib.spread_flows(multipath);
+        state.ipv6_fib.spread_flows(multipath);
         state
+    }
+
+    /// Packets follow a choice from here on.
+    fn follow(&mut self, prefix: IpNet, to: Option<&Chosen>) {
+        let source = RouteSource::Propagated;
+        match prefix {
+            IpNet::V4(prefix) => drop(self.fib.set_all(prefix, source, &routes(prefix, to))),
+            IpNet::V6(prefix) => drop(self.ipv6_fib.set_all(prefix, source, &routes(prefix, to))),
+        }
+    }
+
+    /// What packets follow is so since the table's last change.
+    fn stamp(&mut self, prefix: IpNet) {
+        match prefix {
+            IpNet::V4(prefix) => self.fib.stamp(prefix, self.changed),
+            IpNet::V6(prefix) => self.ipv6_fib.stamp(prefix, self.changed),
+        }
+    }
+
+    /// The way of a packet.
+    fn way(&mut self, packet: &[u8]) -> Option<Way> {
+        fn of<P: Prefix>(route: Route<P>) -> Way {
+            let port = match route.target {
+                Target::Out { port, .. } => Some(port),
+                Target::Blackhole => None,
+            };
+            (port, route.since)
+        }
+        if is_ipv6(packet) { self.ipv6_fib.choose(packet).map(of) } else { self.fib.choose(packet).map(of) }
     }
 }
 
 /// A choice as the forwarding table takes it: equal routes, one for each way.
-fn routes(prefix: Ipv4Net, chosen: Option<&Chosen>) -> Vec<Route> {
+fn routes<P: Prefix>(prefix: P, chosen: Option<&Chosen>) -> Vec<Route<P>> {
     let Some(chosen) = chosen else { return Vec::new() };
     let route = |target| Route {
         prefix,
@@ -482,11 +597,13 @@ impl Device for Tgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
         let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
-            Attached::Vpc { cidr } => Some(*cidr),
-            Attached::Vpn { .. } | Attached::DirectConnectGateway { .. } => None,
+            Attached::Vpc { cidr, .. } => Some(IpNet::V4(*cidr)),
+            Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
         });
-        let statics = self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| *prefix));
-        let mut prefixes: Vec<Ipv4Net> = vpcs.chain(statics).collect();
+        let statics =
+            self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
+        let blocks = self.config.ipv6_blocks.iter().map(|(_, block)| IpNet::V6(*block));
+        let mut prefixes: Vec<IpNet> = vpcs.chain(statics).chain(blocks).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let genesis = cx.cause;
@@ -504,18 +621,33 @@ impl Device for Tgw {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let from = port;
-        if let Inbound::Transit(packet) = self.ip.inbound(cx, port, packet) {
-            let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
-            let way = self.route(cx, port, packet);
-            if let Some(seen) = seen {
-                self.meter(cx.now, &seen, from, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+        let (Inbound::Transit(packet) | Inbound::Ipv6Transit(packet)) = self.ip.inbound(cx, port, packet) else {
+            return;
+        };
+        let Some(packet) = self.limits.admit(cx, port, false, packet) else { return };
+        let ipv6 = is_ipv6(packet.bytes());
+        let seen = self.flows.as_ref().filter(|_| !ipv6).map(|_| Glimpse::of(&packet));
+        let way = self.route(cx, port, packet);
+        if let Some(seen) = seen {
+            self.meter(cx.now, &seen, port, way.as_ref().map_err(|lost| *lost).and_then(|way| self.fate(way)));
+        }
+        let Ok((to, packet)) = way else { return };
+        let of_tunnel = matches!(self.attachment(port).to, Attached::Tunnels { .. });
+        let to = self.zones.choose(port, of_tunnel, to, &packet);
+        let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
+        if !ipv6 {
+            if matches!(self.attachment(to).to, Attached::Peering)
+                && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+            {
+                return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
             }
-            if let Ok((port, packet)) = way {
-                self.traffic[usize::from(self.attached[port.index()])].sent.add(packet.len());
-                self.ip.output(cx, port, packet);
+            if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
+                let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
+                clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
             }
         }
+        self.traffic[usize::from(self.attached[to.index()])].sent.add(packet.len());
+        self.ip.output(cx, to, packet);
     }
 
     fn timeout(&mut self, cx: &mut Cx) {
@@ -534,15 +666,16 @@ impl Device for Tgw {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Route { tunnel, prefix: IpNet::V4(prefix), path } => {
+            Notice::Route { tunnel, prefix, path } => {
                 let reason = self.ends.learn(tunnel, prefix, path);
                 self.choose_everywhere(cx, prefix, reason);
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
-            Notice::Route { prefix: IpNet::V6(_), .. }
-            | Notice::Propagate { .. }
+            Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
         }
     }
 
@@ -566,9 +699,9 @@ impl Device for Tgw {
         self.set_health(cx, port.0, false);
         self.ends.forget(port.0);
         let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
-        if let (Attached::Vpn { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
+        if let (Attached::Tunnels { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
             for prefix in self.prefixes(table) {
-                self.announce_to(cx, port.0, tunnels, table, prefix);
+                self.announce_to(cx, port.0, self.siblings(port.0, tunnels), table, prefix);
             }
         }
     }

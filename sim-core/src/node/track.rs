@@ -5,13 +5,19 @@
 //! says, or the route that depends on the answers would decide about them. It is down after so many requests in a row went
 //! unanswered, and up after so many in a row were answered.
 //!
+//! An instance of a VPC may run a program that has AWS lead a route to it when what it watches is down (Amazon VPC Connectivity Options,
+//! "High-level HA architecture for software VPN instances"). The program is a model: what it asks of AWS is no packet, and takes the time
+//! that it is configured with; what it watches it asks by real ones.
+//!
 //! Left out: lists of watched things, delays before a change counts, and thresholds of delay or loss.
 
 use std::net::Ipv4Addr;
 
-use super::Cx;
+use ipnet::Ipv4Net;
+
 use super::ip::TrackId;
-use crate::id::{Port, RecordId, SessionId};
+use super::{Cx, Notice};
+use crate::id::{NodeId, Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::reason::{Reason, State, TimerKind};
 use crate::time::{Duration, Instant};
@@ -50,6 +56,25 @@ pub struct EchoConfig {
     pub answered: u32,
 }
 
+/// A route of a VPC that leads to this device when something that it watches is down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Takeover {
+    /// What is watched, which was up before.
+    pub track: TrackId,
+    /// The VPC.
+    pub vpc: NodeId,
+    /// Its route table.
+    pub table: u8,
+    /// The destination.
+    pub prefix: Ipv4Net,
+    /// The VPC's port towards this device.
+    pub to: Port,
+    /// Where the route leads again when what is watched is up again; `None`: it stays.
+    pub back: Option<Port>,
+    /// From the change to AWS having replaced the route.
+    pub after: Duration,
+}
+
 /// What watching wants of its device, in order.
 #[derive(Debug)]
 pub(super) enum TrackEvent {
@@ -81,6 +106,7 @@ struct Track {
 #[derive(Clone, Debug, Default)]
 pub struct Tracks {
     all: Vec<Track>,
+    takeovers: Box<[Takeover]>,
 }
 
 impl Tracks {
@@ -96,7 +122,12 @@ impl Tracks {
             run: 0,
             last_answered: false,
         };
-        Self { all: watched.into_iter().map(track).collect() }
+        Self { all: watched.into_iter().map(track).collect(), takeovers: Box::default() }
+    }
+
+    /// Takes these routes over.
+    pub fn taking_over(self, takeovers: Vec<Takeover>) -> Self {
+        Self { takeovers: takeovers.into(), ..self }
     }
 
     /// Whether something that is watched is up.
@@ -115,7 +146,18 @@ impl Tracks {
 
     /// Forgets everything, as power loss does.
     pub(super) fn reset(&mut self) {
-        *self = Self::new(self.all.iter().map(|track| (track.watched, track.session)));
+        let takeovers = core::mem::take(&mut self.takeovers);
+        *self = Self { takeovers, ..Self::new(self.all.iter().map(|track| (track.watched, track.session))) };
+    }
+
+    /// What is watched went up or down, because of the latest record: asks AWS to replace the routes that depend on it.
+    pub(super) fn replace_routes(&self, cx: &mut Cx, track: TrackId, up: bool) {
+        for it in self.takeovers.iter().filter(|it| it.track == track) {
+            let Takeover { vpc, table, prefix, after, .. } = *it;
+            if let Some(to) = if up { it.back } else { Some(it.to) } {
+                cx.notify(vpc, after, Notice::ReplaceRoute { table, prefix, to, after });
+            }
+        }
     }
 
     /// Something that may be watched went up or down, because of the latest record.

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::ip::{Inbound, Ip};
+use super::natbox::note_joined;
 use super::router::pong;
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
@@ -161,7 +162,9 @@ impl Translator {
             return cx.drop(&packet, DropReason::NatIdle, RecordId::GENESIS);
         }
         let Some((port, packet)) = self.ip.forward(cx, INTERFACE_PORT, packet) else { return };
-        match self.nat.outbound(cx.now, packet) {
+        let outcome = self.nat.outbound(cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match outcome {
             Outcome::Forward(packet) | Outcome::Own(packet) => {
                 cx.hop(packet.meta.id, HopStep::Translated(Digest::of_bytes(packet.bytes())));
                 self.remember(&packet, by);
@@ -186,7 +189,9 @@ impl Translator {
     fn inbound(&mut self, cx: &mut Cx, packet: Packet) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let flow = ports(&ip).map(|(remote, shown)| (ip.protocol(), (ip.src(), remote), shown));
-        match self.nat.inbound(cx.now, packet) {
+        let outcome = self.nat.inbound(cx.now, packet);
+        note_joined(cx, &mut self.nat);
+        match outcome {
             Outcome::Forward(mut packet) => {
                 if let Some(port) = flow.and_then(|flow| self.forwarded.get(&flow)) {
                     answer_from(&mut packet, (self.address, *port));
@@ -205,8 +210,12 @@ impl Translator {
     /// Only an instance has something to say itself.
     fn own(&mut self, cx: &mut Cx, packet: Packet) {
         let reply = if matches!(self.kind, Kind::NatInstance(_)) { pong(cx, &packet) } else { None };
-        match reply.and_then(|reply| self.ip.route(cx, reply)) {
-            Some((port, reply)) => self.ip.output(cx, port, reply),
+        match reply {
+            Some(reply) => {
+                if let Some((port, reply)) = self.ip.route(cx, reply) {
+                    self.ip.output(cx, port, reply);
+                }
+            }
             None => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         }
     }
@@ -249,6 +258,9 @@ impl Device for Translator {
             }
             Inbound::Transit(packet) => self.outbound(cx, packet, None),
             Inbound::Nothing => {}
+            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
+                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            }
         }
         cx.rearm();
     }
@@ -263,6 +275,10 @@ impl Device for Translator {
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         let nat = self.nat.wake().map(|at| (at, TimerKind::Reassembly));
         self.ip.wake().into_iter().chain(nat).min_by_key(|(at, _)| *at)
+    }
+
+    fn held(&self) -> Vec<&Packet> {
+        self.ip.held().chain(self.nat.held()).collect()
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {

@@ -136,6 +136,8 @@ pub struct Tunnel {
     path_mtu: u16,
     /// The greatest MSS that TCP may tell through it, if this end clamps that.
     mss: Option<u16>,
+    /// The same over IPv6.
+    mss_v6: Option<u16>,
     /// When the next dummy packet is due.
     dummy: Option<Instant>,
     /// For records of messages that anybody may have sent.
@@ -173,6 +175,7 @@ impl Tunnel {
             since,
             binding: None,
             mss: None,
+            mss_v6: None,
             dummy: None,
             strangers,
             traffic: Traffic::default(),
@@ -220,6 +223,11 @@ impl Tunnel {
     /// The greatest MSS that TCP may tell through it, if this end clamps that.
     pub(super) fn mss(&self) -> Option<u16> {
         self.mss
+    }
+
+    /// The same over IPv6.
+    pub(super) fn mss_v6(&self) -> Option<u16> {
+        self.mss_v6
     }
 
     /// True if packets can be sealed.
@@ -394,6 +402,7 @@ impl Tunnel {
         };
         let mtu = mtu.unwrap_or(u16::MAX);
         self.mss = self.config.options.mss_clamp.map(|clamp| clamp.most(mtu));
+        self.mss_v6 = self.config.options.mss_clamp.map(|clamp| clamp.most_v6(mtu));
         mtu
     }
 

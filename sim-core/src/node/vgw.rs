@@ -6,7 +6,11 @@
 //! gateways that it is associated with. Between one of the latter and anything but the VPC nothing passes (Direct Connect user guide,
 //! direct-connect-gateways-intro.html).
 //!
-//! Left out: announcing one connection's routes to another (CloudHub).
+//! What it has chosen and heard by BGP is announced to the ends of all other connections, with the AS_PATH that it came with, so that
+//! sites reach each other through it (Site-to-Site VPN User Guide, "AWS VPN CloudHub"); a site with the same ASN finds itself in the path
+//! and refuses. A static route is announced to nobody: no ASN would say whose it is, and a site would hear of its own network over its other
+//! connection. Who wants to be reached through static routes tells the other sites by hand. An end that hears of a prefix itself tells its
+//! customer of no other way to it.
 //!
 //! How long AWS takes to notice a dead endpoint and to program a new route is not published either; both are parameters.
 
@@ -54,6 +58,8 @@ pub struct VgwConfig {
     pub statics: Vec<Vec<Ipv4Net>>,
     /// The ends of Direct Connect, numbered after the tunnels.
     pub direct: Vec<Direct>,
+    /// Who is told at each end, be it of a tunnel or of Direct Connect, and what it shares with the ends of the same connection.
+    pub ends: Vec<(NodeId, u16)>,
     /// Tunnel numbers, the one that AWS prefers when nothing else decides first.
     pub preference: Vec<u16>,
     /// From a choice to packets following it.
@@ -103,6 +109,8 @@ pub struct Vgw {
     pending: VecDeque<Pending>,
     /// From where the VPC was told that it has each prefix.
     offered: BTreeMap<Ipv4Net, Propagated>,
+    /// The end that each prefix is announced from, and the ASes that it came through there.
+    announced: BTreeMap<Ipv4Net, (u16, Vec<u32>)>,
     /// What the VPC and Direct Connect carry, if it is more than VPN does.
     wide: Option<u32>,
 }
@@ -127,6 +135,7 @@ impl Vgw {
             chosen: BTreeMap::new(),
             pending: VecDeque::new(),
             offered: BTreeMap::new(),
+            announced: BTreeMap::new(),
             wide: None,
         }
     }
@@ -194,6 +203,38 @@ impl Vgw {
         }
     }
 
+    /// Has the ends of all other connections announce a prefix as it came by the end that is used, or no longer.
+    fn announce(&mut self, cx: &mut Cx, prefix: Ipv4Net, used: Option<u16>) {
+        let used = used.filter(|end| self.direct(tunnel_port(*end)) != Some(Direct::Gateway));
+        let now = used.and_then(|end| Some((end, self.ends.of(end).routes.get(&prefix)?.as_path.clone())));
+        let before = match &now {
+            Some(now) => self.announced.insert(prefix, now.clone()),
+            None => self.announced.remove(&prefix),
+        };
+        if before == now {
+            return;
+        }
+        for end in 0..self.config.ends.len() as u16 {
+            let (told, news) = (self.said_at(end, before.as_ref()), self.said_at(end, now.as_ref()));
+            if told != news {
+                self.say(cx, end, prefix, news.map(<[u32]>::to_vec));
+            }
+        }
+    }
+
+    /// What is announced at an end of a prefix that is announced from somewhere.
+    fn said_at<'r>(&self, end: u16, from: Option<&'r (u16, Vec<u32>)>) -> Option<&'r [u32]> {
+        let connection = |end: u16| self.config.ends.get(usize::from(end)).map(|(_, connection)| *connection);
+        let apart = self.direct(tunnel_port(end)) != Some(Direct::Gateway);
+        from.filter(|(source, _)| apart && connection(*source) != connection(end)).map(|(_, path)| &path[..])
+    }
+
+    fn say(&self, cx: &mut Cx, end: u16, prefix: Ipv4Net, as_path: Option<Vec<u32>>) {
+        if let Some((node, _)) = self.config.ends.get(usize::from(end)) {
+            cx.notify(*node, Duration::ZERO, Notice::Announce { prefix: IpNet::V4(prefix), as_path });
+        }
+    }
+
     /// All routes to a prefix, and how it chooses among them.
     pub fn weigh(&self, prefix: Ipv4Net) -> Weighing {
         let (offers, tunnels) = self.offers(prefix);
@@ -232,6 +273,10 @@ impl Vgw {
                 let way = Some(tunnel_port(tunnel));
                 let (table, prefix, rule, beside) = (Table::Vgw, IpNet::V4(prefix), Some(rule), Box::default());
                 cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
+            }
+            // Its path may be another one, unless its way is not programmed yet.
+            if self.announced.contains_key(&prefix) && self.pending.iter().all(|pending| pending.prefix != prefix) {
+                self.announce(cx, prefix, best.map(|chosen| chosen.tunnel));
             }
             return;
         }
@@ -273,6 +318,7 @@ impl Vgw {
                 let notice = Notice::Propagate { prefix: IpNet::V4(prefix), offered };
                 cx.notify(self.config.vpc, self.config.propagation_delay, notice);
             }
+            self.announce(cx, prefix, to.map(|chosen| chosen.tunnel));
         }
     }
 
@@ -319,6 +365,7 @@ impl Device for Vgw {
         self.chosen.clear();
         self.pending.clear();
         self.offered.clear();
+        self.announced.clear();
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
@@ -356,7 +403,9 @@ impl Device for Vgw {
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
             | Notice::Announce { .. }
-            | Notice::Flow(_) => {}
+            | Notice::ReplaceRoute { .. }
+            | Notice::Flow(_)
+            | Notice::WantFlows => {}
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
         }
     }
@@ -378,6 +427,11 @@ impl Device for Vgw {
             // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
             self.set_health(cx, number, false);
             self.ends.forget(number);
+            for (prefix, from) in &self.announced {
+                if let Some(path) = self.said_at(number, Some(from)) {
+                    self.say(cx, number, *prefix, Some(path.to_vec()));
+                }
+            }
         } else {
             self.ends.doubt(number, cx.now, cx.cause);
         }

@@ -86,8 +86,8 @@ impl VirtualInterface {
                     cx.cause = cause;
                     self.health(cx);
                 }
-                // It has no tunnel, and its only neighbour is at the other end of the link.
-                Upcall::Tunnel(_) | Upcall::NextHops(_) => {}
+                // It has no IPv6, no tunnel, and its only neighbour is at the other end of the link.
+                Upcall::Tunnel(_) | Upcall::NextHops(_) | Upcall::Ipv6Transit(..) | Upcall::Ipv6Route(..) => {}
             }
         }
     }
@@ -134,6 +134,10 @@ impl Device for VirtualInterface {
         self.settle(cx);
     }
 
+    fn held(&self) -> Vec<&Packet> {
+        self.gateway.ip.held().collect()
+    }
+
     fn wake(&self) -> Option<(Instant, TimerKind)> {
         self.gateway.wake()
     }
@@ -147,7 +151,9 @@ impl Device for VirtualInterface {
             Notice::Announce { prefix: IpNet::V6(_), .. }
             | Notice::Route { .. }
             | Notice::Health { .. }
+            | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
+            | Notice::WantFlows
             | Notice::Propagate { .. } => {}
         }
     }
@@ -175,6 +181,8 @@ impl Device for VirtualInterface {
                 self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
             }
             Command::IkeDelete { .. }
+            | Command::Vrrp { .. }
+            | Command::Vlan { .. }
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush

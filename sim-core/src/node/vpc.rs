@@ -14,12 +14,15 @@
 //! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
-//! Left out: several CIDR blocks, IPv6, and prefix lists that overlap.
+//! IPv6 goes to and from transit gateways ([`six`]).
+//!
+//! Left out: several CIDR blocks, and prefix lists that overlap.
 
 mod guard;
+mod six;
 mod table;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -38,12 +41,13 @@ use crate::time::{Duration, Instant};
 use crate::wire::ipv4::Ipv4Packet;
 
 pub use self::guard::GroupRule;
+pub use self::six::Ipv6Config;
 pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
 pub const GATEWAY_PORT: Port = Port(0);
 
-/// The port towards transit gateway `number`, of so many instances. What else there is follows.
+/// The port towards network interface `number` of transit gateways' attachments, of so many instances. What else there is follows.
 pub const fn transit_port(instances: u16, number: u16) -> Port {
     Port(instances + 1 + number)
 }
@@ -144,6 +148,12 @@ pub struct VpcConfig {
     pub acls: Vec<Option<NetworkAcl>>,
     /// What is behind its ports, beside the virtual private gateway, for which there is always one.
     pub doors: Vec<Door>,
+    /// The availability zone of each subnet. Of attachments of a transit gateway only those are reached that are in the sender's own.
+    pub zones: Vec<u8>,
+    /// The network interfaces of each transit gateway's attachment, of which routes lead to the first.
+    pub attachments: Vec<Vec<Port>>,
+    /// IPv6, if it has any.
+    pub ipv6: Option<Ipv6Config>,
     /// The edge table of the virtual private gateway.
     pub gateway_table: Option<u8>,
     /// How long ago the virtual private gateway sent a notice that arrives now ([`super::vgw::VgwConfig::propagation_delay`]).
@@ -180,8 +190,14 @@ pub struct Vpc {
     beyond: Vec<(Ipv4Net, DropReason)>,
     /// From which sources NAT gateways take what comes by a transit gateway.
     transit_sources: Vec<(Port, Vec<Ipv4Net>)>,
+    /// The availability zone of each subnet.
+    zones: Vec<u8>,
+    /// The network interfaces of transit gateways' attachments.
+    attachments: Vec<Vec<Port>>,
     /// The security groups of interfaces.
     guards: Vec<(Port, Guard)>,
+    /// The IPv6 addresses of instances.
+    ipv6_interfaces: Vec<(Port, Ipv6Addr)>,
     propagation_delay: Duration,
     /// The flows at network interfaces, by port.
     flows: Option<Box<FlowMeter>>,
@@ -214,6 +230,7 @@ impl Vpc {
             let mut table = RouteTable::new(number, &config.cidrs, &it.statics, it.propagation, is_interface);
             table.ip.add_port(GATEWAY_PORT, config.mtu);
             config.doors.iter().for_each(|door| table.ip.add_port(door.port, config.mtu));
+            config.ipv6.iter().for_each(|ipv6| ipv6.enter(number.into(), &mut table.ip));
             for door in &config.doors {
                 if let Some(address) = door.address.filter(|address| table.is_straight(*address)) {
                     table.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, door.port);
@@ -231,9 +248,23 @@ impl Vpc {
             Some((door.port, Guard::new(rules, tracking)))
         });
         let guards = guards.collect();
-        let (acls, propagation_delay) = (config.acls, config.propagation_delay);
+        let VpcConfig { acls, propagation_delay, zones, attachments, .. } = config;
+        let ipv6_interfaces = config.ipv6.map(|ipv6| ipv6.interfaces).unwrap_or_default();
         let flows = config.metered.then(Box::default);
-        Self { tables, entrances, acls, filters, beyond, transit_sources, guards, propagation_delay, flows }
+        Self {
+            tables,
+            entrances,
+            acls,
+            filters,
+            beyond,
+            transit_sources,
+            zones,
+            attachments,
+            guards,
+            ipv6_interfaces,
+            propagation_delay,
+            flows,
+        }
     }
 
     /// The flows at its network interfaces, if they are counted. Of two interfaces each counts a packet; the other place of a flow is
@@ -290,6 +321,15 @@ impl Vpc {
         };
         cx.drop(&packet, reason, blame);
         None
+    }
+
+    /// The network interface of the transit gateway behind port `to` by which what comes from a subnet leaves: the one in its availability
+    /// zone, if there is one (page tgw-vpc-attachments.html).
+    fn attachment(&self, from: Entrance, to: Port) -> Option<Port> {
+        let Some(interfaces) = self.attachments.iter().find(|all| all.first() == Some(&to)) else { return Some(to) };
+        let zone = |subnet: Option<u16>| subnet.and_then(|subnet| self.zones.get(usize::from(subnet)));
+        let Some(own) = zone(from.subnet) else { return Some(to) };
+        interfaces.iter().find(|port| zone(self.entrances[port.index()].subnet) == Some(own)).copied()
     }
 
     /// Why the security groups of the interface at `port` do not let a packet out to `other`, or in from it, and since which record.
@@ -396,7 +436,11 @@ impl Device for Vpc {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let Inbound::Transit(packet) = self.tables[0].ip.inbound(cx, port, packet) else { return };
+        let packet = match self.tables[0].ip.inbound(cx, port, packet) {
+            Inbound::Transit(packet) => packet,
+            Inbound::Ipv6Transit(packet) => return self.receive_ipv6(cx, port, packet),
+            Inbound::Local(_) | Inbound::Ipv6Local(_) | Inbound::Nothing => return,
+        };
         let from = self.entrances[port.index()];
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
@@ -408,6 +452,11 @@ impl Device for Vpc {
             }
             return;
         };
+        let to = match self.entrances[to.index()].role {
+            Role::TransitGateway => self.attachment(from, to),
+            _ => Some(to),
+        };
+        let Some(to) = to else { return cx.drop(&packet, DropReason::AttachmentZone, RecordId::GENESIS) };
         let passes_through = !from.role.is_interface() && !self.entrances[to.index()].role.is_interface();
         if passes_through && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl() {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
@@ -431,6 +480,13 @@ impl Device for Vpc {
     }
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
+        if let Notice::ReplaceRoute { table, prefix, to, after } = notice {
+            if let Some(table) = self.tables.get_mut(usize::from(table)) {
+                cx.waited(TimerKind::RouteReplacement, after);
+                table.replace(cx, prefix, to);
+            }
+            return;
+        }
         let Notice::Propagate { prefix: IpNet::V4(prefix), offered } = notice else { return };
         if !self.tables.iter().any(|table| table.propagation) {
             return;

@@ -16,3 +16,4 @@ pub mod esp;
 pub mod ike;
 pub mod lacp;
 pub mod tcp;
+pub mod vrrp;

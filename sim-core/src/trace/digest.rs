@@ -53,6 +53,8 @@ impl Digest {
             HopStep::Dropped(reason, place) => (9, reason as u64, place_word(place)),
             HopStep::Translated(hash) => (10, hash, 0),
             HopStep::MssClamped(mss, hash) => (11, hash, mss.into()),
+            HopStep::Encapsulated(hash) => (12, hash, 0),
+            HopStep::Decapsulated(hash) => (13, hash, 0),
         };
         self.words([kind, hop.at.as_nanos(), u64::from(hop.node.0), hop.packet.0, a, b]);
     }

@@ -8,10 +8,12 @@
 //! - **hops** ([`Hop`]): what happened to each packet at each place. They go to a bounded ring; a drop pins its packet's;
 //! - **drops** and **probes**: counted by place and reason, and logged per probe.
 //!
-//! Everything enters the [`Digest`], also what the ring forgets. Sinks see records, hops and bytes as they happen.
+//! Everything enters the [`Digest`], also what the ring forgets. Sinks see records, hops and bytes as they happen. A [`Ledger`], if
+//! one is kept, accounts for every packet.
 
 mod digest;
 mod drops;
+pub mod ledger;
 pub mod path;
 pub mod pcap;
 mod probes;
@@ -21,13 +23,14 @@ use std::collections::BTreeMap;
 
 pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
+pub use ledger::Ledger;
 pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
 use prefetch_index::prefetch_index;
 
-use crate::id::{FaultId, LinkId, NodeId, RecordId, SessionId, StreamId};
+use crate::id::{FaultId, LinkId, NodeId, PacketId, RecordId, SessionId, StreamId};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
@@ -52,10 +55,14 @@ pub enum SessionKind {
     Track,
     /// A member of a LAG.
     Lacp,
+    /// A router's part in a virtual router.
+    Vrrp,
+    /// A client of Client VPN.
+    ClientVpn,
 }
 
 impl SessionKind {
-    /// `ike`, `child`, `bgp`, `bfd`, `track` or `lacp`.
+    /// `ike`, `child`, `bgp`, `bfd`, `track`, `lacp`, `vrrp` or `client_vpn`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ike => "ike",
@@ -64,6 +71,8 @@ impl SessionKind {
             Self::Bfd => "bfd",
             Self::Track => "track",
             Self::Lacp => "lacp",
+            Self::Vrrp => "vrrp",
+            Self::ClientVpn => "client_vpn",
         }
     }
 }
@@ -133,6 +142,7 @@ pub struct Trace {
     tagged: Vec<Vec<TaggedDrop>>,
     probes: Vec<ProbeLog>,
     sinks: Vec<Box<dyn Sink>>,
+    ledger: Option<Box<Ledger>>,
     tapped: bool,
 }
 
@@ -156,6 +166,7 @@ impl Default for Trace {
             tagged: Vec::new(),
             probes: Vec::new(),
             sinks: Vec::new(),
+            ledger: None,
             tapped: false,
         }
     }
@@ -192,8 +203,33 @@ impl Trace {
 
     /// Takes the listeners out, so that their writers can be finished.
     pub fn take_sinks(&mut self) -> Vec<Box<dyn Sink>> {
-        self.tapped = false;
+        self.tapped = self.ledger.is_some();
         core::mem::take(&mut self.sinks)
+    }
+
+    /// Has every packet accounted for, from the beginning on.
+    pub fn keep_ledger(&mut self) {
+        self.ledger.get_or_insert_default();
+        self.tapped = true;
+    }
+
+    /// The account of all packets, if it is kept.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_deref()
+    }
+
+    /// Fragments have taken a packet's place.
+    pub fn cut(&mut self, at: Instant, node: NodeId, packet: PacketId) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.cut(at, node, packet);
+        }
+    }
+
+    /// A datagram has taken its fragments' place.
+    pub fn joined(&mut self, at: Instant, node: NodeId, parts: &[PacketId], whole: PacketId) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.joined(at, node, parts, whole);
+        }
     }
 
     /// Keeps a record and returns its id.
@@ -236,12 +272,16 @@ impl Trace {
     ) -> RecordId {
         let armed_by = session.map_or(RecordId::GENESIS, |s| self.last_at(s, armed_at));
         let starver = session.filter(|_| timer.waits_for_peer()).and_then(|s| self.first_starver(s, armed_at));
+        let starver = starver.map(|drop| drop.blame);
+        // A master that is gone sends nothing that could be lost, and a backup sends nothing at all.
+        let silent = session.filter(|_| timer == TimerKind::VrrpMasterDown && starver.is_none());
+        let starver = starver.or_else(|| self.silenced(silent?, armed_at));
         self.record(Record {
             at,
             node,
             cause: armed_by,
             enabler: RecordId::GENESIS,
-            what: What::Expired { session, timer, armed_at, starver: starver.map(|d| d.blame) },
+            what: What::Expired { session, timer, armed_at, starver },
         })
     }
 
@@ -266,6 +306,20 @@ impl Trace {
         peer.and_then(first).or_else(|| first(session))
     }
 
+    /// What silenced the other end of a session since then: its device lost power, or its own state changed.
+    fn silenced(&self, session: SessionId, since: Instant) -> Option<RecordId> {
+        let peer = self.sessions[session.index()].peer?;
+        let node = self.sessions[peer.index()].node;
+        let silences = |record: &Record| match record.what {
+            What::Power { on } => !on,
+            What::State { session, .. } => session == peer,
+            _ => false,
+        };
+        let first = self.records.partition_point(|record| record.at < since);
+        let found = self.records[first..].iter().position(|record| record.node == node && silences(record))?;
+        Some(RecordId((first + found) as u64))
+    }
+
     /// Notes a hop of a packet. In line, so that a caller writes the hop where it stays, field by field: a copy of what was
     /// just written piecemeal would wait for those writes.
     #[inline(always)]
@@ -284,6 +338,9 @@ impl Trace {
 
     #[cold]
     fn show(&mut self, hop: &Hop) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.hop(hop);
+        }
         for sink in &mut self.sinks {
             sink.hop(hop);
         }

@@ -2,7 +2,8 @@
 //!
 //! A capture shows a link as an instrument at the sending end would: every packet that enters it, also those that the
 //! link then loses, stamped in nanoseconds with the date at which it enters, if the world begins on the date that is given. Each packet carries its name in the trace as
-//! a comment. Key files are rows of Wireshark's tables `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa`;
+//! a comment. A file has an interface of raw IP, and from the first frame of Ethernet on a second one for frames: those of a LAN, and LACP's.
+//! Key files are rows of Wireshark's tables `ikev2_decryption_table`, `ikev1_decryption_table` and `esp_sa`;
 //! they are secrets. An IKE_SA with additional key exchanges (RFC 9370) has a row for each of its sets of keys, in order. Wireshark
 //! takes the last, which opens everything but IKE_INTERMEDIATE; that opens with the rows before it alone.
 
@@ -26,6 +27,7 @@ use crate::crypto::suite::{Encryption, Integrity, Suite};
 use crate::id::{LinkId, NodeId};
 use crate::packet::Packet;
 use crate::time::{Duration, Instant};
+use crate::wire::ethernet::is_frame;
 
 /// The keys of one SA, for a key log.
 #[derive(Debug)]
@@ -157,9 +159,26 @@ pub struct Tables<W> {
     pub esp: W,
 }
 
+/// The file of one link.
+struct Tap<W: Write> {
+    name: String,
+    pcap: PcapNgWriter<W>,
+    /// Whether it has its second interface, that of Ethernet.
+    framed: bool,
+}
+
+impl<W: Write> Tap<W> {
+    fn interface(&mut self, linktype: DataLink) -> io::Result<()> {
+        let name = Cow::Owned(self.name.clone());
+        let options = vec![InterfaceDescriptionOption::IfName(name), InterfaceDescriptionOption::IfTsResol(9)];
+        let interface = InterfaceDescriptionBlock { linktype, snaplen: 0, options };
+        self.pcap.write_block(&interface.into_block()).map_err(io_error).map(drop)
+    }
+}
+
 /// Writes tapped links and keys as they pass.
 pub struct Capture<W: Write> {
-    links: BTreeMap<LinkId, PcapNgWriter<W>>,
+    links: BTreeMap<LinkId, Tap<W>>,
     tables: Tables<W>,
     /// Rows already written: both ends of an SA know its keys.
     known: BTreeSet<String>,
@@ -176,12 +195,9 @@ impl<W: Write> Capture<W> {
     /// If a file header cannot be written.
     pub fn new(began: Duration, links: Vec<(LinkId, String, W)>, tables: Tables<W>) -> io::Result<(Self, FirstError)> {
         let open = |(id, name, writer): (LinkId, String, W)| {
-            let mut pcap = PcapNgWriter::new(writer).map_err(io_error)?;
-            let options =
-                vec![InterfaceDescriptionOption::IfName(Cow::Owned(name)), InterfaceDescriptionOption::IfTsResol(9)];
-            let interface = InterfaceDescriptionBlock { linktype: DataLink::RAW, snaplen: 0, options };
-            pcap.write_block(&interface.into_block()).map_err(io_error)?;
-            Ok((id, pcap))
+            let mut tap = Tap { name, pcap: PcapNgWriter::new(writer).map_err(io_error)?, framed: false };
+            tap.interface(DataLink::RAW)?;
+            Ok((id, tap))
         };
         let links = links.into_iter().map(open).collect::<io::Result<_>>()?;
         let failed = FirstError::default();
@@ -207,19 +223,20 @@ fn io_error(error: PcapError) -> io::Error {
 impl<W: Write> Sink for Capture<W> {
     fn wire(&mut self, at: Instant, link: LinkId, _way: Way, packet: &Packet) {
         self.attempt(|this| {
-            let Some(pcap) = this.links.get_mut(&link) else { return Ok(()) };
-            // A capture of raw IP holds no frames of LACP.
-            if crate::wire::lacp::is_slow(packet.bytes()) {
-                return Ok(());
+            let Some(tap) = this.links.get_mut(&link) else { return Ok(()) };
+            let framed = is_frame(packet.bytes());
+            if framed && !tap.framed {
+                tap.interface(DataLink::ETHERNET)?;
+                tap.framed = true;
             }
             let block = EnhancedPacketBlock {
-                interface_id: 0,
+                interface_id: framed.into(),
                 timestamp: StdDuration::from_nanos(this.began.as_nanos() + at.as_nanos()),
                 original_len: packet.len() as u32,
                 data: Cow::Borrowed(packet.bytes()),
                 options: vec![EnhancedPacketOption::Comment(Cow::Owned(format!("#{}", packet.meta.id.0)))],
             };
-            pcap.write_block(&block.into_block()).map_err(io_error).map(drop)
+            tap.pcap.write_block(&block.into_block()).map_err(io_error).map(drop)
         });
     }
 

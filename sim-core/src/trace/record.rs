@@ -221,6 +221,10 @@ pub enum HopStep {
     Translated(u64),
     /// A gateway lowered the MSS that it tells to so many octets; the xxh3-64 of its bytes after that.
     MssClamped(u16, u64),
+    /// A tunnel put it into another packet; the hash of what it is then.
+    Encapsulated(u64),
+    /// A tunnel took it out of another packet; the hash of what it is then.
+    Decapsulated(u64),
     /// It was sealed in ESP or AH: SPI, sequence number, last four octets of the ICV.
     Sealed(u32, u32, u32),
     /// It was opened: SPI and sequence number.

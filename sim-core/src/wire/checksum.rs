@@ -3,7 +3,7 @@
 //! A *sum* here is the ones' complement sum of 16-bit words in network order, not yet complemented. Sums of parts that
 //! begin at even offsets add up with [`add`].
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The ones' complement sum of `bytes`; an odd last octet counts as the high half of a word (RFC 1071 section 1).
 pub fn sum(bytes: &[u8]) -> u16 {
@@ -35,6 +35,12 @@ pub fn add(a: u16, b: u16) -> u16 {
 pub fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, length: u16) -> u16 {
     let [src, dst] = [src, dst].map(|a| fold(u64::from(u32::from(a))));
     add(add(src, dst), add(u16::from(protocol), length))
+}
+
+/// The sum over the pseudo-header of UDP, TCP and ICMPv6 above IPv6 (RFC 8200 section 8.1).
+pub fn pseudo_header_v6(src: Ipv6Addr, dst: Ipv6Addr, next_header: u8, length: u32) -> u16 {
+    let addresses = add(sum(&src.octets()), sum(&dst.octets()));
+    add(addresses, add(u16::from(next_header), fold(u64::from(length))))
 }
 
 /// The checksum field after a 16-bit word under it changed from `old` to `new` (RFC 1624 section 3, equation 3).

@@ -32,6 +32,8 @@ pub const NAT_T_PORT: u16 = 4500;
 pub const NEXT_HEADER_IPV4: u8 = 4;
 /// Next Header: a dummy packet, which its receiver throws away (RFC 4303 section 2.6).
 pub const NEXT_HEADER_NONE: u8 = 59;
+/// Next Header of tunnel mode with an IPv6 packet inside (RFC 4303 section 2.6).
+pub const NEXT_HEADER_IPV6: u8 = 41;
 
 mod field {
     use core::ops::Range;

@@ -9,16 +9,16 @@
 //!  0, 0, 50 octets reserved
 //! ```
 //!
-//! Left out: version 2 and its longer TLVs (section 6.4.2.4), and the frame check sequence, which links have no use for. A frame of a
-//! later version is read as one of version 1, as section 6.4.2.3 asks.
+//! Left out: version 2 and its longer TLVs (section 6.4.2.4), and what [`super::ethernet`] leaves out. A frame of a later version is read as
+//! one of version 1, as section 6.4.2.3 asks.
 
 use super::WireError;
+use super::ethernet::{HEADER_LEN, Header, Mac, ethertype};
 
 /// Octets of a frame.
 pub const LEN: usize = 124;
 /// Where LACPDUs go (Slow_Protocols_Multicast).
-pub const DESTINATION: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 2];
-const ETHERTYPE: [u8; 2] = [0x88, 0x09];
+pub const DESTINATION: Mac = [0x01, 0x80, 0xc2, 0, 0, 2];
 
 /// Bits of the state of a port.
 pub mod state {
@@ -92,9 +92,8 @@ impl Lacpdu {
     /// The whole frame.
     pub fn emit(&self) -> [u8; LEN] {
         let mut out = [0; LEN];
-        out[..6].copy_from_slice(&DESTINATION);
-        out[6..12].copy_from_slice(&self.actor.system.1);
-        out[12..14].copy_from_slice(&ETHERTYPE);
+        let header = Header { dst: DESTINATION, src: self.actor.system.1, vlan: None, ethertype: ethertype::SLOW };
+        header.emit(&mut out[..HEADER_LEN]);
         out[14..18].copy_from_slice(&[1, 1, 1, 20]);
         self.actor.emit(&mut out[18..36]);
         out[36..38].copy_from_slice(&[2, 20]);
@@ -109,7 +108,8 @@ impl Lacpdu {
     /// If it is none, or is cut short.
     pub fn parse(frame: &[u8]) -> Result<Self, WireError> {
         let malformed = |field| WireError { layer: "LACP", field, problem: "not that of an LACPDU, or cut short" };
-        if frame.get(..6) != Some(&DESTINATION[..]) || frame.get(12..14) != Some(&ETHERTYPE[..]) {
+        let header = Header::parse(frame)?;
+        if (header.dst, header.vlan, header.ethertype) != (DESTINATION, None, ethertype::SLOW) {
             return Err(malformed("destination or type"));
         }
         let (subtype, version) = (frame.get(14), frame.get(15));

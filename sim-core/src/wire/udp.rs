@@ -8,9 +8,10 @@
 //! +--------+--------+--------+--------+
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ipv4::{Ipv4Header, protocol};
+use super::ipv6::Ipv6Header;
 use super::{WireError, checksum};
 use crate::packet::{Meta, Packet};
 
@@ -84,6 +85,11 @@ impl<T: AsRef<[u8]>> UdpDatagram<T> {
         self.checksum() == 0 || self.sum(src, dst) == 0xffff
     }
 
+    /// True if the checksum is right between these addresses. Above IPv6 there must be one (RFC 8200 section 8.1).
+    pub fn verify_checksum_v6(&self, src: Ipv6Addr, dst: Ipv6Addr) -> bool {
+        self.checksum() != 0 && self.sum_v6(src, dst) == 0xffff
+    }
+
     /// What follows the header, up to the length field.
     pub fn payload(&self) -> &[u8] {
         &self.0.as_ref()[HEADER_LEN..usize::from(self.length())]
@@ -91,6 +97,11 @@ impl<T: AsRef<[u8]>> UdpDatagram<T> {
 
     fn sum(&self, src: Ipv4Addr, dst: Ipv4Addr) -> u16 {
         let pseudo = checksum::pseudo_header(src, dst, protocol::UDP, self.length());
+        checksum::add(pseudo, checksum::sum(&self.0.as_ref()[..usize::from(self.length())]))
+    }
+
+    fn sum_v6(&self, src: Ipv6Addr, dst: Ipv6Addr) -> u16 {
+        let pseudo = checksum::pseudo_header_v6(src, dst, protocol::UDP, self.length().into());
         checksum::add(pseudo, checksum::sum(&self.0.as_ref()[..usize::from(self.length())]))
     }
 }
@@ -124,6 +135,13 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> UdpDatagram<T> {
     pub fn fill_checksum(&mut self, src: Ipv4Addr, dst: Ipv4Addr) {
         self.set_checksum(0);
         let computed = !self.sum(src, dst);
+        self.set_checksum(if computed == 0 { 0xffff } else { computed });
+    }
+
+    /// The same above IPv6.
+    pub fn fill_checksum_v6(&mut self, src: Ipv6Addr, dst: Ipv6Addr) {
+        self.set_checksum(0);
+        let computed = !self.sum_v6(src, dst);
         self.set_checksum(if computed == 0 { 0xffff } else { computed });
     }
 
@@ -183,6 +201,21 @@ pub fn around(mut packet: Packet, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) ->
     packet
 }
 
+/// An IPv6 packet with a UDP datagram around a payload that is in its packet already: default hop limit, checksum computed.
+///
+/// # Panics
+/// If the datagram would be longer than 65,535 octets.
+pub fn around_v6(mut packet: Packet, from: (Ipv6Addr, u16), to: (Ipv6Addr, u16)) -> Packet {
+    let length = u16::try_from(packet.len() + HEADER_LEN).expect("a UDP datagram fits 65,535 octets");
+    let mut udp = UdpDatagram::new_unchecked(packet.push_front(HEADER_LEN));
+    udp.set_src_port(from.1);
+    udp.set_dst_port(to.1);
+    udp.set_length(length);
+    udp.fill_checksum_v6(from.0, to.0);
+    Ipv6Header::new(from.0, to.0, protocol::UDP).push(&mut packet);
+    packet
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +269,23 @@ mod tests {
             let computed = other.calc_checksum_ipv4_raw(from.0.octets(), to.0.octets(), &payload).unwrap();
             prop_assert_eq!((other.source_port, other.destination_port), (from.1, to.1));
             prop_assert_eq!(computed, udp.checksum());
+        }
+
+        #[test]
+        fn above_ipv6_too(
+            from: (Ipv6Addr, u16),
+            to: (Ipv6Addr, u16),
+            payload in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let packet = around_v6(Packet::from_bytes(&payload, Meta::default()), from, to);
+            let ip = crate::wire::ipv6::Ipv6Packet::new_checked(packet.bytes()).unwrap();
+            let mut udp = UdpDatagram::new_checked(ip.payload().to_vec()).unwrap();
+            prop_assert!(udp.verify_checksum_v6(from.0, to.0));
+            let (other, _) = UdpHeader::from_slice(ip.payload()).unwrap();
+            let computed = other.calc_checksum_ipv6_raw(from.0.octets(), to.0.octets(), &payload).unwrap();
+            prop_assert_eq!(computed, udp.checksum());
+            udp.set_checksum(0);
+            prop_assert!(!udp.verify_checksum_v6(from.0, to.0), "it is not optional there");
         }
 
         /// What a NAT does to addresses and ports leaves the checksum right.

@@ -115,6 +115,11 @@ impl<T> Flights<T> {
         Some((instant(key), flying))
     }
 
+    /// All that is in flight, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slab.iter().flatten()
+    }
+
     /// How many are in flight.
     pub fn len(&self) -> usize {
         self.heap.len() + self.front.len()

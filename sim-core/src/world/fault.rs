@@ -4,6 +4,7 @@ use super::{World, lane};
 use crate::id::{FaultId, LinkId, NodeId, RecordId};
 use crate::net::link::{DirectionConfig, Jitter, Loss};
 use crate::node::Command;
+use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
 use crate::trace::{Phase, Way, What};
 
@@ -189,7 +190,11 @@ impl World {
         slot.power_by = record;
         self.touch(node, record, |device, cx| {
             cx.rearm();
-            if on { device.start(cx) } else { device.stop() }
+            if on {
+                return device.start(cx);
+            }
+            device.held().into_iter().for_each(|packet| cx.drop(packet, DropReason::NodeDown, record));
+            device.stop();
         });
         let neighbours: Vec<_> = self
             .link_ends()

@@ -36,9 +36,13 @@ impl World {
             | Node::Vpc(_)
             | Node::InternetGateway(_)
             | Node::Translator(_)
+            | Node::Middlebox(_)
             | Node::Joint(_)
             | Node::VirtualInterface(_)
             | Node::DxGateway(_)
+            | Node::Switch(_)
+            | Node::ClientVpnAssociation(_)
+            | Node::VpnClient(_)
             | Node::NatBox(_) => None,
         }
     }

@@ -21,6 +21,7 @@ use crate::node::{Command, Cx, Device, Emit, Node, Notice};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
+use crate::trace::ledger::{Balance, Breach};
 use crate::trace::{Hop, HopStep, Phase, Place, Record, Trace, Way, What};
 
 /// How many events a world may handle before it is called a storm, unless set otherwise. A choice, not a measurement.
@@ -371,6 +372,19 @@ impl World {
         }
     }
 
+    /// Where all packets are, if the trace keeps a ledger.
+    ///
+    /// # Errors
+    /// What cannot be: packets that came out of nothing, ended twice, or were swallowed.
+    pub fn balance(&self) -> Option<Result<Balance, Vec<Breach>>> {
+        let arriving = |flight: &Flight| match flight {
+            Flight::Arrival { packet, .. } => Some(packet.meta.id),
+            Flight::Notice { .. } | Flight::Fault { .. } => None,
+        };
+        let held = self.slots.iter().flat_map(|slot| slot.node.held()).map(|packet| packet.meta.id);
+        Some(self.trace.ledger()?.balance(self.now, self.flights.iter().filter_map(arriving), held))
+    }
+
     /// Names of the devices, by id.
     pub fn node_name(&self, node: NodeId) -> &str {
         self.labels.get(node.index()).map_or("", |label| &label.name)
@@ -433,3 +447,6 @@ impl World {
 const fn lane(link: LinkId, way: Way) -> usize {
     2 * link.index() + way.index()
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ fn modp<const LIMBS: usize>(prime: &Uint<LIMBS>) {
 }
 
 /// The operations of both ends with `aws-lc-rs`.
-fn ecp<const OCTETS: usize>(algorithm: &'static Algorithm) {
+pub fn ecp<const OCTETS: usize>(algorithm: &'static Algorithm) {
     let private = |octet| PrivateKey::from_private_key(algorithm, &[octet; OCTETS]).expect("a scalar below the order");
     let privates = [private(0xa5), private(0xc3)];
     let publics = [0, 1].map(|end: usize| privates[end].compute_public_key().expect("a public key"));

@@ -22,6 +22,7 @@ mod hub;
 mod journey;
 mod meter;
 mod reflection;
+mod scale;
 mod scenario;
 mod table;
 
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if bird::fed() {
+    if bird::fed() || scale::ran() {
         return ExitCode::SUCCESS;
     }
     let mut report = meter::Report::new();
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     journey::plain(&mut report);
     handshake::set_ups(&mut report);
     handshake::many(&mut report);
+    scale::attachments(&mut report);
     scenario::active_passive(&mut report);
     table::from_the_wire(&mut report);
     table::lookup(&mut report);

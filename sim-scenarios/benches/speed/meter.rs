@@ -108,6 +108,16 @@ impl Report {
         println!("{line:<52} {rate:>12} {:>12} {:>7}  {floor:<10} {verdict}", "", "");
     }
 
+    /// Prints how many octets something takes beside the most that it may.
+    pub fn octets(&mut self, line: &str, octets: f64, most: f64) {
+        let (kept, mib) = (octets <= most, 1024.0 * 1024.0);
+        let (figure, limit) = (format!("{:.0} MiB", octets / mib), format!("<= {:.0}", most / mib));
+        println!("{line:<52} {figure:>12} {:>12} {:>7}  {limit:<10} {}", "", "", if kept { "ok" } else { "TOO MUCH" });
+        if !kept {
+            self.missed.push(line.into());
+        }
+    }
+
     /// Says what was missed.
     pub fn finish(self) -> ExitCode {
         for line in &self.missed {

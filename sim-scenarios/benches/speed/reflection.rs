@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use bgpsim::event::BasicEventQueue;
 use bgpsim::interactive::InteractiveNetwork as _;
@@ -174,7 +174,7 @@ struct Router {
     speaker: Speaker,
     stack: Stack,
     peers: Vec<PeerConfig>,
-    by_address: BTreeMap<Ipv4Addr, PeerId>,
+    by_address: BTreeMap<IpAddr, PeerId>,
     by_stack: BTreeMap<tcp::ConnId, (PeerId, ConnId)>,
     by_speaker: BTreeMap<ConnId, tcp::ConnId>,
     accepted: u32,
@@ -192,9 +192,9 @@ impl Router {
         let locals: BTreeSet<Ipv4Addr> = peers.iter().map(|peer| peer.local_address).collect();
         let mut stack = Stack::new(locals, Rng::stream(1, &name, Purpose::Tcp));
         for peer in &peers {
-            stack.listen(BGP_PORT, Some(peer.remote_address), tcp());
+            stack.listen(BGP_PORT, Some(peer.remote_address.into()), tcp());
         }
-        let by_address = peers.iter().zip(0..).map(|(peer, n)| (peer.remote_address, PeerId(n))).collect();
+        let by_address = peers.iter().zip(0..).map(|(peer, n)| (peer.remote_address.into(), PeerId(n))).collect();
         let speaker = Speaker::new(config, |peer| Rng::stream(1, &format!("{name}/{peer}"), Purpose::BgpTimers));
         let (by_stack, by_speaker) = (BTreeMap::new(), BTreeMap::new());
         Self { speaker, stack, peers, by_address, by_stack, by_speaker, accepted: 0 }
@@ -221,7 +221,7 @@ impl Router {
                     StackOutput::Transmit { packet, .. } => send(packet),
                     StackOutput::Accepted { conn, remote, .. } => {
                         self.accepted += 1;
-                        let peer = self.by_address[remote.ip()];
+                        let peer = self.by_address[&remote.ip()];
                         self.join(conn, peer, ConnId::Accepted(self.accepted));
                     }
                     StackOutput::Event { conn, event } => self.hear(now, conn, event),

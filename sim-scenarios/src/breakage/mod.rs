@@ -94,6 +94,7 @@ pub fn components(plan: &Plan) -> Vec<Component> {
             NodeKind::Vpc(_)
             | NodeKind::InternetGateway(_)
             | NodeKind::VpcPeering(_)
+            | NodeKind::TransitGatewayPeering(_)
             | NodeKind::GatewayEndpoint(_) => return None,
             NodeKind::VpnEndpoint(_) => "endpoint",
             _ => "node",

@@ -1,17 +1,24 @@
 //! AWS's own gateways: virtual private gateways and transit gateways.
 
-use std::collections::BTreeSet;
-
 use sim_core::id::NodeId;
+use sim_core::net::aws::tgw::Kind;
 use sim_core::net::multipath::{FlowFields, Multipath};
+use sim_core::net::policer::Limit;
+use sim_core::node::gre::GreTunnel;
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
 use sim_core::rng::{Purpose, Rng};
+use sim_core::time::Duration;
 
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
+use crate::make::connect::peers_of;
 use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
 use crate::telemetry::flow_log::is_metered;
+
+/// What a transit gateway carries through an attachment of a VPC, a Direct Connect gateway or a peer (page transit-gateway-quotas.html).
+const ATTACHMENT: Limit =
+    Limit { bits_per_second: 50_000_000_000, packets_per_second: 5_000_000, depth: Duration::ZERO };
 
 impl Builder<'_> {
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
@@ -28,6 +35,7 @@ impl Builder<'_> {
             beyond: beyond(self, vgw.vpc),
             statics: statics.collect(),
             direct: self.direct_ends(id),
+            ends: self.told_ends(id),
             preference: preference(tunnels, vgw.preferred_tunnel, &mut rng),
             programming_delay: assume.vgw_programming_delay,
             propagation_delay: assume.vpc_propagation_delay,
@@ -40,19 +48,22 @@ impl Builder<'_> {
         made
     }
 
+    /// The ends of a virtual private gateway, and the connections that they are of; each end of Direct Connect is one by itself.
+    fn told_ends(&self, id: NodeId) -> Vec<(NodeId, u16)> {
+        let of_tunnel = |tunnel: &TunnelId| (self.plan.tunnel(*tunnel).endpoint, tunnel.connection as u16);
+        let first = self.plan.connections.len() as u16;
+        let direct = crate::make::dx::ends(self.plan, id).zip(first..);
+        self.index.tunnels(id).iter().map(of_tunnel).chain(direct).collect()
+    }
+
     fn aws_choice(&self, id: NodeId) -> Rng {
         Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::AwsChoice)
     }
 
     pub(super) fn tgw(&self, id: NodeId, tgw: &plan::TransitGateway) -> Tgw {
         let tunnels = self.index.tunnels(id);
-        let connections: BTreeSet<usize> = tunnels.iter().map(|tunnel| tunnel.connection).collect();
-        // VPCs first, in the order of their ports.
-        let vpcs = tgw.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
         let direct: Vec<NodeId> = crate::make::dx::ends(self.plan, id).collect();
-        let connections = connections.into_iter().map(Attachment::Connection);
-        let direct_attachments = direct.iter().map(|gateway| Attachment::DirectConnectGateway(*gateway));
-        let attachments: Vec<Attachment> = vpcs.chain(connections).chain(direct_attachments).collect();
+        let attachments = crate::make::transit::attachments(self.plan, id, tgw);
         let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
         let named_in = |of: Attachment, lists: fn(&plan::TransitRouteTable) -> &[Attachment]| {
             let tables = tgw.route_tables.iter().zip(0u8..);
@@ -63,7 +74,10 @@ impl Builder<'_> {
                 Routing::Static(prefixes) => prefixes.clone(),
                 Routing::Bgp => Vec::new(),
             },
-            Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) => Vec::new(),
+            Attachment::Vpc(_)
+            | Attachment::DirectConnectGateway(_)
+            | Attachment::Peering(_)
+            | Attachment::Connect(_) => Vec::new(),
         };
         let table = |table: &plan::TransitRouteTable| {
             let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
@@ -75,39 +89,71 @@ impl Builder<'_> {
         };
         let attachment = |of: &Attachment| TgwAttachment {
             to: match of {
-                Attachment::Vpc(vpc) => Attached::Vpc { cidr: self.cidrs(*vpc).first().copied().unwrap_or_default() },
+                Attachment::Vpc(vpc) => Attached::Vpc {
+                    cidr: self.cidrs(*vpc).first().copied().unwrap_or_default(),
+                    zones: self.attachment_zones(tgw, *vpc),
+                    appliance_mode: tgw.appliance_mode.contains(vpc),
+                },
                 Attachment::Connection(connection) => {
                     let mine = tunnels.iter().zip(0u16..).filter(|(tunnel, _)| tunnel.connection == *connection);
                     let private = self.plan.connections[*connection].transport.is_some();
-                    Attached::Vpn { tunnels: mine.map(|(_, number)| number).collect(), private }
+                    let kind = if private { Kind::PrivateVpn } else { Kind::Vpn };
+                    Attached::Tunnels { tunnels: mine.map(|(_, number)| number).collect(), kind }
                 }
                 Attachment::DirectConnectGateway(gateway) => {
                     let place = direct.iter().position(|other| other == gateway).unwrap_or_default();
                     Attached::DirectConnectGateway { end: (tunnels.len() + place) as u16 }
                 }
+                Attachment::Peering(_) => Attached::Peering,
+                Attachment::Connect(connect) => {
+                    let mine = self.connect_ends(id).filter(|(_, _, peer)| peer.connect == *connect);
+                    Attached::Tunnels { tunnels: mine.map(|(number, ..)| number).collect(), kind: Kind::Connect }
+                }
             },
             association: named_in(*of, |table| &table.associations).first().copied(),
             propagation: named_in(*of, |table| &table.propagations),
+            limit: match of {
+                Attachment::Connection(_) | Attachment::Connect(_) => None,
+                Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) | Attachment::Peering(_) => {
+                    Some(Limit { depth: self.plan.assume.tunnel_burst, ..ATTACHMENT })
+                }
+            },
         };
         let mut rng = self.aws_choice(id);
-        let assume = &self.plan.assume;
+        let (assume, name) = (&self.plan.assume, &self.plan.nodes[id.index()].name);
         let config = TgwConfig {
             attachments: attachments.iter().map(attachment).collect(),
             tables: tgw.route_tables.iter().map(table).collect(),
-            endpoints: tunnels.iter().map(|tunnel| self.plan.tunnel(*tunnel).endpoint).collect(),
+            endpoints: tunnels
+                .iter()
+                .map(|tunnel| self.plan.tunnel(*tunnel).endpoint)
+                .chain(direct.iter().copied())
+                .chain(self.connect_ends(id).map(|(_, node, _)| node))
+                .collect(),
             outside: self
                 .private_tunnels(id)
                 .map(|(tunnel, transport)| {
                     (self.plan.tunnel(tunnel).aws_outside, number(Attachment::DirectConnectGateway(transport)))
                 })
+                .chain(peers_of(self.plan, id).map(|(_, peer, transport)| (peer.address, number(transport))))
                 .collect(),
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
-            multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &self.plan.nodes[id.index()].name),
+            multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, name),
+            ipv6_blocks: tgw
+                .vpcs
+                .iter()
+                .filter_map(|vpc| Some((number(Attachment::Vpc(*vpc)), self.plan.ipv6.vpcs.get(vpc)?.block)))
+                .collect(),
+            zone_multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, &format!("{name} zones")),
+            sites: Vec::new(),
             programming_delay: assume.vgw_programming_delay,
             health_delay: assume.endpoint_health_delay,
         };
         let mut made = Tgw::new(config, AWS_MTU);
+        for (end, ..) in self.connect_ends(id) {
+            made.narrow(end, GreTunnel::mtu(None, AWS_MTU));
+        }
         if super::dx::is_jumbo(self.plan) {
             // TGW quotas: 8,500 octets between VPCs, Direct Connect and peering.
             made.widen(8500);
@@ -117,6 +163,27 @@ impl Builder<'_> {
 }
 
 impl Builder<'_> {
+    /// The availability zones of a VPC's attachment, in the order of its network interfaces.
+    fn attachment_zones(&self, tgw: &plan::TransitGateway, vpc: NodeId) -> Vec<u8> {
+        let place = tgw.vpcs.iter().position(|other| *other == vpc).unwrap_or_default();
+        let NodeKind::Vpc(vpc) = &self.plan.nodes[vpc.index()].kind else { return vec![0] };
+        tgw.subnets[place].iter().map(|subnet| self.zone(&vpc.subnets[*subnet])).collect()
+    }
+
+    /// The number of a subnet's availability zone among those of all VPCs.
+    pub(super) fn zone(&self, subnet: &plan::Subnet) -> u8 {
+        let vpcs = self.plan.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Vpc(vpc) => Some(vpc),
+            _ => None,
+        });
+        let zones = vpcs.flat_map(|vpc| &vpc.subnets).map(|subnet| &subnet.availability_zone);
+        let first = zones.clone().position(|zone| *zone == subnet.availability_zone).unwrap_or_default();
+        let mut before: Vec<&String> = zones.take(first).collect();
+        before.sort_unstable();
+        before.dedup();
+        before.len() as u8
+    }
+
     /// True if AWS prefers the tunnel to the other one of its connection.
     pub(super) fn primary(&self, id: TunnelId) -> bool {
         let gateway = self.plan.connections[id.connection].gateway;

@@ -30,7 +30,7 @@ pub(super) fn interfaces(plan: &Plan, gateway: NodeId) -> impl Iterator<Item = (
 }
 
 /// The name and the ends of a link inside of AWS.
-type InnerLink = (String, (NodeId, Port), (NodeId, Port));
+pub(super) type InnerLink = (String, (NodeId, Port), (NodeId, Port));
 
 /// True if anything in AWS has jumbo frames.
 pub(super) fn is_jumbo(plan: &Plan) -> bool {
@@ -80,7 +80,7 @@ impl Builder<'_> {
         for (i, node) in self.plan.nodes.iter().enumerate() {
             let id = NodeId(i as u32);
             let NodeKind::TransitGateway(gateway) = &node.kind else { continue };
-            let others = self.index.tunnels(id).len() + ends(self.plan, id).count() + gateway.vpcs.len();
+            let others = self.first_peering(id, gateway) + crate::make::transit::peerings(self.plan, id).count();
             for ((tunnel, _), number) in self.private_tunnels(id).zip(0..) {
                 let tunnel = self.plan.tunnel(tunnel);
                 let here = tgw::outside_port(others as u16, number);

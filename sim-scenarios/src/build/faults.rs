@@ -113,6 +113,18 @@ impl Builder<'_> {
                 let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
                 ("revoke_security_group_rule", name.clone(), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::VrrpShutdown { node, interface } => {
+                let name = self.plan.nodes[node.index()].name.clone();
+                let command = |stop| Command::Vrrp { port: Port(*interface as u16), stop };
+                let (strike, heal) = (command(true), Some(command(false)));
+                ("vrrp_shutdown", name, vec![Action::Operator { node: *node, strike, heal }])
+            }
+            FaultKind::VlanRemoved { node, vlan } => {
+                let name = format!("{} vlan {vlan}", self.plan.nodes[node.index()].name);
+                let command = |removed| Command::Vlan { vlan: *vlan, removed };
+                let (strike, heal) = (command(true), Some(command(false)));
+                ("vlan_removed", name, vec![Action::Operator { node: *node, strike, heal }])
+            }
             FaultKind::FailoverTest { node } => {
                 let name = self.plan.nodes[node.index()].name.clone();
                 let (strike, heal) = (Command::BgpShutdown { tunnel: 0 }, Some(Command::BgpStart { tunnel: 0 }));

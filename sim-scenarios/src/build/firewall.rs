@@ -6,6 +6,8 @@ use sim_core::net::firewall::{Firewall, FirewallConfig, Side};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{FlowKind, FlowsConfig};
 use sim_core::node::inspection::{Inspection, StateSyncModel};
+use sim_core::node::tunnel_nat::TunnelNat;
+use sim_core::rng::{Purpose, Rng};
 
 use super::Builder;
 use super::routers::Ports;
@@ -14,13 +16,18 @@ use crate::plan::{self, Forwarding, NodeKind, StateMatch};
 
 impl Builder<'_> {
     /// Gives a device its firewall, or a census of flows if it spreads them and there are applications to count.
-    pub(super) fn inspect(&self, gateway: &mut Gateway, ports: &Ports<'_>, forwarding: &Forwarding) {
+    pub(super) fn inspect(&self, id: NodeId, gateway: &mut Gateway, ports: &Ports<'_>, forwarding: &Forwarding) {
         let firewall = forwarding.firewall.as_ref().map(|it| Firewall::new(firewall(it, ports)));
         let counts = forwarding.ecmp.is_some() && !self.plan.applications.is_empty();
-        if firewall.is_some() || counts {
+        let nat = forwarding.tunnel_nat.map(|(address, per_tunnel)| {
+            let tunnels: Vec<Port> = (0..ports.tunnels.len()).map(|number| ports.tunnel(number)).collect();
+            let rng = Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::NatPorts);
+            TunnelNat::new(address, &tunnels, per_tunnel, &rng)
+        });
+        if firewall.is_some() || counts || nat.is_some() {
             let sync = forwarding.firewall.as_ref().and_then(|it| it.sync);
             let sync = sync.map(|(partner, delay)| StateSyncModel { partner, delay });
-            gateway.inspection = Some(Box::new(Inspection { firewall, sync, ..Inspection::default() }));
+            gateway.inspection = Some(Box::new(Inspection { firewall, sync, nat, ..Inspection::default() }));
         }
     }
 
@@ -37,9 +44,9 @@ impl Builder<'_> {
                 application: number as u16,
                 kind: it.kind,
                 to: match &self.plan.nodes[it.to.index()].kind {
-                    NodeKind::Host(h) => h.address.addr(),
-                    NodeKind::Instance(i) => i.address,
-                    _ => std::net::Ipv4Addr::UNSPECIFIED,
+                    NodeKind::Host(h) => h.address.addr().into(),
+                    NodeKind::Instance(i) => i.address.into(),
+                    _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
                 },
                 count: it.flows,
                 start: it.start,

@@ -3,13 +3,17 @@
 //! Ids are kept: node, link, fault and stream `n` of the plan are `n` of the world. AWS's inner links follow the plan's.
 
 mod aws;
+mod client_vpn;
 mod dx;
 pub(crate) mod external;
 mod faults;
 mod firewall;
 pub(crate) mod ike;
 mod index;
+mod ipv6;
+mod lan;
 mod routers;
+mod tgw;
 pub(crate) mod vpc;
 
 use std::sync::Arc;
@@ -25,17 +29,19 @@ use sim_core::net::nat::Nat;
 use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
+use sim_core::node::client_vpn::{association, client};
 use sim_core::node::endpoint::{self, VpnEndpoint};
 use sim_core::node::gateway::Gateway;
 use sim_core::node::host::{self, Host, ProbeConfig};
 use sim_core::node::igw;
 use sim_core::node::ip::Ip;
+use sim_core::node::joint;
 use sim_core::node::natbox::{self, NatBox};
 use sim_core::node::router::Router;
 use sim_core::node::routing::{Routing, RoutingConfig};
 use sim_core::node::tunnel::{Tunnel, TunnelConfig};
 use sim_core::node::vpc as vpc_node;
-use sim_core::node::{tgw, vgw, vif};
+use sim_core::node::{tgw as tgw_node, vgw, vif};
 use sim_core::proto::bgp::decision::Multipath;
 use sim_core::proto::bgp::policy::{Change, Policy, Rule};
 use sim_core::proto::bgp::{Damping, Jitter as BgpJitter, Originated, PeerConfig, SpeakerConfig};
@@ -152,6 +158,8 @@ fn ports(plan: &Plan) -> Vec<[Port; 2]> {
             Port(dx::first_member(plan, end.node) + members[end.node.index()] - 1)
         }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(interface)) => Port(interface as u16),
+        (NodeKind::Switch(_) | NodeKind::VpnClient(_), Some(number)) => Port(number as u16),
+        (NodeKind::ClientVpnAssociation(_), _) => association::OUTSIDE_PORT,
         (NodeKind::Nat(_), Some(crate::plan::Nat::INSIDE)) => natbox::INSIDE_PORT,
         (NodeKind::Nat(_), _) => natbox::OUTSIDE_PORT,
         (NodeKind::VpnEndpoint(_), _) => endpoint::OUTSIDE_PORT,
@@ -198,7 +206,14 @@ impl Builder<'_> {
             NodeKind::TransitGateway(t) => Node::Tgw(Box::new(self.tgw(id, t))),
             NodeKind::Vpc(v) => Node::Vpc(Box::new(self.vpc(id, v))),
             NodeKind::InternetGateway(it) => Node::InternetGateway(Box::new(self.internet_gateway(id, it))),
-            NodeKind::Appliance(it) => Node::Translator(Box::new(self.appliance(id, it))),
+            NodeKind::ClientVpnAssociation(it) => {
+                Node::ClientVpnAssociation(Box::new(self.client_vpn_association(id, it)))
+            }
+            NodeKind::VpnClient(it) => Node::VpnClient(Box::new(self.vpn_client(id, it))),
+            NodeKind::Switch(it) => Node::Switch(Box::new(lan::switch(it))),
+            NodeKind::Appliance(it) => self.appliance(id, it),
+            NodeKind::ConnectPeer(it) => Node::VpnEndpoint(Box::new(self.connect_peer(id, it))),
+            NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
             NodeKind::DirectConnectGateway(d) => Node::DxGateway(Box::new(self.direct_connect_gateway(id, d))),
@@ -235,6 +250,7 @@ impl Builder<'_> {
     fn host(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
         let simulated = !self.is_real(id);
         let probes = self.plan.probes.iter().enumerate().filter(|(_, probe)| simulated && probe.from == id);
+        let probes = probes.filter(|(i, _)| !self.plan.ipv6.probes.contains_key(i));
         let probes = probes.map(|(i, probe)| ProbeConfig {
             stream: StreamId(i as u16),
             kind: probe.kind,
@@ -250,7 +266,7 @@ impl Builder<'_> {
             _ => AWS_MTU,
         };
         let mtu = self.ports_of(id).map(|(_, mtu)| mtu).next().unwrap_or(own);
-        let host = Host::new(address, mtu, probes.collect());
+        let host = self.with_ipv6(id, Host::new(address, mtu, probes.collect()));
         let mut tcp = self.plan.probes.iter().filter(|probe| probe.kind == ProbeKind::TcpEcho);
         // What is sent to an appliance, another host answers.
         let serves = |probe: &crate::plan::Probe| match self.plan.nodes[probe.to.index()].kind {
@@ -263,6 +279,10 @@ impl Builder<'_> {
             host
         };
         let flows = if simulated { self.flows(id) } else { Vec::new() };
+        let host = match self.host_station(id) {
+            Some(station) => host.with_station(station),
+            None => host,
+        };
         self.with_endpoints(id, host.with_flows(flows))
     }
 
@@ -273,6 +293,13 @@ impl Builder<'_> {
         own.extend(tunnels.iter().map(|t| self.plan.tunnel(*t).customer_inside));
         let mut ip = Ip::new(own);
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        routers::gre_ports(&mut ip, &cgw.interfaces);
+        if let Some(instance) = &cgw.instance {
+            // The VPC's router is behind it, and by that everything outside of the tunnels.
+            let port = Port(instance.interface as u16);
+            ip.add_port(port, AWS_MTU);
+            ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, port);
+        }
         for (i, interface) in cgw.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -282,6 +309,7 @@ impl Builder<'_> {
             tunnel.customer_access_list.iter().for_each(|rule| ip.filter(ports.tunnel(i), *rule));
             connect(&mut ip, tunnel.inside, ports.tunnel(i));
         }
+        self.ipv6_of_gateway(id, &mut ip, &ports);
         for (prefix, port) in self.ways_of(id) {
             ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
         }
@@ -291,8 +319,10 @@ impl Builder<'_> {
         let routing = self.speak(id, cgw.asn, peers.collect(), &cgw.forwarding, &cgw.advertise, cgw.tcp);
         let mut gateway = Gateway::new(ip, ends, routing, cgw.routes_follow_sa);
         self.watch(id, &mut gateway, &ports, &cgw.forwarding);
-        self.inspect(&mut gateway, &ports, &cgw.forwarding);
+        self.inspect(id, &mut gateway, &ports, &cgw.forwarding);
         self.aggregate(id, &mut gateway, &cgw.interfaces);
+        self.on_lan(id, &mut gateway, &cgw.interfaces);
+        gateway.gre = routers::gre_tunnels(&cgw.interfaces).collect();
         gateway
     }
 
@@ -309,6 +339,7 @@ impl Builder<'_> {
         ip.add_route(everywhere, RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);
         let inside = tunnel.inside.trunc();
         ip.add_route(inside, RouteSource::Connected, distance::CONNECTED, endpoint::TUNNEL_PORT);
+        ipv6::endpoint(tunnel, &mut ip);
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
@@ -332,11 +363,6 @@ impl Builder<'_> {
             TunnelBandwidth::Standard => Limit { bits_per_second: 1_250_000_000, packets_per_second: 140_000, depth },
             TunnelBandwidth::Large => Limit { bits_per_second: 5_000_000_000, packets_per_second: 400_000, depth },
         }
-    }
-
-    fn is_transit(&self, id: TunnelId) -> bool {
-        let gateway = self.plan.connections[id.connection].gateway;
-        matches!(self.plan.nodes[gateway.index()].kind, NodeKind::TransitGateway(_))
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -392,10 +418,12 @@ impl Builder<'_> {
         let config = PeerConfig::new(&tunnel.name, asn, local, remote, tunnel.inside.trunc());
         let session = self.sessions[id.connection][id.tunnel].bgp?[index];
         let med = end.med.or_else(|| (side == Side::Aws).then(|| self.aws_med(id)));
-        // What a transit gateway has an endpoint announce must not outdo what the endpoint hears: the gateway chooses.
-        let over_announced = u32::from(side == Side::Aws && self.is_transit(id));
-        let end = BgpEnd { med, local_preference: end.local_preference + over_announced, ..end.clone() };
-        Some(Peer { config: told(config, &end), tcp: below(&end), session, port: Some(port), bfd: None })
+        let end = BgpEnd { med, ..end.clone() };
+        let (mut config, over_ipv6) = (told(config, &end), self.over_ipv6(id, side));
+        if let (Some(ends), Some(inside)) = (over_ipv6, &tunnel.inside_ipv6) {
+            config = ipv6::told(config, &end, ends, inside.cidr);
+        }
+        Some(Peer { config, tcp: below(&end), session, port: Some(port), bfd: None, over_ipv6 })
     }
 
     /// The BGP of a device: the sessions of its tunnels, then those of its neighbours.
@@ -416,12 +444,13 @@ impl Builder<'_> {
             let config = PeerConfig::new(&neighbor.name, neighbor.asn, here.addr(), neighbor.address, here.trunc());
             let port = neighbor.attached.then_some(Port(neighbor.interface as u16));
             let config = routers::inside(told(config, &neighbor.end), neighbor.internal);
-            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd });
+            peers.push(Peer { config, tcp: below(&neighbor.end), session: *session, port, bfd, over_ipv6: None });
         }
         let first = peers.first()?.config.local_address;
         let sessions = peers.iter().map(|peer| peer.session).collect();
         let ports = peers.iter().map(|peer| peer.port).collect();
         let bfd = peers.iter().map(|peer| peer.bfd).collect();
+        let over_ipv6 = peers.iter().map(|peer| peer.over_ipv6).collect();
         let profile = match tcp {
             TcpProfile::Linux => Profile::Linux,
             TcpProfile::Rfc => Profile::Rfc,
@@ -435,10 +464,12 @@ impl Builder<'_> {
             speaker.rules.multipath = Multipath { external: ecmp.max_paths, internal: ecmp.max_paths, relaxed: false };
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
+        speaker.ipv6_networks = self.ipv6_networks(node);
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();
-        Some(Routing::new(RoutingConfig { name, seed: self.plan.seed, speaker, sessions, ports, bfd, tcp, igp_costs }))
+        let seed = self.plan.seed;
+        Some(Routing::new(RoutingConfig { name, seed, speaker, sessions, ports, bfd, tcp, over_ipv6, igp_costs }))
     }
 
     /// The MED by which AWS's end of a tunnel says whether it is the primary one of its connection (guide, "Site-to-Site VPN
@@ -489,19 +520,14 @@ impl Builder<'_> {
                     }
                 }
                 NodeKind::TransitGateway(tgw) => {
-                    let tunnels = self.index.tunnels(id).iter();
-                    let names: Vec<&String> = tunnels
-                        .map(|tunnel| &self.plan.tunnel(*tunnel).name)
-                        .chain(crate::make::dx::ends(self.plan, id).map(|end| &self.plan.nodes[end.index()].name))
-                        .chain(tgw.vpcs.iter().map(|vpc| &self.plan.nodes[vpc.index()].name))
-                        .collect();
+                    let names = self.transit_port_names(id, tgw);
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::Vpc(_) => {
                     for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
                         self.world.name_port(id, vpc_node::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
                     }
-                    for (gateway, port) in vpc::transit_ports(self.plan, id) {
+                    for (gateway, _, port) in vpc::transit_ports(self.plan, id) {
                         self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
                     }
                     self.name_vpc_ports(id);
@@ -519,14 +545,38 @@ impl Builder<'_> {
                 | NodeKind::Appliance(_)
                 | NodeKind::VpcPeering(_)
                 | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
+                NodeKind::ConnectPeer(peer) => {
+                    self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
+                    let name = &self.plan.connects[peer.connect].name;
+                    self.world.name_port(id, endpoint::TUNNEL_PORT, name);
+                }
+                NodeKind::TransitGatewayPeering(peering) => {
+                    for (gateway, port) in peering.gateways.iter().zip(joint::PORTS) {
+                        self.world.name_port(id, port, &self.plan.nodes[gateway.index()].name);
+                    }
+                }
                 NodeKind::VpnEndpoint(e) => {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");
                     self.world.name_port(id, endpoint::TUNNEL_PORT, &self.plan.tunnel(e.tunnel).name);
                 }
+                NodeKind::VpnClient(_) => {
+                    self.world.name_port(id, client::INSIDE_PORT, "inside");
+                    self.world.name_port(id, client::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::ClientVpnAssociation(it) => {
+                    self.world.name_port(id, association::OUTSIDE_PORT, "outside");
+                    self.world.name_port(id, association::INTERFACE_PORT, &self.plan.nodes[it.vpc.index()].name);
+                }
                 NodeKind::Nat(_) => {
                     self.world.name_port(id, natbox::INSIDE_PORT, "inside");
                     self.world.name_port(id, natbox::OUTSIDE_PORT, "outside");
+                }
+                NodeKind::Switch(switch) => {
+                    for (p, port) in switch.ports.iter().enumerate() {
+                        self.world.name_port(id, Port(p as u16), &port.name);
+                    }
                 }
                 NodeKind::Host(_) | NodeKind::Instance(_) | NodeKind::Router(_) => {}
             }
@@ -543,14 +593,18 @@ impl Builder<'_> {
     fn add_links(&mut self) {
         for (link, ports) in self.plan.links.iter().zip(&self.ports) {
             let ends = [(link.ends[0].node, ports[0]), (link.ends[1].node, ports[1])];
-            let directions = [direction(&link.forward), direction(&link.reverse)];
+            let mut directions = [direction(&link.forward), direction(&link.reverse)];
+            if self.plan.is_framed(link) {
+                directions.iter_mut().for_each(|way| way.mtu += lan::FRAME);
+            }
             self.world.add_link(&link.name, ends, directions, link.carrier);
         }
     }
 
     /// AWS's inner links: without delay or loss, but an end whose other end loses power notices.
     fn add_inner_links(&mut self) {
-        let (direct, outsides) = (self.direct_links(), self.outside_links());
+        let (direct, outsides, peerings) = (self.direct_links(), self.outside_links(), self.peering_links());
+        let connects = self.connect_links();
         let mut perfect = [DirectionConfig::default(); 2];
         if dx::is_jumbo(self.plan) {
             perfect.iter_mut().for_each(|way| way.mtu = dx::MTU);
@@ -573,13 +627,15 @@ impl Builder<'_> {
                 let tunnels = self.index.tunnels(id);
                 for (number, tunnel) in tunnels.iter().enumerate() {
                     let end = self.plan.tunnel(*tunnel).endpoint;
-                    let port = tgw::tunnel_port(number as u16);
+                    let port = tgw_node::tunnel_port(number as u16);
                     add(format!("{}--{}", node.name, name(end)), (id, port), (end, endpoint::INSIDE_PORT));
                 }
-                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count()) as u16;
-                for (number, vpc) in tgw.vpcs.iter().enumerate() {
-                    let here = tgw::vpc_port(ends, number as u16);
-                    for (_, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, _)| *gateway == id) {
+                let peers = crate::make::connect::peers_of(self.plan, id).count();
+                let ends = (tunnels.len() + crate::make::dx::ends(self.plan, id).count() + peers) as u16;
+                let mut numbers = 0..;
+                for vpc in &tgw.vpcs {
+                    for (_, _, there) in vpc::transit_ports(self.plan, *vpc).filter(|(gateway, ..)| *gateway == id) {
+                        let here = tgw_node::vpc_port(ends, numbers.next().unwrap_or_default());
                         add(format!("{}--{}", name(*vpc), node.name), (*vpc, there), (id, here));
                     }
                 }
@@ -589,7 +645,11 @@ impl Builder<'_> {
                 add(format!("{}--{}", node.name, name(other)), a, b);
             }
         }
-        direct.into_iter().chain(outsides).for_each(|(name, a, b)| add(name, a, b));
+        direct.into_iter().chain(outsides).chain(connects).for_each(|(name, a, b)| add(name, a, b));
+        for (name, a, b, delay) in peerings {
+            let far = perfect.map(|way| DirectionConfig { delay, ..way });
+            self.world.add_link(&name, [a, b], far, true);
+        }
     }
 }
 
@@ -605,7 +665,9 @@ pub fn ike_config(tunnel: &crate::plan::Tunnel, side: Side) -> sim_core::proto::
 /// The same with these settings of the end.
 fn ike_end(tunnel: &crate::plan::Tunnel, end: &crate::plan::IkeEnd, side: Side) -> sim_core::proto::ike::Config {
     let (names, index) = ([tunnel.aws_outside, tunnel.customer_registered], side_index(side));
-    ike::ike_end(end, names[index], names[1 - index], side)
+    let mut config = ike::ike_end(end, names[index], names[1 - index], side);
+    ipv6::selectors(tunnel, side, &mut config);
+    config
 }
 
 /// A BGP session of a device.
@@ -617,6 +679,8 @@ struct Peer {
     port: Option<Port>,
     /// The number of the BFD session on which it depends.
     bfd: Option<usize>,
+    /// The addresses between which it runs, if that is over IPv6.
+    over_ipv6: Option<[std::net::Ipv6Addr; 2]>,
 }
 
 /// A peer with the timers and the policy of an end.

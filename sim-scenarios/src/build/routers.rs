@@ -8,6 +8,7 @@ use sim_core::net::fib::{Route, RouteSource, Target, distance};
 use sim_core::net::multipath::Multipath;
 use sim_core::node::bfd::{Bfd, BfdConfig};
 use sim_core::node::gateway::Gateway;
+use sim_core::node::gre::GreTunnel;
 use sim_core::node::ip::{Ip, PolicyRoute, TrackId};
 use sim_core::node::track::{EchoConfig, Tracks, Watched as Watch};
 use sim_core::proto::bfd;
@@ -16,7 +17,7 @@ use sim_core::proto::bgp::policy::Policy;
 use sim_core::trace::{SessionInfo, SessionKind};
 use sim_core::world::World;
 
-use super::Builder;
+use super::{AWS_MTU, Builder};
 use crate::plan::{
     self, BgpRouter, Forwarding, Interface, Internal, Neighbor, NodeKind, Plan, StaticRoute, TunnelId, Via, Watched,
 };
@@ -32,6 +33,10 @@ pub struct RouterSessions {
     pub tracks: Vec<(SessionId, Option<SessionId>)>,
     /// LACP, by link and for each member of a LAG.
     pub lacp: Vec<(LinkId, SessionId)>,
+    /// VRRP: interface, number of the virtual router there, session.
+    pub vrrp: Vec<(usize, usize, SessionId)>,
+    /// That of a client of Client VPN.
+    pub client: Option<SessionId>,
 }
 
 /// What a node is told beyond its tunnels, if it is a device that may be told.
@@ -40,6 +45,7 @@ pub(crate) fn forwarding(kind: &NodeKind) -> Option<(&Forwarding, &[Interface])>
         NodeKind::CustomerGateway(gateway) => Some((&gateway.forwarding, &gateway.interfaces)),
         NodeKind::BgpRouter(router) => Some((&router.forwarding, &router.interfaces)),
         NodeKind::VirtualInterface(end) => Some((&end.forwarding, &end.interfaces)),
+        NodeKind::ConnectPeer(peer) => Some((&peer.forwarding, &peer.interfaces)),
         _ => None,
     }
 }
@@ -90,6 +96,11 @@ pub(super) fn add_sessions(plan: &Plan, world: &mut World) -> Vec<RouterSessions
         }
         all.push(sessions);
     }
+    for (node, sessions) in all.iter_mut().enumerate() {
+        sessions.vrrp = super::lan::add_sessions(plan, NodeId(node as u32), world);
+        sessions.client = super::client_vpn::add_session(plan, NodeId(node as u32), world);
+    }
+    super::lan::pair_sessions(plan, &all, world);
     // The two ends of a member of a LAG hear each other.
     let members: Vec<(LinkId, SessionId)> = all.iter().flat_map(|of| of.lacp.iter().copied()).collect();
     for (place, (link, end)) in members.iter().enumerate() {
@@ -150,6 +161,7 @@ impl Builder<'_> {
         let ports = Ports { interfaces: &router.interfaces, tunnels: &[] };
         let mut ip = Ip::new(router.interfaces.iter().map(|i| i.address.addr()).collect());
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
+        gre_ports(&mut ip, &router.interfaces);
         for (i, interface) in router.interfaces.iter().enumerate() {
             connect(&mut ip, interface.address, Port(i as u16));
         }
@@ -157,8 +169,10 @@ impl Builder<'_> {
         let routing = self.speak(id, router.asn, Vec::new(), &router.forwarding, &router.advertise, router.tcp);
         let mut gateway = Gateway::new(ip, Vec::new(), routing, false);
         self.watch(id, &mut gateway, &ports, &router.forwarding);
-        self.inspect(&mut gateway, &ports, &router.forwarding);
+        self.inspect(id, &mut gateway, &ports, &router.forwarding);
         self.aggregate(id, &mut gateway, &router.interfaces);
+        self.on_lan(id, &mut gateway, &router.interfaces);
+        gateway.gre = gre_tunnels(&router.interfaces).collect();
         gateway
     }
 
@@ -177,7 +191,10 @@ impl Builder<'_> {
                 source: RouteSource::Static,
                 distance: u8::try_from(route.distance).unwrap_or(u8::MAX),
                 metric: 0,
-                target: ports.target(route.via),
+                target: match (ports.target(route.via), route.next_hop) {
+                    (Target::Out { port, .. }, Some(next_hop)) => Target::via(port, next_hop),
+                    (target, _) => target,
+                },
                 since: RecordId::GENESIS,
             };
             ip.configure(configured, route.track.map(|track| TrackId(track as u8)));
@@ -248,7 +265,23 @@ impl Builder<'_> {
             tracks.push((watched, *session));
         }
         gateway.bfd = Bfd::new(self.plan.seed, all);
-        gateway.tracks = Tracks::new(tracks);
+        gateway.tracks = Tracks::new(tracks).taking_over(self.takeovers(id));
+    }
+}
+
+/// The GRE tunnels among interfaces.
+pub(super) fn gre_tunnels(interfaces: &[Interface]) -> impl Iterator<Item = GreTunnel> {
+    interfaces.iter().zip((0..).map(Port)).filter_map(|(interface, port)| {
+        let plan::Gre { source: local, destination: remote, key } = interface.gre?;
+        Some(GreTunnel { port, local, remote, key })
+    })
+}
+
+/// Their ports.
+pub(super) fn gre_ports(ip: &mut Ip, interfaces: &[Interface]) {
+    for tunnel in gre_tunnels(interfaces) {
+        ip.add_port(tunnel.port, GreTunnel::mtu(tunnel.key, AWS_MTU));
+        ip.set_tunnel(tunnel.port);
     }
 }
 

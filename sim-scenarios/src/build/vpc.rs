@@ -6,8 +6,12 @@ use ipnet::Ipv4Net;
 use sim_core::id::{NodeId, Port};
 use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
+use sim_core::node::client_vpn::association;
 use sim_core::node::igw::{self, InternetGateway};
+use sim_core::node::ip::TrackId;
 use sim_core::node::joint::{self, Joint};
+use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
+use sim_core::node::track::Takeover;
 use sim_core::node::translator::{self, Kind, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Node, host};
@@ -46,12 +50,17 @@ pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
     for (node, id) in plan.nodes.iter().zip((0..).map(NodeId)) {
         let (role, there) = match &node.kind {
             NodeKind::Appliance(it) if it.vpc == vpc => (role(it), translator::INTERFACE_PORT),
+            NodeKind::CustomerGateway(it) => match &it.instance {
+                Some(instance) if instance.vpc == vpc => (Role::Instance, Port(instance.interface as u16)),
+                _ => continue,
+            },
             NodeKind::InternetGateway(it) if it.vpc == vpc => (Role::InternetGateway, igw::VPC_PORT),
             NodeKind::VpcPeering(it) => match it.vpcs.iter().position(|side| *side == vpc) {
                 Some(side) => (Role::Peering, joint::PORTS[side]),
                 None => continue,
             },
             NodeKind::GatewayEndpoint(it) if it.vpc == vpc => (Role::GatewayEndpoint, joint::PORTS[0]),
+            NodeKind::ClientVpnAssociation(it) if it.vpc == vpc => (Role::Instance, association::INTERFACE_PORT),
             _ => continue,
         };
         all.push(Attached { node: id, port: Port(next), role, there });
@@ -63,19 +72,23 @@ pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
 const fn role(appliance: &Appliance) -> Role {
     match appliance.kind {
         ApplianceKind::NatGateway { .. } => Role::NatGateway,
-        ApplianceKind::NatInstance { .. } => Role::NatInstance,
+        ApplianceKind::NatInstance { .. } | ApplianceKind::Firewall { .. } => Role::NatInstance,
         ApplianceKind::InterfaceEndpoint { .. } => Role::InterfaceEndpoint,
     }
 }
 
-/// The transit gateways that a VPC is attached to, and its ports towards them.
-pub(crate) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, Port)> {
+/// The network interfaces of transit gateways' attachments in a VPC: whose, in which subnet, and the VPC's port.
+pub(crate) fn transit_ports(plan: &Plan, vpc: NodeId) -> impl Iterator<Item = (NodeId, usize, Port)> {
     let count = instances(plan, vpc).count() as u16;
-    let attached = plan.nodes.iter().zip(0u32..).filter(move |(node, _)| match &node.kind {
-        NodeKind::TransitGateway(tgw) => tgw.vpcs.contains(&vpc),
-        _ => false,
+    let attached = plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
+        NodeKind::TransitGateway(tgw) => {
+            let place = tgw.vpcs.iter().position(|attached| *attached == vpc)?;
+            Some(tgw.subnets.get(place)?.iter().map(move |subnet| (id, *subnet)))
+        }
+        _ => None,
     });
-    attached.zip(0u16..).map(move |((_, id), number)| (NodeId(id), vpc::transit_port(count, number)))
+    let numbered = attached.flatten().zip(0u16..);
+    numbered.map(move |((id, subnet), number)| (id, subnet, vpc::transit_port(count, number)))
 }
 
 /// The endpoints of a service: what is there, its port towards the service, and the networks that the service answers by it.
@@ -144,25 +157,42 @@ impl Builder<'_> {
                 gateway_table = edge(gateway.route_table);
             }
         }
-        for (gateway, port) in &transit {
-            let NodeKind::TransitGateway(tgw) = &self.plan.nodes[gateway.index()].kind else { continue };
-            let place = tgw.vpcs.iter().position(|attached| *attached == id).unwrap_or_default();
-            let subnet = tgw.subnets.get(place).copied().unwrap_or_default();
-            doors.push(Door { subnet: Some(subnet as u16), ..self.door(*port, Role::TransitGateway, vpc, subnet) });
+        let mut attachments: Vec<(NodeId, Vec<Port>)> = Vec::new();
+        for (gateway, subnet, port) in &transit {
+            doors.push(self.door(*port, Role::TransitGateway, vpc, *subnet));
+            match attachments.last_mut().filter(|(of, _)| of == gateway) {
+                Some((_, ports)) => ports.push(*port),
+                None => attachments.push((*gateway, vec![*port])),
+            }
         }
         for it in &attached {
             doors.push(match &self.plan.nodes[it.node.index()].kind {
                 NodeKind::Instance(instance) => Door {
                     address: Some(instance.address),
                     source_destination_check: true,
-                    groups: self.groups(id, vpc, instance),
+                    groups: self.groups(id, vpc, &instance.security_groups, instance.tracking),
                     ..self.door(it.port, it.role, vpc, instance.subnet)
                 },
+                NodeKind::CustomerGateway(gateway) => {
+                    // Only one that is in a VPC is attached to it.
+                    let Some(instance) = &gateway.instance else { continue };
+                    Door {
+                        address: Some(instance.address),
+                        source_destination_check: instance.source_destination_check,
+                        groups: self.groups(id, vpc, &instance.security_groups, instance.tracking),
+                        ..self.door(it.port, it.role, vpc, instance.subnet)
+                    }
+                }
                 NodeKind::Appliance(appliance) => Door {
                     address: Some(appliance.address),
                     source_destination_check: appliance.source_destination_check,
                     transit_sources: self.transit_sources(appliance),
                     ..self.door(it.port, it.role, vpc, appliance.subnet)
+                },
+                NodeKind::ClientVpnAssociation(association) => Door {
+                    address: Some(association.address),
+                    source_destination_check: true,
+                    ..self.door(it.port, it.role, vpc, association.subnet)
                 },
                 NodeKind::InternetGateway(gateway) => {
                     Door { subnet: None, table: edge(gateway.route_table), ..self.door(it.port, it.role, vpc, 0) }
@@ -171,7 +201,7 @@ impl Builder<'_> {
             });
         }
         let port = |to: NodeId| {
-            let transit = transit.iter().find(|(gateway, _)| *gateway == to).map(|(_, port)| *port);
+            let transit = transit.iter().find(|(gateway, ..)| *gateway == to).map(|(.., port)| *port);
             transit.or_else(|| Some(attached.iter().find(|it| it.node == to)?.port)).unwrap_or(vpc::GATEWAY_PORT)
         };
         let table = |(table, number): (&plan::RouteTable, usize)| {
@@ -192,11 +222,42 @@ impl Builder<'_> {
             tables: vpc.route_tables.iter().zip(0..).map(table).collect(),
             acls: acls.collect(),
             doors,
+            zones: vpc.subnets.iter().map(|subnet| self.zone(subnet)).collect(),
+            attachments: attachments.into_iter().map(|(_, ports)| ports).collect(),
             gateway_table,
+            ipv6: self.ipv6_of_vpc(id),
             propagation_delay: self.plan.assume.vpc_propagation_delay,
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
             metered: is_metered(self.plan, id),
         }
+    }
+
+    /// The port of a VPC towards a device in it.
+    fn port_towards(&self, vpc: NodeId, node: NodeId) -> Option<Port> {
+        attached(self.plan, vpc).iter().find(|it| it.node == node).map(|it| it.port)
+    }
+
+    /// The routes that a customer gateway in a VPC takes over.
+    pub(super) fn takeovers(&self, id: NodeId) -> Vec<Takeover> {
+        let NodeKind::CustomerGateway(gateway) = &self.plan.nodes[id.index()].kind else { return Vec::new() };
+        let Some(it) = &gateway.instance else { return Vec::new() };
+        let NodeKind::Vpc(vpc) = &self.plan.nodes[it.vpc.index()].kind else { return Vec::new() };
+        let to = self.port_towards(it.vpc, id).unwrap_or_default();
+        let before = |takeover: &plan::Takeover| {
+            let table = &vpc.route_tables[takeover.table];
+            let route = table.routes.iter().find(|(destination, _)| *destination == takeover.destination);
+            route.and_then(|(_, target)| self.port_towards(it.vpc, (*target)?))
+        };
+        let made = it.takeovers.iter().map(|takeover| Takeover {
+            track: TrackId(takeover.track as u8),
+            vpc: it.vpc,
+            table: takeover.table as u8,
+            prefix: takeover.destination,
+            to,
+            back: takeover.gives_back.then(|| before(takeover)).flatten(),
+            after: takeover.delay,
+        });
+        made.collect()
     }
 
     /// A port in a subnet.
@@ -216,8 +277,14 @@ impl Builder<'_> {
     }
 
     /// The rules of an instance's security groups. One about a group stands there once for each member.
-    fn groups(&self, id: NodeId, vpc: &plan::Vpc, instance: &plan::Instance) -> Option<(Vec<GroupRule>, TrackConfig)> {
-        if instance.security_groups.is_empty() {
+    fn groups(
+        &self,
+        id: NodeId,
+        vpc: &plan::Vpc,
+        groups: &[usize],
+        tracking: TrackConfig,
+    ) -> Option<(Vec<GroupRule>, TrackConfig)> {
+        if groups.is_empty() {
             return None;
         }
         let members = |group: usize| {
@@ -225,11 +292,15 @@ impl Builder<'_> {
                 NodeKind::Instance(it) if it.vpc == id && it.security_groups.contains(&group) => {
                     Some(Ipv4Net::from(it.address))
                 }
+                NodeKind::CustomerGateway(it) => {
+                    let it = it.instance.as_ref()?;
+                    (it.vpc == id && it.security_groups.contains(&group)).then_some(it.address.into())
+                }
                 _ => None,
             })
         };
         let mut rules = Vec::new();
-        for rule in instance.security_groups.iter().flat_map(|group| &vpc.security_groups[*group].rules) {
+        for rule in groups.iter().flat_map(|group| &vpc.security_groups[*group].rules) {
             let others: Vec<Ipv4Net> = match rule.other {
                 GroupPeer::Network(network) => vec![network],
                 GroupPeer::Group(group) => members(group).collect(),
@@ -240,7 +311,7 @@ impl Builder<'_> {
                 matches: Match { protocol: rule.protocol, ports: rule.ports.clone(), other },
             }));
         }
-        Some((rules, instance.tracking))
+        Some((rules, tracking))
     }
 
     /// From where a NAT gateway takes what comes by a transit gateway, if not from everywhere: from VPCs.
@@ -262,13 +333,22 @@ impl Builder<'_> {
         made
     }
 
-    pub(super) fn appliance(&self, id: NodeId, appliance: &Appliance) -> Translator {
+    pub(super) fn appliance(&self, id: NodeId, appliance: &Appliance) -> Node {
         let kind = match &appliance.kind {
+            ApplianceKind::Firewall { inside, track, on_miss } => {
+                return Node::Middlebox(Box::new(Middlebox::new(MiddleboxConfig {
+                    address: appliance.address,
+                    inside: inside.clone(),
+                    track: *track,
+                    on_miss: *on_miss,
+                    mtu: AWS_MTU,
+                })));
+            }
             ApplianceKind::NatGateway { .. } => Kind::NatGateway,
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
             ApplianceKind::InterfaceEndpoint { service } => Kind::InterfaceEndpoint(self.host_address(*service)),
         };
-        Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))
+        Node::Translator(Box::new(Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))))
     }
 
     fn nat_ports(&self, id: NodeId) -> Rng {

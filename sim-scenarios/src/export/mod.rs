@@ -22,8 +22,8 @@ use sim_core::proto::ike::config::{ChildProtocol, RETRANSMIT_FACTOR, RETRANSMIT_
 use crate::diagnostic::proposal;
 use crate::leaf::{Encryption, Integrity};
 use crate::plan::{
-    BgpEnd, Connection, CustomerGateway, Door, Forwarding, IkeEnd, IkeIdentity, NodeKind, Phase, Plan, StaticRoute,
-    Tunnel, TunnelId, Via,
+    BgpEnd, Connection, CustomerGateway, Door, Forwarding, IkeEnd, IkeIdentity, Interface, NodeKind, Phase, Plan,
+    StaticRoute, Tunnel, TunnelId, Via,
 };
 
 pub use remark::Remark;
@@ -142,6 +142,9 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
             "authentication by certificate: give the device its own certificate and key in place of the key here",
         );
     }
+    if leg.tunnel.inside_ipv6.is_some() {
+        remarks.add(leg, "tunnel_inside_ip_version IPv6: this is written as if the connection were for IPv4");
+    }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
     }
@@ -149,11 +152,13 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
 
 /// What the gateway does with packets beyond its tunnels and routes, which is for its administrator to write.
 fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
-    let Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, cluster_id, igp_costs } =
+    let Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, tunnel_nat, cluster_id, igp_costs } =
         &site.gateway.forwarding;
     let filtered = site.gateway.interfaces.iter().any(|interface| interface.reverse_path != ReversePath::Off);
     let guarded = site.gateway.interfaces.iter().any(|interface| !interface.access_list.is_empty());
     let guarded = guarded || !leg.tunnel.customer_access_list.is_empty();
+    let on_lan = |it: &Interface| it.vlan.is_some() || !it.virtual_routers.is_empty();
+    let on_lan = site.gateway.interfaces.iter().any(on_lan);
     let late = leg.tunnel.bgp.as_ref().is_some_and(|(_, end)| !end.poll.is_zero());
     let all = [
         (late, "poll: how late a daemon acts on its timers is its own, and is not written"),
@@ -162,6 +167,8 @@ fn warn_of_forwarding(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) {
         (!policy_routes.is_empty(), "policy_routes are not written"),
         (ecmp.is_some(), "ecmp: routes of equal cost are written, how flows are spread over them is not"),
         (firewall.is_some(), "firewall: the stateful firewall is not written"),
+        (tunnel_nat.is_some(), "tunnel_nat: the NAT is not written"),
+        (on_lan, "vrrp and vlan: what the device does on its LAN is not written"),
         (cluster_id.is_some() || !igp_costs.is_empty(), "cluster_id and igp_costs are not written"),
         (filtered || leg.tunnel.customer_reverse_path != ReversePath::Off, "reverse_path is not written"),
         (guarded, "access_list: the packet filter is not written"),

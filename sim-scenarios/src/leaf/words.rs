@@ -10,8 +10,8 @@ use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
 
 use super::{Because, Encryption, Integrity, Leaf, Scalar};
 use crate::plan::{
-    Directions, DpdTimeoutAction, ExtendedSequenceNumbers, Judged, LogOutputFormat, NatMode, Otherwise, Proposals,
-    Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
+    Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IpVersion, Judged, LogOutputFormat, NatMode, Otherwise,
+    Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
 };
 
 words! {
@@ -49,6 +49,10 @@ words! {
         "SHA2-256" => Self::Sha2_256,
         "SHA2-384" => Self::Sha2_384,
         "SHA2-512" => Self::Sha2_512,
+    }
+    IpVersion: "a version of IP" {
+        "ipv4" => Self::V4,
+        "ipv6" => Self::V6,
     }
     IkeVersion: "a version of IKE" {
         "ikev1" => Self::V1,

@@ -40,6 +40,14 @@ pub(super) fn nat_instance(schema: &schema::NatInstance, vpcs: &Vpcs, j: &mut Ju
     appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), check, kind, vpcs, j)
 }
 
+pub(super) fn firewall_instance(schema: &schema::FirewallInstance, vpcs: &Vpcs, j: &mut Judge) -> Appliance {
+    let check = j.or(&schema.source_destination_check, true);
+    let inside = schema.inside.iter().filter_map(|at| j.lawful(at, whole)).collect();
+    let (track, on_miss) = super::firewall::strangers(&schema.profile, j);
+    let kind = ApplianceKind::Firewall { inside, track, on_miss };
+    appliance((&schema.subnet, &schema.address, None), check, kind, vpcs, j)
+}
+
 pub(super) fn interface_endpoint(
     schema: &schema::InterfaceEndpoint,
     vpcs: &Vpcs,

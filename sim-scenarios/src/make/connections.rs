@@ -3,7 +3,7 @@
 
 use core::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
 use sim_core::proto::bgp::{AfterLimit, MaxPrefixes};
@@ -62,6 +62,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             0 => j.wrong(at.place, "a VPN connection has one or two tunnels, this has none", None),
             n => j.wrong(at.place, format!("a VPN connection has one or two tunnels, not {n}"), None),
         }
+        parties.ipv6 = super::ipv6::of_connection(schema, parties.transit, j);
         let mut connection = Connection {
             name: name.clone(),
             customer_gateway: parties.customer_gateway,
@@ -136,6 +137,8 @@ struct Parties {
     /// Traffic selectors: AWS's side and the customer's.
     aws_cidr: Ipv4Net,
     customer_cidr: Ipv4Net,
+    /// The same of a connection for IPv6.
+    ipv6: Option<[Ipv6Net; 2]>,
 }
 
 fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> Parties {
@@ -158,6 +161,7 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         customer_outside: Ipv4Addr::UNSPECIFIED,
         aws_cidr: Ipv4Net::default(),
         customer_cidr: Ipv4Net::default(),
+        ipv6: None,
         customer_asn: 0,
         registered_asn: 0,
         customer_policies: Vec::new(),
@@ -380,6 +384,7 @@ fn tunnel(
         inside,
         aws_inside: Ipv4Addr::from(first.saturating_add(1)),
         customer_inside: Ipv4Addr::from(first.saturating_add(2)),
+        inside_ipv6: super::ipv6::inside(schema, parties.ipv6, [&aws, &customer], j),
         aws,
         customer,
         customer_reverse_path: j.or(&schema.customer.reverse_path, ReversePath::Off),

@@ -12,7 +12,7 @@ use sim_core::proto::bgp::policy::{Change, Policy};
 use sim_core::proto::bgp::{AfterLimit, GracefulRestart, MaxPrefixes};
 use sim_core::time::Duration;
 
-use crate::leaf::{Asn, Name, Rate};
+use crate::leaf::{Asn, Md5Key, Md5KeySource, Name, Rate};
 use crate::place::At;
 use crate::plan::{
     Association, Assumed, Assumption, Bfd, BgpEnd, DirectConnect, DirectConnectGateway, End, Forwarding, Group,
@@ -130,7 +130,7 @@ pub(super) fn gateway(
 
 /// All connections, and the nodes of their virtual interfaces.
 pub(super) fn interfaces(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
-    let first = names.nodes.len() - names.tunnels.len() - names.interfaces;
+    let first = names.nodes.len() - names.tunnels.len() - names.connect_peers - names.interfaces;
     let mut own = names.nodes[first..].iter();
     for (connection, (name, (at, schema))) in names.direct_connects.iter().zip(&scenario.direct_connect.0).enumerate() {
         let hosted = j.or(&schema.hosted, false);
@@ -258,6 +258,9 @@ fn interface(
         reverse_path: ReversePath::Off,
         access_list: Vec::new(),
         lag,
+        vlan: None,
+        virtual_routers: Vec::new(),
+        gre: None,
     };
     VirtualInterface {
         connection,
@@ -271,6 +274,16 @@ fn interface(
         advertise: Vec::new(),
         forwarding: Forwarding::default(),
     }
+}
+
+/// The key of TCP MD5 of a virtual interface: 6 to 80 characters (API of Direct Connect, `BGPAuthKey`).
+fn authentication_key(at: &At<Md5KeySource>, j: &mut Judge) -> Option<Md5Key> {
+    let key = sessions::md5_key(at, j)?;
+    let length = key.expose().len();
+    if length < 6 {
+        j.wrong(at.place, format!("the key of a virtual interface has 6 to 80 characters, not {length}"), None);
+    }
+    Some(key)
 }
 
 /// AWS's end of the session, before who is at the other end is known.
@@ -288,7 +301,7 @@ fn session(schema: &schema::InterfaceOptions, kind: InterfaceKind, asn: u32, j: 
         hold_time,
         keepalive,
         local_preference: 101,
-        md5_key: schema.md5_key.as_ref().and_then(|at| sessions::md5_key(at, j)),
+        md5_key: schema.md5_key.as_ref().and_then(|at| authentication_key(at, j)),
         export: public.then(of_the_region),
         max_prefixes: Some(MaxPrefixes {
             then: AfterLimit::StayDown,

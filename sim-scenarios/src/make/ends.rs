@@ -70,6 +70,14 @@ pub(super) fn aws_end(
     let half = phase2.lifetime / 2;
     let versions = ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j);
     rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
+    let startup = j.or(&schema.startup_action, StartupAction::Add);
+    if startup == StartupAction::Start
+        && versions == [IkeVersion::V1]
+        && let Some(at) = &schema.startup_action
+    {
+        // Guide, page initiate-vpn-tunnels.html.
+        j.wrong(at.place, "AWS initiates by IKEv2 only, and this tunnel has IKEv1", None);
+    }
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
@@ -94,7 +102,7 @@ pub(super) fn aws_end(
             })),
             action: j.or(&schema.dpd_timeout_action, DpdTimeoutAction::Clear),
         },
-        startup: j.or(&schema.startup_action, StartupAction::Add),
+        startup,
         retransmission: retransmission(&schema.retransmission, &AWS, j),
         half_open_timeout: j.lawful_or(&schema.half_open_timeout, s(30), |t| positive(*t, "the half-open timeout")),
         retry: retry(&schema.retry, j),

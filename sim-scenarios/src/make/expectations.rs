@@ -1,5 +1,6 @@
 //! What must hold, in words and for the machine, and the controls that show that it can fail.
 
+use ipnet::IpNet;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, NodeId, StreamId};
 use sim_core::reason::Rule;
@@ -17,11 +18,12 @@ use crate::schema;
 
 use super::Names;
 use super::firewall::one_of;
+use super::ipv6::whole;
 use super::judge::{Judge, did_you_mean, positive};
-use super::nodes::whole;
 use super::telemetry::{alarm_and_state, watched, whole_minutes};
 use super::timeline::{before_end, link, moment, speaks_bgp, tunnel};
 use super::transit::table;
+use super::vpc::interface;
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     for (name, (_, schema)) in names.expectations.iter().zip(&scenario.expect.0) {
@@ -160,7 +162,7 @@ impl Maker<'_, '_> {
 
     fn route(&mut self, it: &schema::Route, present: bool) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
-        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or(IpNet::V4(Default::default()));
         let via = it.via.as_ref().and_then(|at| self.way(at, node.as_ref().map(|(id, _)| *id)));
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let through = it.via.as_ref().map_or_else(String::new, |at| format!(" through {}", named(at)));
@@ -174,7 +176,7 @@ impl Maker<'_, '_> {
 
     fn route_decided_by(&mut self, it: &schema::RouteDecidedBy) -> (ExpectationKind, String) {
         let node = self.node(&it.node);
-        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or_default();
+        let prefix = self.j.lawful(&it.prefix, whole).unwrap_or(IpNet::V4(Default::default()));
         let rule = self.j.need(&it.rule, Rule::OnlyRoute);
         let at = self.j.lawful(&it.at, |t| before_end(*t, self.plan)).unwrap_or_default();
         let table = table(it.route_table.as_ref(), node.as_ref().map(|(id, _)| *id), self.plan, self.j);
@@ -421,13 +423,18 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// A tunnel, or an interface of the node.
+    /// A tunnel, an interface of the node, or what has one in it if it is a VPC.
     fn way(&mut self, at: &At<Name>, node: Option<NodeId>) -> Option<String> {
         let kind = node.and_then(|node| self.plan.nodes.get(node.index())).map(|node| &node.kind);
         let interfaces = kind.and_then(forwarding).map_or(&[][..], |(_, interfaces)| interfaces);
         let interfaces = interfaces.iter().map(|interface| interface.name.clone());
         let direct = node.map(|node| super::dx::ways(self.plan, node)).unwrap_or_default();
-        let all: Vec<String> = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).collect();
+        let transit = node.map(|node| super::transit::ways(self.plan, node)).unwrap_or_default();
+        let nodes = self.plan.nodes.iter();
+        let targets = nodes.filter(|it| interface(&it.kind).is_some_and(|(vpc, ..)| node == Some(vpc)));
+        let targets = targets.map(|it| it.name.clone());
+        let all = self.names.tunnels.iter().cloned().chain(interfaces).chain(direct).chain(transit).chain(targets);
+        let all: Vec<String> = all.collect();
         self.j.find(at, "tunnel or interface of this node", &all).map(|i| all[i].clone())
     }
 

@@ -72,6 +72,18 @@ fn profile(at: &Option<At<Name>>, j: &mut Judge) -> &'static FirewallProfile {
     word(at, &firewall_profile::GENERIC, &words, "firewall profile", j)
 }
 
+/// How a firewall of that profile tracks flows, and what becomes of those that it does not know.
+pub(super) fn strangers(at: &Option<At<Name>>, j: &mut Judge) -> (TrackConfig, OnMiss) {
+    let profile = profile(at, j);
+    let track = TrackConfig {
+        timeouts: profile.timeouts,
+        strict_sequence: profile.strict_sequence,
+        loose: profile.loose_pickup,
+        ..TrackConfig::NETFILTER
+    };
+    (track, profile.on_miss)
+}
+
 /// A firewall of a device with these interfaces and tunnels.
 pub(super) fn firewall(schema: &schema::Firewall, ways: &Ways<'_>, j: &mut Judge) -> Firewall {
     let profile = profile(&schema.profile, j);

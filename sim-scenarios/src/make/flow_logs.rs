@@ -10,11 +10,12 @@ use crate::plan::{
     ExpectationKind, Field, FlowLog, Logged, NodeKind, Plan, TGW_FIELDS, TrafficType, VPC_FIELDS, default_fields,
 };
 use crate::schema;
-use crate::telemetry::metric::{attachment_name, attachments};
+use crate::telemetry::metric::attachment_name;
 
 use super::Names;
 use super::judge::Judge;
 use super::timeline::{before_end, moment};
+use super::transit::attachments;
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
     for (name, (_, schema)) in names.flow_logs.iter().zip(&scenario.flow_logs.0) {

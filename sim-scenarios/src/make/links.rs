@@ -100,7 +100,14 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
         },
     };
     let refused = match (&nodes[node].kind, interface) {
-        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_), None) => Some((
+        (
+            NodeKind::CustomerGateway(_)
+            | NodeKind::BgpRouter(_)
+            | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_),
+            None,
+        ) => Some((
             format!("`{name}` has several interfaces"),
             Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
         )),
@@ -109,6 +116,8 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             | NodeKind::Instance(_)
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
+            | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
@@ -118,6 +127,16 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             format!("no link ends at `{name}`: AWS joins what is inside of it"),
             Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
         )),
+        (NodeKind::CustomerGateway(gateway), Some(number))
+            if gateway.instance.as_ref().is_some_and(|it| it.interface == number) =>
+        {
+            Some((format!("no link ends at `{name}`: AWS joins it to its VPC"), None))
+        }
+        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].gre.is_some()) =>
+        {
+            Some((format!("no link ends at `{name}`: it is a GRE tunnel"), None))
+        }
         (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
             if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
         {
@@ -129,6 +148,9 @@ fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<E
             NodeKind::CustomerGateway(_)
             | NodeKind::BgpRouter(_)
             | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_)
+            | NodeKind::ClientVpnAssociation(_)
             | NodeKind::Host(_)
             | NodeKind::VirtualInterface(_)
             | NodeKind::InternetGateway(_)
@@ -171,7 +193,8 @@ fn interfaces(node: &Node) -> Vec<String> {
     let names: Vec<&str> = match &node.kind {
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().map(|i| i.name.as_str()).collect(),
         NodeKind::BgpRouter(router) => router.interfaces.iter().map(|i| i.name.as_str()).collect(),
-        NodeKind::Nat(_) => vec!["inside", "outside"],
+        NodeKind::Nat(_) | NodeKind::VpnClient(_) => vec!["inside", "outside"],
+        NodeKind::Switch(switch) => switch.ports.iter().map(|port| port.name.as_str()).collect(),
         _ => Vec::new(),
     };
     names.into_iter().map(|interface| format!("{}.{interface}", node.name)).collect()
@@ -186,14 +209,21 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::Router(_)
             | NodeKind::VirtualInterface(_)
             | NodeKind::VpnEndpoint(_)
+            | NodeKind::ClientVpnAssociation(_)
             | NodeKind::InternetGateway(_) => {
                 vec![node.name.clone()]
             }
-            NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_) | NodeKind::Nat(_) => interfaces(node),
+            NodeKind::CustomerGateway(_)
+            | NodeKind::BgpRouter(_)
+            | NodeKind::Nat(_)
+            | NodeKind::Switch(_)
+            | NodeKind::VpnClient(_) => interfaces(node),
             NodeKind::Vpc(_)
             | NodeKind::Instance(_)
             | NodeKind::Appliance(_)
             | NodeKind::VpcPeering(_)
+            | NodeKind::TransitGatewayPeering(_)
+            | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
@@ -327,6 +357,7 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
     for ((_, schema), connection) in scenario.connections.0.iter().zip(&plan.connections) {
         let schema::Connection::Vpn(schema) = schema;
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
+        let wan = super::instances::internet_gateway(plan, wan).unwrap_or(wan);
         for ((at, _), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
             let endpoint = End { node: tunnel.endpoint, interface: None };
             // What Direct Connect transports needs no path.
@@ -361,6 +392,10 @@ fn host(id: NodeId, at: &At<Name>, schema: &schema::Host, plan: &mut Plan, j: &m
         }
         return;
     };
+    // Software on the computer itself: what is behind it is the network's matter.
+    if let Some(NodeKind::VpnClient(_)) = plan.nodes.get(other.node.index()).map(|node| &node.kind) {
+        return;
+    }
     let peer = match (plan.nodes.get(other.node.index()).map(|node| &node.kind), other.interface) {
         (Some(NodeKind::CustomerGateway(gateway)), Some(i)) => gateway.interfaces.get(i).map(|i| i.address),
         (Some(NodeKind::BgpRouter(router)), Some(i)) => router.interfaces.get(i).map(|i| i.address),

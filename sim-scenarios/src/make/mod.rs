@@ -3,6 +3,8 @@
 
 mod appliances;
 mod certificates;
+mod client_vpn;
+pub(crate) mod connect;
 mod connections;
 pub(crate) mod dx;
 mod ends;
@@ -10,7 +12,10 @@ mod expectations;
 mod firewall;
 mod flow_logs;
 mod groups;
+mod instances;
+mod ipv6;
 mod judge;
+mod lan;
 mod links;
 mod maintenance;
 mod nats;
@@ -22,7 +27,7 @@ mod routers;
 mod sessions;
 mod telemetry;
 mod timeline;
-mod transit;
+pub(crate) mod transit;
 mod vpc;
 
 use sim_core::id::NodeId;
@@ -30,7 +35,7 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Ipv6, Plan, TcpProfile, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -42,11 +47,15 @@ use judge::{Judge, between, positive};
 
 /// Every name of a scenario, in the order of its ids.
 pub(crate) struct Names {
-    /// Nodes, then virtual interfaces, then tunnel endpoints.
+    /// Nodes, then virtual interfaces, then Connect peers, then tunnel endpoints.
     nodes: Vec<String>,
     direct_connects: Vec<String>,
     /// How many virtual interfaces there are.
     interfaces: usize,
+    client_vpns: Vec<String>,
+    connects: Vec<String>,
+    /// How many Connect peers there are.
+    connect_peers: usize,
     links: Vec<String>,
     connections: Vec<String>,
     /// `CONNECTION.TUNNEL`, in the order of the endpoints among the nodes.
@@ -75,11 +84,17 @@ impl Names {
         let direct_connects = judge.names(&scenario.direct_connect, "connection of Direct Connect");
         let interfaces = dx::names(scenario, &direct_connects, &connections, judge);
         nodes.extend(interfaces.iter().cloned());
+        let connects = judge.names(&scenario.connect, "Connect attachment");
+        let connect_peers = connect::names(scenario, &connects, judge);
+        nodes.extend(connect_peers.iter().cloned());
         nodes.extend(tunnels.iter().cloned());
         Self {
             nodes,
             direct_connects,
             interfaces: interfaces.len(),
+            client_vpns: judge.names(&scenario.client_vpn, "Client VPN endpoint"),
+            connects,
+            connect_peers: connect_peers.len(),
             links: judge.names(&scenario.links, "link"),
             connections,
             tunnels,
@@ -120,8 +135,11 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         seed: j.or(&scenario.seed, 1),
         nodes: Vec::new(),
         links: Vec::new(),
+        ipv6: Ipv6::default(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
+        client_vpns: client_vpn::endpoints(scenario, &names, j),
+        connects: Vec::new(),
         probes: Vec::new(),
         applications: Vec::new(),
         faults: Vec::new(),
@@ -137,8 +155,12 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     };
     plan.nodes = nodes::make(scenario, &names, j);
     dx::interfaces(scenario, &names, &mut plan, j);
+    connect::peers(scenario, &names, &mut plan, j);
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
+    ipv6::make(scenario, &names, &mut plan, j);
+    lan::links(scenario, &plan, j);
+    client_vpn::check(scenario, &plan, j);
     nodes::gateways(scenario, &mut plan, j);
     transit::gateways(scenario, &mut plan, j);
     vpc::attached(scenario, &names, &mut plan, j);
@@ -146,6 +168,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
     links::underlay(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
+    ipv6::probes(scenario, &mut plan, j);
     telemetry::alarms(scenario, &names, &mut plan, j);
     flow_logs::make(scenario, &names, &mut plan, j);
     firewall::applications(scenario, &mut plan, j);

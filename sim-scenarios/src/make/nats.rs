@@ -230,6 +230,9 @@ fn unregistered(tunnels: &mut [Tunnel], place: Place, j: &mut Judge) {
 
 /// How an address is seen beyond all NATs whose inside it is in.
 fn shown(plan: &Plan, wan: End, mut address: Ipv4Addr) -> Result<Ipv4Addr, String> {
+    if let Some(instance) = super::instances::at(plan, wan) {
+        return Ok(instance.elastic_ip);
+    }
     let mut here = wan;
     let mut passed: Vec<NodeId> = Vec::new();
     if !plan.nodes.iter().any(|node| matches!(node.kind, NodeKind::Nat(_))) {

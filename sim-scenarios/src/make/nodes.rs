@@ -38,7 +38,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::BgpRouter(it) => NodeKind::BgpRouter(Box::new(routers::bgp_router(it, j))),
                 schema::Node::Nat(it) => NodeKind::Nat(Box::new(super::nats::make(it, j))),
                 schema::Node::CustomerGateway(it) => {
-                    NodeKind::CustomerGateway(Box::new(customer_gateway(it, names, j)))
+                    NodeKind::CustomerGateway(Box::new(customer_gateway(it, &vpcs, names, j)))
                 }
                 schema::Node::VirtualPrivateGateway(it) => {
                     NodeKind::VirtualPrivateGateway(virtual_private_gateway(it, &vpcs, j))
@@ -59,6 +59,17 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::InterfaceEndpoint(it) => {
                     NodeKind::Appliance(Box::new(appliances::interface_endpoint(it, &vpcs, scenario, names, j)))
                 }
+                schema::Node::FirewallInstance(it) => {
+                    NodeKind::Appliance(Box::new(appliances::firewall_instance(it, &vpcs, j)))
+                }
+                schema::Node::TransitGatewayPeering(it) => {
+                    NodeKind::TransitGatewayPeering(super::transit::peering(it, scenario, names, j))
+                }
+                schema::Node::ClientVpnAssociation(it) => {
+                    NodeKind::ClientVpnAssociation(Box::new(super::client_vpn::association(it, &vpcs, names, j)))
+                }
+                schema::Node::VpnClient(it) => NodeKind::VpnClient(Box::new(super::client_vpn::client(it, names, j))),
+                schema::Node::Switch(it) => NodeKind::Switch(super::lan::switch(it, j)),
                 schema::Node::VpcPeering(it) => NodeKind::VpcPeering(appliances::peering(it, &vpcs, j)),
                 schema::Node::GatewayEndpoint(it) => {
                     NodeKind::GatewayEndpoint(appliances::gateway_endpoint(it, &vpcs, scenario, names, j))
@@ -106,8 +117,9 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
     }
 }
 
-fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Judge) -> CustomerGateway {
-    let interfaces = routers::interfaces(&schema.interfaces, j);
+fn customer_gateway(schema: &schema::CustomerGateway, vpcs: &Vpcs, names: &Names, j: &mut Judge) -> CustomerGateway {
+    let mut interfaces = routers::interfaces(&schema.interfaces, j);
+    super::lan::virtual_routers(&mut interfaces, &schema.interfaces, &schema.tracks, j);
     // AWS refuses 7224, its own public autonomous system, in every Region.
     let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
         7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
@@ -122,6 +134,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
         firewall: schema.firewall.as_deref(),
+        tunnel_nat: schema.tunnel_nat.as_ref(),
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
         policies: &policies,
@@ -140,6 +153,7 @@ fn customer_gateway(schema: &schema::CustomerGateway, names: &Names, j: &mut Jud
         profile,
         tcp: j.or(&schema.tcp, profile.tcp),
         external: schema.external.as_ref().map(|it| external(it, j)),
+        instance: schema.instance.as_ref().map(|it| Box::new(super::instances::make(it, schema, &interfaces, vpcs, j))),
         interfaces,
     }
 }
@@ -284,6 +298,9 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
                     claim(interface.address.addr(), owner, schema.address.place, j);
+                }
+                if let (Some(at), Some(instance)) = (&it.instance, &gateway.instance) {
+                    claim(instance.elastic_ip, format!("{name}.elastic_ip"), at.elastic_ip.place, j);
                 }
             }
             (schema::Node::BgpRouter(it), NodeKind::BgpRouter(router)) => {

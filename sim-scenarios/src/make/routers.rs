@@ -75,7 +75,16 @@ pub(super) fn interfaces(schema: &Named<schema::Interface>, j: &mut Judge) -> Ve
         let reverse_path = j.or(&interface.reverse_path, Default::default());
         let access_list = access_list(&interface.access_list, j);
         let lag = interface.lag.as_ref().map(|lag| super::dx::lag(lag, j));
-        made.push(Interface { name, address: address.unwrap_or_default(), reverse_path, access_list, lag });
+        let vlan = interface.vlan.as_ref().and_then(|at| super::lan::vlan(at, j));
+        let gre = interface.gre.as_ref().map(|gre| super::connect::gre(gre, j));
+        let (address, virtual_routers) = (address.unwrap_or_default(), Vec::new());
+        made.push(Interface { name, address, reverse_path, access_list, lag, vlan, virtual_routers, gre });
+    }
+    for (gre, (_, schema)) in made.iter().zip(&schema.0).filter_map(|(made, schema)| Some((made.gre?, schema))) {
+        let own = made.iter().any(|other| other.gre.is_none() && other.address.addr() == gre.source);
+        if let Some(at) = schema.gre.as_ref().map(|gre| &gre.source).filter(|at| at.value.is_ok() && !own) {
+            j.wrong(at.place, format!("no interface of this device has {}", gre.source), None);
+        }
     }
     made
 }
@@ -89,18 +98,33 @@ pub(super) fn static_routes(
 ) -> Vec<StaticRoute> {
     let watched: Vec<String> =
         tracks.0.iter().map(|(at, _)| at.value.as_ref().map(|Name(name)| name.clone()).unwrap_or_default()).collect();
-    let route = |route: &schema::StaticRoute| StaticRoute {
-        prefix: j.lawful(&route.prefix, whole).unwrap_or_default(),
-        via: ways.via(&route.via, j),
-        distance: j.number(&route.distance, 1, 1, 255, "an administrative distance"),
-        track: route.track.as_ref().and_then(|at| j.find(at, "track of this device", &watched)),
+    let route = |route: &schema::StaticRoute| {
+        let via = ways.via(&route.via, j);
+        let next_hop = route.next_hop.as_ref().and_then(|at| match via {
+            Via::Interface(number) => {
+                let here = ways.interfaces.get(number).map(|interface| interface.address);
+                j.lawful(at, |next_hop| beside(here, *next_hop))
+            }
+            Via::Tunnel(_) | Via::Blackhole => {
+                j.wrong(at.place, "a next hop is on the link of an interface", None);
+                None
+            }
+        });
+        StaticRoute {
+            prefix: j.lawful(&route.prefix, whole).unwrap_or_default(),
+            via,
+            next_hop,
+            distance: j.number(&route.distance, 1, 1, 255, "an administrative distance"),
+            track: route.track.as_ref().and_then(|at| j.find(at, "track of this device", &watched)),
+        }
     };
     schema.iter().map(route).collect()
 }
 
 /// A plain BGP router.
 pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter {
-    let interfaces = interfaces(&schema.interfaces, j);
+    let mut interfaces = interfaces(&schema.interfaces, j);
+    super::lan::virtual_routers(&mut interfaces, &schema.interfaces, &schema.tracks, j);
     let Asn(asn) = j.need(&schema.asn, Asn(65_000));
     let ways = Ways { interfaces: &interfaces, tunnels: None };
     let static_routes = static_routes(&schema.static_routes, &schema.tracks, &ways, j);
@@ -110,6 +134,7 @@ pub(super) fn bgp_router(schema: &schema::BgpRouter, j: &mut Judge) -> BgpRouter
         policy_routes: &schema.policy_routes,
         ecmp: schema.ecmp.as_ref(),
         firewall: schema.firewall.as_deref(),
+        tunnel_nat: None,
         cluster_id: schema.cluster_id.as_ref(),
         igp_costs: &schema.igp_costs,
         policies: &[],
@@ -132,6 +157,7 @@ pub(super) struct Given<'a> {
     pub policy_routes: &'a [schema::PolicyRoute],
     pub ecmp: Option<&'a schema::Ecmp>,
     pub firewall: Option<&'a schema::Firewall>,
+    pub tunnel_nat: Option<&'a schema::TunnelNat>,
     pub cluster_id: Option<&'a At<Address>>,
     pub igp_costs: &'a [schema::IgpCost],
     /// The policies that neighbours may name.
@@ -169,7 +195,18 @@ pub(super) fn forwarding(given: &Given<'_>, asn: u32, ways: &Ways<'_>, j: &mut J
     let cluster_id = given.cluster_id.and_then(|at| j.read(at));
     let firewall = given.firewall.map(|it| super::firewall::firewall(it, ways, j));
     let ecmp = given.ecmp.map(|ecmp| spread(ecmp, j));
-    Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, cluster_id, igp_costs }
+    let tunnel_nat = given.tunnel_nat.map(|it| {
+        let inside = |address: &core::net::Ipv4Addr| ways.interfaces.iter().find(|i| i.address.contains(address));
+        let address = j.lawful(&it.address, |address| {
+            usable((*address).into())?;
+            match inside(address) {
+                Some(interface) => Err(format!("{address} is in the subnet of interface `{}`", interface.name)),
+                None => Ok(()),
+            }
+        });
+        (address.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED), j.or(&it.per_tunnel, true))
+    });
+    Forwarding { neighbors, tracks, policy_routes, ecmp, firewall, tunnel_nat, cluster_id, igp_costs }
 }
 
 fn neighbor(schema: &schema::Neighbor, name: String, asn: u32, ways: &Ways<'_>, j: &mut Judge) -> Neighbor {

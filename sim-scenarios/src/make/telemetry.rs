@@ -7,10 +7,11 @@ use crate::leaf::{Name, Number};
 use crate::place::At;
 use crate::plan::{Alarm, AlarmState, Comparison, Metered, Metric, MissingData, NodeKind, Plan, Statistic, TunnelId};
 use crate::schema;
-use crate::telemetry::metric::{attachment_name, attachments};
+use crate::telemetry::metric::attachment_name;
 
 use super::Names;
 use super::judge::{Judge, Verdict};
+use super::transit::attachments;
 
 /// An alarm looks back for a day, or for a week with periods of an hour or more (CloudWatch API, PutMetricAlarm).
 const DAY: u64 = 86_400;

@@ -128,7 +128,12 @@ fn receiver(at: &At<Name>, plan: &Plan, j: &mut Judge) -> (Option<NodeId>, Ipv4A
             NodeKind::Host(host) => all.push((node.name.clone(), id, host.address.addr())),
             kind => {
                 let Some((_, _, address, elastic_ip)) = interface(kind) else { continue };
-                if !matches!(kind, NodeKind::Appliance(it) if matches!(it.kind, ApplianceKind::NatGateway { .. })) {
+                let is_gateway = match kind {
+                    NodeKind::Appliance(it) => matches!(it.kind, ApplianceKind::NatGateway { .. }),
+                    NodeKind::ClientVpnAssociation(_) => true,
+                    _ => false,
+                };
+                if !is_gateway {
                     all.push((node.name.clone(), id, address));
                     all.extend(elastic_ip.map(|address| (format!("{}.elastic_ip", node.name), id, address)));
                 }
@@ -204,6 +209,7 @@ fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
         Some(NodeKind::Vpc(_)) => ("a VPC", ZONE),
         Some(NodeKind::InternetGateway(_)) => ("an internet gateway", ZONE),
         Some(NodeKind::VpcPeering(_)) => ("a peering connection", ZONE),
+        Some(NodeKind::TransitGatewayPeering(_)) => ("a peering attachment", ZONE),
         Some(NodeKind::GatewayEndpoint(_)) => ("a gateway endpoint", ZONE),
         Some(NodeKind::DirectConnectGateway(_)) => ("a Direct Connect gateway", LOCATION),
         _ => return,
@@ -301,6 +307,9 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
             let nothing = FaultKind::GroupFailure { group: 0 };
             maintenance::kind(schema, names, plan, j).unwrap_or(nothing)
         }
+        schema::What::VrrpShutdown(_) | schema::What::VlanRemoved(_) => {
+            super::lan::fault(schema, plan, j).unwrap_or(FaultKind::GroupFailure { group: 0 })
+        }
         schema::What::Flap(it) => flap(it, at, names, plan, j),
         schema::What::RevokeSecurityGroupRule(it) => super::groups::revoked(it, plan, j),
         schema::What::GroupFailure(it) => {
@@ -376,13 +385,18 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
         NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
         NodeKind::VirtualInterface(end) => end.amazon_address() == address,
+        NodeKind::ClientVpnAssociation(it) => it.outside == address,
+        NodeKind::ConnectPeer(peer) => peer.address == address,
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)
         | NodeKind::DirectConnectGateway(_)
+        | NodeKind::Switch(_)
+        | NodeKind::VpnClient(_)
         | NodeKind::Vpc(_)
         | NodeKind::Instance(_)
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
+        | NodeKind::TransitGatewayPeering(_)
         | NodeKind::GatewayEndpoint(_) => false,
     }
 }

@@ -1,19 +1,25 @@
 //! Transit gateways: what is attached, which tables there are, and who is associated with them and propagates into them.
 
 use sim_core::id::NodeId;
+use sim_core::time::Duration;
 
 use crate::leaf::Name;
 use crate::place::At;
-use crate::plan::{Assumed, Assumption, Attachment, Node, NodeKind, Plan, TransitGateway, TransitRouteTable, TunnelId};
+use crate::plan::{
+    Assumed, Assumption, Attachment, Node, NodeKind, Plan, TransitGateway, TransitGatewayPeering, TransitRouteTable,
+    TunnelId, Warning,
+};
 use crate::schema;
 
 use super::Names;
-use super::judge::{Judge, did_you_mean};
+use super::judge::{Judge, between, did_you_mean};
 use super::nodes::{amazon_asn, whole};
 use super::vpc::Vpcs;
 
 /// Route tables of one transit gateway (quota).
 const ROUTE_TABLES: usize = 20;
+/// Peering attachments of one transit gateway, unless AWS raises that (quota).
+const PEERINGS: usize = 50;
 
 /// The attachments of a gateway with their names.
 struct Attachments {
@@ -22,6 +28,16 @@ struct Attachments {
 }
 
 impl Attachments {
+    fn push(&mut self, name: &str, attachment: Attachment) {
+        self.names.push(name.to_owned());
+        self.all.push(attachment);
+    }
+
+    /// Those whose routes go into a table that names none: peering propagates nothing.
+    fn propagating(&self) -> Vec<Attachment> {
+        self.all.iter().filter(|it| !matches!(it, Attachment::Peering(_))).copied().collect()
+    }
+
     fn find(&self, at: &At<Name>, j: &mut Judge) -> Option<Attachment> {
         j.find(at, "attachment of this transit gateway", &self.names).map(|i| self.all[i])
     }
@@ -37,8 +53,18 @@ pub(super) fn make(
     j: &mut Judge,
 ) -> TransitGateway {
     let mut attached: Vec<NodeId> = Vec::new();
+    let region = named(schema.region.as_ref(), j);
     for vpc in &schema.vpcs {
         let Some(id) = vpcs.find(vpc, j) else { continue };
+        let theirs = vpcs.schema(id).and_then(|vpc| vpc.region.as_ref()).and_then(super::vpc::named);
+        if let (Some(own), Some(theirs)) = (&region, &theirs)
+            && own != theirs
+        {
+            let message =
+                format!("this VPC is in {theirs}, the transit gateway in {own}: it attaches VPCs of its own Region");
+            let help = "give the VPC's Region a transit gateway, and peer the two (TransitGatewayPeering)";
+            j.wrong(vpc.place, message, Some(help.into()));
+        }
         if attached.contains(&id) {
             j.wrong(vpc.place, "this VPC is attached already", None);
         } else {
@@ -47,15 +73,18 @@ pub(super) fn make(
     }
     let mut attachments = Attachments { names: Vec::new(), all: Vec::new() };
     for id in &attached {
-        attachments.names.push(names.nodes[id.index()].clone());
-        attachments.all.push(Attachment::Vpc(*id));
+        attachments.push(&names.nodes[id.index()], Attachment::Vpc(*id));
     }
     for (i, (name, (_, schema::Connection::Vpn(vpn)))) in
         names.connections.iter().zip(&scenario.connections.0).enumerate()
     {
         if vpn.gateway.value == at.value {
-            attachments.names.push(name.clone());
-            attachments.all.push(Attachment::Connection(i));
+            attachments.push(name, Attachment::Connection(i));
+        }
+    }
+    for (i, (name, (_, connect))) in names.connects.iter().zip(&scenario.connect.0).enumerate() {
+        if connect.gateway.value == at.value {
+            attachments.push(name, Attachment::Connect(i));
         }
     }
     for (i, (other, node)) in scenario.nodes.0.iter().enumerate() {
@@ -63,12 +92,27 @@ pub(super) fn make(
             && gateway.associations.0.iter().any(|(name, _)| name.value == at.value)
             && let Ok(Name(name)) = &other.value
         {
-            attachments.names.push(name.clone());
-            attachments.all.push(Attachment::DirectConnectGateway(NodeId(i as u32)));
+            attachments.push(name, Attachment::DirectConnectGateway(NodeId(i as u32)));
         }
+        if let schema::Node::TransitGatewayPeering(peering) = node
+            && [&peering.requester, &peering.accepter].iter().any(|name| name.value == at.value)
+            && let Ok(Name(name)) = &other.value
+        {
+            attachments.push(name, Attachment::Peering(NodeId(i as u32)));
+        }
+    }
+    let mut appliance_mode = Vec::new();
+    for at in &schema.appliance_mode {
+        let Some(id) = vpcs.find(at, j) else { continue };
+        if !attached.contains(&id) {
+            j.wrong(at.place, "this VPC is not attached to the transit gateway", None);
+        }
+        appliance_mode.push(id);
     }
     TransitGateway {
         asn: amazon_asn(&schema.asn, &[], j),
+        region,
+        appliance_mode,
         subnets: subnets(schema, &attached, vpcs, j),
         cidr_blocks: schema.cidr_blocks.iter().filter_map(|at| j.lawful(at, block)).collect(),
         vpcs: attached,
@@ -78,34 +122,117 @@ pub(super) fn make(
     }
 }
 
-/// The subnet of each attached VPC in which the attachment is: the one that is named, or its first.
-fn subnets(schema: &schema::TransitGateway, attached: &[NodeId], vpcs: &Vpcs, j: &mut Judge) -> Vec<usize> {
-    let mut named: Vec<(NodeId, usize)> = Vec::new();
+/// The subnets of each attached VPC in which the attachment is: those that are named, or the first of each availability zone.
+fn subnets(schema: &schema::TransitGateway, attached: &[NodeId], vpcs: &Vpcs, j: &mut Judge) -> Vec<Vec<usize>> {
+    let zone = |vpc: NodeId, subnet: usize| {
+        vpcs.schema(vpc)
+            .and_then(|vpc| vpc.subnets.0.get(subnet))
+            .map(|(_, subnet)| subnet.availability_zone.value.clone())
+    };
+    let mut subnets: Vec<Vec<usize>> = vec![Vec::new(); attached.len()];
     for at in &schema.subnets {
         let Some((vpc, subnet)) = vpcs.subnet(at, j) else { continue };
-        if !attached.contains(&vpc) {
+        let Some(place) = attached.iter().position(|other| *other == vpc) else {
             j.wrong(at.place, "this subnet's VPC is not attached to the transit gateway", None);
-        } else if named.iter().any(|(other, _)| *other == vpc) {
-            let help = "attachments in several availability zones of a VPC are not told apart here";
-            j.wrong(at.place, "the attachment has a subnet of this VPC already", Some(help.into()));
+            continue;
+        };
+        if subnets[place].iter().any(|other| zone(vpc, *other) == zone(vpc, subnet)) {
+            let help = "an attachment has one subnet in each availability zone";
+            let message = "the attachment has a subnet of this VPC in the same availability zone already";
+            j.wrong(at.place, message, Some(help.into()));
         }
-        named.push((vpc, subnet));
+        subnets[place].push(subnet);
     }
-    let of = |vpc: &NodeId| named.iter().find(|(other, _)| other == vpc).map_or(0, |(_, subnet)| *subnet);
-    attached.iter().map(of).collect()
+    for (vpc, subnets) in attached.iter().zip(&mut subnets).filter(|(_, subnets)| subnets.is_empty()) {
+        for subnet in 0..vpcs.schema(*vpc).map_or(0, |vpc| vpc.subnets.0.len()) {
+            if !subnets.iter().any(|other| zone(*vpc, *other) == zone(*vpc, subnet)) {
+                subnets.push(subnet);
+            }
+        }
+    }
+    subnets
+}
+
+fn named(at: Option<&At<Name>>, j: &mut Judge) -> Option<String> {
+    at.and_then(|at| j.read(at)).map(|Name(name)| name)
+}
+
+/// A peering attachment.
+pub(super) fn peering(
+    schema: &schema::TransitGatewayPeering,
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> TransitGatewayPeering {
+    let gateways =
+        names.nodes.iter().zip(&scenario.nodes.0).zip(0..).filter_map(|((name, (_, node)), id)| match node {
+            schema::Node::TransitGateway(gateway) => Some((name.clone(), (NodeId(id), gateway))),
+            _ => None,
+        });
+    let (known, gateways): (Vec<String>, Vec<_>) = gateways.unzip();
+    let ends = [&schema.requester, &schema.accepter];
+    let found = ends.map(|at| j.find(at, "transit gateway", &known).map(|i| &gateways[i]));
+    let region = |end: Option<&(NodeId, &schema::TransitGateway)>| {
+        end.and_then(|(_, gateway)| gateway.region.as_ref()).and_then(super::vpc::named)
+    };
+    let regions = found.map(region);
+    if let [Some((a, _)), Some((b, _))] = found
+        && a == b
+    {
+        j.wrong(schema.accepter.place, "a transit gateway does not peer with itself", None);
+    }
+    let apart = matches!(&regions, [Some(a), Some(b)] if a != b);
+    if apart && schema.delay.is_none() {
+        let help = "AWS publishes no delay between Regions: give it `delay:`, one way";
+        j.wrong(schema.accepter.place, "how far are these two Regions from each other?", Some(help.into()));
+    }
+    let delay = j.lawful_or(&schema.delay, Duration::ZERO, |delay| {
+        between(*delay, Duration::ZERO, Duration::from_secs(10), "the delay of a peering attachment")
+    });
+    TransitGatewayPeering { gateways: found.map(|end| end.map_or(NodeId(u32::MAX), |(id, _)| *id)), delay }
+}
+
+/// The attachments of a transit gateway, in the order of their numbers there.
+pub(crate) fn attachments(plan: &Plan, id: NodeId, gateway: &TransitGateway) -> Vec<Attachment> {
+    let connections = plan.connections.iter().enumerate().filter(|(_, c)| c.gateway == id);
+    let vpcs = gateway.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
+    let connections = connections.map(|(connection, _)| Attachment::Connection(connection));
+    let direct = super::dx::ends(plan, id).map(Attachment::DirectConnectGateway);
+    let peerings = peerings(plan, id).map(|(peering, _)| Attachment::Peering(peering));
+    let connects = plan.connects.iter().enumerate().filter(|(_, connect)| connect.gateway == id);
+    let connects = connects.map(|(connect, _)| Attachment::Connect(connect));
+    vpcs.chain(connections).chain(direct).chain(peerings).chain(connects).collect()
+}
+
+/// The peering attachments of a transit gateway.
+pub(crate) fn peerings(plan: &Plan, gateway: NodeId) -> impl Iterator<Item = (NodeId, &TransitGatewayPeering)> {
+    plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
+        NodeKind::TransitGatewayPeering(peering) if peering.gateways.contains(&gateway) => Some((id, peering)),
+        _ => None,
+    })
+}
+
+/// The ways out of a transit gateway that are neither tunnels nor of Direct Connect, by name.
+pub(super) fn ways(plan: &Plan, node: NodeId) -> Vec<String> {
+    let Some(Node { kind: NodeKind::TransitGateway(gateway), .. }) = plan.nodes.get(node.index()) else {
+        return Vec::new();
+    };
+    let peers = plan.connects.iter().filter(|connect| connect.gateway == node).flat_map(|connect| &connect.peers);
+    let nodes = gateway.vpcs.iter().chain(peers).copied().chain(peerings(plan, node).map(|(peering, _)| peering));
+    nodes.filter_map(|id| Some(plan.nodes.get(id.index())?.name.clone())).collect()
 }
 
 /// A block of a transit gateway's own is /24 or wider.
 fn block(net: &ipnet::Ipv4Net) -> super::judge::Verdict {
     whole(net)?;
-    super::judge::between(net.prefix_len(), 8, 24, "the prefix length of a transit gateway's own block")
+    between(net.prefix_len(), 8, 24, "the prefix length of a transit gateway's own block")
 }
 
 fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Judge) -> Vec<TransitRouteTable> {
     if schema.route_tables.0.is_empty() {
-        let all = || attachments.all.clone();
+        let (associations, propagations) = (attachments.all.clone(), attachments.propagating());
         let name = "default".to_owned();
-        return vec![TransitRouteTable { name, associations: all(), propagations: all(), routes: Vec::new() }];
+        return vec![TransitRouteTable { name, associations, propagations, routes: Vec::new() }];
     }
     if let Some((extra, _)) = schema.route_tables.0.get(ROUTE_TABLES) {
         j.wrong(extra.place, format!("a transit gateway has at most {ROUTE_TABLES} route tables"), None);
@@ -123,8 +250,8 @@ fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Ju
             associations.push(attachment);
         }
         let propagations = match &table.propagations {
-            Some(list) => list.iter().filter_map(|at| attachments.find(at, j)).collect(),
-            None => attachments.all.clone(),
+            Some(list) => list.iter().filter_map(|at| propagation(attachments.find(at, j)?, at, j)).collect(),
+            None => attachments.propagating(),
         };
         let routes = routes(table, attachments, j);
         made.push(TransitRouteTable { name, associations, propagations, routes });
@@ -141,6 +268,16 @@ fn tables(schema: &schema::TransitGateway, attachments: &Attachments, j: &mut Ju
     made
 }
 
+/// An attachment that propagates.
+fn propagation(attachment: Attachment, at: &At<Name>, j: &mut Judge) -> Option<Attachment> {
+    if matches!(attachment, Attachment::Peering(_)) {
+        let help = "give the table static routes to it under `routes`";
+        j.wrong(at.place, "a peering attachment propagates no routes", Some(help.into()));
+        return None;
+    }
+    Some(attachment)
+}
+
 fn routes(
     table: &schema::TransitRouteTable,
     attachments: &Attachments,
@@ -152,7 +289,12 @@ fn routes(
         let target = match &route.target.value {
             Ok(Name(target)) if target == "blackhole" => None,
             Ok(_) | Err(_) => match attachments.find(&route.target, j) {
-                Some(attachment) => Some(attachment),
+                Some(attachment) => {
+                    if matches!(attachment, Attachment::Connect(_)) {
+                        j.wrong(route.target.place, "a Connect attachment takes no static routes: it has BGP", None);
+                    }
+                    Some(attachment)
+                }
                 None => continue,
             },
         };
@@ -165,8 +307,30 @@ fn routes(
     routes
 }
 
+/// Page tgw-peering.html: for propagation over peering that is to come, AWS recommends an ASN of its own for each gateway.
+fn advise(plan: &mut Plan) {
+    let asn = |id: NodeId| match plan.nodes.get(id.index()).map(|node| &node.kind) {
+        Some(NodeKind::TransitGateway(gateway)) => Some(gateway.asn),
+        _ => None,
+    };
+    let alike = plan.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::TransitGatewayPeering(peering) => {
+            let [a, b] = peering.gateways.map(asn);
+            (a == b).then_some((node.name.clone(), a?))
+        }
+        _ => None,
+    });
+    let warning = |(name, asn)| Warning {
+        parameter: format!("nodes.{name}"),
+        text: format!("both transit gateways have ASN {asn}: AWS recommends one of its own for each that peers"),
+    };
+    let warnings: Vec<Warning> = alike.map(warning).collect();
+    plan.warnings.extend(warnings);
+}
+
 /// What can be said of transit gateways when connections are known.
 pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
+    advise(plan);
     for (i, (at, schema)) in scenario.nodes.0.iter().enumerate() {
         let schema::Node::TransitGateway(schema) = schema else { continue };
         let Some(Node { name, kind: NodeKind::TransitGateway(gateway) }) = plan.nodes.get(i) else { continue };
@@ -178,8 +342,15 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
                 all.map(move |(tunnel, t)| (t.name.clone(), TunnelId { connection, tunnel }))
             })
             .collect();
-        if tunnels.is_empty() && gateway.vpcs.is_empty() && super::dx::ends(plan, NodeId(i as u32)).next().is_none() {
+        if attachments(plan, NodeId(i as u32), gateway).is_empty() {
             j.wrong(at.place, "nothing is attached to this transit gateway", None);
+        }
+        let peers = peerings(plan, NodeId(i as u32)).count();
+        if peers > PEERINGS {
+            let text = format!(
+                "{peers} peering attachments: AWS allows {PEERINGS} for a transit gateway, and more on request"
+            );
+            plan.warnings.push(Warning { parameter: format!("nodes.{name}"), text });
         }
         let names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
         let preferred = schema.preferred_tunnel.as_ref().and_then(|at| j.find(at, "tunnel of this gateway", &names));

@@ -61,7 +61,8 @@ impl<'s> Vpcs<'s> {
         j.find(at, "subnet", &self.subnets).map(|i| self.places[i])
     }
 
-    fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
+    /// What is written of a VPC.
+    pub(super) fn schema(&self, vpc: NodeId) -> Option<&'s schema::Vpc> {
         self.nodes.iter().position(|node| *node == vpc).map(|i| self.schemas[i])
     }
 
@@ -155,7 +156,8 @@ pub(super) fn vpc(
     let network_acls = acls.into_iter().zip(&schema.network_acls.0);
     let network_acls = network_acls.map(|(name, (_, acl))| (name, network_acl(acl, j))).collect();
     let security_groups = super::groups::make(&schema.security_groups, j);
-    Vpc { cidr, subnets, route_tables, network_acls, security_groups }
+    let region = schema.region.as_ref().and_then(|at| j.read(at)).map(|Name(name)| name);
+    Vpc { cidr, region, subnets, route_tables, network_acls, security_groups }
 }
 
 /// VPC and subnet blocks are /16 to /28.
@@ -223,6 +225,8 @@ impl Attached {
                 schema::Node::Instance(it) => inside(&it.subnet),
                 schema::Node::NatGateway(it) => inside(&it.subnet),
                 schema::Node::NatInstance(it) => inside(&it.subnet),
+                schema::Node::FirewallInstance(it) => inside(&it.subnet),
+                schema::Node::CustomerGateway(it) => it.instance.as_ref().is_some_and(|it| inside(&it.subnet)),
                 _ => false,
             };
             if here {
@@ -341,7 +345,7 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
 }
 
 /// AWS keeps the first four addresses of a subnet and its last.
-fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
+pub(super) fn not_reserved(block: Ipv4Net, address: Ipv4Addr) -> judge::Verdict {
     let first = u32::from(block.network());
     let offset = u32::from(address) - first;
     if offset < 4 || address == block.broadcast() {
@@ -371,6 +375,11 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::FirewallInstance(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::ClientVpnAssociation(it), NodeKind::ClientVpnAssociation(made)) => {
+            let outside = (made.outside, format!("{name}.outside_address"), it.outside_address.place);
+            return vec![(made.address, name.to_owned(), it.address.place), outside];
+        }
         _ => return Vec::new(),
     };
     let elastic =
@@ -383,6 +392,10 @@ pub(crate) fn interface(kind: &NodeKind) -> Option<(NodeId, usize, Ipv4Addr, Opt
     match kind {
         NodeKind::Instance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
         NodeKind::Appliance(it) => Some((it.vpc, it.subnet, it.address, it.elastic_ip)),
+        NodeKind::CustomerGateway(it) => {
+            it.instance.as_ref().map(|it| (it.vpc, it.subnet, it.address, Some(it.elastic_ip)))
+        }
+        NodeKind::ClientVpnAssociation(it) => Some((it.vpc, it.subnet, it.address, None)),
         _ => None,
     }
 }
@@ -468,9 +481,10 @@ fn elastic_ips(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
         let Some((vpc, _, private, Some(elastic))) = interface(&node.kind) else { continue };
         found.push((vpc, private, elastic));
         let at = match schema {
-            schema::Node::Instance(it) => &it.elastic_ip,
-            schema::Node::NatGateway(it) => &it.elastic_ip,
-            schema::Node::NatInstance(it) => &it.elastic_ip,
+            schema::Node::Instance(it) => it.elastic_ip.as_ref(),
+            schema::Node::NatGateway(it) => it.elastic_ip.as_ref(),
+            schema::Node::NatInstance(it) => it.elastic_ip.as_ref(),
+            schema::Node::CustomerGateway(it) => it.instance.as_ref().map(|it| &it.elastic_ip),
             _ => continue,
         };
         let attached = |node: &Node| matches!(&node.kind, NodeKind::InternetGateway(gateway) if gateway.vpc == vpc);

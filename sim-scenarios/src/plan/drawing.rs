@@ -11,8 +11,9 @@ use sim_core::rng::Chance;
 use sim_core::time::Duration;
 
 use super::{
-    Appliance, BgpRouter, DirectConnectGateway, Forwarding, GatewayEndpoint, Instance, InternetGateway, NamedPolicy,
-    Nat, TunnelId, VirtualInterface, Vpc, VpcPeering,
+    Appliance, BgpRouter, ClientVpnAssociation, ConnectPeer, DirectConnectGateway, Forwarding, GatewayEndpoint,
+    GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering, TunnelId,
+    VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -49,8 +50,16 @@ pub enum NodeKind {
     Instance(Instance),
     /// An internet gateway.
     InternetGateway(InternetGateway),
-    /// A NAT gateway, NAT instance or interface endpoint.
+    /// A NAT gateway, NAT instance, interface endpoint or firewall.
     Appliance(Box<Appliance>),
+    /// A peering attachment of transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(Box<ClientVpnAssociation>),
+    /// A client of Client VPN.
+    VpnClient(Box<VpnClient>),
     /// A VPC peering connection.
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
@@ -59,6 +68,8 @@ pub enum NodeKind {
     DirectConnectGateway(DirectConnectGateway),
     /// AWS's end of a virtual interface of Direct Connect.
     VirtualInterface(Box<VirtualInterface>),
+    /// AWS's end of a Connect peer.
+    ConnectPeer(Box<ConnectPeer>),
     /// AWS's end of one tunnel. Linked to its gateway inside AWS, without loss or delay.
     VpnEndpoint(VpnEndpoint),
 }
@@ -104,6 +115,8 @@ pub struct CustomerGateway {
     pub profile: &'static Profile,
     /// How its TCP behaves.
     pub tcp: TcpProfile,
+    /// The EC2 instance that it is, if it is one.
+    pub instance: Option<Box<GatewayInstance>>,
     /// How a real device takes its place, if one may.
     pub external: Option<External>,
 }
@@ -159,12 +172,18 @@ pub struct Interface {
     pub access_list: Vec<Rule>,
     /// Several links as one, if it is that.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged.
+    pub vlan: Option<u16>,
+    /// The virtual routers that it is part of.
+    pub virtual_routers: Vec<VirtualRouter>,
+    /// A GRE tunnel, if it is that.
+    pub gre: Option<Gre>,
 }
 
 impl Interface {
     /// True if it is an address of the device alone, behind which there is nothing.
     pub fn is_loopback(&self) -> bool {
-        self.address.prefix_len() == 32
+        self.address.prefix_len() == 32 && self.gre.is_none()
     }
 }
 
@@ -184,6 +203,8 @@ pub struct StaticRoute {
     pub prefix: Ipv4Net,
     /// Where to.
     pub via: Via,
+    /// To which device there.
+    pub next_hop: Option<Ipv4Addr>,
     /// Administrative distance: the lowest usable one is used. BGP's is 20.
     pub distance: u32,
     /// What must be up (index into [`Forwarding::tracks`]).
@@ -232,8 +253,12 @@ pub struct TransitGateway {
     pub vpcs: Vec<NodeId>,
     /// Address blocks of its own.
     pub cidr_blocks: Vec<Ipv4Net>,
-    /// The subnet of each of those attachments (index into [`super::Vpc::subnets`]).
-    pub subnets: Vec<usize>,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
+    /// The subnets of each of those attachments (indices into [`super::Vpc::subnets`]), one in each of its availability zones.
+    pub subnets: Vec<Vec<usize>>,
+    /// Those of the attached VPCs that are in appliance mode.
+    pub appliance_mode: Vec<NodeId>,
     /// Its route tables.
     pub route_tables: Vec<TransitRouteTable>,
     /// VPN ECMP support.
@@ -274,6 +299,10 @@ pub enum Attachment {
     Connection(usize),
     /// A Direct Connect gateway.
     DirectConnectGateway(NodeId),
+    /// A peering attachment.
+    Peering(NodeId),
+    /// A Connect attachment, by its place among all.
+    Connect(usize),
 }
 
 /// AWS's end of one tunnel.

@@ -7,28 +7,36 @@
 //!
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod ipv6;
+mod lan;
 mod nat;
 mod router;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::time::Duration;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use ipv6::*;
+pub use lan::*;
 pub use nat::*;
 pub use router::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -45,14 +53,20 @@ pub struct Plan {
     pub begins: Duration,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Devices, then AWS's ends of all virtual interfaces, then the tunnel endpoints of all connections.
+    /// Devices, then AWS's ends of all virtual interfaces, then those of Connect peers, then the tunnel endpoints of all connections.
     pub nodes: Vec<Node>,
     /// Links and internet paths.
     pub links: Vec<Link>,
+    /// IPv6, beside all that.
+    pub ipv6: Ipv6,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
     pub direct_connects: Vec<DirectConnect>,
+    /// Client VPN endpoints.
+    pub client_vpns: Vec<ClientVpn>,
+    /// Connect attachments of transit gateways.
+    pub connects: Vec<Connect>,
     /// Streams of probes.
     pub probes: Vec<Probe>,
     /// Applications.
@@ -118,7 +132,7 @@ fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Opti
 }
 
 /// A tunnel: which connection, and which of its (at most two) tunnels. Both are indices.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TunnelId {
     /// Index into [`Plan::connections`].
     pub connection: usize,

@@ -38,6 +38,8 @@ pub struct Forwarding {
     pub ecmp: Option<Ecmp>,
     /// A stateful firewall.
     pub firewall: Option<Firewall>,
+    /// By which address it shows what is behind it in its tunnels, and whether each tunnel has a table of its own.
+    pub tunnel_nat: Option<(Ipv4Addr, bool)>,
     /// CLUSTER_ID as a route reflector, if it is not the router id.
     pub cluster_id: Option<Ipv4Addr>,
     /// What the ways to next hops cost, by network.

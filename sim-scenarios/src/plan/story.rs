@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use sim_core::crypto::dh::DhGroup;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 pub use sim_core::node::host::ProbeKind;
@@ -177,6 +177,20 @@ pub enum FaultKind {
         /// How often.
         times: u32,
     },
+    /// The virtual routers of an interface are stopped until healed.
+    VrrpShutdown {
+        /// The device.
+        node: NodeId,
+        /// The interface (index).
+        interface: usize,
+    },
+    /// A VLAN is taken out of a switch until healed.
+    VlanRemoved {
+        /// The switch.
+        node: NodeId,
+        /// The VLAN.
+        vlan: u16,
+    },
     /// A rule of a security group is revoked until healed.
     RevokeSecurityGroupRule {
         /// The VPC.
@@ -292,7 +306,7 @@ pub enum ExpectationKind {
         /// The device.
         node: NodeId,
         /// Destination.
-        prefix: Ipv4Net,
+        prefix: IpNet,
         /// Through the tunnel or interface of this name; through anything, if `None`.
         via: Option<String>,
         /// In this table of a transit gateway or VPC.
@@ -307,7 +321,7 @@ pub enum ExpectationKind {
         /// The device.
         node: NodeId,
         /// Destination.
-        prefix: Ipv4Net,
+        prefix: IpNet,
         /// The step.
         rule: Rule,
         /// In this table of a transit gateway or VPC.

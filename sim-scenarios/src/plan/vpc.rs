@@ -7,13 +7,17 @@ use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
 use sim_core::net::acl;
 use sim_core::net::conntrack::TrackConfig;
+use sim_core::net::firewall::OnMiss;
 use sim_core::node::translator::Forward;
+use sim_core::time::Duration;
 
 /// A VPC.
 #[derive(Clone, Debug)]
 pub struct Vpc {
     /// Its address block.
     pub cidr: Ipv4Net,
+    /// Its Region, if it is said.
+    pub region: Option<String>,
     /// Its subnets.
     pub subnets: Vec<Subnet>,
     /// Its route tables.
@@ -114,6 +118,44 @@ pub struct Instance {
     pub mtu: u16,
 }
 
+/// An EC2 instance that is a customer gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayInstance {
+    /// Which of the gateway's interfaces is in the VPC.
+    pub interface: usize,
+    /// Its VPC.
+    pub vpc: NodeId,
+    /// Its subnet (index into [`Vpc::subnets`]).
+    pub subnet: usize,
+    /// Its private address.
+    pub address: Ipv4Addr,
+    /// Its Elastic IP address.
+    pub elastic_ip: Ipv4Addr,
+    /// Whether its interface refuses what is neither from nor for its own address.
+    pub source_destination_check: bool,
+    /// Its security groups (indices into [`Vpc::security_groups`]); without one everything passes.
+    pub security_groups: Vec<usize>,
+    /// How its network interface tracks flows.
+    pub tracking: TrackConfig,
+    /// Routes that it takes over.
+    pub takeovers: Vec<Takeover>,
+}
+
+/// A route that an instance takes over.
+#[derive(Clone, Debug)]
+pub struct Takeover {
+    /// What is watched, by its number on the gateway.
+    pub track: usize,
+    /// The route table (index into [`Vpc::route_tables`]).
+    pub table: usize,
+    /// The destination.
+    pub destination: Ipv4Net,
+    /// From the change to AWS having replaced the route.
+    pub delay: Duration,
+    /// Whether it gives it back.
+    pub gives_back: bool,
+}
+
 /// An internet gateway.
 #[derive(Clone, Debug)]
 pub struct InternetGateway {
@@ -159,6 +201,15 @@ pub enum ApplianceKind {
     InterfaceEndpoint {
         /// The host that is the service.
         service: NodeId,
+    },
+    /// An instance that is a stateful firewall.
+    Firewall {
+        /// From where flows may begin; from everywhere if it is empty.
+        inside: Vec<Ipv4Net>,
+        /// Its table of flows.
+        track: TrackConfig,
+        /// What a stranger hears.
+        on_miss: OnMiss,
     },
 }
 

@@ -17,6 +17,7 @@ use sim_core::proto::ike::config::{
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
+use super::InsideIpv6;
 use crate::leaf::{Encryption, Integrity, Md5Key, Psk};
 
 /// What AWS carries through a tunnel (EC2 API, `TunnelBandwidth`).
@@ -80,6 +81,8 @@ pub struct Tunnel {
     pub aws_inside: Ipv4Addr,
     /// The customer gateway's inside address: the second host.
     pub customer_inside: Ipv4Addr,
+    /// The inside of IPv6, if the connection is for that.
+    pub inside_ipv6: Option<InsideIpv6>,
     /// IKE and ESP at AWS's end.
     pub aws: IkeEnd,
     /// IKE and ESP at the customer gateway's end.

@@ -17,7 +17,7 @@
 //! Left out: NOTIFICATIONs that AWS documents no line for (codes 1, 3 and 5, and Cease without one of the subcodes 1 to 7); the
 //! limit itself in the two lines about it, which is not in the records.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -155,7 +155,10 @@ pub fn bgp_logs(plan: &Plan, built: &Built) -> Vec<BgpLog> {
             let scribe = Scribe {
                 log,
                 resource_id,
-                neighbour: planned_tunnel.customer_inside,
+                neighbour: match &planned_tunnel.inside_ipv6 {
+                    Some(inside) => inside.customer.into(),
+                    None => planned_tunnel.customer_inside.into(),
+                },
                 subnet: planned_tunnel.inside.trunc(),
                 own_as: aws.asn,
                 expected_as: planned_tunnel.customer_asn,
@@ -181,7 +184,7 @@ struct Scribe {
     log: BgpLog,
     resource_id: String,
     /// The customer gateway's inside address.
-    neighbour: Ipv4Addr,
+    neighbour: IpAddr,
     subnet: Ipv4Net,
     own_as: u32,
     /// The AS that AWS has registered for the customer gateway.
@@ -358,12 +361,12 @@ impl Scribe {
 /// What AWS calls a state of a session.
 const fn name(state: State) -> &'static str {
     match state {
-        State::Idle | State::Down | State::Deleting | State::AdminDown => "Idle",
+        State::Idle | State::Down | State::Deleting | State::AdminDown | State::Initialize | State::Backup => "Idle",
         State::Connect | State::Connecting | State::Init => "Connect",
         State::Active => "Active",
         State::OpenSent => "OpenSent",
         State::OpenConfirm => "OpenConfirm",
-        State::Established | State::Up | State::Rekeying => "Established",
+        State::Established | State::Up | State::Rekeying | State::Master => "Established",
     }
 }
 

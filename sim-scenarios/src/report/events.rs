@@ -216,6 +216,8 @@ impl Names {
             }
             HopStep::MssClamped(mss, hash) => ("mss_clamped", json!({ "mss": mss, "xxh3": format!("{hash:016x}") })),
             HopStep::Translated(hash) => ("translated", json!({ "xxh3": format!("{hash:016x}") })),
+            HopStep::Encapsulated(hash) => ("encapsulated", json!({ "xxh3": format!("{hash:016x}") })),
+            HopStep::Decapsulated(hash) => ("decapsulated", json!({ "xxh3": format!("{hash:016x}") })),
             HopStep::Sealed(spi, seq, icv) => {
                 let (spi, icv) = (format!("{spi:08x}"), format!("{icv:08x}"));
                 ("sealed", json!({ "spi": spi, "sequence": seq, "icv_end": icv }))

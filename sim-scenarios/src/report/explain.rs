@@ -119,6 +119,8 @@ fn step(names: &Names, node: NodeId, step: HopStep) -> String {
         HopStep::Forwarded(port, next) => format!("is routed out of {}, to {next}", names.port(node, port)),
         HopStep::Translated(_) => "is translated by the NAT".into(),
         HopStep::MssClamped(mss, _) => format!("tells an MSS of {mss} octets from here on"),
+        HopStep::Encapsulated(_) => "is put into a packet of GRE".into(),
+        HopStep::Decapsulated(_) => "is taken out of its packet of GRE".into(),
         HopStep::Sealed(spi, seq, _) => format!("is sealed in ESP: SPI {spi:08x}, sequence number {seq}"),
         HopStep::Opened(spi, seq) => format!("is opened: SPI {spi:08x}, sequence number {seq}"),
         HopStep::Delivered => "is delivered".into(),

@@ -305,7 +305,7 @@ fn session(log: &SessionLog) -> model::Session {
 /// True for the codes of states in which a session carries traffic; an SA being rekeyed still does.
 pub(crate) fn is_established(state: &str) -> bool {
     use sim_core::reason::State;
-    [State::Up, State::Rekeying, State::Established].iter().any(|s| s.code() == state)
+    [State::Up, State::Rekeying, State::Established, State::Master].iter().any(|s| s.code() == state)
 }
 
 fn drop_entry(count: &measure::DropCount) -> model::Drop {

@@ -7,6 +7,7 @@ use std::iter::repeat;
 
 use sim_core::reason::{Reason, State};
 use sim_core::time::Duration;
+use sim_core::trace::SessionKind;
 
 use super::bgp_log::{self, BgpLog};
 use super::model::{
@@ -135,7 +136,9 @@ pub fn answer(outcome: &Outcome) -> Section {
 fn never_up(report: &Report) -> String {
     let mut ends: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
-    for session in report.sessions.iter().filter(|session| session.established_s.is_none()) {
+    // A backup that was never master did all that it is for.
+    let never = |session: &&Session| session.established_s.is_none() && session.kind != SessionKind::Vrrp.code();
+    for session in report.sessions.iter().filter(never) {
         if !ends.contains(&session.name.as_str()) {
             ends.push(&session.name);
             let last = |states: &[State]| {

@@ -314,11 +314,11 @@ pub(crate) fn stamp(began: Duration, at: Instant) -> (u64, String) {
 /// AWS's word for the state of a phase.
 const fn code(state: State) -> &'static str {
     match state {
-        State::Up | State::Established => "established",
+        State::Up | State::Established | State::Master => "established",
         State::Rekeying => "rekeying",
         State::Connecting | State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Init => {
             "negotiating"
         }
-        State::Down | State::Deleting | State::Idle | State::AdminDown => "down",
+        State::Down | State::Deleting | State::Idle | State::AdminDown | State::Initialize | State::Backup => "down",
     }
 }

@@ -98,7 +98,11 @@ fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
                 | Node::Vpc(_)
                 | Node::InternetGateway(_)
                 | Node::Translator(_)
-                | Node::Joint(_),
+                | Node::Middlebox(_)
+                | Node::Joint(_)
+                | Node::Switch(_)
+                | Node::ClientVpnAssociation(_)
+                | Node::VpnClient(_),
                 _,
             ) => {}
             (
@@ -141,10 +145,17 @@ fn sentence(world: &World, asked: &Asked, prefix: Ipv4Net) -> String {
     }
 }
 
+fn ipv4(prefix: IpNet) -> Option<Ipv4Net> {
+    match prefix {
+        IpNet::V4(prefix) => Some(prefix),
+        IpNet::V6(_) => None,
+    }
+}
+
 fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
     let of = |fib: &Fib| fib.iter().map(|route| route.prefix).collect();
     match world.node(asked.node) {
-        Node::Tgw(tgw) => tgw.prefixes(asked.table).collect(),
+        Node::Tgw(tgw) => tgw.prefixes(asked.table).filter_map(ipv4).collect(),
         Node::DxGateway(gateway) => gateway.prefixes(asked.table).collect(),
         Node::Vgw(vgw) => of(vgw.ip().fib()),
         Node::Vpc(vpc) => of(vpc.ip(asked.table).fib()),
@@ -167,7 +178,11 @@ fn fib(node: &Node) -> Option<&Fib> {
         | Node::Vpc(_)
         | Node::InternetGateway(_)
         | Node::Translator(_)
+        | Node::Middlebox(_)
+        | Node::Switch(_)
         | Node::Joint(_)
+        | Node::ClientVpnAssociation(_)
+        | Node::VpnClient(_)
         | Node::External(_) => None,
     }
 }

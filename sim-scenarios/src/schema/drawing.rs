@@ -3,15 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Name, Percent, Prefix, Rate, Size, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
 
 use super::{
-    AccessRule, BgpRouter, Decision, DirectConnectGateway, Ecmp, Firewall, GatewayEndpoint, IgpCost, Instance,
-    InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Track, Vpc,
-    VpcPeering,
+    AccessRule, BgpRouter, ClientVpnAssociation, Decision, DirectConnectGateway, Ecmp, Firewall, FirewallInstance,
+    GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway, Lag, Nat, NatGateway,
+    NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc,
+    VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -37,12 +38,22 @@ pub enum Node {
     Vpc(Vpc),
     /// A host in a VPC.
     Instance(Instance),
+    /// A switch of a LAN.
+    Switch(Switch),
+    /// An association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociation(ClientVpnAssociation),
+    /// A client of Client VPN.
+    VpnClient(VpnClient),
     /// The way between a VPC and the internet.
     InternetGateway(InternetGateway),
     /// What shows private addresses by one of its own, managed by AWS.
     NatGateway(NatGateway),
     /// An instance that shows others by its own address.
     NatInstance(NatInstance),
+    /// An instance that is a stateful firewall.
+    FirewallInstance(FirewallInstance),
+    /// What joins two transit gateways.
+    TransitGatewayPeering(TransitGatewayPeering),
     /// What joins two VPCs.
     VpcPeering(VpcPeering),
     /// The way from route tables of a VPC to S3 or DynamoDB.
@@ -59,6 +70,8 @@ pub struct Host {
     pub address: At<Prefix>,
     /// Default gateway; if not given, the address of the customer gateway's or NAT's interface at the other end of its link.
     pub gateway: Option<At<Address>>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::10/64", of a host at a customer gateway's interface; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
 }
 
 /// A router of the underlay. It knows the way to every address outside the tunnels.
@@ -80,6 +93,9 @@ pub struct CustomerGateway {
     /// Prefixes that it advertises by BGP.
     #[serde(default)]
     pub advertise: Vec<At<Prefix>>,
+    /// IPv6 prefixes that it advertises by BGP, through tunnels of connections for IPv6.
+    #[serde(default)]
+    pub advertise_ipv6: Vec<At<Ipv6Prefix>>,
     /// BGP policies, for the `import_policy` and `export_policy` of tunnels and neighbors.
     #[serde(default)]
     pub policies: Named<Policy>,
@@ -104,6 +120,8 @@ pub struct CustomerGateway {
     pub ecmp: Option<Ecmp>,
     /// A stateful firewall that judges what passes through; none if not given.
     pub firewall: Option<Box<Firewall>>,
+    /// A NAT for what goes through its tunnels; none if not given.
+    pub tunnel_nat: Option<TunnelNat>,
     /// CLUSTER_ID of a route reflector; its router id if not given (RFC 4456 section 7).
     pub cluster_id: Option<At<Address>>,
     /// What the ways to next hops within the AS cost.
@@ -114,6 +132,8 @@ pub struct CustomerGateway {
     pub profile: Option<At<Name>>,
     /// How its TCP behaves: "linux" (if not given) or "rfc".
     pub tcp: Option<At<TcpProfile>>,
+    /// The EC2 instance that it is; none if not given: it is on the premises.
+    pub instance: Option<Box<GatewayInstance>>,
     /// In `vpnsim live` a real device takes its place. `vpnsim run` simulates it like any other.
     pub external: Option<Box<External>>,
 }
@@ -141,11 +161,20 @@ pub struct External {
 pub struct Interface {
     /// Address and subnet, like "203.0.113.10/24". With "/32" it is a loopback address, at which no link ends.
     pub address: At<Prefix>,
+    /// IPv6 address and subnet beside that, like "2001:db8:1::1/64"; none if not given.
+    pub ipv6_address: Option<At<Ipv6Prefix>>,
     /// What it asks of the source of a packet that comes in: "off" (if not given), "loose" (that there is a route to it) or
     /// "strict" (that this is the way to it) (RFC 3704).
     pub reverse_path: Option<At<ReversePath>>,
     /// Several links as one; not if not given.
     pub lag: Option<Lag>,
+    /// The VLAN with which its frames are tagged; without a tag if not given. A link leads from it to a switch.
+    pub vlan: Option<At<Count>>,
+    /// The virtual routers that it is part of (VRRP). A link leads from it to a switch.
+    #[serde(default)]
+    pub vrrp: Named<VirtualRouter>,
+    /// A GRE tunnel, at which no link ends; not if not given.
+    pub gre: Option<Gre>,
     /// What it does not let in or out, also of the device's own: rules in order, the first that fits decides, what none fits passes.
     #[serde(default)]
     pub access_list: Named<AccessRule>,
@@ -159,6 +188,8 @@ pub struct StaticRoute {
     pub prefix: At<Prefix>,
     /// A tunnel, like "vpn.a", or an interface of this device, or "blackhole".
     pub via: At<Name>,
+    /// The device on the interface's link that it leads to; if not given, whoever has the destination.
+    pub next_hop: Option<At<Address>>,
     /// Administrative distance: the route with the lowest one is used; 1 if not given. BGP's is 20, and 200 within an autonomous
     /// system: a route that stands in for one of those has more.
     pub distance: Option<At<Count>>,
@@ -181,20 +212,27 @@ pub struct VirtualPrivateGateway {
     pub preferred_tunnel: Option<At<Name>>,
 }
 
-/// A transit gateway. Its attachments are the VPCs that it names and the connections that end at it.
+/// A transit gateway. Its attachments are the VPCs that it names, the connections that end at it, the Direct Connect gateways that name it,
+/// and its peerings.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGateway {
     /// The Amazon side's autonomous system; 64512 if not given, as AWS.
     pub asn: Option<At<Asn>>,
-    /// The VPCs that are attached to it.
+    /// Its Region; if not given, that of everything that names none.
+    pub region: Option<At<Name>>,
+    /// The VPCs that are attached to it, of its own Region.
     #[serde(default)]
     pub vpcs: Vec<At<Name>>,
+    /// Those of them in which a flow keeps to one availability zone, both ways (appliance mode).
+    #[serde(default)]
+    pub appliance_mode: Vec<At<Name>>,
     /// Address blocks of its own, /24 or wider, out of which come the outside addresses of private-IP VPN.
     #[serde(default)]
     pub cidr_blocks: Vec<At<Prefix>>,
-    /// In which subnets the attachments are, like "vpc.transit": what comes from the gateway follows the subnet's route table. Of a VPC
-    /// that is not named it is the first subnet.
+    /// In which subnets the attachments are, like "vpc.transit", one in each availability zone: what comes from the gateway follows the
+    /// subnet's route table, and what is in another zone does not reach the gateway. Of a VPC that is not named it is the first subnet of
+    /// each zone.
     #[serde(default)]
     pub subnets: Vec<At<Name>>,
     /// Its route tables; if not given, one called "default" with which every attachment is associated and into which every one
@@ -207,13 +245,13 @@ pub struct TransitGateway {
     pub preferred_tunnel: Option<At<Name>>,
 }
 
-/// A route table of a transit gateway. Attachments are called like their VPC or connection.
+/// A route table of a transit gateway. Attachments are called like their VPC, connection, Direct Connect gateway or peering.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct TransitRouteTable {
     /// Attachments whose traffic is looked up in it; if not given, all that no other table names.
     pub associations: Option<Vec<At<Name>>>,
-    /// Attachments whose routes go into it; all if not given.
+    /// Attachments whose routes go into it; if not given, all but peerings, of which only static routes are known.
     pub propagations: Option<Vec<At<Name>>>,
     /// Static routes.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Count, Flag, Name, Percent, Size, Span};
+use crate::leaf::{Address, Count, Flag, Name, Percent, Size, Span};
 use crate::place::{At, Named};
 
 /// A stateful firewall of a customer gateway or router. It judges what passes through the device, not what the device itself sends
@@ -36,6 +36,17 @@ pub struct Firewall {
     pub timeouts: FirewallTimeouts,
     /// The other firewall of a pair, which is told of its flows; none if not given.
     pub sync: Option<StateSync>,
+}
+
+/// How a gateway shows what is behind it in its tunnels: by one address, which it must announce.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct TunnelNat {
+    /// The address.
+    pub address: At<Address>,
+    /// Whether a translation belongs to the tunnel that its flow went out of, and an answer by another tunnel finds none; true if not
+    /// given.
+    pub per_tunnel: Option<At<Flag>>,
 }
 
 /// How a firewall tells another of its flows. The protocols of vendors' pairs are not published: this is a model, as if over a

@@ -8,16 +8,19 @@
 //! Shapes only: whether a value is sensible and a name exists is judged in [`crate::plan`]'s making, for the whole file at
 //! once. What is optional has its default there too, beside the rule that checks it.
 
+mod client_vpn;
 mod drawing;
 mod dx;
 mod firewall;
 mod flow_log;
+mod lan;
 mod nat;
 mod policy;
 mod router;
 mod session;
 mod story;
 mod telemetry;
+mod tgw;
 mod vpc;
 mod vpn;
 
@@ -28,16 +31,19 @@ use crate::leaf::{Calendar, Count, Span, Text};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
+pub use client_vpn::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
 pub use flow_log::*;
+pub use lan::*;
 pub use nat::*;
 pub use policy::*;
 pub use router::*;
 pub use session::*;
 pub use story::*;
 pub use telemetry::*;
+pub use tgw::*;
 pub use vpc::*;
 pub use vpn::*;
 
@@ -68,6 +74,12 @@ pub struct Scenario {
     /// Connections of Direct Connect with their virtual interfaces.
     #[serde(default)]
     pub direct_connect: Named<DirectConnect>,
+    /// Client VPN endpoints.
+    #[serde(default)]
+    pub client_vpn: Named<ClientVpn>,
+    /// Connect attachments of transit gateways.
+    #[serde(default)]
+    pub connect: Named<Connect>,
     /// Traffic that measures.
     #[serde(default)]
     pub probes: Named<Probe>,

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use sim_core::reason::{DropReason, Rule};
 
 use crate::leaf::{
-    Address, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Size, Span, Text, When,
+    Address, AnyPrefix, Count, Encryption, Flag, Integrity, Name, Percent, Prefix, PskSource, Size, Span, Text, When,
 };
 use crate::place::At;
-use crate::plan::{Detector, Directions, DpdTimeoutAction, Judged, Side, StartupAction};
+use crate::plan::{Detector, Directions, DpdTimeoutAction, IpVersion, Judged, Side, StartupAction};
 
 use super::{
     AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
-    MetricBetween,
+    MetricBetween, RemovedVlan, StoppedVrrp,
 };
 
 /// Traffic that measures.
@@ -36,6 +36,8 @@ pub struct Stream {
     pub from: At<Name>,
     /// The receiver: a host or instance, a NAT instance or interface endpoint, or an Elastic IP address as "NODE.elastic_ip".
     pub to: At<Name>,
+    /// "ipv4" (if not given), or "ipv6" between their IPv6 addresses.
+    pub ip_version: Option<At<IpVersion>>,
     /// Interval: the resolution of every outage that it measures.
     pub every: At<Span>,
     /// Length of the IP packet, or of the data that goes by TCP; 100 octets if not given.
@@ -108,6 +110,10 @@ pub enum What {
     Flap(Flap),
     /// All members of a group fail at once.
     GroupFailure(OneGroup),
+    /// An operator stops the virtual routers of an interface until healed.
+    VrrpShutdown(StoppedVrrp),
+    /// An operator takes a VLAN out of a switch until healed.
+    VlanRemoved(RemovedVlan),
     /// A rule of a security group is revoked, and authorized again when healed.
     RevokeSecurityGroupRule(RevokedRule),
 }
@@ -431,7 +437,7 @@ pub struct Route {
     /// The device.
     pub node: At<Name>,
     /// Destination.
-    pub prefix: At<Prefix>,
+    pub prefix: At<AnyPrefix>,
     /// Through this tunnel or interface of the device, be it beside others; through anything if not given.
     pub via: Option<At<Name>>,
     /// In this route table, of a transit gateway or VPC with several.
@@ -447,7 +453,7 @@ pub struct RouteDecidedBy {
     /// A virtual private gateway, transit gateway or VPC.
     pub node: At<Name>,
     /// Destination.
-    pub prefix: At<Prefix>,
+    pub prefix: At<AnyPrefix>,
     /// The step by its code: "as_path_length", "med", "vpn_static", "equal_cost", "aws_choice" ...
     pub rule: At<Rule>,
     /// In this route table, of a transit gateway or VPC with several.

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{AclAction, Address, Count, Flag, IpProtocol, Name, PortRange, Prefix, Span};
+use crate::leaf::{
+    AclAction, Address, Count, Flag, IpProtocol, Ipv6Address, Ipv6Prefix, Name, PortRange, Prefix, Span,
+};
 use crate::place::{At, Named};
 
 /// A VPC.
@@ -12,6 +14,10 @@ use crate::place::{At, Named};
 pub struct Vpc {
     /// Its address block, /16 to /28.
     pub cidr: At<Prefix>,
+    /// Its IPv6 block, /44 to /60 in steps of four; none if not given.
+    pub ipv6_cidr: Option<At<Ipv6Prefix>>,
+    /// Its Region; if not given, that of everything that names none.
+    pub region: Option<At<Name>>,
     /// Its subnets.
     pub subnets: Named<Subnet>,
     /// Its route tables; if not given, one called "main" into which the attached gateway propagates.
@@ -31,6 +37,8 @@ pub struct Vpc {
 pub struct Subnet {
     /// Its address block, inside the VPC's.
     pub cidr: At<Prefix>,
+    /// Its IPv6 block, inside the VPC's; none if not given.
+    pub ipv6_cidr: Option<At<Ipv6Prefix>>,
     /// Its availability zone.
     pub availability_zone: At<Name>,
     /// Its route table; "main" if not given.
@@ -49,6 +57,19 @@ pub struct RouteTable {
     /// Static routes.
     #[serde(default)]
     pub routes: Vec<VpcRoute>,
+    /// Static routes of IPv6.
+    #[serde(default)]
+    pub ipv6_routes: Vec<VpcIpv6Route>,
+}
+
+/// A static IPv6 route of a VPC route table.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct VpcIpv6Route {
+    /// Destination.
+    pub destination: At<Ipv6Prefix>,
+    /// A transit gateway that is attached to the VPC, or "blackhole".
+    pub target: At<Name>,
 }
 
 /// A static route of a VPC route table.
@@ -135,6 +156,8 @@ pub struct Instance {
     pub subnet: At<Name>,
     /// Its private address.
     pub address: At<Address>,
+    /// Its IPv6 address; none if not given.
+    pub ipv6_address: Option<At<Ipv6Address>>,
     /// Its Elastic IP address: how the internet gateway shows it outside; none if not given. A probe to it goes to "NODE.elastic_ip".
     pub elastic_ip: Option<At<Address>>,
     /// Its security groups; without one everything passes.
@@ -145,6 +168,46 @@ pub struct Instance {
     pub connection_tracking: ConnectionTracking,
     /// MTU of its interface: 1500 if not given, up to 9001.
     pub mtu: Option<At<Count>>,
+}
+
+/// An EC2 instance that is a customer gateway: the network interface by which it is in a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayInstance {
+    /// Which of its interfaces that is; "wan" if not given. No link ends there: what it sends goes to the VPC's router.
+    pub interface: Option<At<Name>>,
+    /// Its subnet, like "vpc.public".
+    pub subnet: At<Name>,
+    /// Its Elastic IP address, which AWS has registered as the customer gateway's.
+    pub elastic_ip: At<Address>,
+    /// Whether its network interface refuses what is neither from nor for its own address; true if not given, as in EC2. A gateway that
+    /// shall forward others' packets has false.
+    pub source_destination_check: Option<At<Flag>>,
+    /// Its security groups; without one everything passes.
+    #[serde(default)]
+    pub security_groups: Vec<At<Name>>,
+    /// How its network interface tracks flows.
+    #[serde(default)]
+    pub connection_tracking: ConnectionTracking,
+    /// Routes of the VPC that a program on it has AWS lead to it (`ReplaceRoute`) when what it watches is down.
+    #[serde(default)]
+    pub takeovers: Vec<Takeover>,
+}
+
+/// A route that an instance takes over. The program that does it is a model.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Takeover {
+    /// The one of its `tracks` that tells it.
+    pub track: At<Name>,
+    /// The route tables of the VPC.
+    pub route_tables: Vec<At<Name>>,
+    /// The destination of the route, which the tables have.
+    pub destination: At<Prefix>,
+    /// From the track's change to AWS having replaced the route: the program, the call of the API and AWS; 2s if not given (assumed).
+    pub delay: Option<At<Span>>,
+    /// Whether it gives the route back when the track is up again; false if not given.
+    pub gives_back: Option<At<Flag>>,
 }
 
 /// An internet gateway. A link to a router of the underlay is its way to the internet.

@@ -8,13 +8,13 @@ use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
 
 use crate::leaf::{
-    Address, Asn, Count, Encryption, Flag, Integrity, KeySource, Md5KeySource, MssClamping, Name, PemSource, Percent,
-    Prefix, PskSource, Registered, Size, Span,
+    Address, Asn, Count, Encryption, Flag, Integrity, Ipv6Prefix, KeySource, Md5KeySource, MssClamping, Name,
+    PemSource, Percent, Prefix, PskSource, Registered, Size, Span,
 };
 use crate::place::{At, List, Named};
 use crate::plan::{
-    DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, LogOutputFormat, Proposals, Reauthenticates, Requirement,
-    StartupAction, TunnelBandwidth,
+    DpdTimeoutAction, ExtendedSequenceNumbers, IkeIdentity, IpVersion, LogOutputFormat, Proposals, Reauthenticates,
+    Requirement, StartupAction, TunnelBandwidth,
 };
 
 use super::{AccessRule, GracefulRestart, MaxPrefixes};
@@ -52,6 +52,12 @@ pub struct Vpn {
     pub local_ipv4_network_cidr: Option<At<Prefix>>,
     /// AWS's side of them; "0.0.0.0/0" if not given.
     pub remote_ipv4_network_cidr: Option<At<Prefix>>,
+    /// What its tunnels carry: "ipv4" (if not given) or "ipv6", which takes a transit gateway and BGP. It is one of them, for good.
+    pub tunnel_inside_ip_version: Option<At<IpVersion>>,
+    /// Of a connection for IPv6, the customer's side of the traffic selectors; "::/0" if not given.
+    pub local_ipv6_network_cidr: Option<At<Ipv6Prefix>>,
+    /// AWS's side of them; "::/0" if not given.
+    pub remote_ipv6_network_cidr: Option<At<Ipv6Prefix>>,
     /// Accelerated VPN, to a transit gateway only: packets enter AWS at an edge of Global Accelerator near the customer gateway, which
     /// drops IP fragments. AWS forces NAT traversal and leaves rekeying to the customer gateway. False if not given. The way to the
     /// edge and behind it is a path of the drawing.
@@ -121,6 +127,8 @@ pub struct Tunnel {
     pub outside_address: At<Address>,
     /// The inside /30 of 169.254.0.0/16: AWS takes the first host, the customer gateway the second.
     pub inside_cidr: At<Prefix>,
+    /// Of a connection for IPv6, the inside /126 out of fd00::/8: AWS takes the first host, the customer gateway the second.
+    pub inside_ipv6_cidr: Option<At<Ipv6Prefix>>,
     /// Availability zone of AWS's endpoint; if not given, "az1" for the first tunnel and "az2" for the second.
     pub availability_zone: Option<At<Name>>,
     /// Pre-shared key: the key itself, "file:PATH", or "env:VARIABLE"; if not given, one is drawn from the seed.

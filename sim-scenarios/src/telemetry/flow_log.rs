@@ -23,10 +23,11 @@ use sim_core::node::Node;
 use sim_core::node::vpc::{GATEWAY_PORT, Role};
 use sim_core::time::{Duration, Instant};
 
-use super::metric::{attachment_name, attachments};
+use super::metric::attachment_name;
 use super::{ACCOUNT, REGION};
 use crate::build::Built;
 use crate::build::vpc::attached;
+use crate::make::transit::attachments;
 use crate::plan::{self, Attachment, Field, Logged, NodeKind, Plan, TrafficType};
 
 /// Bits of `tcp-flags` that a VPC's records have; ACK beside SYN only.
@@ -257,7 +258,7 @@ impl Others {
             let node = &plan.nodes[id.index()];
             let NodeKind::Vpc(vpc) = &node.kind else { return None };
             let place = gateway.vpcs.iter().position(|other| *other == id)?;
-            let subnet = vpc.subnets.get(*gateway.subnets.get(place)?)?;
+            let subnet = vpc.subnets.get(*gateway.subnets.get(place)?.first()?)?;
             let (subnet, zone) = (subnet.name.clone(), subnet.availability_zone.clone());
             Some(InVpc { vpc: node.name.clone(), subnet, zone })
         };

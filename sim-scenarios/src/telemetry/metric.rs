@@ -135,7 +135,7 @@ pub fn series(plan: &Plan, built: &Built, meter: &Meter) -> Vec<Series> {
     let mut first = 0;
     for (node, id) in plan.nodes.iter().zip(0..) {
         let NodeKind::TransitGateway(gateway) = &node.kind else { continue };
-        let attachments = attachments(plan, NodeId(id), gateway);
+        let attachments = crate::make::transit::attachments(plan, NodeId(id), gateway);
         for metric in Metric::OF_GATEWAYS {
             let mut total: Vec<Vec<f64>> = Vec::new();
             for (place, attachment) in attachments.iter().enumerate() {
@@ -154,20 +154,14 @@ pub fn series(plan: &Plan, built: &Built, meter: &Meter) -> Vec<Series> {
     all
 }
 
-/// The attachments of a transit gateway, in the order of its counters: VPCs, then connections, then Direct Connect gateways.
-pub fn attachments(plan: &Plan, id: NodeId, gateway: &crate::plan::TransitGateway) -> Vec<Attachment> {
-    let connections = plan.connections.iter().enumerate().filter(|(_, c)| c.gateway == id);
-    let vpcs = gateway.vpcs.iter().map(|vpc| Attachment::Vpc(*vpc));
-    let connections = connections.map(|(connection, _)| Attachment::Connection(connection));
-    let direct = crate::make::dx::ends(plan, id).map(Attachment::DirectConnectGateway);
-    vpcs.chain(connections).chain(direct).collect()
-}
-
 /// What a scenario calls an attachment.
 pub fn attachment_name(plan: &Plan, attachment: Attachment) -> &str {
     match attachment {
-        Attachment::Vpc(node) | Attachment::DirectConnectGateway(node) => &plan.nodes[node.index()].name,
+        Attachment::Vpc(node) | Attachment::DirectConnectGateway(node) | Attachment::Peering(node) => {
+            &plan.nodes[node.index()].name
+        }
         Attachment::Connection(connection) => &plan.connections[connection].name,
+        Attachment::Connect(connect) => &plan.connects[connect].name,
     }
 }
 

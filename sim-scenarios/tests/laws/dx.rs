@@ -82,7 +82,7 @@ fn owned(changes: &[&str]) -> Vec<String> {
 }
 
 /// Everything that is expected holds.
-fn holds(text: &str, changes: &[&str], expect: &str) {
+pub(super) fn holds(text: &str, changes: &[&str], expect: &str) {
     let scenario = with(text, &owned(changes), expect).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let report = Simulation::new(&scenario).finish().report;
     assert!(!report.expectations.is_empty());

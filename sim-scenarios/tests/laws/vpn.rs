@@ -158,13 +158,6 @@ fn autonomous_systems_are_private_at_aws_and_differ() {
     assert!(!customer("7224") && !customer("64512") && !customer("0"));
 }
 
-/// Page VPNConnections.html: a connection is static or by BGP.
-#[test]
-fn a_connection_is_static_or_by_bgp() {
-    let both = with(&["connections.vpn.routing=Static(prefixes: [\"10.1.0.0/16\"], aws: ())".into()]);
-    assert!(both.is_err());
-}
-
 /// Page accelerated-vpn.html: on a transit gateway only.
 #[test]
 fn acceleration_is_for_transit_gateways() {

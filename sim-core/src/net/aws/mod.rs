@@ -23,9 +23,9 @@ pub mod tgw;
 pub mod vgw;
 pub mod vpc;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::reason::Rule;
 
@@ -130,7 +130,8 @@ impl Elimination {
     }
 
     /// A step that keeps the longest prefix of those that hold the destination.
-    fn longest_prefix(&mut self, destination: Ipv4Addr, prefix: impl Fn(usize) -> Ipv4Net) {
+    fn longest_prefix<N: Into<IpNet>>(&mut self, destination: impl Into<IpAddr>, prefix: impl Fn(usize) -> N) {
+        let (destination, prefix) = (destination.into(), |place| prefix(place).into());
         self.left.retain(|&place| prefix(place).contains(&destination));
         self.keep_least(Rule::LongestPrefix, |place| core::cmp::Reverse(prefix(place).prefix_len()));
     }
@@ -149,7 +150,7 @@ impl Elimination {
 }
 
 #[cfg(test)]
-fn net(text: &str) -> Ipv4Net {
+fn net<N: core::str::FromStr<Err: core::fmt::Debug>>(text: &str) -> N {
     text.parse().unwrap()
 }
 

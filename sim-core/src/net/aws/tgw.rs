@@ -19,9 +19,9 @@
 //!
 //! Left out: policy tables, which choose the table and not the route.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::{BgpPath, Elimination, Evaluation};
 use crate::reason::Rule;
@@ -97,7 +97,7 @@ impl Kind {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     /// Destinations.
-    pub prefix: Ipv4Net,
+    pub prefix: IpNet,
     /// Its kind.
     pub kind: Kind,
     /// Whether the endpoint that it leads to is healthy; true of what leads to none.
@@ -124,7 +124,7 @@ impl Route {
 }
 
 /// The routes that packets to `destination` take: balanced, if there are several.
-pub fn evaluate(routes: &[Route], destination: Ipv4Addr, vpn_ecmp: bool) -> Option<Evaluation> {
+pub fn evaluate(routes: &[Route], destination: impl Into<IpAddr>, vpn_ecmp: bool) -> Option<Evaluation> {
     let mut order = Elimination::of(routes.len());
     order.require(Rule::EndpointHealth, |i| routes[i].healthy);
     order.longest_prefix(destination, |i| routes[i].prefix);
@@ -147,6 +147,7 @@ pub fn evaluate(routes: &[Route], destination: Ipv4Addr, vpn_ecmp: bool) -> Opti
 mod tests {
     use super::super::{Community, net};
     use super::*;
+    use std::net::Ipv4Addr;
 
     const TO: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
     const KINDS: [Kind; 10] = [

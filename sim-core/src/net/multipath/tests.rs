@@ -146,3 +146,17 @@ proptest! {
         }
     }
 }
+
+/// What appliance mode of a transit gateway needs: one choice for a flow and its answers, and still spread as chance would.
+#[test]
+fn one_hash_serves_both_directions() {
+    let multipath = multipath("tgw zones");
+    for n in 0..1_000_u16 {
+        let (client, server) = ((0x0a01_0000 + u32::from(n), 40_000 + n), (0x0a00_0005, 443));
+        let (there, back) = (datagram(client, server), datagram(server, client));
+        assert_eq!(multipath.hash_both_ways(there.bytes()), multipath.hash_both_ways(back.bytes()));
+        assert_ne!(multipath.hash(there.bytes()), multipath.hash(back.bytes()));
+    }
+    let counts = spread(3, |packet| by_threshold(multipath.hash_both_ways(packet.bytes()), 3));
+    assert!(likelihood(&counts) > 0.001, "{counts:?}");
+}

@@ -35,6 +35,7 @@ pub use config::{Assignment, Behaviour, Fragments, Mode, NatConfig, Passthrough,
 
 use self::flow::{Content, Flow, Which};
 use self::table::Table;
+use crate::id::PacketId;
 use crate::net::fragment::{Reassembler, Reassembly, ReassemblyConfig};
 use crate::packet::Packet;
 use crate::reason::DropReason;
@@ -73,6 +74,8 @@ pub struct Nat {
     reassembler: Reassembler,
     /// Where the first fragment of a datagram went: new source and destination.
     followed: BTreeMap<Datagram, (Instant, Ipv4Addr, Ipv4Addr)>,
+    /// What was joined last.
+    joined: Option<(Vec<PacketId>, PacketId)>,
 }
 
 impl Nat {
@@ -80,7 +83,7 @@ impl Nat {
     /// another port.
     pub fn new(config: NatConfig, rng: Rng) -> Self {
         let reassembler = Reassembler::new(ReassemblyConfig::default());
-        Self { config, table: Table::default(), rng, reassembler, followed: BTreeMap::new() }
+        Self { config, table: Table::default(), rng, reassembler, followed: BTreeMap::new(), joined: None }
     }
 
     /// What it was told.
@@ -146,6 +149,16 @@ impl Nat {
         }
     }
 
+    /// The fragments that wait for others.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.reassembler.held()
+    }
+
+    /// The fragments that the latest packet has completed, and what they are together.
+    pub fn joined(&mut self) -> Option<(Vec<PacketId>, PacketId)> {
+        self.joined.take()
+    }
+
     /// When fragments wait no longer.
     pub fn wake(&self) -> Option<Instant> {
         self.reassembler.wake()
@@ -169,6 +182,10 @@ impl Nat {
             Fragments::Drop => return Outcome::Drop(DropReason::NatFragment, vec![packet]),
             Fragments::Reassemble => match self.reassembler.handle(now, packet) {
                 Reassembly::Whole(whole) => whole,
+                Reassembly::Joined(whole, parts) => {
+                    self.joined = Some((parts, whole.meta.id));
+                    whole
+                }
                 Reassembly::Waiting => return Outcome::Waiting,
                 Reassembly::Dropped(reason, packets) => return Outcome::Drop(reason, packets),
             },

@@ -10,7 +10,7 @@
 //! answered or not, as a call does. A flow that has ended is not begun again, and none survives its host.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub struct FlowsConfig {
     /// By what they go.
     pub kind: FlowKind,
     /// To whom.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// How many.
     pub count: u32,
     /// When the first begins.

@@ -2,11 +2,11 @@
 //!
 //! A caller sends all it has and closes its half; the service sends everything back and closes the other. So a probe has
 //! arrived when the service has seen the end of it, and is answered when the caller has. Segments carry DF and hosts follow
-//! ICMP that says that they are too long (RFC 1191), as every TCP does today. Flows of applications ([`super::flows`]) use the same
+//! ICMP that says that they are too long (RFC 1191, RFC 8201), as every TCP does today. Flows of applications ([`super::flows`]) use the same
 //! service, question by question.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::flows::{Act, FlowEnd, Flows};
 use super::{Cx, ECHO_PORT};
@@ -15,8 +15,13 @@ use crate::packet::{Meta, Packet, ProbeTag};
 use crate::proto::tcp::{ConnId, Event, Stack, StackOutput, TcpConfig};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::icmp::Quoted;
 use crate::wire::ipv4;
+
+/// The ends of a segment between these addresses of which an ICMP error quotes so much; `None` if that is too little.
+pub(super) fn ends_of((src, dst): (IpAddr, IpAddr), quoted: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let &[a, b, c, d] = quoted.first_chunk()?;
+    Some((SocketAddr::new(src, u16::from_be_bytes([a, b])), SocketAddr::new(dst, u16::from_be_bytes([c, d]))))
+}
 
 /// A connection that this host began.
 struct Call {
@@ -34,6 +39,8 @@ struct Served {
 }
 
 pub(super) struct HostTcp {
+    address: Ipv4Addr,
+    ipv6: Option<Ipv6Addr>,
     stack: Stack,
     config: TcpConfig,
     calls: Vec<Call>,
@@ -46,19 +53,29 @@ pub(super) struct HostTcp {
 }
 
 impl HostTcp {
-    pub fn new(address: Ipv4Addr, mtu: u16, rng: Rng) -> Self {
+    pub fn new(address: Ipv4Addr, ipv6: Option<Ipv6Addr>, mtu: u16, rng: Rng) -> Self {
         let config = TcpConfig { ttl: ipv4::DEFAULT_TTL, dscp: 0, mtu, ..TcpConfig::default() };
-        let mut stack = Stack::new([address], rng);
+        let addresses = [IpAddr::V4(address)].into_iter().chain(ipv6.map(IpAddr::V6));
+        let mut stack = Stack::new(addresses, rng);
         stack.listen(ECHO_PORT, None, config.clone());
         let (calls, served, flows, conns, by_flow) = Default::default();
-        Self { stack, config, calls, served, flows, conns, by_flow }
+        Self { address, ipv6, stack, config, calls, served, flows, conns, by_flow }
+    }
+
+    /// Opens a connection to the echo service of `to`, from the address of that family; `None` if there is none.
+    fn connect(&mut self, now: Instant, to: IpAddr) -> Option<ConnId> {
+        let from = match to {
+            IpAddr::V4(_) => IpAddr::V4(self.address),
+            IpAddr::V6(_) => IpAddr::V6(self.ipv6?),
+        };
+        Some(self.stack.connect(now, self.config.clone(), from, SocketAddr::new(to, ECHO_PORT)))
     }
 
     /// Connects to the echo service of `to` and sends it `octets` octets. Answers the packets to send.
-    pub fn call(&mut self, cx: &mut Cx, from: Ipv4Addr, to: Ipv4Addr, octets: usize, tag: ProbeTag) -> Vec<Packet> {
-        let remote = SocketAddrV4::new(to, ECHO_PORT);
-        let conn = self.stack.connect(cx.now, self.config.clone(), from, remote);
-        self.calls.push(Call { conn, tag, octets, left: octets });
+    pub fn call(&mut self, cx: &mut Cx, to: IpAddr, octets: usize, tag: ProbeTag) -> Vec<Packet> {
+        if let Some(conn) = self.connect(cx.now, to) {
+            self.calls.push(Call { conn, tag, octets, left: octets });
+        }
         self.drain(cx, None)
     }
 
@@ -68,23 +85,20 @@ impl HostTcp {
         self.drain(cx, Some(&packet.meta))
     }
 
-    /// ICMP says that a segment was too long for the path (RFC 1191 section 3).
-    pub fn too_long(&mut self, cx: &mut Cx, quoted: &Quoted<'_>, mtu: u16) -> Vec<Packet> {
-        let port = |at: usize| quoted.payload.get(at..at + 2).map(|p| u16::from_be_bytes([p[0], p[1]]));
-        let (Some(from), Some(to)) = (port(0), port(2)) else { return Vec::new() };
-        let ends = (SocketAddrV4::new(quoted.header.src, from), SocketAddrV4::new(quoted.header.dst, to));
+    /// ICMP says that a segment between these ends was too long for the path (RFC 1191 section 3, RFC 8201 section 4).
+    pub fn too_long(&mut self, cx: &mut Cx, ends: (SocketAddr, SocketAddr), mtu: u16) -> Vec<Packet> {
         if let Some(conn) = self.stack.find(ends.0, ends.1).filter(|_| mtu < self.config.mtu) {
             self.stack.set_mtu(cx.now, conn, mtu);
         }
         self.drain(cx, None)
     }
 
-    pub fn timeout(&mut self, cx: &mut Cx, from: Ipv4Addr) -> Vec<Packet> {
+    pub fn timeout(&mut self, cx: &mut Cx) -> Vec<Packet> {
         self.stack.handle_timeout(cx.now);
         let mut packets = self.drain(cx, None);
         for application in 0..self.flows.len() {
             while let Some((flow, act)) = self.flows[application].next(cx.now) {
-                self.act(cx.now, (application, flow), act, from);
+                self.act(cx.now, (application, flow), act);
                 packets.extend(self.drain(cx, None));
             }
         }
@@ -95,12 +109,11 @@ impl HostTcp {
         self.stack.wake().into_iter().chain(self.flows.iter().filter_map(Flows::wake)).min()
     }
 
-    fn act(&mut self, now: Instant, of: (usize, u32), act: Act, from: Ipv4Addr) {
+    fn act(&mut self, now: Instant, of: (usize, u32), act: Act) {
         let config = self.flows[of.0].config;
         match (act, self.by_flow.get(&of).copied()) {
             (Act::Connect, _) => {
-                let remote = SocketAddrV4::new(config.to, ECHO_PORT);
-                let conn = self.stack.connect(now, self.config.clone(), from, remote);
+                let Some(conn) = self.connect(now, config.to) else { return };
                 self.conns.insert(conn, of);
                 self.by_flow.insert(of, conn);
             }

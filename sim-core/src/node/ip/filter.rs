@@ -8,6 +8,7 @@ use crate::node::Cx;
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::wire::icmp::IcmpKind;
+use crate::wire::ipv6::is_ipv6;
 
 impl Ip {
     /// Adds a rule to the access list of a port: the first of them that fits decides, and what none fits passes.
@@ -28,6 +29,10 @@ impl Ip {
 
     #[cold]
     fn judge(&mut self, cx: &mut Cx, port: Port, packet: &Packet, outbound: bool) -> bool {
+        // A list of IPv4 does not see IPv6, as on routers that have lists of both.
+        if is_ipv6(packet.bytes()) {
+            return true;
+        }
         let mut rules = self.access.iter().filter(|(of, _)| *of == port).map(|(_, rule)| rule);
         match rules.find(|rule| rule.fits(packet, outbound)).map(|rule| rule.action) {
             Some(RuleAction::Pass) | None => return true,

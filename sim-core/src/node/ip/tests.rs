@@ -1,5 +1,7 @@
 //! Filters, policy and what routes depend on.
 
+mod six;
+
 use super::*;
 use crate::id::NodeId;
 use crate::net::multipath::FlowFields;

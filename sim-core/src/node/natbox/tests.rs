@@ -121,7 +121,7 @@ fn req_13_what_does_not_fit_is_cut_or_complained_of() {
         let ip = Ipv4Packet::new_checked(part.bytes()).unwrap();
         assert_eq!((port, ip.src(), ip.fragment_offset()), (OUTSIDE_PORT, OUTSIDE, offset));
         offset += ip.payload().len();
-        if let Reassembly::Whole(packet) = reassembler.handle(Instant::START, part) {
+        if let Reassembly::Joined(packet, _) = reassembler.handle(Instant::START, part) {
             whole = Some(packet);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::proto::bgp::PeerConfig;
+use std::net::Ipv4Addr;
 
 /// Ten thousand peers, four behind each port, and every third of them with a BFD session, which it shares with another.
 #[test]
@@ -22,6 +23,7 @@ fn the_peers_of_a_port_and_of_a_bfd_session_are_those_that_were_configured_so() 
         bfd: (0..PEERS).map(|i| (i % 3 == 0).then_some(usize::from(i / 6))).collect(),
         tcp: vec![TcpConfig::default(); PEERS.into()],
         igp_costs: Vec::new(),
+        over_ipv6: Vec::new(),
     };
     let routing = Routing::new(config.clone());
     let all = |holds: &dyn Fn(usize) -> bool| (0..PEERS).map(PeerId).filter(|p| holds(p.index())).collect::<Vec<_>>();
@@ -51,6 +53,7 @@ fn costs_are_of_ways_that_there_are() {
         bfd: vec![None],
         tcp: vec![TcpConfig::default()],
         igp_costs,
+        over_ipv6: Vec::new(),
     };
     let costs = vec![(net("10.0.0.0/8"), 50), (net("10.9.1.0/24"), 20), (net("10.9.1.7/32"), 5)];
     let mut routing = Routing::new(config(65_000, costs));

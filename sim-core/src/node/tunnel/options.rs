@@ -60,7 +60,7 @@ pub enum Fragmentation {
 /// What TCP's maximum segment size is lowered to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MssClamp {
-    /// What fits the tunnel without options: its MTU less 40.
+    /// What fits the tunnel without options: its MTU less 40, and less 60 over IPv6.
     Auto,
     /// So many octets.
     To(u16),
@@ -72,6 +72,15 @@ impl MssClamp {
         const IPV4_AND_TCP: u16 = 40;
         match self {
             Self::Auto => tunnel_mtu.saturating_sub(IPV4_AND_TCP),
+            Self::To(octets) => octets,
+        }
+    }
+
+    /// The same over IPv6.
+    pub fn most_v6(self, tunnel_mtu: u16) -> u16 {
+        const IPV6_AND_TCP: u16 = 60;
+        match self {
+            Self::Auto => tunnel_mtu.saturating_sub(IPV6_AND_TCP),
             Self::To(octets) => octets,
         }
     }

@@ -13,6 +13,7 @@ use crate::proto::ike::{self, ChildSa};
 use crate::reason::Reason;
 use crate::rng::{Purpose, Seldom};
 use crate::trace::pcap::SessionKeys;
+use crate::wire::ike::AddressRange;
 
 impl Tunnel {
     /// A CHILD_SA is there: this end can receive on it, and send if it is told so or has no other.
@@ -61,12 +62,14 @@ impl Tunnel {
             last: options.last_packet.unwrap_or(space.last),
         };
         self.suite = Some(child.suite);
+        let ipv6 = child.local_ts.iter().any(|ts| matches!(ts.addresses, AddressRange::V6(..)));
         let (inbound, outbound) = match child.suite.protocol {
             ChildProtocol::Esp => {
                 let padding = tunnel_mtu(self.path_mtu, suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
-                let inbound = InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended);
+                let inbound =
+                    InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended).with_ipv6(ipv6);
                 let outbound = OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended);
-                let outbound = outbound.with_limits(limits).with_tfc_padding(padding);
+                let outbound = outbound.with_limits(limits).with_tfc_padding(padding).with_ipv6(ipv6);
                 (Inbound::Esp(inbound), Outbound::Esp(outbound))
             }
             ChildProtocol::Ah => {

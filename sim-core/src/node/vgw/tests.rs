@@ -29,6 +29,8 @@ impl Bench {
             cidrs: vec![net("10.0.0.0/16")],
             statics: vec![vec![net(SITE)], vec![]],
             direct: Vec::new(),
+            // Nobody but the VPC is told.
+            ends: Vec::new(),
             preference: vec![1, 0],
             programming_delay,
             propagation_delay: Duration::ZERO,

@@ -124,6 +124,14 @@ impl RouteTable {
         local.into_iter().chain(statics).chain(propagated).unzip()
     }
 
+    /// Has the route to a prefix that was entered by hand lead to another port.
+    pub fn replace(&mut self, cx: &mut Cx, prefix: Ipv4Net, to: Port) {
+        if let Some(it) = self.statics.iter_mut().find(|it| it.prefix == prefix && !it.prefix_list) {
+            it.to = Some(to);
+            self.ip.lead_elsewhere(cx, prefix, to, Reason::RouteReplaced);
+        }
+    }
+
     /// All routes to a prefix, and how the table chooses among them.
     pub fn weigh(&self, prefix: Ipv4Net) -> Weighing {
         let (offers, ports) = self.offers(prefix);

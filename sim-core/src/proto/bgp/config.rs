@@ -114,6 +114,8 @@ pub struct Originated {
     pub as_path: AsPath,
     /// MULTI_EXIT_DISC to announce it with.
     pub med: Option<u32>,
+    /// LOCAL_PREF within the AS; 100 if not given.
+    pub local_pref: Option<u32>,
 }
 
 /// A peer, by its place in [`SpeakerConfig::peers`].
@@ -195,7 +197,7 @@ pub struct PeerConfig {
     pub ipv6: Option<Box<Ipv6Config>>,
 }
 
-/// IPv6 unicast on a session whose transport is IPv4.
+/// IPv6 unicast on a session, over whichever transport.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ipv6Config {
     /// Our address, the next hop that we announce to an external peer: the global one, and the link-local one if the peer is

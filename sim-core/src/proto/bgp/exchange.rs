@@ -207,6 +207,7 @@ impl Speaker {
             origin: route.origin,
             as_path: route.as_path,
             med: route.med,
+            local_pref: route.local_pref,
             ..Attributes::new(F::HERE)
         });
         self.place(prefix, None, attributes, Ok(None), Reason::Originated);

@@ -1,7 +1,7 @@
 //! The address families (RFC 4760): all that differs between IPv4 and IPv6 unicast. What else a speaker does is written
 //! once, for either, and compiled for each, so that a table of IPv4 is no larger for the other.
 //!
-//! A family goes by the type of its prefixes. Both are spoken on one session, whose transport is IPv4. The next hop of IPv6
+//! A family goes by the type of its prefixes. Both are spoken on one session, whose transport is either. The next hop of IPv6
 //! is the global address and, between neighbours on one link, the link-local one beside it (RFC 2545 section 3).
 
 use core::fmt;

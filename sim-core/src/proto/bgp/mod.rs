@@ -6,7 +6,7 @@
 //!   `faults` says what becomes of a malformed UPDATE; `message`, `open`, `update`, `multiprotocol`, `attributes`, `walk` and
 //!   `as_path` are the way to and from the wire. Framing, error codes and the walk over attributes are ours; values are read
 //!   and written by netgauze-bgp-pkt.
-//! - `family` is what differs between IPv4 and IPv6 unicast. Both go over one session, whose transport is IPv4, and each has
+//! - `family` is what differs between IPv4 and IPv6 unicast. Both go over one session, whose transport is either, and each has
 //!   `tables` of its own; a speaker without IPv6 has none of them.
 //!
 //! ```text

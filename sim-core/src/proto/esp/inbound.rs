@@ -8,8 +8,9 @@ use crate::crypto::suite::{OpenError, Protection};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::wire::checksum;
-use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_NONE, Trailer};
+use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::Ipv6Packet;
 use crate::wire::udp::{self, UdpDatagram};
 
 /// What is known of a packet that was opened, besides its inside.
@@ -33,6 +34,8 @@ pub struct InboundSa {
     pub(super) window: ReplayWindow,
     /// Extended sequence numbers (RFC 4303 section 2.2.1).
     extended: bool,
+    /// It carries IPv6, and no IPv4.
+    ipv6: bool,
     selectors: Option<Selectors>,
 }
 
@@ -44,12 +47,18 @@ impl InboundSa {
     /// If the keys do not have the lengths of the suite.
     pub fn new(spi: u32, suite: Suite, keys: &SaKeys, window: ReplayWindow, selectors: Option<Selectors>) -> Self {
         let protection = Protection::new(suite, &keys.encryption, &keys.integrity);
-        Self { spi, protection, window, extended: false, selectors }
+        Self { spi, protection, window, extended: false, ipv6: false, selectors }
     }
 
     /// The same SA with extended sequence numbers, if so negotiated.
     pub fn with_esn(mut self, extended: bool) -> Self {
         self.extended = extended;
+        self
+    }
+
+    /// The same SA for IPv6 and no IPv4, if so negotiated.
+    pub fn with_ipv6(mut self, ipv6: bool) -> Self {
+        self.ipv6 = ipv6;
         self
     }
 
@@ -94,13 +103,19 @@ impl InboundSa {
         let text = message.start + text.start..message.start + text.end;
         let trailer = Trailer::parse(&packet.bytes()[text.clone()]).map_err(|_| DropReason::BadPadding)?;
         match trailer.next_header {
-            NEXT_HEADER_IPV4 => {}
+            NEXT_HEADER_IPV4 if !self.ipv6 => {}
+            NEXT_HEADER_IPV6 if self.ipv6 => {}
+            NEXT_HEADER_IPV4 | NEXT_HEADER_IPV6 => return Err(DropReason::SelectorMismatch),
             NEXT_HEADER_NONE => return Ok(Opened { dummy: true, ..opened }),
             _ => return Err(DropReason::BadPadding),
         }
         packet.truncate(text.start + trailer.payload_len);
         packet.pop_front(text.start);
-        accept_inner(packet, self.selectors.as_ref(), outer_tos)?;
+        if self.ipv6 {
+            accept_inner_ipv6(packet, outer_tos)?;
+        } else {
+            accept_inner(packet, self.selectors.as_ref(), outer_tos)?;
+        }
         Ok(opened)
     }
 
@@ -156,6 +171,18 @@ pub(super) fn accept_inner(
     }
     // What lies behind the inner packet is traffic flow confidentiality padding (RFC 4303 section 2.7).
     let inner_len = usize::from(inner.total_len());
+    packet.truncate(inner_len);
+    Ok(())
+}
+
+/// The same of IPv6, whose header has no checksum.
+fn accept_inner_ipv6(packet: &mut Packet, outer_tos: u8) -> Result<(), DropReason> {
+    let mut inner = Ipv6Packet::new_checked(packet.bytes_mut()).map_err(|_| DropReason::Malformed)?;
+    let class = inner.traffic_class();
+    if outer_tos & ECN == CE && matches!(class & ECN, ECT_0 | ECT_1) {
+        inner.set_traffic_class(class | CE);
+    }
+    let inner_len = inner.total_len();
     packet.truncate(inner_len);
     Ok(())
 }

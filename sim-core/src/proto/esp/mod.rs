@@ -1,7 +1,9 @@
-//! ESP in tunnel mode: IPv4 in IPv4, plain or in UDP (RFC 4303, RFC 4301, RFC 3948).
+//! ESP in tunnel mode: IPv4 or IPv6 in IPv4, plain or in UDP (RFC 4303, RFC 4301, RFC 3948).
+//!
+//! An SA carries one family, the one of its traffic selectors: what is of the other is outside of them (RFC 4301 section 5).
 //!
 //! ```text
-//! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner IPv4 packet | padding, trailer | ICV |
+//! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner packet      | padding, trailer | ICV |
 //!                                                  |<------------ encrypted ------------->|
 //!                                  |<------------------ authenticated ------------------->|
 //! ```
@@ -31,7 +33,7 @@ use std::ops::RangeInclusive;
 
 pub use crate::crypto::suite::{Encryption, Integrity, Suite};
 pub use inbound::{InboundSa, Opened};
-pub use mtu::{tunnel_mss, tunnel_mtu};
+pub use mtu::{tunnel_mss, tunnel_mss_v6, tunnel_mtu};
 pub use outbound::{DfBit, OutboundSa, Outer};
 pub use replay::ReplayWindow;
 pub use sa::{Inbound, Outbound, SaProtocol};
@@ -107,7 +109,7 @@ impl ChildKeys {
     }
 }
 
-/// Which inner packets an SA carries: its traffic selectors, as far as addresses go.
+/// Which inner packets an SA of IPv4 carries: its traffic selectors, as far as addresses go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selectors {
     /// Source addresses of inner packets.

@@ -5,6 +5,8 @@ use crate::wire::{esp, ipv4, udp};
 
 /// Octets of an IPv4 header and a TCP header without options.
 const IPV4_AND_TCP: u16 = 40;
+/// The same of IPv6.
+const IPV6_AND_TCP: u16 = 60;
 
 /// The longest inner packet whose sealed form fits `outer_mtu` octets: what is left after the headers and the ICV, cut
 /// to whole blocks, less the trailer. `None` if the path is too narrow for any.
@@ -23,6 +25,11 @@ pub fn tunnel_mss(outer_mtu: u16, suite: Suite, nat_t: bool) -> Option<u16> {
     tunnel_mtu(outer_mtu, suite, nat_t)?.checked_sub(IPV4_AND_TCP)
 }
 
+/// The same over IPv6 inside the tunnel.
+pub fn tunnel_mss_v6(outer_mtu: u16, suite: Suite, nat_t: bool) -> Option<u16> {
+    tunnel_mtu(outer_mtu, suite, nat_t)?.checked_sub(IPV6_AND_TCP)
+}
+
 /// The text is a multiple of this many octets (RFC 4303 section 2.4).
 pub(super) fn text_alignment(suite: Suite) -> usize {
     suite.encryption().block_len().max(esp::ALIGNMENT)
@@ -34,7 +41,7 @@ mod tests {
     use crate::crypto::suite::{Encryption, Integrity};
 
     /// AWS Site-to-Site VPN User Guide, "Best practices for your customer gateway device": MTU and MSS by algorithms
-    /// and NAT-T, over a path of 1,500 octets. All rows.
+    /// and NAT-T, over a path of 1,500 octets: of IPv4 and of IPv6 in IPv4. All rows.
     #[test]
     fn the_table_that_aws_publishes() {
         use Encryption::{AesCbc128, AesCbc256, AesGcm16_128, AesGcm16_256};
@@ -42,15 +49,15 @@ mod tests {
         let gcm: &[_] = &[AesGcm16_128, AesGcm16_256];
         let cbc: &[_] = &[AesCbc128, AesCbc256];
         let sha1_or_sha256: &[_] = &[HmacSha1_96, HmacSha2_256_128];
-        for (encryptions, integrities, nat_t, mtu, mss) in [
-            (gcm, &[Integrity::None][..], false, 1446, 1406),
-            (gcm, &[Integrity::None], true, 1438, 1398),
-            (cbc, sha1_or_sha256, false, 1438, 1398),
-            (cbc, sha1_or_sha256, true, 1422, 1382),
-            (cbc, &[HmacSha2_384_192], false, 1422, 1382),
-            (cbc, &[HmacSha2_384_192], true, 1422, 1382),
-            (cbc, &[HmacSha2_512_256], false, 1422, 1382),
-            (cbc, &[HmacSha2_512_256], true, 1406, 1366),
+        for (encryptions, integrities, nat_t, mtu, mss, mss_v6) in [
+            (gcm, &[Integrity::None][..], false, 1446, 1406, 1386),
+            (gcm, &[Integrity::None], true, 1438, 1398, 1378),
+            (cbc, sha1_or_sha256, false, 1438, 1398, 1378),
+            (cbc, sha1_or_sha256, true, 1422, 1382, 1362),
+            (cbc, &[HmacSha2_384_192], false, 1422, 1382, 1362),
+            (cbc, &[HmacSha2_384_192], true, 1422, 1382, 1362),
+            (cbc, &[HmacSha2_512_256], false, 1422, 1382, 1362),
+            (cbc, &[HmacSha2_512_256], true, 1406, 1366, 1346),
         ] {
             for &encryption in encryptions {
                 for &integrity in integrities {
@@ -58,6 +65,7 @@ mod tests {
                     let row = format!("{suite:?}, NAT-T {nat_t}");
                     assert_eq!(tunnel_mtu(1500, suite, nat_t), Some(mtu), "{row}");
                     assert_eq!(tunnel_mss(1500, suite, nat_t), Some(mss), "{row}");
+                    assert_eq!(tunnel_mss_v6(1500, suite, nat_t), Some(mss_v6), "{row}");
                 }
             }
         }

@@ -8,8 +8,9 @@ use crate::crypto::suite::Protection;
 use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
 use crate::rng::{Rng, Seldom};
-use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_NONE, Trailer};
+use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
+use crate::wire::ipv6::{self, Ipv6Packet};
 use crate::wire::udp::{self, UdpDatagram};
 
 /// What the DF bit of the outer header is made from: an SA must offer all three (RFC 4301 section 8.1).
@@ -74,6 +75,8 @@ pub struct OutboundSa {
     limits: Limits,
     /// Extended sequence numbers (RFC 4303 section 2.2.1).
     extended: bool,
+    /// It carries IPv6, and no IPv4.
+    ipv6: bool,
     /// Payloads shorter than this are padded to it (RFC 4303 section 2.7); 0 for none.
     tfc_padding: u16,
     /// Added to the sequence number, it makes the outer Identification, so that two SAs between the same ends do not
@@ -120,6 +123,7 @@ impl OutboundSa {
             sequence: 0,
             limits: Limits::default(),
             extended: false,
+            ipv6: false,
             tfc_padding: 0,
             first_ident: rng.u32() as u16,
             dice: if suite.encryption().is_aead() { Dice::Seldom(rng) } else { Dice::Often(Box::new(rng.often())) },
@@ -129,6 +133,12 @@ impl OutboundSa {
     /// The same SA with extended sequence numbers, if so negotiated.
     pub fn with_esn(mut self, extended: bool) -> Self {
         self.extended = extended;
+        self
+    }
+
+    /// The same SA for IPv6 and no IPv4, if so negotiated.
+    pub fn with_ipv6(mut self, ipv6: bool) -> Self {
+        self.ipv6 = ipv6;
         self
     }
 
@@ -181,15 +191,19 @@ impl OutboundSa {
         &bytes[bytes.len() - self.suite().icv_len()..]
     }
 
-    /// Seals an IPv4 packet in place: pads, encrypts and authenticates it and puts the outer headers in front.
+    /// Seals an IP packet in place: pads, encrypts and authenticates it and puts the outer headers in front.
     /// The forwarder has already taken its hop off the inner TTL.
     ///
     /// # Errors
-    /// [`DropReason::Malformed`] if it is no IPv4 packet, [`DropReason::SelectorMismatch`] if the SA does not carry it,
+    /// [`DropReason::Malformed`] if it is no IP packet, [`DropReason::SelectorMismatch`] if the SA does not carry it,
     /// [`DropReason::SequenceExhausted`] when the last number is used up (RFC 4303 section 3.3.3), [`DropReason::TooBigForLink`]
     /// if the result would not fit an IPv4 datagram. The packet is then unchanged.
     pub fn seal(&mut self, packet: &mut Packet) -> Result<(), DropReason> {
-        let inner = Ipv4Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
+        let inner = match Ipv4Packet::new_checked(packet.bytes()) {
+            Ok(inner) if !self.ipv6 => inner,
+            Ok(_) => return Err(DropReason::SelectorMismatch),
+            Err(_) => return self.seal_ipv6(packet),
+        };
         if let Some(selectors) = &self.selectors
             && !selectors.contain(inner.src(), inner.dst())
         {
@@ -197,6 +211,18 @@ impl OutboundSa {
         }
         let (tos, inner_df) = (inner.tos(), inner.dont_fragment());
         self.wrap(packet, NEXT_HEADER_IPV4, tos, inner_df)
+    }
+
+    /// The same of a packet that is no IPv4. Routers do not cut IPv6 (RFC 8200 section 5), so to the outer header it is as if its DF bit
+    /// were set, but what every link carries passes where the outer path is narrower, in fragments (RFC 4213 section 3.2.2).
+    #[cold]
+    fn seal_ipv6(&mut self, packet: &mut Packet) -> Result<(), DropReason> {
+        let inner = Ipv6Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
+        if !self.ipv6 {
+            return Err(DropReason::SelectorMismatch);
+        }
+        let (class, whole) = (inner.traffic_class(), inner.total_len() > ipv6::MIN_MTU.into());
+        self.wrap(packet, NEXT_HEADER_IPV6, class, whole)
     }
 
     /// A dummy packet of so many random octets, sealed like any other (RFC 4303 section 2.6). `meta` becomes its own, and `see`

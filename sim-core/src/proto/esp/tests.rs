@@ -1,3 +1,5 @@
+mod ipv6;
+
 use super::*;
 use crate::crypto::testing::hex;
 use crate::packet::{Meta, Packet};
@@ -452,8 +454,9 @@ fn authentic_nonsense_is_refused() {
         (vec![], DropReason::BadPadding),
         (text(whole, &[1, 3, 2, 4]), DropReason::BadPadding),
         (text(whole, &[1, 200, 4]), DropReason::BadPadding),
-        (text(whole, &[1, 1, 41]), DropReason::BadPadding),   // IPv6
-        (text(&whole[..32], &[0, 4]), DropReason::Malformed), // cut short
+        (text(whole, &[1, 1, 41]), DropReason::SelectorMismatch), // IPv6
+        (text(whole, &[1, 1, 6]), DropReason::BadPadding),        // TCP: transport mode
+        (text(&whole[..32], &[0, 4]), DropReason::Malformed),     // cut short
         (text(b"no packet", &[1, 1, 4]), DropReason::Malformed),
     ] {
         let mut into = inbound(gcm());

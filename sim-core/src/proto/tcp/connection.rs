@@ -5,7 +5,7 @@
 //! all that was in flight then. So a retransmission, which smoltcp cuts from the front of its buffer, never carries new octets.
 
 use core::fmt;
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 use std::collections::VecDeque;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -15,9 +15,9 @@ use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, TcpControl, TcpSeqNumbe
 
 use super::device::Device;
 use super::flight::{Flight, MAX_RTO};
-use super::segment::{self, HEADERS, Segment, Sent};
+use super::segment::{self, Segment, Sent};
 use super::signature;
-use super::{Event, MIN_MTU, Output, Profile, TcpConfig};
+use super::{Event, Output, Profile, TcpConfig, min_mtu};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rng::Rng;
@@ -37,8 +37,8 @@ pub enum SendRefused {
 /// One end of a TCP connection. See the module header of [`crate::proto::tcp`].
 pub struct Connection {
     config: TcpConfig,
-    local: SocketAddrV4,
-    remote: SocketAddrV4,
+    local: SocketAddr,
+    remote: SocketAddr,
     iface: Interface,
     sockets: SocketSet<'static>,
     socket: SocketHandle,
@@ -80,7 +80,14 @@ impl Connection {
     ///
     /// # Panics
     /// If an address is not unicast or a port is zero: the caller chose them.
-    pub fn connect(config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
+    pub fn connect(
+        config: TcpConfig,
+        local: impl Into<SocketAddr>,
+        remote: impl Into<SocketAddr>,
+        rng: &mut Rng,
+        now: Instant,
+    ) -> Self {
+        let (local, remote) = (local.into(), remote.into());
         let mut this = Self::new(config, local, remote, rng, now);
         let socket = this.sockets.get_mut::<Socket>(this.socket);
         let (from, to) = (IpEndpoint::from(local), IpEndpoint::from(remote));
@@ -91,7 +98,7 @@ impl Connection {
         this
     }
 
-    /// A passive open by the SYN that `syn`, a whole IPv4 packet, carries. The SYN,ACK is the first output.
+    /// A passive open by the SYN that `syn`, a whole IP packet, carries. The SYN,ACK is the first output.
     ///
     /// # Errors
     /// Why the packet opens no connection.
@@ -114,8 +121,8 @@ impl Connection {
         this
     }
 
-    fn new(mut config: TcpConfig, local: SocketAddrV4, remote: SocketAddrV4, rng: &mut Rng, now: Instant) -> Self {
-        config.mtu = config.mtu.max(MIN_MTU);
+    fn new(mut config: TcpConfig, local: SocketAddr, remote: SocketAddr, rng: &mut Rng, now: Instant) -> Self {
+        config.mtu = config.mtu.max(min_mtu(local.ip()));
         let buffer = |octets| SocketBuffer::new(vec![0; octets]);
         let mut socket = Socket::new(buffer(config.receive_buffer), buffer(config.send_buffer));
         socket.set_nagle_enabled(false);
@@ -156,12 +163,12 @@ impl Connection {
     }
 
     /// This end's address and port.
-    pub fn local(&self) -> SocketAddrV4 {
+    pub fn local(&self) -> SocketAddr {
         self.local
     }
 
     /// The other end's address and port.
-    pub fn remote(&self) -> SocketAddrV4 {
+    pub fn remote(&self) -> SocketAddr {
         self.remote
     }
 
@@ -264,9 +271,9 @@ impl Connection {
         self.drive(now, true);
     }
 
-    /// The path carries packets of at most `mtu` octets (ICMP fragmentation needed, RFC 1191). Also raises it again.
+    /// The path carries packets of at most `mtu` octets (ICMP fragmentation needed, RFC 1191, or packet too big, RFC 8201). Also raises it again.
     pub fn set_mtu(&mut self, now: Instant, mtu: u16) {
-        self.config.mtu = mtu.max(MIN_MTU);
+        self.config.mtu = mtu.max(min_mtu(self.local.ip()));
         self.device.mtu = self.config.mtu - signature_length(&self.config);
         // An interface reads its device's MTU once, when it is made; it holds nothing else that outlives a packet.
         self.iface = interface(&mut self.device, self.local, 0, now);
@@ -579,7 +586,7 @@ impl Connection {
     }
 
     fn local_mss(&self) -> u16 {
-        self.config.mtu - HEADERS as u16 - signature_length(&self.config)
+        self.config.mtu - segment::headers(self.local.ip()) - signature_length(&self.config)
     }
 }
 
@@ -600,12 +607,13 @@ fn signature_length(config: &TcpConfig) -> u16 {
     config.md5.as_ref().map_or(0, |_| signature::SIGNATURE as u16)
 }
 
-fn interface(device: &mut Device, local: SocketAddrV4, seed: u64, now: Instant) -> Interface {
+fn interface(device: &mut Device, local: SocketAddr, seed: u64, now: Instant) -> Interface {
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let mut iface = Interface::new(config, device, smol(now));
     iface.update_ip_addrs(|addrs| {
-        addrs.push(IpCidr::new((*local.ip()).into(), 32)).expect("invariant: a new interface has room for an address");
+        let host = if local.is_ipv4() { 32 } else { 128 };
+        addrs.push(IpCidr::new(local.ip().into(), host)).expect("invariant: a new interface has room for an address");
     });
     iface
 }

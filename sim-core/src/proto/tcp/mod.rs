@@ -1,4 +1,4 @@
-//! TCP (RFC 9293) for BGP: real IPv4 and TCP octets from smoltcp, shaped into the host the scenario names.
+//! TCP (RFC 9293) for BGP: real IPv4 or IPv6 and TCP octets from smoltcp, shaped into the host the scenario names.
 //!
 //! - [`Connection`] is one byte stream, sans IO: packets and time in, packets and events out.
 //! - [`Stack`] is the TCP of one host: it finds the connection of a packet by its 4-tuple, makes one per SYN to a listening
@@ -52,6 +52,8 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
+use core::net::IpAddr;
+
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::time::Duration;
@@ -60,8 +62,10 @@ pub use connection::{Connection, SendRefused};
 pub use signature::Md5Key;
 pub use stack::{ConnId, Stack, StackOutput};
 
-/// The smallest MTU a path may have (RFC 791 section 3.2); smaller values are raised to it.
-pub const MIN_MTU: u16 = 68;
+/// The smallest MTU a path may have (RFC 791 section 3.2, RFC 8200 section 5); smaller values are raised to it.
+pub const fn min_mtu(address: IpAddr) -> u16 {
+    if address.is_ipv4() { 68 } else { 1280 }
+}
 
 /// The host whose TCP this is. See the table in the module header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -186,7 +190,7 @@ pub enum Event {
 /// What a connection wants.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send this whole IPv4 packet.
+    /// Send this whole IP packet.
     Transmit(Packet),
     /// Know that this happened.
     Event(Event),

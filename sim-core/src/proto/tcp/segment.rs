@@ -1,29 +1,88 @@
-//! A TCP segment in its IPv4 packet: checked on the way in, completed on the way out.
+//! A TCP segment in its IPv4 or IPv6 packet: checked on the way in, completed on the way out.
 
-use core::net::SocketAddrV4;
+use core::net::{IpAddr, SocketAddr};
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    IPV4_HEADER_LEN, IpProtocol, Ipv4Packet, Ipv4Repr, TCP_HEADER_LEN, TcpControl, TcpOption, TcpPacket, TcpRepr,
-    TcpSeqNumber,
+    IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TCP_HEADER_LEN, TcpControl,
+    TcpOption, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
 use super::signature::{self, Md5Key};
 use crate::packet::{Meta, Packet};
 use crate::reason::DropReason;
 
-/// The MSS of a peer that names none (RFC 9293 section 3.7.1).
-const DEFAULT_MSS: u16 = 536;
-/// Octets of the IPv4 and TCP headers without options, which an MSS does not count (RFC 6691).
-pub(super) const HEADERS: usize = IPV4_HEADER_LEN + TCP_HEADER_LEN;
+/// The MSS of a peer that names none, above IPv4 and above IPv6 (RFC 9293 section 3.7.1).
+const DEFAULT_MSS: [u16; 2] = [536, 1220];
+
+/// Octets of the IP and TCP headers without options, which an MSS does not count (RFC 6691).
+pub(super) const fn headers(address: IpAddr) -> u16 {
+    let ip = if address.is_ipv4() { IPV4_HEADER_LEN } else { IPV6_HEADER_LEN };
+    (ip + TCP_HEADER_LEN) as u16
+}
+
+/// Octets in front of the segment in a packet whose header has been checked, or that smoltcp made.
+pub(super) fn ip_header_len(packet: &[u8]) -> usize {
+    match packet[0] >> 4 {
+        4 => usize::from(Ipv4Packet::new_unchecked(packet).header_len()),
+        _ => IPV6_HEADER_LEN,
+    }
+}
+
+/// Source and destination of such a packet.
+pub(super) fn addresses(packet: &[u8]) -> (IpAddr, IpAddr) {
+    match packet[0] >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new_unchecked(packet);
+            (ip.src_addr().into(), ip.dst_addr().into())
+        }
+        _ => {
+            let ip = Ipv6Packet::new_unchecked(packet);
+            (ip.src_addr().into(), ip.dst_addr().into())
+        }
+    }
+}
+
+/// An IP header that has been looked at.
+struct Header {
+    length: usize,
+    total: usize,
+    hops: u8,
+}
+
+impl Header {
+    /// That of IPv4. A fragment is malformed here, since a host reassembles first.
+    fn v4(bytes: &[u8]) -> Result<Self, DropReason> {
+        let ip = Ipv4Packet::new_checked(bytes).map_err(|_| DropReason::Malformed)?;
+        if ip.version() != 4 || ip.more_frags() || ip.frag_offset() != 0 {
+            return Err(DropReason::Malformed);
+        }
+        if !ip.verify_checksum() {
+            return Err(DropReason::BadChecksum);
+        }
+        if ip.next_header() != IpProtocol::Tcp {
+            return Err(DropReason::NotForMe);
+        }
+        Ok(Self { length: ip.header_len().into(), total: ip.total_len().into(), hops: ip.hop_limit() })
+    }
+
+    /// That of IPv6, without extension headers.
+    fn v6(bytes: &[u8]) -> Result<Self, DropReason> {
+        let ip = Ipv6Packet::new_checked(bytes).map_err(|_| DropReason::Malformed)?;
+        if ip.next_header() != IpProtocol::Tcp {
+            return Err(DropReason::NotForMe);
+        }
+        Ok(Self { length: IPV6_HEADER_LEN, total: ip.total_len(), hops: ip.hop_limit() })
+    }
+}
 
 /// The reading of one well-formed segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     /// The packet without what a link may have padded.
     pub(super) packet: &'a [u8],
-    pub(super) src: SocketAddrV4,
-    pub(super) dst: SocketAddrV4,
+    pub(super) src: SocketAddr,
+    pub(super) dst: SocketAddr,
     pub(super) ttl: u8,
     pub(super) control: TcpControl,
     pub(super) seq: TcpSeqNumber,
@@ -44,24 +103,15 @@ impl<'a> Segment<'a> {
     /// # Errors
     /// `Malformed`, `BadChecksum`, or `NotForMe` if it is not TCP.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, DropReason> {
-        let ip = Ipv4Packet::new_checked(bytes).map_err(|_| DropReason::Malformed)?;
-        if ip.version() != 4 || ip.more_frags() || ip.frag_offset() != 0 {
-            return Err(DropReason::Malformed);
-        }
-        if !ip.verify_checksum() {
-            return Err(DropReason::BadChecksum);
-        }
-        if ip.next_header() != IpProtocol::Tcp {
-            return Err(DropReason::NotForMe);
-        }
-        let (src, dst) = (ip.src_addr(), ip.dst_addr());
+        let header = if bytes.first().is_some_and(|b| b >> 4 == 6) { Header::v6(bytes) } else { Header::v4(bytes) }?;
+        let (src, dst) = addresses(bytes);
         // RFC 9293 section 3.9.2.3 (MUST-63): an invalid source is ignored, as is a destination that is not one host.
-        let unicast = |a: core::net::Ipv4Addr| !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast();
+        let broadcast = |a: IpAddr| matches!(a, IpAddr::V4(a) if a.is_broadcast());
+        let unicast = |a: IpAddr| !a.is_unspecified() && !a.is_multicast() && !broadcast(a);
         if !unicast(src) || !unicast(dst) {
             return Err(DropReason::Malformed);
         }
-        let header_len = usize::from(ip.header_len());
-        let packet = &bytes[..usize::from(ip.total_len())];
+        let (header_len, packet) = (header.length, &bytes[..header.total]);
         let tcp = TcpPacket::new_checked(&packet[header_len..]).map_err(|_| DropReason::Malformed)?;
         if !tcp.verify_checksum(&src.into(), &dst.into()) {
             return Err(DropReason::BadChecksum);
@@ -70,15 +120,15 @@ impl<'a> Segment<'a> {
             .map_err(|_| DropReason::Malformed)?;
         Ok(Self {
             packet,
-            src: SocketAddrV4::new(src, repr.src_port),
-            dst: SocketAddrV4::new(dst, repr.dst_port),
-            ttl: ip.hop_limit(),
+            src: SocketAddr::new(src, repr.src_port),
+            dst: SocketAddr::new(dst, repr.dst_port),
+            ttl: header.hops,
             control: repr.control,
             seq: repr.seq_number,
             ack: repr.ack_number,
             window: repr.window_len,
             len: repr.segment_len(),
-            mss: repr.max_seg_size.filter(|&m| m != 0).unwrap_or(DEFAULT_MSS),
+            mss: repr.max_seg_size.filter(|&m| m != 0).unwrap_or(DEFAULT_MSS[usize::from(src.is_ipv6())]),
             signature: signature::find(tcp.options()),
             mss_at: mss_offset(tcp.options()).map(|at| header_len + TCP_HEADER_LEN + at),
         })
@@ -130,18 +180,13 @@ impl<'a> Segment<'a> {
             timestamp: None,
             payload: &[],
         };
-        let ip = Ipv4Repr {
-            src_addr: *self.dst.ip(),
-            dst_addr: *self.src.ip(),
-            next_header: IpProtocol::Tcp,
-            payload_len: tcp.buffer_len(),
-            hop_limit: ttl,
-        };
-        let mut packet = Packet::zeroed(ip.buffer_len() + tcp.buffer_len(), Meta::default());
+        let (src, dst) = (self.dst.ip().into(), self.src.ip().into());
+        let ip = IpRepr::new(src, dst, IpProtocol::Tcp, tcp.buffer_len(), ttl);
+        let mut packet = Packet::zeroed(ip.buffer_len(), Meta::default());
         let caps = ChecksumCapabilities::default();
-        let mut out = Ipv4Packet::new_unchecked(packet.bytes_mut());
-        ip.emit(&mut out, &caps);
-        tcp.emit(&mut TcpPacket::new_unchecked(out.payload_mut()), &ip.src_addr.into(), &ip.dst_addr.into(), &caps);
+        ip.emit(packet.bytes_mut(), &caps);
+        let mut segment = TcpPacket::new_unchecked(&mut packet.bytes_mut()[ip.header_len()..]);
+        tcp.emit(&mut segment, &src, &dst, &caps);
         // An atomic datagram may carry any identification (RFC 6864 section 4.1).
         finish(&mut packet, ttl, dscp, 0);
         Some(packet)
@@ -159,7 +204,7 @@ pub(super) struct Sent {
 impl Sent {
     /// Reads a packet made by smoltcp, whose headers need no distrust.
     pub(super) fn read(packet: &Packet) -> Self {
-        let tcp = TcpPacket::new_unchecked(&packet.bytes()[IPV4_HEADER_LEN..]);
+        let tcp = TcpPacket::new_unchecked(&packet.bytes()[ip_header_len(packet.bytes())..]);
         Self { seq: tcp.seq_number(), len: tcp.segment_len(), syn: tcp.syn() }
     }
 }
@@ -168,15 +213,20 @@ impl Sent {
 /// peer that misses nothing ignores an ACK with an old number (RFC 9293 section 3.10.7.4) and challenges a reset with any but
 /// the exact one (RFC 5961 section 3.2).
 pub(super) fn advance(packet: &mut Packet, seq: TcpSeqNumber) {
-    let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
-    let (src, dst) = (ip.src_addr(), ip.dst_addr());
-    let mut tcp = TcpPacket::new_unchecked(ip.payload_mut());
+    let (at, (src, dst)) = (ip_header_len(packet.bytes()), addresses(packet.bytes()));
+    let mut tcp = TcpPacket::new_unchecked(&mut packet.bytes_mut()[at..]);
     tcp.set_seq_number(seq);
     tcp.fill_checksum(&src.into(), &dst.into());
 }
 
-/// Completes the IPv4 header: TTL, code point, identification, checksum.
+/// Completes the IP header: TTL and code point, and of IPv4 identification and checksum.
 pub(super) fn finish(packet: &mut Packet, ttl: u8, dscp: u8, ident: u16) {
+    if packet.bytes()[0] >> 4 == 6 {
+        let mut ip = Ipv6Packet::new_unchecked(packet.bytes_mut());
+        ip.set_hop_limit(ttl);
+        ip.set_traffic_class(dscp << 2);
+        return;
+    }
     let mut ip = Ipv4Packet::new_unchecked(packet.bytes_mut());
     ip.set_hop_limit(ttl);
     ip.set_dscp(dscp);

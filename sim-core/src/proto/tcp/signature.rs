@@ -12,12 +12,13 @@
 //! that is announced does not count options, against RFC 2385 section 4.3, as Linux and RFC 6691 have it).
 
 use core::fmt;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
-use smoltcp::wire::{IPV4_HEADER_LEN, Ipv4Packet, TCP_HEADER_LEN, TcpOption, TcpPacket};
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TCP_HEADER_LEN, TcpOption, TcpPacket};
 
-use super::segment::mss_offset;
+use super::segment::{addresses, ip_header_len, mss_offset};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 
@@ -46,23 +47,46 @@ impl fmt::Debug for Md5Key {
     }
 }
 
-/// The digest of a whole IPv4 packet with a TCP segment (section 2.0).
+/// TCP's protocol number.
+const TCP: u8 = 6;
+
+/// The digest of a whole packet with a TCP segment (section 2.0). The pseudo-header is that of the packet's IP (RFC 8200 section 8.1).
 fn digest(packet: &[u8], key: &Md5Key) -> [u8; LENGTH - 2] {
-    let ip = Ipv4Packet::new_unchecked(packet);
-    let segment = &packet[usize::from(ip.header_len())..usize::from(ip.total_len())];
+    let (at, end) = (ip_header_len(packet), total_len(packet));
+    let segment = &packet[at..end];
     let tcp = TcpPacket::new_unchecked(segment);
     let mut header = [0; TCP_HEADER_LEN];
     header.copy_from_slice(&segment[..TCP_HEADER_LEN]);
     header[16..18].fill(0);
     let mut md5 = Md5::new();
-    md5.update(ip.src_addr().octets());
-    md5.update(ip.dst_addr().octets());
-    md5.update([0, u8::from(ip.next_header())]);
-    md5.update((segment.len() as u16).to_be_bytes());
+    match addresses(packet) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            md5.update([src.octets(), dst.octets()].concat());
+            md5.update((segment.len() as u32).to_be_bytes());
+            md5.update([0, 0, 0, TCP]);
+        }
+        (src, dst) => {
+            for address in [src, dst] {
+                if let IpAddr::V4(address) = address {
+                    md5.update(address.octets());
+                }
+            }
+            md5.update([0, TCP]);
+            md5.update((segment.len() as u16).to_be_bytes());
+        }
+    }
     md5.update(header);
     md5.update(&segment[usize::from(tcp.header_len())..]);
     md5.update(&key.0);
     md5.finalize().into()
+}
+
+/// Octets of a packet whose header has been checked.
+fn total_len(packet: &[u8]) -> usize {
+    match packet[0] >> 4 {
+        4 => usize::from(Ipv4Packet::new_unchecked(packet).total_len()),
+        _ => Ipv6Packet::new_unchecked(packet).total_len(),
+    }
 }
 
 /// The signature that a segment's options carry.
@@ -96,34 +120,39 @@ pub(super) fn verify(packet: &[u8], found: Option<[u8; LENGTH - 2]>, key: Option
 }
 
 /// The same packet with a signature before its other options, and with the MSS that a SYN tells as high as without. The
-/// packet is one that smoltcp made, or that [`super::segment`] did: an IPv4 header of 20 octets and sound lengths.
+/// packet is one that smoltcp made, or that [`super::segment`] did: an IP header without options and sound lengths.
 ///
 /// # Panics
 /// If the options do not fit: smoltcp's longest, those of a SYN and one SACK block, do.
 pub(super) fn sign(packet: &Packet, key: &Md5Key) -> Packet {
-    let at = IPV4_HEADER_LEN + TCP_HEADER_LEN;
+    let ip_header = ip_header_len(packet.bytes());
+    let at = ip_header + TCP_HEADER_LEN;
     let (headers, rest) = packet.bytes().split_at(at);
     let mut signed = Packet::zeroed(packet.len() + SIGNATURE, packet.meta);
     let bytes = signed.bytes_mut();
     bytes[..at].copy_from_slice(headers);
     bytes[at..at + 4].copy_from_slice(&[NOP, NOP, KIND, LENGTH as u8]);
     bytes[at + SIGNATURE..].copy_from_slice(rest);
-    let mut ip = Ipv4Packet::new_unchecked(&mut *bytes);
-    let (total, source, destination) = (ip.total_len(), ip.src_addr(), ip.dst_addr());
-    ip.set_total_len(total + SIGNATURE as u16);
-    ip.fill_checksum();
-    let mut tcp = TcpPacket::new_unchecked(ip.payload_mut());
+    let (source, destination) = addresses(bytes);
+    if source.is_ipv4() {
+        let mut ip = Ipv4Packet::new_unchecked(&mut *bytes);
+        ip.set_total_len(ip.total_len() + SIGNATURE as u16);
+        ip.fill_checksum();
+    } else {
+        let mut ip = Ipv6Packet::new_unchecked(&mut *bytes);
+        ip.set_payload_len(ip.payload_len() + SIGNATURE as u16);
+    }
+    let mut tcp = TcpPacket::new_unchecked(&mut bytes[ip_header..]);
     let header = tcp.header_len() + SIGNATURE as u8;
     assert!(header <= 60, "invariant: the options of a signed segment fit in its header");
     tcp.set_header_len(header);
-    let tcp = TcpPacket::new_unchecked(&bytes[IPV4_HEADER_LEN..]);
+    let tcp = TcpPacket::new_unchecked(&bytes[ip_header..]);
     if let Some(place) = mss_offset(tcp.options()).filter(|_| tcp.syn()).map(|mss| at + mss) {
         let value = u16::from_be_bytes([bytes[place], bytes[place + 1]]).saturating_add(SIGNATURE as u16);
         bytes[place..place + 2].copy_from_slice(&value.to_be_bytes());
     }
     let digest = digest(bytes, key);
     bytes[at + 4..at + SIGNATURE].copy_from_slice(&digest);
-    let mut ip = Ipv4Packet::new_unchecked(bytes);
-    TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&source.into(), &destination.into());
+    TcpPacket::new_unchecked(&mut bytes[ip_header..]).fill_checksum(&source.into(), &destination.into());
     signed
 }

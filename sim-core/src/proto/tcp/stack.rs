@@ -5,7 +5,7 @@
 //! connection it concerns: lookup and re-arming cost O(log n) of their number.
 
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::connection::{Connection, SendRefused};
@@ -36,7 +36,7 @@ impl fmt::Debug for ConnId {
 /// What a stack wants.
 #[derive(Clone, Debug)]
 pub enum StackOutput {
-    /// Send this whole IPv4 packet; `conn` is `None` for a reset that belongs to no connection.
+    /// Send this whole IP packet; `conn` is `None` for a reset that belongs to no connection.
     Transmit {
         /// The connection that sends.
         conn: Option<ConnId>,
@@ -48,9 +48,9 @@ pub enum StackOutput {
         /// The new connection.
         conn: ConnId,
         /// This host's end.
-        local: SocketAddrV4,
+        local: SocketAddr,
         /// The peer's end.
-        remote: SocketAddrV4,
+        remote: SocketAddr,
     },
     /// Something happened to a connection.
     Event {
@@ -63,6 +63,16 @@ pub enum StackOutput {
     Ignored(DropReason),
 }
 
+/// Both ends of a connection, this host's first, in as little room as they take.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ends([IpAddr; 2], [u16; 2]);
+
+impl Ends {
+    const fn of(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self([local.ip(), remote.ip()], [local.port(), remote.port()])
+    }
+}
+
 struct Entry {
     connection: Connection,
     armed: Option<Instant>,
@@ -70,12 +80,12 @@ struct Entry {
 
 /// The TCP of one host.
 pub struct Stack {
-    addresses: BTreeSet<Ipv4Addr>,
+    addresses: BTreeSet<IpAddr>,
     rng: Rng,
-    listeners: BTreeMap<(u16, Option<Ipv4Addr>), TcpConfig>,
+    listeners: BTreeMap<(u16, Option<IpAddr>), TcpConfig>,
     /// In boxes, because a tree has room for eleven of them from the first on, and most devices have one or two.
     entries: BTreeMap<ConnId, Box<Entry>>,
-    by_ends: BTreeMap<(SocketAddrV4, SocketAddrV4), ConnId>,
+    by_ends: BTreeMap<Ends, ConnId>,
     wakes: BTreeSet<(Instant, ConnId)>,
     out: VecDeque<StackOutput>,
     next_id: u64,
@@ -83,9 +93,9 @@ pub struct Stack {
 
 impl Stack {
     /// A stack that answers for `addresses`; sequence numbers and ports come from `rng`.
-    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, rng: Rng) -> Self {
+    pub fn new(addresses: impl IntoIterator<Item: Into<IpAddr>>, rng: Rng) -> Self {
         Self {
-            addresses: addresses.into_iter().collect(),
+            addresses: addresses.into_iter().map(Into::into).collect(),
             rng,
             listeners: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -97,12 +107,12 @@ impl Stack {
     }
 
     /// Lets `peer`, or anybody if `None`, connect to `port`. Who is not let gets the answer of a closed port.
-    pub fn listen(&mut self, port: u16, peer: Option<Ipv4Addr>, config: TcpConfig) {
+    pub fn listen(&mut self, port: u16, peer: Option<IpAddr>, config: TcpConfig) {
         self.listeners.insert((port, peer), config);
     }
 
     /// Takes back [`Self::listen`]. Connections that exist stay.
-    pub fn unlisten(&mut self, port: u16, peer: Option<Ipv4Addr>) {
+    pub fn unlisten(&mut self, port: u16, peer: Option<IpAddr>) {
         self.listeners.remove(&(port, peer));
     }
 
@@ -110,9 +120,16 @@ impl Stack {
     ///
     /// # Panics
     /// If `local` is not an address of this host, or all ports to `remote` are in use.
-    pub fn connect(&mut self, now: Instant, config: TcpConfig, local: Ipv4Addr, remote: SocketAddrV4) -> ConnId {
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        config: TcpConfig,
+        local: impl Into<IpAddr>,
+        remote: impl Into<SocketAddr>,
+    ) -> ConnId {
+        let (local, remote) = (local.into(), remote.into());
         assert!(self.addresses.contains(&local), "invariant: a host connects from an address of its own");
-        let local = SocketAddrV4::new(local, self.ephemeral_port(local, remote));
+        let local = SocketAddr::new(local, self.ephemeral_port(local, remote));
         let connection = Connection::connect(config, local, remote, &mut self.rng, now);
         let id = self.insert(connection);
         self.settle(id);
@@ -125,10 +142,10 @@ impl Stack {
             Ok(segment) => segment,
             Err(reason) => return self.out.push_back(StackOutput::Ignored(reason)),
         };
-        if !self.addresses.contains(segment.dst.ip()) {
+        if !self.addresses.contains(&segment.dst.ip()) {
             return self.out.push_back(StackOutput::Ignored(DropReason::NotForMe));
         }
-        match self.by_ends.get(&(segment.dst, segment.src)) {
+        match self.by_ends.get(&Ends::of(segment.dst, segment.src)) {
             Some(&id) => self.touch(id, |c| c.handle_segment(now, &segment)),
             None => self.stranger(now, &segment),
         }
@@ -182,8 +199,8 @@ impl Stack {
     }
 
     /// The connection between these ends, if there is one: where an ICMP error about a packet belongs.
-    pub fn find(&self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<ConnId> {
-        self.by_ends.get(&(local, remote)).copied()
+    pub fn find(&self, local: impl Into<SocketAddr>, remote: impl Into<SocketAddr>) -> Option<ConnId> {
+        self.by_ends.get(&Ends::of(local.into(), remote.into())).copied()
     }
 
     /// Power loss: every connection and unsent output is forgotten, silently. Listeners are configuration and stay.
@@ -197,7 +214,7 @@ impl Stack {
     /// A segment that belongs to no connection: RFC 9293 section 3.10.7.2 if the port listens, else 3.10.7.1.
     fn stranger(&mut self, now: Instant, segment: &Segment<'_>) {
         let port = segment.dst.port();
-        let listener = [Some(*segment.src.ip()), None].into_iter().find_map(|peer| self.listeners.get(&(port, peer)));
+        let listener = [Some(segment.src.ip()), None].into_iter().find_map(|peer| self.listeners.get(&(port, peer)));
         let Some(config) = listener else {
             return self.refuse(segment);
         };
@@ -223,26 +240,26 @@ impl Stack {
         self.out.push_back(StackOutput::Ignored(DropReason::PortUnreachable));
         if let Some(packet) = segment.reset(RESET_TTL, RESET_DSCP) {
             // A key is a peer's, whichever port it is about; without a signature the peer would not believe the reset.
-            let of_peer = |((_, peer), _): &(&(u16, Option<Ipv4Addr>), &TcpConfig)| *peer == Some(*segment.src.ip());
+            let of_peer = |((_, peer), _): &(&(u16, Option<IpAddr>), &TcpConfig)| *peer == Some(segment.src.ip());
             let key = self.listeners.iter().filter(of_peer).find_map(|(_, config)| config.md5.as_ref());
             let packet = key.map_or_else(|| packet.clone(), |key| signature::sign(&packet, key));
             self.out.push_back(StackOutput::Transmit { conn: None, packet });
         }
     }
 
-    fn ephemeral_port(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> u16 {
+    fn ephemeral_port(&mut self, local: IpAddr, remote: SocketAddr) -> u16 {
         let n = EPHEMERAL.end - EPHEMERAL.start;
         let first = self.rng.below(u64::from(n)) as u16;
         (0..n)
             .map(|i| EPHEMERAL.start + (first + i) % n)
-            .find(|&port| !self.by_ends.contains_key(&(SocketAddrV4::new(local, port), remote)))
+            .find(|&port| !self.by_ends.contains_key(&Ends::of(SocketAddr::new(local, port), remote)))
             .expect("invariant: a host has fewer connections to one peer's port than ephemeral ports")
     }
 
     fn insert(&mut self, connection: Connection) -> ConnId {
         let id = ConnId(self.next_id);
         self.next_id += 1;
-        self.by_ends.insert((connection.local(), connection.remote()), id);
+        self.by_ends.insert(Ends::of(connection.local(), connection.remote()), id);
         self.entries.insert(id, Box::new(Entry { connection, armed: None }));
         id
     }
@@ -273,7 +290,7 @@ impl Stack {
             wake.map(|at| self.wakes.insert((at, id)));
         }
         if entry.connection.is_closed() {
-            let ends = (entry.connection.local(), entry.connection.remote());
+            let ends = Ends::of(entry.connection.local(), entry.connection.remote());
             self.by_ends.remove(&ends);
             self.entries.remove(&id);
         }

@@ -260,7 +260,7 @@ fn later_fragments_follow_the_first_or_are_dropped() {
     let mut whole = None;
     for part in parts {
         let part = forwarded(nat.outbound(at(0), part));
-        if let Reassembly::Whole(packet) = reassembler.handle(at(0), part) {
+        if let Reassembly::Joined(packet, _) = reassembler.handle(at(0), part) {
             whole = Some(packet);
         }
     }

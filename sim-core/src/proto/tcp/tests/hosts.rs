@@ -121,7 +121,7 @@ fn resets_are_those_of_rfc_9293() {
         for (name, bytes, answer) in answers(listening) {
             let mut s = stack(B, "b");
             if listening {
-                s.listen(B.port(), Some(*A.ip()), TcpConfig::default());
+                s.listen(B.port(), Some((*A.ip()).into()), TcpConfig::default());
             }
             s.handle(Instant::START, &bytes);
             let out = drain(&mut s);
@@ -136,7 +136,9 @@ fn resets_are_those_of_rfc_9293() {
 #[test]
 fn only_the_named_peer_may_connect() {
     let now = Instant::START;
-    for (peer, welcome) in [(Some(*A.ip()), true), (None, true), (Some(Ipv4Addr::new(9, 9, 9, 9)), false)] {
+    for (peer, welcome) in
+        [(Some((*A.ip()).into()), true), (None, true), (Some(Ipv4Addr::new(9, 9, 9, 9).into()), false)]
+    {
         let (mut a, mut b) = (stack(A, "a"), stack(B, "b"));
         b.listen(179, peer, TcpConfig::default());
         let id = a.connect(now, TcpConfig::default(), *A.ip(), B);
@@ -153,8 +155,8 @@ fn only_the_named_peer_may_connect() {
 fn a_listener_and_a_connector_live_side_by_side() {
     let now = Instant::START;
     let (mut a, mut b) = (stack(A, "a"), stack(B, "b"));
-    a.listen(179, Some(*B.ip()), TcpConfig::default());
-    b.listen(179, Some(*A.ip()), TcpConfig::default());
+    a.listen(179, Some((*B.ip()).into()), TcpConfig::default());
+    b.listen(179, Some((*A.ip()).into()), TcpConfig::default());
     let of_a = a.connect(now, TcpConfig::default(), *A.ip(), SocketAddrV4::new(*B.ip(), 179));
     let of_b = b.connect(now, TcpConfig::default(), *B.ip(), SocketAddrV4::new(*A.ip(), 179));
     let (at_a, at_b) = settle(now, &mut a, &mut b);

@@ -1,6 +1,7 @@
 //! Two ends and the wire between them, one packet at a time.
 
 mod hosts;
+mod ipv6;
 mod ladders;
 mod laws;
 mod signature;

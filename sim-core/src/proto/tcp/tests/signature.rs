@@ -110,7 +110,7 @@ fn what_does_not_verify_is_dropped() {
         let mut a = Connection::connect(ours, A, B, &mut rng("a"), now);
         let (syn, _) = drain(&mut a);
         let mut stack = Stack::new([*B.ip()], rng("b"));
-        stack.listen(179, Some(*A.ip()), theirs);
+        stack.listen(179, Some((*A.ip()).into()), theirs);
         stack.handle(now, syn[0].bytes());
         let outputs: Vec<_> = core::iter::from_fn(|| stack.poll()).collect();
         assert!(matches!(outputs[..], [StackOutput::Ignored(r)] if r == reason), "{outputs:?}");
@@ -139,7 +139,7 @@ fn resets_are_signed() {
     let mut a = Connection::connect(signed("k"), A, B, &mut rng("a"), now);
     let (syn, _) = drain(&mut a);
     let mut stack = Stack::new([*B.ip()], rng("b"));
-    stack.listen(4242, Some(*A.ip()), signed("k"));
+    stack.listen(4242, Some((*A.ip()).into()), signed("k"));
     stack.handle(now, syn[0].bytes());
     let reset = core::iter::from_fn(|| stack.poll()).find_map(|output| match output {
         StackOutput::Transmit { packet, .. } => Some(packet),

@@ -1,0 +1,162 @@
+//! Laws of AWS VPN CloudHub (Site-to-Site VPN user guide, page VPN_CloudHub.html): a virtual private gateway as the hub of sites.
+
+use ipnet::Ipv4Net;
+use sim_core::node::Node;
+use sim_core::reason::Reason;
+use sim_core::time::Instant;
+use sim_scenarios::{NoSecrets, Scenario, Simulation};
+
+use super::dx::holds;
+
+macro_rules! library {
+    ($name:literal) => {
+        include_str!(concat!("../../../scenarios/", $name, ".ron"))
+    };
+}
+
+const SITES: &str = library!("cloudhub");
+const DUPLICATE: &str = library!("cloudhub_duplicate_asn");
+const LINE: &str = library!("cloudhub_dx");
+const STATIC: &str = library!("dx_primary_vpn_backup_vgw");
+
+/// A scenario with changes, at this second.
+fn at(text: &str, changes: &[&str], seconds: u64) -> Simulation {
+    let changes: Vec<String> = ["control=[]", "expect={}"].iter().chain(changes).map(|&it| it.to_owned()).collect();
+    let parsed = Scenario::parse("library.ron", text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let scenario = parsed.with(&changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let mut simulation = Simulation::new(&scenario);
+    simulation.run_until(Instant::from_secs(seconds));
+    simulation
+}
+
+/// The AS_PATHs that a customer gateway holds of a prefix, those that it refused with the reason, and in some order.
+fn heard(simulation: &Simulation, gateway: &str, prefix: &str) -> Vec<(String, Option<Reason>)> {
+    let prefix: Ipv4Net = prefix.parse().expect("a prefix");
+    let id = simulation.plan().node(gateway).expect("it is there");
+    let Node::Cgw(cgw) = simulation.world().node(id) else { panic!("{gateway} is a customer gateway") };
+    let routes = cgw.gateway().routing.as_ref().expect("it speaks BGP").speaker().routes();
+    let usable = routes.get(&prefix).into_iter().flat_map(|entry| entry.routes()).map(|route| (route, None));
+    let refused = routes.refused(&prefix).map(|(route, why)| (route, Some(why)));
+    let mut all: Vec<(String, Option<Reason>)> = usable
+        .chain(refused)
+        .filter(|(route, _)| route.peer.is_some())
+        .map(|(route, why)| (route.attributes.as_path.to_string(), why))
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn path(ases: &str) -> (String, Option<Reason>) {
+    (ases.to_owned(), None)
+}
+
+/// "Routing advertisements are received and re-advertised to each BGP peer": with the AS of the gateway before that of the site, and over
+/// each tunnel.
+#[test]
+fn each_site_hears_of_the_others_with_both_ases_in_the_path() {
+    let simulation = at(SITES, &[], 100);
+    assert_eq!(heard(&simulation, "cgw1", "10.2.0.0/16"), [path("64512 65002")]);
+    assert_eq!(heard(&simulation, "cgw3", "10.1.0.0/16"), [path("64512 65001")]);
+    assert_eq!(
+        heard(&simulation, "cgw2", "10.3.0.0/16"),
+        [path("64512 65003"), path("64512 65003")],
+        "over both tunnels"
+    );
+    assert_eq!(heard(&simulation, "cgw2", "10.0.0.0/16"), [path("64512"), path("64512")], "and of the VPC");
+}
+
+/// RFC 4271 section 9.1.2 asks the receiver to refuse what its own ASN is in; to send it none the less is allowed, but the gateway has
+/// nothing to tell a site of its own networks.
+#[test]
+fn a_site_hears_nothing_of_its_own_networks() {
+    let simulation = at(SITES, &[], 100);
+    for (gateway, prefix) in [("cgw1", "10.1.0.0/16"), ("cgw2", "10.2.0.0/16"), ("cgw3", "10.3.0.0/16")] {
+        assert_eq!(heard(&simulation, gateway, prefix), [], "{gateway}");
+    }
+}
+
+/// "Each customer gateway must have a unique ASN". Why: the path of what it is told has its own in it (RFC 4271 section 9.1.2).
+#[test]
+fn a_site_refuses_what_came_from_its_own_asn() {
+    let simulation = at(DUPLICATE, &[], 100);
+    let looped = ("64512 65001".to_owned(), Some(Reason::AsPathLoop));
+    assert_eq!(heard(&simulation, "cgw1", "10.3.0.0/16"), [looped.clone()]);
+    assert_eq!(heard(&simulation, "cgw3", "10.1.0.0/16"), [looped]);
+    assert_eq!(heard(&simulation, "cgw1", "10.2.0.0/16"), [path("64512 65002")], "the third site is heard of");
+}
+
+/// What is announced follows the choice: of a prefix that two sites announce the chosen one is told, and only to the others.
+#[test]
+fn the_chosen_way_is_announced() {
+    let both = ["nodes.cgw3.advertise=[\"10.3.0.0/16\", \"10.2.0.0/16\"]", "nodes.vgw.preferred_tunnel=three.a"];
+    let simulation = at(SITES, &both, 100);
+    assert_eq!(
+        heard(&simulation, "cgw1", "10.2.0.0/16"),
+        [path("64512 65003")],
+        "the preferred tunnel of two equal paths"
+    );
+    assert_eq!(heard(&simulation, "cgw3", "10.2.0.0/16"), [], "not to where it came from");
+    assert_eq!(heard(&simulation, "cgw2", "10.2.0.0/16"), [], "nor where it is heard of another way");
+    let other = ["nodes.cgw3.advertise=[\"10.3.0.0/16\", \"10.2.0.0/16\"]", "nodes.vgw.preferred_tunnel=two.b"];
+    assert_eq!(heard(&at(SITES, &other, 100), "cgw1", "10.2.0.0/16"), [path("64512 65002")]);
+}
+
+/// What is gone is withdrawn, as the longest hold time of 30 s has passed; and an endpoint that lost power is told all again.
+#[test]
+fn what_is_gone_is_withdrawn_and_who_comes_back_is_told_again() {
+    let gone = "faults.cut=(at: \"100s\", what: Blackhole(link: \"path-3\"))";
+    assert_eq!(heard(&at(SITES, &[gone], 135), "cgw1", "10.3.0.0/16"), []);
+    let lost = "faults.cut=(at: \"100s\", heal: \"130s\", what: PowerLoss(node: \"one.a\"))";
+    assert_eq!(heard(&at(SITES, &[lost], 125), "cgw3", "10.1.0.0/16"), []);
+    let simulation = at(SITES, &[lost], 400);
+    assert_eq!(heard(&simulation, "cgw1", "10.3.0.0/16"), [path("64512 65003")]);
+    assert_eq!(heard(&simulation, "cgw3", "10.1.0.0/16"), [path("64512 65001")]);
+}
+
+/// "Sites that use AWS Direct Connect connections to the virtual private gateway can also be part of the AWS VPN CloudHub."
+#[test]
+fn a_virtual_interface_on_the_gateway_is_a_member() {
+    let simulation = at(LINE, &[], 100);
+    assert_eq!(heard(&simulation, "branch", "10.2.0.0/16"), [path("64512 65002")]);
+    assert_eq!(
+        heard(&simulation, "site", "10.1.0.0/16"),
+        [path("64512 65001"), path("64512 65001")],
+        "over both its ways"
+    );
+    assert_eq!(heard(&simulation, "site", "10.2.0.0/16"), [], "its VPN does not tell it of itself");
+}
+
+/// Direct Connect guide, virtualgateways.html: between a virtual interface on a Direct Connect gateway and a VPN connection of a virtual
+/// private gateway that is associated with it nothing passes; so neither hears of the other.
+#[test]
+fn a_virtual_interface_on_a_direct_connect_gateway_is_none() {
+    let gateway = "nodes: { \"dxgw\": DirectConnectGateway(asn: 64513, associations: { \"vgw\": () }),";
+    let text = LINE.replacen("nodes: {", gateway, 1).replace("Private(gateway: \"vgw\"", "Private(gateway: \"dxgw\"");
+    let behind = [
+        "nodes.site.neighbors.dx.asn=64513",
+        // The site's own VPN does not come up.
+        "connections.two.tunnels.t.customer.pre_shared_key=mistyped.key",
+    ];
+    let simulation = at(&text, &behind, 100);
+    assert_eq!(heard(&simulation, "branch", "10.2.0.0/16"), []);
+    assert_eq!(heard(&simulation, "site", "10.1.0.0/16"), []);
+    assert_eq!(heard(&simulation, "site", "10.0.0.0/16"), [path("64513")], "the VPC it hears of");
+    assert_eq!(heard(&simulation, "branch", "10.0.0.0/16"), [path("64512")]);
+}
+
+/// The page speaks of what is advertised by BGP. A static route has no AS_PATH that would say whose it is: if the gateway announced it, a
+/// site that prefers what it hears over Direct Connect would find its own network there and take its own announcement back, at which
+/// the gateway would choose the static route again, and so on for ever. Site a has one, and its line is healed at 350 s.
+#[test]
+fn static_routes_are_announced_to_nobody() {
+    let simulation = at(STATIC, &["faults.cut-a.heal=400s"], 340);
+    for (gateway, prefix) in [("site-a", "10.1.0.0/16"), ("site-b", "10.1.0.0/16")] {
+        assert_eq!(heard(&simulation, gateway, prefix), [], "{gateway}");
+    }
+    holds(
+        STATIC,
+        &[],
+        r#""quiet": ConvergedWithin(fault: "cut-a.heal", within: "60s"),
+        "over_dx": RoutePresent(node: "vgw", prefix: "10.1.0.0/16", via: "dx.a", at: "450s")"#,
+    );
+}

@@ -1,0 +1,207 @@
+//! Laws of IKE at AWS's end: algorithms, who calls, what passes between the ends (Site-to-Site VPN User Guide).
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use sim_core::id::LinkId;
+use sim_core::packet::Packet;
+use sim_core::reason::State;
+use sim_core::time::Instant;
+use sim_core::trace::{SessionKind, Sink, Way, What};
+use sim_core::wire::ipv4::{Ipv4Packet, protocol};
+use sim_scenarios::{NoSecrets, Scenario, Simulation};
+
+const BY_BGP: &str = include_str!("../../../scenarios/active_passive.ron");
+const STATIC: &str = include_str!("../../../scenarios/static_active_passive.ron");
+const TUNNEL: &str = "connections.vpn.tunnels.a";
+
+fn with(text: &str, changes: &[&str]) -> Result<Scenario, String> {
+    let all = [&["expect={}", "control=[]", "faults={}"], changes].concat();
+    let parsed = Scenario::parse("library.ron", text, &NoSecrets).map_err(|mistakes| mistakes.to_string())?;
+    parsed.with(&all, &NoSecrets).map_err(|mistakes| mistakes.to_string())
+}
+
+fn takes(setting: &str, value: &str) -> bool {
+    with(BY_BGP, &[&format!("{TUNNEL}.{setting}={value}")]).is_ok()
+}
+
+/// The world with these changes to tunnel a, after so long.
+fn after(text: &str, seconds: u64, changes: &[&str]) -> Simulation {
+    let scenario = with(text, changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let mut simulation = Simulation::new(&scenario);
+    simulation.run_until(Instant::from_secs(seconds));
+    simulation
+}
+
+/// How often AWS's IKE_SA of tunnel a was established, and whether it stands.
+fn established(simulation: &Simulation) -> (usize, bool) {
+    let trace = &simulation.world().trace;
+    let states = trace.records().filter_map(|(_, record)| match record.what {
+        What::State { session, to, .. } => {
+            let info = &trace.sessions()[session.index()];
+            (info.kind == SessionKind::Ike && info.name == "vpn.a@aws").then_some(to)
+        }
+        _ => None,
+    });
+    let states: Vec<State> = states.collect();
+    let up = |state: &State| *state == State::Up;
+    (states.iter().filter(|state| up(state)).count(), states.last().is_some_and(up))
+}
+
+/// What passes a link, either way: protocol, source and destination port, and of ISAKMP the exchange type (RFC 2408 section 3.1).
+type Passed = BTreeSet<(u8, u16, u16, Option<u8>)>;
+
+struct Tap(LinkId, Rc<RefCell<Passed>>);
+
+impl Sink for Tap {
+    fn wire(&mut self, _: Instant, link: LinkId, _: Way, packet: &Packet) {
+        if link != self.0 {
+            return;
+        }
+        let ip = Ipv4Packet::new_checked(packet.bytes()).expect("it was sent so");
+        let at = |octet: usize| u16::from_be_bytes([ip.payload()[octet], ip.payload()[octet + 1]]);
+        let seen = match ip.protocol() {
+            protocol::UDP => (protocol::UDP, at(0), at(2), (at(0) == 500).then(|| ip.payload()[8 + 18])),
+            other => (other, 0, 0, None),
+        };
+        self.1.borrow_mut().insert(seen);
+    }
+}
+
+fn passed(changes: &[&str]) -> Passed {
+    let scenario = with(BY_BGP, changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let seen = Rc::new(RefCell::new(Passed::new()));
+    let mut simulation = Simulation::prepare(&scenario, |world| {
+        let (link, _) = world.link_ends().find(|(link, _)| world.link_name(*link) == "path-a").expect("it is there");
+        world.trace.add_sink(Box::new(Tap(link, Rc::clone(&seen))));
+    });
+    simulation.run_until(Instant::from_secs(60));
+    drop(simulation);
+    Rc::try_unwrap(seen).expect("the tap is gone").into_inner()
+}
+
+fn ports(passed: &Passed) -> BTreeSet<(u8, u16, u16)> {
+    passed.iter().map(|(protocol, from, to, _)| (*protocol, *from, *to)).collect()
+}
+
+/// Page VPNTunnels.html: AES128, AES256 and both with GCM-16; SHA1, SHA2-256, -384 and -512; in either phase, and nothing else.
+#[test]
+fn each_phase_has_four_ciphers_and_four_hashes() {
+    for phase in ["phase1", "phase2"] {
+        for cipher in ["AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16"] {
+            assert!(takes(&format!("{phase}.encryption"), &format!("[\"{cipher}\"]")), "{phase} {cipher}");
+        }
+        for hash in ["SHA1", "SHA2-256", "SHA2-384", "SHA2-512"] {
+            assert!(takes(&format!("{phase}.integrity"), &format!("[\"{hash}\"]")), "{phase} {hash}");
+        }
+        for (setting, other) in
+            [("encryption", "3DES"), ("encryption", "AES192"), ("encryption", "CHACHA20"), ("integrity", "MD5")]
+        {
+            assert!(!takes(&format!("{phase}.{setting}"), &format!("[\"{other}\"]")), "{phase} {other}");
+        }
+    }
+}
+
+/// Page your-cgw.html: a Diffie-Hellman group is always configured for phase 2, so PFS is required.
+#[test]
+fn phase_2_has_a_group() {
+    assert!(!takes("phase2.dh_groups", "[]") && !takes("phase1.dh_groups", "[]"));
+}
+
+/// Page FirewallRules.html: UDP from port 500 to port 500 and IP protocol 50; with NAT traversal UDP 4500, which then carries ESP, too.
+#[test]
+fn udp_500_and_protocol_50_pass_or_udp_4500() {
+    let plain = ports(&passed(&[]));
+    assert_eq!(plain, BTreeSet::from([(protocol::UDP, 500, 500), (protocol::ESP, 0, 0)]));
+    let encapsulated = ports(&passed(&[&format!("{TUNNEL}.customer.nat_traversal=force")]));
+    assert_eq!(encapsulated, BTreeSet::from([(protocol::UDP, 500, 500), (protocol::UDP, 4500, 4500)]));
+}
+
+/// Page your-cgw.html: IKEv1 in main mode. Exchange types of RFC 2408 section 3.1 and RFC 2409 section 5.5: 2 is Main Mode, 4 would be
+/// Aggressive, 5 is informational, 32 Quick Mode.
+#[test]
+fn ikev1_is_main_mode() {
+    let passed = passed(&[&format!("{TUNNEL}.ike_versions=[\"ikev1\"]")]);
+    let exchanges: BTreeSet<u8> = passed.iter().filter_map(|(.., exchange)| *exchange).collect();
+    assert!(exchanges.contains(&2) && exchanges.contains(&32), "{exchanges:?}");
+    assert!(exchanges.iter().all(|exchange| [2, 5, 32].contains(exchange)), "{exchanges:?}");
+}
+
+/// Page initiate-vpn-tunnels.html: startup action `start` is for IKEv2, and for a customer gateway with an address.
+#[test]
+fn aws_calls_by_ikev2_only() {
+    assert!(takes("startup_action", "start"));
+    let both = |version: &str| {
+        with(BY_BGP, &[&format!("{TUNNEL}.startup_action=start"), &format!("{TUNNEL}.ike_versions=[\"{version}\"]")])
+    };
+    assert!(both("ikev2").is_ok());
+    let refused = both("ikev1").expect_err("it is refused");
+    assert!(refused.contains("ikev2") || refused.contains("IKEv2"), "{refused}");
+}
+
+/// The same page: by default the customer gateway calls, and AWS waits for it. If neither end has `start`, there is no tunnel.
+#[test]
+fn by_default_the_customer_gateway_calls() {
+    assert_eq!(established(&after(STATIC, 100, &["probes={}"])), (1, true));
+    let add = format!("{TUNNEL}.customer.startup_action=add");
+    assert_eq!(established(&after(STATIC, 100, &[&add])), (0, false));
+}
+
+/// The same page: who has `start` repeats without end until it succeeds. The path is dark for a thousand seconds.
+#[test]
+fn aws_calls_until_it_is_heard() {
+    let changes = [
+        &format!("{TUNNEL}.customer.startup_action=add"),
+        &format!("{TUNNEL}.startup_action=start"),
+        "probes={}",
+        "duration=1400s",
+        "faults={\"dark\": (at: \"0s\", heal: \"1000s\", what: Blackhole(link: \"path-a\"))}",
+    ];
+    let simulation = after(STATIC, 990, &changes);
+    assert_eq!(established(&simulation), (0, false));
+    let simulation = after(STATIC, 1_400, &changes);
+    assert_eq!(established(&simulation), (1, true));
+}
+
+/// The same page: it calls again after the customer gateway has deleted the SA; with `add` it waits.
+#[test]
+fn aws_calls_again_after_a_delete() {
+    let deleted = |startup: &str| {
+        let changes = [
+            &format!("{TUNNEL}.startup_action={startup}"),
+            "faults={\"delete\": (at: \"100s\", what: IkeDelete(tunnel: \"vpn.a\", by: \"customer\"))}",
+            "probes.app.stop=90s",
+        ];
+        established(&after(STATIC, 200, &changes))
+    };
+    assert_eq!(deleted("start"), (2, true));
+    assert_eq!(deleted("add"), (1, false));
+}
+
+/// Page tunnel-configure.html: AWS rekeys by its own lifetimes, whoever has called. That it draws the moment as strongSwan does, from
+/// `lifetime - margin * (1 + fuzz)` to `lifetime - margin`, is assumed.
+#[test]
+fn aws_rekeys_though_the_customer_gateway_does_not() {
+    let simulation = after(
+        STATIC,
+        900,
+        &[
+            &format!("{TUNNEL}.phase2.lifetime=900s"),
+            &format!("{TUNNEL}.rekey_margin=60s"),
+            &format!("{TUNNEL}.customer.phase2.lifetime=20000s"),
+            "duration=900s",
+        ],
+    );
+    let trace = &simulation.world().trace;
+    let rekeyed = trace.records().filter_map(|(_, record)| match record.what {
+        What::Expired { session: Some(session), timer: sim_core::reason::TimerKind::ChildRekey, .. } => {
+            (trace.sessions()[session.index()].name == "vpn.a@aws").then_some(record.at)
+        }
+        _ => None,
+    });
+    let rekeyed: Vec<Instant> = rekeyed.collect();
+    let [at] = rekeyed[..] else { panic!("{rekeyed:?}") };
+    // The SA stands within a second or two of the first probe.
+    assert!(Instant::from_secs(780) <= at && at <= Instant::from_secs(850), "{at}");
+}
