@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
-use sim_core::id::NodeId;
+use sim_core::id::{NodeId, Port};
 use sim_core::net::fib::{Fib, Route, Target};
 use sim_core::node::Node;
 use sim_core::node::counters::Traffic;
@@ -372,7 +372,11 @@ fn pair(plan: &Plan, built: &Built, [host, instance]: [NodeId; 2]) -> Option<Pai
     }
     let NodeKind::Vpc(vpc) = kind(in_vpc.vpc) else { return None };
     let table = vpc.subnets.get(in_vpc.subnet)?.route_table as u8;
-    let port = transit_ports(plan, in_vpc.vpc).find(|(id, ..)| *id == gateway).map_or(GATEWAY_PORT, |(.., port)| port);
+    let transit = transit_ports(plan, in_vpc.vpc).filter(|(id, ..)| *id == gateway).map(|(.., port)| port);
+    let mut ports: Vec<Port> = transit.collect();
+    if ports.is_empty() {
+        ports.push(GATEWAY_PORT);
+    }
     let world = &built.world;
     let out = |fib: &Fib, to: Ipv4Addr| match fib.lookup(to) {
         Some(Route { target: Target::Out { port, .. }, .. }) => Some(port),
@@ -392,15 +396,15 @@ fn pair(plan: &Plan, built: &Built, [host, instance]: [NodeId; 2]) -> Option<Pai
                 let own = planned.route_tables.iter();
                 let table = own.zip(0u8..).find(|(it, _)| it.associations.contains(&Attachment::Vpc(in_vpc.vpc)));
                 table.is_some_and(|(_, table)| {
-                    let longest =
-                        tgw.prefixes(table).filter(|it| it.contains(&IpAddr::V4(site))).max_by_key(IpNet::prefix_len);
+                    let to = IpAddr::from(site);
+                    let longest = tgw.prefixes(table).filter(|it| it.contains(&to)).max_by_key(IpNet::prefix_len);
                     longest.and_then(|prefix| tgw.ways(table, prefix)).is_some_and(|ways| !ways.is_empty())
                 })
             }
             _ => return None,
         },
         vpc: match world.node(in_vpc.vpc) {
-            Node::Vpc(vpc) => out(vpc.ip(table).fib(), site) == Some(port),
+            Node::Vpc(vpc) => out(vpc.ip(table).fib(), site).is_some_and(|port| ports.contains(&port)),
             _ => return None,
         },
     };

@@ -3,7 +3,7 @@
 //!
 //! A handful of each row by default, 200 with `VPNSIM_FULL=1`; `DIAGNOSE=CLASS,NUMBER` shows one case. At least 95 % must be right. A case is
 //! right if all causes that are found are of its row, and each has a fix; a healthy one if none is found. Every suggested fix is run once
-//! more: with all of them the world must be healthy. The matrix of the full run stands in scenarios/README.md.
+//! more: with all of them the world must be healthy. The matrix of both is printed.
 
 #![allow(clippy::disallowed_macros, reason = "the matrix is what the test is run for")]
 

@@ -77,7 +77,8 @@ fn base(dice: &mut Rng, seed: u64) -> World {
             r#"(propagation: ["gateway"])"#.into()
         },
         probes: String::new(),
-        fragments: "drop",
+        // IKEv1 writes out every combination of its proposals, which is longer than a packet.
+        fragments: "reassemble",
     };
     if !dynamic {
         world.static_routes = r#"static_routes: [
@@ -150,7 +151,12 @@ fn spoil(world: &mut World, class: Class, dice: &mut Rng) {
                     ("phase1", "dh_groups: [14]", "dh_groups: [2]"),
                     ("phase1", "dh_groups: [19, 20]", "dh_groups: [14, 2]"),
                     ("phase2", "encryption: [\"AES256\"]", "encryption: [\"AES128\"]"),
-                    ("phase2", "integrity: [\"SHA2-384\"]", "integrity: [\"SHA1\"]"),
+                    // With an AEAD there is no integrity algorithm to disagree about.
+                    (
+                        "phase2",
+                        "encryption: [\"AES128\"], integrity: [\"SHA2-256\"]",
+                        "encryption: [\"AES128\"], integrity: [\"SHA1\"]",
+                    ),
                     ("phase2", "encryption: [\"AES256-GCM-16\"]", "encryption: [\"AES128\", \"AES256\"]"),
                 ],
                 dice,
@@ -179,7 +185,7 @@ fn spoil(world: &mut World, class: Class, dice: &mut Rng) {
             }
         }
         Class::Fragmentation => {
-            world.nat = true;
+            (world.nat, world.fragments, world.ike) = (true, "drop", "ikev2");
             for (_, customer) in &mut world.tunnels {
                 customer.push_str("fragmentation: \"after_encryption\", ");
             }
