@@ -282,9 +282,7 @@ impl Tunnel {
             cx.expired(Some(self.config.ike_session), TimerKind::NatKeepalive, binding.used);
             self.binding = Some(Binding { used: cx.now, ..binding });
             let from = (self.config.local, binding.local_port);
-            let packet = udp::packet(from, binding.remote, &KEEPALIVE, cx.meta());
-            cx.created(&packet);
-            events.push(TunnelEvent::Send(packet));
+            events.push(TunnelEvent::Send(udp::packet(from, binding.remote, &KEEPALIVE, cx.meta())));
         }
         if self.dummy.is_some_and(|due| due <= cx.now) {
             self.send_dummy(cx, events);

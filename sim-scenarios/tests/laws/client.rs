@@ -84,7 +84,7 @@ impl Remote {
     }
 
     fn mistake(&self) -> String {
-        self.parse().err().expect("it has a mistake")
+        self.parse().expect_err("it has a mistake")
     }
 }
 

@@ -84,7 +84,7 @@ fn a_site_hears_nothing_of_its_own_networks() {
 fn a_site_refuses_what_came_from_its_own_asn() {
     let simulation = at(DUPLICATE, &[], 100);
     let looped = ("64512 65001".to_owned(), Some(Reason::AsPathLoop));
-    assert_eq!(heard(&simulation, "cgw1", "10.3.0.0/16"), [looped.clone()]);
+    assert_eq!(heard(&simulation, "cgw1", "10.3.0.0/16"), std::slice::from_ref(&looped));
     assert_eq!(heard(&simulation, "cgw3", "10.1.0.0/16"), [looped]);
     assert_eq!(heard(&simulation, "cgw1", "10.2.0.0/16"), [path("64512 65002")], "the third site is heard of");
 }
