@@ -19,6 +19,7 @@ const TRANSIT_GATEWAY: &[Noun] = &[
         &["tgw_intra_and_inter_region_peering:far_reached", "tgw_intra_and_inter_region_peering:near_reached"],
     ),
     ("Connect attachment", &["tgw_connect_gre:first_session"]),
+    ("VPN Concentrator", &["vpn_concentrator:not_balanced", "vpn_concentrator:by_packets"]),
     ("appliance mode", &["appliance_mode:all_in_the_mode", "appliance_mode:none_opens_across"]),
     (
         "one subnet per availability zone",
@@ -126,6 +127,7 @@ const VPC: &[Noun] = &[
     ("source/destination check", &["transit_nat_instance:checked"]),
     ("peering", &["transit_peering:peers_reach_each_other"]),
     ("gateway endpoint", &["transit_gateway_endpoint:app_reaches_s3"]),
+    ("internal NLB", &["third_party_private_egress:proxy_costs", "third_party_private_egress:no_order_is_lost"]),
     ("interface endpoint, PrivateLink", &["transit_interface_endpoint:office_reaches_s3"]),
     ("security group", &["sg_untracked_flow:nothing_begins"]),
     ("connection tracking with its timers", &["laws/vpc.rs::timers_of_connection_tracking_have_ranges"]),
@@ -226,9 +228,8 @@ const BUILT: &[&[Noun]] = &[TRANSIT_GATEWAY, DIRECT_CONNECT, VPN, VPC, PREMISES,
 /// moves to its table.
 const NOT_BUILT: &[Noun] = &[
     ("5,000 attachments", &["tgw_5000_attachments"]),
-    ("VPN Concentrator", &["vpn_concentrator"]),
     ("IPv6 outside", &["ipv6_outside_tgw"]),
-    ("internal NLB, proxy and resolver", &["third_party_private_egress"]),
+    ("Route 53 Resolver", &["resolver_rules"]),
 ];
 
 /// The names of the expectations of a scenario that a control breaks.
