@@ -71,12 +71,7 @@ impl Flooded {
         let named = |node: &sim_scenarios::plan::Node| node.name == "cgw";
         let gateway = NodeId(scenario.plan().nodes.iter().position(named).expect("it is there") as u32);
         let reality = Reality { devices: vec![gateway], ..Reality::default() };
-        Self {
-            simulation: Simulation::prepare_with(&scenario, &reality, |world| world.trace.keep_no_ledger()),
-            gateway,
-            sent: 0,
-            answers: 0,
-        }
+        Self { simulation: Simulation::prepare_with(&scenario, &reality, |_| {}), gateway, sent: 0, answers: 0 }
     }
 
     /// So many messages, one each 50 us, each made from `template` by `alter` with a number that is its own.

@@ -213,11 +213,6 @@ impl Trace {
         self.tapped = true;
     }
 
-    /// Has packets not accounted for: an account of millions takes memory.
-    pub fn keep_no_ledger(&mut self) {
-        self.ledger = None;
-    }
-
     /// The account of all packets, if it is kept.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_deref()

@@ -48,11 +48,11 @@ pub fn attachments(report: &mut Report) {
     (0..1_000).for_each(|_| handshake::ecp::<32>(&ECDH_P256));
     let bare = (cpu_ns() - began) as f64 / 1e3;
     let tunnels = 2.0 * count as f64;
-    report.ratio(&format!("{line} come up, against their DH"), Limit::Cost(3.0), many[0], bare);
+    report.aim(&format!("{line} come up, against their DH"), Limit::Cost(3.0), many[0], bare);
     let rate = END.since(UP).as_secs_f64() * 1e9 / (many[1] * tunnels);
     report.floor(&format!("{line}, ten minutes"), rate, 50.0);
     let [of_many, of_few] = [many, few].map(|costs| costs[0] + costs[1]);
-    report.ratio("a tunnel among them, against one of 100", Limit::Cost(1.5), of_many, of_few);
+    report.aim("a tunnel among them, against one of 100", Limit::Cost(1.5), of_many, of_few);
     let share = MEMORY * tunnels / 10_000.0;
     report.octets(&format!("{line}, resident"), many[2], share);
 }
