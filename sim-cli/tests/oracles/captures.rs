@@ -113,6 +113,13 @@ struct Seen {
 /// One direction of a TCP connection in one capture: the link, tshark's number, source and destination.
 type StreamKey = (String, u32, (IpAddr, IpAddr));
 
+/// Scenarios whose captures are not judged, and why.
+const UNJUDGED: [(&str, &str); 3] = [
+    ("appliance_mode.ron", "links between a gateway and a VPC with several zones share a name"),
+    ("client_vpn_denied.ron", "the transport of Client VPN is a model"),
+    ("client_vpn_split_tunnel.ron", "the transport of Client VPN is a model"),
+];
+
 #[test]
 fn tshark_agrees_with_the_trace() {
     if !asked_for("captures::tshark_agrees_with_the_trace") {
@@ -123,6 +130,7 @@ fn tshark_agrees_with_the_trace() {
         .expect("the library of scenarios")
         .map(|entry| entry.expect("an entry of the library").path())
         .filter(|path| path.extension().is_some_and(|e| e == "ron"))
+        .filter(|path| !UNJUDGED.iter().any(|(name, _)| path.ends_with(name)))
         .collect();
     scenarios.sort();
     assert!(!scenarios.is_empty(), "no scenarios in {}", library.display());

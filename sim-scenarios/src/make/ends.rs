@@ -71,13 +71,6 @@ pub(super) fn aws_end(
     let versions = ike_versions(&schema.ike_versions, &[IkeVersion::V1, IkeVersion::V2], &phase1, j);
     rounds_are_of_ikev2([&schema.phase1, &schema.phase2], &versions, j);
     let startup = j.or(&schema.startup_action, StartupAction::Add);
-    if startup == StartupAction::Start
-        && versions == [IkeVersion::V1]
-        && let Some(at) = &schema.startup_action
-    {
-        // Guide, page initiate-vpn-tunnels.html.
-        j.wrong(at.place, "AWS initiates by IKEv2 only, and this tunnel has IKEv1", None);
-    }
     IkeEnd {
         psk: match &schema.pre_shared_key {
             Some(at) => psk(at, j),
@@ -283,6 +276,7 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
     let null = aws.phase2.encryption.contains(&Encryption::Null);
     let esn = aws.extended_sequence_numbers != ExtendedSequenceNumbers::No;
     let ah = aws.child_protocol == ChildProtocol::Ah;
+    let calls = aws.startup == StartupAction::Start;
     [
         warning(
             null,
@@ -298,6 +292,12 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
             aws.mobike,
             "mobike",
             "AWS documents no MOBIKE: such a tunnel shows what another responder does, not what AWS does",
+        ),
+        // Guide, page initiate-vpn-tunnels.html.
+        warning(
+            calls && aws.ike_versions == [IkeVersion::V1],
+            "startup_action",
+            "AWS initiates by IKEv2 only: a tunnel of IKEv1 that it begins shows what another initiator does",
         ),
         warning(ah, "child_protocol", "AWS does not offer AH: such a tunnel shows what AH is, not what AWS does"),
     ]

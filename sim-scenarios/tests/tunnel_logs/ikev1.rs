@@ -18,12 +18,20 @@ fn minute(name: &str, changes: &[&str]) -> super::Outcome {
     v1(name, &[&["duration=61s", "probes.app.start=1s"][..], changes].concat())
 }
 
-/// The fifth message does not decipher (RFC 2409 section 5.4: its key comes from the pre-shared key). AWS never begins in IKEv1.
+/// With AWS as initiator instead of the customer gateway.
+const AWS_BEGINS: [&str; 2] = ["TUNNEL.startup_action=start", "TUNNEL.customer.startup_action=add"];
+
+/// The fifth message does not decipher (RFC 2409 section 5.4: its key comes from the pre-shared key). When AWS begins, that is the
+/// customer gateway's to notice, and AWS has nothing to log.
 #[test]
 fn two_pre_shared_keys() {
     let outcome = minute("wrong_psk", &[]);
     assert_eq!(details(&outcome)[0], UNDECIPHERABLE);
     assert_eq!(misconfiguration(&outcome, "pre_shared_key").log.as_deref(), Some(UNDECIPHERABLE));
+
+    let outcome = minute("wrong_psk", &AWS_BEGINS);
+    assert_eq!(misconfiguration(&outcome, "pre_shared_key").log, None);
+    assert_eq!(details(&outcome), [""; 0]);
 }
 
 #[test]
@@ -70,17 +78,19 @@ fn a_pfs_group_that_does_not_fit() {
     assert!(found.text.contains("Quick Mode offers one group alone, the first"), "{found:?}");
 }
 
-/// Refused by AWS: INVALID-ID-INFORMATION while phase 1 is up (RFC 2409 section 5.5).
+/// Refused by AWS, and by the customer gateway when AWS begins: INVALID-ID-INFORMATION while phase 1 is up (RFC 2409 section 5.5).
 /// AWS documents TS_UNACCEPTABLE for IKEv2 alone.
 #[test]
 fn selectors_that_do_not_fit() {
-    let outcome = minute("wrong_selector", &[]);
-    let found = misconfiguration(&outcome, "traffic_selectors");
-    assert_eq!(found.aws, "10.0.0.0/16 at AWS and 10.1.0.0/16 at the customer");
-    assert_eq!(found.customer, "10.0.0.0/16 at AWS and 10.9.0.0/16 at the customer");
-    assert!(found.text.contains("IKEv1 does not narrow"), "{found:?}");
-    assert_eq!((found.log.as_ref(), details(&outcome)), (None, vec![]));
-    assert!(!outcome.report.misconfigurations.iter().any(|m| m.setting == "id" && m.tunnel == "vpn.a"));
+    for begins in [&[][..], &AWS_BEGINS] {
+        let outcome = minute("wrong_selector", begins);
+        let found = misconfiguration(&outcome, "traffic_selectors");
+        assert_eq!(found.aws, "10.0.0.0/16 at AWS and 10.1.0.0/16 at the customer");
+        assert_eq!(found.customer, "10.0.0.0/16 at AWS and 10.9.0.0/16 at the customer");
+        assert!(found.text.contains("IKEv1 does not narrow"), "{found:?}");
+        assert_eq!((found.log.as_ref(), details(&outcome)), (None, vec![]));
+        assert!(!outcome.report.misconfigurations.iter().any(|m| m.setting == "id" && m.tunnel == "vpn.a"));
+    }
 }
 
 /// INVALID-ID-INFORMATION before phase 1 is up is about who somebody is. AWS documents AUTHENTICATION_FAILED for IKEv2 alone.
@@ -101,30 +111,24 @@ fn an_identity_that_is_not_expected() {
 /// section 4.6.3.1), and both keep the shorter one. Neither end lets an SA run out.
 #[test]
 fn another_lifetime_is_no_mistake() {
-    let lives = [
-        "TUNNEL.phase2.lifetime=900s",
-        "TUNNEL.customer.phase2.lifetime=600s",
-        "TUNNEL.customer.rekey_margin=60s",
-        "probes.app.every=1s",
-        "faults={}",
-        "duration=2000s",
-    ];
-    let outcome = v1("static_active_passive", &lives);
-    assert!(outcome.report.misconfigurations.is_empty(), "{:#?}", outcome.report.misconfigurations);
-    assert_eq!(details(&outcome).iter().filter(|line| !line.contains("DELETE for Phase 2")).count(), 0);
+    for begins in [&[][..], &AWS_BEGINS] {
+        let lives = [
+            "TUNNEL.phase2.lifetime=900s",
+            "TUNNEL.customer.phase2.lifetime=600s",
+            "TUNNEL.customer.rekey_margin=60s",
+            "probes.app.every=1s",
+        ];
+        let outcome = v1("static_active_passive", &[&lives[..], begins, &["faults={}", "duration=2000s"]].concat());
+        assert!(outcome.report.misconfigurations.is_empty(), "{:#?}", outcome.report.misconfigurations);
+        assert_eq!(details(&outcome).iter().filter(|line| !line.contains("DELETE for Phase 2")).count(), 0);
+    }
 }
 
 #[test]
 fn a_dead_peer_and_a_goodbye() {
     let outcome = v1("static_active_passive", &["duration=500s", "faults.cut.heal=499s"]);
     assert_eq!(count(&outcome, "Peer is not responsive - Declaring peer dead"), 1, "{:#?}", details(&outcome));
-    let goodbye = [
-        "duration=400s",
-        "faults.delete.what.by=customer",
-        "faults.delete.heal=399s",
-        "TUNNEL.startup_action=add",
-        "TUNNEL.customer.startup_action=start",
-    ];
+    let goodbye = ["duration=400s", "faults.delete.what.by=customer", "faults.delete.heal=399s"];
     let outcome = v1("graceful_delete", &goodbye);
     assert_eq!(count(&outcome, "AWS tunnel received DELETE for IKE_SA from CGW"), 1, "{:#?}", details(&outcome));
 }
@@ -180,16 +184,18 @@ fn ip_protocol_50_is_blocked() {
     assert!(outcome.report.misconfigurations.is_empty(), "{:#?}", outcome.report.misconfigurations);
 }
 
-/// Everything that AWS has, in Main Mode's first message: 96 transforms of 2 ciphers, 4 hashes and 12 groups. One suite
+/// Everything that AWS has, in Main Mode's first message: 96 transforms of 2 ciphers, 4 hashes and 12 groups, whoever begins. One suite
 /// alone comes through.
 #[test]
 fn ip_fragments_are_dropped() {
-    let outcome = v1("ike_fragments_dropped", &["duration=170s"]);
-    let found = misconfiguration(&outcome, "path");
-    let text =
-        "Main Mode's first message of the customer gateway is too long for one packet, and path-a drops IP fragments.";
-    assert!(found.text.starts_with(text) && found.text.ends_with("propose less."), "{found:?}");
-    assert_eq!((found.log.as_ref(), details(&outcome)), (None, vec![]));
+    for (begins, whose) in [(&[][..], "the customer gateway"), (&AWS_BEGINS, "AWS")] {
+        let outcome = v1("ike_fragments_dropped", &[&["duration=170s"][..], begins].concat());
+        let found = misconfiguration(&outcome, "path");
+        let text =
+            format!("Main Mode's first message of {whose} is too long for one packet, and path-a drops IP fragments.");
+        assert!(found.text.starts_with(&text) && found.text.ends_with("propose less."), "{found:?}");
+        assert_eq!((found.log.as_ref(), details(&outcome)), (None, vec![]));
+    }
     let less = "(encryption: [\"AES256\"], integrity: [\"SHA2-256\"], dh_groups: [14])";
     let [phase1, phase2] = ["phase1", "phase2"].map(|phase| format!("TUNNEL.customer.{phase}={less}"));
     let outcome = v1("ike_fragments_dropped", &["duration=60s", &phase1, &phase2]);
