@@ -1,5 +1,5 @@
 //! What every device does with IPv4 (RFC 791, RFC 1812): is a packet for me, which way does it go, does it fit, and what
-//! does its sender hear if it does not. IPv6 is beside it, in few devices ([`six`]).
+//! does its sender hear if it does not. IPv6 is beside it, in few devices (`six`).
 //!
 //! A port may ask of what comes in that there is a way back (RFC 3704, [`ReversePath`]). Packets in transit may be sent another
 //! way than the table's by rules of the operator ([`PolicyRoute`]); what the device sends itself always follows the table. A port

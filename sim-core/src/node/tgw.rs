@@ -19,7 +19,7 @@
 //! routes of two gateways that point at each other end.
 //!
 //! A VPC's attachment has a network interface in one subnet of each availability zone that it is in; which of them a packet goes out by is
-//! for [`zones`] to say. What an attachment carries at most, [`limits`] holds (page transit-gateway-quotas.html).
+//! for `zones` to say. What an attachment carries at most, `limits` holds (page transit-gateway-quotas.html).
 //!
 //! Connect peers and VPN Concentrators are attachments of tunnels, too: their ends are devices of their own ([`super::endpoint`]), which
 //! tell what they have learned and hear what they shall announce.

@@ -14,7 +14,7 @@
 //! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
-//! IPv6 goes to and from transit gateways ([`six`]).
+//! IPv6 goes to and from transit gateways (`six`).
 //!
 //! Left out: several CIDR blocks, and prefix lists that overlap.
 
