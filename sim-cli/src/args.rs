@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
 use crate::live::{Peer, RealHost};
+use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -34,7 +35,9 @@ pub enum Command {
     Live(Live),
     /// Check scenarios without running them
     Check(Check),
-    /// Tell the whole story of one packet, one outage or one route
+    /// Say why an outage lasted so long: its critical path, the slack of each wait, and which change shortens it most
+    Why(Why),
+    /// Tell the whole story of one packet, one outage, one session or one route
     Explain(Explain),
     /// Find out what is wrong, as an operator would, and try what cures it
     Diagnose(Diagnose),
@@ -245,11 +248,20 @@ pub enum Subject {
         #[arg(value_name = "ID")]
         id: u64,
     },
-    /// The causes of an outage and of its end
+    /// The causes of an outage and of its end: what `vpnsim why` says
     Outage {
         /// Its number in the report, from 1
         #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
+    },
+    /// Why a session is in its state: its transitions, expired timers and repetitions, each with what it follows from
+    Session {
+        /// As in expectations, like vpn.a.bgp, which is both ends of a tunnel's; or as reports have it, like "bgp vpn.a@cgw"
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// When; at the end if not given
+        #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
+        at: Option<Duration>,
     },
     /// Why a device uses the route to a prefix that it uses: all candidates, the step that decided, and what changed it when
     Route {
@@ -358,6 +370,8 @@ pub enum Document {
     Scenario,
     /// The JSON report
     Report,
+    /// The JSON of `vpnsim why`
+    Why,
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use sim_scenarios::plan::{Plan, Warning};
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
+use sim_scenarios::why::document::Why;
 
-use crate::args::{self, Args, Command, Document, Faults, Format};
+use crate::args::{self, Args, Command, Document, Faults, Format, Subject};
 use crate::diagnose;
 use crate::engine;
 use crate::export;
@@ -20,7 +21,7 @@ use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::taps::Taps;
-use crate::{Verdict, screen};
+use crate::{Verdict, screen, why};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
@@ -28,6 +29,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
+        Command::Why(typed) => why::why(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
@@ -188,7 +190,10 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
             help: Some("leave --at out".into()),
         }),
     };
-    let story = engine::explain(&typed.subject, again)?;
+    let story = match (&typed.subject, &journal) {
+        (Subject::Outage { number }, None) => engine::why(&question, &scenario, *number)?,
+        (subject, _) => engine::explain(subject, &scenario, again)?,
+    };
     screen::answer(&text::render_sections(&story, job::layout()))?;
     Ok(Verdict::Held)
 }
@@ -202,6 +207,7 @@ fn schema(of: Document) -> Result<Verdict, Failure> {
     let schema = match of {
         Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
         Document::Report => schema_for!(Report),
+        Document::Why => schema_for!(Why),
     };
     screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)

@@ -21,6 +21,7 @@ mod progress;
 mod screen;
 mod secrets;
 mod taps;
+mod why;
 
 use std::process::ExitCode;
 

@@ -29,6 +29,7 @@ pub mod set;
 mod source;
 pub mod telemetry;
 pub mod underlay;
+pub mod why;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use run::Simulation;

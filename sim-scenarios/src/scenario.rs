@@ -100,6 +100,11 @@ impl Scenario {
         Ok(changed)
     }
 
+    /// True if the scenario itself says something at this path of [`crate::set`], and does not leave it to its default.
+    pub fn writes(&self, path: &str) -> bool {
+        set::is_written(&self.source, path)
+    }
+
     /// What it comes to.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

@@ -88,6 +88,18 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
     Ok(())
 }
 
+/// True if the text itself says something at this path. A mistaken path says nothing.
+pub(crate) fn is_written(source: &Source, path: &str) -> bool {
+    let mut here = source.text().trim();
+    for step in path.split('.') {
+        match Level::of(here).find(step.trim()) {
+            Found::Value(raw) => here = raw,
+            Found::Unset | Found::NoSuchName(_) | Found::NoSuchItem(_) | Found::Leaf => return false,
+        }
+    }
+    true
+}
+
 const EXAMPLE: &str = "for example: --set connections.vpn.tunnels.a.dpd_timeout=60s";
 
 /// The value as RON: in quotes, unless it is RON already and more than a bare word.

@@ -330,7 +330,7 @@ fn changes(plan: &Plan, world: &World, asked: &Asked, prefix: Ipv4Net) -> Vec<Ve
 }
 
 /// The record that a change follows from, in short.
-fn because(world: &World, cause: RecordId) -> String {
+pub(super) fn because(world: &World, cause: RecordId) -> String {
     let record = world.trace.kept(cause);
     let session = |id: sim_core::id::SessionId| {
         let info = &world.trace.sessions()[id.index()];
