@@ -18,7 +18,7 @@ pub mod tunnel_log;
 pub mod why;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use sim_core::time::Instant;
 
