@@ -12,6 +12,7 @@ use sim_scenarios::report::text;
 
 use crate::args::{self, Args, Command, Document, Faults, Format};
 use crate::diagnose;
+use crate::diff;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::taps::Taps;
-use crate::{Verdict, screen};
+use crate::{Verdict, screen, suite};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
@@ -29,6 +30,8 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Test(typed) => suite::test(&typed),
+        Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
         Command::Schema(typed) => schema(typed.of),

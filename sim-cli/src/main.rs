@@ -10,6 +10,7 @@ mod args;
 mod bug;
 mod commands;
 mod diagnose;
+mod diff;
 mod engine;
 mod export;
 mod failure;
@@ -19,6 +20,7 @@ mod output;
 mod progress;
 mod screen;
 mod secrets;
+mod suite;
 mod taps;
 
 use std::process::ExitCode;

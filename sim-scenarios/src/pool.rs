@@ -11,12 +11,7 @@ use rayon::ThreadPoolBuilder;
 /// caller's thread, in the order in which they are done.
 ///
 /// Work that panics takes the others with it once they are done: who expects that catches it inside of `work`.
-pub fn each<R: Send>(
-    threads: usize,
-    count: usize,
-    work: impl Fn(usize) -> R + Sync,
-    mut done: impl FnMut(usize, R),
-) {
+pub fn each<R: Send>(threads: usize, count: usize, work: impl Fn(usize) -> R + Sync, mut done: impl FnMut(usize, R)) {
     let pool = ThreadPoolBuilder::new().num_threads(threads.clamp(1, count.max(1))).build();
     // A machine without threads to give does it all by itself.
     let Ok(pool) = pool else { return (0..count).for_each(|n| done(n, work(n))) };

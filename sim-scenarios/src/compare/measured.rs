@@ -7,9 +7,7 @@ use sim_core::time::Duration;
 use super::change::{About, Amount, Changes};
 use super::{pairs, words};
 use crate::measure::StepKind;
-use crate::report::model::{
-    Application, Convergence, Drop, Ecmp, Fault, Outage, PathStep, Probe, Quantiles, Seconds,
-};
+use crate::report::model::{Application, Convergence, Drop, Ecmp, Fault, Outage, PathStep, Probe, Quantiles, Seconds};
 
 /// Who is dark because of what.
 type Darkened<'r> = (&'r String, &'r String, &'r Option<String>);
@@ -178,7 +176,9 @@ fn path(id: &str, was: &[PathStep], is: &[PathStep], changes: &mut Changes) {
         let steps = was.iter().zip(is).enumerate();
         changes.first(
             About::Wait,
-            steps.map(|(n, (a, b))| (format!("{id}: step {} of the way to recovery", n + 1), a.at_s.into(), b.at_s.into())),
+            steps.map(|(n, (a, b))| {
+                (format!("{id}: step {} of the way to recovery", n + 1), a.at_s.into(), b.at_s.into())
+            }),
         );
     }
 }
@@ -300,7 +300,8 @@ pub(super) fn ecmp(was: &[Ecmp], is: &[Ecmp], changes: &mut Changes) {
             changes.note(About::Ecmp, name, was.map(flows), is.map(flows));
             continue;
         };
-        let Ecmp { group: _, member: _, flows, packets, asymmetric_flows, failed_flows, dropped, drop_share, reason } = was;
+        let Ecmp { group: _, member: _, flows, packets, asymmetric_flows, failed_flows, dropped, drop_share, reason } =
+            was;
         let mut noted = false;
         for (what, a, b) in [
             ("flows", flows, &is.flows),

@@ -124,11 +124,7 @@ pub fn compare(was: &Report, is: &Report) -> Comparison {
 
 /// Each thing with its counterpart of the same key, the n-th with the n-th, in the order of the first list; then what only the
 /// second has.
-fn pairs<'r, T, K: Ord>(
-    was: &'r [T],
-    is: &'r [T],
-    key: impl Fn(&'r T) -> K,
-) -> Vec<(Option<&'r T>, Option<&'r T>)> {
+fn pairs<'r, T, K: Ord>(was: &'r [T], is: &'r [T], key: impl Fn(&'r T) -> K) -> Vec<(Option<&'r T>, Option<&'r T>)> {
     fn numbered<'r, T, K: Ord>(all: &'r [T], key: impl Fn(&'r T) -> K) -> BTreeMap<K, Vec<(usize, &'r T)>> {
         let mut found: BTreeMap<K, Vec<(usize, &'r T)>> = BTreeMap::new();
         for (place, it) in all.iter().enumerate() {

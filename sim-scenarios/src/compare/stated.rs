@@ -47,7 +47,8 @@ pub(super) fn sessions(was: &[Session], is: &[Session], changes: &mut Changes) {
         let Session { kind: _, name: _, established_s, transitions } = was;
         let up = |at| Amount::or(at, "never");
         let about = About::Session;
-        let mut noted = changes.both(about, format!("{name}: first established"), up(*established_s), up(is.established_s));
+        let mut noted =
+            changes.both(about, format!("{name}: first established"), up(*established_s), up(is.established_s));
         noted |= changes.both(about, format!("{name}: taken down by"), falls(was), falls(is));
         noted |= changes.both(about, format!("{name}: at the end"), end(was), end(is));
         let number = |session: &Session| session.transitions.len() as u64;

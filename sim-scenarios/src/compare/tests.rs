@@ -248,7 +248,9 @@ fn a_session_is_told_by_how_it_came_up_fell_and_ended() {
     );
     assert_eq!(
         said(|report| report.sessions[place].transitions[4].at_s = seconds(66_300)),
-        ["bgp cgw tunnel-a: state change 5 (established -> idle, hold_timer_expired) was 86.300 s, is 66.300 s (-20.000 s)."]
+        [
+            "bgp cgw tunnel-a: state change 5 (established -> idle, hold_timer_expired) was 86.300 s, is 66.300 s (-20.000 s)."
+        ]
     );
     assert_eq!(
         said(|report| {
@@ -455,7 +457,8 @@ fn the_documents_read_well() {
     let comparison = compare(&was, &is);
     let changed = vec!["connections.vpn.routing.customer.hold_time=9s".to_owned()];
     let sides = [Side::new("active_passive.ron", Vec::new(), &was), Side::new("active_passive.ron", changed, &is)];
-    let inputs = vec![Input { path: "connections.vpn.routing.customer.hold_time".into(), was: None, is: Some("9s".into()) }];
+    let inputs =
+        vec![Input { path: "connections.vpn.routing.customer.hold_time".into(), was: None, is: Some("9s".into()) }];
     let seeds = Seeds::of(vec![7, 8], &[[was.clone(), is.clone()], [was.clone(), is.clone()]]);
     let diff = Diff::new(sides, inputs, comparison, Some(seeds));
     insta::assert_snapshot!("diff_markdown", diff.markdown());
