@@ -7,7 +7,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
+use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
+use crate::suite::Test;
 use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
@@ -39,6 +41,10 @@ pub enum Command {
     Why(Why),
     /// Tell the whole story of one packet, one outage, one session or one route
     Explain(Explain),
+    /// Run scenarios and hold them against their expectations, their controls and golden answers
+    Test(Test),
+    /// Say what changed between two scenarios, two settings or two revisions
+    Diff(Diff),
     /// Find out what is wrong, as an operator would, and try what cures it
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device

@@ -13,6 +13,7 @@ use sim_scenarios::why::document::Why;
 
 use crate::args::{self, Args, Command, Document, Faults, Format, Subject};
 use crate::diagnose;
+use crate::diff;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::taps::Taps;
-use crate::{Verdict, screen, why};
+use crate::{Verdict, screen, suite, why};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
@@ -31,6 +32,8 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Check(typed) => check(&typed),
         Command::Why(typed) => why::why(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Test(typed) => suite::test(&typed),
+        Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
         Command::Schema(typed) => schema(typed.of),

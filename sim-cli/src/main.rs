@@ -10,6 +10,7 @@ mod args;
 mod bug;
 mod commands;
 mod diagnose;
+mod diff;
 mod engine;
 mod export;
 mod failure;
@@ -20,6 +21,7 @@ mod picture;
 mod progress;
 mod screen;
 mod secrets;
+mod suite;
 mod taps;
 mod why;
 

@@ -5,6 +5,7 @@
 
 pub mod breakage;
 pub mod build;
+pub mod compare;
 pub mod detect;
 pub mod diagnose;
 pub mod diagnosis;
@@ -19,6 +20,7 @@ pub mod measure;
 pub mod observe;
 pub mod place;
 pub mod plan;
+pub mod pool;
 pub mod profile;
 mod read;
 pub mod report;

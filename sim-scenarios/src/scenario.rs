@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
+use crate::set::{self, Setting};
 use crate::source::{Source, blot};
-use crate::{make, read, set};
+use crate::{make, read};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
@@ -113,6 +114,17 @@ impl Scenario {
     /// The text of the file, pre-shared keys blotted out.
     pub fn text(&self) -> Arc<str> {
         self.source.shown()
+    }
+
+    /// Every setting that the text has after the changes, with its path in the grammar of [`crate::set`], in the order of the file.
+    pub(crate) fn settings(&self) -> Vec<(String, Setting)> {
+        set::settings(self.source.text())
+    }
+
+    /// Whether a text means to be a scenario: anything but well-formed RON of another document, which has neither `nodes` nor
+    /// `links`.
+    pub fn is_meant_by(text: &str) -> bool {
+        set::names(text).is_none_or(|names| names.iter().any(|name| matches!(name.as_str(), "nodes" | "links")))
     }
 
     /// The changes made, pre-shared keys blotted out.

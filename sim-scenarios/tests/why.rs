@@ -77,7 +77,10 @@ fn draw(world: u64) -> String {
         ("uplink", format!("{}ms", between(1, 30))),
         ("delay-a", format!("{}ms", between(1, 60))),
         ("path-b", if single { String::new() } else { path_b }),
-        ("static", if statics { format!("static_routes: [{routes}],") } else { "advertise: [\"10.1.0.0/16\"],".into() }),
+        (
+            "static",
+            if statics { format!("static_routes: [{routes}],") } else { "advertise: [\"10.1.0.0/16\"],".into() },
+        ),
         ("preferred", if single { String::new() } else { ", preferred_tunnel: \"vpn.a\"".into() }),
         ("routing", routing),
         ("dpd-aws", centis(between(3_000, 4_500))),
@@ -163,7 +166,8 @@ fn check(world: u64) -> Done {
     let mut done = Done::default();
     let mut dice = Rng::stream(world, "why changes", Purpose::Test);
     let text = draw(world);
-    let scenario = Scenario::parse("why.ron", &text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
+    let scenario =
+        Scenario::parse("why.ron", &text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
     let Some(before) = ask(&scenario) else { panic!("world {world} has no outage\n{text}") };
     assert!(!before.path.is_empty(), "world {world}: its outage has no path\n{text}\n{before:#?}");
     let changed = |wait: &Wait, to: Duration| {
@@ -175,7 +179,9 @@ fn check(world: u64) -> Done {
     let grid = before.path.last().and_then(|row| row.wait.as_ref()).expect("the probe waited");
     let ready = grid.armed_s.expect("it could be sent since then").0;
     let record = |explained: &Explained| explained.path[explained.path.len() - 2].step.at_s.0;
-    let told = |change: &str, after: &Explained| format!("world {world}, {change}\n{text}\nbefore: {before:#?}\nafter: {after:#?}");
+    let told = |change: &str, after: &Explained| {
+        format!("world {world}, {change}\n{text}\nbefore: {before:#?}\nafter: {after:#?}")
+    };
 
     let on_path: Vec<&Wait> = before.path.iter().filter_map(|row| row.wait.as_ref()).collect();
     for wait in on_path.iter().copied() {
@@ -192,7 +198,8 @@ fn check(world: u64) -> Done {
         done.count(if wait.tied.is_some() { "tied" } else { &wait.owner });
         // Past its slack the runner-up decides. A hold time holds at both ends, so there both come earlier.
         let more = slack + step + Duration::from_nanos(dice.below(1_000_000_000));
-        if wait.runner_up.is_some() && wait.tied.is_none() && wait.owner != "hold_timer" && value(wait) >= least + more {
+        if wait.runner_up.is_some() && wait.tied.is_none() && wait.owner != "hold_timer" && value(wait) >= least + more
+        {
             let (after, change) = changed(wait, value(wait) - more);
             let then = on_grid(sent, before.interval_s.0, ready - slack);
             assert_eq!(after.outage.end_s.map(|at| at.0), Some(then), "{}", told(&change, &after));

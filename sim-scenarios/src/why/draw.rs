@@ -45,9 +45,21 @@ const KINDS: [(RGBColor, &str); 6] = [
 /// The colour of a wait, by whose it is.
 fn colour(owner: &str) -> RGBColor {
     match owner {
-        "hold_timer" | "dpd_idle" | "dpd_timeout" | "bfd_detection" | "track_timeout" | "track_interval"
-        | "lacp_current_while" | "vrrp_master_down_timer" | "client_vpn_dead" => DETECTION,
-        "retransmission" | "ike_retry" | "half_open" | "connect_retry_timer" | "idle_hold_timer" | "tcp_retransmission"
+        "hold_timer"
+        | "dpd_idle"
+        | "dpd_timeout"
+        | "bfd_detection"
+        | "track_timeout"
+        | "track_interval"
+        | "lacp_current_while"
+        | "vrrp_master_down_timer"
+        | "client_vpn_dead" => DETECTION,
+        "retransmission"
+        | "ike_retry"
+        | "half_open"
+        | "connect_retry_timer"
+        | "idle_hold_timer"
+        | "tcp_retransmission"
         | "client_vpn_connect" => RETRY,
         "programming_delay" | "propagation_delay" | "endpoint_health" => AWS_INTERNAL,
         "flight" | "probe_grid" => FLIGHT,

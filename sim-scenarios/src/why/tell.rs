@@ -53,8 +53,12 @@ fn answer(why: &Why, explained: &Explained) -> Vec<Block> {
     let reason = match (&outage.fault, outage.end_s) {
         _ if !explained.path.is_empty() => None,
         (None, _) => Some("Behind no fault there is no path to walk."),
-        (Some(_), None) => Some("It did not end, so nothing is known to have ended it: `vpnsim diagnose` looks for what is wrong."),
-        (Some(_), Some(_)) => Some("No record ended it: the probe that came through depended on nothing that had changed."),
+        (Some(_), None) => {
+            Some("It did not end, so nothing is known to have ended it: `vpnsim diagnose` looks for what is wrong.")
+        }
+        (Some(_), Some(_)) => {
+            Some("No record ended it: the probe that came through depended on nothing that had changed.")
+        }
     };
     sentence.extend(reason.map(|reason| format!(" {reason}")));
     if let Some(row) = longest(&explained.path) {
@@ -137,7 +141,8 @@ fn sentence(row: &Row, wait: &Wait, strike: Duration) -> String {
             let _ = write!(text, " {} at {}.", tied.text, tied.at_s);
         }
         (Some(tied), Some(_)) => {
-            let _ = write!(text, " Shortening it moves nothing: {} comes at {} whatever was before.", tied.text, tied.at_s);
+            let _ =
+                write!(text, " Shortening it moves nothing: {} comes at {} whatever was before.", tied.text, tied.at_s);
         }
         (None, Some(slack)) => match &wait.runner_up {
             Some(Event { at_s, text: next }) => {
