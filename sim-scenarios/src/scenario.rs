@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
 use crate::source::{Source, blot};
-use crate::{make, read, set};
+use crate::{make, read, schema, set};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
@@ -100,6 +100,11 @@ impl Scenario {
         Ok(changed)
     }
 
+    /// Its text, for whoever changes it further.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What it comes to.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
@@ -118,7 +123,7 @@ impl Scenario {
 
 /// Reads and judges a text, and its controls too: each must be a change that makes sense.
 fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
-    let schema = read::read(source)?;
+    let schema: schema::Scenario = read::read(source)?;
     let plan = make::make(&schema, source, secrets)?;
     let mut mistakes = Vec::new();
     for (control, planned) in schema.control.iter().zip(&plan.controls) {
