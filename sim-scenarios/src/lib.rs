@@ -29,6 +29,7 @@ mod scenario;
 pub mod schema;
 pub mod set;
 mod source;
+pub mod study;
 pub mod telemetry;
 pub mod underlay;
 pub mod why;

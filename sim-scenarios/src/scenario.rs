@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
 use crate::set::{self, Setting};
 use crate::source::{Source, blot};
-use crate::{make, read};
+use crate::{make, read, schema, set};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
@@ -104,6 +104,11 @@ impl Scenario {
     /// True if the scenario itself says something at this path of [`crate::set`], and does not leave it to its default.
     pub fn writes(&self, path: &str) -> bool {
         set::is_written(&self.source, path)
+}
+
+    /// Its text, for whoever changes it further.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What it comes to.
@@ -135,7 +140,7 @@ impl Scenario {
 
 /// Reads and judges a text, and its controls too: each must be a change that makes sense.
 fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
-    let schema = read::read(source)?;
+    let schema: schema::Scenario = read::read(source)?;
     let plan = make::make(&schema, source, secrets)?;
     let mut mistakes = Vec::new();
     for (control, planned) in schema.control.iter().zip(&plan.controls) {

@@ -1,12 +1,17 @@
 //! The report for a repository, as CommonMark with the tables of GitHub.
 
 use super::Outcome;
-use super::story::{self, Block, Table, plain};
+use super::story::{self, Block, Section, Table, plain};
 
 /// The whole report, ending in a newline.
 pub fn render(outcome: &Outcome) -> String {
-    let mut out = format!("# {}\n", escape(&outcome.report.scenario));
-    for section in story::tell(outcome) {
+    render_sections(&outcome.report.scenario, &story::tell(outcome))
+}
+
+/// Sections under a title, ending in a newline.
+pub fn render_sections(title: &str, sections: &[Section]) -> String {
+    let mut out = format!("# {}\n", escape(title));
+    for section in sections {
         if !section.title.is_empty() {
             out.push_str(&format!("\n## {}\n", escape(&section.title)));
         }
