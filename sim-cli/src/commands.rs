@@ -1,24 +1,27 @@
 //! What each command does.
 
-use schemars::schema_for;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::World;
 use sim_scenarios::Scenario;
-use sim_scenarios::plan::{Plan, Warning};
+use sim_scenarios::plan::Plan;
 use sim_scenarios::report::Outcome;
-use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
-use crate::args::{self, Args, Command, Document, Faults, Format};
+use crate::args::{self, Args, Command, Faults, Format};
+use crate::check;
+use crate::completions;
 use crate::diagnose;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
 use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
+use crate::man;
+use crate::new;
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
+use crate::schema;
 use crate::taps::Taps;
 use crate::{Verdict, screen};
 
@@ -27,11 +30,14 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
-        Command::Check(typed) => check(&typed),
+        Command::Check(typed) => check::check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
-        Command::Schema(typed) => schema(typed.of),
+        Command::Schema(typed) => schema::schema(typed.of),
+        Command::New(typed) => new::new(typed),
+        Command::Completions(typed) => completions::completions(typed),
+        Command::Man(typed) => man::man(&typed),
     }
 }
 
@@ -144,35 +150,6 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Checks every file, also after one that is wrong.
-fn check(typed: &args::Check) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict::Held;
-    for file in &typed.files {
-        match job::read(file).and_then(|question| engine::understand(&question)) {
-            Ok(_) if typed.loudness.quiet => {}
-            Ok(scenario) => {
-                screen::answer(&format!("{}: ok\n", file.display()))?;
-                for used in &scenario.plan().profiles {
-                    let file = file.display();
-                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
-                    for (parameter, value, source) in &used.settings {
-                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
-                    }
-                }
-                for warning in &scenario.plan().warnings {
-                    let Warning { parameter, text } = warning;
-                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
-                }
-            }
-            Err(failure) => {
-                screen::complain(&failure);
-                verdict = Verdict::Unanswered;
-            }
-        }
-    }
-    Ok(verdict)
-}
-
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
     let journal = typed.replay.as_deref().map(Journal::read).transpose()?;
     let mut question = job::question(&typed.question)?;
@@ -195,14 +172,5 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
 
 fn export(job: &ExportJob) -> Result<Verdict, Failure> {
     export::deliver(job, &engine::understand(&job.question)?)?;
-    Ok(Verdict::Held)
-}
-
-fn schema(of: Document) -> Result<Verdict, Failure> {
-    let schema = match of {
-        Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
-        Document::Report => schema_for!(Report),
-    };
-    screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)
 }

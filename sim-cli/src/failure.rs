@@ -45,6 +45,13 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// Choices that do not go together, or were not made.
+    #[error("{what}")]
+    Refused {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// Live mode without anybody real.
     #[error("nobody in this scenario is real")]
     NothingExternal {

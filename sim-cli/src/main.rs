@@ -8,15 +8,20 @@
 
 mod args;
 mod bug;
+mod check;
 mod commands;
+mod completions;
 mod diagnose;
 mod engine;
 mod export;
 mod failure;
 mod job;
 mod live;
+mod man;
+mod new;
 mod output;
 mod progress;
+mod schema;
 mod screen;
 mod secrets;
 mod taps;

@@ -110,6 +110,14 @@ impl Scenario {
         self.source.shown()
     }
 
+    /// Line and column, both from 1, of the setting that a path in the grammar of [`crate::set`] leads to, or of the innermost
+    /// thing around it that is written; 1 and 1 if it was set by a change.
+    pub fn spot(&self, path: &str) -> (usize, usize) {
+        let place = set::locate(self.source.text(), path);
+        let at = self.source.diagnostic(place, String::new(), None);
+        if at.file == self.source.file() { (at.line, at.column) } else { (1, 1) }
+    }
+
     /// The changes made, pre-shared keys blotted out.
     pub fn changes(&self) -> impl Iterator<Item = Arc<str>> {
         self.changes.iter().map(|change| blot(change))
