@@ -11,6 +11,11 @@ use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
 use crate::suite::Test;
 use crate::why::Why;
+use crate::check::Check;
+use crate::completions::Completions;
+use crate::live::{Peer, RealHost};
+use crate::man::ManPages;
+use crate::new::New;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -49,8 +54,14 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
-    /// Print the JSON Schema of the scenario language or of the report
+    /// Print the JSON Schema of the scenario language, the report or the advice
     Schema(Schema),
+    /// Write a scenario to start from
+    New(New),
+    /// Print what a shell needs to complete arguments
+    Completions(Completions),
+    /// Print or write man pages
+    Man(ManPages),
 }
 
 /// Which scenario, and with what changes.
@@ -223,16 +234,6 @@ pub enum Trace {
     Packets,
 }
 
-/// Arguments of `check`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct Check {
-    /// The scenarios (RON)
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub loudness: Loudness,
-}
-
 /// Arguments of `explain`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Explain {
@@ -378,6 +379,8 @@ pub enum Document {
     Report,
     /// The JSON of `vpnsim why`
     Why,
+    /// The JSON of `check --advise`
+    Advice,
 }
 
 #[cfg(test)]

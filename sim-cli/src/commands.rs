@@ -1,17 +1,18 @@
 //! What each command does.
 
-use schemars::schema_for;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::World;
 use sim_scenarios::Scenario;
-use sim_scenarios::plan::{Plan, Warning};
+use sim_scenarios::plan::Plan;
 use sim_scenarios::report::Outcome;
-use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 use sim_scenarios::why::document::Why;
 
 use crate::args::{self, Args, Command, Document, Faults, Format, Subject};
+use crate::args::{self, Args, Command, Faults, Format};
+use crate::check;
+use crate::completions;
 use crate::diagnose;
 use crate::diff;
 use crate::engine;
@@ -19,8 +20,11 @@ use crate::export;
 use crate::failure::Failure;
 use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
+use crate::man;
+use crate::new;
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
+use crate::schema;
 use crate::taps::Taps;
 use crate::{Verdict, screen, suite, why};
 
@@ -31,12 +35,16 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Check(typed) => check(&typed),
         Command::Why(typed) => why::why(&typed),
+        Command::Check(typed) => check::check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Test(typed) => suite::test(&typed),
         Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
-        Command::Schema(typed) => schema(typed.of),
+        Command::Schema(typed) => schema::schema(typed.of),
+        Command::New(typed) => new::new(typed),
+        Command::Completions(typed) => completions::completions(typed),
+        Command::Man(typed) => man::man(&typed),
     }
 }
 
@@ -147,35 +155,6 @@ impl<'a> Place<'a> {
         }
         Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
     }
-}
-
-/// Checks every file, also after one that is wrong.
-fn check(typed: &args::Check) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict::Held;
-    for file in &typed.files {
-        match job::read(file).and_then(|question| engine::understand(&question)) {
-            Ok(_) if typed.loudness.quiet => {}
-            Ok(scenario) => {
-                screen::answer(&format!("{}: ok\n", file.display()))?;
-                for used in &scenario.plan().profiles {
-                    let file = file.display();
-                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
-                    for (parameter, value, source) in &used.settings {
-                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
-                    }
-                }
-                for warning in &scenario.plan().warnings {
-                    let Warning { parameter, text } = warning;
-                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
-                }
-            }
-            Err(failure) => {
-                screen::complain(&failure);
-                verdict = Verdict::Unanswered;
-            }
-        }
-    }
-    Ok(verdict)
 }
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {

@@ -8,7 +8,9 @@
 
 mod args;
 mod bug;
+mod check;
 mod commands;
+mod completions;
 mod diagnose;
 mod diff;
 mod engine;
@@ -16,9 +18,12 @@ mod export;
 mod failure;
 mod job;
 mod live;
+mod man;
+mod new;
 mod output;
 mod picture;
 mod progress;
+mod schema;
 mod screen;
 mod secrets;
 mod suite;

@@ -3,6 +3,7 @@
 //! A scenario is a RON text ([`schema`] says which). [`Scenario::parse`] judges it whole and either explains every mistake
 //! ([`Diagnostics`]) or holds a [`plan::Plan`]: resolved data that a world can be built from.
 
+pub mod advice;
 pub mod breakage;
 pub mod build;
 pub mod compare;
@@ -30,6 +31,7 @@ pub mod schema;
 pub mod set;
 mod source;
 pub mod study;
+pub mod starter;
 pub mod telemetry;
 pub mod underlay;
 pub mod why;

@@ -169,6 +169,29 @@ fn plainly(raw: &str) -> String {
     ron::from_str::<String>(raw).unwrap_or_else(|_| raw.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// Where the path of a setting leads in the text: the name of its last step, or of the last one before it that is written.
+pub(crate) fn locate(text: &str, path: &str) -> Range<usize> {
+    let mut here = text.trim();
+    let mut found = 0..0;
+    for step in path.split('.') {
+        let Found::Value(raw) = Level::of(here).find(step) else { break };
+        here = raw;
+        let value = offset(text, here);
+        found = name_before(text, value).unwrap_or(value..value + here.len());
+    }
+    found
+}
+
+/// The name in front of a value: `name: value` or `"name": value`. An item of a list has none.
+fn name_before(text: &str, value: usize) -> Option<Range<usize>> {
+    let name = text[..value].trim_end().strip_suffix(':')?.trim_end();
+    let start = match name.strip_suffix('"') {
+        Some(inside) => inside.rfind('"')?,
+        None => name.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1),
+    };
+    Some(start..name.len())
+}
+
 const EXAMPLE: &str = "for example: --set connections.vpn.tunnels.a.dpd_timeout=60s";
 
 /// The value as RON: in quotes, unless it is RON already and more than a bare word.

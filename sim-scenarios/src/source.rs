@@ -34,6 +34,11 @@ impl Source {
         Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new() }
     }
 
+    /// What the file is called in messages.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The text with all changes.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -1,0 +1,31 @@
+//! `vpnsim schema`: what the scenario language, the report and the advice look like, as JSON Schema.
+//!
+//! Editors that complete by JSON Schema do so for JSON and YAML; none is known that does for RON. So the schema of the language is a
+//! reference, for people and for generators of scenarios, and `vpnsim check` is what an editor should run on a file.
+
+use schemars::{Schema, schema_for};
+use serde_json::json;
+use sim_scenarios::advice::Review;
+use sim_scenarios::report::model::Report;
+
+use crate::args::Document;
+use crate::failure::Failure;
+use crate::{Verdict, screen};
+
+/// Prints a schema.
+pub fn schema(of: Document) -> Result<Verdict, Failure> {
+    let (name, title, schema) = match of {
+        Document::Scenario => ("scenario", "A scenario of vpnsim", sim_scenarios::schema::json_schema()),
+        Document::Report => ("report", "A report of vpnsim", schema_for!(Report)),
+        Document::Advice => ("advice", "A review of `vpnsim check --advise --format json`", schema_for!(Review)),
+    };
+    screen::answer(&format!("{:#}\n", identified(schema, name, title).as_value()))?;
+    Ok(Verdict::Held)
+}
+
+/// With an identity that does not change while the format's version does not.
+fn identified(mut schema: Schema, name: &str, title: &str) -> Schema {
+    schema.insert("$id".into(), json!(format!("urn:vpnsim:schema:{name}:1")));
+    schema.insert("title".into(), json!(title));
+    schema
+}
