@@ -7,15 +7,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
-use crate::diff::Diff;
-use crate::live::{Peer, RealHost};
-use crate::suite::Test;
-use crate::why::Why;
 use crate::check::Check;
 use crate::completions::Completions;
+use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
 use crate::man::ManPages;
 use crate::new::New;
+use crate::suite::Test;
+use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]

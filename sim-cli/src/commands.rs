@@ -7,10 +7,8 @@ use sim_scenarios::Scenario;
 use sim_scenarios::plan::Plan;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::text;
-use sim_scenarios::why::document::Why;
 
-use crate::args::{self, Args, Command, Document, Faults, Format, Subject};
-use crate::args::{self, Args, Command, Faults, Format};
+use crate::args::{self, Args, Command, Faults, Format, Subject};
 use crate::check;
 use crate::completions;
 use crate::diagnose;
@@ -33,7 +31,6 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
-        Command::Check(typed) => check(&typed),
         Command::Why(typed) => why::why(&typed),
         Command::Check(typed) => check::check(&typed),
         Command::Explain(typed) => explain(&typed),
@@ -182,15 +179,5 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
 
 fn export(job: &ExportJob) -> Result<Verdict, Failure> {
     export::deliver(job, &engine::understand(&job.question)?)?;
-    Ok(Verdict::Held)
-}
-
-fn schema(of: Document) -> Result<Verdict, Failure> {
-    let schema = match of {
-        Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
-        Document::Report => schema_for!(Report),
-        Document::Why => schema_for!(Why),
-    };
-    screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)
 }

@@ -59,6 +59,10 @@ pub enum Failure {
     /// There is nothing to compare with, or git does not have it.
     #[error("{what}")]
     CannotDiff {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// Choices that do not go together, or were not made.
     #[error("{what}")]
     Refused {

@@ -7,6 +7,7 @@ use schemars::{Schema, schema_for};
 use serde_json::json;
 use sim_scenarios::advice::Review;
 use sim_scenarios::report::model::Report;
+use sim_scenarios::why::document::Why;
 
 use crate::args::Document;
 use crate::failure::Failure;
@@ -17,6 +18,7 @@ pub fn schema(of: Document) -> Result<Verdict, Failure> {
     let (name, title, schema) = match of {
         Document::Scenario => ("scenario", "A scenario of vpnsim", sim_scenarios::schema::json_schema()),
         Document::Report => ("report", "A report of vpnsim", schema_for!(Report)),
+        Document::Why => ("why", "The answer of `vpnsim why --format json`", schema_for!(Why)),
         Document::Advice => ("advice", "A review of `vpnsim check --advise --format json`", schema_for!(Review)),
     };
     screen::answer(&format!("{:#}\n", identified(schema, name, title).as_value()))?;

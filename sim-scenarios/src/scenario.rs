@@ -104,7 +104,7 @@ impl Scenario {
     /// True if the scenario itself says something at this path of [`crate::set`], and does not leave it to its default.
     pub fn writes(&self, path: &str) -> bool {
         set::is_written(&self.source, path)
-}
+    }
 
     /// Its text, for whoever changes it further.
     pub(crate) fn source(&self) -> &Source {
