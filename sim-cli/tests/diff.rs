@@ -198,7 +198,7 @@ fn keys_that_differ_are_not_shown() {
         let line = [&[file, "--set-b", key, "--format", format][..], &common[..]].concat();
         let (code, text, said) = vpnsim(home.path(), &line);
         assert_eq!(code, Some(0), "{said}");
-        assert!(text.contains("pre_shared_key") && text.contains("***"), "{text}");
+        assert!(text.contains("pre_shared_key") && text.replace('\\', "").contains("***"), "{text}");
         assert!(!text.contains("hush") && !text.contains("key.of"), "{text}");
     }
 }
