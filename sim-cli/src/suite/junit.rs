@@ -6,7 +6,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use tempfile::NamedTempFile;
 
 use super::golden;
 use super::judge::{Answered, Came, Standing, Tried, Trouble};
@@ -14,11 +13,10 @@ use super::say;
 use crate::failure::Failure;
 use crate::screen;
 
-/// A place for the file, found before anything runs.
+/// A place for the file, tried before anything runs.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
-    file: NamedTempFile,
 }
 
 impl Place {
@@ -28,21 +26,24 @@ impl Place {
         if path.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = golden::temporary(folder).map_err(failed)?;
-        Ok(Self { path: path.to_path_buf(), file })
+        // It is gone again at once: whoever interrupts the runs finds nothing.
+        drop(golden::temporary(folder(path)).map_err(failed)?);
+        Ok(Self { path: path.to_path_buf() })
     }
 
     /// Writes the result, whole or not at all, and says where.
-    pub fn write(mut self, tried: &[Tried], update: bool) -> Result<PathBuf, Failure> {
+    pub fn write(self, tried: &[Tried], update: bool) -> Result<PathBuf, Failure> {
         let failed = |error: io::Error| Failure::undeliverable(&self.path, &error);
         let text = report(tried, update).to_string().map_err(|error| failed(io::Error::other(error)))?;
-        self.file.write_all(text.as_bytes()).map_err(failed)?;
-        match self.file.persist(&self.path) {
-            Ok(_) => Ok(self.path),
-            Err(error) => Err(Failure::undeliverable(&self.path, &error.error)),
-        }
+        let mut file = golden::temporary(folder(&self.path)).map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        file.persist(&self.path).map_err(|error| failed(error.error))?;
+        Ok(self.path)
     }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The whole result. Suites are in the order of their first scenario.

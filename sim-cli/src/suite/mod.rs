@@ -163,3 +163,37 @@ fn worse(one: Verdict, other: Verdict) -> Verdict {
     };
     if badness(other) > badness(one) { other } else { one }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sim_scenarios::{NoSecrets, Scenario};
+
+    use super::find::Case;
+    use super::*;
+    use crate::bug;
+
+    /// A bug of the simulator in one run: the others come to their ends, and it is the worst that was found.
+    #[test]
+    fn a_bug_stops_nothing_and_decides_the_verdict() {
+        let mut ran = Vec::new();
+        let work = |n: usize| bug::guard(|| assert_ne!(n, 1, "the invariant"));
+        pool::in_order(2, 4, work, |n, done| ran.push((n, done.is_ok())));
+        assert_eq!(ran, [(0, true), (1, false), (2, true), (3, true)]);
+
+        let text = include_str!("../../../scenarios/active_passive.ron");
+        let scenario = Ok::<_, Arc<Trouble>>(Scenario::parse("x.ron", text, &NoSecrets).unwrap());
+        let case = Case { file: "s/x.ron".into(), golden: "s/golden/x.json".into() };
+        let bug = bug::guard(|| -> () { panic!("the hold timer fired twice") }).unwrap_err();
+        let tried = judge::close(&case, &scenario, vec![Done::Answer(Err(Trouble::Bug(bug)))]);
+        assert_eq!(tried.verdict(false), Verdict::Bug);
+        assert_eq!(say::line(&tried, false), "s/x.ron: vpnsim found a bug in itself");
+        assert!(say::summary(&[tried], false).starts_with("1 scenario: 1 with a bug of vpnsim."));
+        for (one, other) in [(Verdict::Unanswered, Verdict::Bug), (Verdict::Bug, Verdict::Unanswered)] {
+            assert_eq!(worse(one, other), Verdict::Bug);
+        }
+        assert_eq!(worse(Verdict::Failed, Verdict::Unanswered), Verdict::Unanswered);
+        assert_eq!(worse(Verdict::Failed, Verdict::Held), Verdict::Failed);
+    }
+}

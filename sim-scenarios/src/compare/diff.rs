@@ -87,16 +87,15 @@ impl Side {
         }
     }
 
-    fn title(&self) -> String {
-        match &self.changes[..] {
-            [] => self.name.clone(),
-            changes => format!("{} with {}", self.name, changes.join(", ")),
-        }
+    /// Its name and those of its changes that `other` does not have.
+    fn title(&self, other: &[String]) -> String {
+        let own: Vec<&str> = self.changes.iter().filter(|it| !other.contains(it)).map(String::as_str).collect();
+        if own.is_empty() { self.name.clone() } else { format!("{} with {}", self.name, own.join(", ")) }
     }
 
     fn told(&self) -> String {
         let Self { scenario, seed, vpnsim, digest, .. } = self;
-        format!("{}: scenario {scenario}, seed {seed}, vpnsim {vpnsim}, digest {digest}.", self.title())
+        format!("{}: scenario {scenario}, seed {seed}, vpnsim {vpnsim}, digest {digest}.", self.title(&[]))
     }
 }
 
@@ -205,7 +204,8 @@ impl Diff {
 
     /// It for a comment: a headline, the foremost differences, and everything else folded away.
     pub fn markdown(&self) -> String {
-        let (was, is) = (markdown::escape(&self.was.title()), markdown::escape(&self.is.title()));
+        let (was, is) = (self.was.title(&self.is.changes), self.is.title(&self.was.changes));
+        let (was, is) = (markdown::escape(&was), markdown::escape(&is));
         let mut out = format!("### vpnsim: {was} against {is}\n\n**{}**\n", markdown::escape(&self.headline()));
         if let Some(counted) = self.counted() {
             out.push_str(&format!("\n{}\n", markdown::escape(&counted)));

@@ -189,6 +189,10 @@ fn wait(step: &PathStep) -> String {
     if *event == StepKind::TimerExpired.code() {
         return format!("wait for the {} of {node} ({subject})", words(reason));
     }
+    if *event == StepKind::Fault.code() {
+        let what = if reason == "heal" { "healing" } else { "failure" };
+        return format!("wait for the {what} of {node}");
+    }
     let why = if reason.is_empty() { words(event) } else { format!("{}: {}", words(event), words(reason)) };
     format!("wait for {subject} at {node} ({why})")
 }
