@@ -13,6 +13,7 @@ use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
 use crate::man::ManPages;
 use crate::new::New;
+use crate::study;
 use crate::suite::Test;
 use crate::why::Why;
 
@@ -53,7 +54,9 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
-    /// Print the JSON Schema of the scenario language, the report or the advice
+    /// Ask a scenario many times, over grids of values, random draws and seeds
+    Study(study::Args),
+    /// Print the JSON Schema of the scenario language, the study language, the reports or the advice
     Schema(Schema),
     /// Write a scenario to start from
     New(New),
@@ -374,6 +377,8 @@ pub enum Document {
     /// The scenario language
     #[default]
     Scenario,
+    /// The study language
+    Study,
     /// The JSON report
     Report,
     /// The JSON of `vpnsim why`

@@ -23,6 +23,7 @@ use crate::new;
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::schema;
+use crate::study;
 use crate::taps::Taps;
 use crate::{Verdict, screen, suite, why};
 
@@ -42,6 +43,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::New(typed) => new::new(typed),
         Command::Completions(typed) => completions::completions(typed),
         Command::Man(typed) => man::man(&typed),
+        Command::Study(typed) => study::study(&typed),
     }
 }
 

@@ -26,6 +26,7 @@ mod progress;
 mod schema;
 mod screen;
 mod secrets;
+mod study;
 mod suite;
 mod taps;
 mod why;

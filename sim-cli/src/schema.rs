@@ -17,6 +17,7 @@ use crate::{Verdict, screen};
 pub fn schema(of: Document) -> Result<Verdict, Failure> {
     let (name, title, schema) = match of {
         Document::Scenario => ("scenario", "A scenario of vpnsim", sim_scenarios::schema::json_schema()),
+        Document::Study => ("study", "A study of vpnsim", sim_scenarios::study::schema::json_schema()),
         Document::Report => ("report", "A report of vpnsim", schema_for!(Report)),
         Document::Why => ("why", "The answer of `vpnsim why --format json`", schema_for!(Why)),
         Document::Advice => ("advice", "A review of `vpnsim check --advise --format json`", schema_for!(Review)),
