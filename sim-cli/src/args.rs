@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
 use crate::live::{Peer, RealHost};
+use crate::study;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -40,7 +41,9 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
-    /// Print the JSON Schema of the scenario language or of the report
+    /// Ask a scenario many times, over grids of values, random draws and seeds
+    Study(study::Args),
+    /// Print the JSON Schema of the scenario language, of the study language or of the report
     Schema(Schema),
 }
 
@@ -356,6 +359,8 @@ pub enum Document {
     /// The scenario language
     #[default]
     Scenario,
+    /// The study language
+    Study,
     /// The JSON report
     Report,
 }

@@ -19,6 +19,7 @@ use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
+use crate::study;
 use crate::taps::Taps;
 use crate::{Verdict, screen};
 
@@ -31,6 +32,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Explain(typed) => explain(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
+        Command::Study(typed) => study::study(&typed),
         Command::Schema(typed) => schema(typed.of),
     }
 }
@@ -201,6 +203,7 @@ fn export(job: &ExportJob) -> Result<Verdict, Failure> {
 fn schema(of: Document) -> Result<Verdict, Failure> {
     let schema = match of {
         Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
+        Document::Study => sim_scenarios::study::schema::json_schema(),
         Document::Report => schema_for!(Report),
     };
     screen::answer(&format!("{:#}\n", schema.as_value()))?;

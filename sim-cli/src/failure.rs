@@ -100,6 +100,13 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// A study that cannot go on here, or parts that are no study.
+    #[error("{what}")]
+    Study {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// A replay that took another course.
     #[error("the replay has digest {found}, the live run had {expected}: vpnsim found a bug in itself")]
     #[diagnostic(help("please report it with the scenario and the journal"))]

@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod screen;
 mod secrets;
+mod study;
 mod taps;
 
 use std::process::ExitCode;

@@ -248,7 +248,8 @@ impl Leaf for Rate {
 pub struct Size(pub(crate) u64);
 
 /// Units of sizes, in octets.
-pub(crate) const SIZE: &[(&str, u64)] = &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20)];
+pub(crate) const SIZE: &[(&str, u64)] =
+    &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20)];
 
 impl Leaf for Size {
     const EXPECTED: &'static str = "a size like \"100B\", \"64KiB\" or \"1MB\"";

@@ -121,7 +121,10 @@ pub fn belongs(log: &Log, study: &Study) -> Result<(), String> {
     if log.identity == format!("{:032x}", study.identity()) {
         Ok(())
     } else if log.study == study.name() {
-        Err(format!("has runs of study `{}` as another text, other scenarios or another version of vpnsim had it", log.study))
+        Err(format!(
+            "has runs of study `{}` as another text, other scenarios or another version of vpnsim had it",
+            log.study
+        ))
     } else {
         Err(format!("has runs of another study, `{}`", log.study))
     }

@@ -173,8 +173,7 @@ impl Maker<'_, '_> {
     ) -> (Vec<Level>, Option<quantity::Unit>) {
         let paths = self.paths(place, paths);
         let places: Vec<Place> = paths.iter().map(|(place, _)| *place).collect();
-        let values: Vec<(Place, Setting)> =
-            values.iter().filter_map(|at| Some((at.place, self.j.read(at)?))).collect();
+        let values: Vec<(Place, Setting)> = values.iter().filter_map(|at| Some((at.place, self.j.read(at)?))).collect();
         let settings: Vec<Setting> = values.iter().map(|(_, setting)| setting.clone()).collect();
         for (n, (place, setting)) in values.iter().enumerate() {
             if settings[..n].contains(setting) {
@@ -383,9 +382,9 @@ impl Maker<'_, '_> {
         let it = self.schema.stop.as_ref()?;
         let names: Vec<String> = metrics.iter().map(|metric| metric.name.clone()).collect();
         let metric = self.j.find(&it.metric, "metric", &names);
-        let half_width = self.j.lawful(&it.half_width, |width| {
-            if width.0 > 0.0 { Ok(()) } else { Err("an interval has a width".into()) }
-        });
+        let half_width = self
+            .j
+            .lawful(&it.half_width, |width| if width.0 > 0.0 { Ok(()) } else { Err("an interval has a width".into()) });
         let confidence = self.j.lawful_or(&it.confidence, Percent(950_000_000), |share| {
             if (1..1_000_000_000).contains(&share.0) {
                 Ok(())
@@ -395,7 +394,13 @@ impl Maker<'_, '_> {
         });
         let min_runs: u64 = self.j.number(&it.min_runs, runs.clamp(2, 20), 2, MOST, "the number of runs");
         let batch: u64 = self.j.number(&it.batch, min_runs, 1, MOST, "the number of runs");
-        Some(Stop { metric: metric?, half_width: half_width?.0, confidence: confidence.0 as f64 / 1e9, min_runs, batch })
+        Some(Stop {
+            metric: metric?,
+            half_width: half_width?.0,
+            confidence: confidence.0 as f64 / 1e9,
+            min_runs,
+            batch,
+        })
     }
 
     fn metrics(&mut self, variants: &[Variant]) -> Vec<Metric> {
@@ -458,7 +463,8 @@ impl Known<'_, '_> {
                 Kind::Drops { reason, node: node?, link: link? }
             }
             schema::Metric::Detection(it) => {
-                let fault = self.name(&it.fault, "fault", |plan| plan.faults.iter().map(|it| it.name.as_str()).collect());
+                let fault =
+                    self.name(&it.fault, "fault", |plan| plan.faults.iter().map(|it| it.name.as_str()).collect());
                 let node = self.optional(it.node.as_ref(), Self::node);
                 Kind::Detection { fault: fault?, node: node? }
             }
@@ -498,7 +504,8 @@ impl Known<'_, '_> {
         for variant in self.variants {
             let known = names(variant.scenario.plan());
             if !known.contains(&name.as_str()) {
-                let place = if variant.name.is_empty() { String::new() } else { format!(" in variant `{}`", variant.name) };
+                let place =
+                    if variant.name.is_empty() { String::new() } else { format!(" in variant `{}`", variant.name) };
                 self.j.wrong(at.place, format!("no {what} is called `{name}`{place}"), proposal(&name, &known));
                 return None;
             }

@@ -173,8 +173,8 @@ impl<'s> Finished<'s> {
                     })
                 };
                 let changes = self.observation.observed.routes.iter();
-                let unprovoked =
-                    changes.filter(|it| it.at > after && here(&it.node) && self.observation.fault_behind(it.record).is_none());
+                let unprovoked = changes
+                    .filter(|it| it.at > after && here(&it.node) && self.observation.fault_behind(it.record).is_none());
                 Some(unprovoked.count() as f64)
             }
             Kind::ControlTraffic { of, count } => {
@@ -290,9 +290,7 @@ impl<'s> Finished<'s> {
 /// A fault by its name, or its healing as `FAULT.heal`; a fault that is called so comes before.
 pub(crate) fn cause(plan: &Plan, name: &str) -> Option<(FaultId, Phase)> {
     let fault = |name: &str| plan.faults.iter().position(|fault| fault.name == name).map(|n| FaultId(n as u16));
-    fault(name)
-        .map(|fault| (fault, Phase::Strike))
-        .or_else(|| Some((fault(name.strip_suffix(".heal")?)?, Phase::Heal)))
+    fault(name).map(|fault| (fault, Phase::Strike)).or_else(|| Some((fault(name.strip_suffix(".heal")?)?, Phase::Heal)))
 }
 
 fn total(lengths: impl Iterator<Item = Duration>) -> Duration {

@@ -99,7 +99,8 @@ pub struct Setting(pub(crate) String);
 impl Setting {
     /// The number that it is, if it is one: a quantity with its unit, or a plain decimal.
     pub fn number(&self) -> Option<(f64, Unit)> {
-        let plain = || self.0.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| (number, Unit::Plain));
+        let plain =
+            || self.0.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| (number, Unit::Plain));
         plain().or_else(|| Quantity::of_text(&self.0).ok().map(|quantity| (quantity.shown(), quantity.unit)))
     }
 }
@@ -146,8 +147,14 @@ mod tests {
 
     #[test]
     fn a_column_is_of_numbers_if_all_are_of_one_unit() {
-        assert_eq!(column(&settings(&["300ms", "1min"])), (vec![Value::Number(0.3), Value::Number(60.0)], Some(Unit::Time)));
-        assert_eq!(column(&settings(&["0.1%", "5%"])), (vec![Value::Number(0.1), Value::Number(5.0)], Some(Unit::Share)));
+        assert_eq!(
+            column(&settings(&["300ms", "1min"])),
+            (vec![Value::Number(0.3), Value::Number(60.0)], Some(Unit::Time))
+        );
+        assert_eq!(
+            column(&settings(&["0.1%", "5%"])),
+            (vec![Value::Number(0.1), Value::Number(5.0)], Some(Unit::Share))
+        );
         assert_eq!(column(&settings(&["2", "0.5"])), (vec![Value::Number(2.0), Value::Number(0.5)], Some(Unit::Plain)));
         for mixed in [["30s", "off"], ["30s", "30"], ["1%", "1s"]] {
             let texts = mixed.map(|text| Value::Text(text.into()));

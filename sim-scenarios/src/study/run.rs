@@ -38,7 +38,8 @@ impl Study {
         let changes = self.draws.iter().zip(&written).flat_map(|(it, value)| it.changes(value)).collect::<Vec<_>>();
         // Nothing that the work touched is used after a panic: the points that are kept ready are only read.
         let measured = catch_unwind(AssertUnwindSafe(|| self.measure(point, seed, &changes)));
-        let measured = measured.unwrap_or_else(|panic| Err(format!("vpnsim found a bug in itself: {}", words(&*panic))));
+        let measured =
+            measured.unwrap_or_else(|panic| Err(format!("vpnsim found a bug in itself: {}", words(&*panic))));
         let (digest, failure, metrics) = match measured {
             Ok((digest, metrics)) => (Some(digest), None, metrics),
             Err(failure) => (None, Some(failure), vec![None; self.metrics.len()]),

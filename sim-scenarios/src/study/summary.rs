@@ -23,7 +23,8 @@ pub fn sections(study: &Study, results: &Results) -> Vec<Section> {
     )));
     if asked.stopped_early > 0 {
         let n = asked.stopped_early;
-        let text = format!("{n} {} run less often: the interval was narrow before.", plural(n, "point was", "points were"));
+        let text =
+            format!("{n} {} run less often: the interval was narrow before.", plural(n, "point was", "points were"));
         answer.push(Block::Say(text));
     }
     answer.extend(failures(results).into_iter().map(Block::Say));

@@ -141,7 +141,10 @@ fn numbers(writer: &mut Writer<'_, DoubleType>, values: impl Iterator<Item = Opt
     writer.write_batch(&there, Some(&levels), None).map(drop)
 }
 
-fn texts(writer: &mut Writer<'_, ByteArrayType>, values: impl Iterator<Item = Option<String>>) -> Result<(), ParquetError> {
+fn texts(
+    writer: &mut Writer<'_, ByteArrayType>,
+    values: impl Iterator<Item = Option<String>>,
+) -> Result<(), ParquetError> {
     let (there, levels) = levels(values.map(|text| text.map(|text| ByteArray::from(text.into_bytes()))));
     writer.write_batch(&there, Some(&levels), None).map(drop)
 }
