@@ -4,6 +4,7 @@
 //!   DIR/runs.log               each run as it ends: what a study that was killed goes on from
 //!   DIR/runs.csv, runs.parquet one row a run, in order: written whole at the end
 //!   DIR/study.json             what was asked
+//!   DIR/study.md, *.svg, *.png what was found, and its pictures
 //!   DIR/shard-3-of-16.log      the same of a part
 //!   DIR/shard-3-of-16.part     a part that is whole: what --merge puts together
 //! ```
@@ -11,8 +12,10 @@
 //! The tables do not depend on the number of threads or parts, nor on how often the study was killed. A machine that loses power may
 //! lose the runs of its last seconds, which are then done again.
 
+mod available;
 mod keep;
 mod place;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -25,7 +28,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sim_scenarios::report::text;
 use sim_scenarios::study::results::Row;
 use sim_scenarios::study::shard::Shard;
-use sim_scenarios::study::{Library, Study, carry_out, log, summary};
+use sim_scenarios::study::availability::make::is_one as is_availability;
+use sim_scenarios::study::{Library, Study, carry_out, findings, log, summary};
 use sim_scenarios::{Diagnostics, Secrets};
 
 use crate::args::Loudness;
@@ -59,6 +63,11 @@ pub struct Args {
     /// Run nothing: put these parts together, or the parts in these directories
     #[arg(long, value_name = "PART|DIR", num_args = 1..)]
     pub merge: Vec<PathBuf>,
+    /// Add what each design costs, by a CSV file of item, price and what it is for (hour, month, year or dark_minute)
+    ///
+    /// Only for a file that asks for availability. No price comes with vpnsim.
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
     /// Run nothing: list the points and say how many runs there are
     #[arg(long, conflicts_with_all = ["merge", "shard", "out"])]
     pub dry_run: bool,
@@ -71,7 +80,17 @@ const HELP: &str = "\
 
 /// Does what was typed.
 pub fn study(typed: &Args) -> Result<Verdict, Failure> {
-    let study = read(&typed.file)?;
+    let asked = std::fs::read_to_string(&typed.file).map_err(|error| Failure::unreadable(&typed.file, &error))?;
+    if is_availability(&asked) {
+        return available::answer(typed, &asked);
+    }
+    if typed.prices.is_some() {
+        return Err(Failure::Study {
+            what: format!("{} does not ask for availability: there is nothing to price", typed.file.display()),
+            help: Some("leave out --prices".into()),
+        });
+    }
+    let study = read(&typed.file, &asked)?;
     if typed.dry_run {
         screen::answer(&text::render_sections(&summary::plan(&study), job::layout()))?;
         return Ok(Verdict::Held);
@@ -107,10 +126,9 @@ pub fn study(typed: &Args) -> Result<Verdict, Failure> {
 }
 
 /// Understands the study in a file.
-fn read(file: &Path) -> Result<Study, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::unreadable(file, &error))?;
+fn read(file: &Path, text: &str) -> Result<Study, Failure> {
     let directory = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    let parsed: Result<Study, Diagnostics> = Study::parse(&file.display().to_string(), &text, &Shelf { directory });
+    let parsed: Result<Study, Diagnostics> = Study::parse(&file.display().to_string(), text, &Shelf { directory });
     parsed.map_err(Failure::Malformed)
 }
 
@@ -132,11 +150,16 @@ impl Library for Shelf {
     }
 }
 
+/// How many runs are done at once.
+fn threads(typed: &Args) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    typed.jobs.map_or_else(cores, |jobs| jobs as usize)
+}
+
 /// Does all runs that are not kept yet.
 fn run(typed: &Args, study: &Study, shard: Shard, keeper: Option<&Keeper>) -> Result<BTreeMap<u64, Row>, Failure> {
     let mut rows = keeper.map(Keeper::rows).unwrap_or_default();
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = typed.jobs.map_or_else(cores, |jobs| jobs as usize);
+    let threads = threads(typed);
     if let Some(keeper) = keeper
         && !typed.loudness.quiet
     {
@@ -215,13 +238,16 @@ fn merge(typed: &Args, study: &Study) -> Result<Verdict, Failure> {
 /// Writes the tables and prints the summary.
 fn answer(typed: &Args, study: &Study, rows: BTreeMap<u64, Row>, directory: Option<&Path>) -> Result<Verdict, Failure> {
     let results = study.results(rows);
+    let sections = summary::sections(study, &results);
     if let Some(directory) = directory {
         keep::deliver(directory, study, &results)?;
+        tell::report(directory, study.name(), &sections, &findings::pictures(study, &results))?;
         if !typed.loudness.quiet {
-            screen::remark(format_args!("wrote runs.csv, runs.parquet and study.json into {}", directory.display()));
+            let place = directory.display();
+            screen::remark(format_args!("wrote runs.csv, runs.parquet, study.json, study.md and its pictures into {place}"));
         }
     }
-    screen::answer(&text::render_sections(&summary::sections(study, &results), job::layout()))?;
+    screen::answer(&text::render_sections(&sections, job::layout()))?;
     let failed = results.rows.iter().any(|row| row.failure.is_some());
     Ok(if failed { Verdict::Failed } else { Verdict::Held })
 }

@@ -178,7 +178,7 @@ pub fn deliver(directory: &Path, study: &Study, results: &Results) -> Result<(),
 }
 
 /// Writes a file whole: into a neighbour that takes its place. A neighbour that a killed process left behind is written over.
-fn write(path: &Path, octets: &[u8]) -> Result<(), Failure> {
+pub fn write(path: &Path, octets: &[u8]) -> Result<(), Failure> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);

@@ -413,7 +413,18 @@ impl Maker<'_, '_> {
         let mut metrics = Vec::new();
         for (name, (_, metric)) in names.into_iter().zip(&schema.metrics.0) {
             let known = Known { variants, j: &mut *self.j };
-            metrics.extend(known.metric(metric).map(|kind| Metric { name, kind }));
+            metrics.extend(known.metric(metric).map(|kind| Metric { name, kind, censored_by: None }));
+        }
+        // What counts to the end of the run is accompanied by whether it did.
+        for number in 0..metrics.len() {
+            let kind = match &metrics[number].kind {
+                Kind::Outage { stream, fault, .. } => Kind::DarkAtEnd { stream: stream.clone(), fault: fault.clone() },
+                Kind::MinutesDark(stream) => Kind::DarkAtEnd { stream: stream.clone(), fault: None },
+                _ => continue,
+            };
+            let name = format!("{}_dark_at_end", metrics[number].name);
+            metrics[number].censored_by = Some(metrics.len());
+            metrics.push(Metric { name, kind, censored_by: None });
         }
         metrics
     }

@@ -24,6 +24,8 @@ pub struct Metric {
     pub name: String,
     /// What it measures.
     pub kind: Kind,
+    /// The metric, by its number, that says whether the run ended before this one was complete, if it may.
+    pub censored_by: Option<usize>,
 }
 
 /// What is measured; the language has the meaning of each.
@@ -31,6 +33,8 @@ pub struct Metric {
 #[expect(missing_docs, reason = "the language documents each")]
 pub enum Kind {
     Outage { stream: Stream, fault: Option<String>, of: Extent },
+    /// 1 if such an outage had not ended when the run did, else 0. Not of the language: it goes with each metric of outages.
+    DarkAtEnd { stream: Stream, fault: Option<String> },
     MinutesDark(Stream),
     LostProbes(Stream),
     LossShare(Stream),
@@ -71,7 +75,7 @@ impl Kind {
             Self::UnprovokedRouteChanges { .. } => "changes",
             Self::Goodput(_) => "bit/s",
             Self::ApplicationFailures(_) => "flows",
-            Self::Held(_) => "1",
+            Self::Held(_) | Self::DarkAtEnd { .. } => "1",
         }
     }
 
@@ -106,16 +110,16 @@ impl<'s> Finished<'s> {
     pub fn measure(&self, kind: &Kind) -> Option<f64> {
         match kind {
             Kind::Outage { stream, fault, of } => {
-                let own = |outage: &Outage| match fault {
-                    None => true,
-                    Some(fault) => outage.fault.is_some_and(|by| self.occasions(fault).any(|index| index == by)),
-                };
-                let lengths = self.outages(stream)?.into_iter().filter(own);
+                let lengths = self.outages_of(stream, fault.as_deref())?.into_iter();
                 let lengths = lengths.map(|outage| outage.duration(self.observation.observed.end));
                 Some(match of {
                     Extent::Longest => lengths.max().unwrap_or_default().as_secs_f64(),
                     Extent::Sum => total(lengths).as_secs_f64(),
                 })
+            }
+            Kind::DarkAtEnd { stream, fault } => {
+                let outages = self.outages_of(stream, fault.as_deref())?;
+                Some(f64::from(u8::from(outages.iter().any(|outage| outage.end.is_none()))))
             }
             Kind::MinutesDark(stream) => {
                 let end = self.observation.observed.end;
@@ -213,6 +217,16 @@ impl<'s> Finished<'s> {
             None => Direction::Forward,
         };
         Some((log, direction))
+    }
+
+    /// Those that belong to a fault or its healing, or all.
+    fn outages_of(&self, stream: &Stream, fault: Option<&str>) -> Option<Vec<Outage>> {
+        let mut outages = self.outages(stream)?;
+        outages.retain(|outage| match fault {
+            None => true,
+            Some(fault) => outage.fault.is_some_and(|by| self.occasions(fault).any(|index| index == by)),
+        });
+        Some(outages)
     }
 
     fn outages(&self, stream: &Stream) -> Option<Vec<Outage>> {

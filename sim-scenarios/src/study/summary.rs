@@ -1,9 +1,9 @@
-//! What a study found, for people: a table for each metric, a row for each point.
+//! What a study asked and how it went, for people; what it found is in [`findings`].
 
 use std::collections::BTreeMap;
 
-use super::results::{Results, Value};
-use super::{Column, Study};
+use super::results::Results;
+use super::{Study, findings};
 use crate::report::story::{Block, Section, Table};
 
 /// Most points that a table shows; the files have all.
@@ -29,7 +29,7 @@ pub fn sections(study: &Study, results: &Results) -> Vec<Section> {
     }
     answer.extend(failures(results).into_iter().map(Block::Say));
     let mut sections = vec![Section { title: String::new(), blocks: answer }];
-    sections.extend(study.metrics().iter().enumerate().map(|(n, metric)| means(study, results, n, metric)));
+    sections.extend(findings::sections(study, results));
     sections
 }
 
@@ -54,44 +54,6 @@ fn failures(results: &Results) -> Vec<String> {
     reasons.into_iter().take(FEW).map(told).collect()
 }
 
-/// The mean of a metric at each point.
-fn means(study: &Study, results: &Results, metric: usize, column: &Column) -> Section {
-    let mut table = Table { head: vec!["point", ">runs", ">measured", ">mean"], rows: Vec::new() };
-    let mut rows = results.rows.iter().peekable();
-    for point in 0..study.points() {
-        let end = (point + 1) * study.runs_of_a_point();
-        let (mut runs, mut values) = (0u64, Vec::new());
-        while let Some(row) = rows.next_if(|row| row.run < end) {
-            runs += 1;
-            values.extend(row.metrics[metric]);
-        }
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let mean = if values.is_empty() { String::new() } else { format!("{mean:.3}") };
-        if table.rows.len() < MOST {
-            table.rows.push(vec![self::point(study, point), runs.to_string(), values.len().to_string(), mean]);
-        }
-    }
-    let unit = column.unit.filter(|unit| *unit != "1").map_or(String::new(), |unit| format!(" ({unit})"));
-    let mut blocks = vec![Block::Table(table)];
-    if study.points() as usize > MOST {
-        blocks.push(Block::Say(format!("{} points more are in the files.", study.points() as usize - MOST)));
-    }
-    Section { title: format!("{}{unit}", column.name), blocks }
-}
-
-/// A point in words: `hold 10 s, loss 0.1 %`.
-fn point(study: &Study, point: u64) -> String {
-    let word = |(value, column): (Value, Column)| match value {
-        Value::Text(text) => format!("{} {text}", column.name),
-        Value::Number(number) => match column.unit.filter(|unit| *unit != "1") {
-            Some(unit) => format!("{} {number} {unit}", column.name),
-            None => format!("{} {number}", column.name),
-        },
-    };
-    let words: Vec<String> = study.point(point).into_iter().zip(study.parameters()).map(word).collect();
-    if words.is_empty() { "the scenario".into() } else { words.join(", ") }
-}
-
 /// The points of a study and how many runs it asks for, without a run.
 pub fn plan(study: &Study) -> Vec<Section> {
     let (points, runs) = (study.points(), study.runs_of_a_point());
@@ -105,7 +67,7 @@ pub fn plan(study: &Study) -> Vec<Section> {
             points * runs
         )),
     ];
-    let rows = (0..points).take(MOST).map(|n| vec![(n * runs).to_string(), point(study, n)]).collect();
+    let rows = (0..points).take(MOST).map(|n| vec![(n * runs).to_string(), findings::name(study, n as usize)]).collect();
     blocks.push(Block::Table(Table { head: vec![">first run", "point"], rows }));
     if points as usize > MOST {
         blocks.push(Block::Say(format!("{} points more.", points as usize - MOST)));
