@@ -11,12 +11,12 @@ pub(crate) mod flows;
 pub mod log;
 pub mod markdown;
 pub mod model;
+pub mod route_story;
+pub mod session_story;
 pub mod story;
 pub mod text;
 pub mod timeline;
 pub mod tunnel_log;
-pub mod route_story;
-pub mod session_story;
 
 #[cfg(test)]
 mod fixture;
@@ -270,10 +270,7 @@ fn fault_entry(fault: &FaultLog, path: &[measure::Step]) -> model::Fault {
         what: fault.what.clone(),
         target: fault.target.clone(),
         heals: None,
-        critical_path: path
-            .iter()
-            .map(|step| path_step(step, &fault.target))
-            .collect(),
+        critical_path: path.iter().map(|step| path_step(step, &fault.target)).collect(),
     }
 }
 

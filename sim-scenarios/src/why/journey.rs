@@ -148,7 +148,12 @@ fn route(trace: &Trace, node: NodeId, port: sim_core::id::Port, to: IpAddr, then
         }
         _ => false,
     };
-    trace.records().take_while(|(_, record)| record.at <= then).filter(|(_, record)| used(record)).last().map(|(id, _)| id)
+    trace
+        .records()
+        .take_while(|(_, record)| record.at <= then)
+        .filter(|(_, record)| used(record))
+        .last()
+        .map(|(id, _)| id)
 }
 
 /// The record by which a device has the CHILD_SA that it used then, of the tunnel whose IKE session at one end is this.
@@ -156,9 +161,9 @@ fn sealed(trace: &Trace, ike: SessionId, node: NodeId, then: Instant) -> Option<
     let sessions = trace.sessions();
     let tunnel = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
     let this = tunnel(&sessions[ike.index()].name);
-    let child = sessions.iter().position(|other| {
-        other.kind == SessionKind::Child && other.node == node && tunnel(&other.name) == this
-    })?;
+    let child = sessions
+        .iter()
+        .position(|other| other.kind == SessionKind::Child && other.node == node && tunnel(&other.name) == this)?;
     let came_up = |what: &What| matches!(what, What::State { from, to: State::Up, .. } if *from != State::Rekeying);
     let records = trace.session_records(SessionId(child as u32)).take_while(|(_, record)| record.at <= then);
     records.filter(|(_, record)| came_up(&record.what)).last().map(|(id, _)| id)

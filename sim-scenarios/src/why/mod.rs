@@ -10,6 +10,8 @@
 
 pub mod document;
 pub mod draw;
+#[cfg(test)]
+mod fixture;
 pub mod journey;
 pub mod parameter;
 mod row;
@@ -20,8 +22,8 @@ pub mod trial;
 use sim_core::id::StreamId;
 use sim_core::time::{Duration, Instant};
 
-use crate::measure::outage::{Fate, Outage};
 use crate::measure::FaultIndex;
+use crate::measure::outage::{Fate, Outage};
 use crate::observe::Observation;
 use crate::report::model::{self, Seconds};
 use crate::report::route_story::Unknown;

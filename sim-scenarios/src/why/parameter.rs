@@ -51,9 +51,11 @@ pub fn behind_timer(
         TimerKind::ProgrammingDelay => {
             global("vgw_programming_delay", plan.assume.vgw_programming_delay, "The programming delay of a gateway")
         }
-        TimerKind::PropagationDelay => {
-            global("vpc_propagation_delay", plan.assume.vpc_propagation_delay, "The propagation delay into VPC route tables")
-        }
+        TimerKind::PropagationDelay => global(
+            "vpc_propagation_delay",
+            plan.assume.vpc_propagation_delay,
+            "The propagation delay into VPC route tables",
+        ),
         TimerKind::EndpointHealth => {
             let what = "The time in which AWS notices that an endpoint's hardware is gone";
             global("endpoint_health_delay", plan.assume.endpoint_health_delay, what)
@@ -187,9 +189,12 @@ fn of_tunnel(scenario: &Scenario, connection: &Connection, tunnel: &Tunnel, aws:
         (TimerKind::IdleHoldTimer, _, Some(own)) if !aws => {
             simple(bgp(false, "idle_hold"), own.idle_hold, &[5, 1], "an IdleHoldTimer")
         }
-        (TimerKind::MinRouteAdvertisement, _, Some(own)) if !aws => {
-            simple(bgp(false, "advertisement_interval"), own.advertisement_interval, &[0], "a MinRouteAdvertisementInterval")
-        }
+        (TimerKind::MinRouteAdvertisement, _, Some(own)) if !aws => simple(
+            bgp(false, "advertisement_interval"),
+            own.advertisement_interval,
+            &[0],
+            "a MinRouteAdvertisementInterval",
+        ),
         (TimerKind::KeepaliveTimer, _, Some(own)) if !aws => {
             simple(bgp(false, "keepalive"), own.keepalive, &[5, 1], "a keepalive interval")
         }
@@ -218,7 +223,9 @@ fn of_tunnel(scenario: &Scenario, connection: &Connection, tunnel: &Tunnel, aws:
         (TimerKind::HalfOpen, ..) if !aws => {
             simple(ike(false, "half_open_timeout"), end.half_open_timeout, &[10, 5], "a half-open timeout")
         }
-        (TimerKind::HalfOpen, ..) => aws_s_own(ike(true, "half_open_timeout"), end.half_open_timeout, "The half-open timeout"),
+        (TimerKind::HalfOpen, ..) => {
+            aws_s_own(ike(true, "half_open_timeout"), end.half_open_timeout, "The half-open timeout")
+        }
         (TimerKind::IkeRetry, ..) if !aws => simple(ike(false, "retry"), end.retry, &[5, 1], "a new attempt"),
         (TimerKind::IkeRetry, ..) => aws_s_own(ike(true, "retry"), end.retry, "The wait before a new attempt"),
         _ => Behind::default(),
@@ -249,7 +256,8 @@ fn of_neighbor(
 ) -> Behind {
     let peer_is_aws = peer.as_ref().is_some_and(|(.., aws)| *aws);
     // The customer's side of the session, where changes are made.
-    let mine = if aws { peer.as_ref().map(|(path, neighbor, _)| (path.as_str(), *neighbor)) } else { Some((path, neighbor)) };
+    let mine =
+        if aws { peer.as_ref().map(|(path, neighbor, _)| (path.as_str(), *neighbor)) } else { Some((path, neighbor)) };
     let timers = |setting: &str| format!("{path}.timers.{setting}");
     let own = |setting: &str, value: Duration, values: &[u64], what: &str| Behind {
         parameter: Some(parameter(scenario, timers(setting), value.to_string(), None)),
@@ -277,15 +285,16 @@ fn of_neighbor(
                     candidates.push(("BFD on the session: 300 ms, multiplier 3".into(), edits));
                 }
             }
-            let parameter =
-                Some(parameter(scenario, format!("{at}.timers.hold_time"), value.to_string(), documented));
+            let parameter = Some(parameter(scenario, format!("{at}.timers.hold_time"), value.to_string(), documented));
             Behind { parameter, candidates, remark: None }
         }
         TimerKind::BfdDetection => {
             let theirs = peer.as_ref().and_then(|(path, peer, aws)| Some((path.as_str(), peer.bfd?, *aws)));
             detection(scenario, (path, neighbor.bfd, aws), theirs)
         }
-        TimerKind::ConnectRetryTimer => own("connect_retry", neighbor.end.connect_retry, &[30, 10, 1], "the ConnectRetryTimer"),
+        TimerKind::ConnectRetryTimer => {
+            own("connect_retry", neighbor.end.connect_retry, &[30, 10, 1], "the ConnectRetryTimer")
+        }
         TimerKind::IdleHoldTimer => own("idle_hold", neighbor.end.idle_hold, &[5, 1], "the IdleHoldTimer"),
         TimerKind::MinRouteAdvertisement => {
             let value = neighbor.end.advertisement_interval;
@@ -302,7 +311,8 @@ fn detection(scenario: &Scenario, own: (&str, Option<Bfd>, bool), theirs: Option
     let Some((other, peer, peer_is_aws)) = theirs else { return Behind::default() };
     let documented = Some(AWS_BFD);
     let slow = bfd.min_rx.max(peer.min_tx);
-    let remark = Some(format!("The Detection Time is {} packets, one every {slow} (RFC 5880 section 6.8.4).", peer.multiplier));
+    let remark =
+        Some(format!("The Detection Time is {} packets, one every {slow} (RFC 5880 section 6.8.4).", peer.multiplier));
     let mut candidates = Vec::new();
     if !peer_is_aws && peer.multiplier > 3 {
         candidates.push(("a BFD multiplier of 3".into(), vec![format!("{other}.bfd.multiplier=3")]));
@@ -332,7 +342,12 @@ fn of_track(scenario: &Scenario, path: &str, watched: Watched, timer: TimerKind)
     let every = format!("{path}.every");
     Behind {
         parameter: Some(parameter(scenario, format!("{path}.{setting}"), value.to_string(), None)),
-        candidates: shorter(&every, watched_every(watched), &[2, 1], "an address that is watched is asked once in a time"),
+        candidates: shorter(
+            &every,
+            watched_every(watched),
+            &[2, 1],
+            "an address that is watched is asked once in a time",
+        ),
         remark: None,
     }
 }
@@ -341,5 +356,77 @@ fn watched_every(watched: Watched) -> Duration {
     match watched {
         Watched::Ping { every, .. } => every,
         _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Simulation;
+    use crate::scenario::NoSecrets;
+
+    fn scenario(changes: &[&str]) -> Scenario {
+        let text = include_str!("../../../scenarios/active_passive.ron");
+        let scenario = Scenario::parse("active_passive.ron", text, &NoSecrets).unwrap();
+        scenario.with(changes, &NoSecrets).unwrap()
+    }
+
+    /// What is behind a timer of one end of tunnel a.
+    fn behind(scenario: &Scenario, kind: SessionKind, end: &str, timer: TimerKind) -> Behind {
+        let simulation = Simulation::new(scenario);
+        let trace = &simulation.world().trace;
+        let wanted = |info: &SessionInfo| info.kind == kind && info.name == format!("vpn.a@{end}");
+        let session = trace.sessions().iter().position(wanted).unwrap();
+        let node = trace.sessions()[session].node;
+        behind_timer(scenario, scenario.plan(), trace, Some(SessionId(session as u32)), node, timer)
+    }
+
+    /// The smaller proposal holds at both ends (RFC 4271 section 4.2), so it is the one that is named; what is shorter is tried
+    /// at the customer gateway, which a customer can change.
+    #[test]
+    fn the_smaller_hold_time_is_behind_both_hold_timers() {
+        let found =
+            |changes: &[&str], end: &str| behind(&scenario(changes), SessionKind::Bgp, end, TimerKind::HoldTimer);
+        let path = |it: &Behind| it.parameter.as_ref().map(|it| (it.path.clone(), it.value.clone(), it.origin.clone()));
+        let at = |end: &str, value: &str, origin: &str| {
+            Some((format!("connections.vpn.routing.{end}.hold_time"), value.to_owned(), origin.to_owned()))
+        };
+        for end in ["aws", "cgw"] {
+            assert_eq!(path(&found(&[], end)), at("customer", "30s", "documented"));
+            let shorter = ["connections.vpn.routing.aws.hold_time=20s"];
+            assert_eq!(path(&found(&shorter, end)), at("aws", "20s", "scenario"));
+            let edits: Vec<String> = found(&shorter, end).candidates.into_iter().flat_map(|(_, edits)| edits).collect();
+            let expected = ["10s", "3s"].map(|value| format!("connections.vpn.routing.customer.hold_time={value}"));
+            assert_eq!(edits, expected, "30 s is not shorter than 20 s");
+        }
+    }
+
+    /// AWS takes a DPD timeout of 30 s or more; from where it counts is assumed. The customer gateway may be faster.
+    #[test]
+    fn each_end_has_a_dpd_timeout_of_its_own() {
+        let scenario = scenario(&[]);
+        let aws = behind(&scenario, SessionKind::Ike, "aws", TimerKind::DpdTimeout);
+        let parameter = aws.parameter.unwrap();
+        assert_eq!(
+            (parameter.path.as_str(), parameter.value.as_str()),
+            ("connections.vpn.tunnels.a.dpd_timeout", "40s")
+        );
+        assert_eq!(parameter.origin, "assumed");
+        assert_eq!(aws.candidates.len(), 1, "{:?}", aws.candidates);
+        let own = behind(&scenario, SessionKind::Ike, "cgw", TimerKind::DpdTimeout);
+        assert_eq!(own.parameter.unwrap().path, "connections.vpn.tunnels.a.customer.dpd_timeout");
+        assert_eq!(own.candidates.len(), 3, "{:?}", own.candidates);
+        for (_, edits) in own.candidates.iter().chain(&aws.candidates) {
+            assert!(scenario.with(edits, &NoSecrets).is_ok(), "{edits:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_aws_s_own_is_not_tried() {
+        let found = behind(&scenario(&[]), SessionKind::Bgp, "aws", TimerKind::ProgrammingDelay);
+        assert_eq!(found.parameter.unwrap().path, "assume.vgw_programming_delay");
+        assert!(found.candidates.is_empty() && found.remark.unwrap().contains("AWS's own"));
+        let found = behind(&scenario(&[]), SessionKind::Bgp, "aws", TimerKind::ConnectRetryTimer);
+        assert!(found.candidates.is_empty() && found.remark.unwrap().contains("AWS's own"));
     }
 }

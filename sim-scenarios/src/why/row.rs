@@ -114,8 +114,7 @@ impl Telling<'_> {
                     Some(Seconds::from(*armed_at)),
                     (by != RecordId::GENESIS && self.record(by).at == *armed_at).then(|| self.event(by).text),
                 );
-                let behind =
-                    parameter::behind_timer(self.scenario, plan, &world.trace, *session, record.node, *timer);
+                let behind = parameter::behind_timer(self.scenario, plan, &world.trace, *session, record.node, *timer);
                 (timer.code(), timer.text().to_owned(), behind)
             }
             What::Fault { fault, phase } => {
@@ -212,7 +211,11 @@ impl Telling<'_> {
         let path = format!("probes.{}.every", log.name);
         let sent = Event {
             at_s: weighed.sent.into(),
-            text: format!("{prober}: probe {} sent, one every {every}, {} after it could have been", log.name, Seconds(grid)),
+            text: format!(
+                "{prober}: probe {} sent, one every {every}, {} after it could have been",
+                log.name,
+                Seconds(grid)
+            ),
         };
         let wait = Wait {
             owner: "probe_grid".into(),

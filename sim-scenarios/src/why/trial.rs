@@ -14,12 +14,7 @@ use crate::scenario::{Scenario, Secrets};
 const MOST: usize = 24;
 
 /// Tries the changes and adds what came of them, the best first. One that cannot be made in this scenario becomes a remark.
-pub fn try_changes(
-    scenario: &Scenario,
-    secrets: &dyn Secrets,
-    explained: &mut Explained,
-    candidates: &[Candidate],
-) {
+pub fn try_changes(scenario: &Scenario, secrets: &dyn Secrets, explained: &mut Explained, candidates: &[Candidate]) {
     let mut made = Vec::new();
     for (text, edits) in candidates.iter().take(MOST) {
         match scenario.with(edits, secrets) {
