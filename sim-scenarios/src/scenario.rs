@@ -130,7 +130,7 @@ impl Scenario {
     /// `links`.
     pub fn is_meant_by(text: &str) -> bool {
         set::names(text).is_none_or(|names| names.iter().any(|name| matches!(name.as_str(), "nodes" | "links")))
-}
+    }
 
     /// Line and column, both from 1, of the setting that a path in the grammar of [`crate::set`] leads to, or of the innermost
     /// thing around it that is written; 1 and 1 if it was set by a change.

@@ -17,8 +17,9 @@ use std::env;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
+use sim_scenarios::report::text;
 use sim_scenarios::why::document::{Explained, Row, Wait};
-use sim_scenarios::why::{self, Subject};
+use sim_scenarios::why::{self, Subject, tell};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
 /// The world, with what is drawn marked by `/*...*/`.
@@ -100,11 +101,17 @@ fn draw(world: u64) -> String {
     })
 }
 
-/// Asks why, of the only outage or the longest.
+/// Asks why, of the longest outage of the widest direction: there and back if there is a way back.
 fn ask(scenario: &Scenario) -> Option<Explained> {
     let mut simulation = Simulation::new(scenario);
     simulation.run_until(simulation.end());
-    let subject = why::subject(&simulation.observe(), None).expect("no number was given")?;
+    let observation = simulation.observe();
+    let widest = *observation.observed.streams[0].directions().last().expect("a stream has a direction");
+    let all = why::outages(&observation);
+    let mine = (1..=all.len()).filter(|number| all[number - 1].1.direction == widest);
+    let longest = mine.max_by_key(|number| all[number - 1].1.duration(observation.observed.end))?;
+    let subject = why::subject(&observation, Some(longest)).expect("there are so many")?;
+    drop(observation);
     let heard = Subject::journey(&subject).map(|(journey, until)| {
         let listener = Box::new(journey.clone());
         Simulation::prepare(scenario, |world| world.trace.add_sink(listener)).run_until(until);
@@ -210,7 +217,8 @@ fn check(world: u64) -> Done {
     let shared = |wait: &Wait| on_path.iter().any(|other| other.parameter == wait.parameter);
     for branch in &before.beside {
         let waits = branch.path.iter().filter_map(|row: &Row| row.wait.as_ref());
-        for wait in waits.filter(|wait| !shared(wait)) {
+        // A hold time holds at both ends: it is never beside the path alone.
+        for wait in waits.filter(|wait| !shared(wait) && wait.owner != "hold_timer") {
             let Some((least, step)) = is_the_wait(wait) else { continue };
             if let Some(by) = some(&mut dice, value(wait).saturating_sub(least), step) {
                 let (after, change) = changed(wait, value(wait) - by);
@@ -252,4 +260,54 @@ fn a_wait_moves_the_recovery_by_as_much_as_its_slack_says() {
             assert!(done.0.contains_key(what), "no world shows it: {what} of {done:?}");
         }
     }
+}
+
+/// active_passive, each number by hand. The hold time is 30 s, and a KEEPALIVE comes at least every 10 s and takes 12 ms: the
+/// rest of the hold timer counts, 20 to 30 s. The customer gateway's timer expires after AWS's, so it decides. The probe meets
+/// the gateway at once and AWS's gateway 14 ms later (uplink 2 ms, path-b 12 ms), so the gateway's timer may shrink until
+/// 14 ms after AWS's has expired. (Two packets of some 100 octets at 1 Gbit/s add less than 5 us.) Had it been longer, DPD would
+/// have noticed, 40 s after the last packet. On its way and back the probe takes 2 * (2 + 12) = 28 ms.
+#[test]
+fn active_passive_is_explained() {
+    let ron = include_str!("../../scenarios/active_passive.ron");
+    let scenario = Scenario::parse("active_passive.ron", ron, &NoSecrets).unwrap();
+    let found = why::ask(&scenario, &NoSecrets, Some(2)).unwrap();
+    let explained = found.outage.as_ref().unwrap();
+    assert_eq!((explained.outage.direction.as_str(), explained.outage.probe.as_str()), ("round_trip", "app"));
+    let strike = explained.path[0].step.at_s.0;
+    let row = &explained.path[1];
+    let wait = row.wait.as_ref().unwrap();
+    assert_eq!((wait.owner.as_str(), row.step.node.as_str()), ("hold_timer", "cgw"));
+    let (expired, armed) = (row.step.at_s.0, wait.armed_s.unwrap().0);
+    assert_eq!(expired - armed, Duration::from_secs(30));
+    assert!(armed < strike && strike - armed < Duration::from_millis(10_012), "armed at {armed}, struck at {strike}");
+    assert_eq!(row.step.waited_s.0, expired - strike);
+
+    let beside = &explained.beside[0];
+    assert!(beside.needed.text.starts_with("vgw: 10.1.0.0/16 via vpn.b"), "{}", beside.needed.text);
+    let slack = wait.slack_s.unwrap().0;
+    let (least, most) = (Duration::from_millis(14), Duration::from_micros(14_005));
+    let gap = expired - beside.needed.at_s.0;
+    assert!(slack >= gap + least && slack <= gap + most, "{slack} of {gap}");
+    assert_eq!(beside.slack_s.0, slack);
+    assert_eq!(wait.runner_up.as_ref(), Some(&beside.needed));
+    let backstop = wait.backstop.as_ref().unwrap();
+    assert!(backstop.text.contains("ike vpn.a@cgw: dpd_timeout expired"), "{}", backstop.text);
+    let silence = backstop.at_s.0 - strike;
+    assert!(silence > Duration::from_secs(39) && silence < Duration::from_millis(40_050), "{silence}");
+
+    let arrival = explained.path.last().unwrap();
+    let sent = explained.outage.end_s.unwrap().0;
+    assert_eq!(sent.as_nanos() % 20_000_000, 0, "every 20 ms from the start on");
+    assert!(sent >= expired && sent - expired < Duration::from_millis(20));
+    let way = arrival.step.at_s.0 - sent;
+    assert!(way >= Duration::from_millis(28) && way < Duration::from_micros(28_020), "{way}");
+
+    // What is left of a hold time of 3 s is 2 to 3 s, of one of 10 s 6.67 to 10 s, plus the grid; the best comes first.
+    let best = &explained.changes[0];
+    assert_eq!(best.set, ["connections.vpn.routing.customer.hold_time=3s"]);
+    let after = |place: usize| explained.changes[place].after_s.unwrap().0;
+    assert!(after(0) > Duration::from_millis(1_950) && after(0) < Duration::from_millis(3_060), "{}", after(0));
+    assert!(after(1) > Duration::from_millis(6_600) && after(1) < Duration::from_millis(10_060), "{}", after(1));
+    insta::assert_snapshot!(text::render_sections(&tell::tell(&found), text::Layout { width: 80, styled: false }));
 }

@@ -242,3 +242,44 @@ fn shorten(text: &str) -> String {
     let kept: String = text.chars().take(LABEL - 1).collect();
     format!("{kept}…")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn every_wait_and_branch_is_drawn() {
+        let svg = render(&fixture::failover()).unwrap();
+        for text in [
+            "bgp tunnel-a: hold_timer",
+            "27.900 s",
+            "programming_delay",
+            "probe office-to-app",
+            "path-a-dark at 60.000 s",
+            "cgw: 172.31",
+        ] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_become_markup() {
+        let mut why = fixture::failover();
+        let explained = why.outage.as_mut().unwrap();
+        explained.outage.fault = Some("</text><script>\u{1}&\"'".into());
+        explained.path[1].step.node = "<b>".into();
+        let svg = render(&why).unwrap();
+        assert!(!svg.contains("<script") && !svg.contains("<b>") && !svg.contains('\u{1}'));
+        assert!(svg.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn without_a_path_there_is_no_picture() {
+        let mut why = fixture::failover();
+        why.outage.as_mut().unwrap().path.clear();
+        assert_eq!(render(&why), None);
+        why.outage = None;
+        assert_eq!(render(&why), None);
+    }
+}

@@ -10,6 +10,8 @@
 
 pub mod document;
 pub mod draw;
+#[cfg(test)]
+mod fixture;
 pub mod journey;
 pub mod parameter;
 mod row;

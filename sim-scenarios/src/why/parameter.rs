@@ -358,3 +358,75 @@ fn watched_every(watched: Watched) -> Duration {
         _ => Duration::ZERO,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Simulation;
+    use crate::scenario::NoSecrets;
+
+    fn scenario(changes: &[&str]) -> Scenario {
+        let text = include_str!("../../../scenarios/active_passive.ron");
+        let scenario = Scenario::parse("active_passive.ron", text, &NoSecrets).unwrap();
+        scenario.with(changes, &NoSecrets).unwrap()
+    }
+
+    /// What is behind a timer of one end of tunnel a.
+    fn behind(scenario: &Scenario, kind: SessionKind, end: &str, timer: TimerKind) -> Behind {
+        let simulation = Simulation::new(scenario);
+        let trace = &simulation.world().trace;
+        let wanted = |info: &SessionInfo| info.kind == kind && info.name == format!("vpn.a@{end}");
+        let session = trace.sessions().iter().position(wanted).unwrap();
+        let node = trace.sessions()[session].node;
+        behind_timer(scenario, scenario.plan(), trace, Some(SessionId(session as u32)), node, timer)
+    }
+
+    /// The smaller proposal holds at both ends (RFC 4271 section 4.2), so it is the one that is named; what is shorter is tried
+    /// at the customer gateway, which a customer can change.
+    #[test]
+    fn the_smaller_hold_time_is_behind_both_hold_timers() {
+        let found =
+            |changes: &[&str], end: &str| behind(&scenario(changes), SessionKind::Bgp, end, TimerKind::HoldTimer);
+        let path = |it: &Behind| it.parameter.as_ref().map(|it| (it.path.clone(), it.value.clone(), it.origin.clone()));
+        let at = |end: &str, value: &str, origin: &str| {
+            Some((format!("connections.vpn.routing.{end}.hold_time"), value.to_owned(), origin.to_owned()))
+        };
+        for end in ["aws", "cgw"] {
+            assert_eq!(path(&found(&[], end)), at("customer", "30s", "documented"));
+            let shorter = ["connections.vpn.routing.aws.hold_time=20s"];
+            assert_eq!(path(&found(&shorter, end)), at("aws", "20s", "scenario"));
+            let edits: Vec<String> = found(&shorter, end).candidates.into_iter().flat_map(|(_, edits)| edits).collect();
+            let expected = ["10s", "3s"].map(|value| format!("connections.vpn.routing.customer.hold_time={value}"));
+            assert_eq!(edits, expected, "30 s is not shorter than 20 s");
+        }
+    }
+
+    /// AWS takes a DPD timeout of 30 s or more; from where it counts is assumed. The customer gateway may be faster.
+    #[test]
+    fn each_end_has_a_dpd_timeout_of_its_own() {
+        let scenario = scenario(&[]);
+        let aws = behind(&scenario, SessionKind::Ike, "aws", TimerKind::DpdTimeout);
+        let parameter = aws.parameter.unwrap();
+        assert_eq!(
+            (parameter.path.as_str(), parameter.value.as_str()),
+            ("connections.vpn.tunnels.a.dpd_timeout", "40s")
+        );
+        assert_eq!(parameter.origin, "assumed");
+        assert_eq!(aws.candidates.len(), 1, "{:?}", aws.candidates);
+        let own = behind(&scenario, SessionKind::Ike, "cgw", TimerKind::DpdTimeout);
+        assert_eq!(own.parameter.unwrap().path, "connections.vpn.tunnels.a.customer.dpd_timeout");
+        assert_eq!(own.candidates.len(), 3, "{:?}", own.candidates);
+        for (_, edits) in own.candidates.iter().chain(&aws.candidates) {
+            assert!(scenario.with(edits, &NoSecrets).is_ok(), "{edits:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_aws_s_own_is_not_tried() {
+        let found = behind(&scenario(&[]), SessionKind::Bgp, "aws", TimerKind::ProgrammingDelay);
+        assert_eq!(found.parameter.unwrap().path, "assume.vgw_programming_delay");
+        assert!(found.candidates.is_empty() && found.remark.unwrap().contains("AWS's own"));
+        let found = behind(&scenario(&[]), SessionKind::Bgp, "aws", TimerKind::ConnectRetryTimer);
+        assert!(found.candidates.is_empty() && found.remark.unwrap().contains("AWS's own"));
+    }
+}

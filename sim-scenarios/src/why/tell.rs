@@ -222,3 +222,52 @@ fn saved(change: &Change) -> String {
         nanos => Seconds(Duration::from_nanos(nanos as u64)).to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use crate::report::text::{Layout, render_sections};
+
+    #[test]
+    fn a_failover_reads_well_in_a_narrow_terminal() {
+        let text = render_sections(&tell(&fixture::failover()), Layout { width: 80, styled: false });
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_has_no_path_says_why() {
+        let mut why = fixture::failover();
+        let told = |why: &Why| render_sections(&tell(why), Layout::default());
+        let explained = why.outage.as_mut().unwrap();
+        explained.path.clear();
+        explained.outage.end_s = None;
+        explained.changes.clear();
+        assert!(told(&why).contains("It did not end"), "{}", told(&why));
+        why.outage.as_mut().unwrap().outage.fault = None;
+        assert!(told(&why).contains("Behind no fault"), "{}", told(&why));
+        why.outage = None;
+        assert!(told(&why).contains("No probe stream went dark"), "{}", told(&why));
+    }
+
+    #[test]
+    fn a_tied_step_is_named() {
+        let mut why = fixture::failover();
+        let explained = why.outage.as_mut().unwrap();
+        let wait = explained.path[1].wait.as_mut().unwrap();
+        wait.tied = Some(Event { at_s: Seconds(Duration::from_secs(88)), text: "cgw: ike_retry expired".into() });
+        let told = render_sections(&tell(&why), Layout { width: 400, styled: false });
+        let says = "Shortening it moves nothing: cgw: ike_retry expired comes at 88.000 s whatever was before.";
+        assert!(told.contains(says), "{told}");
+    }
+
+    #[test]
+    fn the_document_reads_back() {
+        let why = fixture::failover();
+        let again: Why = serde_json::from_str(&why.to_json()).unwrap();
+        assert_eq!(again, why);
+    }
+}
