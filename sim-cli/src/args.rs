@@ -369,6 +369,9 @@ pub struct Schema {
     /// Of what
     #[arg(value_enum, default_value_t)]
     pub of: Document,
+    /// As a reference for people, in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// Documents with a schema.

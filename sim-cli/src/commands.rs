@@ -39,7 +39,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
-        Command::Schema(typed) => schema::schema(typed.of),
+        Command::Schema(typed) => schema::schema(typed),
         Command::New(typed) => new::new(typed),
         Command::Completions(typed) => completions::completions(typed),
         Command::Man(typed) => man::man(&typed),

@@ -7,22 +7,27 @@ use schemars::{Schema, schema_for};
 use serde_json::json;
 use sim_scenarios::advice::Review;
 use sim_scenarios::report::model::Report;
+use sim_scenarios::schema::reference;
 use sim_scenarios::why::document::Why;
 
-use crate::args::Document;
+use crate::args::{self, Document};
 use crate::failure::Failure;
 use crate::{Verdict, screen};
 
 /// Prints a schema.
-pub fn schema(of: Document) -> Result<Verdict, Failure> {
-    let (name, title, schema) = match of {
+pub fn schema(typed: args::Schema) -> Result<Verdict, Failure> {
+    let (name, title, schema) = match typed.of {
         Document::Scenario => ("scenario", "A scenario of vpnsim", sim_scenarios::schema::json_schema()),
         Document::Study => ("study", "A study of vpnsim", sim_scenarios::study::schema::json_schema()),
         Document::Report => ("report", "A report of vpnsim", schema_for!(Report)),
         Document::Why => ("why", "The answer of `vpnsim why --format json`", schema_for!(Why)),
         Document::Advice => ("advice", "A review of `vpnsim check --advise --format json`", schema_for!(Review)),
     };
-    screen::answer(&format!("{:#}\n", identified(schema, name, title).as_value()))?;
+    let schema = identified(schema, name, title);
+    screen::answer(&match typed.markdown {
+        true => reference::markdown(schema.as_value()),
+        false => format!("{:#}\n", schema.as_value()),
+    })?;
     Ok(Verdict::Held)
 }
 

@@ -1,7 +1,7 @@
 //! Scenarios to start from: whatever is chosen parses, holds what it expects, and has a control that breaks it.
 //!
-//! All choices parse in every run of this test. All of them run with `VPNSIM_FULL=1`; otherwise a sample in which each choice meets each
-//! value of every other at least once.
+//! All choices parse in every run of this test. All of them run with `VPNSIM_FULL=1`; otherwise a sample that meets each
+//! value of each choice.
 
 use sim_scenarios::starter::{Failure, Gateway, Routing, Starter};
 use sim_scenarios::{NoSecrets, Scenario, Simulation, advice};
@@ -62,7 +62,9 @@ fn every_choice_is_a_scenario_or_refused_with_a_reason() {
             Ok(text) => {
                 assert!(!unruly, "{starter:?} is not refused");
                 assert!(text.starts_with("// Question: ") && text.contains("\n// Expected: "), "{text}");
-                assert!(text.lines().all(|line| line.chars().count() <= 160 && line.trim_end() == line), "{text}");
+                for line in text.lines() {
+                    assert!(line.chars().count() <= 160 && line.trim_end() == line, "{line}");
+                }
                 // Parsing all would take minutes: of firewalls and profiles, which each fill in one word, one is enough here.
                 if starter.firewall.is_none() && starter.profile.as_deref() == Some("generic") {
                     let plan = parse(&starter, &text);
@@ -93,8 +95,8 @@ fn tried(starter: &Starter) -> Option<String> {
 fn what_is_expected_holds_and_the_control_breaks_it() {
     let full = std::env::var_os("VPNSIM_FULL").is_some();
     let runs: Vec<Starter> = all().into_iter().filter(|starter| starter.text().is_ok()).collect();
-    // A stride that has no factor in common with the numbers of choices goes through all pairs of values.
-    let stride = if full { 1 } else { 181 };
+    // A stride that has no factor in common with the numbers of choices meets all of them.
+    let stride = if full { 1 } else { 401 };
     let wrong: Vec<String> = runs.iter().step_by(stride).filter_map(tried).collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), runs.len() / stride, wrong.join("\n"));
 }

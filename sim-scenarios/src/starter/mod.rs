@@ -296,23 +296,23 @@ fn question(starter: &Starter) -> String {
         Routing::Static => "static routes",
     };
     let gateway = match starter.gateway {
-        Gateway::Vgw => "a virtual private gateway",
-        Gateway::Tgw => "a transit gateway",
+        Gateway::Vgw => "a VGW",
+        Gateway::Tgw => "a TGW",
     };
     let tunnels = match (starter.tunnels, starter.customer_gateways) {
-        (1, 1) => "one tunnel".to_owned(),
-        (n, 1) => format!("{n} tunnels"),
-        (1, _) => "a tunnel from each of two customer gateways".to_owned(),
-        (n, _) => format!("{n} tunnels from each of two customer gateways"),
+        (1, 1) => "One tunnel",
+        (_, 1) => "Two tunnels",
+        (1, _) => "A tunnel from each of two customer gateways",
+        (..) => "Two tunnels from each of two customer gateways",
     };
-    let beside = if starter.direct_connect { ", Direct Connect in front of them" } else { "" };
+    let beside = if starter.direct_connect { " behind Direct Connect" } else { "" };
     let what = match starter.failure {
         Failure::Path => "the path of the first tunnel goes silent",
         Failure::Endpoint => "AWS's endpoint of the first tunnel loses power",
         Failure::CustomerGateway => "the first customer gateway loses power",
-        Failure::Line => "the line of Direct Connect goes silent",
+        Failure::Line => "its line goes silent",
     };
-    format!("{tunnels} to {gateway}, {routing}{beside}; {what}: how long is traffic dark?")
+    format!("{tunnels} to {gateway} by {routing}{beside}; {what}: how long is traffic dark?")
 }
 
 /// The question and the expected answer, as a comment.
