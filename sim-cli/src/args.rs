@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
 use crate::live::{Peer, RealHost};
+use crate::watch::Watch;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -32,6 +33,8 @@ pub enum Command {
     Run(Run),
     /// Put a scenario opposite real gateways and programs, in real time
     Live(Live),
+    /// Play a run on the terminal: pause, step, go back, look into devices
+    Watch(Watch),
     /// Check scenarios without running them
     Check(Check),
     /// Tell the whole story of one packet, one outage or one route

@@ -20,6 +20,7 @@ use crate::live::{self, Journal};
 use crate::output::OutputDirectory;
 use crate::progress::Progress;
 use crate::taps::Taps;
+use crate::watch;
 use crate::{Verdict, screen};
 
 /// Does what was typed.
@@ -27,6 +28,7 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
+        Command::Watch(typed) => watch::watch(&typed),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),

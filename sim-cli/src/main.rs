@@ -20,6 +20,7 @@ mod progress;
 mod screen;
 mod secrets;
 mod taps;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Verdict {
     Unanswered,
     /// The simulator found its own bug.
     Bug,
+    /// The user left before there was an answer, by a signal or as if by one: what a shell says of that.
+    Interrupted(u8),
 }
 
 impl From<Verdict> for ExitCode {
@@ -49,6 +52,7 @@ impl From<Verdict> for ExitCode {
             Verdict::Failed => 1,
             Verdict::Unanswered => 2,
             Verdict::Bug => 3,
+            Verdict::Interrupted(code) => code,
         })
     }
 }
