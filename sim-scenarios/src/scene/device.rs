@@ -85,13 +85,7 @@ fn tunnel_section(world: &World, chronicle: &Chronicle, tunnel: &Tunnel) -> Sect
     let now = world.now();
     let mut rows = Vec::new();
     let (ike, child) = tunnel.sessions();
-    let mut stands = |what: &str, id: SessionId| {
-        let said = match chronicle.state(id) {
-            Some(state) => format!("{} ({}) since {}", state.state, state.reason, ago(now, state.since)),
-            None => "down, never up".into(),
-        };
-        rows.push(vec![what.to_owned(), said]);
-    };
+    let mut stands = |what: &str, id| rows.push(vec![what.to_owned(), state(world, chronicle, id)]);
     stands("IKE", ike);
     stands("CHILD_SA", child);
     rows.extend(tunnel.ike().ike_sas().iter().map(|sa| vec!["IKE_SA".to_owned(), ike_sa(now, sa)]));
@@ -109,10 +103,6 @@ fn tunnel_section(world: &World, chronicle: &Chronicle, tunnel: &Tunnel) -> Sect
     Section { title, blocks: vec![Block::Table(Table { head: vec!["what", "how it stands"], rows })] }
 }
 
-fn ago(now: Instant, since: Instant) -> String {
-    format!("{} ago", span(now.since(since)))
-}
-
 const fn protocol(protocol: SaProtocol) -> &'static str {
     match protocol {
         SaProtocol::Esp => "ESP",
@@ -128,7 +118,7 @@ fn ike_sa(now: Instant, sa: &IkeSaSeen) -> String {
     let role = if sa.initiator { "initiator" } else { "responder" };
     let mut text = format!("{version} {role}, {}", sa.state);
     if let Some(since) = sa.since {
-        text.push_str(&format!(" {}", ago(now, since)));
+        text.push_str(&format!(" for {}", span(now.since(since))));
     }
     text.push_str(&format!(", SPIs {:016x} {:016x}", sa.spi_i, sa.spi_r));
     text.push_str(&lifetime(now, sa.rekey, sa.expires));
@@ -145,8 +135,9 @@ fn lifetime(now: Instant, rekey: Option<Instant>, expires: Option<Instant>) -> S
 }
 
 fn pair_text(now: Instant, pair: &PairSeen, child: Option<&ChildSaSeen>) -> String {
-    let state =
-        child.map_or("no CHILD_SA of IKE's".to_owned(), |child| format!("{} {}", child.state, ago(now, child.since)));
+    let state = child.map_or("no CHILD_SA of IKE's".to_owned(), |child| {
+        format!("{} for {}", child.state, span(now.since(child.since)))
+    });
     let life = child.map_or(String::new(), |child| lifetime(now, child.rekey, Some(child.expires)));
     let (sent, received) = (pair.sent, pair.received);
     let sends = if pair.sends { ", sends" } else { "" };
@@ -156,61 +147,54 @@ fn pair_text(now: Instant, pair: &PairSeen, child: Option<&ChildSaSeen>) -> Stri
     )
 }
 
-/// A session's name, its state, and for how long it has been in it.
-fn session(world: &World, chronicle: &Chronicle, id: SessionId) -> [String; 3] {
-    let name = world.trace.sessions()[id.index()].name.clone();
+/// A session's name and state, and for how long it has been in it.
+fn session(world: &World, chronicle: &Chronicle, id: SessionId) -> [String; 2] {
+    [world.trace.sessions()[id.index()].name.clone(), state(world, chronicle, id)]
+}
+
+fn state(world: &World, chronicle: &Chronicle, id: SessionId) -> String {
     match chronicle.state(id) {
-        Some(now) => [name, format!("{} ({})", now.state, now.reason), span(world.now().since(now.since))],
-        None => [name, "never up".into(), String::new()],
+        Some(now) => format!("{} ({}) for {}", now.state, now.reason, span(world.now().since(now.since))),
+        None => "never up".into(),
     }
 }
 
+/// What is left of timers, after a comma; nothing if none runs.
 fn timers(now: Instant, all: impl IntoIterator<Item = (TimerKind, Instant)>) -> String {
-    let texts = all.into_iter().map(|(timer, at)| format!("{timer} {}", left(now, at)));
-    texts.collect::<Vec<_>>().join(", ")
+    all.into_iter().map(|(timer, at)| format!(", {timer} in {}", left(now, at))).collect()
 }
 
 fn bgp(world: &World, chronicle: &Chronicle, gateway: &Gateway) -> Option<Section> {
     let routing = gateway.routing.as_ref()?;
     let speaker = routing.speaker();
     let row = |peer| {
-        let [name, state, since] = session(world, chronicle, routing.session(peer));
+        let [name, mut text] = session(world, chronicle, routing.session(peer));
         let sent = speaker.adj_rib_out(peer).len() + speaker.ipv6_adj_rib_out(peer).map_or(0, |rib| rib.len());
         let heard = speaker.adj_rib_in(peer).len() + speaker.ipv6_adj_rib_in(peer).map_or(0, |rib| rib.len());
-        let agreed = speaker.agreed(peer).map(|(hold, keepalive)| format!("{hold}/{keepalive}"));
-        vec![
-            name,
-            speaker.remote_as(peer).to_string(),
-            state,
-            since,
-            heard.to_string(),
-            sent.to_string(),
-            agreed.unwrap_or_default(),
-            timers(world.now(), speaker.timers(peer)),
-        ]
+        text.push_str(&format!(", AS {}, routes heard {heard}, told {sent}", speaker.remote_as(peer)));
+        if let Some((hold, keepalive)) = speaker.agreed(peer) {
+            text.push_str(&format!(", hold time {hold}, keepalive {keepalive}"));
+        }
+        text.push_str(&timers(world.now(), speaker.timers(peer)));
+        vec![name, text]
     };
-    let head = ["session", ">AS", "state", ">for", ">in", ">out", "hold/keepalive", "timers, what is left"];
-    table("BGP", &head, routing.peers().map(row).collect())
+    table("BGP", &["session", "how it stands"], routing.peers().map(row).collect())
 }
 
 fn bfd(world: &World, chronicle: &Chronicle, gateway: &Gateway) -> Option<Section> {
     let row = |(config, machine): (&sim_core::node::bfd::BfdConfig, &sim_core::proto::bfd::Session)| {
-        let [name, state, since] = session(world, chronicle, config.session);
+        let [name, mut text] = session(world, chronicle, config.session);
+        text.push_str(&format!(", detection time {}", machine.detection_time()));
+        if let Some(interval) = machine.transmit_interval() {
+            text.push_str(&format!(", a packet every {interval}"));
+        }
         let (detection, transmit) = machine.timers();
         let detection = detection.map(|at| (TimerKind::BfdDetection, at));
         let transmit = transmit.map(|at| (TimerKind::BfdTransmit, at));
-        let interval = machine.transmit_interval();
-        vec![
-            name,
-            state,
-            since,
-            machine.detection_time().to_string(),
-            interval.map(|it| it.to_string()).unwrap_or_default(),
-            timers(world.now(), detection.into_iter().chain(transmit)),
-        ]
+        text.push_str(&timers(world.now(), detection.into_iter().chain(transmit)));
+        vec![name, text]
     };
-    let head = ["session", "state", ">for", ">detection", ">interval", "timers, what is left"];
-    table("BFD", &head, gateway.bfd.iter().map(row).collect())
+    table("BFD", &["session", "how it stands"], gateway.bfd.iter().map(row).collect())
 }
 
 /// What has no section of its own.
@@ -219,10 +203,10 @@ fn other_sessions(world: &World, chronicle: &Chronicle, node: NodeId) -> Option<
     let others = chronicle.sessions_of(node).iter().filter(|id| !told(world.trace.sessions()[id.index()].kind));
     let row = |id: &SessionId| {
         let kind = world.trace.sessions()[id.index()].kind.code().to_owned();
-        let [name, state, since] = session(world, chronicle, *id);
-        vec![kind, name, state, since]
+        let [name, state] = session(world, chronicle, *id);
+        vec![kind, name, state]
     };
-    table("Other sessions", &["kind", "session", "state", ">for"], others.map(row).collect())
+    table("Other sessions", &["kind", "session", "how it stands"], others.map(row).collect())
 }
 
 /// The flows that firewalls and NATs remember, those included that have expired since their last packet.

@@ -151,8 +151,9 @@ fn an_inspected_gateway_shows_its_sas_sessions_and_tables() {
     let ([in_here, out_here], [in_there, out_there]) = (spis(&cgw), spis(&aws));
     assert_eq!((&in_here, &out_here), (&out_there, &in_there));
     // BGP's defaults of AWS: 30 s and 10 s (a third of it, RFC 4271 section 4.4).
-    assert!(cgw.contains("30s/10s"), "{cgw}");
-    for words in ["established (keepalive_received)", "hold_timer ", "keepalive_timer ", "dpd_idle in ", "10.0.0.0/16"]
+    assert!(cgw.contains("hold time 30s, keepalive 10s"), "{cgw}");
+    for words in
+        ["established (keepalive_received)", "hold_timer in ", "keepalive_timer in ", "dpd_idle in ", "10.0.0.0/16"]
     {
         assert!(cgw.contains(words), "no {words} in {cgw}");
     }

@@ -60,6 +60,8 @@ fn active_passive_looks_like_its_report() {
         model.press(Key::Enter).unwrap();
         insta::assert_snapshot!("device_80x24", picture(&mut model, (80, 24), UNICODE));
         insta::assert_snapshot!("device_120x40", picture(&mut model, (120, 40), UNICODE));
+        // The end is where the page of this size ends.
+        picture(&mut model, (80, 24), UNICODE);
         model.press(Key::End).unwrap();
         insta::assert_snapshot!("device_end_80x24", picture(&mut model, (80, 24), UNICODE));
         model.press(Key::Char('?')).unwrap();
