@@ -238,8 +238,16 @@ impl<'s> Model<'s> {
         self.go_to(self.playback.chronicle().before(now, timers).unwrap_or(Instant::START))
     }
 
+    /// The moment that was asked for last: a second key counts from where the first one leads, arrived there or not.
+    fn aim(&self) -> Instant {
+        match self.seeking() {
+            Some(Goal::At(at)) => at,
+            Some(Goal::Event { .. }) | None => self.playback.now(),
+        }
+    }
+
     fn next_fault(&mut self) -> Result<(), Failure> {
-        let (now, all) = (self.playback.now(), self.playback.fault_moments());
+        let (now, all) = (self.aim(), self.playback.fault_moments());
         match all.iter().find(|at| **at > now) {
             Some(at) => self.go_to(*at),
             None => {
@@ -251,7 +259,7 @@ impl<'s> Model<'s> {
     }
 
     fn previous_fault(&mut self) -> Result<(), Failure> {
-        let now = self.playback.now();
+        let now = self.aim();
         match self.playback.fault_moments().iter().rev().find(|at| **at < now) {
             Some(at) => self.go_to(*at),
             None => {

@@ -70,7 +70,8 @@ impl Theme {
 
     /// Headings.
     pub fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
+        // In the terminal's own colour also where they stand in a faint frame.
+        Style::new().fg(Color::Reset).add_modifier(Modifier::BOLD)
     }
 
     /// A fault.

@@ -109,6 +109,10 @@ fn faults_are_jumped_to() {
         press(&mut model, &key.to_string());
         seen.push(format!("{}{}", at(&model), model.notice.as_deref().unwrap_or_default()));
     }
+    press(&mut model, "r");
+    ["f", "f"].iter().for_each(|_| model.press(Key::Char('f')).unwrap());
+    settle(&mut model);
+    assert_eq!(at(&model), "3s", "typed fast, two keys are still two");
     assert_eq!(seen, ["2s", "3s", "6s", "6sno fault comes after this", "3s", "2s", "2sno fault came before this"]);
 }
 
