@@ -15,6 +15,7 @@ use crate::man::ManPages;
 use crate::new::New;
 use crate::study;
 use crate::suite::Test;
+use crate::watch::Watch;
 use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
@@ -40,6 +41,8 @@ pub enum Command {
     Run(Run),
     /// Put a scenario opposite real gateways and programs, in real time
     Live(Live),
+    /// Play a run on the terminal: pause, step, go back, look into devices
+    Watch(Watch),
     /// Check scenarios without running them
     Check(Check),
     /// Say why an outage lasted so long: its critical path, the slack of each wait, and which change shortens it most

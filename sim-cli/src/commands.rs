@@ -25,6 +25,8 @@ use crate::progress::Progress;
 use crate::schema;
 use crate::study;
 use crate::taps::Taps;
+use crate::watch;
+use crate::{Verdict, screen};
 use crate::{Verdict, screen, suite, why};
 
 /// Does what was typed.
@@ -34,6 +36,8 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Live(typed) => live(&LiveJob::new(typed)?),
         Command::Why(typed) => why::why(&typed),
         Command::Check(typed) => check::check(&typed),
+        Command::Watch(typed) => watch::watch(&typed),
+        Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Test(typed) => suite::test(&typed),
         Command::Diff(typed) => diff::diff(&typed),

@@ -89,16 +89,21 @@ pub fn run(
     progress: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, Failure> {
     let mut simulation = prepare(scenario, &Reality::default(), listeners)?;
-    let end = simulation.end();
+    finish(&mut simulation, Instant::START, progress);
+    drop(simulation.world_mut().trace.take_sinks());
+    Ok(simulation.answer())
+}
+
+/// Runs a world that stands at `from` to its end.
+pub fn finish(simulation: &mut Simulation, from: Instant, progress: &mut dyn FnMut(Instant)) {
+    let rest = simulation.end().since(from);
     for part in 1..=PARTS {
-        let at = Instant::START + end.since_start().scale(part, PARTS);
+        let at = from + rest.scale(part, PARTS);
         if simulation.run_until(at) != Verdict::Reached {
             break;
         }
         progress(at);
     }
-    drop(simulation.world_mut().trace.take_sinks());
-    Ok(simulation.answer())
 }
 
 /// Adds to an answer what it would be at the ends of what is assumed.

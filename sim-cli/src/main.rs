@@ -29,6 +29,7 @@ mod secrets;
 mod study;
 mod suite;
 mod taps;
+mod watch;
 mod why;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Verdict {
     Unanswered,
     /// The simulator found its own bug.
     Bug,
+    /// The user left before there was an answer, by a signal or as if by one: what a shell says of that.
+    Interrupted(u8),
 }
 
 impl From<Verdict> for ExitCode {
@@ -59,6 +62,7 @@ impl From<Verdict> for ExitCode {
             Verdict::Failed => 1,
             Verdict::Unanswered => 2,
             Verdict::Bug => 3,
+            Verdict::Interrupted(code) => code,
         })
     }
 }

@@ -27,6 +27,7 @@ mod read;
 pub mod report;
 pub mod run;
 mod scenario;
+pub mod scene;
 pub mod schema;
 pub mod set;
 mod source;
