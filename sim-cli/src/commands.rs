@@ -26,7 +26,6 @@ use crate::schema;
 use crate::study;
 use crate::taps::Taps;
 use crate::watch;
-use crate::{Verdict, screen};
 use crate::{Verdict, screen, suite, why};
 
 /// Does what was typed.
@@ -37,7 +36,6 @@ pub fn execute(typed: Args) -> Result<Verdict, Failure> {
         Command::Why(typed) => why::why(&typed),
         Command::Check(typed) => check::check(&typed),
         Command::Watch(typed) => watch::watch(&typed),
-        Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Test(typed) => suite::test(&typed),
         Command::Diff(typed) => diff::diff(&typed),

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
 use crate::set::{self, Setting};
 use crate::source::{Source, blot};
-use crate::{make, read, schema, set};
+use crate::{make, read, schema};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {

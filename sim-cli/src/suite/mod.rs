@@ -160,6 +160,7 @@ fn worse(one: Verdict, other: Verdict) -> Verdict {
         Verdict::Failed => 1,
         Verdict::Unanswered => 2,
         Verdict::Bug => 3,
+        Verdict::Interrupted(_) => 4,
     };
     if badness(other) > badness(one) { other } else { one }
 }

@@ -330,8 +330,6 @@ fn changes(plan: &Plan, world: &World, asked: &Asked, prefix: Ipv4Net) -> Vec<Ve
 }
 
 /// The record that a change follows from, in short.
-pub(super) fn because(world: &World, cause: RecordId) -> String {}
-
 pub(crate) fn because(world: &World, cause: RecordId) -> String {
     let record = world.trace.kept(cause);
     let session = |id: sim_core::id::SessionId| {

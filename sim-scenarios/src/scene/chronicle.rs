@@ -14,7 +14,7 @@ use crate::observe::{table_name, ways};
 use crate::plan::Plan;
 use crate::report::is_established;
 use crate::report::model::Seconds;
-use crate::report::why::because;
+use crate::report::route_story::because;
 
 use super::Health;
 

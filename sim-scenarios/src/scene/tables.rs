@@ -10,7 +10,7 @@ use super::device::{gateway, table};
 use crate::build::Built;
 use crate::plan::Plan;
 use crate::report::story::Section;
-use crate::report::why::{Asked, fib, prefixes, source, tables};
+use crate::report::route_story::{Asked, fib, prefixes, source, tables};
 
 /// More routes than these are counted and not listed.
 const LONGEST: usize = 500;
