@@ -16,6 +16,7 @@ mod failure;
 mod job;
 mod live;
 mod output;
+mod page;
 mod picture;
 mod progress;
 mod screen;
