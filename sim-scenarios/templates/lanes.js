@@ -1,7 +1,7 @@
 // The timeline: lanes of stretches on a canvas, to be zoomed into and pointed at.
 //
-// Only what is in sight is drawn. Within a lane, stretches narrower than a pixel are drawn together, in the gravest of their shades,
-// found in a pyramid of maxima; so a redraw costs pixels, not stretches, and a run of a million changes scrolls like one of ten.
+// Only what is in sight is drawn. Within a lane, stretches narrower than a pixel are drawn as one, in the gravest of their shades, found
+// in a pyramid of maxima, and all that is narrow as one image; so a redraw costs pixels, not stretches, and a run of a million changes scrolls like one of ten.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("lane-data").textContent);
@@ -94,6 +94,11 @@
       shades: names.map((name, n) => (n === 0 || n > 6 ? shade(n) : variable(name))),
     };
     probe.remove();
+    // As a row of pixels has them: four octets, red first.
+    paint.dots = paint.shades.map((colour) => {
+      const [red, green, blue] = colour.match(/\d+/g);
+      return new Uint32Array(Uint8Array.of(red, green, blue, 255).buffer)[0];
+    });
     paint.bad = striped(paint.shades[9], (tile) => { tile.moveTo(-1, 7); tile.lineTo(7, -1); });
     paint.between = striped(paint.shades[8], (tile) => { tile.moveTo(3, 0); tile.lineTo(3, 6); });
   };
@@ -136,6 +141,11 @@
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.style.height = `${height}px`;
+    strip.width = Math.max(1, width);
+    strip.height = 1;
+    line = new ImageData(strip.width, 1);
+    pixels = new Uint32Array(line.data.buffer);
+    column = new Uint8Array(strip.width);
     size = { width, height, gutter: Math.min(236, Math.round(width * 0.32)), scale };
     redraw();
   };
@@ -143,6 +153,7 @@
   const draw = () => {
     const { width, height, gutter, scale } = size;
     pen.setTransform(scale, 0, 0, scale, 0, 0);
+    pen.imageSmoothingEnabled = false;
     pen.fillStyle = paint.page;
     pen.fillRect(0, 0, width, height);
     pen.font = '12px system-ui, "DejaVu Sans", sans-serif';
@@ -161,7 +172,8 @@
     }
   };
 
-  let filled = null;
+  const strip = document.createElement("canvas");
+  let line, pixels, column;                  // of a lane: its image, the same as numbers, and shades, from 1
   const drawLane = (lane, top, row) => {
     const { width, gutter } = size;
     if (row === chosen) {
@@ -172,46 +184,46 @@
     pen.textAlign = "right";
     pen.fillText(short(lane.name, gutter - 18), gutter - 10, top + LANE / 2);
     pen.textAlign = "left";
-    filled = null;
-    // Neighbouring pixels of one shade are one rectangle.
-    let pending = null;
-    const flush = () => {
-      if (pending) bar(pending.shade, pending.a, pending.b, top);
-      pending = null;
-    };
+    // What is narrow is put together in a row of pixels, which is drawn at once.
+    let low = width, high = 0;
     let i = above(lane.to, from);
     const n = lane.from.length;
     while (i < n && lane.from[i] < to) {
       const a = Math.max(gutter, xOf(lane.from[i])), b = Math.min(width, xOf(lane.to[i]));
-      if (b - a >= 1) {
-        flush();
+      if (b - a >= 4) {
         bar(lane.shade[i], a, b, top);
         const text = data.words[lane.text[i]];
         if (text && b - a > 24) write(text, a, b, top, lane.shade[i]);
         i++;
-      } else {
-        const edge = Math.floor(a) + 1;
-        const next = Math.max(i + 1, above(lane.to, tOf(edge), i));
-        const shade = gravest(lane.levels, i, Math.min(n, next));
-        if (pending && pending.shade === shade && pending.b >= edge - 1) pending.b = edge;
-        else { flush(); pending = { shade, a: Math.floor(a), b: edge }; }
-        i = next;
+        continue;
       }
+      const first = Math.floor(a);
+      let next = i + 1, last = Math.min(width - 1, Math.max(first, Math.ceil(b) - 1)), shade = lane.shade[i];
+      if (b < first + 1) {
+        next = Math.max(next, above(lane.to, tOf(first + 1), i));
+        shade = gravest(lane.levels, i, Math.min(n, next));
+        last = Math.min(width - 1, first);
+      }
+      for (let x = first; x <= last; x++) column[x] = Math.max(column[x], shade + 1);
+      low = Math.min(low, first);
+      high = Math.max(high, last + 1);
+      i = next;
     }
-    flush();
+    if (low >= high) return;
+    for (let x = low; x < high; x++) pixels[x] = column[x] === 0 ? 0 : paint.dots[column[x] - 1];
+    column.fill(0, low, high);
+    strip.getContext("2d").putImageData(line, 0, 0, low, 0, high - low, 1);
+    pen.drawImage(strip, low, 0, high - low, 1, low, top + 3, high - low, LANE - 6);
   };
 
   const bar = (shade, a, b, top) => {
-    // Stripes cost much and are not seen in what is narrow.
-    const fill = b - a < 4 ? paint.shades[shade] : fillOf(shade);
-    if (fill !== filled) pen.fillStyle = filled = fill;
+    pen.fillStyle = fillOf(shade);
     if (shade === 7) pen.fillRect(a, top + LANE / 2 - 2, b - a, 4);
     else pen.fillRect(a, top + 3, b - a, LANE - 6);
   };
 
   const write = (text, a, b, top, shade) => {
     const fits = short(text, b - a - 10);
-    filled = null;
     if (fits.length < Math.min(3, text.length)) return;
     if (shade >= 7) {
       // On stripes and on lines a text needs ground of its own.

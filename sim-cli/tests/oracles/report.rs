@@ -242,7 +242,7 @@ fn nothing_is_cut_on_paper() {
         let falls = "Where the time went";
         for (name, part) in [
             ("active_passive.ron", falls),
-            ("dx_primary_vpn_backup_tgw.ron", falls),
+            ("dx_primary_vpn_backup_tgw.ron", "on the way"),
             ("ecmp_stateful_firewall_tgw.ron", "By way out"),
         ] {
             let page = page_of(name, home.path())?;
