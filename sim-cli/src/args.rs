@@ -118,7 +118,7 @@ pub struct Run {
     ///
     /// Links, paths, devices, tunnel endpoints, availability zones and groups; the worst comes first, and single points of
     /// failure are named. Each is another run, on all cores of this machine. Expectations are not judged.
-    #[arg(long, value_enum, value_name = "WHICH", conflicts_with_all = ["replay", "assumption_ends", "out"])]
+    #[arg(long, value_enum, value_name = "WHICH", conflicts_with_all = ["replay", "assumption_ends", "out", "html"])]
     pub faults: Option<Faults>,
     /// From when until when each is broken, for example 300s..600s; the middle third of the probes' time if not given
     #[arg(long, value_name = "FROM..UNTIL", requires = "faults", value_parser = window)]
@@ -147,7 +147,9 @@ fn window(text: &str) -> Result<(Duration, Duration), String> {
 /// What becomes of an answer.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Answer {
-    /// Write report.json, report.md, timeline.svg and events.jsonl into this directory
+    /// Write report.html, report.json, report.md, timeline.svg, timeline.png and events.jsonl into this directory
+    ///
+    /// report.html is one page with all of it, to be opened in a browser, mailed or printed; it needs no network.
     ///
     /// Beside them is what AWS would show: the logs of each tunnel, metrics.jsonl (CloudWatch), and, if there is any,
     /// notifications.jsonl (SNS), health.jsonl, cloudtrail.jsonl, config.jsonl and flow logs (NAME.flow.log).
@@ -156,6 +158,9 @@ pub struct Answer {
     /// An earlier answer of vpnsim is replaced; a directory with anything else in it is left alone.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write the report as one page into this file, to be opened in a browser, mailed or printed
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -21,6 +21,7 @@ use crate::live::{self, Journal};
 use crate::man;
 use crate::new;
 use crate::output::OutputDirectory;
+use crate::page::{self, PageFile};
 use crate::progress::Progress;
 use crate::schema;
 use crate::study;
@@ -76,7 +77,12 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     if job.assumption_ends {
         engine::ask_at_ends(&job.question, &scenario, &mut outcome)?;
     }
-    place.answer(taps, &outcome, &pace)
+    let again = || match &job.replay {
+        Some(journal) => page::replay_again(&job.question.name, journal),
+        None if job.assumption_ends => page::run_again(&job.question.name, &scenario, &["--assumption-ends"]),
+        None => page::run_again(&job.question.name, &scenario, &[]),
+    };
+    place.answer(taps, &outcome, &pace, || page::page(&outcome, &scenario, &again()))
 }
 
 fn break_everything(
@@ -108,13 +114,16 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
     };
     let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world, scenario.plan()))?;
     let pace = format!("{} in real time", outcome.report.simulated_s.0);
-    place.answer(taps, &outcome, &pace)
+    // Without a journal nobody knows what the real ones sent.
+    let again = || job.journal.as_deref().map_or_else(String::new, |it| page::replay_again(&job.question.name, it));
+    place.answer(taps, &outcome, &pace, || page::page(&outcome, &scenario, &again()))
 }
 
 /// Where an answer goes, made ready before the work begins.
 struct Place<'a> {
     job: &'a AnswerJob,
     out: Option<(&'a Delivery, OutputDirectory)>,
+    page: Option<PageFile>,
 }
 
 impl<'a> Place<'a> {
@@ -123,7 +132,8 @@ impl<'a> Place<'a> {
             Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
             None => None,
         };
-        Ok(Self { job, out })
+        let page = job.html.as_deref().map(PageFile::prepare).transpose()?;
+        Ok(Self { job, out, page })
     }
 
     /// The files that are written while the world runs.
@@ -134,17 +144,29 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn answer(self, taps: Taps, outcome: &Outcome, pace: &str) -> Result<Verdict, Failure> {
+    /// `page` makes the report's page, if anybody wants it.
+    fn answer(
+        self,
+        taps: Taps,
+        outcome: &Outcome,
+        pace: &str,
+        page: impl FnOnce() -> String,
+    ) -> Result<Verdict, Failure> {
         let job = self.job;
         taps.close()?;
+        let page = if self.out.is_some() || self.page.is_some() { page() } else { String::new() };
+        let mut written = Vec::new();
         if let Some((_, out)) = self.out {
-            out.report(outcome)?;
+            out.report(outcome, &page)?;
             out.logs(outcome)?;
             out.telemetry(outcome)?;
-            let place = out.deliver()?;
-            if !job.answer_only {
-                screen::remark(format_args!("wrote {}", place.display()));
-            }
+            written.push(out.deliver()?);
+        }
+        if let Some(file) = self.page {
+            written.push(file.deliver(&page)?);
+        }
+        for place in written.iter().filter(|_| !job.answer_only) {
+            screen::remark(format_args!("wrote {}", place.display()));
         }
         screen::answer(&match (job.format, job.answer_only) {
             (Format::Json, _) => outcome.report.to_json(),

@@ -21,6 +21,7 @@ mod live;
 mod man;
 mod new;
 mod output;
+mod page;
 mod picture;
 mod progress;
 mod schema;

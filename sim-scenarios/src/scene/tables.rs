@@ -9,8 +9,8 @@ use sim_core::world::World;
 use super::device::{gateway, table};
 use crate::build::Built;
 use crate::plan::Plan;
-use crate::report::story::Section;
 use crate::report::route_story::{Asked, fib, prefixes, source, tables};
+use crate::report::story::Section;
 
 /// More routes than these are counted and not listed.
 const LONGEST: usize = 500;
