@@ -26,9 +26,9 @@ use std::time::Instant as WallInstant;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sim_scenarios::report::text;
+use sim_scenarios::study::availability::make::is_one as is_availability;
 use sim_scenarios::study::results::Row;
 use sim_scenarios::study::shard::Shard;
-use sim_scenarios::study::availability::make::is_one as is_availability;
 use sim_scenarios::study::{Library, Study, carry_out, findings, log, summary};
 use sim_scenarios::{Diagnostics, Secrets};
 
@@ -244,7 +244,9 @@ fn answer(typed: &Args, study: &Study, rows: BTreeMap<u64, Row>, directory: Opti
         tell::report(directory, study.name(), &sections, &findings::pictures(study, &results))?;
         if !typed.loudness.quiet {
             let place = directory.display();
-            screen::remark(format_args!("wrote runs.csv, runs.parquet, study.json, study.md and its pictures into {place}"));
+            screen::remark(format_args!(
+                "wrote runs.csv, runs.parquet, study.json, study.md and its pictures into {place}"
+            ));
         }
     }
     screen::answer(&text::render_sections(&sections, job::layout()))?;

@@ -61,7 +61,8 @@ fn column(results: &Results, metric: &str) -> Vec<f64> {
 /// The hold time less the age of the last KEEPALIVE, which is at most a third of it, and a round trip.
 #[test]
 fn fault_instant() {
-    let (_, results) = study("fault_instant.ron", &[("runs: 200", "runs: 2"), ("[\"30s\", \"15s\", \"6s\"]", "[\"30s\", \"6s\"]")]);
+    let (_, results) =
+        study("fault_instant.ron", &[("runs: 200", "runs: 2"), ("[\"30s\", \"15s\", \"6s\"]", "[\"30s\", \"6s\"]")]);
     let dark = column(&results, "dark");
     assert!(dark[..2].iter().all(|dark| (19.9..30.2).contains(dark)), "{dark:?}");
     assert!(dark[2..].iter().all(|dark| (3.9..6.2).contains(dark)), "{dark:?}");

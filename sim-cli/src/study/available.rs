@@ -26,7 +26,8 @@ pub fn answer(typed: &Args, asked: &str) -> Result<Verdict, Failure> {
         });
     }
     let directory = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    let question = Availability::parse(&file.display().to_string(), asked, &Shelf { directory }).map_err(Failure::Malformed)?;
+    let question =
+        Availability::parse(&file.display().to_string(), asked, &Shelf { directory }).map_err(Failure::Malformed)?;
     let prices = typed.prices.as_deref().map(prices).transpose()?;
     if let Some(out) = &typed.out {
         fs::create_dir_all(out).map_err(|error| Failure::undeliverable(out, &error))?;

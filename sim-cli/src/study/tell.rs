@@ -16,7 +16,12 @@ const REPORT: &str = "study.md";
 const SCALE: f32 = 2.0;
 
 /// Writes them and returns their names.
-pub fn report(directory: &Path, title: &str, sections: &[Section], pictures: &[Picture]) -> Result<Vec<String>, Failure> {
+pub fn report(
+    directory: &Path,
+    title: &str,
+    sections: &[Section],
+    pictures: &[Picture],
+) -> Result<Vec<String>, Failure> {
     let mut names = vec![REPORT.to_owned()];
     let mut text = markdown::render_sections(title, sections);
     if !pictures.is_empty() {

@@ -98,7 +98,8 @@ impl Slurm {
         let munged = Daemon::start(&munged, &[], &directory.join("munged.out"))?;
         wait_for("munged", || fs::metadata(directory.join("munge.socket")).map(drop).map_err(error(directory)))?;
         let controller = Daemon::start("slurmctld -D -i", &variables, &directory.join("slurmctld.out"))?;
-        let node = Daemon::start(&format!("slurmd -D -f {here}/slurm.conf"), &variables, &directory.join("slurmd.out"))?;
+        let node =
+            Daemon::start(&format!("slurmd -D -f {here}/slurm.conf"), &variables, &directory.join("slurmd.out"))?;
         let slurm = Self { configuration, _daemons: [node, controller, munged] };
         wait_for("an idle node", || match run(slurm.command("sinfo").args(["--noheader", "--format=%T"]))? {
             states if states.trim() == "idle" => Ok(()),
@@ -132,7 +133,13 @@ fn parts_of_a_slurm_job_array_are_the_study() -> Outcome {
         sbatch.args(["--wait", "--parsable", &array, &output]).arg(adapter("slurm.sbatch")).arg(&file).arg(&parts);
         run(sbatch.env("VPNSIM", VPNSIM))?;
         let merged = directory.path().join(format!("merged-{n}"));
-        run(Command::new(VPNSIM).args(["study", "--quiet"]).arg(&file).arg("--merge").arg(&parts).arg("--out").arg(&merged))?;
+        run(Command::new(VPNSIM)
+            .args(["study", "--quiet"])
+            .arg(&file)
+            .arg("--merge")
+            .arg(&parts)
+            .arg("--out")
+            .arg(&merged))?;
         same(&format!("{n} tasks of Slurm"), &merged, &table)?;
     }
     Ok(())
@@ -149,7 +156,12 @@ fn parts_of_dask_are_the_study() -> Outcome {
     for n in shards(&[4]) {
         let parts = directory.path().join(format!("parts-{n}"));
         let mut dask = Command::new(DASK);
-        dask.arg(adapter("dask_study.py")).arg(&file).arg(&parts).args(["--shards", &n.to_string(), "--vpnsim", VPNSIM]);
+        dask.arg(adapter("dask_study.py")).arg(&file).arg(&parts).args([
+            "--shards",
+            &n.to_string(),
+            "--vpnsim",
+            VPNSIM,
+        ]);
         run(&mut dask)?;
         same(&format!("{n} tasks of Dask"), &parts.join("whole"), &table)?;
     }

@@ -60,7 +60,11 @@ impl<'r> Findings<'r> {
     /// The point that this one is compared with.
     fn reference(&self, point: usize) -> usize {
         let study = self.study;
-        let leading = if study.variants.len() > 1 { study.variants.len() } else { study.axes.first().map_or(1, |axis| axis.levels.len()) };
+        let leading = if study.variants.len() > 1 {
+            study.variants.len()
+        } else {
+            study.axes.first().map_or(1, |axis| axis.levels.len())
+        };
         point % (self.points.len() / leading.max(1)).max(1)
     }
 
@@ -96,7 +100,11 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
     let shares = matches!(kind, Kind::Held(_));
     let compared = (0..findings.points.len()).any(|point| findings.reference(point) != point);
     let mut head = vec!["point", ">n", ">failed"];
-    head.extend(if shares { vec![">share (%) [95 %]"] } else { vec![">median [95 %]", ">90 %", ">99 % [95 %]", ">mean"] });
+    head.extend(if shares {
+        vec![">share (%) [95 %]"]
+    } else {
+        vec![">median [95 %]", ">90 %", ">99 % [95 %]", ">mean"]
+    });
     if compared {
         head.extend([">less the first [95 %]", ">variance saved"]);
     }
@@ -122,11 +130,14 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
             cells.push(quantile(0.9).map_or("-".into(), alone));
             cells.push(quantile(0.99).map_or("-".into(), with));
             let mean = sample.mean(CONFIDENCE);
-            cells.push(mean.map_or("-".into(), |mean| estimate(Some(mean.value), sample.censored() > 0, Interval::default())));
+            cells.push(
+                mean.map_or("-".into(), |mean| estimate(Some(mean.value), sample.censored() > 0, Interval::default())),
+            );
         }
         if compared {
             let reference = findings.reference(point);
-            let difference = (reference != point).then(|| paired(&findings.pairs(reference, point, number), CONFIDENCE));
+            let difference =
+                (reference != point).then(|| paired(&findings.pairs(reference, point, number), CONFIDENCE));
             let difference = difference.flatten();
             left_out += difference.map_or(0, |paired| paired.left_out);
             cells.push(difference.map_or(String::new(), |paired| {
@@ -145,10 +156,13 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
     }
     let needed = runs_for_limit(0.99, CONFIDENCE) as usize;
     if !shares && fewest < needed {
-        blocks.push(Block::Say(format!("An upper limit of the 99 % quantile takes {needed} runs of a point; \"...\" is no limit.")));
+        blocks.push(Block::Say(format!(
+            "An upper limit of the 99 % quantile takes {needed} runs of a point; \"...\" is no limit."
+        )));
     }
     if cut > 0 {
-        let pairs = if left_out > 0 { format!(" {left_out} pairs with such a run are left out.") } else { String::new() };
+        let pairs =
+            if left_out > 0 { format!(" {left_out} pairs with such a run are left out.") } else { String::new() };
         blocks.push(Block::Say(format!(
             "In {cut} runs the probe was still dark at the end: the value is at least that (\">=\"), and what lies above is not known.{pairs}"
         )));

@@ -32,19 +32,44 @@ pub struct Metric {
 #[derive(Clone, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the language documents each")]
 pub enum Kind {
-    Outage { stream: Stream, fault: Option<String>, of: Extent },
+    Outage {
+        stream: Stream,
+        fault: Option<String>,
+        of: Extent,
+    },
     /// 1 if such an outage had not ended when the run did, else 0. Not of the language: it goes with each metric of outages.
-    DarkAtEnd { stream: Stream, fault: Option<String> },
+    DarkAtEnd {
+        stream: Stream,
+        fault: Option<String>,
+    },
     MinutesDark(Stream),
     LostProbes(Stream),
     LossShare(Stream),
-    RoundTripTime { probe: String, quantile: Quantile },
-    Drops { reason: Option<DropReason>, node: Option<String>, link: Option<String> },
-    Detection { fault: String, node: Option<String> },
-    Convergence { fault: String },
+    RoundTripTime {
+        probe: String,
+        quantile: Quantile,
+    },
+    Drops {
+        reason: Option<DropReason>,
+        node: Option<String>,
+        link: Option<String>,
+    },
+    Detection {
+        fault: String,
+        node: Option<String>,
+    },
+    Convergence {
+        fault: String,
+    },
     FalseFailovers(Sessions),
-    UnprovokedRouteChanges { node: Option<String>, after: Duration },
-    ControlTraffic { of: Sessions, count: Count },
+    UnprovokedRouteChanges {
+        node: Option<String>,
+        after: Duration,
+    },
+    ControlTraffic {
+        of: Sessions,
+        count: Count,
+    },
     Goodput(String),
     ApplicationFailures(String),
     ApplicationOutage(String),

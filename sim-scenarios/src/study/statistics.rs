@@ -245,8 +245,7 @@ pub fn paired(pairs: &[(Measured, Measured)], confidence: f64) -> Option<Paired>
     let differences: Vec<f64> = complete.iter().map(|(first, second)| second - first).collect();
     let difference = Mean::of(&differences, confidence)?;
     let variance_ratio = (complete.len() > 1).then(|| {
-        let unpaired =
-            complete.iter().map(|pair| pair.0).variance() + complete.iter().map(|pair| pair.1).variance();
+        let unpaired = complete.iter().map(|pair| pair.0).variance() + complete.iter().map(|pair| pair.1).variance();
         let paired = differences.iter().variance();
         (paired > 0.0).then(|| unpaired / paired)
     });

@@ -67,7 +67,8 @@ pub fn plan(study: &Study) -> Vec<Section> {
             points * runs
         )),
     ];
-    let rows = (0..points).take(MOST).map(|n| vec![(n * runs).to_string(), findings::name(study, n as usize)]).collect();
+    let rows =
+        (0..points).take(MOST).map(|n| vec![(n * runs).to_string(), findings::name(study, n as usize)]).collect();
     blocks.push(Block::Table(Table { head: vec![">first run", "point"], rows }));
     if points as usize > MOST {
         blocks.push(Block::Say(format!("{} points more.", points as usize - MOST)));

@@ -164,7 +164,11 @@ mod tests {
 
     #[test]
     fn the_first_word_says_what_is_asked() {
-        for text in ["Availability(version: 1)", "// a (b)\n/* c */ #![enable(implicit_some)]\nAvailability (", "\n Availability("] {
+        for text in [
+            "Availability(version: 1)",
+            "// a (b)\n/* c */ #![enable(implicit_some)]\nAvailability (",
+            "\n Availability(",
+        ] {
             assert!(is_one(text), "{text}");
         }
         for text in ["(version: 1)", "// Availability(", "Study(name: \"Availability(\")", "Availability", "", "/*"] {

@@ -30,12 +30,8 @@ impl Dark {
             return None;
         }
         Some(match (probe.until_repair, probe.back_s) {
-            (true, Some(back)) => {
-                Self { until_repair: true, after_repair: minutes(back.0), ..Self::default() }
-            }
-            (true, None) => {
-                Self { until_repair: true, after_repair: minutes(left), at_least: true, ..Self::default() }
-            }
+            (true, Some(back)) => Self { until_repair: true, after_repair: minutes(back.0), ..Self::default() },
+            (true, None) => Self { until_repair: true, after_repair: minutes(left), at_least: true, ..Self::default() },
             (false, _) => Self {
                 at_failure: minutes(probe.outage_s.0),
                 after_repair: minutes(probe.after_repair_s.0),
@@ -162,6 +158,7 @@ fn pairs(effects: &[Effect], broken: impl Fn(&[Vec<&Component>]) -> Vec<Option<D
     let components: Vec<Vec<&Component>> =
         sets.iter().map(|(one, other)| vec![&effects[*one].component, &effects[*other].component]).collect();
     let dark = broken(&components);
-    let waiting = sets.into_iter().zip(dark).filter_map(|(of, dark)| Some((of, dark.filter(|dark| dark.until_repair)?)));
+    let waiting =
+        sets.into_iter().zip(dark).filter_map(|(of, dark)| Some((of, dark.filter(|dark| dark.until_repair)?)));
     waiting.map(|(of, dark)| PairEffect { of, back: dark.after_repair }).collect()
 }

@@ -15,9 +15,16 @@ const MOST: usize = 6;
 ///
 /// # Errors
 /// If a design has an item without a price.
-pub fn sections(question: &Availability, answers: &[Answer], prices: Option<&[Price]>) -> Result<Vec<Section>, Unpriced> {
+pub fn sections(
+    question: &Availability,
+    answers: &[Answer],
+    prices: Option<&[Price]>,
+) -> Result<Vec<Section>, Unpriced> {
     let mut sections = vec![
-        Section { title: String::new(), blocks: vec![Block::Say(question.question.clone()), Block::Say(best(answers))] },
+        Section {
+            title: String::new(),
+            blocks: vec![Block::Say(question.question.clone()), Block::Say(best(answers))],
+        },
         Section { title: "Minutes dark in a year".into(), blocks: table(question, answers) },
         Section { title: "What AWS's definition counts".into(), blocks: promise(answers) },
     ];
@@ -33,8 +40,7 @@ pub fn sections(question: &Availability, answers: &[Answer], prices: Option<&[Pr
 fn best(answers: &[Answer]) -> String {
     let mut sorted: Vec<&Answer> = answers.iter().collect();
     sorted.sort_by(|a, b| a.expected.total_cmp(&b.expected));
-    let words: Vec<String> =
-        sorted.iter().map(|answer| format!("{} {}", answer.design, minutes(answer))).collect();
+    let words: Vec<String> = sorted.iter().map(|answer| format!("{} {}", answer.design, minutes(answer))).collect();
     format!("Expected minutes dark in a year, the least first: {}.", words.join("; "))
 }
 
@@ -111,7 +117,8 @@ fn costs(answers: &[Answer], prices: &[Price]) -> Result<Section, Unpriced> {
     let mut rows = Vec::new();
     for answer in answers {
         let (paid, dark) = price::cost(answer, prices)?;
-        let items: Vec<String> = answer.items.iter().map(|(item, number)| format!("{} {item}", short(*number))).collect();
+        let items: Vec<String> =
+            answer.items.iter().map(|(item, number)| format!("{} {item}", short(*number))).collect();
         let [paid_, dark_, sum] = [paid, dark, paid + dark].map(|money| format!("{money:.2}"));
         rows.push(vec![answer.design.clone(), items.join(", "), paid_, dark_, sum]);
     }
@@ -166,7 +173,11 @@ fn doubts(question: &Availability, answers: &[Answer]) -> Section {
          as a group. Each failure was simulated packet by packet, {} times at other moments; {}. Congestion, mistakes of people and \
          planned work are in it only as far as the rates have them.",
         question.runs,
-        if question.pairs { "of two at once only those count that neither survives together, three at once never" } else { "two at once were not simulated" },
+        if question.pairs {
+            "of two at once only those count that neither survives together, three at once never"
+        } else {
+            "two at once were not simulated"
+        },
     ))];
     for answer in answers {
         let listed = |all: &[(String, String)]| -> String {
@@ -174,16 +185,26 @@ fn doubts(question: &Availability, answers: &[Answer]) -> Section {
         };
         let design = &answer.design;
         if !answer.without_rate.is_empty() {
-            blocks.push(Block::Say(format!("{design}: without a rate, so never broken: {}.", listed(&answer.without_rate))));
+            blocks.push(Block::Say(format!(
+                "{design}: without a rate, so never broken: {}.",
+                listed(&answer.without_rate)
+            )));
         }
         if !answer.own_ends.is_empty() {
-            blocks.push(Block::Say(format!("{design}: not counted, as they take an end of the probe itself: {}.", listed(&answer.own_ends))));
+            blocks.push(Block::Say(format!(
+                "{design}: not counted, as they take an end of the probe itself: {}.",
+                listed(&answer.own_ends)
+            )));
         }
         if answer.at_least {
-            blocks.push(Block::Say(format!("{design}: a probe was not back when its run ended; its minutes are a lower limit.")));
+            blocks.push(Block::Say(format!(
+                "{design}: a probe was not back when its run ended; its minutes are a lower limit."
+            )));
         }
         if answer.restless {
-            blocks.push(Block::Say(format!("{design}: its probe is dark without any failure, too; that is not counted.")));
+            blocks.push(Block::Say(format!(
+                "{design}: its probe is dark without any failure, too; that is not counted."
+            )));
         }
     }
     Section { title: "What this does not say".into(), blocks }

@@ -23,8 +23,7 @@ pub fn boxes(title: &str, axis: &str, series: &[Series]) -> String {
         let longest = series.iter().map(|one| one.name.chars().count()).max().unwrap_or(0) as i32;
         let left = MARGIN + (longest * CHARACTER).clamp(60, 420) + 12;
         let values = series.iter().flat_map(|series| series.sample.values().iter().map(|measured| measured.value));
-        let frame =
-            Frame { area, left, right: WIDTH - MARGIN - 20, top: TOP, bottom, x: Scale::fitting(values) };
+        let frame = Frame { area, left, right: WIDTH - MARGIN - 20, top: TOP, bottom, x: Scale::fitting(values) };
         frame.horizontal(axis)?;
         for (number, one) in series.iter().enumerate() {
             let y = TOP + ROW * number as i32 + ROW / 2;

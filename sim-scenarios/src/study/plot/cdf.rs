@@ -31,7 +31,11 @@ pub fn cdf(title: &str, axis: &str, series: &[Series]) -> String {
             let y = foot + LINE * number as i32 + LINE / 2;
             draw_line(area, vec![(GUTTER, y), (GUTTER + 44, y)], dash, style)?;
             let (n, cut) = (one.sample.len(), one.sample.censored());
-            let runs = format!("{}  (n = {n}{})", one.name, if cut > 0 { format!(", {cut} not seen to the end") } else { String::new() });
+            let runs = format!(
+                "{}  (n = {n}{})",
+                one.name,
+                if cut > 0 { format!(", {cut} not seen to the end") } else { String::new() }
+            );
             let colour = if n == 0 { GREY } else { INK };
             write(area, &runs, (GUTTER + 54, y), 14, colour, at(HPos::Left, VPos::Center))?;
         }

@@ -35,7 +35,11 @@ pub fn pareto(title: &str, axes: [&str; 3], candidates: &[Candidate]) -> String 
     let named: Vec<usize> = (0..candidates.len()).filter(|number| best[*number]).collect();
     let foot = TOP + HEIGHT + FOOT;
     picture(foot + LINE * named.len() as i32 + MARGIN, |area| {
-        heading(area, title, "less is better; numbered: no other is as good in all three and better in one; grey: beaten")?;
+        heading(
+            area,
+            title,
+            "less is better; numbered: no other is as good in all three and better in one; grey: beaten",
+        )?;
         let cost = |axis: usize| candidates.iter().map(move |candidate| candidate.costs[axis]);
         let right = WIDTH - MARGIN - BAR;
         let frame = Frame { area, left: GUTTER, right, top: TOP, bottom: TOP + HEIGHT, x: Scale::fitting(cost(0)) };

@@ -45,7 +45,14 @@ fn pictures_are_the_same_bytes_anywhere() {
     insta::assert_snapshot!("cdf", cdf("a study: dark", "dark (s)", &series()));
     insta::assert_snapshot!("boxes", boxes("a study: dark", "dark (s)", &series()));
     insta::assert_snapshot!("heat", heat().render());
-    insta::assert_snapshot!("pareto", pareto("a study: what cannot be had together", ["failover (s)", "false failovers", "control traffic (packets)"], &candidates()));
+    insta::assert_snapshot!(
+        "pareto",
+        pareto(
+            "a study: what cannot be had together",
+            ["failover (s)", "false failovers", "control traffic (packets)"],
+            &candidates()
+        )
+    );
 }
 
 /// "slow and noisy" is beaten by "slow" in two costs and equal in the third; no other is beaten.
@@ -59,8 +66,18 @@ fn the_front_is_what_no_other_beats() {
 #[test]
 fn numbers_have_three_digits_that_count() {
     let cases = [
-        (0.0, "0"), (0.012_34, "0.0123"), (1.0, "1"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (12_345.0, "12300"),
-        (-2.5, "-2.5"), (0.999_9, "1"), (99.95, "100"), (f64::NAN, "-"), (525_960.0, "526000"),
+        (0.0, "0"),
+        (0.012_34, "0.0123"),
+        (1.0, "1"),
+        (1.234, "1.23"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (12_345.0, "12300"),
+        (-2.5, "-2.5"),
+        (0.999_9, "1"),
+        (99.95, "100"),
+        (f64::NAN, "-"),
+        (525_960.0, "526000"),
     ];
     for (value, text) in cases {
         assert_eq!(short(value), text, "{value}");

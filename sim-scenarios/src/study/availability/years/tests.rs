@@ -37,7 +37,8 @@ fn drawn(measured: &Measured, endpoints: &[[NodeId; 2]], of: fn(&Year) -> f64) -
 #[test]
 fn a_single_point_is_dark_as_long_as_it_is_broken() {
     for repair in [Repair::Fixed, Repair::Exponential, Repair::LogNormal { sigma: 1.0 }] {
-        let measured = Measured { effects: vec![effect("x", 1, rate(1000.0, 2.0, repair), WAITS)], ..Measured::default() };
+        let measured =
+            Measured { effects: vec![effect("x", 1, rate(1000.0, 2.0, repair), WAITS)], ..Measured::default() };
         let expected: f64 = contributions(&measured).iter().map(|part| part.minutes).sum();
         assert!((expected - (1_049.82 + 4.374)).abs() < 0.01, "{expected}");
         let (mean, error) = drawn(&measured, &[], |year| year.dark.iter().sum());
@@ -89,7 +90,8 @@ fn a_pair_is_dark_while_both_are_broken() {
 /// quantiles are 0.4795 and 1.7085 of its mean (chi-square with 20 degrees of freedom: 9.591 and 34.170, any table).
 #[test]
 fn a_rate_is_as_uncertain_as_the_failures_it_is_from() {
-    let mut measured = Measured { effects: vec![effect("x", 1, rate(1000.0, 2.0, Repair::Fixed), WAITS)], ..Measured::default() };
+    let mut measured =
+        Measured { effects: vec![effect("x", 1, rate(1000.0, 2.0, Repair::Fixed), WAITS)], ..Measured::default() };
     let expected: f64 = contributions(&measured).iter().map(|part| part.minutes).sum();
     let exact = bootstrap(&measured, &mut rng("exact"));
     assert_eq!(exact.low, exact.high);
