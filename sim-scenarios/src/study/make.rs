@@ -27,7 +27,7 @@ use crate::{read, set};
 /// Columns of a table of runs that no parameter or metric may be called.
 const COLUMNS: [&str; 5] = ["run", "seed", "digest", "failure", "variant"];
 /// The most runs of a study: run numbers stay exact in tables, and lists of them in memory.
-const MOST: u64 = 100_000_000;
+const MOST: u64 = 10_000_000;
 
 pub(super) fn parse(file: &str, text: &str, library: &dyn Library) -> Result<Study, Diagnostics> {
     let source = Source::new(file, text);
