@@ -112,7 +112,8 @@ pub fn study(typed: &Args) -> Result<Verdict, Failure> {
     }
     let keeper = typed.out.as_deref().map(|out| Keeper::open(out, &study, shard)).transpose()?;
     let rows = run(typed, &study, shard, keeper.as_ref())?;
-    match (keeper, &typed.shard) {
+    // Until the tables are there nobody else writes into the directory.
+    match (&keeper, &typed.shard) {
         (Some(keeper), Some(_)) => {
             let place = keeper.part(&log::part(&study, shard, &rows))?;
             if !typed.loudness.quiet {
@@ -121,7 +122,7 @@ pub fn study(typed: &Args) -> Result<Verdict, Failure> {
             let failed = rows.values().any(|row| row.failure.is_some());
             Ok(if failed { Verdict::Failed } else { Verdict::Held })
         }
-        (keeper, _) => answer(typed, &study, rows, keeper.map(|keeper| keeper.directory().to_owned()).as_deref()),
+        (keeper, _) => answer(typed, &study, rows, keeper.as_ref().map(Keeper::directory)),
     }
 }
 

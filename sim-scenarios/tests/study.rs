@@ -203,7 +203,7 @@ fn variants_are_rows_side_by_side() {
 #[test]
 fn control_traffic_and_recovery_are_counted() {
     let study = parse(
-        r#"(version: 1, name: "hold", question: "?", scenario: "active_passive.ron", runs: 1, set: ["duration=650s"],
+        r#"(version: 1, name: "hold", question: "?", scenario: "active_passive.ron", runs: 1,
             grid: { "hold": Values(paths: ["connections.vpn.routing.aws.hold_time", "connections.vpn.routing.customer.hold_time"],
                 values: ["9s", "30s"]) },
             metrics: { "dark": Outage(probe: "app", fault: "cut"), "noticed": Detection(fault: "cut", node: "cgw"),

@@ -27,7 +27,7 @@ use crate::{read, set};
 /// Columns of a table of runs that no parameter or metric may be called.
 const COLUMNS: [&str; 5] = ["run", "seed", "digest", "failure", "variant"];
 /// The most runs of a study: run numbers stay exact in tables, and lists of them in memory.
-const MOST: u64 = 100_000_000;
+const MOST: u64 = 10_000_000;
 
 pub(super) fn parse(file: &str, text: &str, library: &dyn Library) -> Result<Study, Diagnostics> {
     let source = Source::new(file, text);
@@ -65,7 +65,7 @@ impl Maker<'_, '_> {
             let message = format!("{points} points with {runs} runs each are more than {MOST}");
             self.j.wrong(schema.runs.place, message, None);
         }
-        let stop = self.stop(runs, &metrics);
+        let stop = self.stop(runs);
         Study {
             name: self.j.need(&schema.name, String::new()),
             question: self.j.need(&schema.question, String::new()),
@@ -132,10 +132,17 @@ impl Maker<'_, '_> {
                 return None;
             }
         };
-        for (place, change) in changes {
-            match scenario.with(&[change], &*secrets) {
-                Ok(changed) => scenario = changed,
-                Err(mistakes) => self.useless(*place, &mistakes),
+        // All at once: one may be what makes sense of another.
+        let all: Vec<&str> = changes.iter().map(|(_, change)| change.as_str()).collect();
+        match scenario.with(&all, &*secrets) {
+            Ok(changed) => scenario = changed,
+            Err(mistakes) => {
+                for mistake in mistakes.iter() {
+                    let own = changes.iter().find(|(_, change)| *blot(change) == *mistake.text);
+                    if let Some((place, _)) = own.or(changes.first()) {
+                        self.useless(*place, &mistake.clone().into());
+                    }
+                }
             }
         }
         Some(Variant { name: name.to_owned(), file: path, text, scenario, secrets })
@@ -378,9 +385,10 @@ impl Maker<'_, '_> {
         }
     }
 
-    fn stop(&mut self, runs: u64, metrics: &[Metric]) -> Option<Stop> {
+    fn stop(&mut self, runs: u64) -> Option<Stop> {
         let it = self.schema.stop.as_ref()?;
-        let names: Vec<String> = metrics.iter().map(|metric| metric.name.clone()).collect();
+        let written = self.schema.metrics.0.iter().map(|(at, _)| at.value.as_ref().ok());
+        let names: Vec<String> = written.map(|name| name.map(|name| name.0.clone()).unwrap_or_default()).collect();
         let metric = self.j.find(&it.metric, "metric", &names);
         let half_width = self
             .j
