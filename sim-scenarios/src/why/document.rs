@@ -76,6 +76,9 @@ pub struct Wait {
     pub runner_up: Option<Event>,
     /// The later step that is tied to an absolute instant and comes no earlier when this wait shrinks; null if all move with it.
     pub tied: Option<Event>,
+    /// A step that is tied and whose instant it set: a change of this wait moves that step, perhaps by a whole period. Null if there is
+    /// none.
+    pub drives: Option<Event>,
     /// Had it been longer, this would have ended the wait.
     pub backstop: Option<Event>,
 }

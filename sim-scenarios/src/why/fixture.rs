@@ -24,6 +24,7 @@ fn wait(owner: &str, text: &str) -> Wait {
         slack_s: None,
         runner_up: None,
         tied: None,
+        drives: None,
         backstop: None,
     }
 }
@@ -60,7 +61,7 @@ pub fn failover() -> Why {
         parameter: parameter("probes.office-to-app.every", "0.02s", "scenario", None),
         tied: Some(event(
             88_900,
-            "office: probe office-to-app sent, one every 0.02s, 0.015 s after it could have been",
+            "office: probe office-to-app, one every 0.02s, was sent 0.015 s after it could have been",
         )),
         ..wait("probe_grid", "the next probe, and its way")
     };

@@ -19,7 +19,9 @@ pub mod slack;
 pub mod tell;
 pub mod trial;
 
-use sim_core::id::StreamId;
+use std::collections::BTreeMap;
+
+use sim_core::id::{RecordId, StreamId};
 use sim_core::time::{Duration, Instant};
 
 use crate::measure::FaultIndex;
@@ -191,7 +193,7 @@ fn explain(
     let telling = row::Telling { scenario, observation, stream: subject.stream, direction: outage.direction };
     let mut behind = Vec::new();
     explained.path = telling.path(&weighed, &mut behind);
-    explained.beside = weighed.branches.iter().map(|branch| telling.branch(branch)).collect();
+    explained.beside = weighed.branches.iter().map(|branch| telling.branch(branch, &weighed.drivers)).collect();
     let mut candidates: Vec<Candidate> = Vec::new();
     for it in behind {
         explained.remarks.extend(it.remark.filter(|remark| !explained.remarks.contains(remark)));
@@ -216,6 +218,8 @@ struct Weighed {
     arrived: Instant,
     /// What else was needed, the one that would decide next first.
     branches: Vec<Beside>,
+    /// What set the instants of tied links, here and there.
+    drivers: BTreeMap<RecordId, RecordId>,
 }
 
 /// A chain that did not decide.
@@ -261,7 +265,11 @@ fn weigh(observation: &Observation, subject: &Subject, journey: Option<&Journey>
     }
     branches.retain(|branch| branch.chain.len() > 1);
     branches.sort_by_key(|branch| branch.slack);
-    Some(Weighed { chain, slacks, ready, sent, arrived, branches })
+    let mut drivers = slack::drivers(trace, strike, &chain);
+    for branch in &branches {
+        drivers.extend(slack::drivers(trace, strike, &branch.chain));
+    }
+    Some(Weighed { chain, slacks, ready, sent, arrived, branches, drivers })
 }
 
 /// True if the direction of the outage depends on this part of the probe's way.

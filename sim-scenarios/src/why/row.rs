@@ -1,5 +1,7 @@
 //! Links of a chain, told: whose each wait is, what armed it, which setting is behind it, and what else would have ended it.
 
+use std::collections::BTreeMap;
+
 use sim_core::id::{RecordId, StreamId};
 use sim_core::time::Duration;
 use sim_core::trace::{self, Phase, Record, SessionKind, What};
@@ -40,6 +42,7 @@ impl Telling<'_> {
                 RunnerUp::Nothing => None,
                 RunnerUp::Record(record) => Some(self.event(record)),
             };
+            wait.drives = weighed.drivers.get(&link.record).map(|tied| self.event(*tied));
             wait.tied = slack.tied_at.map(|place| self.event(weighed.chain[place].record));
             wait.backstop = self.backstop(weighed, link);
             row.wait = Some(wait);
@@ -53,14 +56,22 @@ impl Telling<'_> {
         rows
     }
 
-    /// A chain beside the path.
-    pub fn branch(&self, beside: &Beside) -> Branch {
-        let row = |link: &Link| Row { wait: self.wait(link).map(|(wait, _)| wait), ..self.row(link) };
+    /// A chain beside the path. `drivers` are the records that set instants of tied links, with those.
+    pub fn branch(&self, beside: &Beside, drivers: &BTreeMap<RecordId, RecordId>) -> Branch {
+        let row = |(place, link): (usize, &Link)| {
+            let later = &beside.chain[place + 1..];
+            let wait = self.wait(link).map(|(wait, _)| Wait {
+                tied: later.iter().find(|later| later.tied).map(|later| self.event(later.record)),
+                drives: drivers.get(&link.record).map(|tied| self.event(*tied)),
+                ..wait
+            });
+            Row { wait, ..self.row(link) }
+        };
         let last = beside.chain.last().expect("a branch has a record");
         Branch {
             needed: self.event(last.record),
             slack_s: Seconds(beside.slack),
-            path: beside.chain.iter().map(row).collect(),
+            path: beside.chain.iter().enumerate().map(row).collect(),
         }
     }
 
@@ -140,6 +151,7 @@ impl Telling<'_> {
             slack_s: None,
             runner_up: None,
             tied: None,
+            drives: None,
             backstop: None,
         };
         Some((wait, behind))
@@ -212,7 +224,7 @@ impl Telling<'_> {
         let sent = Event {
             at_s: weighed.sent.into(),
             text: format!(
-                "{prober}: probe {} sent, one every {every}, {} after it could have been",
+                "{prober}: probe {}, one every {every}, was sent {} after it could have been",
                 log.name,
                 Seconds(grid)
             ),
@@ -226,6 +238,7 @@ impl Telling<'_> {
             slack_s: None,
             runner_up: None,
             tied: Some(sent),
+            drives: None,
             backstop: None,
         };
         Row { step, wait: Some(wait) }

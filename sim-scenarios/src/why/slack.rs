@@ -7,6 +7,8 @@
 //!
 //! This is PERT with one difference: a link that is tied passes nothing on.
 
+use std::collections::BTreeMap;
+
 use sim_core::id::RecordId;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::Trace;
@@ -112,12 +114,30 @@ pub fn slacks(trace: &Trace, chain: &[Link], needs: &[Need], decisive: usize) ->
     (0..chain.len()).map(of).collect()
 }
 
-/// What records of a chain needed besides the link before: the record, when it happened, and when it was needed.
+/// What set the instants of the tied links of a chain: the records that led to the arming of their timers or the sending of
+/// their packets, each with the link. A wait before one of them moves that link, and perhaps by a whole period: an attempt that
+/// comes earlier may come too early.
+pub fn drivers(trace: &Trace, strike: RecordId, links: &[Link]) -> BTreeMap<RecordId, RecordId> {
+    let mut all = BTreeMap::new();
+    for link in links.iter().filter(|link| link.tied) {
+        let cause = trace.kept(link.record).cause;
+        let own = if cause > strike { chain(trace, strike, cause) } else { Vec::new() };
+        for driver in own.iter().skip(1) {
+            all.entry(driver.record).or_insert(link.record);
+        }
+    }
+    all
+}
+
+/// What records of a chain needed besides the link before: the record, when it happened, and when it was needed. What set the
+/// instant of a tied link is no such need: that link would have come later with it.
 pub fn joins(trace: &Trace, chain: &[Link]) -> Vec<(RecordId, Instant, Instant)> {
     let mut all = Vec::new();
     for place in 1..chain.len() {
         let needed = chain[place - 1].at;
-        let others = path::inputs(trace, chain[place].record).filter(|other| *other > chain[0].record);
+        let sets = chain[place].tied.then(|| trace.kept(chain[place].record).cause);
+        let others = path::inputs(trace, chain[place].record);
+        let others = others.filter(|other| *other > chain[0].record && Some(*other) != sets);
         all.extend(others.map(|other| (other, trace.kept(other).at, needed)));
     }
     all
@@ -292,6 +312,12 @@ mod tests {
         assert_eq!(found[1].tied_at, Some(2), "the healing may come earlier, the attempt does not");
         assert_eq!(found[2], Slack { shrinks_by: lasting(5_000), runner_up: RunnerUp::Nothing, tied_at: None });
         assert_eq!(found[3].shrinks_by, lasting(20));
+        assert_eq!(
+            drivers(&trace, cut, &links),
+            BTreeMap::from([(failed, retry)]),
+            "the attempt before set its instant"
+        );
+        assert!(joins(&trace, &links).iter().all(|(record, ..)| *record != failed), "it had no time to spare");
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn sentence(row: &Row, wait: &Wait, strike: Duration) -> String {
     }
     match (&wait.tied, wait.slack_s) {
         (Some(tied), None) => {
-            let _ = write!(text, " {} at {}.", tied.text, tied.at_s);
+            let _ = write!(text, " {} ({}).", tied.text, tied.at_s);
         }
         (Some(tied), Some(_)) => {
             let _ =
@@ -153,6 +153,9 @@ fn sentence(row: &Row, wait: &Wait, strike: Duration) -> String {
             }
         },
         (None, None) => {}
+    }
+    if let Some(Event { at_s, text: step }) = &wait.drives {
+        let _ = write!(text, " It set when {step} ({at_s}) came: a change moves that.");
     }
     if let Some(Event { at_s, text: other }) = &wait.backstop {
         let _ = write!(text, " Had it been longer, {other} ({at_s}) would have ended it.");
@@ -190,6 +193,19 @@ fn beside(explained: &Explained) -> Vec<Block> {
         blocks.push(Block::Say(format!("{more} more came still earlier; --format json has them.")));
     }
     blocks.push(Block::Say("Each might have come later by its slack, and the outage would have been as long.".into()));
+    // But for what decides indirectly.
+    let waits = explained.beside.iter().take(BESIDE).flat_map(|branch| &branch.path);
+    let mut told = Vec::new();
+    for row in waits {
+        if let Some(Event { at_s, text }) = row.wait.as_ref().and_then(|wait| wait.drives.as_ref()) {
+            let sentence =
+                format!("{} ({}) set when {text} ({at_s}) came: a change moves that.", subject(row), row.step.at_s);
+            if !told.contains(&sentence) {
+                told.push(sentence);
+            }
+        }
+    }
+    blocks.extend(told.into_iter().map(Block::Say));
     blocks
 }
 
@@ -202,13 +218,14 @@ fn changes(explained: &Explained) -> Vec<Block> {
                 Some(after) => after.to_string(),
                 None => "dark".into(),
             };
-            let change_text = format!("{}: {}", change.text, change.set.join(" with "));
-            vec![saved(change), after, change_text, change.waits_for.clone()]
+            vec![saved(change), after, change.text.clone(), change.waits_for.clone()]
         };
         let head = vec![">saved", ">outage", "change", "it waits for then"];
         blocks.push(Block::Table(Table { head, rows: explained.changes.iter().map(row).collect() }));
         let before = explained.outage.duration_s;
         blocks.push(Block::Say(format!("Each was run on the same seed; the outage is {before} without.")));
+        let sets: Vec<String> = explained.changes.iter().map(|change| change.set.join(" with ")).collect();
+        blocks.push(Block::Say(format!("As --set takes them, in this order: {}", sets.join("; "))));
     }
     blocks.extend(explained.remarks.iter().cloned().map(Block::Say));
     blocks
