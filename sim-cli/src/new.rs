@@ -31,13 +31,13 @@ pub struct New {
     #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub customer_gateways: Option<u8>,
     /// Whether Direct Connect stands in front of the VPN [default: no]
-    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "yes")]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
     pub direct_connect: Option<YesNo>,
     /// A stateful firewall on the customer gateway [default: none]
     #[arg(long, value_name = "PROFILE", value_parser = firewalls())]
     pub firewall: Option<String>,
     /// Whether the customer gateway is behind a NAT [default: no]
-    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "yes")]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
     pub nat: Option<YesNo>,
     /// What fails [default: path]
     #[arg(long, value_enum)]
@@ -54,7 +54,9 @@ pub struct New {
 }
 
 const HOW: &str = "\
-On a terminal, what the flags leave open is asked. Elsewhere, and with --defaults, it has its default.";
+On a terminal, what the flags leave open is asked. Elsewhere, and with --defaults, it has its default.
+
+--direct-connect and --nat are enough by themselves; --nat=no answers the question with no.";
 
 /// AWS's gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,7 +112,7 @@ pub fn new(typed: New) -> Result<Verdict, Failure> {
         return Err(occupied(&typed.file));
     }
     let asks = !typed.defaults && io::stdin().is_terminal() && io::stderr().is_terminal();
-    let starter = chosen(&typed, &mut Questions { asks })?;
+    let starter = chosen(&typed, &Questions { asks })?;
     let text = starter
         .text()
         .map_err(|refused| Failure::Refused { what: refused.why.into(), help: Some(refused.help.into()) })?;
@@ -133,7 +135,7 @@ fn occupied(file: &Path) -> Failure {
 }
 
 /// What was typed, answered, or left to its default.
-fn chosen(typed: &New, questions: &mut Questions) -> Result<Starter, Failure> {
+fn chosen(typed: &New, questions: &Questions) -> Result<Starter, Failure> {
     let gateway = questions.choose("AWS's gateway", typed.gateway, Gateway::Vgw)?;
     let routing = questions.choose("How AWS learns the site's networks", typed.routing, Routing::Bgp)?;
     let tunnels = questions.count("Tunnels in use of each connection", typed.tunnels, 2)?;
@@ -183,7 +185,7 @@ struct Questions {
 }
 
 impl Questions {
-    fn choose<T: ValueEnum + PartialEq>(&mut self, question: &str, typed: Option<T>, default: T) -> Result<T, Failure> {
+    fn choose<T: ValueEnum + PartialEq>(&self, question: &str, typed: Option<T>, default: T) -> Result<T, Failure> {
         let all = T::value_variants();
         let first = all.iter().position(|value| *value == default).unwrap_or(0);
         let words: Vec<String> = all
@@ -200,7 +202,7 @@ impl Questions {
         }
     }
 
-    fn count(&mut self, question: &str, typed: Option<u8>, default: u8) -> Result<u8, Failure> {
+    fn count(&self, question: &str, typed: Option<u8>, default: u8) -> Result<u8, Failure> {
         let words = ["1".to_owned(), "2".to_owned()];
         match typed {
             Some(typed) => Ok(typed),
@@ -208,7 +210,7 @@ impl Questions {
         }
     }
 
-    fn name(&mut self, question: &str, typed: Option<String>, names: &[&str]) -> Result<String, Failure> {
+    fn name(&self, question: &str, typed: Option<String>, names: &[&str]) -> Result<String, Failure> {
         let words: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         match typed {
             Some(typed) => Ok(typed),
@@ -217,7 +219,7 @@ impl Questions {
     }
 
     /// The number of the answer; of the default, if nobody is there.
-    fn ask(&mut self, question: &str, words: &[String], default: usize) -> Result<usize, Failure> {
+    fn ask(&self, question: &str, words: &[String], default: usize) -> Result<usize, Failure> {
         if !self.asks {
             return Ok(default);
         }

@@ -164,13 +164,14 @@ impl At<'_> {
             let text = "phase 2 has NULL encryption: whoever is on the path reads everything.";
             self.say(seen, CLEAR_TEXT, ".phase2.encryption", text.into(), "AES128-GCM-16 or AES256-GCM-16");
         }
-        let weak: Vec<String> =
-            [(1, one), (2, two)].into_iter().flat_map(|(phase, suite)| weaknesses(phase, suite)).collect();
+        let mut weak: Vec<String> = [one, two].into_iter().flat_map(weaknesses).collect();
+        weak.sort_unstable();
+        weak.dedup();
         if weak.is_empty() {
             return;
         }
         let text = format!(
-            "of what both ends allow AWS takes the lowest: {one} for phase 1 and {two} for phase 2. {}.",
+            "of what both ends allow AWS takes the lowest: {one} for phase 1 and {two} for phase 2. The RFCs say of these: {}.",
             weak.join("; ")
         );
         let change = "restrict AWS's lists (phase1 and phase2 of the tunnel) to what is wanted, for example AES256-GCM-16, SHA2-256 and \
@@ -255,18 +256,15 @@ impl At<'_> {
 }
 
 /// What RFC 8247 (section 2.3, 2.4) and RFC 8221 (section 6) hold against a suite.
-fn weaknesses(phase: u8, suite: Suite) -> Vec<String> {
+fn weaknesses(suite: Suite) -> impl Iterator<Item = String> {
     let group = match suite.dh_group {
-        Some(id @ (2 | 5)) => {
-            Some(format!("phase {phase}: group {id} is a MODP group of less than 2,048 bits: SHOULD NOT be used"))
-        }
-        Some(22) => Some(format!("phase {phase}: group 22 MUST NOT be used")),
-        Some(id @ (23 | 24)) => Some(format!("phase {phase}: group {id} SHOULD NOT be used")),
+        Some(id @ (2 | 5)) => Some(format!("group {id}, of less than 2,048 bits, SHOULD NOT be used")),
+        Some(22) => Some("group 22 MUST NOT be used".to_owned()),
+        Some(id @ (23 | 24)) => Some(format!("group {id} SHOULD NOT be used")),
         _ => None,
     };
-    let sha1 =
-        (suite.integrity == Some(Integrity::Sha1)).then(|| format!("phase {phase}: SHA1 is on its way out (MUST-)"));
-    group.into_iter().chain(sha1).collect()
+    let sha1 = (suite.integrity == Some(Integrity::Sha1)).then(|| "SHA1 is on its way out (MUST-)".to_owned());
+    group.into_iter().chain(sha1)
 }
 
 /// A customer gateway that goes on using a static route whose tunnel is gone sends into nothing.

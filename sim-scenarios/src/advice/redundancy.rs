@@ -20,9 +20,9 @@ fn one_tunnel(desk: &mut Desk<'_>) {
         desk.connections().filter(|(_, c)| c.tunnels.len() == 1).map(|(_, c)| c.name.as_str()).collect();
     let Some(first) = alone.first() else { return };
     let text = format!(
-        "{} in use, of the two of {}. AWS replaces endpoints when it likes, one at a time: each replacement, and each failure of a \
-         zone, takes such a connection away.",
-        if alone.len() == 1 { "One tunnel is" } else { "One tunnel each is" },
+        "Of the two tunnels of {}{} only one is in use. AWS replaces endpoints when it likes, one at a time: each replacement, and each \
+         failure of a zone, takes such a connection away.",
+        if alone.len() == 1 { "" } else { "each of " },
         some(&alone)
     );
     let change = "configure the second tunnel: AWS ends it in another availability zone";

@@ -42,8 +42,11 @@ fn told(advice: &Advice, file: &str) -> Section {
         advice.column,
         advice.path
     );
-    let sources = advice.sources.iter().map(|source| format!("{}, {}", source.title, source.page));
-    let blocks = [&advice.text, &format!("Change: {}", advice.change)].map(|text| Block::Say(text.clone()));
-    let evidence = format!("Shown by {}. Source: {}.", advice.shown_by, sources.collect::<Vec<_>>().join("; "));
-    Section { title, blocks: blocks.into_iter().chain([Block::Say(evidence)]).collect() }
+    let mut blocks = vec![advice.text.clone(), format!("Change: {}.", advice.change)];
+    blocks.push(format!("Shown by: {}", advice.shown_by));
+    // An address stands in a line of its own, where it is whole.
+    for source in advice.sources {
+        blocks.extend([format!("Source: {}", source.title), source.page.to_owned()]);
+    }
+    Section { title, blocks: blocks.into_iter().map(Block::Say).collect() }
 }
