@@ -417,12 +417,12 @@ fn inputs_are_paths_that_set_takes() {
         ]
     );
     // Each is a path that --set takes, and setting it makes the questions the same.
-    let back: Vec<String> = inputs(&scenario(&[]), &scenario(&["links.path-a.delay=20ms", "duration=700s"]))
+    let back: Vec<String> = inputs(&scenario(&[]), &scenario(&["links.path-a.delay=20ms", "duration=950s"]))
         .into_iter()
         .map(|input| format!("{}={}", input.path, input.is.unwrap()))
         .collect();
     let back: Vec<&str> = back.iter().map(String::as_str).collect();
-    assert_eq!(inputs(&scenario(&back), &scenario(&["links.path-a.delay=20ms", "duration=700s"])), []);
+    assert_eq!(inputs(&scenario(&back), &scenario(&["links.path-a.delay=20ms", "duration=950s"])), []);
 }
 
 #[test]
