@@ -187,7 +187,8 @@ fn an_outage_comes_goes_stays_or_is_another_s() {
     );
 }
 
-/// The hold timer of vpn-a cost 27.900 s, the programming of the route 1 s after it. With a hold timer that costs 9 s, traffic is
+/// The hold timer of vpn-a cost 27.900 s, the programming of the route 1 s after it, and the answer to the probe that was sent then took
+/// 31 ms. With a hold timer that costs 9 s, traffic is
 /// back 18.900 s earlier, and the way is as it was.
 #[test]
 fn the_wait_that_changed_is_named() {
@@ -200,11 +201,7 @@ fn the_wait_that_changed_is_named() {
     });
     let total = "path-a-dark: from the fault to recovered traffic was 28.931 s, is 10.031 s (-18.900 s).";
     let wait = "path-a-dark: wait for the hold timer of vpn-a (bgp tunnel-a) was 27.900 s, is 9.000 s (-18.900 s).";
-    // The last probe arrives 31 ms after it was sent, on the instant at which the VGW's route moved, or within 20 ms of it.
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("path-a-dark: from the fault to recovered traffic was 28.9"), "{said:?} {total}");
-    assert!(said[0].ends_with("(-18.900 s)."), "{said:?}");
-    assert_eq!(said[1], wait);
+    assert_eq!(said, [total, wait]);
 }
 
 #[test]
@@ -417,12 +414,12 @@ fn inputs_are_paths_that_set_takes() {
         ]
     );
     // Each is a path that --set takes, and setting it makes the questions the same.
-    let back: Vec<String> = inputs(&scenario(&[]), &scenario(&["links.path-a.delay=20ms", "duration=700s"]))
+    let back: Vec<String> = inputs(&scenario(&[]), &scenario(&["links.path-a.delay=20ms", "duration=950s"]))
         .into_iter()
         .map(|input| format!("{}={}", input.path, input.is.unwrap()))
         .collect();
     let back: Vec<&str> = back.iter().map(String::as_str).collect();
-    assert_eq!(inputs(&scenario(&back), &scenario(&["links.path-a.delay=20ms", "duration=700s"])), []);
+    assert_eq!(inputs(&scenario(&back), &scenario(&["links.path-a.delay=20ms", "duration=950s"])), []);
 }
 
 #[test]
