@@ -89,21 +89,16 @@ pub fn run(
     progress: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, Failure> {
     let mut simulation = prepare(scenario, &Reality::default(), listeners)?;
-    finish(&mut simulation, Instant::START, progress);
-    drop(simulation.world_mut().trace.take_sinks());
-    Ok(simulation.answer())
-}
-
-/// Runs a world that stands at `from` to its end.
-pub fn finish(simulation: &mut Simulation, from: Instant, progress: &mut dyn FnMut(Instant)) {
-    let rest = simulation.end().since(from);
+    let end = simulation.end();
     for part in 1..=PARTS {
-        let at = from + rest.scale(part, PARTS);
+        let at = Instant::START + end.since_start().scale(part, PARTS);
         if simulation.run_until(at) != Verdict::Reached {
             break;
         }
         progress(at);
     }
+    drop(simulation.world_mut().trace.take_sinks());
+    Ok(simulation.answer())
 }
 
 /// Adds to an answer what it would be at the ends of what is assumed.

@@ -43,7 +43,7 @@ use crate::progress::Progress;
 use crate::{Verdict, engine, job, screen};
 use keys::Key;
 use model::{Leave, Mode, Model};
-use playback::Playback;
+use playback::{Goal, Playback};
 use speed::Speed;
 use terminal::Guard;
 use theme::Theme;
@@ -104,7 +104,7 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
     if typed.plain || !is_on_terminal() {
         let mut playback = Playback::new(&scenario)?;
         plain::tell(&mut playback, typed.speed.unwrap_or(Speed::Max))?;
-        return answer(playback, false);
+        return answer(playback, false, &AtomicBool::default());
     }
     let mut model = Model::new(&scenario, typed.speed.unwrap_or(USUAL))?;
     if let Some(node) = node {
@@ -114,8 +114,12 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
         model.go_to(Instant::START + at)?;
     }
     let theme = Theme::of_environment(typed.ascii, |name| std::env::var_os(name));
-    match play(&mut model, theme)? {
-        Some(Leave::Answer) => answer(model.playback, true),
+    let told = Arc::new(AtomicBool::default());
+    let heard = Arc::clone(&told);
+    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
+    match play(&mut model, theme, &told)? {
+        Some(Leave::Answer) => answer(model.playback, true, &told),
         Some(Leave::AtOnce) => Ok(Verdict::Interrupted(INTERRUPTED)),
         None => Ok(Verdict::Interrupted(TERMINATED)),
     }
@@ -143,13 +147,18 @@ fn is_on_terminal() -> bool {
     !dumb && io::stdout().is_terminal() && io::stdin().is_terminal()
 }
 
-/// Runs the rest unseen and answers as `vpnsim run` does; shortly, if the run was watched.
-fn answer(playback: Playback<'_>, short: bool) -> Result<Verdict, Failure> {
-    let mut simulation = playback.into_simulation();
-    let (now, end) = (simulation.world().now(), simulation.end());
+/// Runs the rest unseen and answers as `vpnsim run` does; shortly, if the run was watched. A signal ends it, too.
+fn answer(mut playback: Playback<'_>, short: bool, told: &AtomicBool) -> Result<Verdict, Failure> {
+    let end = playback.end();
     let mut progress = Progress::start(io::stderr().is_terminal(), end);
-    engine::finish(&mut simulation, now, &mut |at| progress.at(at));
-    let outcome = simulation.answer();
+    playback.go(Goal::At(end))?;
+    while !playback.work(EVENTS) {
+        progress.at(playback.now());
+        if told.load(Ordering::Relaxed) {
+            return Ok(Verdict::Interrupted(TERMINATED));
+        }
+    }
+    let outcome = playback.answer();
     progress.finish(outcome.report.simulated_s.0);
     let layout = job::layout();
     screen::answer(&if short {
@@ -161,11 +170,7 @@ fn answer(playback: Playback<'_>, short: bool) -> Result<Verdict, Failure> {
 }
 
 /// Shows the model until the user leaves; `None` if a signal ended it.
-fn play(model: &mut Model<'_>, theme: Theme) -> Result<Option<Leave>, Failure> {
-    let told = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&told);
-    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))
-        .map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
+fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option<Leave>, Failure> {
     let failed = |error: io::Error| Failure::undeliverable(Path::new("the terminal"), &error);
     let _guard = Guard::take().map_err(failed)?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(failed)?;

@@ -8,6 +8,7 @@ use sim_core::time::Instant;
 use sim_core::world::{Verdict, World};
 use sim_scenarios::build::Reality;
 use sim_scenarios::plan::Plan;
+use sim_scenarios::report::Outcome;
 use sim_scenarios::report::story::Section;
 use sim_scenarios::scene::chronicle::{self, Kind};
 use sim_scenarios::scene::{Chronicle, inspect};
@@ -90,9 +91,9 @@ impl<'s> Playback<'s> {
         inspect(self.plan(), self.simulation.built(), &self.chronicle, node)
     }
 
-    /// The run itself, to be finished and answered.
-    pub fn into_simulation(self) -> Simulation {
-        self.simulation
+    /// The answer so far.
+    pub fn answer(&self) -> Outcome {
+        self.simulation.answer()
     }
 
     /// Sets out for a moment; one that is past is reached by beginning again.

@@ -125,8 +125,12 @@ pub fn device(plan: &Plan, world: &World, chronicle: &Chronicle, node: NodeId) -
     DeviceLine { name, health, says: says.collect::<Vec<_>>().join(" "), faults }
 }
 
-/// How a link stands.
-pub fn link(world: &World, link: LinkId) -> LinkLine {
+/// How links stand: so many of them, from the first one on.
+pub fn links(world: &World, count: usize) -> Vec<LinkLine> {
+    world.link_ends().take(count).map(|(id, ends)| link(world, id, ends.map(|(node, _)| node))).collect()
+}
+
+fn link(world: &World, link: LinkId, ends: [NodeId; 2]) -> LinkLine {
     let faults = faults(world, |action| match action {
         Action::Blackhole { link: hit, .. } | Action::LinkDown { link: hit } | Action::Impair { link: hit, .. } => {
             *hit == link
@@ -134,12 +138,11 @@ pub fn link(world: &World, link: LinkId) -> LinkLine {
         Action::PowerLoss { .. } | Action::Operator { .. } => false,
     });
     let ways = Way::BOTH.map(|way| world.direction(link, way));
-    let silent = ways.map(|way| way.is_blackhole());
     let changed = ways.iter().zip(world.without_faults(link)).any(|(way, base)| way.config() != base);
     let (health, says) = if ways.iter().any(|way| !way.is_up()) {
         (Health::Bad, "down")
     } else {
-        match silent {
+        match ways.map(|way| way.is_blackhole()) {
             [true, true] => (Health::Bad, "silent"),
             [true, false] => (Health::Bad, "silent there"),
             [false, true] => (Health::Bad, "silent back"),
@@ -147,9 +150,8 @@ pub fn link(world: &World, link: LinkId) -> LinkLine {
             [false, false] => (Health::Good, "up"),
         }
     };
-    let ends =
-        world.link_ends().nth(link.index()).map(|(_, ends)| ends.map(|(node, _)| world.node_name(node).to_owned()));
-    LinkLine { name: world.link_name(link).to_owned(), ends: ends.unwrap_or_default(), health, says, faults }
+    let ends = ends.map(|node| world.node_name(node).to_owned());
+    LinkLine { name: world.link_name(link).to_owned(), ends, health, says, faults }
 }
 
 /// A time in at most two units, rounded down: `0.036s`, `12.3s`, `5m07s`, `7h59m`.
@@ -163,6 +165,3 @@ pub fn span(time: Duration) -> String {
         _ => format!("{}h{:02}m", secs / 3_600, secs % 3_600 / 60),
     }
 }
-
-#[cfg(test)]
-mod tests;

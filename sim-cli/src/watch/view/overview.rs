@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use sim_core::id::{LinkId, NodeId, StreamId};
+use sim_core::id::{NodeId, StreamId};
 use sim_core::time::Instant;
 use sim_core::trace::Phase;
 use sim_scenarios::report::model::Seconds;
@@ -113,7 +113,7 @@ fn link_list(frame: &mut Frame<'_>, model: &Model<'_>, theme: Theme, area: Rect)
     let block = panel(theme, &titled("Links", plan.links.len(), area));
     let inner = block.inner(area);
     let (rows, width) = (usize::from(inner.height), usize::from(inner.width));
-    let mut all: Vec<scene::LinkLine> = (0..plan.links.len() as u32).map(|id| scene::link(world, LinkId(id))).collect();
+    let mut all = scene::links(world, plan.links.len());
     if all.len() > rows {
         // Those that are not as they should be are seen in any case.
         all.sort_by_key(|line| std::cmp::Reverse(line.health));

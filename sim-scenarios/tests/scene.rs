@@ -1,11 +1,14 @@
+//! What a run shows at an instant: lists, lanes, what happened, and what a device holds.
+
 use sim_core::id::{NodeId, RecordId, StreamId};
 use sim_core::packet::ProbeTag;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{StreamInfo, Trace};
-
-use super::*;
-use crate::report::story::{self, Block};
-use crate::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::report::model::Seconds;
+use sim_scenarios::report::story::{self, Block};
+use sim_scenarios::report::text;
+use sim_scenarios::scene::{Chronicle, Column, Happening, Kind, columns, device, inspect, lane, links, span};
+use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
 fn scenario(text: &str) -> Scenario {
     Scenario::parse("test.ron", text, &NoSecrets).unwrap()
@@ -36,7 +39,7 @@ fn lists_show_what_a_fault_hits() {
     for tenth in [10, 25, 35, 45, 55, 65, 75] {
         simulation.run_until(Instant::START + Duration::from_millis(tenth * 100));
         chronicle.follow(scenario.plan(), simulation.world());
-        let wire = link(simulation.world(), LinkId(0));
+        let wire = &links(simulation.world(), 1)[0];
         let b = device(scenario.plan(), simulation.world(), &chronicle, NodeId(1));
         seen.push(format!(
             "{}.{}s {} {:?} / {} {:?}",
@@ -99,7 +102,7 @@ fn a_stream_goes_dark_and_comes_back() {
 /// What is told as it happens is what the report tells afterwards, word for word.
 #[test]
 fn the_chronicle_has_every_line_of_the_report_s_timeline() {
-    let scenario = scenario(include_str!("../../../scenarios/active_passive.ron"));
+    let scenario = scenario(include_str!("../../scenarios/active_passive.ron"));
     let mut simulation = Simulation::new(&scenario);
     let mut chronicle = Chronicle::new(simulation.world());
     for part in 1..=9 {
@@ -108,8 +111,7 @@ fn the_chronicle_has_every_line_of_the_report_s_timeline() {
     }
     let world = simulation.world();
     let told = chronicle.until(scenario.plan(), world, 0, Instant::NEVER);
-    let told: Vec<(String, String)> =
-        told.map(|it| (crate::report::model::Seconds::from(it.at).to_string(), it.text)).collect();
+    let told: Vec<(String, String)> = told.map(|it| (Seconds::from(it.at).to_string(), it.text)).collect();
     let sections = story::tell(&simulation.answer());
     let timeline = sections.iter().find(|section| section.title == "Timeline").unwrap();
     let Block::Table(timeline) = &timeline.blocks[0] else { panic!("the timeline is a table") };
@@ -124,7 +126,7 @@ fn the_chronicle_has_every_line_of_the_report_s_timeline() {
     // The hold timer of the customer's end, whose keepalive the cut took: cause and fault are named.
     let lost = chronicle
         .latest(scenario.plan(), world, false, 0)
-        .find(|it| it.text.starts_with("bgp vpn.a@cgw: idle"))
+        .find(|it| it.text == "bgp vpn.a@cgw: idle (hold_timer_expired)")
         .unwrap();
     assert_eq!(lost.because, "bgp vpn.a@cgw: hold_timer expired; fault cut");
 }
@@ -132,17 +134,17 @@ fn the_chronicle_has_every_line_of_the_report_s_timeline() {
 /// SPIs of both ends are the same two, crosswise; sequence numbers are those of what was sent; the timers are those that the scenario sets.
 #[test]
 fn an_inspected_gateway_shows_its_sas_sessions_and_tables() {
-    let scenario = scenario(include_str!("../../../scenarios/active_passive.ron"));
+    let scenario = scenario(include_str!("../../scenarios/active_passive.ron"));
     let mut simulation = Simulation::new(&scenario);
     let mut chronicle = Chronicle::new(simulation.world());
     simulation.run_until(Instant::from_secs(100));
     chronicle.follow(scenario.plan(), simulation.world());
     let plan = scenario.plan();
-    let text = |name: &str| {
+    let shown = |name: &str| {
         let sections = inspect(plan, simulation.built(), &chronicle, plan.node(name).unwrap());
-        crate::report::text::render_sections(&sections, crate::report::text::Layout { width: 160, styled: false })
+        text::render_sections(&sections, text::Layout { width: 400, styled: false })
     };
-    let (cgw, aws) = (text("cgw"), text("vpn.a"));
+    let (cgw, aws) = (shown("cgw"), shown("vpn.a"));
     let spis = |text: &str| {
         let line = text.lines().find(|line| line.contains("SPI in")).unwrap();
         let word = |mark: &str| line.split(mark).nth(1).unwrap().trim().split(',').next().unwrap().to_owned();
@@ -157,8 +159,8 @@ fn an_inspected_gateway_shows_its_sas_sessions_and_tables() {
     {
         assert!(cgw.contains(words), "no {words} in {cgw}");
     }
-    assert!(text("vgw").contains("10.1.0.0/16"), "{}", text("vgw"));
-    assert!(text("vpc").contains("propagated"), "{}", text("vpc"));
+    assert!(shown("vgw").contains("10.1.0.0/16"), "{}", shown("vgw"));
+    assert!(shown("vpc").contains("propagated"), "{}", shown("vpc"));
     assert!(!cgw.to_lowercase().contains("psk"), "keys are not shown");
 }
 
