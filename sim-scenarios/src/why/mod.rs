@@ -86,8 +86,8 @@ pub fn subject(observation: &Observation, number: Option<usize>) -> Result<Optio
             };
             return Err(Unknown { what: format!("there is no outage {number}"), help: Some(help) });
         }
-        // Of equal ones the first.
-        None => match (0..all.len()).rev().max_by_key(|place| all[*place].1.duration(end)) {
+        // Of equal ones there and back, which needs most, and of those the first.
+        None => match (0..all.len()).rev().max_by_key(|place| (all[*place].1.duration(end), all[*place].1.direction)) {
             Some(place) => place,
             None => return Ok(None),
         },

@@ -227,6 +227,9 @@ fn changes(explained: &Explained) -> Vec<Block> {
         let sets: Vec<String> = explained.changes.iter().map(|change| change.set.join(" with ")).collect();
         blocks.push(Block::Say(format!("As --set takes them, in this order: {}", sets.join("; "))));
     }
+    if explained.changes.is_empty() {
+        blocks.push(Block::Say("No setting is known that is behind one of these waits and could be shorter.".into()));
+    }
     blocks.extend(explained.remarks.iter().cloned().map(Block::Say));
     blocks
 }
