@@ -83,8 +83,10 @@ fn scenario_of(folder: &Path, golden: &Path) -> PathBuf {
 fn files_below(root: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in WalkDir::new(root).sort_by_file_name() {
-        let entry =
-            entry.map_err(|error| Failure::unreadable(&error.path().unwrap_or(root).to_path_buf(), &error.into()))?;
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).to_path_buf();
+            Failure::unreadable(&path, &error.into())
+        })?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "json") {
             files.push(entry.into_path());
         }

@@ -89,7 +89,7 @@ pub enum Done {
     /// There was nothing to do.
     Nothing,
     /// The scenario was run.
-    Answer(Result<(Report, Duration), Trouble>),
+    Answer(Result<(Box<Report>, Duration), Trouble>),
     /// A control of it was.
     Control(Result<Control, Trouble>),
 }
@@ -101,10 +101,10 @@ pub fn read(case: &Case) -> Result<Scenario, Arc<Trouble>> {
 }
 
 /// Runs a scenario.
-pub fn answer(scenario: &Scenario) -> Result<(Report, Duration), Trouble> {
+pub fn answer(scenario: &Scenario) -> Result<(Box<Report>, Duration), Trouble> {
     let began = now();
     let report = bug::guard(|| run(scenario)).map_err(Trouble::Bug)?;
-    Ok((report, began.elapsed()))
+    Ok((Box::new(report), began.elapsed()))
 }
 
 /// Runs a control of a scenario.
@@ -157,7 +157,7 @@ fn judged(case: &Case, done: Vec<Done>) -> Result<Box<Answered>, Trouble> {
         }
         Err(failure) => Standing::Unreadable(failure),
     };
-    Ok(Box::new(Answered { report, took, controls, standing }))
+    Ok(Box::new(Answered { report: *report, took, controls, standing }))
 }
 
 impl Answered {
