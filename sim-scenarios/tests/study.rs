@@ -100,7 +100,8 @@ fn what_is_measured_is_what_the_scenario_says() {
     // 5.0 s (its echo of 4.9 s is long back); the first to come through is that of the healing.
     for (row, (heal, dark)) in results.rows.iter().zip([(6.0, 1.0), (6.0, 1.0), (8.0, 3.0), (8.0, 3.0)]) {
         assert_eq!(row.point, [Value::Number(heal)]);
-        assert_eq!(row.metrics, [Some(dark), Some(dark * 10.0)], "run {}", row.run);
+        // The last says that it was no longer dark at the end.
+        assert_eq!(row.metrics, [Some(dark), Some(dark * 10.0), Some(0.0)], "run {}", row.run);
     }
 }
 
@@ -175,7 +176,7 @@ fn a_run_that_fails_is_a_row_and_stops_no_other() {
     let failed: Vec<bool> = results.rows.iter().map(|row| row.failure.is_some()).collect();
     assert_eq!(failed, [false, false, true, true, true, true]);
     for row in results.rows.iter().filter(|row| row.failure.is_some()) {
-        assert_eq!((&row.digest, &row.metrics), (&None, &vec![None, None]));
+        assert_eq!((&row.digest, &row.metrics), (&None, &vec![None, None, None]));
         let failure = row.failure.as_deref().unwrap();
         assert!(failure.starts_with("the scenario is wrong") && !failure.contains('\n'), "{failure}");
     }
