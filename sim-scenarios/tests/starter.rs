@@ -48,11 +48,12 @@ fn parse(starter: &Starter, text: &str) -> Scenario {
         .unwrap_or_else(|mistakes| panic!("{starter:?}\n{mistakes}\n{text}"))
 }
 
-/// Exactly two kinds of choices are refused; every other is a scenario with an expectation and a control.
+/// Exactly three kinds of choices are refused; every other is a scenario with an expectation and a control.
 #[test]
 fn every_choice_is_a_scenario_or_refused_with_a_reason() {
     for starter in all() {
         let unruly = starter.customer_gateways == 2 && starter.routing == Routing::Static
+            || starter.customer_gateways == 2 && starter.direct_connect && starter.gateway == Gateway::Tgw
             || starter.failure == Failure::Line && !starter.direct_connect;
         match starter.text() {
             Err(refused) => {
@@ -96,7 +97,7 @@ fn what_is_expected_holds_and_the_control_breaks_it() {
     let full = std::env::var_os("VPNSIM_FULL").is_some();
     let runs: Vec<Starter> = all().into_iter().filter(|starter| starter.text().is_ok()).collect();
     // A stride that has no factor in common with the numbers of choices meets all of them.
-    let stride = if full { 1 } else { 401 };
+    let stride = if full { 1 } else { 1201 };
     let wrong: Vec<String> = runs.iter().step_by(stride).filter_map(tried).collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), runs.len() / stride, wrong.join("\n"));
 }
@@ -128,7 +129,6 @@ fn a_starter_needs_no_grave_advice() {
 fn it_reads_like_the_library() {
     insta::assert_snapshot!("starter", Starter::default().text().unwrap());
     let most = Starter {
-        gateway: Gateway::Tgw,
         customer_gateways: 2,
         direct_connect: true,
         firewall: Some("cisco_asa".into()),
