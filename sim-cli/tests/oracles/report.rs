@@ -46,7 +46,7 @@ fn range(browser: &Browser) -> Outcome<[f64; 2]> {
     <[f64; 2]>::try_from(ends).map_err(|_| text)
 }
 
-/// An element's middle to the left or right of its own, as a place for actions.
+/// An element, whose middle is a place for actions.
 fn origin(browser: &Browser, id: &str) -> Outcome<Value> {
     browser.run(&format!("return document.getElementById('{id}')"))
 }
