@@ -180,6 +180,8 @@ fn run(typed: &Args, study: &Study, shard: Shard, keeper: Option<&Keeper>) -> Re
         if let Some(bar) = &bar {
             bar.set_length((rows.len() + wanted.len()) as u64);
             bar.set_position(rows.len() as u64);
+            // What was there already says nothing of how fast it goes.
+            bar.reset_eta();
         }
         let (done, broken) = (Mutex::new(Vec::new()), Mutex::new(None));
         carry_out(study, &wanted, threads, |row| {

@@ -222,3 +222,13 @@ fn early_stopping_needs_all_runs_in_one_place() {
     assert!(desk.refusal(&["--shard", "1/2", "--out", "part"]).contains("stops early"));
     assert!(!desk.path("part").exists());
 }
+
+#[test]
+fn the_language_has_a_schema() {
+    let output = Command::new(env!("CARGO_BIN_EXE_vpnsim")).args(["schema", "study"]).output().unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    for key in ["scenario", "variants", "grid", "draw", "runs", "metrics", "stop"] {
+        assert!(schema["properties"].get(key).is_some(), "{key}");
+    }
+}
