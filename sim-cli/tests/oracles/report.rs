@@ -75,7 +75,7 @@ fn the_page_shows_the_run() {
         let seen = browser.text("return document.body.innerText")?;
         // The answer as reports/active_passive.md has it, before all else.
         let answer = "cut (blackhole of path-a) at 306.437 s: app was dark for 27.560 s forward";
-        let (at, other) = (seen.find(answer), seen.find("Timeline\n"));
+        let (at, other) = (seen.find(answer), seen.find("Zoom in"));
         truth(at.is_some() && at < other, || format!("the answer is not first in\n{seen}"))?;
         expect(&seen, &["all held", "How to reproduce", "vpnsim run"])?;
 
