@@ -7,7 +7,15 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
+use crate::check::Check;
+use crate::completions::Completions;
+use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
+use crate::man::ManPages;
+use crate::new::New;
+use crate::study;
+use crate::suite::Test;
+use crate::watch::Watch;
 use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
@@ -33,18 +41,32 @@ pub enum Command {
     Run(Run),
     /// Put a scenario opposite real gateways and programs, in real time
     Live(Live),
+    /// Play a run on the terminal: pause, step, go back, look into devices
+    Watch(Watch),
     /// Check scenarios without running them
     Check(Check),
     /// Say why an outage lasted so long: its critical path, the slack of each wait, and which change shortens it most
     Why(Why),
     /// Tell the whole story of one packet, one outage, one session or one route
     Explain(Explain),
+    /// Run scenarios and hold them against their expectations, their controls and golden answers
+    Test(Test),
+    /// Say what changed between two scenarios, two settings or two revisions
+    Diff(Diff),
     /// Find out what is wrong, as an operator would, and try what cures it
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
-    /// Print the JSON Schema of the scenario language or of the report
+    /// Ask a scenario many times, over grids of values, random draws and seeds
+    Study(study::Args),
+    /// Print the JSON Schema of the scenario language, the study language, the reports or the advice
     Schema(Schema),
+    /// Write a scenario to start from
+    New(New),
+    /// Print what a shell needs to complete arguments
+    Completions(Completions),
+    /// Print or write man pages
+    Man(ManPages),
 }
 
 /// Which scenario, and with what changes.
@@ -96,7 +118,7 @@ pub struct Run {
     ///
     /// Links, paths, devices, tunnel endpoints, availability zones and groups; the worst comes first, and single points of
     /// failure are named. Each is another run, on all cores of this machine. Expectations are not judged.
-    #[arg(long, value_enum, value_name = "WHICH", conflicts_with_all = ["replay", "assumption_ends", "out"])]
+    #[arg(long, value_enum, value_name = "WHICH", conflicts_with_all = ["replay", "assumption_ends", "out", "html"])]
     pub faults: Option<Faults>,
     /// From when until when each is broken, for example 300s..600s; the middle third of the probes' time if not given
     #[arg(long, value_name = "FROM..UNTIL", requires = "faults", value_parser = window)]
@@ -125,7 +147,9 @@ fn window(text: &str) -> Result<(Duration, Duration), String> {
 /// What becomes of an answer.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Answer {
-    /// Write report.json, report.md, timeline.svg and events.jsonl into this directory
+    /// Write report.html, report.json, report.md, timeline.svg, timeline.png and events.jsonl into this directory
+    ///
+    /// report.html is one page with all of it, to be opened in a browser, mailed or printed; it needs no network.
     ///
     /// Beside them is what AWS would show: the logs of each tunnel, metrics.jsonl (CloudWatch), and, if there is any,
     /// notifications.jsonl (SNS), health.jsonl, cloudtrail.jsonl, config.jsonl and flow logs (NAME.flow.log).
@@ -134,6 +158,9 @@ pub struct Answer {
     /// An earlier answer of vpnsim is replaced; a directory with anything else in it is left alone.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write the report as one page into this file, to be opened in a browser, mailed or printed
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -215,16 +242,6 @@ pub enum Format {
 pub enum Trace {
     /// Every hop of every packet
     Packets,
-}
-
-/// Arguments of `check`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct Check {
-    /// The scenarios (RON)
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub loudness: Loudness,
 }
 
 /// Arguments of `explain`.
@@ -360,6 +377,9 @@ pub struct Schema {
     /// Of what
     #[arg(value_enum, default_value_t)]
     pub of: Document,
+    /// As a reference for people, in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// Documents with a schema.
@@ -368,10 +388,14 @@ pub enum Document {
     /// The scenario language
     #[default]
     Scenario,
+    /// The study language
+    Study,
     /// The JSON report
     Report,
     /// The JSON of `vpnsim why`
     Why,
+    /// The JSON of `check --advise`
+    Advice,
 }
 
 #[cfg(test)]

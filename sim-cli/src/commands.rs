@@ -1,39 +1,52 @@
 //! What each command does.
 
-use schemars::schema_for;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::World;
 use sim_scenarios::Scenario;
-use sim_scenarios::plan::{Plan, Warning};
+use sim_scenarios::plan::Plan;
 use sim_scenarios::report::Outcome;
-use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
-use sim_scenarios::why::document::Why;
 
-use crate::args::{self, Args, Command, Document, Faults, Format, Subject};
+use crate::args::{self, Args, Command, Faults, Format, Subject};
+use crate::check;
+use crate::completions;
 use crate::diagnose;
+use crate::diff;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
 use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
+use crate::man;
+use crate::new;
 use crate::output::OutputDirectory;
+use crate::page::{self, PageFile};
 use crate::progress::Progress;
+use crate::schema;
+use crate::study;
 use crate::taps::Taps;
-use crate::{Verdict, screen, why};
+use crate::watch;
+use crate::{Verdict, screen, suite, why};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
-        Command::Check(typed) => check(&typed),
         Command::Why(typed) => why::why(&typed),
+        Command::Check(typed) => check::check(&typed),
+        Command::Watch(typed) => watch::watch(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Test(typed) => suite::test(&typed),
+        Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
-        Command::Schema(typed) => schema(typed.of),
+        Command::Schema(typed) => schema::schema(typed),
+        Command::New(typed) => new::new(typed),
+        Command::Completions(typed) => completions::completions(typed),
+        Command::Man(typed) => man::man(&typed),
+        Command::Study(typed) => study::study(&typed),
     }
 }
 
@@ -64,7 +77,12 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     if job.assumption_ends {
         engine::ask_at_ends(&job.question, &scenario, &mut outcome)?;
     }
-    place.answer(taps, &outcome, &pace)
+    let again = || match &job.replay {
+        Some(journal) => page::replay_again(&job.question.name, journal),
+        None if job.assumption_ends => page::run_again(&job.question.name, &scenario, &["--assumption-ends"]),
+        None => page::run_again(&job.question.name, &scenario, &[]),
+    };
+    place.answer(taps, &outcome, &pace, || page::page(&outcome, &scenario, &again()))
 }
 
 fn break_everything(
@@ -96,13 +114,16 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
     };
     let outcome = live::run(&job.question, &scenario, &told, |world| place.open(&mut taps, world, scenario.plan()))?;
     let pace = format!("{} in real time", outcome.report.simulated_s.0);
-    place.answer(taps, &outcome, &pace)
+    // Without a journal nobody knows what the real ones sent.
+    let again = || job.journal.as_deref().map_or_else(String::new, |it| page::replay_again(&job.question.name, it));
+    place.answer(taps, &outcome, &pace, || page::page(&outcome, &scenario, &again()))
 }
 
 /// Where an answer goes, made ready before the work begins.
 struct Place<'a> {
     job: &'a AnswerJob,
     out: Option<(&'a Delivery, OutputDirectory)>,
+    page: Option<PageFile>,
 }
 
 impl<'a> Place<'a> {
@@ -111,7 +132,8 @@ impl<'a> Place<'a> {
             Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
             None => None,
         };
-        Ok(Self { job, out })
+        let page = job.html.as_deref().map(PageFile::prepare).transpose()?;
+        Ok(Self { job, out, page })
     }
 
     /// The files that are written while the world runs.
@@ -122,17 +144,29 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn answer(self, taps: Taps, outcome: &Outcome, pace: &str) -> Result<Verdict, Failure> {
+    /// `page` makes the report's page, if anybody wants it.
+    fn answer(
+        self,
+        taps: Taps,
+        outcome: &Outcome,
+        pace: &str,
+        page: impl FnOnce() -> String,
+    ) -> Result<Verdict, Failure> {
         let job = self.job;
         taps.close()?;
+        let page = if self.out.is_some() || self.page.is_some() { page() } else { String::new() };
+        let mut written = Vec::new();
         if let Some((_, out)) = self.out {
-            out.report(outcome)?;
+            out.report(outcome, &page)?;
             out.logs(outcome)?;
             out.telemetry(outcome)?;
-            let place = out.deliver()?;
-            if !job.answer_only {
-                screen::remark(format_args!("wrote {}", place.display()));
-            }
+            written.push(out.deliver()?);
+        }
+        if let Some(file) = self.page {
+            written.push(file.deliver(&page)?);
+        }
+        for place in written.iter().filter(|_| !job.answer_only) {
+            screen::remark(format_args!("wrote {}", place.display()));
         }
         screen::answer(&match (job.format, job.answer_only) {
             (Format::Json, _) => outcome.report.to_json(),
@@ -144,35 +178,6 @@ impl<'a> Place<'a> {
         }
         Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
     }
-}
-
-/// Checks every file, also after one that is wrong.
-fn check(typed: &args::Check) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict::Held;
-    for file in &typed.files {
-        match job::read(file).and_then(|question| engine::understand(&question)) {
-            Ok(_) if typed.loudness.quiet => {}
-            Ok(scenario) => {
-                screen::answer(&format!("{}: ok\n", file.display()))?;
-                for used in &scenario.plan().profiles {
-                    let file = file.display();
-                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
-                    for (parameter, value, source) in &used.settings {
-                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
-                    }
-                }
-                for warning in &scenario.plan().warnings {
-                    let Warning { parameter, text } = warning;
-                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
-                }
-            }
-            Err(failure) => {
-                screen::complain(&failure);
-                verdict = Verdict::Unanswered;
-            }
-        }
-    }
-    Ok(verdict)
 }
 
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
@@ -200,15 +205,5 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
 
 fn export(job: &ExportJob) -> Result<Verdict, Failure> {
     export::deliver(job, &engine::understand(&job.question)?)?;
-    Ok(Verdict::Held)
-}
-
-fn schema(of: Document) -> Result<Verdict, Failure> {
-    let schema = match of {
-        Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
-        Document::Report => schema_for!(Report),
-        Document::Why => schema_for!(Why),
-    };
-    screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)
 }

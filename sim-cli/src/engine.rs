@@ -70,7 +70,7 @@ const MANY: usize = 100;
 
 /// In a world of many sessions most memory is buffers of TCP of which only the first page is ever used. Huge pages would put all
 /// of it into memory, and take longer to clear than the world takes to come up; worlds of few sessions are faster with them.
-fn spare_memory(scenario: &Scenario) {
+pub fn spare_memory(scenario: &Scenario) {
     #[cfg(target_os = "linux")]
     if scenario.plan().connections.len() > MANY {
         // Where the kernel knows of no such wish, the world is as right, and larger.

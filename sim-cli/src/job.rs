@@ -60,6 +60,8 @@ pub struct ExportJob {
 pub struct AnswerJob {
     pub format: args::Format,
     pub delivery: Option<Delivery>,
+    /// Where the page goes, if it is wanted by itself.
+    pub html: Option<PathBuf>,
     pub layout: Layout,
     pub answer_only: bool,
     pub verbose: bool,
@@ -141,6 +143,7 @@ impl AnswerJob {
                 captures: typed.pcap,
                 packet_records: typed.trace == Some(args::Trace::Packets),
             }),
+            html: typed.html,
             layout: layout(),
             answer_only: quiet,
             verbose,

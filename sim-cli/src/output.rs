@@ -16,13 +16,18 @@ use sim_scenarios::report::{Outcome, markdown, timeline};
 use sim_scenarios::telemetry::FlowLog;
 
 use crate::failure::Failure;
+use crate::picture;
 
 /// The report as JSON.
 pub const REPORT_JSON: &str = "report.json";
 /// The report as Markdown.
 pub const REPORT_MD: &str = "report.md";
+/// The report as a page.
+pub const REPORT_HTML: &str = "report.html";
 /// The report as a picture.
 pub const TIMELINE: &str = "timeline.svg";
+/// The same for places that show no SVG.
+pub const TIMELINE_PNG: &str = "timeline.png";
 /// The trace's kept records, one JSON object a line.
 pub const EVENTS: &str = "events.jsonl";
 /// IKE keys in the format of Wireshark's preference of this name.
@@ -41,6 +46,8 @@ pub const HEALTH: &str = "health.jsonl";
 pub const CLOUDTRAIL: &str = "cloudtrail.jsonl";
 /// Configuration items.
 pub const CONFIG: &str = "config.jsonl";
+/// Pixels of a picture for each unit of its drawing: sharp on a screen of twice the density.
+const PNG_SCALE: f32 = 2.0;
 /// Extension of a link's capture.
 pub const CAPTURE: &str = "pcapng";
 
@@ -78,15 +85,23 @@ impl OutputDirectory {
             .map_err(|error| Failure::undeliverable(&self.place(name), &error))
     }
 
-    /// Writes the report in its three forms.
-    pub fn report(&self, outcome: &Outcome) -> Result<(), Failure> {
-        for (name, text) in [
-            (REPORT_JSON, outcome.report.to_json()),
-            (REPORT_MD, markdown::render(outcome)),
-            (TIMELINE, timeline::render(outcome)),
+    /// Writes the report in all its forms, of which the page is made already.
+    pub fn report(&self, outcome: &Outcome, page: &str) -> Result<(), Failure> {
+        let timeline = timeline::render(outcome);
+        let png = picture::png(&timeline, PNG_SCALE).map_err(|error| Failure::Undeliverable {
+            path: self.place(TIMELINE_PNG).display().to_string(),
+            reason: error.to_string(),
+            help: None,
+        })?;
+        for (name, octets) in [
+            (REPORT_JSON, outcome.report.to_json().as_bytes()),
+            (REPORT_MD, markdown::render(outcome).as_bytes()),
+            (REPORT_HTML, page.as_bytes()),
+            (TIMELINE, timeline.as_bytes()),
+            (TIMELINE_PNG, &png),
         ] {
             let mut file = self.create(name)?;
-            file.write_all(text.as_bytes())
+            file.write_all(octets)
                 .and_then(|()| file.flush())
                 .map_err(|error| Failure::undeliverable(&self.place(name), &error))?;
         }
@@ -196,7 +211,8 @@ fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    [REPORT_JSON, REPORT_MD, TIMELINE, EVENTS, IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
+    [REPORT_JSON, REPORT_MD, REPORT_HTML, TIMELINE, TIMELINE_PNG, EVENTS].contains(&name)
+        || [IKEV2_KEYS, IKEV1_KEYS, ESP_KEYS].contains(&name)
         || [METRICS, NOTIFICATIONS, HEALTH, CLOUDTRAIL, CONFIG].contains(&name)
         || Path::new(name).extension() == Some(OsStr::new(CAPTURE))
         || [IKE_STREAM, BGP_STREAM, FlowLog::FILE].iter().any(|end| name.ends_with(end))

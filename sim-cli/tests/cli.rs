@@ -297,12 +297,20 @@ fn an_answer_is_a_directory_with_everything() {
         "events.jsonl",
         "ikev1_decryption_table",
         "ikev2_decryption_table",
+        "report.html",
         "report.json",
         "report.md",
+        "timeline.png",
         "timeline.svg",
     ];
-    assert_eq!(names[..7], all);
-    assert_eq!(names[7..], ["wire.pcapng"]);
+    assert_eq!(names[..9], all);
+    assert_eq!(names[9..], ["wire.pcapng"]);
+    // The picture has the size of the drawing, twice: https://www.w3.org/TR/png-3/#11IHDR says where it stands.
+    let (png, svg) =
+        (fs::read(place.join("timeline.png")).unwrap(), fs::read_to_string(place.join("timeline.svg")).unwrap());
+    assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+    let size = [16, 20].map(|at| u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) / 2);
+    assert!(svg.contains(&format!("width=\"{}\" height=\"{}\"", size[0], size[1])), "{size:?}");
     assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), stdout(&done));
     let events = fs::read_to_string(place.join("events.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = events.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -315,6 +323,34 @@ fn an_answer_is_a_directory_with_everything() {
     vpnsim(home.path()).args(["run", "wire.ron", "--out", "answer"]).assert().code(0);
     assert!(!place.join("wire.pcapng").exists());
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "wire.ron and answer, nothing half-written");
+}
+
+/// A page by itself: with the command that makes it again, and nothing but the page is written; a page that cannot be written is
+/// known before the run.
+#[test]
+fn an_answer_can_be_one_page() {
+    let home = empty();
+    wire(home.path(), RIGHT);
+    let change = "question=What's <b>here</b> & there?";
+    let line = ["run", "wire.ron", "--html", "page.html", "--seed", "7", "--set", change];
+    let done = vpnsim(home.path()).args(line).assert().code(0);
+    assert!(stderr(&done).contains("wrote page.html"), "{}", stderr(&done));
+    let page = fs::read_to_string(home.path().join("page.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>"));
+    // A shell's quotes, then HTML's.
+    let again = "vpnsim run wire.ron --set &#39;question=What&#39;\\&#39;&#39;s &#60;b&#62;here&#60;/b&#62; &#38; there?&#39; --seed 7";
+    assert!(page.contains(again), "{page}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "wire.ron and the page");
+    let both = ["run", "wire.ron", "--quiet", "--html", "page.html", "--out", "answer"];
+    vpnsim(home.path()).args(both).assert().code(0);
+    let pages = ["page.html", "answer/report.html"].map(|name| fs::read(home.path().join(name)).unwrap());
+    assert_eq!(pages[0], pages[1], "the same question has the same page");
+
+    for (place, says) in [("none/page.html", "no such file or directory"), ("answer", "it is a directory")] {
+        let done = vpnsim(home.path()).args(["run", "wire.ron", "--html", place]).assert().code(2);
+        assert!(stderr(&done).contains(says), "{}", stderr(&done));
+        assert_eq!(stdout(&done), "");
+    }
 }
 
 /// pcapng counts from 1970 (UTC), and so does a world that says when it begins; 1795600800 is what `date -u +%s` makes of it.

@@ -1,13 +1,15 @@
 //! From what was observed to what is said: the [`Report`] and the forms in which people and programs read it.
 //!
 //! [`build`] measures a run once. Everything after that is a rendering: [`text`] for a terminal, [`markdown`] for a
-//! repository, [`timeline`] as a picture, and the model itself as JSON. Text and Markdown share one [`story`], so they
-//! cannot disagree.
+//! repository, [`timeline`] as a picture, [`html`] as a page with all of it, and the model itself as JSON. Text, Markdown
+//! and the page share one [`story`], so they cannot disagree.
 
 pub mod bgp_log;
 pub mod events;
 pub mod explain;
 pub(crate) mod flows;
+pub mod html;
+mod lanes;
 pub mod log;
 pub mod markdown;
 pub mod model;
@@ -19,7 +21,7 @@ pub mod timeline;
 pub mod tunnel_log;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use sim_core::time::Instant;
 

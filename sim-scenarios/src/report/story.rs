@@ -84,7 +84,7 @@ pub fn tell(outcome: &Outcome) -> Vec<Section> {
     sections
 }
 
-fn alarms(report: &Report) -> Section {
+pub(super) fn alarms(report: &Report) -> Section {
     let row = |change: &super::model::AlarmChange| {
         let states = format!("{} -> {}", change.from, change.to);
         vec![change.at_s.to_string(), change.alarm.clone(), states, change.reason.clone()]
@@ -275,7 +275,7 @@ fn settled(report: &Report, fault: &Fault) -> Option<Seconds> {
     report.convergence.iter().filter(|c| c.fault == fault.id).map(|c| c.settled_s).max()
 }
 
-fn timeline(outcome: &Outcome) -> Section {
+pub(super) fn timeline(outcome: &Outcome) -> Section {
     let report = &outcome.report;
     let first_fault = report.faults.first().map(|f| f.at_s);
     let mut rows: Vec<(Seconds, String)> = Vec::new();
@@ -382,7 +382,7 @@ pub(crate) fn bar(step: &PathStep, start: Duration, total: Duration) -> String {
 }
 
 /// Detection ends when the first session falls, or else the first route moves; the rest is recovery.
-fn phases(fault: &Fault, total: Duration) -> String {
+pub(super) fn phases(fault: &Fault, total: Duration) -> String {
     let (before, after) = match fault.heals {
         Some(_) => ("until a machine reacted", "for the failback"),
         None => ("to detect", "to recover after that"),
@@ -402,7 +402,7 @@ fn phases(fault: &Fault, total: Duration) -> String {
     }
 }
 
-fn outages(report: &Report) -> Section {
+pub(super) fn outages(report: &Report) -> Section {
     let rows: Vec<_> = report
         .outages
         .iter()
@@ -427,7 +427,7 @@ fn outages(report: &Report) -> Section {
     found
 }
 
-fn probes(report: &Report) -> Section {
+pub(super) fn probes(report: &Report) -> Section {
     let pick = |q: &Option<Quantiles>, f: fn(&Quantiles) -> String| q.as_ref().map_or_else(|| "-".into(), f);
     let rows = report
         .probes
@@ -453,7 +453,7 @@ fn probes(report: &Report) -> Section {
     )
 }
 
-fn applications(report: &Report) -> Section {
+pub(super) fn applications(report: &Report) -> Section {
     let row = |it: &super::model::Application| {
         let wait = it.outage.as_ref().map(|outage| outage.waited_s.to_string());
         let counts = [it.flows, it.connected, it.done, it.alive, it.stalled, it.reset, it.timed_out];
@@ -539,7 +539,7 @@ fn drops(report: &Report) -> Section {
     tabled("Drops", &["where", "reason", ">packets", ">octets", ">first", ">last"], rows)
 }
 
-fn sessions(report: &Report) -> Section {
+pub(super) fn sessions(report: &Report) -> Section {
     let rows = report
         .sessions
         .iter()
@@ -557,7 +557,7 @@ fn sessions(report: &Report) -> Section {
     tabled("Sessions", &["kind", "session", ">first established", ">changes", "at the end"], rows)
 }
 
-fn routes(outcome: &Outcome) -> Section {
+pub(super) fn routes(outcome: &Outcome) -> Section {
     let changes = &outcome.detail.routes;
     let rows = changes
         .iter()
@@ -589,7 +589,7 @@ fn settling(report: &Report) -> Vec<Block> {
     tabled("", &head, rows).blocks
 }
 
-fn logs(outcome: &Outcome) -> Section {
+pub(super) fn logs(outcome: &Outcome) -> Section {
     let of = |log: &TunnelLog| {
         let row = |line: &Line| {
             let states = [line.ike_phase1_state, line.ike_phase2_state].map(str::to_owned);
@@ -605,7 +605,7 @@ fn logs(outcome: &Outcome) -> Section {
 }
 
 /// Of AWS's BGP logs what tells of trouble; the whole of them is in their files.
-fn bgp_logs(outcome: &Outcome) -> Section {
+pub(super) fn bgp_logs(outcome: &Outcome) -> Section {
     let row = |log: &BgpLog, line: &bgp_log::Line| {
         vec![Seconds::from(line.at).to_string(), log.tunnel.clone(), line.status.into(), line.message.details().into()]
     };
@@ -630,7 +630,7 @@ fn expectations(report: &Report) -> Section {
 }
 
 /// Which devices are of which make, and what that set.
-fn profiles(report: &Report) -> Section {
+pub(super) fn profiles(report: &Report) -> Section {
     let mut blocks = Vec::new();
     for device in &report.profiles {
         blocks.push(Block::Say(format!("{} has the profile {}: {}.", device.device, device.profile, device.about)));
@@ -650,7 +650,7 @@ fn assumptions(report: &Report) -> Section {
 }
 
 /// What is otherwise at the ends of what is assumed.
-fn at_the_ends(report: &Report) -> Section {
+pub(super) fn at_the_ends(report: &Report) -> Section {
     let mut rows = Vec::new();
     for (assumption, range) in report.assumptions.iter().filter_map(|a| a.range.as_ref().map(|range| (a, range))) {
         for end in &range.ends {

@@ -6,9 +6,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::model::{Fault, Session};
+use super::Outcome;
+use super::lanes::{Lane, Shade, lanes};
+use super::model::Fault;
 use super::story::plain;
-use super::{Detail, Outcome, is_established};
 use sim_core::time::Instant;
 
 const WIDTH: i32 = 1_000;
@@ -52,28 +53,6 @@ pub fn render(outcome: &Outcome) -> String {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// A row of the picture.
-struct Lane {
-    label: String,
-    spans: Vec<Span>,
-}
-
-/// A coloured stretch of a lane.
-struct Span {
-    from: f64,
-    to: f64,
-    colour: RGBColor,
-    text: String,
-}
-
-fn lanes(outcome: &Outcome) -> Vec<Lane> {
-    let end = seconds(outcome.report.simulated_s.0);
-    let mut lanes = probe_lanes(outcome);
-    lanes.extend(route_lanes(&outcome.detail, end));
-    lanes.extend(outcome.report.sessions.iter().map(|s| session_lane(s, end)));
-    lanes
-}
-
 fn seconds(d: sim_core::time::Duration) -> f64 {
     d.as_secs_f64()
 }
@@ -82,74 +61,14 @@ fn at(instant: Instant) -> f64 {
     seconds(instant.since_start())
 }
 
-fn probe_lanes(outcome: &Outcome) -> Vec<Lane> {
-    let lane = |losses: &super::Losses| {
-        let mut spans =
-            vec![Span { from: at(losses.lived.0), to: at(losses.lived.1), colour: GOOD, text: String::new() }];
-        spans.extend(losses.spans.iter().map(|(from, to)| Span {
-            from: at(*from),
-            to: at(*to),
-            colour: BAD,
-            text: format!("{:.1} s", at(*to) - at(*from)),
-        }));
-        Lane { label: format!("{} {}", losses.probe, losses.direction.code().replace('_', " ")), spans }
-    };
-    outcome.detail.losses.iter().map(lane).collect()
-}
-
-fn route_lanes(detail: &Detail, end: f64) -> Vec<Lane> {
-    let mut hops: Vec<&str> = Vec::new();
-    let mut keys: Vec<(&str, &str)> = Vec::new();
-    for change in &detail.routes {
-        if !keys.contains(&(&change.node, &change.prefix)) {
-            keys.push((&change.node, &change.prefix));
-        }
-        if let Some(via) = &change.via
-            && !hops.contains(&via.as_str())
-        {
-            hops.push(via);
-        }
+fn colour(shade: Shade) -> RGBColor {
+    match shade {
+        Shade::Good => GOOD,
+        Shade::Hop(number) => HOPS[number % HOPS.len()],
+        Shade::Absent => ABSENT,
+        Shade::Between => BETWEEN,
+        Shade::Bad => BAD,
     }
-    let lane = |(node, prefix): (&str, &str)| {
-        let own: Vec<_> = detail.routes.iter().filter(|c| c.node == node && c.prefix == prefix).collect();
-        let untils = own.iter().skip(1).map(|c| at(c.at)).chain([end]);
-        let spans = own
-            .iter()
-            .zip(untils)
-            .map(|(change, until)| Span {
-                from: at(change.at),
-                to: until,
-                colour: change
-                    .via
-                    .as_ref()
-                    .and_then(|via| hops.iter().position(|hop| hop == via))
-                    .map_or(ABSENT, |i| HOPS[i % HOPS.len()]),
-                text: change.via.clone().unwrap_or_default(),
-            })
-            .collect();
-        Lane { label: format!("route {node} to {prefix}"), spans }
-    };
-    keys.into_iter().map(lane).collect()
-}
-
-fn session_lane(session: &Session, end: f64) -> Lane {
-    let untils = session.transitions.iter().skip(1).map(|t| seconds(t.at_s.0)).chain([end]);
-    let spans = session
-        .transitions
-        .iter()
-        .zip(untils)
-        .map(|(t, until)| Span {
-            from: seconds(t.at_s.0),
-            to: until,
-            colour: match t.to.as_str() {
-                state if is_established(state) => GOOD,
-                "down" | "idle" => ABSENT,
-                _ => BETWEEN,
-            },
-            text: t.to.replace('_', " "),
-        })
-        .collect();
-    Lane { label: format!("{} {}", session.kind, session.name), spans }
 }
 
 fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
@@ -173,12 +92,15 @@ fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
     legend(area, height - 18)
 }
 
-/// Ticks at a round distance (1, 2 or 5 times a power of ten), at most a dozen.
+/// A round distance of ticks (1, 2 or 5 times a power of ten) of which there are at most a dozen.
+pub(super) fn step(end: f64) -> f64 {
+    let round = (-9..12).flat_map(|exponent| [1.0, 2.0, 5.0].map(|n| n * 10f64.powi(exponent)));
+    let mut enough = round.filter(|step| end / step <= 12.0);
+    enough.next().unwrap_or(end)
+}
+
 fn axis(area: &Area, end: f64, x: impl Fn(f64) -> i32, floor: i32) -> Drawn {
-    let step = (-9..12)
-        .flat_map(|exponent| [1.0, 2.0, 5.0].map(|n| n * 10f64.powi(exponent)))
-        .find(|step| end / step <= 12.0)
-        .unwrap_or(end);
+    let step = step(end);
     for tick in 0..=(end / step) as i32 {
         let at = f64::from(tick) * step;
         area.draw(&PathElement::new([(x(at), TOP - 4), (x(at), floor + 4)], FAINT))?;
@@ -192,13 +114,13 @@ fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Draw
     let label = shorten(&plain(&lane.label), LABEL);
     write(area, &label, (GUTTER - 8, top + 5), 12.0, HPos::Right, INK)?;
     for span in &lane.spans {
-        let (from, to) = (x(span.from), x(span.to));
+        let (from, to) = (x(at(span.from)), x(at(span.to)));
         // A stretch of less than a pixel still happened.
         let corners = [(from, top + 3), (to.max(from + 1), top + LANE - 3)];
-        area.draw(&Rectangle::new(corners, span.colour.filled()))?;
+        area.draw(&Rectangle::new(corners, colour(span.shade).filled()))?;
         let text = plain(&span.text);
         if 7 * text.chars().count() as i32 + 8 < to - from {
-            let ink = if span.colour == ABSENT { INK } else { WHITE };
+            let ink = if span.shade == Shade::Absent { INK } else { WHITE };
             write(area, &text, (from + 4, top + 5), 11.0, HPos::Left, ink)?;
         }
     }
@@ -245,7 +167,7 @@ fn shorten(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::report::{Detail, fixture};
 
     #[test]
     fn names_cannot_become_markup() {
