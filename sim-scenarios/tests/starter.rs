@@ -1,7 +1,7 @@
 //! Scenarios to start from: whatever is chosen parses, holds what it expects, and has a control that breaks it.
 //!
-//! All choices parse in every run of this test. All of them run with `VPNSIM_FULL=1`; otherwise a sample that meets each
-//! value of each choice.
+//! All choices are written in every run of this test, and parse but for firewalls and profiles. All of them run with
+//! `VPNSIM_FULL=1`; otherwise a small sample.
 
 use sim_scenarios::starter::{Failure, Gateway, Routing, Starter};
 use sim_scenarios::{NoSecrets, Scenario, Simulation, advice};
