@@ -36,7 +36,7 @@ impl Browser {
         let asked = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": [
+            "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                 "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,1000",
                 format!("--user-data-dir={}", profile.display()),
@@ -45,6 +45,8 @@ impl Browser {
         let made = browser.post("", &asked)?;
         let id = made["sessionId"].as_str().ok_or_else(|| format!("no session: {made}"))?;
         browser.session = format!("{}/{id}", browser.session);
+        // A machine with much else to do is no failure.
+        browser.post("/timeouts", &json!({ "script": 300_000, "pageLoad": 300_000 }))?;
         Ok(browser)
     }
 

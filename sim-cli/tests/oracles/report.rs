@@ -170,8 +170,9 @@ fn tells(browser: &Browser) -> Outcome {
         "const canvas = document.getElementById('canvas'), tip = document.getElementById('tip');
          const { left, top, width, height } = canvas.getBoundingClientRect();
          const all = new Set();
-         for (let y = 1; y < height; y += 11) {
-           for (let x = 1; x < width; x += 3) {
+         // Lanes of 22 pixels, below an axis of 42 and to the right of their names.
+         for (let y = 53; y < height; y += 22) {
+           for (let x = 240; x < width; x += 5) {
              canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
              if (!tip.hidden) all.add(tip.textContent);
            }
