@@ -260,3 +260,25 @@ fn mistakes_are_explained() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }
+
+/// Nobody is left to press a key: reading keys would go on for ever.
+#[test]
+fn a_terminal_that_hangs_up_ends_it() {
+    let home = home();
+    let (pty, slave) = open().unwrap();
+    pty.resize(Size::new(24, 80)).unwrap();
+    let command = Command::new(assert_cmd::cargo::cargo_bin("vpnsim")).args(["watch", "x.ron", "--at", "1s"]);
+    let mut child =
+        command.current_dir(home.path()).env("TERM", "xterm-256color").env("LANG", "C.UTF-8").spawn(slave).unwrap();
+    let mut screen = vt100::Parser::new(size(24), size(80), 0);
+    while !screen.screen().contents().contains("ping") {
+        let mut buffer = [0; 4096];
+        let read = (&pty).read(&mut buffer).unwrap();
+        screen.process(&buffer[..read]);
+    }
+    drop(pty);
+    let (sender, ended) = channel();
+    std::thread::spawn(move || sender.send(child.wait().unwrap()));
+    let status = ended.recv_timeout(FOR_EVER).expect("it ends");
+    assert_eq!(status.code(), Some(143));
+}

@@ -86,6 +86,8 @@ const FRAME: Wall = Wall::from_millis(40);
 const WORK: Wall = Wall::from_millis(25);
 /// How long a key is waited for while nothing moves; a signal is noticed then.
 const PATIENCE: Wall = Wall::from_millis(200);
+/// How long after a signal this program may take to leave by itself.
+const GRACE: Wall = Wall::from_secs(2);
 /// Events of a world between two looks at the clock.
 const EVENTS: u64 = 2_000;
 
@@ -116,7 +118,14 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
     let theme = Theme::of_environment(typed.ascii, |name| std::env::var_os(name));
     let told = Arc::new(AtomicBool::default());
     let heard = Arc::clone(&told);
-    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))
+    let hear = move || {
+        heard.store(true, Ordering::Relaxed);
+        // Whoever reads keys from a terminal that hung up never comes back to hear of it.
+        sleep(GRACE);
+        terminal::give_back(&mut io::stdout(), true);
+        std::process::exit(TERMINATED.into());
+    };
+    ctrlc::set_handler(hear)
         .map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
     match play(&mut model, theme, &told)? {
         Some(Leave::Answer) => answer(model.playback, true, &told),

@@ -33,11 +33,16 @@ impl<W: Write> Guard<W> {
 
 impl<W: Write> Drop for Guard<W> {
     fn drop(&mut self) {
-        // Whoever hung up does not see it; nobody else is there to be told.
-        let _ = execute!(self.out, cursor::Show, LeaveAlternateScreen);
-        if self.raw {
-            let _ = disable_raw_mode();
-        }
+        give_back(&mut self.out, self.raw);
+    }
+}
+
+/// Shows what was there before, and has keys read by lines again if they were not.
+pub fn give_back(out: &mut impl Write, raw: bool) {
+    // Whoever hung up does not see it; nobody else is there to be told.
+    let _ = execute!(out, cursor::Show, LeaveAlternateScreen);
+    if raw {
+        let _ = disable_raw_mode();
     }
 }
 
