@@ -186,7 +186,7 @@ fn many_sites(sites: usize) -> String {
         "(version: 1, name: \"many\", question: \"?\", duration: \"60s\", nodes: {{ {nodes} \"isp\": Router(address: \"203.0.113.1\"), \
          \"tgw\": TransitGateway(asn: 64512, vpcs: [\"vpc\"]), \"vpc\": Vpc(cidr: \"172.16.0.0/16\", subnets: {{ \"app\": (cidr: \
          \"172.16.1.0/24\", availability_zone: \"az1\") }}), \"app\": Instance(subnet: \"vpc.app\", address: \"172.16.1.10\") }}, links: \
-         {{ {links} }}, connections: {{ {connections} }}, faults: {{ \"cut\": (at: \"30s\", what: Blackhole(link: \"path7\")) }})"
+         {{ {links} }}, connections: {{ {connections} }}, faults: {{ \"cut\": (at: \"30s\", what: Blackhole(link: \"path1\")) }})"
     )
 }
 

@@ -42,10 +42,10 @@ pub(super) fn draw(plan: &Plan) -> Topology {
     let places = Places::of(&graph);
     let mut svg = String::new();
     let (width, height) = (places.width, places.height);
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<svg class=\"topology\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-         style=\"max-width:{width:.0}px\" role=\"img\" aria-labelledby=\"topology-words\">\n"
+         style=\"max-width:{width:.0}px\" role=\"img\" aria-labelledby=\"topology-words\">"
     );
     let (mut over, mut marks) = (String::new(), String::new());
     // Tunnels lie below what they lead through.

@@ -65,7 +65,7 @@ fn draw_line(area: &Area, points: Vec<(i32, i32)>, dash: Option<(i32, i32)>, sty
     match dash {
         None => Ok(area.draw(&PathElement::new(points, style))?),
         Some((drawn, left_out)) => {
-            let line = plotters::element::DashedPathElement::new(points.into_iter(), drawn, left_out, style);
+            let line = plotters::element::DashedPathElement::new(points, drawn, left_out, style);
             Ok(area.draw(&line)?)
         }
     }

@@ -63,10 +63,8 @@ fn picture(height: i32, draw: impl FnOnce(&Area) -> Drawn) -> String {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height.max(1) as u32)).into_drawing_area();
-        area.fill(&WHITE)
-            .and_then(|()| Ok(draw(&area)))
-            .expect("drawing into a string does not fail")
-            .expect("nor this");
+        area.fill(&WHITE).expect("drawing into a string does not fail");
+        draw(&area).expect("drawing into a string does not fail");
         area.present().expect("drawing into a string does not fail");
     }
     svg
