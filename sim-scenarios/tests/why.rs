@@ -153,10 +153,13 @@ fn arrival(explained: &Explained) -> Duration {
     explained.path.last().expect("it has a path").step.at_s.0
 }
 
-/// When the probe that comes through is sent, if it can be from `ready` on: the instants of the grid pass through `sent`.
-fn on_grid(sent: Duration, every: Duration, ready: Duration) -> Duration {
+/// When the probe that comes through may be sent, if it can be from `ready` on: the instants of the grid pass through `sent`. One
+/// that meets a device at the very instant at which that is ready comes first and is lost, as arrivals come before timers
+/// (`world/agenda.rs`), unless an arrival made it ready.
+fn on_grid(sent: Duration, every: Duration, ready: Duration) -> Vec<Duration> {
     let back = sent.saturating_sub(ready).as_nanos() / every.as_nanos();
-    sent - every * back
+    let first = sent - every * back;
+    if first == ready { vec![first, first + every] } else { vec![first] }
 }
 
 /// What was done to worlds, to know that the property says something.
@@ -200,8 +203,8 @@ fn check(world: u64) -> Done {
         let (after, change) = changed(wait, value(wait) - by);
         let moved = if wait.tied.is_some() { Duration::ZERO } else { by };
         assert_eq!(record(&after), record(&before) - moved, "{}", told(&change, &after));
-        let then = on_grid(sent, before.interval_s.0, ready - moved);
-        assert_eq!(after.outage.end_s.map(|at| at.0), Some(then), "{}", told(&change, &after));
+        let then = after.outage.end_s.expect("it ended").0;
+        assert!(on_grid(sent, before.interval_s.0, ready - moved).contains(&then), "{}", told(&change, &after));
         assert_eq!(arrival(&after), arrival(&before) - (sent - then), "{}", told(&change, &after));
         done.count(if wait.tied.is_some() { "tied" } else { &wait.owner });
         // Past its slack the runner-up decides. A hold time holds at both ends, so there both come earlier.
@@ -209,8 +212,8 @@ fn check(world: u64) -> Done {
         if wait.runner_up.is_some() && wait.tied.is_none() && wait.owner != "hold_timer" && value(wait) >= least + more
         {
             let (after, change) = changed(wait, value(wait) - more);
-            let then = on_grid(sent, before.interval_s.0, ready - slack);
-            assert_eq!(after.outage.end_s.map(|at| at.0), Some(then), "{}", told(&change, &after));
+            let then = after.outage.end_s.expect("it ended").0;
+            assert!(on_grid(sent, before.interval_s.0, ready - slack).contains(&then), "{}", told(&change, &after));
             done.count("past its slack");
         }
     }
