@@ -7,7 +7,16 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use sim_core::time::Duration;
 
+use crate::check::Check;
+use crate::completions::Completions;
+use crate::diff::Diff;
 use crate::live::{Peer, RealHost};
+use crate::man::ManPages;
+use crate::new::New;
+use crate::study;
+use crate::suite::Test;
+use crate::watch::Watch;
+use crate::why::Why;
 
 /// A deterministic flight simulator for AWS Site-to-Site VPN: real IKEv2, ESP, BGP and TCP over simulated links.
 #[derive(Clone, Debug, Parser)]
@@ -32,16 +41,32 @@ pub enum Command {
     Run(Run),
     /// Put a scenario opposite real gateways and programs, in real time
     Live(Live),
+    /// Play a run on the terminal: pause, step, go back, look into devices
+    Watch(Watch),
     /// Check scenarios without running them
     Check(Check),
-    /// Tell the whole story of one packet, one outage or one route
+    /// Say why an outage lasted so long: its critical path, the slack of each wait, and which change shortens it most
+    Why(Why),
+    /// Tell the whole story of one packet, one outage, one session or one route
     Explain(Explain),
+    /// Run scenarios and hold them against their expectations, their controls and golden answers
+    Test(Test),
+    /// Say what changed between two scenarios, two settings or two revisions
+    Diff(Diff),
     /// Find out what is wrong, as an operator would, and try what cures it
     Diagnose(Diagnose),
     /// Write the customer side of a VPN connection for a real device
     Export(Export),
-    /// Print the JSON Schema of the scenario language or of the report
+    /// Ask a scenario many times, over grids of values, random draws and seeds
+    Study(study::Args),
+    /// Print the JSON Schema of the scenario language, the study language, the reports or the advice
     Schema(Schema),
+    /// Write a scenario to start from
+    New(New),
+    /// Print what a shell needs to complete arguments
+    Completions(Completions),
+    /// Print or write man pages
+    Man(ManPages),
 }
 
 /// Which scenario, and with what changes.
@@ -219,16 +244,6 @@ pub enum Trace {
     Packets,
 }
 
-/// Arguments of `check`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct Check {
-    /// The scenarios (RON)
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub loudness: Loudness,
-}
-
 /// Arguments of `explain`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Explain {
@@ -250,11 +265,20 @@ pub enum Subject {
         #[arg(value_name = "ID")]
         id: u64,
     },
-    /// The causes of an outage and of its end
+    /// The causes of an outage and of its end: what `vpnsim why` says
     Outage {
         /// Its number in the report, from 1
         #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
+    },
+    /// Why a session is in its state: its transitions, expired timers and repetitions, each with what it follows from
+    Session {
+        /// As in expectations, like vpn.a.bgp, which is both ends of a tunnel's; or as reports have it, like "bgp vpn.a@cgw"
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// When; at the end if not given
+        #[arg(long, value_name = "TIME", value_parser = sim_scenarios::leaf::duration)]
+        at: Option<Duration>,
     },
     /// Why a device uses the route to a prefix that it uses: all candidates, the step that decided, and what changed it when
     Route {
@@ -353,6 +377,9 @@ pub struct Schema {
     /// Of what
     #[arg(value_enum, default_value_t)]
     pub of: Document,
+    /// As a reference for people, in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// Documents with a schema.
@@ -361,8 +388,14 @@ pub enum Document {
     /// The scenario language
     #[default]
     Scenario,
+    /// The study language
+    Study,
     /// The JSON report
     Report,
+    /// The JSON of `vpnsim why`
+    Why,
+    /// The JSON of `check --advise`
+    Advice,
 }
 
 #[cfg(test)]

@@ -1,38 +1,52 @@
 //! What each command does.
 
-use schemars::schema_for;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::Sink;
 use sim_core::world::World;
 use sim_scenarios::Scenario;
-use sim_scenarios::plan::{Plan, Warning};
+use sim_scenarios::plan::Plan;
 use sim_scenarios::report::Outcome;
-use sim_scenarios::report::model::Report;
 use sim_scenarios::report::text;
 
-use crate::args::{self, Args, Command, Document, Faults, Format};
+use crate::args::{self, Args, Command, Faults, Format, Subject};
+use crate::check;
+use crate::completions;
 use crate::diagnose;
+use crate::diff;
 use crate::engine;
 use crate::export;
 use crate::failure::Failure;
 use crate::job::{self, AnswerJob, Delivery, ExportJob, LiveJob, RunJob};
 use crate::live::{self, Journal};
+use crate::man;
+use crate::new;
 use crate::output::OutputDirectory;
 use crate::page::{self, PageFile};
 use crate::progress::Progress;
+use crate::schema;
+use crate::study;
 use crate::taps::Taps;
-use crate::{Verdict, screen};
+use crate::watch;
+use crate::{Verdict, screen, suite, why};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
     match typed.command {
         Command::Run(typed) => run(RunJob::new(typed)?),
         Command::Live(typed) => live(&LiveJob::new(typed)?),
-        Command::Check(typed) => check(&typed),
+        Command::Why(typed) => why::why(&typed),
+        Command::Check(typed) => check::check(&typed),
+        Command::Watch(typed) => watch::watch(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Test(typed) => suite::test(&typed),
+        Command::Diff(typed) => diff::diff(&typed),
         Command::Diagnose(typed) => diagnose::diagnose(&typed),
         Command::Export(typed) => export(&ExportJob::new(typed)?),
-        Command::Schema(typed) => schema(typed.of),
+        Command::Schema(typed) => schema::schema(typed),
+        Command::New(typed) => new::new(typed),
+        Command::Completions(typed) => completions::completions(typed),
+        Command::Man(typed) => man::man(&typed),
+        Command::Study(typed) => study::study(&typed),
     }
 }
 
@@ -166,35 +180,6 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Checks every file, also after one that is wrong.
-fn check(typed: &args::Check) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict::Held;
-    for file in &typed.files {
-        match job::read(file).and_then(|question| engine::understand(&question)) {
-            Ok(_) if typed.loudness.quiet => {}
-            Ok(scenario) => {
-                screen::answer(&format!("{}: ok\n", file.display()))?;
-                for used in &scenario.plan().profiles {
-                    let file = file.display();
-                    screen::remark(format_args!("profile: {file}: {}: {}: {}", used.device, used.profile, used.about));
-                    for (parameter, value, source) in &used.settings {
-                        screen::remark(format_args!("profile: {file}: {parameter}={value}: {source}"));
-                    }
-                }
-                for warning in &scenario.plan().warnings {
-                    let Warning { parameter, text } = warning;
-                    screen::remark(format_args!("warning: {}: {parameter}: {text}", file.display()));
-                }
-            }
-            Err(failure) => {
-                screen::complain(&failure);
-                verdict = Verdict::Unanswered;
-            }
-        }
-    }
-    Ok(verdict)
-}
-
 fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
     let journal = typed.replay.as_deref().map(Journal::read).transpose()?;
     let mut question = job::question(&typed.question)?;
@@ -210,21 +195,15 @@ fn explain(typed: &args::Explain) -> Result<Verdict, Failure> {
             help: Some("leave --at out".into()),
         }),
     };
-    let story = engine::explain(&typed.subject, again)?;
+    let story = match (&typed.subject, &journal) {
+        (Subject::Outage { number }, None) => engine::why(&question, &scenario, *number)?,
+        (subject, _) => engine::explain(subject, &scenario, again)?,
+    };
     screen::answer(&text::render_sections(&story, job::layout()))?;
     Ok(Verdict::Held)
 }
 
 fn export(job: &ExportJob) -> Result<Verdict, Failure> {
     export::deliver(job, &engine::understand(&job.question)?)?;
-    Ok(Verdict::Held)
-}
-
-fn schema(of: Document) -> Result<Verdict, Failure> {
-    let schema = match of {
-        Document::Scenario => schema_for!(sim_scenarios::schema::Scenario),
-        Document::Report => schema_for!(Report),
-    };
-    screen::answer(&format!("{:#}\n", schema.as_value()))?;
     Ok(Verdict::Held)
 }

@@ -10,9 +10,11 @@ use sim_scenarios::breakage::report::Breakage;
 use sim_scenarios::breakage::{self, Depth, Window};
 use sim_scenarios::build::Reality;
 use sim_scenarios::report::Outcome;
-use sim_scenarios::report::explain::{self, PacketStory};
+use sim_scenarios::report::explain::PacketStory;
+use sim_scenarios::report::route_story::{self, Unknown};
+use sim_scenarios::report::session_story;
 use sim_scenarios::report::story::Section;
-use sim_scenarios::report::why::{self, Unknown};
+use sim_scenarios::why::{self, tell};
 use sim_scenarios::{Scenario, Simulation, ends};
 
 use crate::args::{Faults, Subject};
@@ -68,7 +70,7 @@ const MANY: usize = 100;
 
 /// In a world of many sessions most memory is buffers of TCP of which only the first page is ever used. Huge pages would put all
 /// of it into memory, and take longer to clear than the world takes to come up; worlds of few sessions are faster with them.
-fn spare_memory(scenario: &Scenario) {
+pub fn spare_memory(scenario: &Scenario) {
     #[cfg(target_os = "linux")]
     if scenario.plan().connections.len() > MANY {
         // Where the kernel knows of no such wish, the world is as right, and larger.
@@ -135,30 +137,40 @@ pub fn break_everything(
     Ok(breakage::run(plan, depth, window, cores))
 }
 
+/// Says why an outage lasted so long, and what shortens it.
+///
+/// # Errors
+/// If there is no such outage.
+pub fn why(question: &Question, scenario: &Scenario, number: u32) -> Result<Vec<Section>, Failure> {
+    let keys = Keys::beside(&question.directory);
+    let found = why::ask(scenario, &keys, Some(number as usize)).map_err(unknown)?;
+    Ok(tell::tell(&found))
+}
+
+fn unknown(Unknown { what, help }: Unknown) -> Failure {
+    Failure::NothingToExplain { what, help }
+}
+
 /// Runs a scenario `again` and tells one story of it.
 ///
 /// # Errors
-/// If there is no such packet or outage, and those of `again`.
+/// If there is no such thing, and those of `again`.
 pub fn explain(
     subject: &Subject,
+    scenario: &Scenario,
     again: impl Fn(Vec<Box<dyn Sink>>, Option<Instant>) -> Result<Simulation, Failure>,
 ) -> Result<Vec<Section>, Failure> {
     match subject {
         Subject::Outage { number } => {
             let simulation = again(Vec::new(), None)?;
-            let observation = simulation.observe();
-            let told = explain::outage(&observation.observed, &observation, *number as usize);
-            told.ok_or_else(|| {
-                let outages = simulation.answer().report.outages.len();
-                Failure::NothingToExplain {
-                    what: format!("there is no outage {number}"),
-                    help: Some(match outages {
-                        0 => "no probe stream went dark".into(),
-                        1 => "the report has one outage".into(),
-                        n => format!("the report has outages 1 to {n}"),
-                    }),
-                }
-            })
+            let subject = why::subject(&simulation.observe(), Some(*number as usize)).map_err(unknown)?;
+            let heard = subject.as_ref().and_then(why::Subject::journey).map(|(journey, _)| journey);
+            if let Some(journey) = &heard {
+                again(vec![Box::new(journey.clone())], None)?;
+            }
+            // What came in once comes in at the same instants again: changes are not tried on a replay.
+            let understood = why::understand(scenario, &simulation, subject.as_ref(), heard.as_ref());
+            Ok(tell::tell(&understood.why))
         }
         Subject::Packet { id } => {
             let id = PacketId(*id);
@@ -173,8 +185,12 @@ pub fn explain(
         }
         Subject::Route { node, prefix, at } => {
             let simulation = again(Vec::new(), at.map(|at| Instant::START + at))?;
-            let told = why::route(simulation.plan(), simulation.built(), node, prefix.trunc());
-            told.map_err(|Unknown { what, help }| Failure::NothingToExplain { what, help })
+            let told = route_story::route(simulation.plan(), simulation.built(), node, prefix.trunc());
+            told.map_err(unknown)
+        }
+        Subject::Session { name, at } => {
+            let simulation = again(Vec::new(), at.map(|at| Instant::START + at))?;
+            session_story::session(simulation.plan(), simulation.world(), name).map_err(unknown)
         }
     }
 }

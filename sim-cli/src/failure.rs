@@ -45,6 +45,31 @@ pub enum Failure {
         #[help]
         help: Option<String>,
     },
+    /// There is nothing to test, or no place for its answers.
+    #[error("{what}")]
+    CannotTest {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// A golden answer that does not read.
+    #[error("the golden answer {path} {problem}")]
+    #[diagnostic(help("--update writes it anew"))]
+    UnusableGolden { path: String, problem: String },
+    /// There is nothing to compare with, or git does not have it.
+    #[error("{what}")]
+    CannotDiff {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Choices that do not go together, or were not made.
+    #[error("{what}")]
+    Refused {
+        what: String,
+        #[help]
+        help: Option<String>,
+    },
     /// Live mode without anybody real.
     #[error("nobody in this scenario is real")]
     NothingExternal {
@@ -97,6 +122,13 @@ pub enum Failure {
     UnusableJournal {
         path: String,
         problem: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// A study that cannot go on here, or parts that are no study.
+    #[error("{what}")]
+    Study {
+        what: String,
         #[help]
         help: Option<String>,
     },

@@ -8,20 +8,30 @@
 
 mod args;
 mod bug;
+mod check;
 mod commands;
+mod completions;
 mod diagnose;
+mod diff;
 mod engine;
 mod export;
 mod failure;
 mod job;
 mod live;
+mod man;
+mod new;
 mod output;
 mod page;
 mod picture;
 mod progress;
+mod schema;
 mod screen;
 mod secrets;
+mod study;
+mod suite;
 mod taps;
+mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -42,6 +52,8 @@ enum Verdict {
     Unanswered,
     /// The simulator found its own bug.
     Bug,
+    /// The user left before there was an answer, by a signal or as if by one: what a shell says of that.
+    Interrupted(u8),
 }
 
 impl From<Verdict> for ExitCode {
@@ -51,6 +63,7 @@ impl From<Verdict> for ExitCode {
             Verdict::Failed => 1,
             Verdict::Unanswered => 2,
             Verdict::Bug => 3,
+            Verdict::Interrupted(code) => code,
         })
     }
 }

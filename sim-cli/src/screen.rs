@@ -34,17 +34,23 @@ pub fn complain(failure: &Failure) {
         Failure::Malformed(mistakes) if on_terminal => {
             mistakes.iter().try_for_each(|mistake| writeln!(out, "{}", framed(&Shown::from(mistake))))
         }
-        Failure::Malformed(mistakes) => write!(out, "{mistakes}"),
+        Failure::Malformed(_) => write!(out, "{}", plainly(failure)),
         _ if on_terminal => writeln!(out, "{}", framed(failure)),
-        _ => match failure.help() {
-            Some(help) => writeln!(out, "error: {failure}\n = help: {help}"),
-            None => writeln!(out, "error: {failure}"),
-        },
+        _ => write!(out, "{}", plainly(failure)),
     };
     if let Failure::Malformed(mistakes) = failure
         && mistakes.iter().count() > 1
     {
         let _ = writeln!(out, "\nerror: {failure}");
+    }
+}
+
+/// Why there is no answer, without frames and colours.
+pub fn plainly(failure: &Failure) -> String {
+    match (failure, failure.help()) {
+        (Failure::Malformed(mistakes), _) => mistakes.to_string(),
+        (_, Some(help)) => format!("error: {failure}\n = help: {help}\n"),
+        (_, None) => format!("error: {failure}\n"),
     }
 }
 

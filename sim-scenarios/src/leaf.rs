@@ -207,7 +207,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanos))
 }
 
-const TIME: &[(&str, u64)] = &[
+/// Units of time, in nanoseconds.
+pub(crate) const TIME: &[(&str, u64)] = &[
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -228,12 +229,14 @@ impl Leaf for Span {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate(pub(crate) u64);
 
+/// Units of rates, in bits per second.
+pub(crate) const RATE: &[(&str, u64)] = &[("bps", 1), ("kbps", 1_000), ("Mbps", 1_000_000), ("Gbps", 1_000_000_000)];
+
 impl Leaf for Rate {
     const EXPECTED: &'static str = "a rate like \"100Mbps\" or \"1.25Gbps\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
-        let units = &[("bps", 1), ("kbps", 1_000), ("Mbps", 1_000_000), ("Gbps", 1_000_000_000)];
-        match quantity(scalar.text()?, units)? {
+        match quantity(scalar.text()?, RATE)? {
             0 => Err(Some("it must be more than zero".into())),
             bits => Ok(Self(bits)),
         }
@@ -244,14 +247,17 @@ impl Leaf for Rate {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Size(pub(crate) u64);
 
+/// Units of sizes, in octets.
+pub(crate) const SIZE: &[(&str, u64)] =
+    &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20)];
+
 impl Leaf for Size {
     const EXPECTED: &'static str = "a size like \"100B\", \"64KiB\" or \"1MB\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
-        let units = &[("B", 1), ("kB", 1_000), ("KiB", 1 << 10), ("MB", 1_000_000), ("MiB", 1 << 20)];
         match scalar {
             Scalar::Whole(octets) => Ok(Self(*octets)),
-            Scalar::Text(text) => quantity(text, units).map(Self),
+            Scalar::Text(text) => quantity(text, SIZE).map(Self),
             Scalar::Truth(_) | Scalar::Word => Err(None),
         }
     }
@@ -260,6 +266,9 @@ impl Leaf for Size {
 /// A share, in units of 1e-9.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Percent(pub(crate) u64);
+
+/// The unit of shares, in 1e-9.
+pub(crate) const SHARE: &[(&str, u64)] = &[("%", 10_000_000)];
 
 impl Percent {
     pub(crate) fn chance(self) -> Chance {
@@ -271,7 +280,7 @@ impl Leaf for Percent {
     const EXPECTED: &'static str = "a share from \"0%\" to \"100%\", like \"0.1%\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
-        match quantity(scalar.text()?, &[("%", 10_000_000)])? {
+        match quantity(scalar.text()?, SHARE)? {
             share @ 0..=1_000_000_000 => Ok(Self(share)),
             _ => Err(Some("it is more than the whole".into())),
         }
@@ -423,7 +432,7 @@ impl Leaf for When {
 }
 
 /// A decimal number and a unit, as a whole number of the smallest unit.
-fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Because> {
+pub(crate) fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, Because> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

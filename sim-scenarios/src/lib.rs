@@ -3,8 +3,10 @@
 //! A scenario is a RON text ([`schema`] says which). [`Scenario::parse`] judges it whole and either explains every mistake
 //! ([`Diagnostics`]) or holds a [`plan::Plan`]: resolved data that a world can be built from.
 
+pub mod advice;
 pub mod breakage;
 pub mod build;
+pub mod compare;
 pub mod detect;
 pub mod diagnose;
 pub mod diagnosis;
@@ -19,16 +21,21 @@ pub mod measure;
 pub mod observe;
 pub mod place;
 pub mod plan;
+pub mod pool;
 pub mod profile;
 mod read;
 pub mod report;
 pub mod run;
 mod scenario;
+pub mod scene;
 pub mod schema;
 pub mod set;
 mod source;
+pub mod starter;
+pub mod study;
 pub mod telemetry;
 pub mod underlay;
+pub mod why;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use run::Simulation;

@@ -60,6 +60,21 @@ impl<'w> Observation<'w> {
         self.struck.iter().find(|(_, f, phase)| *f == fault && *phase == Phase::Strike).map(|(id, _, _)| *id)
     }
 
+    /// The record of an entry of [`Observed::faults`].
+    pub(crate) fn struck(&self, fault: FaultIndex) -> Option<RecordId> {
+        self.struck.get(fault.0).map(|(record, ..)| *record)
+    }
+
+    /// The world that it looks at.
+    pub(crate) fn world(&self) -> &'w World {
+        self.world
+    }
+
+    /// The plan of that world.
+    pub(crate) fn plan(&self) -> &'w Plan {
+        self.plan
+    }
+
     /// The parameter behind a wait that AWS does not publish.
     fn timer_assumption(&self, timer: TimerKind, node: &str) -> Option<Assumption> {
         let what = match timer {
@@ -107,7 +122,8 @@ impl<'w> Observation<'w> {
         })
     }
 
-    fn step(&self, wait: &trace::Wait) -> Option<Step> {
+    /// A step of a critical path in the words of reports. `None` of what only belongs to the step before: power.
+    pub(crate) fn step(&self, wait: &trace::Wait) -> Option<Step> {
         let trace = &self.world.trace;
         let record = trace.kept(wait.record);
         let session = |id: sim_core::id::SessionId| {

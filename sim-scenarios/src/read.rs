@@ -1,17 +1,17 @@
-//! From text to [`schema::Scenario`], and RON's complaints in words for somebody who has never seen Rust.
+//! From text to the shapes of a language, and RON's complaints in words for somebody who has never seen Rust.
 
 use ron::error::{Error, Position, SpannedError};
 use ron::extensions::Extensions;
+use serde::Deserialize;
 
 use crate::diagnostic::{Diagnostic, proposal};
-use crate::schema;
 use crate::source::Source;
 
-/// Reads the shape of a scenario.
+/// Reads the shape of a scenario, or of another document of this kind.
 ///
 /// # Errors
 /// The first mistake in RON's syntax, or the first setting, kind or shape that the language does not have.
-pub(crate) fn read(source: &Source) -> Result<schema::Scenario, Diagnostic> {
+pub(crate) fn read<'s, T: Deserialize<'s>>(source: &'s Source) -> Result<T, Diagnostic> {
     let options =
         ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES);
     options.from_str(source.text()).map_err(|error| explain(source, &error))
@@ -77,7 +77,7 @@ fn in_words(error: &Error) -> (String, Option<String>) {
         Error::ExpectedStructLikeEnd => ("expected a comma or `)`".into(), None),
         Error::ExpectedStringEnd => ("this text has no closing quote".into(), None),
         Error::Eof => ("the file ends in the middle".into(), Some("is a closing `)`, `]` or `}` missing?".into())),
-        Error::TrailingCharacters => ("the scenario has ended, but the file has not".into(), None),
+        Error::TrailingCharacters => ("what began with `(` has ended, but the file has not".into(), None),
         Error::ExceededRecursionLimit => ("nested too deep".into(), None),
         other => (other.to_string(), None),
     }
@@ -100,6 +100,10 @@ fn spoken(shape: &str) -> &str {
         "CustomerEnd" => "the customer's end of a tunnel",
         "Phase" => "a phase",
         "Scenario" => "the scenario",
+        "Study" => "the study",
+        "Axis" => "axis of the grid",
+        "Draw" => "random draw",
+        "Metric" => "metric",
         other => other,
     }
 }

@@ -100,6 +100,21 @@ impl Simulation {
         self.verdict
     }
 
+    /// The same as [`Self::run_until`], but leaves off after `most` events. False if it did: there is more to do until `at`.
+    pub fn run_some(&mut self, at: Instant, most: u64) -> bool {
+        let at = at.min(self.end());
+        let pause = self.built.world.events().saturating_add(most);
+        loop {
+            let (due, world) = (self.meter.due(), &mut self.built.world);
+            let Some(verdict) = world.run_some(due.min(at), pause.saturating_sub(world.events())) else { return false };
+            self.verdict = verdict;
+            if due > at || verdict != Verdict::Reached {
+                return true;
+            }
+            self.meter.read(&self.built.world);
+        }
+    }
+
     /// Handles one event. False if none is left before the end of the scenario.
     pub fn step(&mut self) -> bool {
         let end = self.end();

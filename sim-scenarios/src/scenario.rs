@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
+use crate::set::{self, Setting};
 use crate::source::{Source, blot};
-use crate::{make, read, set};
+use crate::{make, read, schema};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
@@ -100,6 +101,16 @@ impl Scenario {
         Ok(changed)
     }
 
+    /// True if the scenario itself says something at this path of [`crate::set`], and does not leave it to its default.
+    pub fn writes(&self, path: &str) -> bool {
+        set::is_written(&self.source, path)
+    }
+
+    /// Its text, for whoever changes it further.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What it comes to.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
@@ -110,6 +121,25 @@ impl Scenario {
         self.source.shown()
     }
 
+    /// Every setting that the text has after the changes, with its path in the grammar of [`crate::set`], in the order of the file.
+    pub(crate) fn settings(&self) -> Vec<(String, Setting)> {
+        set::settings(self.source.text())
+    }
+
+    /// Whether a text means to be a scenario: anything but well-formed RON of another document, which has neither `nodes` nor
+    /// `links`.
+    pub fn is_meant_by(text: &str) -> bool {
+        set::names(text).is_none_or(|names| names.iter().any(|name| matches!(name.as_str(), "nodes" | "links")))
+    }
+
+    /// Line and column, both from 1, of the setting that a path in the grammar of [`crate::set`] leads to, or of the innermost
+    /// thing around it that is written; 1 and 1 if it was set by a change.
+    pub fn spot(&self, path: &str) -> (usize, usize) {
+        let place = set::locate(self.source.text(), path);
+        let at = self.source.diagnostic(place, String::new(), None);
+        if at.file == self.source.file() { (at.line, at.column) } else { (1, 1) }
+    }
+
     /// The changes made, pre-shared keys blotted out.
     pub fn changes(&self) -> impl Iterator<Item = Arc<str>> {
         self.changes.iter().map(|change| blot(change))
@@ -118,7 +148,7 @@ impl Scenario {
 
 /// Reads and judges a text, and its controls too: each must be a change that makes sense.
 fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
-    let schema = read::read(source)?;
+    let schema: schema::Scenario = read::read(source)?;
     let plan = make::make(&schema, source, secrets)?;
     let mut mistakes = Vec::new();
     for (control, planned) in schema.control.iter().zip(&plan.controls) {

@@ -30,7 +30,7 @@ use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::{Diagnostic, proposal};
-use crate::source::{Source, blot};
+use crate::source::{SECRETS, Source, blot};
 
 /// Makes one change.
 ///
@@ -86,6 +86,110 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
     let at = offset(source.text(), here);
     source.edit(at..at + here.len(), ["", &value, ""], change, 0..path.len());
     Ok(())
+}
+
+/// True if the text itself says something at this path. A mistaken path says nothing.
+pub(crate) fn is_written(source: &Source, path: &str) -> bool {
+    let mut here = source.text().trim();
+    for step in path.split('.') {
+        match Level::of(here).find(step.trim()) {
+            Found::Value(raw) => here = raw,
+            Found::Unset | Found::NoSuchName(_) | Found::NoSuchItem(_) | Found::Leaf => return false,
+        }
+    }
+    true
+}
+
+/// A value as a text has it. Not every value may be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    value: String,
+    secret: bool,
+}
+
+impl Setting {
+    /// True for a group in which nothing is set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.value == EMPTY
+    }
+
+    /// The value, or asterisks if it is a key. Where a key is kept is none.
+    pub(crate) fn shown(&self) -> String {
+        let kept_elsewhere = self.value.starts_with("file:") || self.value.starts_with("env:");
+        if self.secret && !kept_elsewhere { "***".into() } else { blot(&self.value).to_string() }
+    }
+}
+
+/// The settings of a well-formed text, from the outside in: a path and a value for each setting, list of settings and kind of
+/// thing.
+pub(crate) fn settings(text: &str) -> Vec<(String, Setting)> {
+    let mut all = Vec::new();
+    collect("", text.trim(), &mut all);
+    all
+}
+
+/// The names of the outermost settings, if the text is well-formed and has such.
+pub(crate) fn names(text: &str) -> Option<Vec<String>> {
+    match Level::of(text.trim()) {
+        Level::Struct(entries) => Some(entries.into_iter().map(|(name, _)| name).collect()),
+        _ => None,
+    }
+}
+
+/// A group in which nothing is set.
+const EMPTY: &str = "()";
+
+fn collect(path: &str, raw: &str, all: &mut Vec<(String, Setting)>) {
+    let secret = SECRETS.contains(&path.rsplit('.').next().unwrap_or_default());
+    let below = |step: &str| if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
+    let mut push = |value: String| all.push((path.to_owned(), Setting { value, secret }));
+    match Level::of(raw) {
+        Level::Struct(entries) | Level::Map(entries) => {
+            let kind: String = raw.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            match (kind.is_empty(), entries.is_empty()) {
+                (true, false) => {}
+                (true, true) => push(EMPTY.into()),
+                (false, _) => push(format!("{kind}(...)")),
+            }
+            entries.iter().for_each(|(step, raw)| collect(&below(step), raw, all));
+        }
+        Level::List(items) if items.iter().any(|item| !matches!(Level::of(item), Level::Leaf)) => {
+            items.iter().enumerate().for_each(|(n, raw)| collect(&below(&n.to_string()), raw, all));
+        }
+        Level::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| plainly(item)).collect();
+            push(format!("[{}]", items.join(", ")));
+        }
+        Level::Leaf => push(plainly(raw)),
+    }
+}
+
+/// A single value without its quotes, and however it is written.
+fn plainly(raw: &str) -> String {
+    ron::from_str::<String>(raw).unwrap_or_else(|_| raw.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Where the path of a setting leads in the text: the name of its last step, or of the last one before it that is written.
+pub(crate) fn locate(text: &str, path: &str) -> Range<usize> {
+    let mut here = text.trim();
+    let mut found = 0..0;
+    for step in path.split('.') {
+        let Found::Value(raw) = Level::of(here).find(step) else { break };
+        here = raw;
+        let value = offset(text, here);
+        found = name_before(text, value).unwrap_or(value..value + here.len());
+    }
+    found
+}
+
+/// The name in front of a value: `name: value` or `"name": value`. An item of a list has none.
+fn name_before(text: &str, value: usize) -> Option<Range<usize>> {
+    let name = text[..value].trim_end().strip_suffix(':')?.trim_end();
+    let start = match name.strip_suffix('"') {
+        Some(inside) => inside.rfind('"')?,
+        None => name.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1),
+    };
+    Some(start..name.len())
 }
 
 const EXAMPLE: &str = "for example: --set connections.vpn.tunnels.a.dpd_timeout=60s";

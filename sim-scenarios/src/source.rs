@@ -34,6 +34,11 @@ impl Source {
         Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new() }
     }
 
+    /// What the file is called in messages.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The text with all changes.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -92,14 +97,16 @@ impl Source {
     }
 }
 
+/// Settings that are keys.
+pub(crate) const SECRETS: [&str; 2] = ["pre_shared_key", "md5_key"];
+
 /// The text with every inline key, pre-shared or of TCP MD5, replaced by asterisks, octet by octet, so that places stay where they are.
 ///
 /// A key is found by its setting's name, so that it stays hidden in a text that does not parse; in doubt, too much is hidden.
 pub(crate) fn blot(text: &str) -> Arc<str> {
-    const SETTINGS: [&str; 2] = ["pre_shared_key", "md5_key"];
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    let first = |rest: &str| SETTINGS.iter().filter_map(|name| Some((rest.find(name)?, name.len()))).min();
+    let first = |rest: &str| SECRETS.iter().filter_map(|name| Some((rest.find(name)?, name.len()))).min();
     while let Some((at, length)) = first(rest) {
         let (before, after) = rest.split_at(at + length);
         shown.push_str(before);

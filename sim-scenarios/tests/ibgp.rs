@@ -10,7 +10,7 @@ use sim_core::proto::bgp::Best;
 use sim_core::proto::bgp::decision::DecidedBy;
 use sim_core::reason::Reason;
 use sim_core::time::Instant;
-use sim_scenarios::report::{text, why};
+use sim_scenarios::report::{route_story, text};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
 const EDGES: &str = include_str!("../../scenarios/ibgp_between_edge_routers.ron");
@@ -235,7 +235,7 @@ fn inside_and_outside_have_their_own_settings() {
 fn a_refused_route_is_explained() {
     let mut simulation = begin(EDGES, &["nodes.edge-2.neighbors.edge-1.next_hop_self=false"]);
     simulation.run_until(Instant::from_secs(400));
-    let told = why::route(simulation.plan(), simulation.built(), "edge-1", prefix(AWS)).expect("it had one");
+    let told = route_story::route(simulation.plan(), simulation.built(), "edge-1", prefix(AWS)).expect("it had one");
     let told = text::render_sections(&told, text::Layout { width: 200, ..text::Layout::default() });
     let line = told.lines().find(|line| line.contains("169.254.20.1")).unwrap_or_else(|| panic!("{told}"));
     assert!(line.contains("refused: next_hop_unusable"), "{told}");

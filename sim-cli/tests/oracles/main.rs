@@ -5,7 +5,7 @@
 //! elsewhere each says that it was skipped.
 //!
 //! [`bfd`], [`bgp`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`],
-//! [`call`], [`tun`], [`page`] and [`report`] are the tests, of
+//! [`call`], [`tun`], [`cluster`], [`page`] and [`report`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
 //! peers, [`frr`] is FRR,
@@ -19,6 +19,7 @@ mod browser;
 mod call;
 mod captures;
 mod certificates;
+mod cluster;
 mod customer;
 mod esp;
 mod explained;

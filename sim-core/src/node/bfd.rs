@@ -77,6 +77,11 @@ impl Bfd {
         self.all.iter().map(|(_, session)| session)
     }
 
+    /// The sessions with what they are told, to look at.
+    pub fn iter(&self) -> impl Iterator<Item = (&BfdConfig, &Session)> {
+        self.all.iter().map(|(config, session)| (config, session))
+    }
+
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

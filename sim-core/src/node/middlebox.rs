@@ -52,6 +52,11 @@ pub struct Middlebox {
 }
 
 impl Middlebox {
+    /// Its firewall, to look at.
+    pub fn firewall(&self) -> &Firewall {
+        &self.firewall
+    }
+
     /// One that has seen nothing.
     pub fn new(config: MiddleboxConfig) -> Self {
         let mut ip = Ip::new(vec![config.address]);

@@ -143,6 +143,11 @@ impl Routing {
         &self.speaker
     }
 
+    /// A peer's session in records.
+    pub fn session(&self, peer: PeerId) -> SessionId {
+        self.config.sessions[peer.index()]
+    }
+
     /// True if every session is established.
     pub fn established(&self) -> bool {
         self.speaker.established() == self.config.speaker.peers.len()

@@ -108,6 +108,23 @@ struct Pair {
     outbound: Outbound,
 }
 
+/// What an operator sees of an installed pair of SAs. No keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PairSeen {
+    /// ESP or AH.
+    pub protocol: SaProtocol,
+    /// The SPI of what arrives.
+    pub spi_in: u32,
+    /// The SPI of what is sent.
+    pub spi_out: u32,
+    /// The sequence number sent last: how many packets were sealed.
+    pub sent: u64,
+    /// The highest sequence number received.
+    pub received: u64,
+    /// True if what is sent goes by this pair.
+    pub sends: bool,
+}
+
 /// What is left of a pair that was rekeyed and deleted: it opens what comes late.
 #[derive(Clone, Debug)]
 struct Late {
@@ -243,6 +260,28 @@ impl Tunnel {
     /// The record that brought the tunnel up or down, or to another port of the peer, last.
     pub fn since(&self) -> RecordId {
         self.since
+    }
+
+    /// IKE, to look at.
+    pub fn ike(&self) -> &ike::Peer {
+        &self.ike
+    }
+
+    /// Its sessions in records: of IKE, of the CHILD_SA.
+    pub fn sessions(&self) -> (SessionId, SessionId) {
+        (self.config.ike_session, self.config.child_session)
+    }
+
+    /// The installed pairs of SAs, to look at, in the order of their installation.
+    pub fn pairs(&self) -> impl Iterator<Item = PairSeen> {
+        self.pairs.iter().map(|pair| PairSeen {
+            protocol: pair.inbound.protocol(),
+            spi_in: pair.spi_in,
+            spi_out: pair.outbound.spi(),
+            sent: pair.outbound.sequence(),
+            received: pair.inbound.window().highest(),
+            sends: self.sending == Some(pair.spi_in),
+        })
     }
 
     /// Forgets everything, as power loss does.

@@ -434,6 +434,17 @@ impl Trace {
         self.records.iter().enumerate().map(|(i, r)| (RecordId(i as u64), r))
     }
 
+    /// How many records are kept: the number of the next.
+    pub fn kept_so_far(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The kept records from the one with this number on.
+    pub fn records_from(&self, first: usize) -> impl Iterator<Item = (RecordId, &Record)> {
+        let later = self.records.get(first..).unwrap_or_default();
+        (first as u64..).map(RecordId).zip(later)
+    }
+
     /// One kept record.
     pub fn kept(&self, id: RecordId) -> &Record {
         &self.records[id.index()]

@@ -71,6 +71,29 @@ fn needs(trace: &Trace, id: RecordId) -> RecordId {
     }
 }
 
+/// What a record waited for: its trigger (for an expired timer, what armed it) and what it needed besides.
+pub fn inputs(trace: &Trace, id: RecordId) -> impl Iterator<Item = RecordId> {
+    let record = trace.kept(id);
+    let starver = match record.what {
+        What::Expired { starver, .. } => starver,
+        _ => None,
+    };
+    let all = [Some(record.cause), Some(record.enabler), starver];
+    all.into_iter().flatten().filter(|input| *input != RecordId::GENESIS)
+}
+
+/// True if `id`, which follows `before` on a walk, would have happened at the same instant if `before` had been a little
+/// earlier: a fault of the timeline, a timer that was armed before, a packet that was sent before. It is tied to an
+/// absolute instant, as far as what comes before it on the walk goes.
+pub fn is_tied(trace: &Trace, before: RecordId, id: RecordId) -> bool {
+    let (earlier, record) = (trace.kept(before), trace.kept(id));
+    match record.what {
+        What::Fault { .. } => true,
+        What::Expired { armed_at, .. } => armed_at < earlier.at,
+        _ => record.cause != before && trace.kept(record.cause).at < earlier.at,
+    }
+}
+
 /// The record of the fault to which `id` leads back, if it leads to one.
 pub fn fault_behind(trace: &Trace, id: RecordId) -> Option<RecordId> {
     let is_fault = |id: &RecordId| matches!(trace.kept(*id).what, What::Fault { .. });

@@ -272,6 +272,21 @@ impl World {
         Verdict::Storm { events: self.events, at: self.now }
     }
 
+    /// The same as [`World::run_until`], but leaves off after `most` events. `None` if it did: there is more due until `end`.
+    pub fn run_some(&mut self, end: Instant, most: u64) -> Option<Verdict> {
+        let pause = self.events.saturating_add(most);
+        while self.events < self.limit && self.events - self.instant_began < self.instant_limit {
+            if self.events >= pause {
+                return None;
+            }
+            if !self.step(end) {
+                self.now = self.now.max(end);
+                return Some(Verdict::Reached);
+            }
+        }
+        Some(Verdict::Storm { events: self.events, at: self.now })
+    }
+
     /// Types a command at a device now, as an operator would.
     pub fn command(&mut self, node: NodeId, command: Command) {
         self.touch(node, RecordId::GENESIS, |device, cx| {
@@ -421,6 +436,26 @@ impl World {
 
     fn lane(&self, link: LinkId, way: Way) -> &Lane {
         &self.lanes[lane(link, way)]
+    }
+
+    /// One way of a link, to look at.
+    pub fn direction(&self, link: LinkId, way: Way) -> &Direction {
+        &self.lane(link, way).direction
+    }
+
+    /// What a link is like without faults: forward, reverse.
+    pub fn without_faults(&self, link: LinkId) -> &[DirectionConfig; 2] {
+        &self.links[link.index()].base
+    }
+
+    /// The faults that have struck and not healed, the latest last.
+    pub fn active_faults(&self) -> &[FaultId] {
+        &self.active
+    }
+
+    /// True if a device has power.
+    pub fn has_power(&self, node: NodeId) -> bool {
+        self.slots[node.index()].up
     }
 
     /// A device, to look at.

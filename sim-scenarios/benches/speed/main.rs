@@ -15,6 +15,7 @@
 )]
 
 mod bird;
+mod crowd;
 mod engine;
 mod feed;
 mod handshake;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if bird::fed() || scale::ran() {
+    if bird::fed() || scale::ran() || crowd::ran() {
         return ExitCode::SUCCESS;
     }
     let mut report = meter::Report::new();
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     handshake::many(&mut report);
     scale::attachments(&mut report);
     scenario::active_passive(&mut report);
+    crowd::pool(&mut report);
     table::from_the_wire(&mut report);
     table::lookup(&mut report);
     table::reflected(&mut report);

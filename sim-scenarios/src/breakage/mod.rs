@@ -72,7 +72,7 @@ pub struct Component {
     /// How it fails.
     pub what: FaultKind,
     /// The devices that lose power with it.
-    nodes: Vec<NodeId>,
+    pub nodes: Vec<NodeId>,
 }
 
 /// What can fail in a drawing: links and paths, devices, tunnel endpoints, groups, each in the scenario's order.
@@ -120,14 +120,8 @@ pub fn run(plan: &Plan, depth: Depth, window: Window, threads: usize) -> Breakag
     if depth == Depth::Pair {
         sets.extend((0..all.len()).flat_map(|one| (one + 1..all.len()).map(move |other| vec![one, other])));
     }
-    let (untouched, weather) = broken(plan, &[], window, &[]);
-    let broken = |set: &Vec<usize>| {
-        let set: Vec<&Component> = set.iter().map(|i| &all[*i]).collect();
-        let (mut entry, _) = broken(plan, &set, window, &weather);
-        entry.drops = beyond(&entry.drops, &untouched.drops);
-        entry
-    };
-    let mut entries = in_parallel(&sets, threads, broken);
+    let sets: Vec<Vec<&Component>> = sets.iter().map(|set| set.iter().map(|i| &all[*i]).collect()).collect();
+    let (untouched, mut entries) = each(plan, &sets, window, threads);
     let single_points = points(&entries[..all.len()], &[]);
     let double_points = points(&entries[all.len()..], &single_points);
     entries.sort_by_key(Entry::badness);
@@ -143,6 +137,19 @@ pub fn run(plan: &Plan, depth: Depth, window: Window, threads: usize) -> Breakag
         double_points,
         entries,
     }
+}
+
+/// What comes of nothing broken, and of each of these sets of components, in their order. The answer does not depend on how many
+/// threads there are.
+pub fn each(plan: &Plan, sets: &[Vec<&Component>], window: Window, threads: usize) -> (Entry, Vec<Entry>) {
+    let (untouched, weather) = broken(plan, &[], window, &[]);
+    let broken = |set: &Vec<&Component>| {
+        let (mut entry, _) = broken(plan, set, window, &weather);
+        entry.drops = beyond(&entry.drops, &untouched.drops);
+        entry
+    };
+    let entries = in_parallel(sets, threads, broken);
+    (untouched, entries)
 }
 
 /// Those that some probe does not survive while they are broken; without those that hold one that is known.

@@ -7,12 +7,14 @@ use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Fragmentation;
 use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
+use sim_core::trace::SessionKind;
 
 use super::{Because, Encryption, Integrity, Leaf, Scalar};
 use crate::plan::{
     Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IpVersion, Judged, LogOutputFormat, NatMode, Otherwise,
     Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
 };
+use crate::study::word as study;
 
 words! {
     Encryption: "an encryption algorithm" {
@@ -168,5 +170,26 @@ words! {
         "pass" => Self::Pass,
         "drop" => Self::Drop,
         "reject" => Self::Reject,
+    }
+    study::Extent: "which outages" {
+        "longest" => Self::Longest,
+        "sum" => Self::Sum,
+    }
+    study::Quantile: "a quantile" {
+        "min" => Self::Min,
+        "p50" => Self::P50,
+        "p90" => Self::P90,
+        "p99" => Self::P99,
+        "max" => Self::Max,
+    }
+    study::Sessions: "a protocol" {
+        "any" => Self::Any,
+        "ike" => Self::Of(SessionKind::Ike),
+        "bgp" => Self::Of(SessionKind::Bgp),
+        "bfd" => Self::Of(SessionKind::Bfd),
+    }
+    study::Count: "what is counted" {
+        "packets" => Self::Packets,
+        "octets" => Self::Octets,
     }
 }

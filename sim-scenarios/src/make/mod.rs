@@ -14,7 +14,7 @@ mod flow_logs;
 mod groups;
 mod instances;
 mod ipv6;
-mod judge;
+pub(crate) mod judge;
 mod lan;
 mod links;
 mod maintenance;
@@ -119,6 +119,19 @@ impl Names {
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
+    make_seeded(scenario, None, source, secrets)
+}
+
+/// Judges a scenario, with this seed instead of its own.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn make_seeded(
+    scenario: &Scenario,
+    seed: Option<u64>,
+    source: &Source,
+    secrets: &dyn Secrets,
+) -> Result<Plan, Diagnostics> {
     let mut judge = Judge::new(source, secrets);
     let j = &mut judge;
     j.lawful(&scenario.version, |version| match version {
@@ -132,7 +145,7 @@ pub(crate) fn make(scenario: &Scenario, source: &Source, secrets: &dyn Secrets) 
         question: j.need(&scenario.question, String::new()),
         duration: duration.unwrap_or(Duration::from_secs(u64::MAX / 1_000_000_000)),
         begins: j.or(&scenario.begins, Calendar(Duration::ZERO)).0,
-        seed: j.or(&scenario.seed, 1),
+        seed: seed.unwrap_or(j.or(&scenario.seed, 1)),
         nodes: Vec::new(),
         links: Vec::new(),
         ipv6: Ipv6::default(),

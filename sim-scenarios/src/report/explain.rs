@@ -1,4 +1,4 @@
-//! The whole story of one outage or one packet, for `vpnsim explain`.
+//! The whole story of one packet, for `vpnsim explain`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,40 +9,8 @@ use sim_core::trace::{Hop, HopStep, Place, Sink};
 use sim_core::world::World;
 
 use super::events::Names;
-use super::model::{Fault, Seconds};
-use super::story::{self, Block, Section, Table};
-use super::{fault_entry, recovery_path, stream_outages};
-use crate::measure::{Causes, Observed};
-
-/// The causes of an outage and of its end. `number` counts the outages of the report, from 1.
-/// `None` if there are not so many.
-pub fn outage(observed: &Observed, causes: &dyn Causes, number: usize) -> Option<Vec<Section>> {
-    let found = observed.streams.iter().flat_map(|log| {
-        let outages = stream_outages(log, causes).into_iter();
-        outages.map(move |outage| (log, outage))
-    });
-    let (log, outage) = found.into_iter().nth(number.checked_sub(1)?)?;
-    let fault = outage.fault.and_then(|index| observed.faults.get(index.0));
-    let until = match outage.end {
-        Some(end) => format!("until {} ({})", Seconds::from(end), Seconds(outage.duration(observed.end))),
-        None => "and was when the run ended".into(),
-    };
-    let direction = outage.direction.code().replace('_', " ");
-    let sentence = format!(
-        "{} was dark {direction} from {} {until}: {} probes were lost, {}.",
-        log.name,
-        Seconds::from(outage.start),
-        outage.lost,
-        fault.map_or("none of them to a fault".into(), |fault| format!("because of {}", fault.id)),
-    );
-    let mut sections = vec![Section { title: String::new(), blocks: vec![Block::Say(sentence)] }];
-    if let Some(fault) = fault {
-        let heals = fault.heals.and_then(|index| observed.faults.get(index.0)).map(|healed| healed.id.clone());
-        let entry = Fault { heals, ..fault_entry(fault, &recovery_path(log, &outage, observed, causes)) };
-        sections.extend(story::waterfall(&entry));
-    }
-    Some(sections)
-}
+use super::model::Seconds;
+use super::story::{Block, Section, Table};
 
 /// Listens for the hops of one packet and of its kin: what it was cut or copied from, and what was cut or copied from
 /// it. A packet's parent comes before it, so a first run learns the family and a second one hears all of it.
@@ -134,18 +102,7 @@ fn step(names: &Names, node: NodeId, step: HopStep) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{fixture, text};
     use sim_core::time::Instant;
-
-    #[test]
-    fn an_outage_is_told_with_its_path() {
-        let (observed, causes) = fixture::observed();
-        let told = outage(&observed, &causes, 3).unwrap();
-        let text = text::render_sections(&told, text::Layout::default());
-        insta::assert_snapshot!(text);
-        assert_eq!(outage(&observed, &causes, 4), None);
-        assert_eq!(outage(&observed, &causes, 0), None);
-    }
 
     #[test]
     fn a_family_is_everybody_who_descends_from_the_eldest() {

@@ -222,7 +222,7 @@ pub(super) fn observed() -> (Observed, impl Causes) {
 }
 
 /// The whole run, measured.
-pub(super) fn failover() -> Outcome {
+pub(crate) fn failover() -> Outcome {
     let (observed, causes) = observed();
     let identity = Identity {
         version: "0.1.0".into(),

@@ -21,7 +21,8 @@ pub(crate) fn applications(plan: &Plan, world: &World) -> Vec<model::Application
     plan.applications.iter().enumerate().map(|(number, it)| application(number, it, world)).collect()
 }
 
-fn logs(number: usize, it: &plan::Application, world: &World) -> Vec<FlowLog> {
+/// What became of each flow of an application.
+pub(crate) fn logs(number: usize, it: &plan::Application, world: &World) -> Vec<FlowLog> {
     let Node::Host(host) = world.node(it.from) else { return Vec::new() };
     let own = host.flow_logs().filter(|(application, _)| usize::from(*application) == number);
     own.flat_map(|(_, logs)| logs.iter().copied()).collect()

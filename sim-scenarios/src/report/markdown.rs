@@ -1,31 +1,42 @@
 //! The report for a repository, as CommonMark with the tables of GitHub.
 
 use super::Outcome;
-use super::story::{self, Block, Table, plain};
+use super::story::{self, Block, Section, Table, plain};
 
 /// The whole report, ending in a newline.
 pub fn render(outcome: &Outcome) -> String {
-    let mut out = format!("# {}\n", escape(&outcome.report.scenario));
-    for section in story::tell(outcome) {
+    render_sections(&outcome.report.scenario, &story::tell(outcome))
+}
+
+/// Sections under a title, ending in a newline.
+pub fn render_sections(title: &str, sections: &[Section]) -> String {
+    let mut out = format!("# {}\n", escape(title));
+    for section in sections {
         if !section.title.is_empty() {
             out.push_str(&format!("\n## {}\n", escape(&section.title)));
         }
-        for block in &section.blocks {
-            out.push('\n');
-            match block {
-                Block::Say(text) => out.push_str(&escape(text)),
-                Block::Judge { held: true, text } => {
-                    out.push_str(&format!("Held: {}", escape(text)));
-                }
-                Block::Judge { held: false, text } => {
-                    out.push_str(&format!("**FAILED**: {}", escape(text)));
-                }
-                Block::Table(table) => render_table(table, &mut out),
-            }
+        if !section.blocks.is_empty() {
             out.push('\n');
         }
+        render_blocks(&section.blocks, &mut out);
     }
     out
+}
+
+/// These pieces, an empty line between each two, ending in a newline.
+pub(crate) fn render_blocks(blocks: &[Block], out: &mut String) {
+    for (n, block) in blocks.iter().enumerate() {
+        if n > 0 {
+            out.push('\n');
+        }
+        match block {
+            Block::Say(text) => out.push_str(&escape(text)),
+            Block::Judge { held: true, text } => out.push_str(&format!("Held: {}", escape(text))),
+            Block::Judge { held: false, text } => out.push_str(&format!("**FAILED**: {}", escape(text))),
+            Block::Table(table) => render_table(table, out),
+        }
+        out.push('\n');
+    }
 }
 
 fn render_table(table: &Table, out: &mut String) {
@@ -49,7 +60,7 @@ fn render_table(table: &Table, out: &mut String) {
 
 /// The text so that a reader of the rendered document sees just it. A backslash takes the meaning from any ASCII
 /// punctuation (CommonMark section 2.4); an underscore inside a word has none (section 6.2), and codes are full of them.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let text = plain(text);
     let mut out = String::with_capacity(text.len() + 8);
     let mut chars = text.trim().chars().peekable();

@@ -13,14 +13,15 @@ mod lanes;
 pub mod log;
 pub mod markdown;
 pub mod model;
+pub mod route_story;
+pub mod session_story;
 pub mod story;
 pub mod text;
 pub mod timeline;
 pub mod tunnel_log;
-pub mod why;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use sim_core::time::Instant;
 
@@ -154,7 +155,7 @@ pub fn build(identity: Identity, observed: &Observed, causes: &dyn Causes) -> Ou
     Outcome { report, detail }
 }
 
-fn stream_outages(log: &StreamLog, causes: &dyn Causes) -> Vec<outage::Outage> {
+pub(crate) fn stream_outages(log: &StreamLog, causes: &dyn Causes) -> Vec<outage::Outage> {
     log.directions().iter().flat_map(|direction| outage::outages(log, *direction, causes)).collect()
 }
 
@@ -271,18 +272,19 @@ fn fault_entry(fault: &FaultLog, path: &[measure::Step]) -> model::Fault {
         what: fault.what.clone(),
         target: fault.target.clone(),
         heals: None,
-        critical_path: path
-            .iter()
-            .map(|step| model::PathStep {
-                at_s: step.at.into(),
-                // A fault has no node of its own unless it struck one: it happened to its target.
-                node: if step.node.is_empty() { &fault.target } else { &step.node }.clone(),
-                event: step.event.code().into(),
-                subject: step.subject.clone(),
-                reason: step.reason.into(),
-                waited_s: step.waited.into(),
-            })
-            .collect(),
+        critical_path: path.iter().map(|step| path_step(step, &fault.target)).collect(),
+    }
+}
+
+/// A step as the document has it. A fault has no node of its own unless it struck one: it happened to its target.
+pub(crate) fn path_step(step: &measure::Step, target: &str) -> model::PathStep {
+    model::PathStep {
+        at_s: step.at.into(),
+        node: if step.node.is_empty() { target.to_owned() } else { step.node.clone() },
+        event: step.event.code().into(),
+        subject: step.subject.clone(),
+        reason: step.reason.into(),
+        waited_s: step.waited.into(),
     }
 }
 

@@ -327,7 +327,7 @@ fn title(session: &Session) -> String {
 }
 
 /// Where the time between the fault and recovered traffic went, row by row.
-pub(super) fn waterfall(fault: &Fault) -> Option<Section> {
+fn waterfall(fault: &Fault) -> Option<Section> {
     let (first, last) = (fault.critical_path.first()?, fault.critical_path.last()?);
     let (start, total) = (first.at_s.0, last.at_s.0.saturating_sub(first.at_s.0));
     let rows = fault
@@ -349,7 +349,8 @@ pub(super) fn waterfall(fault: &Fault) -> Option<Section> {
     Some(section(format!("Waterfall: {}", fault.id), blocks))
 }
 
-pub(super) fn step_text(step: &PathStep) -> String {
+/// What happened at a step, in words.
+pub(crate) fn step_text(step: &PathStep) -> String {
     let event = words(&step.event);
     let event = match step.event.as_str() {
         "timer_expired" => return format!("{}: {} expired", step.subject, step.reason),
@@ -366,7 +367,7 @@ pub(super) fn step_text(step: &PathStep) -> String {
 }
 
 /// A bar that starts where the waiting did and ends at the step, in proportion to the whole path.
-fn bar(step: &PathStep, start: Duration, total: Duration) -> String {
+pub(crate) fn bar(step: &PathStep, start: Duration, total: Duration) -> String {
     let column = |at: Duration| {
         let offset = at.saturating_sub(start).as_nanos().min(total.as_nanos());
         (u128::from(offset) * BAR as u128 / u128::from(total.as_nanos().max(1))) as usize

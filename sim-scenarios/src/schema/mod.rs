@@ -16,6 +16,7 @@ mod flow_log;
 mod lan;
 mod nat;
 mod policy;
+pub mod reference;
 mod router;
 mod session;
 mod story;

@@ -258,6 +258,11 @@ impl Session {
         detection.into_iter().chain(transmit).min_by_key(|(at, _)| *at)
     }
 
+    /// When the other end is missed, and when the next packet is to be sent.
+    pub fn timers(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.detection, self.transmit.map(|(at, _)| at))
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         self.state

@@ -332,6 +332,31 @@ impl Speaker {
         self.peers[peer.index()].state().state()
     }
 
+    /// The timers of a session that run, with when they expire.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn timers(&self, peer: PeerId) -> Vec<(TimerKind, Instant)> {
+        let running = self.peers[peer.index()].running_timers();
+        running.map(|(kind, timer)| (kind.kind(), timer.at())).collect()
+    }
+
+    /// The hold time and the keepalive interval that the OPENs of an established session agreed on; zero: without.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn agreed(&self, peer: PeerId) -> Option<(Duration, Duration)> {
+        self.peers[peer.index()].session().map(|session| (session.hold, session.keepalive))
+    }
+
+    /// The peer's AS.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    pub fn remote_as(&self, peer: PeerId) -> u32 {
+        self.peers[peer.index()].config.remote_as
+    }
+
     /// How many sessions are established.
     pub fn established(&self) -> usize {
         self.established.len()

@@ -303,6 +303,18 @@ impl Peer {
         first
     }
 
+    /// Those of its timers that run, to look at.
+    pub fn running_timers(&self) -> impl Iterator<Item = (PeerTimer, Timer)> {
+        let machines = [Slot::Main, Slot::Rival].into_iter().filter_map(|slot| self.fsm(slot));
+        let own = [
+            (PeerTimer::IdleHold, self.idle_hold),
+            (PeerTimer::RouteAdvertisement, self.route_advertisement),
+            (PeerTimer::Restart, self.restart),
+            (PeerTimer::StalePath, self.stale_path),
+        ];
+        machines.flat_map(Fsm::timers).chain(own).filter(|(_, timer)| timer.is_running())
+    }
+
     /// How long the next stay in Idle lasts (section 8.1.1, DampPeerOscillations); `None` if only an operator ends it.
     pub fn idle_time(&self) -> Option<Duration> {
         match (self.over_limit, self.config.damping) {

@@ -146,6 +146,11 @@ impl InboundAh {
         Self { spi, integrity, mac, window, extended, selectors }
     }
 
+    /// The window against replays.
+    pub fn window(&self) -> &ReplayWindow {
+        &self.window
+    }
+
     /// Opens a packet in place: looks at the window, verifies the ICV, commits to the window, takes the headers off
     /// (RFC 4302 section 3.4). `packet` is an IPv4 packet for this end, reassembled.
     ///

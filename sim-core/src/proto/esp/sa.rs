@@ -1,7 +1,7 @@
 //! An SA of either protocol. A tunnel is one pair of them; which protocol it is was negotiated once for all.
 
 use super::ah::{self, InboundAh, OutboundAh};
-use super::{InboundSa, Opened, OutboundSa, Outer, Suite, tunnel_mtu};
+use super::{InboundSa, Opened, OutboundSa, Outer, ReplayWindow, Suite, tunnel_mtu};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 
@@ -114,6 +114,14 @@ impl Inbound {
         match self {
             Self::Esp(sa) => sa.open(packet),
             Self::Ah(sa) => sa.open(packet),
+        }
+    }
+
+    /// The window against replays.
+    pub fn window(&self) -> &ReplayWindow {
+        match self {
+            Self::Esp(sa) => sa.window(),
+            Self::Ah(sa) => sa.window(),
         }
     }
 

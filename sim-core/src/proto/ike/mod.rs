@@ -27,6 +27,7 @@ mod attempt;
 pub mod config;
 mod env;
 pub mod keys;
+mod look;
 mod mobility;
 #[cfg(test)]
 mod pair;
@@ -41,6 +42,7 @@ pub mod v2;
 
 pub use config::Config;
 pub use keys::DirectionKeys;
+pub use look::{ChildSaSeen, IkeSaSeen};
 pub use peer::Peer;
 pub use proposal::{EspSuite, IkeSuite};
 

@@ -162,6 +162,11 @@ impl Peer {
         self.v2.knows(spi_i, spi_r) || self.v1.as_ref().is_some_and(|v1| v1.knows(spi_i, spi_r))
     }
 
+    /// The machines, to look at.
+    pub(super) fn machines(&self) -> (Option<&v1::Peer>, &v2::Peer) {
+        (self.v1.as_deref(), &self.v2)
+    }
+
     /// The highest version; but if the tunnel is up in IKEv1, it is the one that has something to do.
     fn initiates_with(&self) -> Option<IkeVersion> {
         let v1_lives = self.v1.as_ref().is_some_and(|v1| v1.state(SaKind::Ike) == State::Up);

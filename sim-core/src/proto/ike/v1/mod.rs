@@ -54,6 +54,7 @@ mod hint;
 mod informational;
 mod keys;
 mod lifecycle;
+mod look;
 mod main_mode;
 mod nat;
 mod proof;

@@ -65,6 +65,7 @@ mod init;
 mod intermediate;
 mod lifecycle;
 mod liveness;
+mod look;
 mod mobike;
 mod nat;
 mod proof;

@@ -29,11 +29,11 @@ pub struct Unknown {
 }
 
 /// A route table that can be asked for.
-struct Asked {
-    name: String,
-    node: NodeId,
+pub(crate) struct Asked {
+    pub name: String,
+    pub node: NodeId,
     /// Of a transit gateway or VPC.
-    table: u8,
+    pub table: u8,
 }
 
 /// The story of a route, as the world stands. `name` is that of a device, or of a route table of a transit gateway or VPC.
@@ -69,7 +69,7 @@ pub fn route(plan: &Plan, built: &Built, name: &str, prefix: Ipv4Net) -> Result<
 }
 
 /// Every route table of a plan.
-fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
+pub(crate) fn tables(plan: &Plan, world: &World) -> Vec<Asked> {
     let mut all = Vec::new();
     for (index, planned) in plan.nodes.iter().enumerate() {
         let node = NodeId(index as u32);
@@ -152,7 +152,7 @@ fn ipv4(prefix: IpNet) -> Option<Ipv4Net> {
     }
 }
 
-fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
+pub(crate) fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
     let of = |fib: &Fib| fib.iter().map(|route| route.prefix).collect();
     match world.node(asked.node) {
         Node::Tgw(tgw) => tgw.prefixes(asked.table).filter_map(ipv4).collect(),
@@ -164,7 +164,7 @@ fn prefixes(world: &World, asked: &Asked) -> Vec<Ipv4Net> {
 }
 
 /// The forwarding table of a device that is not one of AWS's gateways.
-fn fib(node: &Node) -> Option<&Fib> {
+pub(crate) fn fib(node: &Node) -> Option<&Fib> {
     match node {
         Node::Router(router) => Some(router.ip().fib()),
         Node::NatBox(nat) => Some(nat.ip().fib()),
@@ -298,7 +298,7 @@ fn by_distance(world: &World, asked: &Asked, fib: &Fib, prefix: Ipv4Net) -> Opti
     section("Candidates of the forwarding table", head, fib.candidates(prefix).enumerate().map(row).collect())
 }
 
-const fn source(source: RouteSource) -> &'static str {
+pub(crate) const fn source(source: RouteSource) -> &'static str {
     match source {
         RouteSource::Connected => "connected",
         RouteSource::Static => "static",
@@ -330,7 +330,7 @@ fn changes(plan: &Plan, world: &World, asked: &Asked, prefix: Ipv4Net) -> Vec<Ve
 }
 
 /// The record that a change follows from, in short.
-fn because(world: &World, cause: RecordId) -> String {
+pub(crate) fn because(world: &World, cause: RecordId) -> String {
     let record = world.trace.kept(cause);
     let session = |id: sim_core::id::SessionId| {
         let info = &world.trace.sessions()[id.index()];

@@ -1,0 +1,63 @@
+//! `vpnsim man`: the arguments as man pages, one for each command.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, Command, CommandFactory as _};
+use clap_mangen::Man;
+
+use crate::args::Args;
+use crate::failure::Failure;
+use crate::{Verdict, screen};
+
+/// Arguments of `man`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ManPages {
+    /// Write vpnsim.1, vpnsim-run.1 and so on into this directory, which is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Prints the first page, or writes all of them.
+pub fn man(typed: &ManPages) -> Result<Verdict, Failure> {
+    let mut root = Args::command().disable_help_subcommand(true);
+    root.build();
+    match &typed.out {
+        None => screen::answer(&String::from_utf8_lossy(&page(&Man::new(root))))?,
+        Some(directory) => {
+            fs::create_dir_all(directory).map_err(|error| Failure::undeliverable(directory, &error))?;
+            let pages = pages(&root);
+            for (name, text) in &pages {
+                let path = directory.join(name);
+                write(&path, text).map_err(|error| Failure::undeliverable(&path, &error))?;
+            }
+            screen::remark(format_args!("wrote {} pages into {}", pages.len(), directory.display()));
+        }
+    }
+    Ok(Verdict::Held)
+}
+
+/// The pages of a command and of all below it, with their file names.
+fn pages(command: &Command) -> Vec<(String, Vec<u8>)> {
+    let man = Man::new(command.clone());
+    let mut all = vec![(man.get_filename(), page(&man))];
+    all.extend(command.get_subcommands().flat_map(pages));
+    all
+}
+
+fn page(man: &Man) -> Vec<u8> {
+    let mut text = Vec::new();
+    man.render(&mut text).expect("memory takes everything");
+    text
+}
+
+/// A page is whole or not there.
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(text)?;
+    #[cfg(unix)]
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
