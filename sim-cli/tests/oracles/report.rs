@@ -87,7 +87,9 @@ fn the_page_shows_the_run() {
         has_a_dark_side(&browser)?;
         let loaded = browser.number("return performance.getEntriesByType('resource').length")?;
         truth(loaded == 0.0, || format!("{loaded} things were loaded"))?;
-        let console = browser.console()?;
+        let mut console = browser.console()?;
+        // It is this test that reads pixels back, and is told that it could be faster.
+        console.retain(|entry| !entry.contains("getImageData"));
         truth(console.is_empty(), || format!("the console says {console:#?}"))
     });
 }
