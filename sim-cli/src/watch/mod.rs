@@ -125,8 +125,7 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
         terminal::give_back(&mut io::stdout(), true);
         std::process::exit(TERMINATED.into());
     };
-    ctrlc::set_handler(hear)
-        .map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
+    ctrlc::set_handler(hear).map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
     match play(&mut model, theme, &told)? {
         Some(Leave::Answer) => answer(model.playback, true, &told),
         Some(Leave::AtOnce) => Ok(Verdict::Interrupted(INTERRUPTED)),

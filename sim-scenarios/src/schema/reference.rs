@@ -20,7 +20,7 @@ pub fn markdown(schema: &Value) -> String {
     let mut queue = VecDeque::new();
     let mut seen = BTreeSet::new();
     shape(schema, &mut text);
-    follow(schema, definitions, &mut seen, &mut queue);
+    follow(schema, &mut seen, &mut queue);
     while let Some(name) = queue.pop_front() {
         let Some(definition) = definitions.get(name) else { continue };
         // Lists of named things have no heading of their own: what is named has.
@@ -28,18 +28,13 @@ pub fn markdown(schema: &Value) -> String {
             let _ = writeln!(text, "\n## {name}\n");
             shape(definition, &mut text);
         }
-        follow(definition, definitions, &mut seen, &mut queue);
+        follow(definition, &mut seen, &mut queue);
     }
     text
 }
 
 /// Puts what a shape leads to behind what is known already.
-fn follow<'s>(
-    at: &'s Value,
-    definitions: &'s Map<String, Value>,
-    seen: &mut BTreeSet<&'s str>,
-    queue: &mut VecDeque<&'s str>,
-) {
+fn follow<'s>(at: &'s Value, seen: &mut BTreeSet<&'s str>, queue: &mut VecDeque<&'s str>) {
     match at {
         Value::Object(all) => {
             if let Some(name) = reference(at)
@@ -48,11 +43,9 @@ fn follow<'s>(
                 queue.push_back(name);
             }
             // The definitions themselves are reached by references alone.
-            all.iter()
-                .filter(|(key, _)| *key != "$defs")
-                .for_each(|(_, value)| follow(value, definitions, seen, queue));
+            all.iter().filter(|(key, _)| *key != "$defs").for_each(|(_, value)| follow(value, seen, queue));
         }
-        Value::Array(all) => all.iter().for_each(|value| follow(value, definitions, seen, queue)),
+        Value::Array(all) => all.iter().for_each(|value| follow(value, seen, queue)),
         _ => {}
     }
 }
