@@ -100,7 +100,9 @@ mod tests {
         let caught = guard(|| {
             std::thread::scope(|scope| {
                 let one = |n: usize| {
-                    scope.spawn(move || guard(|| assert!(n % 2 == 0, "thread {n}")).map_err(|it| it.to_string()))
+                    scope.spawn(move || {
+                        guard(|| assert!(n.is_multiple_of(2), "thread {n}")).map_err(|it| it.to_string())
+                    })
                 };
                 let all: Vec<_> = (0..8).map(one).collect();
                 all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()

@@ -82,7 +82,7 @@ fn tried(starter: &Starter) -> Option<String> {
     let text = starter.text().expect("it is not refused");
     let scenario = parse(starter, &text);
     let report = Simulation::new(&scenario).finish().report;
-    for expectation in report.expectations.iter().filter(|expectation| !expectation.held) {
+    if let Some(expectation) = report.expectations.iter().find(|expectation| !expectation.held) {
         return Some(format!("{starter:?}: expected {}, found {}", expectation.text, expectation.detail));
     }
     let control = &scenario.plan().controls[0];
