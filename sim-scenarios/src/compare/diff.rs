@@ -236,7 +236,7 @@ impl Diff {
 
 fn table(changes: &[&Told]) -> Table {
     let rows = changes.iter().map(|told| told.change.row()).collect();
-    Table { head: vec!["what", ">was", ">is", ">by"], rows }
+    Table { head: vec!["what", "was", "is", ">by"], rows }
 }
 
 /// A part that a click opens. Inside, Markdown is read again only after an empty line.
