@@ -21,13 +21,13 @@ use crate::live::{self, Journal};
 use crate::man;
 use crate::new;
 use crate::output::OutputDirectory;
-use crate::page::{self, PageFile};
+use crate::page;
 use crate::progress::Progress;
 use crate::schema;
 use crate::study;
 use crate::taps::Taps;
 use crate::watch;
-use crate::{Verdict, screen, suite, why};
+use crate::{Verdict, screen, suite, whole, why};
 
 /// Does what was typed.
 pub fn execute(typed: Args) -> Result<Verdict, Failure> {
@@ -123,7 +123,7 @@ fn live(job: &LiveJob) -> Result<Verdict, Failure> {
 struct Place<'a> {
     job: &'a AnswerJob,
     out: Option<(&'a Delivery, OutputDirectory)>,
-    page: Option<PageFile>,
+    page: Option<whole::Place>,
 }
 
 impl<'a> Place<'a> {
@@ -132,7 +132,7 @@ impl<'a> Place<'a> {
             Some(delivery) => Some((delivery, OutputDirectory::prepare(&delivery.directory)?)),
             None => None,
         };
-        let page = job.html.as_deref().map(PageFile::prepare).transpose()?;
+        let page = job.html.as_deref().map(whole::Place::prepare).transpose()?;
         Ok(Self { job, out, page })
     }
 
@@ -163,7 +163,7 @@ impl<'a> Place<'a> {
             written.push(out.deliver()?);
         }
         if let Some(file) = self.page {
-            written.push(file.deliver(&page)?);
+            written.push(file.write(page.as_bytes())?);
         }
         for place in written.iter().filter(|_| !job.answer_only) {
             screen::remark(format_args!("wrote {}", place.display()));

@@ -2,7 +2,6 @@
 //!
 //! A configuration holds pre-shared keys, so a file is readable by its owner alone, and is whole or not there.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use sim_scenarios::Scenario;
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::job::ExportJob;
 use crate::live::Listening;
 use crate::screen;
+use crate::whole::{self, Readers};
 
 /// Writes what was ordered, and names what it could not say.
 pub fn deliver(job: &ExportJob, scenario: &Scenario) -> Result<(), Failure> {
@@ -63,20 +63,10 @@ fn write(path: &Path, export: &Export) -> Result<(), Failure> {
                 help: Some("name the file .conf".into()),
             });
         }
-        write_private(&beside, secrets)?;
+        whole::write(&beside, secrets.as_bytes(), Readers::Owner)?;
         screen::remark(format_args!("wrote {}", beside.display()));
     }
-    write_private(path, &export.text)?;
+    whole::write(path, export.text.as_bytes(), Readers::Owner)?;
     screen::remark(format_args!("wrote {}", path.display()));
-    Ok(())
-}
-
-/// A temporary file of this crate's library has mode 0600 and keeps it when it is put into place.
-fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::undeliverable(path, &error);
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }

@@ -31,6 +31,7 @@ mod study;
 mod suite;
 mod taps;
 mod watch;
+mod whole;
 mod why;
 
 use std::process::ExitCode;

@@ -1,14 +1,14 @@
 //! `vpnsim man`: the arguments as man pages, one for each command.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::whole::{self, Readers};
 use crate::{Verdict, screen};
 
 /// Arguments of `man`.
@@ -29,8 +29,7 @@ pub fn man(typed: &ManPages) -> Result<Verdict, Failure> {
             fs::create_dir_all(directory).map_err(|error| Failure::undeliverable(directory, &error))?;
             let pages = pages(&root);
             for (name, text) in &pages {
-                let path = directory.join(name);
-                write(&path, text).map_err(|error| Failure::undeliverable(&path, &error))?;
+                whole::write(&directory.join(name), text, Readers::All)?;
             }
             screen::remark(format_args!("wrote {} pages into {}", pages.len(), directory.display()));
         }
@@ -50,14 +49,4 @@ fn page(man: &Man) -> Vec<u8> {
     let mut text = Vec::new();
     man.render(&mut text).expect("memory takes everything");
     text
-}
-
-/// A page is whole or not there.
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    file.write_all(text)?;
-    #[cfg(unix)]
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

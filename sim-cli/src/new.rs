@@ -1,7 +1,6 @@
 //! `vpnsim new`: a scenario to start from, from flags, and on a terminal from questions about what they leave open.
 
-use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
@@ -10,6 +9,7 @@ use dialoguer::Select;
 use sim_scenarios::starter::{self, Starter};
 
 use crate::failure::Failure;
+use crate::whole::{self, Readers};
 use crate::{Verdict, screen};
 
 /// Arguments of `new`.
@@ -120,7 +120,12 @@ pub fn new(typed: New) -> Result<Verdict, Failure> {
         screen::answer(&text)?;
         return Ok(Verdict::Held);
     }
-    write(&typed.file, &text, typed.force)?;
+    if typed.force {
+        whole::write(&typed.file, text.as_bytes(), Readers::All)?;
+    } else if !whole::write_new(&typed.file, text.as_bytes())? {
+        // Somebody else was faster.
+        return Err(occupied(&typed.file));
+    }
     let file = typed.file.display();
     screen::remark(format_args!("wrote {file}. Next: vpnsim check {file} --advise, vpnsim run {file}"));
     Ok(Verdict::Held)
@@ -228,23 +233,6 @@ impl Questions {
             what: format!("the question was not answered: {error}"),
             help: Some("flags answer it, too; --defaults asks nothing".into()),
         })
-    }
-}
-
-/// Puts a whole file into place, or none.
-fn write(file: &Path, text: &str, replaces: bool) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::undeliverable(file, &error);
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    partial.write_all(text.as_bytes()).map_err(failed)?;
-    #[cfg(unix)]
-    fs::set_permissions(partial.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(failed)?;
-    let put = if replaces { partial.persist(file) } else { partial.persist_noclobber(file) };
-    match put {
-        Ok(_) => Ok(()),
-        // Somebody else was faster.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(occupied(file)),
-        Err(error) => Err(failed(error.error)),
     }
 }
 

@@ -46,8 +46,6 @@ pub const HEALTH: &str = "health.jsonl";
 pub const CLOUDTRAIL: &str = "cloudtrail.jsonl";
 /// Configuration items.
 pub const CONFIG: &str = "config.jsonl";
-/// Pixels of a picture for each unit of its drawing: sharp on a screen of twice the density.
-const PNG_SCALE: f32 = 2.0;
 /// Extension of a link's capture.
 pub const CAPTURE: &str = "pcapng";
 
@@ -88,11 +86,7 @@ impl OutputDirectory {
     /// Writes the report in all its forms, of which the page is made already.
     pub fn report(&self, outcome: &Outcome, page: &str) -> Result<(), Failure> {
         let timeline = timeline::render(outcome);
-        let png = picture::png(&timeline, PNG_SCALE).map_err(|error| Failure::Undeliverable {
-            path: self.place(TIMELINE_PNG).display().to_string(),
-            reason: error.to_string(),
-            help: None,
-        })?;
+        let png = picture::of(&timeline, &self.place(TIMELINE_PNG))?;
         for (name, octets) in [
             (REPORT_JSON, outcome.report.to_json().as_bytes()),
             (REPORT_MD, markdown::render(outcome).as_bytes()),

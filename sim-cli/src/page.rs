@@ -1,15 +1,10 @@
-//! The report as one file of HTML: what it needs to know of how it was asked, and where it goes.
+//! The report as one file of HTML: what it needs to know of how it was asked.
 
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sim_scenarios::Scenario;
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::html::{self, Asked};
-use tempfile::NamedTempFile;
-
-use crate::failure::Failure;
 
 /// The page of an outcome. `command` gives the same answer again.
 pub fn page(outcome: &Outcome, scenario: &Scenario, command: &str) -> String {
@@ -44,55 +39,6 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A file that is written whole or not at all. It is made before the work begins, so that a place that cannot be written to is
-/// named at once.
-#[derive(Debug)]
-pub struct PageFile {
-    target: PathBuf,
-    partial: NamedTempFile,
-}
-
-impl PageFile {
-    /// Prepares a neighbour of `target`, whose directory must exist.
-    pub fn prepare(target: &Path) -> Result<Self, Failure> {
-        if target.is_dir() {
-            return Err(Failure::Undeliverable {
-                path: target.display().to_string(),
-                reason: "it is a directory".into(),
-                help: Some("name a file; --out writes into a directory, the page with all else".into()),
-            });
-        }
-        let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".vpnsim-page-");
-        if let Some(mode) = public() {
-            builder.permissions(mode);
-        }
-        let partial = builder.tempfile_in(folder).map_err(|error| Failure::undeliverable(target, &error))?;
-        Ok(Self { target: target.to_path_buf(), partial })
-    }
-
-    /// Puts the page into place.
-    pub fn deliver(mut self, text: &str) -> Result<PathBuf, Failure> {
-        let failed = |error: std::io::Error| Failure::undeliverable(&self.target, &error);
-        self.partial.write_all(text.as_bytes()).map_err(failed)?;
-        self.partial.persist(&self.target).map_err(|error| Failure::undeliverable(&self.target, &error.error))?;
-        Ok(self.target)
-    }
-}
-
-/// What a file has that is not private, less the umask.
-#[cfg(unix)]
-fn public() -> Option<Permissions> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Some(Permissions::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn public() -> Option<Permissions> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,25 +54,5 @@ mod tests {
         ] {
             assert_eq!(quoted(word), line);
         }
-    }
-
-    #[test]
-    fn a_page_is_there_whole_or_not_at_all() {
-        let home = tempfile::tempdir().unwrap();
-        let target = home.path().join("page.html");
-        std::fs::write(&target, "earlier").unwrap();
-        drop(PageFile::prepare(&target).unwrap());
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), "earlier", "a run that ends without an answer");
-        PageFile::prepare(&target).unwrap().deliver("new").unwrap();
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left beside it");
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_to_is_named_at_once() {
-        let home = tempfile::tempdir().unwrap();
-        assert!(PageFile::prepare(home.path()).unwrap_err().to_string().contains("it is a directory"));
-        let error = PageFile::prepare(&home.path().join("none/page.html")).unwrap_err().to_string();
-        assert!(error.contains("no such file or directory"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! Text is set in DejaVu Sans, which is part of the program, and never in a font of this machine: the same SVG gives the
 //! same octets everywhere. What DejaVu has no glyph for (CJK, emoji) is drawn as an empty box.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use resvg::tiny_skia::{Color, Pixmap, Transform};
@@ -10,12 +11,14 @@ use resvg::usvg::fontdb::{Database, Source};
 use resvg::usvg::{Options, Tree};
 use thiserror::Error;
 
+use crate::failure::Failure;
+
 /// Most pixels of a picture, 160 MB of memory while it is drawn: a larger one is drawn at a smaller scale.
 const MOST_PIXELS: f32 = 40e6;
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
-pub enum Undrawable {
+enum Undrawable {
     /// It is no SVG.
     #[error("it is no SVG: {0}")]
     NoSvg(#[from] resvg::usvg::Error),
@@ -27,11 +30,23 @@ pub enum Undrawable {
     NotEncoded(String),
 }
 
+/// Pixels for each unit of our own drawings: sharp on a screen of twice the density.
+const SCALE: f32 = 2.0;
+
+/// One of our drawings as PNG, for the file of that name.
+pub fn of(svg: &str, place: &Path) -> Result<Vec<u8>, Failure> {
+    png(svg, SCALE).map_err(|error| Failure::Undeliverable {
+        path: place.display().to_string(),
+        reason: error.to_string(),
+        help: None,
+    })
+}
+
 /// The octets of a PNG of an SVG document on white ground, `scale` pixels for each of its units.
 ///
 /// # Errors
 /// If the text is no SVG, or no picture can have its size.
-pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, Undrawable> {
+fn png(svg: &str, scale: f32) -> Result<Vec<u8>, Undrawable> {
     let options = Options { fontdb: fonts(), font_family: SANS.into(), ..Options::default() };
     let tree = Tree::from_str(svg, &options)?;
     let (width, height) = (tree.size().width(), tree.size().height());

@@ -20,7 +20,6 @@ mod tell;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant as WallInstant;
 
 use clap::Args as ClapArgs;
@@ -183,20 +182,19 @@ fn run(typed: &Args, study: &Study, shard: Shard, keeper: Option<&Keeper>) -> Re
             // What was there already says nothing of how fast it goes.
             bar.reset_eta();
         }
-        let (done, broken) = (Mutex::new(Vec::new()), Mutex::new(None));
+        let mut broken = None;
         carry_out(study, &wanted, threads, |row| {
             if let Some(Err(error)) = keeper.map(|keeper| keeper.keep(&row)) {
-                lock(&broken).get_or_insert(error);
+                broken.get_or_insert(error);
                 return false;
             }
-            lock(&done).push(row);
+            rows.insert(row.run, row);
             bar.iter().for_each(|bar| bar.inc(1));
             true
         });
-        if let Some(failure) = lock(&broken).take() {
+        if let Some(failure) = broken {
             return Err(failure);
         }
-        rows.extend(std::mem::take(&mut *lock(&done)).into_iter().map(|row| (row.run, row)));
     }
     bar.iter().for_each(ProgressBar::finish_and_clear);
     if typed.loudness.verbose {
@@ -204,10 +202,6 @@ fn run(typed: &Args, study: &Study, shard: Shard, keeper: Option<&Keeper>) -> Re
         screen::remark(format_args!("{runs} runs in {wall:.3} s: {:.1} a second", runs as f64 / wall.max(1e-9)));
     }
     Ok(rows)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn bar(runs: u64) -> ProgressBar {

@@ -2,7 +2,8 @@
 //!
 //! A fenced block of kind `console` has commands, `$ vpnsim ...`, each followed by what it prints: standard output, then standard error.
 //! A line `...` stands for any lines, and `...` within a line for any text. A command ends with 0 unless `; echo $?` shows with what. The
-//! blocks of a page run in order in one directory, in which `scenarios` is the library.
+//! blocks of a page run in order in one directory, in which `scenarios` is the library. A block of kind `ron` that begins with a file's name
+//! as a comment is there, too.
 //!
 //! `UPDATE=1 cargo test -p sim-cli --test manual` rewrites the reference.
 
@@ -37,6 +38,13 @@ fn shown(page: &str) -> Vec<Shown> {
         }
     }
     all
+}
+
+/// The files of a page: names and texts.
+fn files(page: &str) -> Vec<(String, String)> {
+    let blocks = page.split("```ron\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let named = blocks.filter_map(|text| Some((text.lines().next()?.strip_prefix("// ")?.to_owned(), text.to_owned())));
+    named.filter(|(name, _)| name.ends_with(".ron")).collect()
 }
 
 /// Whether lines are those that are shown, where `...` stands for what is left out.
@@ -83,7 +91,11 @@ fn every_command_prints_what_the_manual_shows() {
         let home = tempfile::tempdir().unwrap();
         let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").canonicalize().unwrap();
         std::os::unix::fs::symlink(library, home.path().join("scenarios")).unwrap();
-        for Shown { command, output } in shown(&fs::read_to_string(&page).unwrap()) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (name, content) in files(&text) {
+            fs::write(home.path().join(name), content).unwrap();
+        }
+        for Shown { command, output } in shown(&text) {
             commands += 1;
             let (line, says_status) = match command.strip_suffix("; echo $?") {
                 Some(line) => (line, true),

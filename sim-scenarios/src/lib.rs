@@ -19,6 +19,7 @@ pub mod leaf;
 mod make;
 pub mod measure;
 pub mod observe;
+mod picture;
 pub mod place;
 pub mod plan;
 pub mod pool;

@@ -138,6 +138,11 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Named<V> {
 }
 
 impl<V: JsonSchema> JsonSchema for Named<V> {
+    /// A shape without a name of its own gives none to what is named.
+    fn inline_schema() -> bool {
+        V::inline_schema()
+    }
+
     fn schema_name() -> Cow<'static, str> {
         format!("Named{}", V::schema_name()).into()
     }

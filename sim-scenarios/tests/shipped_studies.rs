@@ -41,13 +41,13 @@ fn text(name: &str, changes: &[(&str, &str)]) -> String {
 
 fn study(name: &str, changes: &[(&str, &str)]) -> (Study, Results) {
     let study = Study::parse(name, &text(name, changes), &Shelf).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let rows = std::sync::Mutex::new(BTreeMap::new());
+    let mut rows = BTreeMap::new();
     carry_out(&study, &study.next(&BTreeMap::new(), Shard::WHOLE), 2, |row| {
         assert_eq!(row.failure, None, "run {}", row.run);
-        rows.lock().unwrap().insert(row.run, row);
+        rows.insert(row.run, row);
         true
     });
-    let results = study.results(rows.into_inner().unwrap());
+    let results = study.results(rows);
     assert!(!findings::sections(&study, &results).is_empty());
     assert!(findings::pictures(&study, &results).iter().all(|picture| picture.svg.contains("<text")));
     (study, results)

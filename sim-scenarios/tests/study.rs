@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
@@ -69,12 +68,10 @@ fn shard(study: &Study, threads: usize, shard: Shard) -> BTreeMap<u64, Row> {
         if wanted.is_empty() {
             return rows;
         }
-        let done = Mutex::new(Vec::new());
         carry_out(study, &wanted, threads, |row| {
-            done.lock().unwrap().push(row);
+            rows.insert(row.run, row);
             true
         });
-        rows.extend(done.into_inner().unwrap().into_iter().map(|row| (row.run, row)));
     }
 }
 

@@ -12,8 +12,6 @@ use crate::picture;
 
 /// The report.
 const REPORT: &str = "study.md";
-/// Pixels of a PNG for each unit of its SVG.
-const SCALE: f32 = 2.0;
 
 /// Writes them and returns their names.
 pub fn report(
@@ -34,12 +32,7 @@ pub fn report(
         text.push_str(&format!("\n![{described}]({file})\n"));
         write(&directory.join(&file), svg.as_bytes())?;
         let place = directory.join(format!("{name}.png"));
-        let png = picture::png(svg, SCALE).map_err(|error| Failure::Undeliverable {
-            path: place.display().to_string(),
-            reason: error.to_string(),
-            help: None,
-        })?;
-        write(&place, &png)?;
+        write(&place, &picture::of(svg, &place)?)?;
         names.push(file);
     }
     write(&directory.join(REPORT), text.as_bytes())?;

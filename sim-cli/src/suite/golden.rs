@@ -1,7 +1,6 @@
 //! Golden answers: one JSON file for each scenario, with the digest and the report of the run that was accepted.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use walkdir::WalkDir;
 use super::find::{Found, GOLDEN};
 use super::judge::{Came, Tried};
 use crate::failure::Failure;
+use crate::whole::{self, Readers};
 
 /// Name and version of the format.
 const FORMAT: &str = "vpnsim-golden/1";
@@ -37,7 +37,7 @@ struct Head {
 /// The golden answer in a file, if there is the file.
 pub fn read(path: &Path) -> Result<Option<Golden>, Failure> {
     let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::unreadable(path, &error)),
         Ok(text) => text,
     };
@@ -111,7 +111,9 @@ pub fn update(tried: &[Tried], stale: &[PathBuf]) -> Result<Vec<String>, Failure
         let path = &tried.case.golden;
         let before = fs::read(path).ok();
         if before.as_deref() != Some(text.as_bytes()) {
-            write(path, &text)?;
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+                .map_err(|error| Failure::undeliverable(path, &error))?;
+            whole::write(path, text.as_bytes(), Readers::All)?;
             let what = if before.is_none() { "new" } else { "changed" };
             lines.push(format!("{what}: {}", path.display()));
         }
@@ -121,29 +123,4 @@ pub fn update(tried: &[Tried], stale: &[PathBuf]) -> Result<Vec<String>, Failure
         lines.push(format!("removed: {}", file.display()));
     }
     Ok(lines)
-}
-
-/// Into a neighbour first, which then takes the file's place: a golden answer is whole or as it was.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::undeliverable(path, &error);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = temporary(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// A temporary file that everybody may read who may read other files of this process: golden answers and results of tests are for
-/// all.
-pub fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vpnsim-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // The umask takes away what is not wanted.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }

@@ -2,48 +2,18 @@
 //! that can go wrong by itself: that the scenario answers, each expectation, each control, and that the behaviour is golden. So a
 //! list of what newly fails names the expectation. Nothing but the `time` attributes depends on the machine.
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::golden;
 use super::judge::{Answered, Came, Standing, Tried, Trouble};
 use super::say;
 use crate::failure::Failure;
 use crate::screen;
 
-/// A place for the file, tried before anything runs.
-#[derive(Debug)]
-pub struct Place {
-    path: PathBuf,
-}
-
-impl Place {
-    /// Makes sure that the file can be written.
-    pub fn prepare(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::undeliverable(path, &error);
-        if path.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        // It is gone again at once: whoever interrupts the runs finds nothing.
-        drop(golden::temporary(folder(path)).map_err(failed)?);
-        Ok(Self { path: path.to_path_buf() })
-    }
-
-    /// Writes the result, whole or not at all, and says where.
-    pub fn write(self, tried: &[Tried], update: bool) -> Result<PathBuf, Failure> {
-        let failed = |error: io::Error| Failure::undeliverable(&self.path, &error);
-        let text = report(tried, update).to_string().map_err(|error| failed(io::Error::other(error)))?;
-        let mut file = golden::temporary(folder(&self.path)).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        file.persist(&self.path).map_err(|error| failed(error.error))?;
-        Ok(self.path)
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// The result as text.
+pub fn text(tried: &[Tried], update: bool) -> String {
+    report(tried, update).to_string().expect("a report is valid XML in memory")
 }
 
 /// The whole result. Suites are in the order of their first scenario.

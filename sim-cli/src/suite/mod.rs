@@ -20,6 +20,7 @@ use sim_scenarios::report::text;
 
 use crate::args::Loudness;
 use crate::failure::Failure;
+use crate::whole::Place;
 use crate::{Verdict, job, screen};
 
 use find::Found;
@@ -59,7 +60,7 @@ A malformed scenario (exit code 2) or a bug of vpnsim (3) does not keep the othe
 /// Tests what was typed.
 pub fn test(typed: &Test) -> Result<Verdict, Failure> {
     let found = find::find(&typed.paths, typed.golden.as_deref())?;
-    let junit = typed.junit.as_deref().map(junit::Place::prepare).transpose()?;
+    let junit = typed.junit.as_deref().map(Place::prepare).transpose()?;
     let verbose = typed.loudness.verbose;
     if verbose {
         for file in &found.passed_over {
@@ -84,7 +85,7 @@ pub fn test(typed: &Test) -> Result<Verdict, Failure> {
         }
     }
     if let Some(place) = junit {
-        let path = place.write(&tried, typed.update)?;
+        let path = place.write(junit::text(&tried, typed.update).as_bytes())?;
         if !typed.loudness.quiet {
             screen::remark(format_args!("wrote {}", path.display()));
         }

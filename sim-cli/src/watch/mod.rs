@@ -126,7 +126,12 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
         std::process::exit(TERMINATED.into());
     };
     ctrlc::set_handler(hear).map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
-    match play(&mut model, theme, &told)? {
+    let left = match play(&mut model, theme, &told) {
+        // A terminal that hangs up fails to read or to write a moment before the signal tells of it.
+        Err(Failure::Undeliverable { .. }) if is_told_of_soon(&told) => None,
+        left => left?,
+    };
+    match left {
         Some(Leave::Answer) => answer(model.playback, true, &told),
         Some(Leave::AtOnce) => Ok(Verdict::Interrupted(INTERRUPTED)),
         None => Ok(Verdict::Interrupted(TERMINATED)),
@@ -216,6 +221,15 @@ fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option
         }
     }
     Ok(None)
+}
+
+/// Whether a signal is there or arrives while a key would be waited for.
+fn is_told_of_soon(told: &AtomicBool) -> bool {
+    let began = clock();
+    while !told.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
+        sleep(PATIENCE / 20);
+    }
+    told.load(Ordering::Relaxed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wall clock paces what is shown, never the world")]

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     handshake::many(&mut report);
     scale::attachments(&mut report);
     scenario::active_passive(&mut report);
+    scenario::told(&mut report);
     crowd::pool(&mut report);
     table::from_the_wire(&mut report);
     table::lookup(&mut report);

@@ -88,6 +88,19 @@ impl Report {
         kept
     }
 
+    /// Prints a cost that is to be within `most` nanoseconds or `times` the reference's, as the machine is.
+    #[allow(dead_code, reason = "sim-cli's bench has this line")]
+    pub fn within(&mut self, line: &str, most: f64, times: f64, ours: f64, reference: f64) {
+        let ratio = ours / reference;
+        let kept = ours <= most || ratio <= times;
+        let limit = format!("<= {times:.0} or {}", duration(most));
+        let verdict = if kept { "ok" } else { "TOO SLOW" };
+        println!("{line:<52} {:>12} {:>12} {ratio:>7.2}  {limit:<10} {verdict}", duration(ours), duration(reference));
+        if !kept {
+            self.missed.push(line.into());
+        }
+    }
+
     /// Prints a figure that stands for itself.
     pub fn note(&self, line: &str, figure: &str) {
         println!("{line:<52} {figure:>12}");

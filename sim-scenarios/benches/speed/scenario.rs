@@ -1,9 +1,11 @@
 //! Whole scenarios: simulated seconds per CPU second.
 
 use sim_core::time::{Duration, Instant};
+use sim_scenarios::report::html::{self, Asked};
+use sim_scenarios::report::{markdown, text, timeline};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
-use crate::meter::{Report, cpu_ns, undisturbed};
+use crate::meter::{Limit, Report, cpu_ns, undisturbed};
 
 /// When everything is up.
 const SET_UP: Instant = Instant::from_secs(60);
@@ -25,6 +27,36 @@ pub fn active_passive(report: &mut Report) {
         let alone = scenario.with(&changes, &NoSecrets).expect("it is right");
         report.floor(line, simulated_per_second(&alone, SET_UP, report.samples(31, 7)), 50_000.0);
     }
+}
+
+/// What it takes to say what a run found, in all forms of it that this crate makes, beside the run itself.
+pub fn told(report: &mut Report) {
+    let line = "report of active_passive in five forms, beside run";
+    if !report.wants(line) {
+        return;
+    }
+    let text = include_str!("../../../scenarios/active_passive.ron");
+    let scenario = Scenario::parse("active_passive.ron", text, &NoSecrets).expect("it is right");
+    let (mut telling, mut running) = (Vec::new(), Vec::new());
+    for _ in 0..report.samples(15, 5) {
+        let began = cpu_ns();
+        let mut simulation = Simulation::new(&scenario);
+        simulation.run_until(simulation.end());
+        let ran = cpu_ns();
+        let outcome = simulation.finish();
+        let asked = Asked { plan: scenario.plan(), text: &scenario.text(), command: "vpnsim run active_passive.ron" };
+        let forms = [
+            text::render(&outcome, text::Layout::default()),
+            outcome.report.to_json(),
+            markdown::render(&outcome),
+            html::render(&outcome, &asked),
+            timeline::render(&outcome),
+        ];
+        telling.push((cpu_ns() - ran) as f64);
+        running.push((ran - began) as f64);
+        assert!(forms.iter().all(|form| form.len() > 1_000), "each says something");
+    }
+    report.ratio(line, Limit::Cost(0.10), undisturbed(telling), undisturbed(running));
 }
 
 /// From `start` to the end of the scenario; what happens before is not counted.

@@ -15,8 +15,6 @@ pub mod report;
 
 use std::collections::BTreeMap;
 
-use rayon::ThreadPoolBuilder;
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sim_core::id::{FaultId, LinkId, NodeId};
 use sim_core::time::Instant;
 use sim_core::world::Verdict;
@@ -27,6 +25,7 @@ use crate::measure::Observed;
 use crate::measure::outage::{self, Direction, Fate, Outage};
 use crate::observe::Observation;
 use crate::plan::{Directions, Fault, FaultKind, NodeKind, Plan};
+use crate::pool;
 use crate::report::model::Seconds;
 use crate::run::Simulation;
 
@@ -143,12 +142,13 @@ pub fn run(plan: &Plan, depth: Depth, window: Window, threads: usize) -> Breakag
 /// threads there are.
 pub fn each(plan: &Plan, sets: &[Vec<&Component>], window: Window, threads: usize) -> (Entry, Vec<Entry>) {
     let (untouched, weather) = broken(plan, &[], window, &[]);
-    let broken = |set: &Vec<&Component>| {
-        let (mut entry, _) = broken(plan, set, window, &weather);
+    let broken = |n: usize| {
+        let (mut entry, _) = broken(plan, &sets[n], window, &weather);
         entry.drops = beyond(&entry.drops, &untouched.drops);
         entry
     };
-    let entries = in_parallel(sets, threads, broken);
+    let mut entries = Vec::with_capacity(sets.len());
+    pool::in_order(threads, sets.len(), broken, |_, entry| entries.push(entry));
     (untouched, entries)
 }
 
@@ -165,15 +165,6 @@ fn beyond(drops: &[Dropped], before: &[Dropped]) -> Vec<Dropped> {
     let more =
         drops.iter().map(|drop| Dropped { packets: drop.packets.saturating_sub(known(&drop.reason)), ..drop.clone() });
     more.filter(|drop| drop.packets > 0).collect()
-}
-
-/// What comes of each item, in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
-    match ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
-        Ok(pool) => pool.install(|| items.par_iter().map(&work).collect()),
-        // Where there are no threads to be had, one after the other.
-        Err(_) => items.iter().map(work).collect(),
-    }
 }
 
 /// What a stream loses of itself.

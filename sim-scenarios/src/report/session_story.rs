@@ -1,7 +1,7 @@
 //! The story of one protocol session, for `vpnsim explain FILE session NAME`: why it is in its state, and its transitions,
 //! expired timers and repetitions, each with what it follows from.
 //!
-//! Messages are left out unless they refuse something or are sent again: `events.jsonl` and captures have them all.
+//! A timer that expires time and again, with nothing in between, is one row. Messages are left out unless they refuse something or are sent again: `events.jsonl` and captures have them all.
 
 use sim_core::id::{RecordId, SessionId};
 use sim_core::reason::Step;
@@ -17,6 +17,8 @@ use crate::plan::Plan;
 
 /// Longest list that is shown: the latest rows.
 const LONGEST: usize = 60;
+/// As many expiries of one timer in a row are shown one by one.
+const MOST_ALIKE: usize = 3;
 /// Longest chain of causes that is shown.
 const CHAIN: usize = 12;
 
@@ -76,8 +78,10 @@ fn story(plan: &Plan, world: &World, id: SessionId) -> Vec<Section> {
         }
     }
     if !records.is_empty() {
-        let hidden = records.len().saturating_sub(LONGEST);
-        let rows = records.iter().skip(hidden).map(|(id, record)| row(plan, world, *id, record)).collect();
+        let groups: Vec<&[(RecordId, &Record)]> = records.chunk_by(|(_, a), (_, b)| is_same_timer(a, b)).collect();
+        let mut rows: Vec<Vec<String>> = groups.into_iter().flat_map(|group| folded(plan, world, group)).collect();
+        let hidden = rows.len().saturating_sub(LONGEST);
+        let rows = rows.split_off(hidden);
         let head = vec![">at", "what", "because of", "fault"];
         let mut blocks = vec![Block::Table(Table { head, rows })];
         if hidden > 0 {
@@ -107,6 +111,27 @@ fn shown(record: &Record) -> bool {
         }
         What::Genesis | What::Fault { .. } | What::Power { .. } | What::Route { .. } => false,
     }
+}
+
+/// Whether both records are of one timer that expired: what happens at every interval and changes nothing.
+fn is_same_timer(one: &Record, other: &Record) -> bool {
+    match (&one.what, &other.what) {
+        (What::Expired { timer: one, .. }, What::Expired { timer: other, .. }) => one == other,
+        _ => false,
+    }
+}
+
+/// The rows of records: one for each, or one for all of a timer that expired time and again.
+fn folded(plan: &Plan, world: &World, group: &[(RecordId, &Record)]) -> Vec<Vec<String>> {
+    if let [(first, record), .., (_, last)] = group
+        && group.len() > MOST_ALIKE
+        && let What::Expired { timer, .. } = &record.what
+    {
+        let mut row = row(plan, world, *first, record);
+        row[1] = format!("{timer} expired {} times, the last at {}", group.len(), Seconds::from(last.at));
+        return vec![row];
+    }
+    group.iter().map(|(id, record)| row(plan, world, *id, record)).collect()
 }
 
 /// In which state it is, since when, and why.

@@ -101,7 +101,8 @@ fn render_table(table: &Table, layout: Layout) -> String {
         }
         // Numbers and bars are read down the column: only words fold.
         if head.starts_with('>') || *head == "where the time went" {
-            let needed = widest.unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
+            let word = head.trim_start_matches('>').split(' ').map(|word| word.chars().count()).max();
+            let needed = widest.max(word).unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
         }
     }

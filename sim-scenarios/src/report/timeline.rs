@@ -1,15 +1,13 @@
 //! The report as a picture: one lane for each probe direction, best route and session, with faults marked through all.
-//!
-//! Text is drawn by the viewer's own sans-serif font; no font is read here, so the picture is the same bytes anywhere.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::Outcome;
 use super::lanes::{Lane, Shade, lanes};
 use super::model::Fault;
 use super::story::plain;
+use crate::picture::{self, Area, BAD, BLUE, Drawn, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, below, shorten};
 use sim_core::time::Instant;
 
 const WIDTH: i32 = 1_000;
@@ -22,36 +20,17 @@ const BOTTOM: i32 = 64;
 const LABEL: usize = 36;
 
 const GOOD: RGBColor = RGBColor(46, 125, 50);
-const BAD: RGBColor = RGBColor(198, 40, 40);
 const BETWEEN: RGBColor = RGBColor(249, 168, 37);
 const ABSENT: RGBColor = RGBColor(224, 224, 224);
-const INK: RGBColor = RGBColor(33, 33, 33);
-const FAINT: RGBColor = RGBColor(189, 189, 189);
-/// Colours of next hops, in order of first use: distinct for readers with any colour vision (Okabe and Ito).
-const HOPS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-];
+/// Colours of next hops, in order of first use.
+const HOPS: [RGBColor; 6] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION];
 
 /// The whole picture as an SVG document.
 pub fn render(outcome: &Outcome) -> String {
-    let mut svg = String::new();
     let lanes = lanes(outcome);
     let height = TOP + LANE * lanes.len().max(1) as i32 + BOTTOM;
-    {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
-        draw(&area, outcome, &lanes, height).expect("drawing into a string does not fail");
-        area.present().expect("drawing into a string does not fail");
-    }
-    svg
+    picture::svg(WIDTH, height, |area| draw(area, outcome, &lanes, height))
 }
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 fn seconds(d: sim_core::time::Duration) -> f64 {
     d.as_secs_f64()
@@ -72,14 +51,13 @@ fn colour(shade: Shade) -> RGBColor {
 }
 
 fn draw(area: &Area, outcome: &Outcome, lanes: &[Lane], height: i32) -> Drawn {
-    area.fill(&WHITE)?;
     let end = seconds(outcome.report.simulated_s.0).max(1e-9);
     let x = |at: f64| {
         let share = (at / end).clamp(0.0, 1.0);
         GUTTER + (share * f64::from(WIDTH - GUTTER - MARGIN)) as i32
     };
     let title = format!("{}, seed {}", outcome.report.scenario, outcome.report.seed);
-    write(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
+    below(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
 
     let floor = height - BOTTOM;
     axis(area, end, x, floor)?;
@@ -105,14 +83,14 @@ fn axis(area: &Area, end: f64, x: impl Fn(f64) -> i32, floor: i32) -> Drawn {
         let at = f64::from(tick) * step;
         area.draw(&PathElement::new([(x(at), TOP - 4), (x(at), floor + 4)], FAINT))?;
         let label = format!("{} s", (at * 1e9).round() / 1e9);
-        write(area, &label, (x(at), floor + 8), 11.0, HPos::Center, INK)?;
+        below(area, &label, (x(at), floor + 8), 11.0, HPos::Center, INK)?;
     }
     Ok(())
 }
 
 fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Drawn {
     let label = shorten(&plain(&lane.label), LABEL);
-    write(area, &label, (GUTTER - 8, top + 5), 12.0, HPos::Right, INK)?;
+    below(area, &label, (GUTTER - 8, top + 5), 12.0, HPos::Right, INK)?;
     for span in &lane.spans {
         let (from, to) = (x(at(span.from)), x(at(span.to)));
         // A stretch of less than a pixel still happened.
@@ -121,7 +99,7 @@ fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Draw
         let text = plain(&span.text);
         if 7 * text.chars().count() as i32 + 8 < to - from {
             let ink = if span.shade == Shade::Absent { INK } else { WHITE };
-            write(area, &text, (from + 4, top + 5), 11.0, HPos::Left, ink)?;
+            below(area, &text, (from + 4, top + 5), 11.0, HPos::Left, ink)?;
         }
     }
     Ok(())
@@ -136,7 +114,7 @@ fn mark(area: &Area, fault: &Fault, n: usize, x: i32, floor: i32) -> Drawn {
     }
     let name = shorten(&plain(&fault.id), LABEL);
     let (anchor, offset) = if x > WIDTH * 2 / 3 { (HPos::Right, -4) } else { (HPos::Left, 4) };
-    write(area, &name, (x + offset, top), 12.0, anchor, colour)
+    below(area, &name, (x + offset, top), 12.0, anchor, colour)
 }
 
 fn legend(area: &Area, y: i32) -> Drawn {
@@ -145,23 +123,9 @@ fn legend(area: &Area, y: i32) -> Drawn {
     for (i, (colour, text)) in entries.iter().enumerate() {
         let left = GUTTER + 180 * i as i32;
         area.draw(&Rectangle::new([(left, y), (left + 12, y + 12)], colour.filled()))?;
-        write(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
+        below(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
     }
     Ok(())
-}
-
-fn write(area: &Area, text: &str, at: (i32, i32), size: f64, align: HPos, ink: RGBColor) -> Drawn {
-    let style = TextStyle::from(("sans-serif", size).into_font()).color(&ink).pos(Pos::new(align, VPos::Top));
-    area.draw(&Text::new(plain(text), at, style))?;
-    Ok(())
-}
-
-fn shorten(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
-        return text.into();
-    }
-    let kept: String = text.chars().take(longest - 1).collect();
-    format!("{kept}…")
 }
 
 #[cfg(test)]

@@ -154,8 +154,12 @@ mod tests {
     /// Every shape that the language has is in the reference once, and every link leads to one of them.
     #[test]
     fn nothing_is_left_out_and_no_link_is_dead() {
-        let schema = crate::schema::json_schema();
-        let text = markdown(schema.as_value());
+        for schema in [crate::schema::json_schema(), crate::study::schema::json_schema()] {
+            whole(&schema, &markdown(schema.as_value()));
+        }
+    }
+
+    fn whole(schema: &schemars::Schema, text: &str) {
         let headings: Vec<String> =
             text.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_lowercase).collect();
         let unique: BTreeSet<&String> = headings.iter().collect();

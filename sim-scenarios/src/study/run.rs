@@ -5,8 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 use sim_core::world::Verdict;
 
 use super::metric::Finished;
@@ -20,7 +18,7 @@ use crate::report::model::Seconds;
 use crate::run::Simulation;
 use crate::schema::Scenario;
 use crate::source::Source;
-use crate::{read, set};
+use crate::{pool, read, set};
 
 /// So many points are kept ready: threads work on neighbours.
 const KEPT: usize = 32;
@@ -129,19 +127,15 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-/// Does runs on so many threads, and hands over each as soon as it is done, from whichever thread. When `record` says false, no
-/// further run begins.
-pub fn carry_out(study: &Study, runs: &[u64], threads: usize, record: impl Fn(Row) -> bool + Send + Sync) {
+/// Does runs on so many threads, and hands over each as soon as it is done. When `record` says false, no further run begins.
+pub fn carry_out(study: &Study, runs: &[u64], threads: usize, mut record: impl FnMut(Row) -> bool) {
     let go_on = AtomicBool::new(true);
-    let work = |run: &u64| {
-        if go_on.load(Ordering::Relaxed) && !record(study.run(*run)) {
+    let work = |n: usize| go_on.load(Ordering::Relaxed).then(|| study.run(runs[n]));
+    pool::each(threads, runs.len(), work, |_, row| {
+        if let Some(row) = row
+            && !record(row)
+        {
             go_on.store(false, Ordering::Relaxed);
         }
-    };
-    match ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
-        // One by one, because a thread that has taken a long list is waited for at the end.
-        Ok(pool) => pool.install(|| runs.par_iter().with_max_len(1).for_each(work)),
-        // Where there are no threads to be had, one after the other.
-        Err(_) => runs.iter().for_each(work),
-    }
+    });
 }

@@ -1,13 +1,11 @@
 //! The critical path as a picture: a waterfall of its waits, and beside it, thin, the branches that did not decide, each with
 //! the slack that it had.
-//!
-//! Text is drawn by the viewer's own sans-serif font; no font is read here, so the picture is the same bytes anywhere.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::document::{Branch, Explained, Row, Why};
+use crate::picture::{self, Area, BAD, BLUE, Drawn, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, below, shorten};
 use crate::report::story::{self, plain};
 
 const WIDTH: i32 = 1_000;
@@ -22,16 +20,12 @@ const LABEL: usize = 48;
 /// Most branches that are drawn.
 const BRANCHES: usize = 6;
 
-const INK: RGBColor = RGBColor(33, 33, 33);
-const FAINT: RGBColor = RGBColor(189, 189, 189);
-const BAD: RGBColor = RGBColor(198, 40, 40);
-/// Distinct for readers with any colour vision (Okabe and Ito).
-const DETECTION: RGBColor = RGBColor(213, 94, 0);
-const RETRY: RGBColor = RGBColor(204, 121, 167);
-const AWS_INTERNAL: RGBColor = RGBColor(0, 114, 178);
-const FLIGHT: RGBColor = RGBColor(0, 158, 115);
-const REPAIR: RGBColor = RGBColor(230, 159, 0);
-const OTHER: RGBColor = RGBColor(86, 180, 233);
+const DETECTION: RGBColor = VERMILION;
+const RETRY: RGBColor = PURPLE;
+const AWS_INTERNAL: RGBColor = BLUE;
+const FLIGHT: RGBColor = GREEN;
+const REPAIR: RGBColor = ORANGE;
+const OTHER: RGBColor = SKY;
 
 const KINDS: [(RGBColor, &str); 6] = [
     (DETECTION, "detection"),
@@ -73,17 +67,8 @@ pub fn render(why: &Why) -> Option<String> {
     let explained = why.outage.as_ref().filter(|explained| !explained.path.is_empty())?;
     let lanes = lanes(explained);
     let height = TOP + lanes.iter().map(Lane::height).sum::<i32>() + BOTTOM;
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
-        draw(&area, why, explained, &lanes, height).expect("drawing into a string does not fail");
-        area.present().expect("drawing into a string does not fail");
-    }
-    Some(svg)
+    Some(picture::svg(WIDTH, height, |area| draw(area, why, explained, &lanes, height)))
 }
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// A row of the picture.
 struct Lane {
@@ -138,7 +123,6 @@ fn lanes(explained: &Explained) -> Vec<Lane> {
 }
 
 fn draw(area: &Area, why: &Why, explained: &Explained, lanes: &[Lane], height: i32) -> Drawn {
-    area.fill(&WHITE)?;
     let (first, last) = (&explained.path[0].step, &explained.path[explained.path.len() - 1].step);
     let (start, end) = (first.at_s.0.as_secs_f64(), last.at_s.0.as_secs_f64());
     let length = (end - start).max(1e-9);
@@ -155,7 +139,7 @@ fn draw(area: &Area, why: &Why, explained: &Explained, lanes: &[Lane], height: i
         explained.outage.direction.replace('_', " "),
         explained.outage.duration_s,
     );
-    write(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
+    below(area, &title, (MARGIN, 12), 16.0, HPos::Left, INK)?;
     let floor = height - BOTTOM;
     axis(area, start, length, x, floor)?;
     let mut top = TOP;
@@ -165,7 +149,7 @@ fn draw(area: &Area, why: &Why, explained: &Explained, lanes: &[Lane], height: i
     }
     let strike = x(start);
     area.draw(&PathElement::new([(strike, TOP - 8), (strike, floor)], BAD.stroke_width(2)))?;
-    write(area, &format!("{fault} at {}", first.at_s), (strike + 4, TOP - 22), 12.0, HPos::Left, BAD)?;
+    below(area, &format!("{fault} at {}", first.at_s), (strike + 4, TOP - 22), 12.0, HPos::Left, BAD)?;
     legend(area, height - 22)
 }
 
@@ -179,16 +163,16 @@ fn axis(area: &Area, start: f64, length: f64, x: impl Fn(f64) -> i32, floor: i32
         let at = f64::from(tick) * step;
         area.draw(&PathElement::new([(x(start + at), TOP - 4), (x(start + at), floor + 4)], FAINT))?;
         let label = format!("+{} s", (at * 1e9).round() / 1e9);
-        write(area, &label, (x(start + at), floor + 8), 11.0, HPos::Center, INK)?;
+        below(area, &label, (x(start + at), floor + 8), 11.0, HPos::Center, INK)?;
     }
     Ok(())
 }
 
 fn draw_lane(area: &Area, lane: &Lane, top: i32, x: impl Fn(f64) -> i32) -> Drawn {
-    let label = shorten(&plain(&lane.label));
+    let label = shorten(&plain(&lane.label), LABEL);
     let (size, ink, inset) = if lane.thin { (11.0, RGBColor(97, 97, 97), 6) } else { (12.0, INK, 4) };
     let (upper, lower) = (top + inset, top + lane.height() - inset);
-    write(area, &label, (GUTTER - 8, top + lane.height() / 2 - 7), size, HPos::Right, ink)?;
+    below(area, &label, (GUTTER - 8, top + lane.height() / 2 - 7), size, HPos::Right, ink)?;
     if let Some((from, to)) = lane.spare {
         let middle = (upper + lower) / 2;
         for at in (x(from)..x(to)).step_by(6) {
@@ -217,30 +201,16 @@ fn beside_or_inside(area: &Area, bar: &Bar, (from, to): (i32, i32), top: i32) ->
     } else {
         (from - 4, HPos::Right, INK)
     };
-    write(area, &bar.text, (at, top), 11.0, align, ink)
+    below(area, &bar.text, (at, top), 11.0, align, ink)
 }
 
 fn legend(area: &Area, y: i32) -> Drawn {
     for (place, (colour, text)) in KINDS.iter().enumerate() {
         let left = MARGIN + 155 * place as i32;
         area.draw(&Rectangle::new([(left, y), (left + 12, y + 12)], colour.filled()))?;
-        write(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
+        below(area, text, (left + 18, y), 12.0, HPos::Left, INK)?;
     }
     Ok(())
-}
-
-fn write(area: &Area, text: &str, at: (i32, i32), size: f64, align: HPos, ink: RGBColor) -> Drawn {
-    let style = TextStyle::from(("sans-serif", size).into_font()).color(&ink).pos(Pos::new(align, VPos::Top));
-    area.draw(&Text::new(plain(text), at, style))?;
-    Ok(())
-}
-
-fn shorten(text: &str) -> String {
-    if text.chars().count() <= LABEL {
-        return text.into();
-    }
-    let kept: String = text.chars().take(LABEL - 1).collect();
-    format!("{kept}…")
 }
 
 #[cfg(test)]

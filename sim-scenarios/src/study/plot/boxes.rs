@@ -28,12 +28,12 @@ pub fn boxes(title: &str, axis: &str, series: &[Series]) -> String {
         for (number, one) in series.iter().enumerate() {
             let y = TOP + ROW * number as i32 + ROW / 2;
             let colour = COLOURS[number % COLOURS.len()];
-            write(area, &one.name, (left - 10, y), 14, INK, at(HPos::Right, VPos::Center))?;
+            write(area, &one.name, (left - 10, y), 14.0, INK, at(HPos::Right, VPos::Center))?;
             let quantile = |p: f64| one.sample.quantile(p, CONFIDENCE);
             let (Some(low), Some(first), Some(median), Some(third), Some(high)) =
                 (quantile(0.05), quantile(0.25), quantile(0.5), quantile(0.75), quantile(0.95))
             else {
-                write(area, "nothing measured", (left + 10, y), 13, GREY, at(HPos::Left, VPos::Center))?;
+                write(area, "nothing measured", (left + 10, y), 13.0, GREY, at(HPos::Left, VPos::Center))?;
                 continue;
             };
             let x = |value: f64| frame.column(value);

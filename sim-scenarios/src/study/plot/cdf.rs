@@ -37,7 +37,7 @@ pub fn cdf(title: &str, axis: &str, series: &[Series]) -> String {
                 if cut > 0 { format!(", {cut} not seen to the end") } else { String::new() }
             );
             let colour = if n == 0 { GREY } else { INK };
-            write(area, &runs, (GUTTER + 54, y), 14, colour, at(HPos::Left, VPos::Center))?;
+            write(area, &runs, (GUTTER + 54, y), 14.0, colour, at(HPos::Left, VPos::Center))?;
         }
         Ok(())
     })

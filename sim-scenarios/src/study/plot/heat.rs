@@ -59,17 +59,17 @@ impl Heat {
                     area.draw(&Rectangle::new([(from, low - ROW), (to, low)], colour.filled()))?;
                     area.draw(&Rectangle::new([(from, low - ROW), (to, low)], WHITE.stroke_width(1)))?;
                     let text = format!("{}{}", if cell.at_least { ">= " } else { "" }, short(cell.value));
-                    write(area, &text, ((from + to) / 2, low - ROW / 2), 14, ink, at(HPos::Center, VPos::Center))?;
+                    write(area, &text, ((from + to) / 2, low - ROW / 2), 14.0, ink, at(HPos::Center, VPos::Center))?;
                 }
                 let name = self.y.1.get(row).map_or("", String::as_str);
-                write(area, name, (left - 8, low - ROW / 2), 13, INK, at(HPos::Right, VPos::Center))?;
+                write(area, name, (left - 8, low - ROW / 2), 13.0, INK, at(HPos::Right, VPos::Center))?;
             }
             for (number, name) in self.x.1.iter().enumerate() {
                 let middle = (column(number as i32) + column(number as i32 + 1)) / 2;
-                write(area, name, (middle, bottom + 6), 13, INK, at(HPos::Center, VPos::Top))?;
+                write(area, name, (middle, bottom + 6), 13.0, INK, at(HPos::Center, VPos::Top))?;
             }
             let middle = (left + right) / 2;
-            write(area, &self.x.0, (middle, bottom + 28), 14, INK, at(HPos::Center, VPos::Top))?;
+            write(area, &self.x.0, (middle, bottom + 28), 14.0, INK, at(HPos::Center, VPos::Top))?;
             let style = TextStyle::from(("sans-serif", 14).into_font().transform(FontTransform::Rotate270));
             let style = style.color(&INK).pos(at(HPos::Center, VPos::Top));
             let place = (MARGIN - 4, (bottom - ROW * rows + bottom) / 2);

@@ -1,8 +1,6 @@
 //! Pictures of a study: distributions by variant, boxes by variant, a map over two parameters, and what cannot be had together.
 //!
-//! As in [`crate::report::timeline`], text is drawn by the viewer's own sans-serif font, so that a picture is the same bytes
-//! anywhere. Colours are those of Okabe and Ito and of viridis, which readers with any colour vision tell apart; lines also
-//! differ by their dashes and fronts by filled marks, for print without colour. Names of variants stand below or beside the
+//! Lines also differ by their dashes and fronts by filled marks, for print without colour. Names of variants stand below or beside the
 //! data, never on it.
 
 mod boxes;
@@ -10,13 +8,13 @@ mod cdf;
 mod heat;
 mod pareto;
 
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::statistics::Sample;
+use crate::picture::{Area, BLUE, Drawn, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, svg, write};
 
 pub use boxes::boxes;
 pub use cdf::cdf;
@@ -32,19 +30,9 @@ const FOOT: i32 = 58;
 /// Height of a line of names.
 const LINE: i32 = 22;
 
-const INK: RGBColor = RGBColor(33, 33, 33);
-const FAINT: RGBColor = RGBColor(224, 224, 224);
-const GREY: RGBColor = RGBColor(117, 117, 117);
-/// Okabe and Ito's, without yellow, which is lost on white.
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 0, 0),
-];
+/// Ticks across the data.
+const GRID: RGBColor = RGBColor(224, 224, 224);
+const COLOURS: [RGBColor; 7] = [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK];
 
 /// Values of a variant under its name.
 #[derive(Clone, Debug)]
@@ -55,28 +43,13 @@ pub struct Series {
     pub sample: Sample,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-
 /// Draws into a new document of this height.
 fn picture(height: i32, draw: impl FnOnce(&Area) -> Drawn) -> String {
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height.max(1) as u32)).into_drawing_area();
-        area.fill(&WHITE).expect("drawing into a string does not fail");
-        draw(&area).expect("drawing into a string does not fail");
-        area.present().expect("drawing into a string does not fail");
-    }
-    svg
+    svg(WIDTH, height, draw)
 }
 
 fn at(h: HPos, v: VPos) -> Pos {
     Pos::new(h, v)
-}
-
-fn write(area: &Area, text: &str, place: (i32, i32), size: i32, colour: RGBColor, pos: Pos) -> Drawn {
-    let style = TextStyle::from(("sans-serif", size).into_font()).color(&colour).pos(pos);
-    Ok(area.draw(&Text::new(text.to_owned(), place, style))?)
 }
 
 fn line(area: &Area, from: (i32, i32), to: (i32, i32), style: impl Into<ShapeStyle>) -> Drawn {
@@ -85,8 +58,8 @@ fn line(area: &Area, from: (i32, i32), to: (i32, i32), style: impl Into<ShapeSty
 
 /// The title, and what there is to know before one looks.
 fn heading(area: &Area, title: &str, note: &str) -> Drawn {
-    write(area, title, (MARGIN, MARGIN), 20, INK, at(HPos::Left, VPos::Top))?;
-    write(area, note, (MARGIN, MARGIN + 26), 13, GREY, at(HPos::Left, VPos::Top))
+    write(area, title, (MARGIN, MARGIN), 20.0, INK, at(HPos::Left, VPos::Top))?;
+    write(area, note, (MARGIN, MARGIN + 26), 13.0, GREY, at(HPos::Left, VPos::Top))
 }
 
 /// How values lie along an axis.
@@ -156,20 +129,20 @@ impl Frame<'_, '_> {
     fn horizontal(&self, title: &str) -> Drawn {
         for tick in self.x.ticks(9) {
             let x = self.column(tick);
-            line(self.area, (x, self.top), (x, self.bottom), FAINT)?;
-            write(self.area, &short(tick), (x, self.bottom + 6), 13, INK, at(HPos::Center, VPos::Top))?;
+            line(self.area, (x, self.top), (x, self.bottom), GRID)?;
+            write(self.area, &short(tick), (x, self.bottom + 6), 13.0, INK, at(HPos::Center, VPos::Top))?;
         }
         line(self.area, (self.left, self.bottom), (self.right, self.bottom), INK)?;
         let middle = (self.left + self.right) / 2;
-        write(self.area, title, (middle, self.bottom + 28), 14, INK, at(HPos::Center, VPos::Top))
+        write(self.area, title, (middle, self.bottom + 28), 14.0, INK, at(HPos::Center, VPos::Top))
     }
 
     /// The same of the axis on the left.
     fn vertical(&self, scale: &Scale, title: &str, number: impl Fn(f64) -> String) -> Drawn {
         for tick in scale.ticks(8) {
             let y = scale.map(tick, (self.bottom, self.top));
-            line(self.area, (self.left, y), (self.right, y), FAINT)?;
-            write(self.area, &number(tick), (self.left - 6, y), 13, INK, at(HPos::Right, VPos::Center))?;
+            line(self.area, (self.left, y), (self.right, y), GRID)?;
+            write(self.area, &number(tick), (self.left - 6, y), 13.0, INK, at(HPos::Right, VPos::Center))?;
         }
         line(self.area, (self.left, self.top), (self.left, self.bottom), INK)?;
         let style = TextStyle::from(("sans-serif", 14).into_font().transform(FontTransform::Rotate270));
@@ -196,7 +169,7 @@ fn colour_bar(area: &Area, top: i32, bottom: i32, title: &str, range: (f64, f64)
         area.draw(&Rectangle::new([(left, y), (right, y + 1)], colour.filled()))?;
     }
     for (value, y, v) in [(range.1, top, VPos::Top), (range.0, bottom, VPos::Bottom)] {
-        write(area, &short(value), (right + 6, y), 13, INK, at(HPos::Left, v))?;
+        write(area, &short(value), (right + 6, y), 13.0, INK, at(HPos::Left, v))?;
     }
     let style = TextStyle::from(("sans-serif", 14).into_font().transform(FontTransform::Rotate270));
     let style = style.color(&INK).pos(at(HPos::Center, VPos::Bottom));

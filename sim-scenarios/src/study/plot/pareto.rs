@@ -58,11 +58,11 @@ pub fn pareto(title: &str, axes: [&str; 3], candidates: &[Candidate]) -> String 
             let mark = (order + 1).to_string();
             area.draw(&Circle::new(place, 11, colour.filled()))?;
             area.draw(&Circle::new(place, 11, INK.stroke_width(1)))?;
-            write(area, &mark, place, 13, ink, at(HPos::Center, VPos::Center))?;
+            write(area, &mark, place, 13.0, ink, at(HPos::Center, VPos::Center))?;
             let row = foot + LINE * order as i32 + LINE / 2;
             let [first, second, third] = one.costs.map(short);
             let text = format!("{mark}  {}  ({first}; {second}; {third})", one.name);
-            write(area, &text, (GUTTER, row), 14, INK, at(HPos::Left, VPos::Center))?;
+            write(area, &text, (GUTTER, row), 14.0, INK, at(HPos::Left, VPos::Center))?;
         }
         if range.0 <= range.1 {
             colour_bar(area, TOP, TOP + HEIGHT, axes[2], range)?;
