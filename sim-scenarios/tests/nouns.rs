@@ -208,6 +208,17 @@ const TELEMETRY: &[Noun] = &[
     ("TunnelDataIn, TunnelDataOut", &["laws/telemetry.rs::tunnel_data_is_what_is_inside_the_tunnel"]),
     ("AWS/TransitGateway", &["laws/telemetry.rs::a_transit_gateway_counts_by_attachment"]),
     (
+        "AWS/DX",
+        &[
+            "dx_silent_line_alarm:rings",
+            "dx_silent_line_alarm:lit",
+            "dx_silent_line_alarm:egress",
+            "dx_silent_line_alarm:ingress",
+            "dx_silent_line_alarm:accepted",
+            "dx_silent_line_alarm:advertised",
+        ],
+    ),
+    (
         "alarm with period and evaluation",
         &["tunnel_down_alarm:a_rings", "laws/telemetry.rs::alarms_ring_and_clear_at_the_evaluations_that_are_foretold"],
     ),

@@ -316,10 +316,26 @@ fn active_passive_is_explained() {
     assert!(after(1) > Duration::from_millis(6_600) && after(1) < Duration::from_millis(10_060), "{}", after(1));
     let told = text::render_sections(&tell::tell(&found), text::Layout { width: 400, styled: false });
     for says in [
-        "Slack 1.718 s: vgw: 10.1.0.0/16 via vpn.b",
-        "armed at 303.988 s",
-        "documented: AWS documents a hold time of 30 s",
+        format!("Slack {}: vgw: 10.1.0.0/16 via vpn.b", wait.slack_s.unwrap()),
+        format!("armed at {}", wait.armed_s.unwrap()),
+        "documented: AWS documents a hold time of 30 s".into(),
     ] {
-        assert!(told.contains(says), "{says}: {told}");
+        assert!(told.contains(&says), "{says}: {told}");
     }
+}
+
+/// The backup router has been master for long when a switch forwards the VLAN again, and the probe came through no sooner for it: it
+/// waited for the VLAN, 30 s, and then for at most one interval and its way.
+#[test]
+fn what_only_the_healing_ends_waits_for_the_healing() {
+    let ron = include_str!("../../scenarios/vrrp_ip_sla.ron");
+    let scenario = Scenario::parse("vrrp_ip_sla.ron", ron, &NoSecrets).unwrap();
+    let found = why::ask(&scenario, &NoSecrets, None).unwrap();
+    let explained = found.outage.as_ref().unwrap();
+    assert_eq!(explained.outage.fault.as_deref(), Some("no_vlan"));
+    let [.., healed, arrival] = &explained.path[..] else { panic!("{:?}", explained.path) };
+    assert_eq!(healed.wait.as_ref().unwrap().owner, "repair");
+    assert_eq!(healed.step.at_s.0, explained.path[0].step.at_s.0 + Duration::from_secs(30));
+    let interval = explained.interval_s.0;
+    assert!(arrival.step.waited_s.0 < interval + Duration::from_millis(40), "{:?}", arrival.step);
 }

@@ -54,6 +54,8 @@ pub struct Switch {
     removed: Vec<u16>,
     /// The record behind the last change of those.
     changed: RecordId,
+    /// VLANs that were out once and are there again, with the record behind that.
+    restored: BTreeMap<u16, RecordId>,
     stations: BTreeMap<(u16, Mac), Learned>,
     /// Stations whose place was forgotten with the carrier of their port, or with their VLAN, and the record behind that.
     forgotten: BTreeMap<(u16, Mac), RecordId>,
@@ -69,6 +71,7 @@ impl Switch {
             up,
             removed: Vec::new(),
             changed: RecordId::GENESIS,
+            restored: BTreeMap::new(),
             stations: BTreeMap::new(),
             forgotten: BTreeMap::new(),
         }
@@ -130,6 +133,9 @@ impl Device for Switch {
         let Some(vlan) = vlan else {
             return cx.drop(&packet, DropReason::VlanNotCarried, self.changed);
         };
+        if let Some(by) = self.restored.get(&vlan) {
+            packet.meta.enabler = packet.meta.enabler.max(*by);
+        }
         if !is_group(&header.src) {
             let before = self.stations.get(&(vlan, header.src)).filter(|learned| learned.port == port);
             let since = before.map_or(packet.meta.cause, |learned| learned.since);
@@ -186,7 +192,9 @@ impl Device for Switch {
         if let Command::Vlan { vlan, removed } = command {
             self.removed.retain(|other| *other != vlan);
             self.changed = cx.cause;
-            if removed {
+            if !removed {
+                self.restored.insert(vlan, cx.cause);
+            } else {
                 self.removed.push(vlan);
                 self.forget(cx, |(of, _), _| *of == vlan);
             }

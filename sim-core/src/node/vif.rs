@@ -14,6 +14,7 @@
 
 use ipnet::IpNet;
 
+use super::counters::Traffic;
 use super::endpoint::{announcement, best_path, tell_again};
 use super::gateway::{Gateway, Upcall};
 use super::{Command, Cx, Device, Notice};
@@ -29,7 +30,7 @@ pub const OUTSIDE_PORT: Port = Port(0);
 pub const INSIDE_PORT: Port = Port(1);
 
 /// Its only neighbour: the customer's router.
-const CUSTOMER: PeerId = PeerId(0);
+pub const CUSTOMER: PeerId = PeerId(0);
 
 /// AWS's end of a virtual interface.
 pub struct VirtualInterface {
@@ -40,6 +41,8 @@ pub struct VirtualInterface {
     healthy: bool,
     /// A failover test holds its session down.
     testing: bool,
+    /// What it has forwarded.
+    traffic: Traffic,
 }
 
 /// The state of a virtual interface, as the API shows it (`VirtualInterfaceState`, those of an interface that is in use).
@@ -56,7 +59,7 @@ pub enum InterfaceState {
 impl VirtualInterface {
     /// One from its parts; end `number` of the gateway `owner`, if it is on one.
     pub fn new(gateway: Gateway, owner: Option<(NodeId, u16)>) -> Self {
-        Self { gateway, owner, healthy: false, testing: false }
+        Self { gateway, owner, healthy: false, testing: false, traffic: Traffic::default() }
     }
 
     /// Its state.
@@ -68,6 +71,11 @@ impl VirtualInterface {
         }
     }
 
+    /// What it has forwarded: from the customer, and to the customer.
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
     /// Its parts, to look at.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -76,8 +84,11 @@ impl VirtualInterface {
     fn settle(&mut self, cx: &mut Cx) {
         while let Some(upcall) = self.gateway.poll(cx) {
             match upcall {
-                Upcall::Transit(packet, OUTSIDE_PORT) => self.gateway.output(cx, INSIDE_PORT, packet),
-                Upcall::Transit(packet, _) => self.gateway.output(cx, OUTSIDE_PORT, packet),
+                Upcall::Transit(packet, OUTSIDE_PORT) => {
+                    self.traffic.received.add(packet.bytes().len());
+                    self.gateway.output(cx, INSIDE_PORT, packet);
+                }
+                Upcall::Transit(packet, _) => self.send(cx, packet),
                 Upcall::Route(change, cause) => {
                     cx.cause = cause;
                     self.route(cx, &change);
@@ -90,6 +101,12 @@ impl VirtualInterface {
                 Upcall::Tunnel(_) | Upcall::NextHops(_) | Upcall::Ipv6Transit(..) | Upcall::Ipv6Route(..) => {}
             }
         }
+    }
+
+    /// Sends a packet to the customer.
+    fn send(&mut self, cx: &mut Cx, packet: Packet) {
+        self.traffic.sent.add(packet.bytes().len());
+        self.gateway.output(cx, OUTSIDE_PORT, packet);
     }
 
     /// It is up while its session is established.
@@ -122,7 +139,7 @@ impl Device for VirtualInterface {
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         if port == INSIDE_PORT {
-            self.gateway.output(cx, OUTSIDE_PORT, packet);
+            self.send(cx, packet);
         } else {
             self.gateway.receive(cx, port, packet);
         }

@@ -465,7 +465,14 @@ impl Device for Vpc {
         }
         match refused {
             Some((reason, blame)) => cx.drop(&packet, reason, blame),
-            None => self.tables[0].ip.output(cx, to, packet),
+            None => {
+                if !self.guards.is_empty() {
+                    let there = self.guards.iter().filter(|(at, _)| *at == port || *at == to);
+                    let restored = there.map(|(_, guard)| guard.restored()).max().unwrap_or(RecordId::GENESIS);
+                    packet.meta.enabler = packet.meta.enabler.max(restored);
+                }
+                self.tables[0].ip.output(cx, to, packet);
+            }
         }
     }
 

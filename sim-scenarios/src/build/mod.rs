@@ -50,6 +50,7 @@ use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{SessionInfo, SessionKind, StreamInfo};
 use sim_core::world::World;
+pub(crate) use vpc::attached;
 
 use crate::plan::{
     BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,

@@ -31,13 +31,12 @@ impl Leaf for Metric {
     const EXPECTED: &'static str = "the name of a metric";
 
     fn words() -> Vec<&'static str> {
-        Self::OF_TUNNELS.iter().chain(&Self::OF_GATEWAYS).map(|metric| metric.name()).collect()
+        Self::all().map(Self::name).collect()
     }
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;
-        let all = Self::OF_TUNNELS.into_iter().chain(Self::OF_GATEWAYS);
-        all.into_iter().find(|metric| metric.name() == text).ok_or(None)
+        Self::all().find(|metric| metric.name() == text).ok_or(None)
     }
 }
 

@@ -66,8 +66,9 @@ fn alarm(name: &str, schema: &schema::Alarm, plan: &Plan, j: &mut Judge) -> Alar
 /// What a metric is of.
 pub(super) fn watched(metric: Option<Metric>, at: &At<Name>, plan: &Plan, j: &mut Judge) -> Metered {
     let mut all: Vec<(String, Metered)> = Vec::new();
-    let of_tunnels = metric.is_none_or(|metric| Metric::OF_TUNNELS.contains(&metric));
-    let of_gateways = metric.is_none_or(|metric| Metric::OF_GATEWAYS.contains(&metric));
+    let fits = |kind: &[Metric]| metric.is_none_or(|metric| kind.contains(&metric));
+    let (of_tunnels, of_gateways) = (fits(&Metric::OF_TUNNELS), fits(&Metric::OF_GATEWAYS));
+    let (of_lines, of_interfaces) = (fits(&Metric::OF_LINES), fits(&Metric::OF_INTERFACES));
     if of_tunnels {
         for (connection, planned) in plan.connections.iter().enumerate() {
             all.push((planned.name.clone(), Metered::Connection(connection)));
@@ -85,13 +86,24 @@ pub(super) fn watched(metric: Option<Metric>, at: &At<Name>, plan: &Plan, j: &mu
             }
         }
     }
-    let what = match (of_tunnels, of_gateways) {
-        (true, false) => "tunnel or VPN connection",
-        (false, true) => "transit gateway or attachment",
-        _ => "tunnel, VPN connection, transit gateway or attachment",
-    };
+    for (line, it) in plan.direct_connects.iter().enumerate() {
+        if of_lines {
+            all.push((it.name.clone(), Metered::Line(line)));
+        }
+        if of_interfaces {
+            let name = |id: &NodeId| plan.nodes[id.index()].name.clone();
+            all.extend(it.virtual_interfaces.iter().map(|id| (name(id), Metered::Interface(*id))));
+        }
+    }
+    let kinds = [
+        (of_tunnels, "tunnel or VPN connection"),
+        (of_gateways, "transit gateway or attachment"),
+        (of_lines, "connection of Direct Connect"),
+        (of_interfaces, "virtual interface"),
+    ];
+    let what = kinds.iter().filter(|(fits, _)| *fits).map(|(_, what)| *what).collect::<Vec<_>>().join(", ");
     let (names, places): (Vec<String>, Vec<Metered>) = all.into_iter().unzip();
-    j.find(at, what, &names).map_or(Metered::Connection(usize::MAX), |i| places[i])
+    j.find(at, &what, &names).map_or(Metered::Connection(usize::MAX), |i| places[i])
 }
 
 /// What an expectation of an alarm is about: its place, and the state.

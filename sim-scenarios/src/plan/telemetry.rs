@@ -34,12 +34,38 @@ pub enum Metric {
     BytesDropCountBlackhole,
     /// `AWS/TransitGateway`: octets dropped because there is no route.
     BytesDropCountNoRoute,
+    /// `AWS/DX`: 1 while a link of the connection is up, 0 while none is.
+    ConnectionState,
+    /// `AWS/DX`: bits per second out of AWS, over all its virtual interfaces.
+    ConnectionBpsEgress,
+    /// `AWS/DX`: bits per second into AWS, over all its virtual interfaces.
+    ConnectionBpsIngress,
+    /// `AWS/DX`: packets per second out of AWS, over all its virtual interfaces.
+    ConnectionPpsEgress,
+    /// `AWS/DX`: packets per second into AWS, over all its virtual interfaces.
+    ConnectionPpsIngress,
+    /// `AWS/DX`: bits per second out of AWS.
+    VirtualInterfaceBpsEgress,
+    /// `AWS/DX`: bits per second into AWS.
+    VirtualInterfaceBpsIngress,
+    /// `AWS/DX`: packets per second out of AWS.
+    VirtualInterfacePpsEgress,
+    /// `AWS/DX`: packets per second into AWS.
+    VirtualInterfacePpsIngress,
+    /// `AWS/DX`: 1 while the session is ESTABLISHED, 0 while it is not.
+    VirtualInterfaceBgpStatus,
+    /// `AWS/DX`: prefixes that AWS has accepted from the customer.
+    VirtualInterfaceBgpPrefixesAccepted,
+    /// `AWS/DX`: prefixes that AWS announces.
+    VirtualInterfaceBgpPrefixesAdvertised,
 }
 
 /// Namespace of AWS's metrics of VPN connections.
 pub const VPN: &str = "AWS/VPN";
 /// Namespace of AWS's metrics of transit gateways.
 pub const TRANSIT_GATEWAY: &str = "AWS/TransitGateway";
+/// Namespace of AWS's metrics of Direct Connect.
+pub const DIRECT_CONNECT: &str = "AWS/DX";
 /// Namespace of metrics that AWS does not have.
 pub const OURS: &str = "VPNSim/VPN";
 
@@ -59,6 +85,31 @@ impl Metric {
         Self::BytesDropCountNoRoute,
     ];
 
+    /// Those of a connection of Direct Connect.
+    pub const OF_LINES: [Self; 5] = [
+        Self::ConnectionState,
+        Self::ConnectionBpsEgress,
+        Self::ConnectionBpsIngress,
+        Self::ConnectionPpsEgress,
+        Self::ConnectionPpsIngress,
+    ];
+    /// Those of a virtual interface.
+    pub const OF_INTERFACES: [Self; 7] = [
+        Self::VirtualInterfaceBpsEgress,
+        Self::VirtualInterfaceBpsIngress,
+        Self::VirtualInterfacePpsEgress,
+        Self::VirtualInterfacePpsIngress,
+        Self::VirtualInterfaceBgpStatus,
+        Self::VirtualInterfaceBgpPrefixesAccepted,
+        Self::VirtualInterfaceBgpPrefixesAdvertised,
+    ];
+
+    /// All metrics.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of_aws = Self::OF_TUNNELS.into_iter().chain(Self::OF_GATEWAYS);
+        of_aws.chain(Self::OF_LINES).chain(Self::OF_INTERFACES)
+    }
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,6 +126,18 @@ impl Metric {
             Self::PacketDropCountNoRoute => "PacketDropCountNoRoute",
             Self::BytesDropCountBlackhole => "BytesDropCountBlackhole",
             Self::BytesDropCountNoRoute => "BytesDropCountNoRoute",
+            Self::ConnectionState => "ConnectionState",
+            Self::ConnectionBpsEgress => "ConnectionBpsEgress",
+            Self::ConnectionBpsIngress => "ConnectionBpsIngress",
+            Self::ConnectionPpsEgress => "ConnectionPpsEgress",
+            Self::ConnectionPpsIngress => "ConnectionPpsIngress",
+            Self::VirtualInterfaceBpsEgress => "VirtualInterfaceBpsEgress",
+            Self::VirtualInterfaceBpsIngress => "VirtualInterfaceBpsIngress",
+            Self::VirtualInterfacePpsEgress => "VirtualInterfacePpsEgress",
+            Self::VirtualInterfacePpsIngress => "VirtualInterfacePpsIngress",
+            Self::VirtualInterfaceBgpStatus => "VirtualInterfaceBgpStatus",
+            Self::VirtualInterfaceBgpPrefixesAccepted => "VirtualInterfaceBgpPrefixesAccepted",
+            Self::VirtualInterfaceBgpPrefixesAdvertised => "VirtualInterfaceBgpPrefixesAdvertised",
         }
     }
 
@@ -83,23 +146,35 @@ impl Metric {
         match self {
             Self::TunnelState | Self::TunnelDataIn | Self::TunnelDataOut => VPN,
             Self::PacketLoss | Self::TunnelLatency => OURS,
-            _ => TRANSIT_GATEWAY,
+            metric if Self::OF_GATEWAYS.contains(&metric) => TRANSIT_GATEWAY,
+            _ => DIRECT_CONNECT,
         }
     }
 
     /// Its unit, in CloudWatch's words.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::TunnelState => "None",
+            Self::TunnelState | Self::ConnectionState | Self::VirtualInterfaceBgpStatus => "None",
             Self::TunnelDataIn
             | Self::TunnelDataOut
             | Self::BytesIn
             | Self::BytesOut
             | Self::BytesDropCountBlackhole
             | Self::BytesDropCountNoRoute => "Bytes",
-            Self::PacketsIn | Self::PacketsOut | Self::PacketDropCountBlackhole | Self::PacketDropCountNoRoute => {
-                "Count"
-            }
+            Self::PacketsIn
+            | Self::PacketsOut
+            | Self::PacketDropCountBlackhole
+            | Self::PacketDropCountNoRoute
+            | Self::VirtualInterfaceBgpPrefixesAccepted
+            | Self::VirtualInterfaceBgpPrefixesAdvertised => "Count",
+            Self::ConnectionBpsEgress
+            | Self::ConnectionBpsIngress
+            | Self::VirtualInterfaceBpsEgress
+            | Self::VirtualInterfaceBpsIngress => "Bits/Second",
+            Self::ConnectionPpsEgress
+            | Self::ConnectionPpsIngress
+            | Self::VirtualInterfacePpsEgress
+            | Self::VirtualInterfacePpsIngress => "Count/Second",
             Self::PacketLoss => "Percent",
             Self::TunnelLatency => "Milliseconds",
         }
@@ -117,6 +192,10 @@ pub enum Metered {
     Gateway(NodeId),
     /// An attachment of a transit gateway.
     Attachment(NodeId, Attachment),
+    /// A connection of Direct Connect (index into [`super::Plan::direct_connects`]).
+    Line(usize),
+    /// A virtual interface.
+    Interface(NodeId),
 }
 
 /// How the samples of a period become one number.

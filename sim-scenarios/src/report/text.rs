@@ -83,6 +83,9 @@ fn fold(text: &str, width: u16, is_answer: bool) -> String {
     textwrap::fill(text, options)
 }
 
+/// A longer word may break.
+const LONGEST_WORD: usize = 20;
+
 fn render_table(table: &Table, layout: Layout) -> String {
     let mut out = comfy_table::Table::new();
     out.load_style(presets::NOTHING)
@@ -99,12 +102,13 @@ fn render_table(table: &Table, layout: Layout) -> String {
         if head.starts_with('>') {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        // Numbers and bars are read down the column: only words fold.
-        if head.starts_with('>') || *head == "where the time went" {
-            let word = head.trim_start_matches('>').split(' ').map(|word| word.chars().count()).max();
-            let needed = widest.max(word).unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
-        }
+        // Numbers and bars are read down the column: only words fold, and only between words.
+        let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max();
+        let words = table.rows.iter().filter_map(|row| longest(&row[index])).max().map(|word| word.min(LONGEST_WORD));
+        let whole = head.starts_with('>') || *head == "where the time went";
+        let needed = if whole { widest } else { words }.max(longest(head.trim_start_matches('>')));
+        let needed = needed.unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
     }
     out.trim_fmt()
 }

@@ -12,10 +12,13 @@ use crate::plan::{AlarmState, Comparison, Metric, MissingData, Statistic};
 #[serde(deny_unknown_fields)]
 pub struct Alarm {
     /// "TunnelState", "TunnelDataIn", "TunnelDataOut" (AWS/VPN); "BytesIn", "BytesOut", "PacketsIn", "PacketsOut",
-    /// "PacketDropCountBlackhole", "PacketDropCountNoRoute" and their forms in bytes (AWS/TransitGateway); "PacketLoss" and
-    /// "TunnelLatency", which AWS does not have.
+    /// "PacketDropCountBlackhole", "PacketDropCountNoRoute" and their forms in bytes (AWS/TransitGateway); "ConnectionState",
+    /// "ConnectionBpsEgress", "ConnectionBpsIngress", the same in Pps, "VirtualInterfaceBpsEgress" and so on, "VirtualInterfaceBgpStatus",
+    /// "VirtualInterfaceBgpPrefixesAccepted" and "VirtualInterfaceBgpPrefixesAdvertised" (AWS/DX); "PacketLoss" and "TunnelLatency",
+    /// which AWS does not have.
     pub metric: At<Metric>,
-    /// A tunnel like "vpn.a", a VPN connection, a transit gateway, or an attachment of one like "tgw.vpn" or "tgw.vpc".
+    /// A tunnel like "vpn.a", a VPN connection, a transit gateway, an attachment of one like "tgw.vpn" or "tgw.vpc", a connection of
+    /// Direct Connect, or a virtual interface like "dx.private".
     pub of: At<Name>,
     /// "SampleCount", "Average" (if not given), "Sum", "Minimum" or "Maximum".
     pub statistic: Option<At<Statistic>>,

@@ -99,7 +99,10 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
     let kind = &findings.study.metrics[number].kind;
     let shares = matches!(kind, Kind::Held(_));
     let compared = (0..findings.points.len()).any(|point| findings.reference(point) != point);
-    let mut head = vec!["point", ">n", ">failed"];
+    let failed = |point: usize| findings.points[point].iter().filter(|row| row.failure.is_some()).count();
+    let some_failed = (0..findings.points.len()).any(|point| failed(point) > 0);
+    let mut head = vec!["point", ">n"];
+    head.extend(some_failed.then_some(">failed"));
     head.extend(if shares {
         vec![">share (%) [95 %]"]
     } else {
@@ -114,8 +117,8 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
         let sample = findings.sample(point, number);
         cut += sample.censored();
         fewest = fewest.min(sample.len());
-        let failed = findings.points[point].iter().filter(|row| row.failure.is_some()).count();
-        let mut cells = vec![name(findings.study, point), sample.len().to_string(), failed.to_string()];
+        let mut cells = vec![name(findings.study, point), sample.len().to_string()];
+        cells.extend(some_failed.then(|| failed(point).to_string()));
         if shares {
             let hits = sample.values().iter().filter(|measured| measured.value > 0.0).count();
             let share = Share::new(hits as u64, sample.len() as u64, CONFIDENCE);
@@ -128,7 +131,9 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
             let with = |quantile: Quantile| estimate(Some(quantile.value), quantile.at_least, quantile.interval);
             cells.push(quantile(0.5).map_or("-".into(), with));
             cells.push(quantile(0.9).map_or("-".into(), alone));
-            cells.push(quantile(0.99).map_or("-".into(), with));
+            // Half an interval says little, and takes the room of what does.
+            let whole = |it: &Quantile| it.interval.low.is_some() && it.interval.high.is_some();
+            cells.push(quantile(0.99).map_or("-".into(), |it| if whole(&it) { with(it) } else { alone(it) }));
             let mean = sample.mean(CONFIDENCE);
             cells.push(
                 mean.map_or("-".into(), |mean| estimate(Some(mean.value), sample.censored() > 0, Interval::default())),
@@ -156,9 +161,7 @@ fn metric(findings: &Findings, number: usize, column: &Column) -> Section {
     }
     let needed = runs_for_limit(0.99, CONFIDENCE) as usize;
     if !shares && fewest < needed {
-        blocks.push(Block::Say(format!(
-            "An upper limit of the 99 % quantile takes {needed} runs of a point; \"...\" is no limit."
-        )));
+        blocks.push(Block::Say(format!("An interval of the 99 % quantile takes {needed} runs of a point.")));
     }
     if cut > 0 {
         let pairs =
@@ -192,7 +195,12 @@ fn titled(column: &Column) -> String {
 /// A value as it is shown.
 fn word(value: &Value) -> String {
     match value {
-        Value::Text(text) => text.clone(),
+        // A list of one is what it holds.
+        Value::Text(text) => {
+            let one =
+                text.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]")).filter(|one| !one.contains('"'));
+            one.unwrap_or(text).to_owned()
+        }
         Value::Number(number) => number.to_string(),
     }
 }

@@ -1,19 +1,23 @@
 //! Who changed what: calls of the API as CloudTrail records them, and configuration items as AWS Config keeps them.
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
-//! `ModifyVpnTunnelOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
+//! `ModifyVpnTunnelOptions`, `ReplaceVpnTunnel` and `ReplaceRoute`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
 //! line.
 //!
-//! A replacement that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
+//! A route that a program on an instance takes over is a call of `ReplaceRoute`, with the time at which it takes effect. A replacement
+//! that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
 //! `ReplaceVpnTunnel`. A pre-shared key never stands in either: CloudTrail hides it, and Config shows that it changed by the time
 //! alone. An ARN, an id or an address of a caller, which a scenario does not have, is left out.
 
 use serde_json::{Value, json};
+use sim_core::reason::TimerKind;
 use sim_core::time::Instant;
+use sim_core::trace::{Table, Trace, What};
 
 use super::alarm::time;
 use super::{ACCOUNT, REGION};
-use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, Plan, Side, StartupAction, TunnelId};
+use crate::build::attached;
+use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, NodeKind, Plan, Side, StartupAction, TunnelId};
 
 /// A call that changes a tunnel.
 struct Call<'p> {
@@ -108,17 +112,38 @@ fn seconds(end: &IkeEnd) -> Value {
     json!(end.dpd.timeout.map(|timeout| timeout.as_nanos() / 1_000_000_000))
 }
 
+/// Routes that programs on instances had AWS replace: when, and the request.
+fn replaced<'t>(plan: &'t Plan, trace: &'t Trace) -> impl Iterator<Item = (Instant, Value)> {
+    trace.records().filter_map(|(_, record)| {
+        let What::Route { table: Table::Vpc(table), prefix, to: Some(to), .. } = &record.what else { return None };
+        let asked = matches!(trace.kept(record.cause).what, What::Expired { timer: TimerKind::RouteReplacement, .. });
+        let NodeKind::Vpc(vpc) = &plan.nodes[record.node.index()].kind else { return None };
+        let table = &vpc.route_tables.get(usize::from(*table)).filter(|_| asked)?.name;
+        let target = attached(plan, record.node).into_iter().find(|it| it.port == *to)?.node;
+        let request = json!({
+            "routeTableId": table,
+            "destinationCidrBlock": prefix.to_string(),
+            "instanceId": plan.nodes[target.index()].name,
+        });
+        Some((record.at, request))
+    })
+}
+
 /// What CloudTrail records.
-pub fn cloudtrail(plan: &Plan, end: Instant) -> String {
-    let line = |(number, call): (usize, Call<'_>)| {
+pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
+    let of_people = calls(plan, end).into_iter().map(|call| (call.at, call.name, "IAMUser", call.parameters));
+    let of_programs = replaced(plan, trace).map(|(at, request)| (at, "ReplaceRoute", "AssumedRole", request));
+    let mut all: Vec<_> = of_people.chain(of_programs).enumerate().collect();
+    all.sort_by_key(|(_, (at, ..))| *at);
+    let line = |(number, (at, name, user, parameters)): (usize, (Instant, &str, &str, Value))| {
         let value = json!({
             "eventVersion": "1.10",
-            "userIdentity": { "type": "IAMUser", "accountId": ACCOUNT },
-            "eventTime": time(plan, call.at),
+            "userIdentity": { "type": user, "accountId": ACCOUNT },
+            "eventTime": time(plan, at),
             "eventSource": "ec2.amazonaws.com",
-            "eventName": call.name,
+            "eventName": name,
             "awsRegion": REGION,
-            "requestParameters": call.parameters,
+            "requestParameters": parameters,
             "responseElements": null,
             "eventID": number.to_string(),
             "readOnly": false,
@@ -129,7 +154,7 @@ pub fn cloudtrail(plan: &Plan, end: Instant) -> String {
         });
         value.to_string() + "\n"
     };
-    calls(plan, end).into_iter().enumerate().map(line).collect()
+    all.into_iter().map(line).collect()
 }
 
 /// What Config keeps: the connection's tunnel before and after each change of its options.

@@ -1,13 +1,16 @@
 //! The meter: reads counters and states once a minute.
 
-use sim_core::id::NodeId;
+use sim_core::id::{LinkId, NodeId};
 use sim_core::node::Node;
 use sim_core::node::counters::{AttachmentTraffic, Traffic};
+use sim_core::node::routing::Routing;
+use sim_core::node::vif::{CUSTOMER, InterfaceState};
 use sim_core::time::Instant;
+use sim_core::trace::Way;
 use sim_core::world::World;
 
 use super::MINUTE;
-use crate::plan::{NodeKind, Plan, TunnelId};
+use crate::plan::{DirectConnect, Link, NodeKind, Plan, TunnelId};
 
 /// What stood on the counters of one tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -20,6 +23,17 @@ pub struct TunnelReading {
     pub customer: Traffic,
 }
 
+/// What stood on the counters of one virtual interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct InterfaceReading {
+    /// Whether its session is ESTABLISHED.
+    pub established: bool,
+    /// Prefixes that AWS has accepted, and those that it announces.
+    pub prefixes: [usize; 2],
+    /// AWS's end.
+    pub traffic: Traffic,
+}
+
 /// What stood on all counters at the end of a minute.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
@@ -27,6 +41,10 @@ pub struct Reading {
     pub tunnels: Vec<TunnelReading>,
     /// By transit gateway and attachment, one after another.
     pub attachments: Vec<AttachmentTraffic>,
+    /// By connection of Direct Connect: whether a link of it is up.
+    pub lines: Vec<bool>,
+    /// By connection of Direct Connect and virtual interface, one after another.
+    pub interfaces: Vec<InterfaceReading>,
 }
 
 /// Where the counters of a tunnel are.
@@ -43,6 +61,9 @@ struct Place {
 pub struct Meter {
     tunnels: Vec<Place>,
     gateways: Vec<NodeId>,
+    /// For each connection of Direct Connect the links that end at its virtual interfaces.
+    lines: Vec<Vec<LinkId>>,
+    interfaces: Vec<NodeId>,
     /// The readings.
     pub readings: Vec<Reading>,
 }
@@ -59,7 +80,17 @@ impl Meter {
         };
         let is_gateway = |(node, _): &(&crate::plan::Node, u32)| matches!(node.kind, NodeKind::TransitGateway(_));
         let gateways = plan.nodes.iter().zip(0u32..).filter(is_gateway).map(|(_, id)| NodeId(id)).collect();
-        Self { tunnels: tunnels(plan).map(place).collect(), gateways, readings: Vec::new() }
+        let links = |line: &DirectConnect| {
+            let of = |link: &Link| link.ends.iter().any(|end| line.virtual_interfaces.contains(&end.node));
+            plan.links.iter().zip(0..).filter(|(link, _)| of(link)).map(|(_, id)| LinkId(id)).collect()
+        };
+        Self {
+            tunnels: tunnels(plan).map(place).collect(),
+            gateways,
+            lines: plan.direct_connects.iter().map(links).collect(),
+            interfaces: interfaces(plan).collect(),
+            readings: Vec::new(),
+        }
     }
 
     /// When it must be read next.
@@ -85,9 +116,38 @@ impl Meter {
             Node::Tgw(gateway) => gateway.traffic().to_vec(),
             _ => Vec::new(),
         });
-        let (tunnels, attachments) = (self.tunnels.iter().map(tunnel).collect(), attachments.collect());
-        self.readings.push(Reading { tunnels, attachments });
+        let is_up = |link: &LinkId| {
+            let powered = world
+                .link_ends()
+                .find(|(id, _)| id == link)
+                .is_some_and(|(_, ends)| ends.iter().all(|(node, _)| world.has_power(*node)));
+            powered && world.direction(*link, Way::Forward).is_up()
+        };
+        let interface = |id: &NodeId| match world.node(*id) {
+            Node::VirtualInterface(it) => {
+                let speaker = it.gateway().routing.as_ref().map(Routing::speaker);
+                let prefixes =
+                    speaker.map_or([0; 2], |of| [of.adj_rib_in(CUSTOMER).len(), of.adj_rib_out(CUSTOMER).len()]);
+                InterfaceReading {
+                    established: it.state() == InterfaceState::Available,
+                    prefixes,
+                    traffic: it.traffic(),
+                }
+            }
+            _ => InterfaceReading::default(),
+        };
+        self.readings.push(Reading {
+            tunnels: self.tunnels.iter().map(tunnel).collect(),
+            attachments: attachments.collect(),
+            lines: self.lines.iter().map(|links| links.iter().any(is_up)).collect(),
+            interfaces: self.interfaces.iter().map(interface).collect(),
+        });
     }
+}
+
+/// All virtual interfaces, in the order of readings.
+pub fn interfaces(plan: &Plan) -> impl Iterator<Item = NodeId> {
+    plan.direct_connects.iter().flat_map(|line| line.virtual_interfaces.iter().copied())
 }
 
 /// All tunnels, in the order of readings.

@@ -8,9 +8,15 @@
 //! What AWS does not state is how often it publishes `AWS/VPN`: `assume.vpn_metric_period`. A period's datapoint is of one sample for
 //! each minute and tunnel, and stands at the period's beginning. No datapoint is published of a period that is not over.
 //!
+//! `AWS/DX` (Direct Connect User Guide, "Monitor with Amazon CloudWatch"; the metrics of BGP are of 2026) has one sample a minute here,
+//! and two at AWS. Rates are of what a virtual interface forwards, without BGP's and BFD's own packets. The members of a LAG are one
+//! connection. Left out, because nothing of it is modelled: ConnectionErrorCount, light levels, encryption state.
+//!
 //! `PacketLoss` and `TunnelLatency` are ours, in a namespace of our own: AWS has no such metrics. The first counts what both ends
 //! sealed and the other did not open, minute by minute; what is under way when a minute ends counts in the next. The second is the
 //! time from an IKE request of AWS's end to its answer, and has no datapoint where AWS asked nothing.
+
+use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -19,7 +25,7 @@ use sim_core::reason::Step;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::What;
 
-use super::meter::{Meter, TunnelReading, tunnels};
+use super::meter::{InterfaceReading, Meter, Reading, TunnelReading, tunnels};
 use super::{ACCOUNT, MINUTE, REGION};
 use crate::build::Built;
 use crate::plan::{Attachment, Metered, Metric, NodeKind, Plan, Statistic, TunnelId};
@@ -151,7 +157,63 @@ pub fn series(plan: &Plan, built: &Built, meter: &Meter) -> Vec<Series> {
         }
         first += attachments.len();
     }
+    direct_connect(plan, meter, &mut all);
     all
+}
+
+/// `AWS/DX`, by connection and by virtual interface.
+fn direct_connect(plan: &Plan, meter: &Meter, all: &mut Vec<Series>) {
+    let mut first = 0;
+    for (number, line) in plan.direct_connects.iter().enumerate() {
+        let places = first..first + line.virtual_interfaces.len();
+        first = places.end;
+        let connection = ("ConnectionId", line.name.clone());
+        for metric in Metric::OF_LINES {
+            let minutes = match metric {
+                Metric::ConnectionState => {
+                    meter.readings.iter().map(|reading| vec![f64::from(u8::from(reading.lines[number]))]).collect()
+                }
+                _ => rates(meter, places.clone(), metric),
+            };
+            all.push(made(metric, Metered::Line(number), vec![connection.clone()], minutes, plan));
+        }
+        for (id, place) in line.virtual_interfaces.iter().zip(places) {
+            let interface = ("VirtualInterfaceId", plan.nodes[id.index()].name.clone());
+            for metric in Metric::OF_INTERFACES {
+                let mut dimensions = vec![connection.clone(), interface.clone()];
+                let state = |of: &dyn Fn(&InterfaceReading) -> f64| {
+                    meter.readings.iter().map(|reading| vec![of(&reading.interfaces[place])]).collect()
+                };
+                let minutes = match metric {
+                    Metric::VirtualInterfaceBgpStatus => state(&|it| f64::from(u8::from(it.established))),
+                    Metric::VirtualInterfaceBgpPrefixesAccepted => state(&|it| it.prefixes[0] as f64),
+                    Metric::VirtualInterfaceBgpPrefixesAdvertised => state(&|it| it.prefixes[1] as f64),
+                    _ => rates(meter, place..place + 1, metric),
+                };
+                if metric.name().contains("Bgp") {
+                    dimensions.push(("IpAddressFamily", "ipv4".into()));
+                }
+                all.push(made(metric, Metered::Interface(*id), dimensions, minutes, plan));
+            }
+        }
+    }
+}
+
+/// Bits or packets per second, minute by minute, of some virtual interfaces together.
+fn rates(meter: &Meter, places: Range<usize>, metric: Metric) -> Vec<Vec<f64>> {
+    let mut before = 0;
+    let minute = |reading: &Reading| {
+        let counts = reading.interfaces[places.clone()].iter().map(|it| match metric {
+            Metric::ConnectionBpsEgress | Metric::VirtualInterfaceBpsEgress => 8 * it.traffic.sent.octets,
+            Metric::ConnectionBpsIngress | Metric::VirtualInterfaceBpsIngress => 8 * it.traffic.received.octets,
+            Metric::ConnectionPpsEgress | Metric::VirtualInterfacePpsEgress => it.traffic.sent.packets,
+            Metric::ConnectionPpsIngress | Metric::VirtualInterfacePpsIngress => it.traffic.received.packets,
+            _ => 0,
+        });
+        let now = counts.sum();
+        vec![(now - core::mem::replace(&mut before, now)) as f64 / MINUTE.as_secs_f64()]
+    };
+    meter.readings.iter().map(minute).collect()
 }
 
 /// What a scenario calls an attachment.
@@ -192,13 +254,9 @@ fn made(
 }
 
 /// The samples of each minute: one, or none where the metric has none.
-fn samples<'m>(
-    meter: &'m Meter,
-    of: impl Fn(&'m super::meter::Reading) -> &'m TunnelReading,
-    metric: Metric,
-) -> Vec<Vec<f64>> {
+fn samples<'m>(meter: &'m Meter, of: impl Fn(&'m Reading) -> &'m TunnelReading, metric: Metric) -> Vec<Vec<f64>> {
     let mut before = TunnelReading::default();
-    let minute = |reading: &'m super::meter::Reading| {
+    let minute = |reading: &'m Reading| {
         let now = *of(reading);
         let then = core::mem::replace(&mut before, now);
         let sample = match metric {
@@ -223,7 +281,7 @@ fn loss(then: &TunnelReading, now: &TunnelReading) -> Option<f64> {
 
 fn of_attachment(meter: &Meter, place: usize, metric: Metric) -> Vec<Vec<f64>> {
     let mut before = 0;
-    let minute = |reading: &super::meter::Reading| {
+    let minute = |reading: &Reading| {
         let now = &reading.attachments[place];
         let now = match metric {
             Metric::BytesIn => now.received.octets,

@@ -70,7 +70,7 @@ pub fn read(plan: &Plan, built: &Built, meter: &Meter) -> Telemetry {
         begins: plan.begins,
         notifications: alarm::notifications(plan, &series, &alarms),
         health: health::lines(plan, meter, end),
-        cloudtrail: events::cloudtrail(plan, end),
+        cloudtrail: events::cloudtrail(plan, &built.world.trace, end),
         config: events::config(plan, end),
         flow_logs: flow_log::logs(plan, built),
         series,

@@ -5,6 +5,7 @@ use sim_core::reason::TimerKind;
 use sim_core::time::Duration;
 use sim_core::trace::{SessionInfo, SessionKind, Trace};
 
+use super::below;
 use super::document::Parameter;
 use crate::plan::{Bfd, BgpEnd, Connection, Forwarding, IkeEnd, Neighbor, NodeKind, Plan, Tunnel, Watched};
 use crate::scenario::Scenario;
@@ -61,6 +62,10 @@ pub fn behind_timer(
             global("endpoint_health_delay", plan.assume.endpoint_health_delay, what)
         }
         _ => {
+            let below = session.map(|session| &trace.sessions()[session.index()]);
+            if let Some(behind) = below.and_then(|info| below::behind(scenario, plan, trace, info, timer)) {
+                return behind;
+            }
             let place = session.and_then(|session| place(plan, &trace.sessions()[session.index()], node));
             match place {
                 Some(Place::Tunnel { connection, tunnel, aws }) => of_tunnel(scenario, connection, tunnel, aws, timer),
@@ -112,7 +117,7 @@ fn place_of_neighbor<'p>(plan: &'p Plan, info: &SessionInfo, node: NodeId) -> Op
     let (name, _) = info.name.rsplit_once('@')?;
     let (path, forwarding) = device(plan, node)?;
     let neighbor = forwarding.neighbors.iter().find(|neighbor| neighbor.name == name)?;
-    let aws = path.starts_with("direct_connect.");
+    let aws = !path.starts_with("nodes.");
     Some((if aws { path } else { format!("{path}.neighbors.{name}") }, neighbor, aws))
 }
 
@@ -126,12 +131,17 @@ fn device(plan: &Plan, node: NodeId) -> Option<(String, &Forwarding)> {
             let (connection, own) = named.name.split_once('.')?;
             Some((format!("direct_connect.{connection}.virtual_interfaces.{own}"), &it.forwarding))
         }
+        NodeKind::ConnectPeer(it) => {
+            let (connect, own) = named.name.split_once('.')?;
+            Some((format!("connect.{connect}.peers.{own}"), &it.forwarding))
+        }
         _ => None,
     }
 }
 
 const AWS_HOLD: &str = "AWS documents a hold time of 30 s on VPN tunnels";
 const AWS_DX_HOLD: &str = "AWS documents a hold time of 90 s on virtual interfaces";
+const AWS_CONNECT_HOLD: &str = "AWS documents a hold time of 30 s on Connect peers";
 const AWS_BFD: &str = "AWS documents 300 ms and a multiplier of 3 for BFD on Direct Connect";
 
 fn seconds(n: u64) -> Duration {
@@ -263,7 +273,7 @@ fn of_neighbor(
     let own = |setting: &str, value: Duration, values: &[u64], what: &str| Behind {
         parameter: Some(parameter(scenario, timers(setting), value.to_string(), None)),
         candidates: if aws { Vec::new() } else { shorter(&timers(setting), value, values, what) },
-        remark: aws.then(|| format!("{what} at AWS's end of a virtual interface is AWS's own.")),
+        remark: aws.then(|| format!("{what} at AWS's end is AWS's own.")),
     };
     match timer {
         TimerKind::HoldTimer => {
@@ -271,7 +281,11 @@ fn of_neighbor(
             let value = neighbor.end.hold_time.min(theirs);
             let by_peer = theirs < neighbor.end.hold_time;
             let at = peer.as_ref().filter(|_| by_peer).map_or(path, |(path, ..)| path);
-            let documented = (at.starts_with("direct_connect.") && value == seconds(90)).then_some(AWS_DX_HOLD);
+            let documented = match value {
+                value if at.starts_with("direct_connect.") && value == seconds(90) => Some(AWS_DX_HOLD),
+                value if at.starts_with("connect.") && value == seconds(30) => Some(AWS_CONNECT_HOLD),
+                _ => None,
+            };
             let mut candidates = Vec::new();
             if let Some((mine, end)) = mine {
                 let hold = format!("{mine}.timers.hold_time");
@@ -282,7 +296,9 @@ fn of_neighbor(
                 if let Some((other, ..)) = peer.as_ref().filter(|_| !aws && !peer_is_aws) {
                     edits.push(format!("{other}.bfd={bfd}"));
                 }
-                if end.bfd.is_none() {
+                // AWS's Connect peers do not speak BFD.
+                let of_connect = peer.as_ref().is_some_and(|(path, ..)| path.starts_with("connect."));
+                if end.bfd.is_none() && !of_connect {
                     candidates.push(("BFD on the session: 300 ms, multiplier 3".into(), edits));
                 }
             }

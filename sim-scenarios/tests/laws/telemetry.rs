@@ -324,6 +324,19 @@ fn changed_options_leave_a_call_and_two_items() {
     assert!(!telemetry.cloudtrail.contains("secret.of.a") && !telemetry.config.contains("secret.of.a"));
 }
 
+/// EC2 API, ReplaceRoute: a program that takes a route over is in CloudTrail once, when it does so.
+#[test]
+fn a_takeover_is_a_call_of_replace_route() {
+    let seen = outcome("software_vpn_ha", &["expect={}", "control=[]"]);
+    let call: Value = serde_json::from_str(seen.detail.telemetry.cloudtrail.trim()).expect("one call");
+    assert_eq!((&call["eventName"], &call["userIdentity"]["type"]), (&"ReplaceRoute".into(), &"AssumedRole".into()));
+    let request = &call["requestParameters"];
+    assert_eq!(request["routeTableId"], "private");
+    assert_eq!((&request["destinationCidrBlock"], &request["instanceId"]), (&"10.0.0.0/16".into(), &"two".into()));
+    let quiet = outcome("software_vpn_ha", &["faults.death.enabled=false", "expect={}", "control=[]"]);
+    assert_eq!(quiet.detail.telemetry.cloudtrail, "");
+}
+
 /// "Tunnel endpoint replacements": changed tunnel options take that tunnel down, and no other.
 #[test]
 fn changed_options_take_one_tunnel_down() {

@@ -33,13 +33,15 @@ pub(super) struct Guard {
     revoked: Vec<u16>,
     /// The record of the last change of its rules: to blame for what they refuse.
     changed: RecordId,
+    /// The record of the last rule that was authorized again: what it lets pass may have waited for that.
+    restored: RecordId,
     tracker: Tracker,
 }
 
 impl Guard {
     pub fn new(rules: Vec<GroupRule>, tracking: TrackConfig) -> Self {
-        let changed = RecordId::GENESIS;
-        Self { rules, revoked: Vec::new(), changed, tracker: Tracker::new(tracking) }
+        let (changed, restored) = (RecordId::GENESIS, RecordId::GENESIS);
+        Self { rules, revoked: Vec::new(), changed, restored, tracker: Tracker::new(tracking) }
     }
 
     /// An operator revokes a rule, or authorizes it again, which `cause` tells of.
@@ -51,12 +53,19 @@ impl Guard {
         self.revoked.retain(|number| *number != rule);
         if revoked {
             self.revoked.push(rule);
+        } else {
+            self.restored = cause;
         }
     }
 
     /// The record of the last change of its rules.
     pub const fn changed(&self) -> RecordId {
         self.changed
+    }
+
+    /// The record of the last rule that was authorized again.
+    pub const fn restored(&self) -> RecordId {
+        self.restored
     }
 
     /// Whether a packet passes. `always_tracked`: what is at the other end has all its flows tracked.

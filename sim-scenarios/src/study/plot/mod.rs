@@ -178,6 +178,11 @@ fn colour_bar(area: &Area, top: i32, bottom: i32, title: &str, range: (f64, f64)
 
 /// Three digits that count: 0.0123, 1.23, 12.3, 123, 12300.
 pub(crate) fn short(value: f64) -> String {
+    for (unit, sign) in [(1e9, "G"), (1e6, "M")] {
+        if value.abs() >= unit && value.is_finite() {
+            return format!("{} {sign}", short(value / unit));
+        }
+    }
     if value == 0.0 || !value.is_finite() {
         return if value.is_finite() { "0".into() } else { "-".into() };
     }

@@ -78,6 +78,8 @@ fn numbers_have_three_digits_that_count() {
         (99.95, "100"),
         (f64::NAN, "-"),
         (525_960.0, "526000"),
+        (15_912_345.0, "15.9 M"),
+        (-2.5e9, "-2.5 G"),
     ];
     for (value, text) in cases {
         assert_eq!(short(value), text, "{value}");
