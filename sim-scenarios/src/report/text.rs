@@ -83,6 +83,22 @@ fn fold(text: &str, width: u16, is_answer: bool) -> String {
     textwrap::fill(text, options)
 }
 
+/// For each column the least width, with its padding, at which no number and no bar breaks, if it has such; and that at which no word
+/// does, the head's neither.
+fn bounds(table: &Table) -> Vec<(Option<u16>, u16)> {
+    let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+    let of = |(index, head): (usize, &&str)| {
+        let cells = || table.rows.iter().map(|row| &row[index]);
+        let padded = |width: usize| width as u16 + if index == 0 { 3 } else { 2 };
+        let whole = head.starts_with('>') || *head == "where the time went";
+        let numbers = whole.then(|| cells().map(|cell| cell.chars().count()).max().unwrap_or(0));
+        let words = || cells().map(|cell| longest(cell)).max().unwrap_or(0).min(LONGEST_WORD);
+        let least = numbers.unwrap_or_else(words).max(longest(head.trim_start_matches('>')));
+        (numbers.map(padded), padded(least))
+    };
+    table.head.iter().enumerate().map(of).collect()
+}
+
 /// A longer word may break.
 const LONGEST_WORD: usize = 20;
 
@@ -95,20 +111,19 @@ fn render_table(table: &Table, layout: Layout) -> String {
     for row in &table.rows {
         out.add_row(row.iter().map(|cell| plain(cell)));
     }
-    for (index, head) in table.head.iter().enumerate() {
-        let widest = table.rows.iter().map(|row| row[index].chars().count()).max();
+    let bounds = bounds(table);
+    // Where not all of that fits, words break, and numbers and bars do not.
+    let all = bounds.iter().map(|(_, words)| usize::from(*words)).sum::<usize>();
+    let fits = all <= usize::from(layout.width.max(40));
+    for (index, (head, (numbers, words))) in table.head.iter().zip(bounds).enumerate() {
         let column = out.column_mut(index).expect("a column for each head");
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
         if head.starts_with('>') {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        // Numbers and bars are read down the column: only words fold, and only between words.
-        let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max();
-        let words = table.rows.iter().filter_map(|row| longest(&row[index])).max().map(|word| word.min(LONGEST_WORD));
-        let whole = head.starts_with('>') || *head == "where the time went";
-        let needed = if whole { widest } else { words }.max(longest(head.trim_start_matches('>')));
-        let needed = needed.unwrap_or(0) as u16 + if index == 0 { 3 } else { 2 };
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
+        if let Some(needed) = if fits { Some(words) } else { numbers } {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(needed)));
+        }
     }
     out.trim_fmt()
 }
