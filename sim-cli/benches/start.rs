@@ -22,7 +22,7 @@ use meter::{Report, undisturbed};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut report = Report::new();
+    let report = Report::new();
     let line = "vpnsim run active_passive.ron, wall time";
     if report.wants(line) {
         let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/active_passive.ron");

@@ -2,7 +2,7 @@
 //! the runner-up of every wait, and which single change shortens it most, found out by running it again.
 //!
 //! [`subject`] picks the outage, [`journey`] learns what the probe that ended it needed, [`slack`] weighs it, [`parameter`]
-//! knows the settings ([`below`] those below routing), [`trial`] tries them; [`tell`] and [`draw`] say and show it.
+//! knows the settings (`below` those below routing), [`trial`] tries them; [`tell`] and [`draw`] say and show it.
 //!
 //! What is not seen: a need of a *control* message that came before the latest need of the same message, since a packet
 //! carries one record only; and what a retransmission of TCP waited for, since the engine keeps no record of it. Slack is
