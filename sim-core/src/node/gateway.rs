@@ -584,7 +584,7 @@ impl Gateway {
                 LagEvent::Send(frame, member) => cx.send(member, frame),
                 LagEvent::Members(port, members, record) => {
                     let (before, up) = (self.ip.has_members(port), !members.is_empty());
-                    self.ip.set_members(port, members, record);
+                    self.ip.set_members(port, members);
                     if before != up {
                         cx.cause = record;
                         self.watch(cx, Watched::Carrier(port), up);

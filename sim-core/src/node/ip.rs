@@ -142,23 +142,13 @@ pub struct Ip {
     interfaces: Vec<Option<Interface>>,
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
-    /// Ports that are several links.
-    bundles: Vec<Bundle>,
+    /// Ports that are several links, with those that carry their traffic.
+    bundles: Vec<(Port, Multipath, Vec<Port>)>,
     /// Its stations on Ethernet.
     lan: Option<Box<Lan>>,
     reporter: Reporter,
     fragments: Reassembler,
     six: Option<Box<six::Six>>,
-}
-
-/// A port that is several links.
-#[derive(Clone, Debug)]
-struct Bundle {
-    port: Port,
-    multipath: Multipath,
-    /// Those that carry its traffic, since that record.
-    members: Vec<Port>,
-    since: RecordId,
 }
 
 impl Ip {
@@ -532,14 +522,13 @@ impl Ip {
         if !self.composite {
             return cx.send(port, packet);
         }
-        let Some(mut packet) = self.on_link(cx, port, packet) else { return };
-        let Some(bundle) = self.bundles.iter().find(|bundle| bundle.port == port) else {
+        let Some(packet) = self.on_link(cx, port, packet) else { return };
+        let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
             return cx.send(port, packet);
         };
-        packet.meta.enabler = packet.meta.enabler.max(bundle.since);
         // Hash threshold (RFC 2992): the hash is 32 bits wide.
-        let place = (u64::from(bundle.multipath.hash(packet.bytes())) * bundle.members.len() as u64) >> 32;
-        match bundle.members.get(place as usize) {
+        let place = (u64::from(multipath.hash(packet.bytes())) * members.len() as u64) >> 32;
+        match members.get(place as usize) {
             Some(member) => cx.send(*member, packet),
             None => cx.drop(&packet, DropReason::LinkDown, self.changed),
         }
@@ -548,20 +537,20 @@ impl Ip {
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
         self.composite = true;
-        self.bundles.push(Bundle { port, multipath, members: Vec::new(), since: RecordId::GENESIS });
+        self.bundles.push((port, multipath, Vec::new()));
         self.begin_down(port);
     }
 
-    /// The links that carry the traffic of a port which is made of several, since that record.
-    pub fn set_members(&mut self, port: Port, members: Vec<Port>, since: RecordId) {
-        if let Some(bundle) = self.bundles.iter_mut().find(|bundle| bundle.port == port) {
-            (bundle.members, bundle.since) = (members, since);
+    /// The links that carry the traffic of a port which is made of several.
+    pub fn set_members(&mut self, port: Port, to: Vec<Port>) {
+        if let Some((.., members)) = self.bundles.iter_mut().find(|(of, ..)| *of == port) {
+            *members = to;
         }
     }
 
     /// True if any link carries the traffic of a port which is made of several.
     pub fn has_members(&self, port: Port) -> bool {
-        self.bundles.iter().any(|bundle| bundle.port == port && !bundle.members.is_empty())
+        self.bundles.iter().any(|(of, _, members)| *of == port && !members.is_empty())
     }
 
     /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.

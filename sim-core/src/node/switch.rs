@@ -192,11 +192,11 @@ impl Device for Switch {
         if let Command::Vlan { vlan, removed } = command {
             self.removed.retain(|other| *other != vlan);
             self.changed = cx.cause;
-            if !removed {
-                self.restored.insert(vlan, cx.cause);
-            } else {
+            if removed {
                 self.removed.push(vlan);
                 self.forget(cx, |(of, _), _| *of == vlan);
+            } else {
+                self.restored.insert(vlan, cx.cause);
             }
         }
     }
