@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Names a second build of the program, to hold against the one under test; `.ci/run` names the optimised one.
 const OTHER_BUILD: &str = "VPNSIM_OTHER_BUILD";
@@ -47,8 +48,10 @@ fn two_processes_give_the_same_bytes() {
     ];
     let other = std::env::var_os(OTHER_BUILD).map_or_else(this_build, PathBuf::from);
     for file in library() {
-        let here = report(&this_build(), &file, one.path(), &[]);
-        let there = report(&other, &file, two.path(), &abroad);
+        let (here, there) = thread::scope(|scope| {
+            let there = scope.spawn(|| report(&other, &file, two.path(), &abroad));
+            (report(&this_build(), &file, one.path(), &[]), there.join().unwrap())
+        });
         assert!(here == there, "{}: two processes differ", file.display());
     }
 }

@@ -3,17 +3,18 @@
 //!
 //! `UPDATE=1 cargo test -p sim-scenarios --test library` rewrites the reports; read the difference as carefully as code.
 
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use oracle::{Oracle, Seen, Verdict};
 use sim_core::time::Duration;
 use sim_core::trace::ledger::Balance;
-use sim_scenarios::plan::ExpectationKind;
+use sim_scenarios::plan::{Control, ExpectationKind};
 use sim_scenarios::report::markdown;
 use sim_scenarios::report::model::Report;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::{NoSecrets, Scenario, Simulation, pool};
 
 mod oracle;
 mod shared;
@@ -31,15 +32,24 @@ struct Entry {
 /// The whole library, run once for all tests of this file.
 fn library() -> Arc<Vec<Entry>> {
     static LIBRARY: OnceLock<Arc<Vec<Entry>>> = OnceLock::new();
-    let run = |(name, text): (String, String)| {
-        let scenario = shared::parse(&name, &text);
+    let run = |(name, text): &(String, String)| {
+        let scenario = shared::parse(name, text);
         let mut simulation = Simulation::prepare(&scenario, |world| world.trace.keep_ledger());
         simulation.run_until(simulation.end());
         let (balance, seen) = (simulation.balance().expect("it is kept"), oracle::seen(&simulation));
         let outcome = simulation.answer();
-        Entry { markdown: markdown::render(&outcome), report: outcome.report, name, scenario, balance, seen }
+        let markdown = markdown::render(&outcome);
+        Entry { markdown, report: outcome.report, name: name.clone(), scenario, balance, seen }
     };
-    LIBRARY.get_or_init(|| Arc::new(shared::texts().into_iter().map(run).collect())).clone()
+    LIBRARY.get_or_init(|| Arc::new(on_all_cores(&shared::texts(), run))).clone()
+}
+
+/// What `work` makes of each, in their order.
+fn on_all_cores<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut results = Vec::new();
+    pool::in_order(threads, all.len(), |n| work(&all[n]), |_, result| results.push(result));
+    results
 }
 
 /// Fails with all that was found.
@@ -62,31 +72,32 @@ fn every_expectation_holds() {
 #[test]
 fn every_control_breaks_what_it_names() {
     let mut broken = Vec::new();
+    let mut controls = Vec::new();
     for entry in library().iter() {
-        if entry.scenario.plan().controls.is_empty() {
+        let plan = entry.scenario.plan();
+        if plan.controls.is_empty() {
             broken.push(format!("{} has no control", entry.name));
         }
-        for control in &entry.scenario.plan().controls {
-            let place = format!("{} with {}", entry.name, control.change.join(", "));
-            let changed = entry.scenario.with(&control.change, &NoSecrets);
-            let changed = changed.unwrap_or_else(|mistakes| panic!("{place}:\n{mistakes}"));
-            // A run in which packets get lost without a reason panics.
-            let run = panic::catch_unwind(AssertUnwindSafe(|| Simulation::new(&changed).finish().report));
-            let Ok(report) = run else {
-                broken.push(format!("{place}: the run panics"));
-                continue;
-            };
-            let name = &entry.scenario.plan().expectations[control.fails].name;
-            let named = report.expectations.iter().find(|e| &e.name == name).expect("it is judged");
-            if named.held {
-                broken.push(format!(
-                    "{place}: `{name}` still holds\n  expected {}\n  found {}",
-                    named.text, named.detail
-                ));
-            }
-        }
+        controls.extend(plan.controls.iter().map(|control| (entry, control)));
     }
+    broken.extend(on_all_cores(&controls, |(entry, control)| holds_in_spite(entry, control)).into_iter().flatten());
     none(&broken);
+}
+
+/// What is to be said of a control that does not break the expectation it names.
+fn holds_in_spite(entry: &Entry, control: &Control) -> Option<String> {
+    let place = format!("{} with {}", entry.name, control.change.join(", "));
+    let changed = entry.scenario.with(&control.change, &NoSecrets);
+    let changed = changed.unwrap_or_else(|mistakes| panic!("{place}:\n{mistakes}"));
+    // A run in which packets get lost without a reason panics.
+    let run = panic::catch_unwind(AssertUnwindSafe(|| Simulation::new(&changed).finish().report));
+    let Ok(report) = run else {
+        return Some(format!("{place}: the run panics"));
+    };
+    let name = &entry.scenario.plan().expectations[control.fails].name;
+    let named = report.expectations.iter().find(|e| &e.name == name).expect("it is judged");
+    let (text, detail) = (&named.text, &named.detail);
+    named.held.then(|| format!("{place}: `{name}` still holds\n  expected {text}\n  found {detail}"))
 }
 
 /// An expectation that nothing can break says nothing: durations and counts that are expected to lie in a range have an
