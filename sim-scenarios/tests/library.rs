@@ -73,7 +73,8 @@ fn every_expectation_holds() {
 fn every_control_breaks_what_it_names() {
     let mut broken = Vec::new();
     let mut controls = Vec::new();
-    for entry in library().iter() {
+    let library = library();
+    for entry in library.iter() {
         let plan = entry.scenario.plan();
         if plan.controls.is_empty() {
             broken.push(format!("{} has no control", entry.name));

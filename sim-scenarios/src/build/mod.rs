@@ -466,6 +466,9 @@ impl Builder<'_> {
         }
         speaker.networks = networks.iter().map(|prefix| (*prefix, Originated::default())).collect();
         speaker.ipv6_networks = self.ipv6_networks(node);
+        let kind = &self.plan.nodes[node.index()].kind;
+        speaker.end_of_router =
+            matches!(kind, NodeKind::VpnEndpoint(_) | NodeKind::ConnectPeer(_) | NodeKind::VirtualInterface(_));
         speaker.cluster_id = forwarding.cluster_id;
         let igp_costs = forwarding.igp_costs.clone();
         let name = self.plan.nodes[node.index()].name.clone();

@@ -43,6 +43,9 @@ pub struct SpeakerConfig {
     pub peers: Vec<PeerConfig>,
     /// What we originate ourselves from the first start on.
     pub networks: Vec<(Ipv4Net, Originated)>,
+    /// True of one end of a router whose table is elsewhere and hears what each end learns: what that table has it originate is told
+    /// to a peer also in place of the peer's own route, which this end would otherwise use and tell nothing (section 9.2).
+    pub end_of_router: bool,
     /// MinASOriginationInterval; zero switches it off. RFC 4271 section 10 suggests 15 s, current routers use none.
     pub min_as_origination: Duration,
     /// How long a restarted speaker defers its decisions at most (RFC 4724 section 4.1).
@@ -67,6 +70,7 @@ impl SpeakerConfig {
             router_id,
             peers,
             networks: Vec::new(),
+            end_of_router: false,
             min_as_origination: Duration::ZERO,
             selection_deferral: SELECTION_DEFERRAL,
             rules: Rules::default(),

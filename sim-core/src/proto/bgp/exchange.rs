@@ -201,7 +201,8 @@ impl Speaker {
             let (peers, local_as) = (&self.peers, self.local_as);
             let origin = |route: Route<'_, F>| origin(route, peers, local_as, interior);
             let changed = rib.remove(prefix, None, &self.rules, origin).flatten();
-            return self.spread(prefix, changed, Reason::Withdrawn);
+            self.spread(prefix, changed, Reason::Withdrawn);
+            return self.tell_beside::<F>(prefix);
         };
         let attributes = pool.share(Attributes {
             origin: route.origin,
@@ -211,6 +212,14 @@ impl Speaker {
             ..Attributes::new(F::HERE)
         });
         self.place(prefix, None, attributes, Ok(None), Reason::Originated);
+        self.tell_beside::<F>(prefix);
+    }
+
+    /// What an end of a router originates concerns its peers also where it is not the best route here.
+    fn tell_beside<F: Spoken>(&mut self, prefix: F) {
+        if self.end_of_router {
+            F::of_mut(&mut self.tables).changed.touch(prefix, None);
+        }
     }
 
     /// The session is established: the whole tables, each with its End-of-RIB. After a restart they follow the decisions.

@@ -142,6 +142,7 @@ impl Speaker {
     ) {
         let Tables { rib, pool, interior, peers: tables, .. } = F::of_mut(&mut self.tables);
         let (peers, asn, router_id, cluster_id) = (&self.peers, self.local_as, self.router_id, self.cluster_id);
+        let end_of_router = self.end_of_router;
         let local = Local { asn, router_id, cluster_id, interior };
         let peer = &peers[id.index()];
         let (Some((slot, conn)), Some(session)) = (peer.established(), peer.session().copied()) else {
@@ -152,10 +153,14 @@ impl Speaker {
         let mut exporter = Exporter { known: BTreeMap::new() };
         for (prefix, from) in prefixes {
             // The peer's own route, and it was told of no other: nothing to look up.
-            if from == Some(id) && adj_out.sent.is_empty() {
+            if from == Some(id) && adj_out.sent.is_empty() && !end_of_router {
                 continue;
             }
-            let best = rib.loc().get(&prefix).map(Entry::best_route);
+            let entry = rib.loc().get(&prefix);
+            let best = entry.map(Entry::best_route);
+            let of_peer = end_of_router && best.is_some_and(|route| route.peer == Some(id));
+            let own = entry.filter(|_| of_peer).and_then(|entry| entry.routes().find(|route| route.peer.is_none()));
+            let best = own.or(best);
             let heard = best.filter(|route| may_hear(id, route, &session, peers, asn));
             let route = heard.and_then(|route| {
                 let from = source(peers, route.peer, asn);

@@ -110,6 +110,7 @@ pub struct Speaker {
     tables: Both,
     /// Peers that have to be told something and may be.
     ready: BTreeSet<PeerId>,
+    end_of_router: bool,
     min_as_origination: Duration,
     origination: Timer,
     origination_rng: Rng,
@@ -159,6 +160,7 @@ impl Speaker {
             wakes: BTreeSet::new(),
             tables,
             ready: BTreeSet::new(),
+            end_of_router: config.end_of_router,
             min_as_origination: config.min_as_origination,
             origination: Timer::STOPPED,
             origination_rng: rng(""),
