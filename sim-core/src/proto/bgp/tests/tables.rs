@@ -61,6 +61,34 @@ fn policies_come_and_go() {
     }
 }
 
+/// Section 9.2: a route is told if it is used, so a speaker that uses the peer's own route has nothing to tell it. One end of a router
+/// that decides elsewhere tells what it was given to tell, whichever comes first, and only that.
+#[test]
+fn an_end_of_a_router_tells_beside_the_peer_s_own_route() {
+    for (end_of_router, told_first) in [(false, true), (false, false), (true, true), (true, false)] {
+        let ours = SpeakerConfig { end_of_router, ..config(65000, 64512, 2) };
+        let mut solo = Solo::open_sent(ours);
+        solo.receive(&usual_open());
+        solo.receive(&message::keepalive());
+        let beneath = Originated { local_pref: Some(99), ..Originated::default() };
+        let give = Input::Originate { prefix: prefix(0), route: beneath };
+        let told = |solo: &Solo| solo.speaker.adj_rib_out(PEER).contains_key(&prefix(0));
+        if told_first {
+            solo.give(give);
+            assert!(told(&solo), "nobody else has it yet");
+            solo.receive(&table(1));
+        } else {
+            solo.receive(&table(1));
+            solo.give(give);
+        }
+        assert_eq!(solo.speaker.routes().get(&prefix(0)).unwrap().best().peer, Some(PEER));
+        assert_eq!(told(&solo), end_of_router);
+        solo.give(Input::WithdrawOriginated { prefix: prefix(0) });
+        assert!(!told(&solo), "the peer's own route is none to tell it");
+        assert_eq!(solo.speaker.routes().get(&prefix(0)).unwrap().best().peer, Some(PEER));
+    }
+}
+
 /// Whatever timers run in whichever of many peers, the speaker wants to be woken for the first of them: those of Idle, Connect
 /// and Established sessions, as they start, expire and stop.
 #[test]
