@@ -89,7 +89,8 @@ fn a_site_refuses_what_came_from_its_own_asn() {
     assert_eq!(heard(&simulation, "cgw1", "10.2.0.0/16"), [path("64512 65002")], "the third site is heard of");
 }
 
-/// What is announced follows the choice: of a prefix that two sites announce the chosen one is told, and only to the others.
+/// What is announced follows the choice: of a prefix that two sites announce the chosen one is told to all but whom it came from (RFC 4271
+/// section 9.2: the route of Loc-RIB), also to the site that announces it, too.
 #[test]
 fn the_chosen_way_is_announced() {
     let both = ["nodes.cgw3.advertise=[\"10.3.0.0/16\", \"10.2.0.0/16\"]", "nodes.vgw.preferred_tunnel=three.a"];
@@ -100,7 +101,11 @@ fn the_chosen_way_is_announced() {
         "the preferred tunnel of two equal paths"
     );
     assert_eq!(heard(&simulation, "cgw3", "10.2.0.0/16"), [], "not to where it came from");
-    assert_eq!(heard(&simulation, "cgw2", "10.2.0.0/16"), [], "nor where it is heard of another way");
+    assert_eq!(
+        heard(&simulation, "cgw2", "10.2.0.0/16"),
+        [path("64512 65003"), path("64512 65003")],
+        "but to the other that announces it, over both tunnels"
+    );
     let other = ["nodes.cgw3.advertise=[\"10.3.0.0/16\", \"10.2.0.0/16\"]", "nodes.vgw.preferred_tunnel=two.b"];
     assert_eq!(heard(&at(SITES, &other, 100), "cgw1", "10.2.0.0/16"), [path("64512 65002")]);
 }
@@ -127,7 +132,12 @@ fn a_virtual_interface_on_the_gateway_is_a_member() {
         [path("64512 65001"), path("64512 65001")],
         "over both its ways"
     );
-    assert_eq!(heard(&simulation, "site", "10.2.0.0/16"), [], "its VPN does not tell it of itself");
+    let looped = ("64512 65002".to_owned(), Some(Reason::AsPathLoop));
+    assert_eq!(
+        heard(&simulation, "site", "10.2.0.0/16"),
+        [looped],
+        "its VPN is told what came by Direct Connect, and it refuses that"
+    );
 }
 
 /// Direct Connect guide, virtualgateways.html: between a virtual interface on a Direct Connect gateway and a VPN connection of a virtual
