@@ -92,6 +92,10 @@ pub enum Failure {
     #[error("both ends of `{connection}` are real: there is no tunnel to simulate")]
     #[diagnostic(help("--external names one of them"))]
     NothingBetween { connection: String },
+    /// Sockets here are of IPv4.
+    #[error("the outside of `{connection}` is IPv6: a real device is reached by IPv4 only")]
+    #[diagnostic(help("give its tunnels outside addresses of IPv4"))]
+    OutsideIpv6 { connection: String },
     /// A simulated customer gateway that does not know whom to call.
     #[error("{tunnel} has nobody to call")]
     #[diagnostic(help("--peer ADDRESS says where the real end of the tunnel is"))]

@@ -128,6 +128,12 @@ impl Packet {
         packet
     }
 
+    /// Notes a record that the packet's journey depended on: it keeps the latest.
+    #[inline]
+    pub fn needs(&mut self, record: RecordId) {
+        self.meta.enabler = self.meta.enabler.max(record);
+    }
+
     /// A packet of `len` octets of unspecified content behind so much headroom, with room behind.
     fn with_room(headroom: usize, len: usize, meta: Meta) -> Self {
         let (start, end) = (headroom as u32, (headroom + len) as u32);

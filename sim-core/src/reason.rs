@@ -278,8 +278,10 @@ codes! {
         // VRRP
         VrrpMasterDown "vrrp_master_down" "VRRP: nothing from the master for Master_Down_Interval (RFC 5798 section 6.4.2)",
         VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
-        // Programs that watch and act
-        RouteReplaced "route_replaced" "a program of the customer's had AWS replace the route (ReplaceRoute)",
+        // Routes of a VPC that the customer changes, by hand or by a program
+        RouteCreated "route_created" "the customer entered the route (CreateRoute)",
+        RouteReplaced "route_replaced" "the customer had AWS replace the route (ReplaceRoute)",
+        RouteDeleted "route_deleted" "the customer deleted the route (DeleteRoute)",
         // Client VPN
         ClientVpnAccepted "client_vpn_accepted" "Client VPN: the user is let in",
         ClientVpnCredentials "client_vpn_credentials" "Client VPN: an unknown user, or a wrong password",
@@ -431,6 +433,28 @@ codes! {
         ExternalPeer "external_peer" "eBGP comes before iBGP",
         EqualCost "equal_cost" "all that are equal: ECMP",
         AwsChoice "aws_choice" "AWS's own choice, by a rule that it does not publish",
+    }
+}
+
+impl DropReason {
+    /// True if a table has no way on for the packet, or none but in a circle: whatever led it there has led it astray.
+    pub const fn is_no_way_on(self) -> bool {
+        matches!(
+            self,
+            Self::NoRoute
+                | Self::BlackholeRoute
+                | Self::TtlExceeded
+                | Self::VpcNoRoute
+                | Self::VpcNoInterface
+                | Self::TgwNoRoute
+                | Self::DxgwNoRoute
+                | Self::TransitInternetGateway
+                | Self::TransitNatGateway
+                | Self::TransitNatInstance
+                | Self::TransitPeering
+                | Self::TransitGatewayEndpoint
+                | Self::TransitVirtualPrivateGateway
+        )
     }
 }
 

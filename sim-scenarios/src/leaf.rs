@@ -3,7 +3,7 @@
 //! A leaf reads from one RON scalar. Decimals are read as integers of the smallest unit, so "0.1s" is exactly 100,000,000 ns.
 
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::{Schema, json_schema};
@@ -344,6 +344,18 @@ impl Leaf for Ipv6Address {
     }
 }
 
+/// An address of either version.
+pub(crate) type AnyAddress = IpAddr;
+
+impl Leaf for AnyAddress {
+    const EXPECTED: &'static str = "an address like \"203.0.113.10\" or \"2001:db8::10\"";
+
+    fn read(scalar: &Scalar) -> Result<Self, Because> {
+        let text = scalar.text()?;
+        text.parse().map_err(|_| text.contains('/').then(|| "here it is without a prefix length".into()))
+    }
+}
+
 /// An IPv6 address with the length of its prefix.
 pub(crate) type Ipv6Prefix = Ipv6Net;
 
@@ -376,7 +388,7 @@ impl Leaf for AnyPrefix {
 }
 
 impl Leaf for IkeIdentity {
-    const EXPECTED: &'static str = "an identity: an IPv4 address like \"203.0.113.10\", a domain name like \"cgw.example\" or a subject like \"CN=cgw\"";
+    const EXPECTED: &'static str = "an identity: an address like \"203.0.113.10\", a domain name like \"cgw.example\" or a subject like \"CN=cgw\"";
 
     fn read(scalar: &Scalar) -> Result<Self, Because> {
         let text = scalar.text()?;

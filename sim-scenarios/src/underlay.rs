@@ -5,10 +5,10 @@
 //! translates is not seen outside of it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use sim_core::id::{LinkId, NodeId};
 use sim_core::net::nat::Mode;
 
@@ -20,7 +20,7 @@ pub struct Way {
     /// Where.
     pub node: NodeId,
     /// To where.
-    pub prefix: Ipv4Net,
+    pub prefix: IpNet,
     /// By which link.
     pub link: LinkId,
 }
@@ -41,7 +41,7 @@ pub fn ways(plan: &Plan) -> Vec<Way> {
                 let Some(by) = back.link(node, first).filter(|_| node != end.node) else { continue };
                 // Another gateway is told its way to everywhere else by its operator, or by BGP: two that stand behind each
                 // other would send packets to and fro.
-                let takes = |prefix: &&Ipv4Net| is_carrier || prefix.prefix_len() > 0;
+                let takes = |prefix: &&IpNet| is_carrier || prefix.prefix_len() > 0;
                 ways.extend(prefixes.iter().filter(takes).map(|prefix| Way { node, prefix: *prefix, link: by }));
             }
         }
@@ -179,36 +179,43 @@ impl Map {
 }
 
 /// What is found behind a link's end: the address there, and everything if it is the inside of a customer gateway.
-fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<Ipv4Net> {
+fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<IpNet> {
     let End { node, interface } = end;
-    let host = |address: Ipv4Addr| vec![Ipv4Net::from(address)];
+    let host = |address: Ipv4Addr| vec![IpNet::from(IpAddr::V4(address))];
     match &plan.nodes[node.index()].kind {
         NodeKind::Host(h) => host(h.address.addr()),
-        NodeKind::VpnEndpoint(endpoint) => host(endpoint.address),
+        NodeKind::VpnEndpoint(endpoint) => vec![endpoint.address.into()],
         NodeKind::ClientVpnAssociation(it) => host(it.outside),
         NodeKind::CustomerGateway(cgw) => {
             let Some(index) = interface else { return Vec::new() };
             let outside = map.outsides.contains(&end);
             let mut prefixes = host(cgw.interfaces[index].address.addr());
             let later = cgw.later.iter().filter(|(interface, _)| *interface == index);
-            prefixes.extend(later.map(|(_, address)| Ipv4Net::from(*address)));
-            if !outside {
-                prefixes.push(Ipv4Net::default());
+            prefixes.extend(later.map(|(_, address)| IpNet::from(IpAddr::V4(*address))));
+            if outside {
+                let own = plan.ipv6.interfaces.get(&(node, index));
+                prefixes.extend(own.map(|net| IpNet::from(IpAddr::V6(net.addr()))));
+            } else {
+                prefixes.push(IpNet::default());
             }
             prefixes
         }
         NodeKind::Nat(nat) => {
-            let mut all: Vec<Ipv4Net> = nat.outside_addresses().into_iter().map(Ipv4Net::from).collect();
+            let outside = nat.outside_addresses().into_iter();
+            let mut all: Vec<IpNet> = outside.map(|address| IpAddr::V4(address).into()).collect();
             if interface == Some(Nat::INSIDE) {
                 // Inside, it is reached by all its addresses: hairpinning.
-                all.push(Ipv4Net::from(nat.inside.addr()));
+                all.push(IpAddr::V4(nat.inside.addr()).into());
             }
             all
         }
         NodeKind::BgpRouter(router) => interface.map(|i| host(router.interfaces[i].address.addr())).unwrap_or_default(),
-        NodeKind::Router(router) => router.address.map(host).unwrap_or_default(),
+        NodeKind::Router(router) => {
+            let ipv6 = plan.ipv6.routers.get(&node).map(|address| IpNet::from(IpAddr::V6(*address)));
+            router.address.map(host).unwrap_or_default().into_iter().chain(ipv6).collect()
+        }
         NodeKind::InternetGateway(gateway) => {
-            gateway.addresses.iter().map(|(_, elastic)| Ipv4Net::from(*elastic)).collect()
+            gateway.addresses.iter().map(|(_, elastic)| IpAddr::V4(*elastic).into()).collect()
         }
         NodeKind::VirtualPrivateGateway(_)
         | NodeKind::TransitGateway(_)

@@ -98,6 +98,14 @@ const VPN: &[Noun] = &[
             "client_vpn_denied:second_factor",
         ],
     ),
+    (
+        "IPv6 outside",
+        &[
+            "ipv6_outside_tgw:an_octet_more",
+            "ipv6_outside_tgw:told",
+            "laws/ipv6_outside.rs::the_longest_packet_fills_the_path_by_ipv6",
+        ],
+    ),
     ("IPv6 inside", &["ipv6_inside_tgw:learned", "ipv6_inside_tgw:no_ipv4"]),
     (
         "one family for a connection, /126 inside",
@@ -196,7 +204,14 @@ const MAINTENANCE: &[Noun] = &[
     ("lifecycle control", &["laws/telemetry.rs::pending_maintenance_waits_until_it_is_applied"]),
     ("option changes", &["laws/telemetry.rs::changed_options_take_one_tunnel_down"]),
     ("rotation of pre-shared keys", &["psk_rotation:the_keys_fit"]),
-    ("CloudTrail events and Config items", &["laws/telemetry.rs::changed_options_leave_a_call_and_two_items"]),
+    (
+        "CloudTrail events and Config items",
+        &[
+            "laws/telemetry.rs::changed_options_leave_a_call_and_two_items",
+            "laws/telemetry.rs::a_changed_route_is_two_calls_and_four_items",
+        ],
+    ),
+    ("CreateRoute, ReplaceRoute, DeleteRoute", &["route_changed_too_early:dark", "route_changed_too_early:by_hand"]),
 ];
 
 const TELEMETRY: &[Noun] = &[
@@ -239,7 +254,6 @@ const BUILT: &[&[Noun]] = &[TRANSIT_GATEWAY, DIRECT_CONNECT, VPN, VPC, PREMISES,
 /// moves to its table.
 const NOT_BUILT: &[Noun] = &[
     ("5,000 attachments", &["tgw_5000_attachments"]),
-    ("IPv6 outside", &["ipv6_outside_tgw"]),
     ("Route 53 Resolver", &["resolver_rules"]),
 ];
 

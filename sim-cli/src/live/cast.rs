@@ -128,6 +128,13 @@ impl Cast {
         let both = plan.connections.iter().find(|connection| {
             [connection.customer_gateway, connection.gateway].iter().all(|end| reality.devices.contains(end))
         });
+        let of_ipv6 = plan.connections.iter().find(|connection| {
+            reality.devices.contains(&connection.customer_gateway)
+                && connection.tunnels.iter().any(|tunnel| tunnel.aws_outside.is_ipv6())
+        });
+        if let Some(connection) = of_ipv6 {
+            return Err(Failure::OutsideIpv6 { connection: connection.name.clone() });
+        }
         match both {
             Some(connection) => Err(Failure::NothingBetween { connection: connection.name.clone() }),
             None if reality.devices.is_empty() && reality.hosts.is_empty() => Err(nothing_external(plan)),

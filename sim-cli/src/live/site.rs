@@ -1,6 +1,6 @@
 //! The world of a scenario between the sockets and TUN devices of those who are real.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use sim_core::id::NodeId;
 use sim_core::node::tunnel::{IKE_PORT, NATT_PORT};
@@ -43,12 +43,15 @@ pub fn gates(plan: &Plan, reality: &Reality) -> Vec<Gate> {
         let (customer, aws) = (connection.customer_gateway, connection.gateway);
         connection.tunnels.iter().filter_map(move |tunnel| {
             let (tunnel_name, endpoint) = (tunnel.name.clone(), tunnel.endpoint);
-            let gate =
-                |device, node, there, here, dials| Gate { device, node, tunnel: tunnel_name, there, here, dials };
+            let gate = |device, node, ends: [IpAddr; 2], dials| {
+                // Real ends are reached by IPv4 ([`super::cast`] refuses others).
+                let [IpAddr::V4(there), IpAddr::V4(here)] = ends else { return None };
+                Some(Gate { device, node, tunnel: tunnel_name, there, here, dials })
+            };
             if real(&customer) {
-                Some(gate(customer, customer, tunnel.customer_outside, tunnel.aws_outside, false))
+                gate(customer, customer, [tunnel.customer_outside, tunnel.aws_outside], false)
             } else if real(&aws) {
-                Some(gate(aws, endpoint, tunnel.aws_outside, tunnel.customer_registered, true))
+                gate(aws, endpoint, [tunnel.aws_outside, tunnel.customer_registered], true)
             } else {
                 None
             }

@@ -237,8 +237,8 @@ impl Gateway {
         };
         let suite = child.suite.protection;
         let outer = Outer {
-            src: self.addresses.local,
-            dst: self.addresses.remote,
+            src: self.addresses.local.into(),
+            dst: self.addresses.remote.into(),
             udp: Some((encapsulation.local_port, encapsulation.remote.1)),
             ttl: ipv4::DEFAULT_TTL,
             df: DfBit::Clear,

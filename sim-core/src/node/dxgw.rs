@@ -351,7 +351,7 @@ impl Device for DxGateway {
         };
         match way {
             Ok(Route { target: Target::Out { port, .. }, since, .. }) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
+                packet.needs(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, std::net::Ipv4Addr::UNSPECIFIED));
                 self.ip.output(cx, port, packet);
             }

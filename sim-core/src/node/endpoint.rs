@@ -180,25 +180,17 @@ pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Opti
 const ANNOUNCED: u32 = 99;
 
 /// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
-pub(super) fn announcement(prefix: Ipv4Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
-    match as_path {
-        Some(as_path) => {
-            let as_path = AsPath::sequence(as_path);
-            let route = Originated { as_path, local_pref: Some(ANNOUNCED), ..Originated::default() };
-            bgp::Input::Originate { prefix, route }
-        }
-        None => bgp::Input::WithdrawOriginated { prefix },
-    }
-}
-
-/// The same of IPv6.
-fn ipv6_announcement(prefix: Ipv6Net, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
-    match as_path {
-        Some(as_path) => {
-            let route = Originated { as_path: AsPath::sequence(as_path), ..Originated::default() };
-            bgp::Input::OriginateIpv6 { prefix, route }
-        }
-        None => bgp::Input::WithdrawOriginatedIpv6 { prefix },
+pub(super) fn announcement(prefix: IpNet, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
+    let route = as_path.map(|as_path| Originated {
+        as_path: AsPath::sequence(as_path),
+        local_pref: Some(ANNOUNCED),
+        ..Originated::default()
+    });
+    match (prefix, route) {
+        (IpNet::V4(prefix), Some(route)) => bgp::Input::Originate { prefix, route },
+        (IpNet::V4(prefix), None) => bgp::Input::WithdrawOriginated { prefix },
+        (IpNet::V6(prefix), Some(route)) => bgp::Input::OriginateIpv6 { prefix, route },
+        (IpNet::V6(prefix), None) => bgp::Input::WithdrawOriginatedIpv6 { prefix },
     }
 }
 
@@ -256,12 +248,8 @@ impl Device for VpnEndpoint {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Announce { prefix: IpNet::V4(prefix), as_path } => {
+            Notice::Announce { prefix, as_path } => {
                 self.gateway.bgp(cx, announcement(prefix, as_path));
-                self.settle(cx);
-            }
-            Notice::Announce { prefix: IpNet::V6(prefix), as_path } => {
-                self.gateway.bgp(cx, ipv6_announcement(prefix, as_path));
                 self.settle(cx);
             }
             Notice::Route { .. }

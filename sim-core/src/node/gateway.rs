@@ -5,6 +5,7 @@
 mod six;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -16,7 +17,7 @@ use super::lag::{LagEvent, Lags};
 use super::router::{pong, useless};
 use super::routing::{Routing, RoutingEvent};
 use super::track::{TrackEvent, Tracks, Watched};
-use super::tunnel::{Fragmentation, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
+use super::tunnel::{Fragmentation, OuterPacket, Outside, Tunnel, TunnelEvent, classify, quoted_spi};
 use super::tunnels::Tunnels;
 use super::vrrp::Vrrps;
 use super::{Cx, link_reason};
@@ -255,7 +256,7 @@ impl Gateway {
             Inbound::Local(packet) => self.local(cx, packet, port),
             Inbound::Transit(packet) => self.transit(cx, packet, port),
             Inbound::Nothing => {}
-            Inbound::Ipv6Local(packet) => self.local_ipv6(cx, packet),
+            Inbound::Ipv6Local(packet) => self.local_ipv6(cx, packet, port),
             Inbound::Ipv6Transit(packet) => self.transit_ipv6(cx, packet, port),
         }
     }
@@ -350,12 +351,20 @@ impl Gateway {
         if sealed.is_none() || !self.tunnel_events.is_empty() {
             self.tunnels.hasten(tunnel);
         }
-        if let Some(packet) = sealed
-            && let Some((port, packet)) = self.ip.route(cx, packet)
-        {
-            self.ip.output(cx, port, packet);
+        if let Some(packet) = sealed {
+            self.send_outside(cx, tunnel, packet);
         }
         self.settle_tunnel(cx, tunnel);
+    }
+
+    /// Routes and sends a packet of a tunnel between outside addresses.
+    fn send_outside(&mut self, cx: &mut Cx, tunnel: usize, packet: Packet) {
+        if is_ipv6(packet.bytes()) {
+            return self.send_outside_ipv6(cx, tunnel, packet);
+        }
+        if let Some((port, packet)) = self.ip.route(cx, packet) {
+            self.ip.output(cx, port, packet);
+        }
     }
 
     fn local(&mut self, cx: &mut Cx, packet: Packet, at: Port) {
@@ -406,18 +415,21 @@ impl Gateway {
             return false;
         }
         let Ok(quoted) = Quoted::parse(message.payload()) else { return false };
-        let ends = (quoted.header.src, quoted.header.dst);
-        let tunnel = self.tunnels.between(ends);
-        let (Some(tunnel), Some(spi)) = (tunnel, quoted_spi(&quoted)) else { return false };
-        let (mtu, mut followed) = (message.next_hop_mtu(), false);
+        let ends = (quoted.header.src.into(), quoted.header.dst.into());
+        self.narrowed(cx, ends, quoted_spi(quoted.header.protocol, quoted.payload), message.next_hop_mtu())
+    }
+
+    /// A packet of the tunnel between these ends, sealed with this SPI, was too long for the path. True if the tunnel follows that.
+    fn narrowed(&mut self, cx: &mut Cx, ends: (IpAddr, IpAddr), spi: Option<u32>, mtu: u16) -> bool {
+        let (Some(tunnel), Some(spi)) = (self.tunnels.between(ends), spi) else { return false };
+        let mut followed = false;
         self.with_tunnel(cx, tunnel, |tunnel, cx, events| followed = tunnel.narrowed(cx, spi, mtu, events));
         followed
     }
 
     fn outside(&mut self, cx: &mut Cx, packet: Packet, outside: Outside) {
-        let ip = Ipv4Packet::new_unchecked(packet.bytes());
-        let ends = (ip.dst(), ip.src());
-        let of_peer = self.tunnels.between(ends);
+        let ip = OuterPacket::of(&packet);
+        let of_peer = self.tunnels.between((ip.dst, ip.src));
         match outside {
             Outside::Sealed(kind, spi) => match self.tunnels.with_spi(kind, spi, of_peer) {
                 Some(tunnel) => self.sealed(cx, tunnel, spi, packet),
@@ -445,10 +457,10 @@ impl Gateway {
     /// show another address (RFC 7296 section 2.23), or for a tunnel whose peer may be anywhere. Whether it is that peer is for
     /// IKE to verify.
     fn for_ike(&self, packet: &Packet, offset: usize) -> Option<usize> {
-        let ip = Ipv4Packet::new_unchecked(packet.bytes());
+        let ip = OuterPacket::of(packet);
         let by_spis = || self.tunnels.iter().position(|tunnel| tunnel.knows_ike(packet, offset));
-        let by_identity = || self.tunnels.iter().position(|tunnel| tunnel.takes_anybody_at(ip.dst()));
-        self.tunnels.between((ip.dst(), ip.src())).or_else(by_spis).or_else(by_identity)
+        let by_identity = || self.tunnels.iter().position(|tunnel| tunnel.takes_anybody_at(ip.dst));
+        self.tunnels.between((ip.dst, ip.src)).or_else(by_spis).or_else(by_identity)
     }
 
     fn sealed(&mut self, cx: &mut Cx, tunnel: usize, spi: u32, packet: Packet) {
@@ -497,17 +509,13 @@ impl Gateway {
         for event in core::mem::take(&mut self.tunnel_events) {
             match event {
                 TunnelEvent::Send(mut packet) => {
-                    self.ip.identify(&mut packet);
+                    if !is_ipv6(packet.bytes()) {
+                        self.ip.identify(&mut packet);
+                    }
                     cx.created(&packet);
-                    if let Some((port, packet)) = self.ip.route(cx, packet) {
-                        self.ip.output(cx, port, packet);
-                    }
+                    self.send_outside(cx, tunnel, packet);
                 }
-                TunnelEvent::SendSealed(packet) => {
-                    if let Some((port, packet)) = self.ip.route(cx, packet) {
-                        self.ip.output(cx, port, packet);
-                    }
-                }
+                TunnelEvent::SendSealed(packet) => self.send_outside(cx, tunnel, packet),
                 TunnelEvent::Narrowed(mtu) => self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into()),
                 TunnelEvent::Up(mtu) => {
                     self.ip.set_mtu(self.tunnels[tunnel].port(), mtu.into());
@@ -584,7 +592,7 @@ impl Gateway {
                 LagEvent::Send(frame, member) => cx.send(member, frame),
                 LagEvent::Members(port, members, record) => {
                     let (before, up) = (self.ip.has_members(port), !members.is_empty());
-                    self.ip.set_members(port, members);
+                    self.ip.set_members(port, members, record);
                     if before != up {
                         cx.cause = record;
                         self.watch(cx, Watched::Carrier(port), up);
@@ -689,11 +697,11 @@ impl Gateway {
         let Some(before) = self.ip.readdress(cx, port, to) else { return };
         let cause = cx.cause;
         self.resolve_next_hops(cx);
-        let here = |tunnel: &usize| self.tunnels[*tunnel].outside().0 == before;
+        let here = |tunnel: &usize| self.tunnels[*tunnel].outside().0 == IpAddr::V4(before);
         let moved: Vec<usize> = (0..self.tunnels.len()).filter(here).collect();
         for tunnel in moved {
             cx.cause = cause;
-            self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.readdress(cx, to.addr(), events));
+            self.with_tunnel(cx, tunnel, |tunnel, cx, events| tunnel.readdress(cx, to.addr().into(), events));
         }
     }
 
@@ -735,7 +743,7 @@ impl Gateway {
             | Command::Vlan { .. }
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
-            | Command::SecurityGroupRule { .. } => {}
+            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. } => {}
         }
     }
 }

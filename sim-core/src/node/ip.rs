@@ -112,6 +112,18 @@ struct Configured {
     track: Option<TrackId>,
 }
 
+/// Several links that are one port.
+#[derive(Clone, Debug)]
+struct Bundle {
+    port: Port,
+    /// Which of them a packet takes.
+    multipath: Multipath,
+    /// Those that carry its traffic.
+    members: Vec<Port>,
+    /// The record because of which they do.
+    since: RecordId,
+}
+
 /// The IPv4 part of a device. What every packet needs of it comes first, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(C)]
@@ -143,7 +155,7 @@ pub struct Ip {
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
     /// Ports that are several links, with those that carry their traffic.
-    bundles: Vec<(Port, Multipath, Vec<Port>)>,
+    bundles: Vec<Bundle>,
     /// Its stations on Ethernet.
     lan: Option<Box<Lan>>,
     reporter: Reporter,
@@ -456,7 +468,7 @@ impl Ip {
     pub fn way(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Miss)> {
         match self.fib.choose(packet.bytes()) {
             Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
+                packet.needs(since);
                 let next_hop = next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, next_hop));
                 Ok((port, packet))
@@ -522,13 +534,14 @@ impl Ip {
         if !self.composite {
             return cx.send(port, packet);
         }
-        let Some(packet) = self.on_link(cx, port, packet) else { return };
-        let Some((_, multipath, members)) = self.bundles.iter().find(|(of, ..)| *of == port) else {
+        let Some(mut packet) = self.on_link(cx, port, packet) else { return };
+        let Some(bundle) = self.bundles.iter().find(|bundle| bundle.port == port) else {
             return cx.send(port, packet);
         };
+        packet.needs(bundle.since);
         // Hash threshold (RFC 2992): the hash is 32 bits wide.
-        let place = (u64::from(multipath.hash(packet.bytes())) * members.len() as u64) >> 32;
-        match members.get(place as usize) {
+        let place = (u64::from(bundle.multipath.hash(packet.bytes())) * bundle.members.len() as u64) >> 32;
+        match bundle.members.get(place as usize) {
             Some(member) => cx.send(*member, packet),
             None => cx.drop(&packet, DropReason::LinkDown, self.changed),
         }
@@ -537,20 +550,20 @@ impl Ip {
     /// Says that a port is several links, none of which carries anything yet.
     pub fn bundle(&mut self, port: Port, multipath: Multipath) {
         self.composite = true;
-        self.bundles.push((port, multipath, Vec::new()));
+        self.bundles.push(Bundle { port, multipath, members: Vec::new(), since: RecordId::GENESIS });
         self.begin_down(port);
     }
 
-    /// The links that carry the traffic of a port which is made of several.
-    pub fn set_members(&mut self, port: Port, to: Vec<Port>) {
-        if let Some((.., members)) = self.bundles.iter_mut().find(|(of, ..)| *of == port) {
-            *members = to;
+    /// The links that carry the traffic of a port which is made of several, because of that record.
+    pub fn set_members(&mut self, port: Port, to: Vec<Port>, since: RecordId) {
+        if let Some(bundle) = self.bundles.iter_mut().find(|bundle| bundle.port == port) {
+            (bundle.members, bundle.since) = (to, since);
         }
     }
 
     /// True if any link carries the traffic of a port which is made of several.
     pub fn has_members(&self, port: Port) -> bool {
-        self.bundles.iter().any(|(of, _, members)| *of == port && !members.is_empty())
+        self.bundles.iter().any(|bundle| bundle.port == port && !bundle.members.is_empty())
     }
 
     /// Takes the configured routes of a port out of the table or puts them back, because of `reason`.
@@ -581,17 +594,25 @@ impl Ip {
         self.enforce(cx, &routes, up, reason);
     }
 
-    /// Has the route to a prefix that was entered by hand lead to another port, because of `reason`. Answers whether that changed
-    /// anything.
-    pub fn lead_elsewhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, port: Port, reason: Reason) -> bool {
+    /// Has the routes by hand to a prefix that have one of these distances be others, because of `reason` and by that rule. Answers whether
+    /// that changed anything.
+    pub fn enter(
+        &mut self,
+        cx: &mut Cx,
+        prefix: Ipv4Net,
+        distances: &[u8],
+        routes: impl Iterator<Item = (u8, Target)>,
+        (reason, rule): (Reason, Option<Rule>),
+    ) -> bool {
         let by_hand = |r: &Route| r.prefix == prefix && r.source == RouteSource::Static;
-        let is_it = |r: &Route| by_hand(r) && r.distance == distance::STATIC;
-        let Some(it) = self.configured.iter_mut().find(|c| is_it(&c.route)) else { return false };
-        it.route.target = Target::port(port);
+        self.configured.retain(|c| !by_hand(&c.route) || !distances.contains(&c.route.distance));
+        let (source, since) = (RouteSource::Static, RecordId::GENESIS);
+        let made = routes.map(|(distance, target)| Route { prefix, source, distance, metric: 0, target, since });
+        self.configured.extend(made.map(|route| Configured { route, track: None }));
         let usable = |c: &&Configured| by_hand(&c.route) && self.has_carrier(&c.route) && !self.is_held(c);
         let routes: Vec<Route> = self.configured.iter().filter(usable).map(|c| c.route).collect();
         let change = self.fib.set_all(prefix, RouteSource::Static, &routes);
-        self.changed_best(cx, change, reason, None)
+        self.changed_best(cx, change, reason, rule)
     }
 
     /// Puts configured routes into the table, or takes them out.

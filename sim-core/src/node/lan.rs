@@ -190,7 +190,7 @@ impl Lan {
         }
         let named = station.virtuals.iter().find(|it| it.mac == header.dst);
         match named {
-            Some(it) if it.held => packet.meta.enabler = packet.meta.enabler.max(it.since),
+            Some(it) if it.held => packet.needs(it.since),
             None if header.dst == station.config.mac || header.dst == BROADCAST => {}
             None if is_group(&header.dst) => {
                 // A station that has not joined a group does not hear what goes to it, and nobody misses that (RFC 1112 section 7.2).

@@ -206,6 +206,15 @@ pub enum Command {
         /// True to revoke it.
         revoked: bool,
     },
+    /// Enter a static route in a table of a VPC, have it lead elsewhere, or delete it.
+    VpcRoute {
+        /// The table, by its number in the VPC.
+        table: u8,
+        /// Its destination.
+        prefix: Ipv4Net,
+        /// The way out, `None` inside for a blackhole; `None` to delete it.
+        to: Option<Option<Port>>,
+    },
 }
 
 /// Why a port's routes come or go when its link does.

@@ -36,7 +36,8 @@ pub struct NatBox {
     ip: Ip,
     nat: Nat,
     filter: Vec<Rule>,
-    /// The record that emptied the table last: to blame for packets that find no mapping.
+    /// The record that emptied the table last: to blame for packets that find no mapping, and what goes out since then is shown with
+    /// other ports or another address because of it.
     emptied: RecordId,
     /// The record that gave it another address: to blame for packets to one that it had.
     renumbered: RecordId,
@@ -86,8 +87,9 @@ impl NatBox {
         let outcome = self.nat.outbound(cx.now, packet);
         note_joined(cx, &mut self.nat);
         match outcome {
-            Outcome::Forward(packet) | Outcome::Own(packet) => {
+            Outcome::Forward(mut packet) | Outcome::Own(mut packet) => {
                 note(cx, before, &packet);
+                packet.needs(self.emptied);
                 self.ip.output(cx, port, packet);
             }
             Outcome::Waiting => {}
@@ -271,7 +273,7 @@ impl Device for NatBox {
             | Command::Reconfigure { .. }
             | Command::Med { .. }
             | Command::Drain { .. }
-            | Command::SecurityGroupRule { .. } => {}
+            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. } => {}
         }
     }
 }

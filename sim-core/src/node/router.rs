@@ -1,20 +1,23 @@
-//! A plain IPv4 router: an ISP, a LAN's core, any box that only forwards.
+//! A plain router: an ISP, a LAN's core, any box that only forwards, IPv4 and if it is given it IPv6.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::ip::{Inbound, Ip};
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
-use crate::net::fib::{RouteSource, distance};
+use crate::net::fib::{RouteSource, Target, distance};
 use crate::net::icmp::answer_echo;
+use crate::net::icmpv6;
 use crate::packet::{Meta, Packet};
 use crate::reason::{DropReason, TimerKind};
 use crate::time::Instant;
 use crate::trace::HopStep;
 use crate::wire::icmp::IcmpMessage;
+use crate::wire::icmpv6::Icmpv6Message;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
+use crate::wire::ipv6::{Ipv6Packet, next_header};
 
 /// A router. Its routes come from the scenario; it speaks no routing protocol.
 #[derive(Clone, Debug)]
@@ -38,6 +41,16 @@ impl Router {
         self.ip.add_route(prefix, RouteSource::Underlay, distance::UNDERLAY, port);
     }
 
+    /// Gives it IPv6, with this address for its ICMPv6 errors, if it has one: without one it is silent.
+    pub fn add_ipv6(&mut self, address: Option<Ipv6Addr>) {
+        self.ip.add_ipv6(address);
+    }
+
+    /// Adds a route of IPv6 that the topology implies.
+    pub fn add_ipv6_route(&mut self, prefix: Ipv6Net, port: Port) {
+        self.ip.add_ipv6_route(prefix, RouteSource::Underlay, distance::UNDERLAY, Target::port(port));
+    }
+
     /// Its forwarding table.
     pub fn ip(&self) -> &Ip {
         &self.ip
@@ -57,6 +70,18 @@ pub(super) fn pong(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
     Some(reply)
 }
 
+/// The same of IPv6.
+pub(super) fn pong_ipv6(cx: &mut Cx, packet: &Packet) -> Option<Packet> {
+    let mut reply = packet.clone();
+    if !icmpv6::answer_echo(&mut reply) {
+        return None;
+    }
+    reply.meta = Meta { session: packet.meta.session, ..cx.meta() };
+    cx.created(&reply);
+    cx.hop(packet.meta.id, HopStep::Delivered);
+    Some(reply)
+}
+
 /// Why a device has no use for a packet that is addressed to it.
 pub(super) fn useless(packet: &Packet) -> DropReason {
     let ip = Ipv4Packet::new_unchecked(packet.bytes());
@@ -66,6 +91,20 @@ pub(super) fn useless(packet: &Packet) -> DropReason {
     match IcmpMessage::new_checked(ip.payload()) {
         Err(_) => DropReason::Malformed,
         Ok(message) if !message.verify_checksum() => DropReason::BadChecksum,
+        Ok(message) if message.kind().is_error() => DropReason::IcmpIgnored,
+        Ok(_) => DropReason::NotForMe,
+    }
+}
+
+/// The same of IPv6.
+pub(super) fn useless_ipv6(packet: &Packet) -> DropReason {
+    let ip = Ipv6Packet::new_unchecked(packet.bytes());
+    if ip.next_header() != next_header::ICMPV6 {
+        return DropReason::NotForMe;
+    }
+    match Icmpv6Message::new_checked(ip.payload()) {
+        Err(_) => DropReason::Malformed,
+        Ok(message) if !message.verify_checksum(ip.src(), ip.dst()) => DropReason::BadChecksum,
         Ok(message) if message.kind().is_error() => DropReason::IcmpIgnored,
         Ok(_) => DropReason::NotForMe,
     }
@@ -96,9 +135,20 @@ impl Device for Router {
                 None => cx.drop(&packet, useless(&packet), RecordId::GENESIS),
             },
             Inbound::Nothing => {}
-            Inbound::Ipv6Local(packet) | Inbound::Ipv6Transit(packet) => {
-                cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
+            Inbound::Ipv6Transit(packet) if self.ip.has_ipv6() => {
+                if let Some((port, packet)) = self.ip.forward_ipv6(cx, port, packet) {
+                    self.ip.output(cx, port, packet);
+                }
             }
+            Inbound::Ipv6Local(packet) => {
+                let Some(reply) = pong_ipv6(cx, &packet) else {
+                    return cx.drop(&packet, useless_ipv6(&packet), RecordId::GENESIS);
+                };
+                if let Some((port, reply)) = self.ip.route_ipv6(cx, reply) {
+                    self.ip.output(cx, port, reply);
+                }
+            }
+            Inbound::Ipv6Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
         }
     }
 

@@ -134,7 +134,7 @@ impl Device for Switch {
             return cx.drop(&packet, DropReason::VlanNotCarried, self.changed);
         };
         if let Some(by) = self.restored.get(&vlan) {
-            packet.meta.enabler = packet.meta.enabler.max(*by);
+            packet.needs(*by);
         }
         if !is_group(&header.src) {
             let before = self.stations.get(&(vlan, header.src)).filter(|learned| learned.port == port);
@@ -150,12 +150,12 @@ impl Device for Switch {
                 cx.drop(&packet, DropReason::FrameNotForMe, RecordId::GENESIS);
             }
             Some(learned) => {
-                packet.meta.enabler = packet.meta.enabler.max(learned.since);
+                packet.needs(learned.since);
                 self.put(cx, learned.port, vlan, &header, packet);
             }
             None => {
                 if let Some(by) = self.forgotten.get(&(vlan, header.dst)) {
-                    packet.meta.enabler = packet.meta.enabler.max(*by);
+                    packet.needs(*by);
                 }
                 let carries = |(number, of): (usize, &SwitchPort)| {
                     (number != port.index() && self.up[number] && of.carries(vlan)).then_some(Port(number as u16))

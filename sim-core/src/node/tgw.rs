@@ -516,7 +516,7 @@ impl Tgw {
         let blame = table.as_ref().map_or(RecordId::GENESIS, |table| table.changed);
         let (reason, blame) = match table.and_then(|table| table.way(packet.bytes())) {
             Some((Some(port), since)) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
+                packet.needs(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
                 return Ok((port, packet));
             }

@@ -10,7 +10,7 @@ mod options;
 mod outside;
 mod pairs;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Cx;
@@ -26,11 +26,12 @@ use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
 use crate::trace::pcap::SessionKeys;
 use crate::wire::ike::Header;
-use crate::wire::ipv4::{Ipv4Packet, MIN_REASSEMBLY};
+use crate::wire::ipv4::{self, MIN_REASSEMBLY};
+use crate::wire::ipv6;
 use crate::wire::udp::{self, UdpDatagram};
 
 pub use options::{Fragmentation, MssClamp, Options};
-pub(super) use outside::{Outside, Remote, classify, quoted_spi};
+pub(super) use outside::{OuterPacket, Outside, Remote, classify, quoted_spi};
 use pairs::sa_protocol;
 
 /// UDP port of IKE (RFC 7296 section 2).
@@ -56,9 +57,9 @@ pub struct TunnelConfig {
     /// The virtual interface.
     pub port: Port,
     /// Outside address of this end.
-    pub local: Ipv4Addr,
-    /// Outside address of the other end.
-    pub remote: Ipv4Addr,
+    pub local: IpAddr,
+    /// Outside address of the other end, of the same family.
+    pub remote: IpAddr,
     /// True if the other end may be anywhere: it is whoever proves to be it, and `remote` only where it is expected.
     pub any_remote: bool,
     /// MTU of the path between the outside addresses, in octets.
@@ -97,7 +98,7 @@ pub(super) enum TunnelEvent {
     /// Packets with this SPI are for nobody.
     Removed(u32),
     /// The outside address of this end is another; the addresses of both ends were these.
-    Readdressed((Ipv4Addr, Ipv4Addr)),
+    Readdressed((IpAddr, IpAddr)),
 }
 
 /// An installed pair of SAs. The outbound one may wait for its turn.
@@ -175,7 +176,7 @@ impl Tunnel {
     /// A tunnel end that is down and initiates nothing before its device starts.
     pub fn new(config: TunnelConfig) -> Self {
         let stream = |purpose| Seldom::stream(config.seed, &config.name, purpose);
-        let (local, remote) = (IpAddr::V4(config.local), IpAddr::V4(config.remote));
+        let (local, remote) = (config.local, config.remote);
         let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
         let ike = ike::Peer::new(Arc::clone(&config.ike), local, remote, secrets, timers, Instant::START);
         let since = RecordId::GENESIS;
@@ -218,12 +219,12 @@ impl Tunnel {
     }
 
     /// Outside addresses: this end, other end.
-    pub fn outside(&self) -> (Ipv4Addr, Ipv4Addr) {
+    pub fn outside(&self) -> (IpAddr, IpAddr) {
         (self.config.local, self.config.remote)
     }
 
     /// True if an IKE message to this address is for it, wherever it comes from.
-    pub(super) fn takes_anybody_at(&self, local: Ipv4Addr) -> bool {
+    pub(super) fn takes_anybody_at(&self, local: IpAddr) -> bool {
         self.config.any_remote && self.config.local == local
     }
 
@@ -321,7 +322,8 @@ impl Tunnel {
             cx.expired(Some(self.config.ike_session), TimerKind::NatKeepalive, binding.used);
             self.binding = Some(Binding { used: cx.now, ..binding });
             let from = (self.config.local, binding.local_port);
-            events.push(TunnelEvent::Send(udp::packet(from, binding.remote, &KEEPALIVE, cx.meta())));
+            let packet = udp::between(from, binding.remote, &KEEPALIVE, cx.meta());
+            events.extend(packet.map(TunnelEvent::Send));
         }
         if self.dummy.is_some_and(|due| due <= cx.now) {
             self.send_dummy(cx, events);
@@ -383,7 +385,7 @@ impl Tunnel {
         }
         self.traffic.sent.add(octets);
         packet.meta.tunnel = Some(self.config.ike_session);
-        packet.meta.enabler = packet.meta.enabler.max(self.since);
+        packet.needs(self.since);
         let icv = sa.icv(&packet).last_chunk().map_or(0, |icv| u32::from_be_bytes(*icv));
         cx.hop(packet.meta.id, HopStep::Sealed(sa.spi(), sa.sequence() as u32, icv));
         if sa.wants_successor() {
@@ -395,10 +397,10 @@ impl Tunnel {
 
     /// True if the message in a UDP packet to this end, `offset` octets into its payload, has the SPIs of an IKE_SA of it.
     pub(super) fn knows_ike(&self, packet: &Packet, offset: usize) -> bool {
-        let ip = Ipv4Packet::new_unchecked(packet.bytes());
-        let message = UdpDatagram::new_unchecked(ip.payload());
+        let ip = OuterPacket::of(packet);
+        let message = UdpDatagram::new_unchecked(ip.payload);
         let header = message.payload().get(offset..).and_then(|bytes| Header::parse(bytes).ok());
-        ip.dst() == self.config.local && header.is_some_and(|header| self.ike.knows(header.spi_i, header.spi_r))
+        ip.dst == self.config.local && header.is_some_and(|header| self.ike.knows(header.spi_i, header.spi_r))
     }
 
     /// An SA has sent so many packets that a successor must come (RFC 4303 section 3.3.3).
@@ -419,7 +421,8 @@ impl Tunnel {
     /// authentic, so a path below what every host must take is not believed (RFC 4301 section 8.2.1).
     pub(super) fn narrowed(&mut self, cx: &mut Cx, spi_out: u32, mtu: u16, events: &mut Vec<TunnelEvent>) -> bool {
         let known = self.pairs.iter().any(|pair| pair.outbound.spi() == spi_out);
-        let plausible = usize::from(mtu) >= MIN_REASSEMBLY && mtu < self.path_mtu;
+        let least = if self.config.remote.is_ipv6() { ipv6::MIN_MTU.into() } else { MIN_REASSEMBLY };
+        let plausible = usize::from(mtu) >= least && mtu < self.path_mtu;
         if !(self.config.options.learns_path_mtu && known && plausible) {
             return false;
         }
@@ -430,11 +433,22 @@ impl Tunnel {
         true
     }
 
+    /// MTU of the path between the outside addresses, as far as it is known.
+    pub(super) const fn path_mtu(&self) -> u16 {
+        self.path_mtu
+    }
+
+    /// How long a sealed packet may be on the path, without what an IPv6 header is longer than one of IPv4.
+    fn room(&self) -> u16 {
+        const LONGER: u16 = (ipv6::HEADER_LEN - ipv4::HEADER_LEN) as u16;
+        if self.config.remote.is_ipv6() { self.path_mtu.saturating_sub(LONGER) } else { self.path_mtu }
+    }
+
     /// The longest inner packet, as things stand; sets what follows from it.
     fn mtu(&mut self) -> u16 {
         let nat_t = self.pairs.iter().any(|pair| pair.outbound.outer().udp.is_some());
         let mtu = match self.suite {
-            Some(suite) => sa_protocol(suite.protocol).tunnel_mtu(self.path_mtu, suite.protection, nat_t),
+            Some(suite) => sa_protocol(suite.protocol).tunnel_mtu(self.room(), suite.protection, nat_t),
             None => None,
         };
         let mtu = mtu.unwrap_or(u16::MAX);
@@ -447,7 +461,7 @@ impl Tunnel {
     fn tfc_padding(&self) -> u16 {
         let sending = self.pairs.iter().find(|pair| Some(pair.spi_in) == self.sending);
         let nat_t = sending.is_some_and(|pair| pair.outbound.outer().udp.is_some());
-        let mtu = self.suite.and_then(|suite| tunnel_mtu(self.path_mtu, suite.protection, nat_t));
+        let mtu = self.suite.and_then(|suite| tunnel_mtu(self.room(), suite.protection, nat_t));
         self.config.options.tfc_padding.min(mtu.unwrap_or(u16::MAX))
     }
 
@@ -489,7 +503,7 @@ impl Tunnel {
         if let (Some((address, port)), Some(pair)) = (from, self.pairs.iter().find(|pair| pair.spi_in == spi)) {
             let outer = pair.outbound.outer();
             if outer.udp.is_some_and(|(_, known)| (outer.dst, known) != (address, port)) {
-                let remote = (IpAddr::V4(address), port);
+                let remote = (address, port);
                 self.ike.handle(cx.now, Input::TrafficFrom { spi_in: spi, remote });
             }
         }
@@ -498,11 +512,11 @@ impl Tunnel {
 
     /// Gives the IKE machine the message in a UDP packet, `offset` octets into its payload.
     pub(super) fn message(&mut self, cx: &mut Cx, packet: &Packet, offset: usize, events: &mut Vec<TunnelEvent>) {
-        let ip = Ipv4Packet::new_unchecked(packet.bytes());
-        let udp = UdpDatagram::new_unchecked(ip.payload());
+        let ip = OuterPacket::of(packet);
+        let udp = UdpDatagram::new_unchecked(ip.payload);
         let datagram = Datagram {
-            local: (IpAddr::V4(ip.dst()), udp.dst_port()),
-            remote: (IpAddr::V4(ip.src()), udp.src_port()),
+            local: (ip.dst, udp.dst_port()),
+            remote: (ip.src, udp.src_port()),
             bytes: udp.payload()[offset..].to_vec(),
         };
         cx.rearm();
@@ -516,21 +530,18 @@ impl Tunnel {
         while let Some(output) = self.ike.poll() {
             cx.rearm();
             match output {
-                Output::Transmit { local_port, remote_port, remote: IpAddr::V4(address), bytes } => {
+                Output::Transmit { local_port, remote_port, remote, bytes } => {
                     let from = (self.config.local, local_port);
-                    let mut packet = self.datagram(cx, from, (address, remote_port), &bytes);
+                    let Some(mut packet) = self.datagram(cx, from, (remote, remote_port), &bytes) else { continue };
                     if overlooked {
                         // Nobody waits for an answer to a stranger; a list of those that were lost would grow.
                         packet.meta.session = None;
                     }
                     events.push(TunnelEvent::Send(packet));
                 }
-                Output::Transmit { .. } => {}
                 Output::TransmitFrom(departure) => {
-                    if let (IpAddr::V4(from), IpAddr::V4(to)) = (departure.local.0, departure.remote.0) {
-                        let ends = ((from, departure.local.1), (to, departure.remote.1));
-                        events.push(TunnelEvent::Send(self.datagram(cx, ends.0, ends.1, &departure.bytes)));
-                    }
+                    let packet = self.datagram(cx, departure.local, departure.remote, &departure.bytes);
+                    events.extend(packet.map(TunnelEvent::Send));
                 }
                 Output::Expired { timer, armed_at } => {
                     cx.expired(Some(self.config.ike_session), timer, armed_at);
@@ -566,7 +577,7 @@ impl Tunnel {
                 Output::ChildUp(child) => self.install(cx, &child, events),
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
                 Output::ChildDown { spi_in, reason } => self.remove(cx, spi_in, reason, events),
-                Output::PeerMoved { remote: (IpAddr::V4(address), port) } => {
+                Output::PeerMoved { remote: (address, port) } => {
                     self.since = cx.step(self.config.ike_session, Step::PeerMoved, port.into());
                     for pair in &mut self.pairs {
                         let outer = pair.outbound.outer_mut();
@@ -574,7 +585,6 @@ impl Tunnel {
                         outer.udp = outer.udp.map(|(local, _)| (local, port));
                     }
                 }
-                Output::PeerMoved { .. } => {}
                 Output::Moved(moved) => self.moved(cx, &moved, events),
                 Output::Ignored { reason } => match arrived.filter(|_| !self.strangers.take(cx.now)) {
                     Some(packet) => cx.drop(packet, reason, RecordId::GENESIS),
@@ -584,15 +594,16 @@ impl Tunnel {
         }
     }
 
-    fn datagram(&mut self, cx: &mut Cx, from: Remote, to: Remote, bytes: &[u8]) -> Packet {
+    /// A message of IKE from one address to another; `None` if they are of two families, between which nothing goes.
+    fn datagram(&mut self, cx: &mut Cx, from: Remote, to: Remote, bytes: &[u8]) -> Option<Packet> {
         let meta = Meta { session: Some(self.config.ike_session), ..cx.meta() };
         if from.1 == NATT_PORT {
             if let Some(binding) = &mut self.binding {
                 binding.used = cx.now;
             }
-            udp::packet(from, to, &[&NON_ESP_MARKER, bytes].concat(), meta)
+            udp::between(from, to, &[&NON_ESP_MARKER, bytes].concat(), meta)
         } else {
-            udp::packet(from, to, bytes, meta)
+            udp::between(from, to, bytes, meta)
         }
     }
 }

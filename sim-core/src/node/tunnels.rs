@@ -2,7 +2,7 @@
 //! cost a packet no more than two do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 
 use super::tunnel::Tunnel;
@@ -18,7 +18,7 @@ pub struct Tunnels {
     /// By interface.
     at_port: Vec<Option<u16>>,
     /// By outside addresses: this end, other end.
-    between: BTreeMap<(Ipv4Addr, Ipv4Addr), u16>,
+    between: BTreeMap<(IpAddr, IpAddr), u16>,
     /// Inbound SPIs and whose they are. Ends choose SPIs by themselves, so two tunnels may have the same.
     spis: BTreeSet<(u32, u16)>,
     /// When something is due, at the latest.
@@ -64,7 +64,7 @@ impl Tunnels {
     }
 
     /// The tunnel between these outside addresses: this end, other end.
-    pub fn between(&self, ends: (Ipv4Addr, Ipv4Addr)) -> Option<usize> {
+    pub fn between(&self, ends: (IpAddr, IpAddr)) -> Option<usize> {
         self.between.get(&ends).copied().map(usize::from)
     }
 
@@ -86,7 +86,7 @@ impl Tunnels {
     }
 
     /// A tunnel has another outside address; both ends' were these.
-    pub(super) fn readdressed(&mut self, tunnel: usize, before: (Ipv4Addr, Ipv4Addr)) {
+    pub(super) fn readdressed(&mut self, tunnel: usize, before: (IpAddr, IpAddr)) {
         if self.between(before) == Some(tunnel) {
             self.between.remove(&before);
         }

@@ -161,7 +161,7 @@ impl Device for VirtualInterface {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Announce { prefix: IpNet::V4(prefix), as_path } => {
+            Notice::Announce { prefix: prefix @ IpNet::V4(_), as_path } => {
                 self.gateway.bgp(cx, announcement(prefix, as_path));
                 self.settle(cx);
             }
@@ -203,7 +203,7 @@ impl Device for VirtualInterface {
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush
-            | Command::SecurityGroupRule { .. }
+            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. }
             | Command::Reconfigure { .. }
             | Command::Med { .. }
             | Command::Drain { .. }

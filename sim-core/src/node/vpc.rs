@@ -300,6 +300,15 @@ impl Vpc {
         self.tables.get(usize::from(table)).map(|table| table.weigh(prefix)).unwrap_or_default()
     }
 
+    /// Has a table's route by hand to a prefix be this one from now on, or none.
+    fn enter(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, to: Option<Option<Port>>) {
+        let is_interface = |port: Port| self.entrances.get(port.index()).is_some_and(|it| it.role.is_interface());
+        let falls = to.flatten().is_some_and(is_interface);
+        if let Some(table) = self.tables.get_mut(usize::from(table)) {
+            table.enter(cx, prefix, to, falls);
+        }
+    }
+
     /// Looks a packet up that came in by a port, and says by which it goes out.
     fn route(&mut self, cx: &mut Cx, from: Entrance, packet: Packet) -> Option<(Port, Packet)> {
         let table = &mut self.tables[usize::from(from.table)];
@@ -469,7 +478,7 @@ impl Device for Vpc {
                 if !self.guards.is_empty() {
                     let there = self.guards.iter().filter(|(at, _)| *at == port || *at == to);
                     let restored = there.map(|(_, guard)| guard.restored()).max().unwrap_or(RecordId::GENESIS);
-                    packet.meta.enabler = packet.meta.enabler.max(restored);
+                    packet.needs(restored);
                 }
                 self.tables[0].ip.output(cx, to, packet);
             }
@@ -486,9 +495,10 @@ impl Device for Vpc {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         if let Notice::ReplaceRoute { table, prefix, to, after } = notice {
-            if let Some(table) = self.tables.get_mut(usize::from(table)) {
-                cx.waited(TimerKind::RouteReplacement, after);
-                table.replace(cx, prefix, to);
+            let known = self.tables.get(usize::from(table)).is_some_and(|table| table.has_static(prefix));
+            cx.waited(TimerKind::RouteReplacement, after);
+            if known {
+                self.enter(cx, table, prefix, Some(Some(to)));
             }
             return;
         }
@@ -519,8 +529,12 @@ impl Device for Vpc {
     }
 
     fn command(&mut self, cx: &mut Cx, command: Command) {
-        if let Command::SecurityGroupRule { rule, revoked } = command {
-            self.guards.iter_mut().for_each(|(_, guard)| guard.revoke(rule, revoked, cx.cause));
+        match command {
+            Command::SecurityGroupRule { rule, revoked } => {
+                self.guards.iter_mut().for_each(|(_, guard)| guard.revoke(rule, revoked, cx.cause));
+            }
+            Command::VpcRoute { table, prefix, to } => self.enter(cx, table, prefix, to),
+            _ => {}
         }
     }
 }

@@ -374,6 +374,8 @@ impl Trace {
             Place::Node(node) => node,
             Place::Link(..) => NodeId(u32::MAX),
         };
+        // Where there is no way on, what led there is to blame as well, if it came later.
+        let blame = if reason.is_no_way_on() { blame.max(packet.meta.enabler) } else { blame };
         self.hop(Hop { at, node, packet: packet.meta.id, step: HopStep::Dropped(reason, place) });
         let count = self.drops.entry(DropKey { place, reason }).or_insert_with(|| DropCount::starting(at));
         count.packets += 1;

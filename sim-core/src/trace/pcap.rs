@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration as StdDuration;
 
@@ -55,7 +55,7 @@ pub enum SessionKeys {
     /// One direction of a CHILD_SA.
     Esp {
         /// Outer source and destination; `None` if a NAT rewrites them on the way.
-        ends: Option<(Ipv4Addr, Ipv4Addr)>,
+        ends: Option<(IpAddr, IpAddr)>,
         /// SPI.
         spi: u32,
         /// Encryption and integrity.
@@ -85,12 +85,13 @@ impl SessionKeys {
                 // Wireshark takes a star for any address.
                 let star = || ("*".to_owned(), "*".to_owned());
                 let (src, dst) = ends.map_or_else(star, |(src, dst)| (src.to_string(), dst.to_string()));
+                let family = if matches!(ends, Some((IpAddr::V6(_), _))) { "IPv6" } else { "IPv4" };
                 let key = |secret: &Secret| {
                     let digits = hex(secret);
                     if digits.is_empty() { digits } else { format!("0x{digits}") }
                 };
                 format!(
-                    "\"IPv4\",\"{src}\",\"{dst}\",\"0x{spi:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"",
+                    "\"{family}\",\"{src}\",\"{dst}\",\"0x{spi:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"",
                     esp_encryption(suite.encryption()),
                     key(encryption),
                     esp_integrity(suite.integrity()),

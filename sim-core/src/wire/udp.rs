@@ -8,7 +8,7 @@
 //! +--------+--------+--------+--------+
 //! ```
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::ipv4::{Ipv4Header, protocol};
 use super::ipv6::Ipv6Header;
@@ -214,6 +214,20 @@ pub fn around_v6(mut packet: Packet, from: (Ipv6Addr, u16), to: (Ipv6Addr, u16))
     udp.fill_checksum_v6(from.0, to.0);
     Ipv6Header::new(from.0, to.0, protocol::UDP).push(&mut packet);
     packet
+}
+
+/// An IP packet with a UDP datagram from one address to another of the same family; `None` if they are of two.
+pub fn between(from: (IpAddr, u16), to: (IpAddr, u16), payload: &[u8], meta: Meta) -> Option<Packet> {
+    let packet = Packet::from_bytes(payload, meta);
+    match (from, to) {
+        ((IpAddr::V4(src), src_port), (IpAddr::V4(dst), dst_port)) => {
+            Some(around(packet, (src, src_port), (dst, dst_port)))
+        }
+        ((IpAddr::V6(src), src_port), (IpAddr::V6(dst), dst_port)) => {
+            Some(around_v6(packet, (src, src_port), (dst, dst_port)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

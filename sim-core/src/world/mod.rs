@@ -317,7 +317,7 @@ impl World {
             return self.trace.dropped(self.now, Place::Link(link, way), DropReason::LinkDown, changed_by, &packet);
         }
         let slot = &self.slots[node.index()];
-        packet.meta.enabler = packet.meta.enabler.max(changed_by).max(slot.power_by);
+        packet.needs(changed_by.max(slot.power_by));
         if !slot.up {
             let blame = slot.power_by;
             return self.trace.dropped(self.now, Place::Node(node), DropReason::NodeDown, blame, &packet);

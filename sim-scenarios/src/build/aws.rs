@@ -1,5 +1,7 @@
 //! AWS's own gateways: virtual private gateways and transit gateways.
 
+use std::net::IpAddr;
+
 use sim_core::id::NodeId;
 use sim_core::net::aws::tgw::Kind;
 use sim_core::net::multipath::{FlowFields, Multipath};
@@ -143,8 +145,9 @@ impl Builder<'_> {
                 .collect(),
             outside: self
                 .private_tunnels(id)
-                .map(|(tunnel, transport)| {
-                    (self.plan.tunnel(tunnel).aws_outside, number(Attachment::DirectConnectGateway(transport)))
+                .filter_map(|(tunnel, transport)| match self.plan.tunnel(tunnel).aws_outside {
+                    IpAddr::V4(outside) => Some((outside, number(Attachment::DirectConnectGateway(transport)))),
+                    IpAddr::V6(_) => None,
                 })
                 .chain(peers_of(self.plan, id).map(|(_, peer, transport)| (peer.address, number(transport))))
                 .collect(),

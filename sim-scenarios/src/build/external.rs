@@ -77,8 +77,13 @@ impl Builder<'_> {
     }
 
     /// The place of a real end of a tunnel at AWS.
-    pub(super) fn external_endpoint(&self, id: NodeId, address: std::net::Ipv4Addr) -> Node {
-        let mut ip = Ip::new(vec![address]);
+    pub(super) fn external_endpoint(&self, id: NodeId, address: std::net::IpAddr) -> Node {
+        let own = match address {
+            std::net::IpAddr::V4(address) => vec![address],
+            // Refused before: a real end is reached by IPv4 only.
+            std::net::IpAddr::V6(_) => Vec::new(),
+        };
+        let mut ip = Ip::new(own);
         ip.mute();
         self.ports_of(id).for_each(|(port, mtu)| ip.add_port(port, mtu));
         ip.add_route(Ipv4Net::default(), RouteSource::Underlay, distance::UNDERLAY, endpoint::OUTSIDE_PORT);

@@ -113,6 +113,24 @@ impl Builder<'_> {
                 let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
                 ("revoke_security_group_rule", name.clone(), vec![Action::Operator { node, strike, heal }])
             }
+            FaultKind::VpcRoute(change) => {
+                let vpc = &self.plan.nodes[change.vpc.index()];
+                let table = match &vpc.kind {
+                    NodeKind::Vpc(it) => it.route_tables.get(change.table).map_or("", |table| &table.name),
+                    _ => "",
+                };
+                let what = match change.call() {
+                    "CreateRoute" => "create_route",
+                    "ReplaceRoute" => "replace_route",
+                    _ => "delete_route",
+                };
+                let actions = vec![Action::Operator {
+                    node: change.vpc,
+                    strike: self.route_command(change),
+                    heal: Some(self.route_command(&change.back())),
+                }];
+                (what, format!("{}.{table} {}", vpc.name, change.destination), actions)
+            }
             FaultKind::VrrpShutdown { node, interface } => {
                 let name = self.plan.nodes[node.index()].name.clone();
                 let command = |stop| Command::Vrrp { port: Port(*interface as u16), stop };

@@ -1,6 +1,6 @@
 //! What IKE is told: from AWS's tunnel options, which name phases and integrity, to proposals as RFC 7296 has them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sim_core::crypto::prf::Prf;
@@ -15,7 +15,7 @@ use crate::plan::{IkeEnd, IkeIdentity, Side, StartupAction};
 
 /// What IKE is told at one end. The identities of both ends are addresses: the customer gateway's is the one that AWS has
 /// registered, also behind a NAT, as AWS's own configuration files have it.
-pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Side) -> ike::Config {
+pub(super) fn ike_end(end: &IkeEnd, local: IpAddr, remote: IpAddr, side: Side) -> ike::Config {
     let (local_id, remote_id) = (identity(&end.id, local), identity(&end.expected_id, remote));
     let mut config = ike::Config::aws(local_id, remote_id, end.psk.expose());
     config.credentials = end.credentials.clone();
@@ -67,10 +67,10 @@ pub(super) fn ike_end(end: &IkeEnd, local: Ipv4Addr, remote: Ipv4Addr, side: Sid
 }
 
 /// Who an end is: as configured, or its outside address.
-fn identity(id: &Option<IkeIdentity>, address: Ipv4Addr) -> ike_config::Identity {
+fn identity(id: &Option<IkeIdentity>, address: IpAddr) -> ike_config::Identity {
     match id {
-        None => ike_config::Identity::Ipv4(address),
-        Some(IkeIdentity::Address(address)) => ike_config::Identity::Ipv4(*address),
+        None => address.into(),
+        Some(IkeIdentity::Address(address)) => (*address).into(),
         Some(IkeIdentity::Name(name)) => ike_config::Identity::Fqdn(name.clone()),
         Some(IkeIdentity::DistinguishedName(der)) => ike_config::Identity::DistinguishedName(der.clone()),
     }

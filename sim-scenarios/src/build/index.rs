@@ -1,7 +1,7 @@
 //! What building asks of a plan for each of its nodes, found in one pass over the plan, so that a drawing of ten thousand
 //! tunnels is built in the time of ten thousand and not of their square.
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use sim_core::id::{LinkId, NodeId};
 
 use crate::plan::{Plan, TunnelId};
@@ -17,7 +17,7 @@ struct OfNode {
     /// The links that end here, and with which of their ends.
     links: Vec<(LinkId, usize)>,
     /// The ways of the underlay from here.
-    ways: Vec<(Ipv4Net, LinkId)>,
+    ways: Vec<(IpNet, LinkId)>,
     /// The tunnels of a gateway, be it the customer's or AWS's.
     tunnels: Vec<TunnelId>,
 }
@@ -49,7 +49,7 @@ impl Index {
     }
 
     /// The ways of the underlay from a node.
-    pub fn ways(&self, node: NodeId) -> &[(Ipv4Net, LinkId)] {
+    pub fn ways(&self, node: NodeId) -> &[(IpNet, LinkId)] {
         &self.nodes[node.index()].ways
     }
 

@@ -1,12 +1,14 @@
 //! IPv6 of devices: what is added to those that have it.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 use sim_core::id::{NodeId, Port, StreamId};
+use sim_core::net::fib::{RouteSource, Target, distance};
 use sim_core::node::endpoint;
 use sim_core::node::host::{Host, ProbeConfig};
 use sim_core::node::ip::Ip;
+use sim_core::node::router::Router;
 use sim_core::node::vpc::Ipv6Config as VpcIpv6;
 use sim_core::proto::bgp::open::Capabilities;
 use sim_core::proto::bgp::policy::{Change, Policy};
@@ -55,7 +57,27 @@ impl Builder<'_> {
         if !own.is_empty() {
             ip.add_ipv6(own);
             networks.into_iter().for_each(|(net, port)| ip.connect_ipv6(net, port));
+            for (prefix, port) in self.ipv6_ways_of(id) {
+                ip.add_ipv6_route(prefix, RouteSource::Underlay, distance::UNDERLAY, Target::port(port));
+            }
         }
+    }
+
+    /// That of a router of the underlay, if there is anything for it to carry.
+    pub(super) fn ipv6_of_router(&self, id: NodeId, router: &mut Router) {
+        let address = self.plan.ipv6.routers.get(&id).copied();
+        let ways: Vec<(Ipv6Net, Port)> = self.ipv6_ways_of(id).collect();
+        if address.is_some() || !ways.is_empty() {
+            router.add_ipv6(address);
+            ways.into_iter().for_each(|(prefix, port)| router.add_ipv6_route(prefix, port));
+        }
+    }
+
+    fn ipv6_ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv6Net, Port)> {
+        self.all_ways_of(id).filter_map(|(prefix, port)| match prefix {
+            IpNet::V6(prefix) => Some((prefix, port)),
+            IpNet::V4(_) => None,
+        })
     }
 
     /// What a customer gateway originates of IPv6.
@@ -90,11 +112,23 @@ impl Builder<'_> {
     }
 }
 
-/// The IPv6 of AWS's end of a tunnel.
+/// The IPv6 of AWS's end of a tunnel, inside and outside.
 pub(super) fn endpoint(tunnel: &Tunnel, ip: &mut Ip) {
+    let outside = match tunnel.aws_outside {
+        IpAddr::V6(outside) => Some(outside),
+        IpAddr::V4(_) => None,
+    };
+    let own: Vec<Ipv6Addr> = tunnel.inside_ipv6.map(|inside| inside.aws).into_iter().chain(outside).collect();
+    if own.is_empty() {
+        return;
+    }
+    ip.add_ipv6(own);
     if let Some(inside) = &tunnel.inside_ipv6 {
-        ip.add_ipv6([inside.aws]);
         ip.connect_ipv6(inside.cidr, endpoint::TUNNEL_PORT);
+    }
+    if outside.is_some() {
+        let everywhere = (Ipv6Net::default(), Target::port(endpoint::OUTSIDE_PORT));
+        ip.add_ipv6_route(everywhere.0, RouteSource::Underlay, distance::UNDERLAY, everywhere.1);
     }
 }
 

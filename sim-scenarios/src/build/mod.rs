@@ -16,10 +16,11 @@ mod routers;
 mod tgw;
 pub(crate) mod vpc;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use external::Reality;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 pub use routers::RouterSessions;
 pub(crate) use routers::forwarding;
 use sim_core::id::{NodeId, Port, SessionId, StreamId};
@@ -186,6 +187,7 @@ impl Builder<'_> {
                 let mut made = Router::new(router.address.into_iter().collect());
                 self.ports_of(id).for_each(|(port, mtu)| made.add_port(port, mtu));
                 self.ways_of(id).for_each(|(prefix, port)| made.add_route(prefix, port));
+                self.ipv6_of_router(id, &mut made);
                 self.public_interfaces(id, &mut made);
                 Node::Router(Box::new(made))
             }
@@ -241,6 +243,14 @@ impl Builder<'_> {
     }
 
     fn ways_of(&self, id: NodeId) -> impl Iterator<Item = (Ipv4Net, Port)> {
+        self.all_ways_of(id).filter_map(|(prefix, port)| match prefix {
+            IpNet::V4(prefix) => Some((prefix, port)),
+            IpNet::V6(_) => None,
+        })
+    }
+
+    /// The ways of the underlay from a node, of both families.
+    fn all_ways_of(&self, id: NodeId) -> impl Iterator<Item = (IpNet, Port)> {
         self.index.ways(id).iter().map(move |&(prefix, by)| {
             let (link, ports) = (&self.plan.links[by.index()], self.ports[by.index()]);
             let side = usize::from(link.ends[0].node != id);
@@ -330,7 +340,11 @@ impl Builder<'_> {
     fn endpoint(&self, id: TunnelId) -> Gateway {
         let tunnel = self.plan.tunnel(id);
         let connection = &self.plan.connections[id.connection];
-        let mut ip = Ip::new(vec![tunnel.aws_outside, tunnel.aws_inside]);
+        let outside = match tunnel.aws_outside {
+            IpAddr::V4(outside) => Some(outside),
+            IpAddr::V6(_) => None,
+        };
+        let mut ip = Ip::new(outside.into_iter().chain([tunnel.aws_inside]).collect());
         ip.mute();
         let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         ip.add_port(endpoint::OUTSIDE_PORT, outer_mtu);

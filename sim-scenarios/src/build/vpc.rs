@@ -15,7 +15,7 @@ use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
 use sim_core::node::track::Takeover;
 use sim_core::node::translator::{self, BalancerConfig, Kind, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
-use sim_core::node::{Node, host};
+use sim_core::node::{Command, Node, host};
 use sim_core::reason::DropReason;
 use sim_core::rng::{Purpose, Rng};
 
@@ -141,6 +141,12 @@ pub(super) fn links(plan: &Plan, id: NodeId) -> Vec<Inner> {
     }
 }
 
+/// The port of a VPC that routes to this target lead to.
+fn port_of_target(transit: &[(NodeId, usize, Port)], attached: &[Attached], to: NodeId) -> Port {
+    let transit = transit.iter().find(|(gateway, ..)| *gateway == to).map(|(.., port)| *port);
+    transit.or_else(|| Some(attached.iter().find(|it| it.node == to)?.port)).unwrap_or(vpc::GATEWAY_PORT)
+}
+
 impl Builder<'_> {
     pub(super) fn vpc(&self, id: NodeId, vpc: &plan::Vpc) -> Vpc {
         Vpc::new(self.vpc_config(id, vpc))
@@ -201,10 +207,7 @@ impl Builder<'_> {
                 _ => Door { subnet: None, table: None, ..self.door(it.port, it.role, vpc, 0) },
             });
         }
-        let port = |to: NodeId| {
-            let transit = transit.iter().find(|(gateway, ..)| *gateway == to).map(|(.., port)| *port);
-            transit.or_else(|| Some(attached.iter().find(|it| it.node == to)?.port)).unwrap_or(vpc::GATEWAY_PORT)
-        };
+        let port = |to: NodeId| port_of_target(&transit, &attached, to);
         let table = |(table, number): (&plan::RouteTable, usize)| {
             let own = table.routes.iter();
             let own = own.map(|(prefix, to)| Static { prefix: *prefix, to: to.map(port), prefix_list: false });
@@ -231,6 +234,13 @@ impl Builder<'_> {
             mtu: if super::dx::is_jumbo(self.plan) { super::dx::MTU } else { AWS_MTU },
             metered: is_metered(self.plan, id),
         }
+    }
+
+    /// What an operator has a VPC do to its route.
+    pub(super) fn route_command(&self, change: &plan::RouteChange) -> Command {
+        let (attached, transit) = (attached(self.plan, change.vpc), transit_ports(self.plan, change.vpc).collect::<Vec<_>>());
+        let to = change.to.map(|target| target.map(|target| port_of_target(&transit, &attached, target)));
+        Command::VpcRoute { table: change.table as u8, prefix: change.destination, to }
     }
 
     /// The port of a VPC towards a device in it.

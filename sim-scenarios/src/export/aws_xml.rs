@@ -4,7 +4,7 @@
 //! options were chosen; here stands what both ends agree on. How AWS writes AES-GCM and SHA-2 is not published: the names
 //! follow the pattern of those that are.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub(super) struct End {
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 pub(super) struct Outside {
-    pub(super) ip_address: Ipv4Addr,
+    pub(super) ip_address: IpAddr,
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]

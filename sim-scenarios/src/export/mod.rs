@@ -14,7 +14,7 @@ mod linux;
 mod remark;
 mod swanctl;
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use sim_core::node::ip::ReversePath;
 use sim_core::proto::ike::config::{ChildProtocol, RETRANSMIT_FACTOR, RETRANSMIT_FIRST, RETRANSMIT_TRIES};
@@ -144,6 +144,9 @@ fn warn_of_extras(leg: &Leg<'_>, remarks: &mut Remarks) {
     }
     if leg.tunnel.inside_ipv6.is_some() {
         remarks.add(leg, "tunnel_inside_ip_version IPv6: this is written as if the connection were for IPv4");
+    }
+    if leg.tunnel.aws_outside.is_ipv6() {
+        remarks.add(leg, "outside_address of IPv6: no device has been tried with this, and no file of AWS's own is known that has one");
     }
     if end.child_protocol != ChildProtocol::Esp {
         remarks.add(leg, "child_protocol AH: ESP is proposed");
@@ -292,8 +295,8 @@ impl Leg<'_> {
     }
 
     /// Where AWS's end is.
-    fn remote(&self) -> Ipv4Addr {
-        self.door.map_or(self.tunnel.aws_outside, |door| door.address)
+    fn remote(&self) -> IpAddr {
+        self.door.map_or(self.tunnel.aws_outside, |door| door.address.into())
     }
 
     /// Identities of the customer gateway and of AWS's end. Who gives none is its outside address.

@@ -378,9 +378,9 @@ fn tunnel(
     Tunnel {
         name: name.to_owned(),
         endpoint,
-        aws_outside: outside.unwrap_or(Ipv4Addr::UNSPECIFIED),
-        customer_outside: parties.customer_outside,
-        customer_registered: parties.customer_outside,
+        aws_outside: outside.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+        customer_outside: parties.customer_outside.into(),
+        customer_registered: parties.customer_outside.into(),
         customer_anywhere: false,
         inside,
         aws_inside: Ipv4Addr::from(first.saturating_add(1)),

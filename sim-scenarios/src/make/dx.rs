@@ -1,7 +1,7 @@
 //! Direct Connect: connections with their virtual interfaces, and Direct Connect gateways (Direct Connect user guide; its quotas are on
 //! page limits.html).
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
@@ -649,7 +649,11 @@ pub(super) fn transport(schema: &schema::Vpn, gateway: NodeId, plan: &Plan, j: &
     }
     for (_, tunnel) in &schema.tunnels.0 {
         let Ok(address) = &tunnel.outside_address.value else { continue };
-        if !transit.cidr_blocks.iter().any(|block| block.contains(address)) {
+        let is_own = |address: &IpAddr| match address {
+            IpAddr::V4(address) => transit.cidr_blocks.iter().any(|block| block.contains(address)),
+            IpAddr::V6(_) => false,
+        };
+        if !is_own(address) {
             let help = "give the transit gateway `cidr_blocks:`, and the tunnel an address out of them";
             let message = format!("{address} is in no block of the transit gateway's own");
             j.wrong(tunnel.outside_address.place, message, Some(help.into()));

@@ -5,7 +5,7 @@
 //! What this program does not carry by IPv6 is refused here: firewalls, network ACLs and security groups of IPv6, AH, static
 //! routing, and routes of a VPC to anything but a transit gateway.
 
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
 use sim_core::id::NodeId;
@@ -134,6 +134,10 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         match node {
             schema::Node::CustomerGateway(it) => gateway(it, id, plan, j),
             schema::Node::Vpc(it) => vpc(it, id, names, plan, j),
+            schema::Node::Router(schema::Router { ipv6_address: Some(at), .. }) => {
+                let address = j.lawful(at, |address| usable(*address));
+                plan.ipv6.routers.extend(address.map(|address| (id, address)));
+            }
             schema::Node::BgpRouter(it) => {
                 for at in it.interfaces.0.iter().filter_map(|(_, interface)| interface.ipv6_address.as_ref()) {
                     j.wrong(at.place, "a BGP router forwards IPv4 only", None);
@@ -323,7 +327,17 @@ fn unique(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
                     claim(own, name.clone(), at.place, j);
                 }
             }
+            schema::Node::Router(schema::Router { ipv6_address: Some(at), .. }) => {
+                claim(plan.ipv6.routers.get(&id).copied(), name, at.place, j);
+            }
             _ => {}
+        }
+    }
+    for ((_, schema::Connection::Vpn(schema)), connection) in scenario.connections.0.iter().zip(&plan.connections) {
+        for ((_, schema), tunnel) in schema.tunnels.0.iter().zip(&connection.tunnels) {
+            if let IpAddr::V6(address) = tunnel.aws_outside {
+                claim(Some(address), tunnel.name.clone(), schema.outside_address.place, j);
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod links;
 mod maintenance;
 mod nats;
 mod nodes;
+mod outside;
 mod policies;
 mod profiles;
 mod quotas;
@@ -29,6 +30,7 @@ mod telemetry;
 mod timeline;
 pub(crate) mod transit;
 mod vpc;
+mod vpc_routes;
 
 use sim_core::id::NodeId;
 use sim_core::time::Duration;
@@ -172,6 +174,7 @@ pub(crate) fn make_seeded(
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
     ipv6::make(scenario, &names, &mut plan, j);
+    outside::make(scenario, &mut plan, j);
     lan::links(scenario, &plan, j);
     client_vpn::check(scenario, &plan, j);
     nodes::gateways(scenario, &mut plan, j);

@@ -1,6 +1,6 @@
 //! NATs and filters, and how AWS sees a customer gateway behind one.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use sim_core::id::NodeId;
 use sim_core::net::filter::{Contents, PortOf, Rule, RuleAction, RuleDirection};
@@ -175,7 +175,10 @@ pub(super) fn registered(scenario: &schema::Scenario, plan: &mut Plan, j: &mut J
     for (number, (_, schema)) in scenario.connections.0.iter().enumerate() {
         let schema::Connection::Vpn(schema) = schema;
         let connection = &plan.connections[number];
-        let Some(first_outside) = connection.tunnels.first().map(|first| first.customer_outside) else { continue };
+        // What has an IPv6 address is behind no NAT.
+        let Some(IpAddr::V4(first_outside)) = connection.tunnels.first().map(|first| first.customer_outside) else {
+            continue;
+        };
         let wan = End { node: connection.customer_gateway, interface: Some(connection.customer_interface) };
         let given = schema.customer_address.as_ref().and_then(|at| {
             j.lawful(at, |registered| match registered {
@@ -200,7 +203,7 @@ pub(super) fn registered(scenario: &schema::Scenario, plan: &mut Plan, j: &mut J
             },
         };
         for tunnel in &mut plan.connections[number].tunnels {
-            tunnel.customer_registered = address.unwrap_or(tunnel.customer_outside);
+            tunnel.customer_registered = address.map_or(tunnel.customer_outside, IpAddr::V4);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Devices: hosts, routers, gateways, VPCs and what is in them.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
@@ -269,8 +269,8 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
 
 /// No two devices have the same address (inside addresses and different VPCs aside).
 fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
-    let mut owners: BTreeMap<Ipv4Addr, String> = BTreeMap::new();
-    let mut claim = |address: Ipv4Addr, owner: String, place: Place, j: &mut Judge| {
+    let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
+    let mut claim = |address: IpAddr, owner: String, place: Place, j: &mut Judge| {
         if address == ANY {
             return;
         }
@@ -284,37 +284,37 @@ fn unique_addresses(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
         let name = node.name.clone();
         match (schema, &node.kind) {
             (schema::Node::Host(it), NodeKind::Host(host)) => {
-                claim(host.address.addr(), name, it.address.place, j);
+                claim(host.address.addr().into(), name, it.address.place, j);
             }
             (schema::Node::Router(it), NodeKind::Router(router)) => {
                 if let (Some(at), Some(address)) = (&it.address, router.address) {
-                    claim(address, name, at.place, j);
+                    claim(address.into(), name, at.place, j);
                 }
             }
             (schema::Node::Nat(it), NodeKind::Nat(nat)) => {
-                claim(nat.inside.addr(), format!("{name}.inside"), it.inside.place, j);
+                claim(nat.inside.addr().into(), format!("{name}.inside"), it.inside.place, j);
                 for address in nat.outside_addresses() {
-                    claim(address, format!("{name}.outside"), it.outside.place, j);
+                    claim(address.into(), format!("{name}.outside"), it.outside.place, j);
                 }
             }
             (schema::Node::CustomerGateway(it), NodeKind::CustomerGateway(gateway)) => {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&gateway.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
-                    claim(interface.address.addr(), owner, schema.address.place, j);
+                    claim(interface.address.addr().into(), owner, schema.address.place, j);
                 }
                 if let (Some(at), Some(instance)) = (&it.instance, &gateway.instance) {
-                    claim(instance.elastic_ip, format!("{name}.elastic_ip"), at.elastic_ip.place, j);
+                    claim(instance.elastic_ip.into(), format!("{name}.elastic_ip"), at.elastic_ip.place, j);
                 }
             }
             (schema::Node::BgpRouter(it), NodeKind::BgpRouter(router)) => {
                 for ((_, schema), interface) in it.interfaces.0.iter().zip(&router.interfaces) {
                     let owner = format!("{name}.{}", interface.name);
-                    claim(interface.address.addr(), owner, schema.address.place, j);
+                    claim(interface.address.addr().into(), owner, schema.address.place, j);
                 }
             }
             (_, kind) => {
                 for (address, owner, place) in super::vpc::addresses(schema, kind, &name) {
-                    claim(address, owner, place, j);
+                    claim(address.into(), owner, place, j);
                 }
             }
         }

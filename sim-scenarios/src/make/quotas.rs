@@ -6,7 +6,7 @@ use sim_core::id::NodeId;
 
 use crate::plan::{ApplianceKind, Node, NodeKind, Plan, Warning};
 
-use super::vpc::ROUTES;
+use super::vpc_routes::ROUTES;
 
 /// Rules of a network ACL, each way, unless AWS raises that, and to what.
 const ACL_RULES: [usize; 2] = [20, 40];

@@ -1,6 +1,6 @@
 //! What is sent and what happens: probes, groups that share a fate, faults.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 
 use sim_core::id::{LinkId, NodeId};
@@ -19,7 +19,7 @@ use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
-use super::{Names, maintenance};
+use super::{Names, maintenance, vpc_routes};
 
 /// How long a failover test lasts, if nothing else is said, and at most.
 const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
@@ -45,7 +45,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     plan.groups.extend(zones(plan));
     plan.groups.extend(super::dx::locations(plan));
     for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
-        let mut fault = fault(name, schema, names, plan, j);
+        let mut fault = fault(name, schema, scenario, names, plan, j);
         maintenance::settle(schema, &mut fault, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
             && let Some(NodeKind::Nat(nat)) = plan.nodes.get_mut(node.index()).map(|node| &mut node.kind)
@@ -217,7 +217,14 @@ fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
     j.wrong(at.place, format!("{what} is no device that could lose power"), Some(help.into()));
 }
 
-fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut Judge) -> Fault {
+fn fault(
+    name: &str,
+    schema: &schema::Fault,
+    scenario: &schema::Scenario,
+    names: &Names,
+    plan: &Plan,
+    j: &mut Judge,
+) -> Fault {
     let when = j.lawful(&schema.at, |when| before_end(when.latest, plan));
     let When { earliest, latest } = when.unwrap_or(When { earliest: Duration::ZERO, latest: Duration::ZERO });
     let mut rng = Rng::stream(plan.seed, &format!("fault {name}"), Purpose::Fault);
@@ -258,7 +265,8 @@ fn fault(name: &str, schema: &schema::Fault, names: &Names, plan: &Plan, j: &mut
             (None, Some(_)) => Some(at + after),
             (None, None) => (test && latest + USUAL_TEST <= plan.duration).then_some(at + USUAL_TEST),
         },
-        what: what(&schema.what, latest, names, plan, j),
+        what: vpc_routes::change(&schema.what, scenario, names, plan, j)
+            .unwrap_or_else(|| what(&schema.what, latest, names, plan, j)),
     }
 }
 
@@ -303,7 +311,10 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
         }
         schema::What::ReplaceTunnelEndpoint(_)
         | schema::What::ModifyTunnelOptions(_)
-        | schema::What::PskRotation(_) => {
+        | schema::What::PskRotation(_)
+        | schema::What::CreateRoute(_)
+        | schema::What::ReplaceRoute(_)
+        | schema::What::DeleteRoute(_) => {
             let nothing = FaultKind::GroupFailure { group: 0 };
             maintenance::kind(schema, names, plan, j).unwrap_or(nothing)
         }
@@ -382,7 +393,7 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         NodeKind::Nat(nat) => nat.inside.addr() == address || nat.outside_addresses().contains(&address),
         NodeKind::CustomerGateway(gateway) => gateway.interfaces.iter().any(|i| i.address.addr() == address),
         NodeKind::BgpRouter(router) => router.interfaces.iter().any(|i| i.address.addr() == address),
-        NodeKind::VpnEndpoint(endpoint) => endpoint.address == address,
+        NodeKind::VpnEndpoint(endpoint) => endpoint.address == IpAddr::V4(address),
         NodeKind::InternetGateway(gateway) => gateway.addresses.iter().any(|(_, elastic)| *elastic == address),
         NodeKind::VirtualInterface(end) => end.amazon_address() == address,
         NodeKind::ClientVpnAssociation(it) => it.outside == address,

@@ -17,12 +17,8 @@ use crate::schema;
 
 use super::judge::Judge;
 use super::nodes::{ANY, overlap, usable, whole};
+use super::vpc_routes::{self, Attached};
 use super::{Names, judge};
-
-/// Route tables of one VPC (quota, and what this program numbers).
-const ROUTE_TABLES: usize = 200;
-/// Static routes of a route table, unless AWS raises that, and to what (page amazon-vpc-limits.html).
-pub(super) const ROUTES: [usize; 2] = [50, 1_000];
 
 /// The VPCs of a scenario and the names of what is in them, for those who refer to them.
 pub(super) struct Vpcs<'s> {
@@ -128,7 +124,7 @@ pub(super) fn vpc(
     let route_tables = if schema.route_tables.0.is_empty() {
         vec![RouteTable { name: "main".into(), propagation: attached.virtual_private.clone(), routes: Vec::new() }]
     } else {
-        route_tables(schema, cidr, &attached, names, j)
+        vpc_routes::tables(schema, cidr, &attached, names, j)
     };
     let tables: Vec<String> = route_tables.iter().map(|table| table.name.clone()).collect();
     let acls = j.names(&schema.network_acls, "network ACL");
@@ -202,139 +198,6 @@ fn network_acl(schema: &schema::NetworkAcl, j: &mut Judge) -> acl::NetworkAcl {
         made
     };
     acl::NetworkAcl::new(entries(&schema.inbound), entries(&schema.outbound))
-}
-
-/// What routes of a VPC can lead to.
-struct Attached {
-    virtual_private: Vec<NodeId>,
-    transit: Vec<NodeId>,
-    /// All of it, in the scenario's order.
-    all: Vec<NodeId>,
-}
-
-impl Attached {
-    /// To the VPC of this name.
-    fn to(vpc: &At<Name>, scenario: &schema::Scenario, names: &Names) -> Self {
-        let mut attached = Self { virtual_private: Vec::new(), transit: Vec::new(), all: Vec::new() };
-        let inside = |subnet: &At<Name>| {
-            let there = named(subnet).and_then(|name| Some(name.split_once('.')?.0.to_owned()));
-            there.is_some() && there == named(vpc)
-        };
-        for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
-            let id = NodeId(i as u32);
-            let here = match node {
-                schema::Node::VirtualPrivateGateway(it) => it.vpc.value == vpc.value,
-                schema::Node::TransitGateway(it) => it.vpcs.iter().any(|at| at.value == vpc.value),
-                schema::Node::InternetGateway(it) => it.vpc.value == vpc.value,
-                schema::Node::VpcPeering(it) => [&it.requester, &it.accepter].iter().any(|at| at.value == vpc.value),
-                schema::Node::Instance(it) => inside(&it.subnet),
-                schema::Node::NatGateway(it) => inside(&it.subnet),
-                schema::Node::NatInstance(it) => inside(&it.subnet),
-                schema::Node::FirewallInstance(it) => inside(&it.subnet),
-                schema::Node::CustomerGateway(it) => it.instance.as_ref().is_some_and(|it| inside(&it.subnet)),
-                _ => false,
-            };
-            if here {
-                attached.all.push(id);
-                match node {
-                    schema::Node::VirtualPrivateGateway(_) => attached.virtual_private.push(id),
-                    schema::Node::TransitGateway(_) => attached.transit.push(id),
-                    _ => {}
-                }
-            }
-        }
-        attached
-    }
-
-    fn names(of: &[NodeId], names: &Names) -> Vec<String> {
-        of.iter().map(|id| names.nodes[id.index()].clone()).collect()
-    }
-}
-
-fn route_tables(
-    schema: &schema::Vpc,
-    cidr: Ipv4Net,
-    attached: &Attached,
-    names: &Names,
-    j: &mut Judge,
-) -> Vec<RouteTable> {
-    let tables = &schema.route_tables;
-    if let Some((extra, _)) = tables.0.get(ROUTE_TABLES) {
-        j.wrong(extra.place, format!("a VPC has at most {ROUTE_TABLES} route tables"), None);
-    }
-    let gateways: Vec<NodeId> = attached.virtual_private.iter().chain(&attached.transit).copied().collect();
-    let gateway_names = Attached::names(&gateways, names);
-    let table_names = j.names(tables, "route table");
-    let mut made = Vec::new();
-    for (name, (_, table)) in table_names.into_iter().zip(&tables.0) {
-        let mut propagation = Vec::new();
-        for at in &table.propagation {
-            let Some(id) = j.find(at, "gateway attached to this VPC", &gateway_names).map(|i| gateways[i]) else {
-                continue;
-            };
-            if attached.transit.contains(&id) {
-                let message = "a transit gateway propagates nothing into a VPC's route table";
-                j.wrong(at.place, message, Some("give the table a route to it under `routes`".into()));
-            } else {
-                propagation.push(id);
-            }
-        }
-        made.push(RouteTable { name, propagation, routes: routes(schema, table, cidr, attached, names, j) });
-    }
-    made
-}
-
-fn routes(
-    schema: &schema::Vpc,
-    table: &schema::RouteTable,
-    cidr: Ipv4Net,
-    attached: &Attached,
-    names: &Names,
-    j: &mut Judge,
-) -> Vec<(Ipv4Net, Option<NodeId>)> {
-    let targets = Attached::names(&attached.all, names);
-    let mut routes: Vec<(Ipv4Net, Option<NodeId>)> = Vec::new();
-    if let Some(extra) = table.routes.get(ROUTES[1]) {
-        let message = format!("a route table has at most {} routes, if AWS has raised its quota", ROUTES[1]);
-        j.wrong(extra.destination.place, message, None);
-    }
-    for route in &table.routes {
-        let Some(destination) = j.lawful(&route.destination, whole) else { continue };
-        let target = match &route.target.value {
-            Ok(Name(target)) if target == "blackhole" => None,
-            Ok(Name(target)) if target == "local" => {
-                if !cidr.contains(&destination) {
-                    let message = format!("{destination} is not local: the VPC is {cidr}");
-                    j.wrong(route.target.place, message, None);
-                }
-                // The route is implied.
-                continue;
-            }
-            Ok(Name(target)) if !targets.contains(target) && names.nodes.contains(target) => {
-                let message = format!("`{target}` is neither in this VPC nor attached to it");
-                let help =
-                    "a route leads to a gateway or peering connection of the VPC, or to a network interface in it";
-                j.wrong(route.target.place, message, Some(help.into()));
-                continue;
-            }
-            Ok(_) | Err(_) => match j.find(&route.target, "target of routes in this VPC", &targets) {
-                Some(i) => Some(attached.all[i]),
-                None => continue,
-            },
-        };
-        if routes.iter().any(|(other, _)| *other == destination) {
-            let message = format!("this table has a static route to {destination} already");
-            j.wrong(route.destination.place, message, None);
-        }
-        let whole_subnet = schema.subnets.0.iter().any(|(_, it)| it.cidr.value.as_ref() == Ok(&destination));
-        if cidr.contains(&destination) && !whole_subnet && target.is_some() {
-            let message = format!("{destination} is inside of the VPC and no whole subnet");
-            let help = "a route more specific than the local one is to a whole subnet";
-            j.wrong(route.destination.place, message, Some(help.into()));
-        }
-        routes.push((destination, target));
-    }
-    routes
 }
 
 pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) -> Instance {

@@ -1,6 +1,6 @@
 //! The drawing: devices, links and paths.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
@@ -317,7 +317,7 @@ pub struct VpnEndpoint {
     /// The gateway it belongs to.
     pub gateway: NodeId,
     /// Its outside address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its availability zone.
     pub availability_zone: String,
     /// True behind an edge of Global Accelerator, which drops fragments.

@@ -23,6 +23,8 @@ pub struct Ipv6 {
     /// Addresses of interfaces of customer gateways (index into [`super::CustomerGateway::interfaces`]), with the lengths of their
     /// subnets' prefixes.
     pub interfaces: BTreeMap<(NodeId, usize), Ipv6Net>,
+    /// Addresses of routers of the underlay.
+    pub routers: BTreeMap<NodeId, Ipv6Addr>,
     /// What customer gateways originate into BGP.
     pub advertised: BTreeMap<NodeId, Vec<Ipv6Net>>,
     /// VPCs that have it.

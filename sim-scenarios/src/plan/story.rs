@@ -200,11 +200,47 @@ pub enum FaultKind {
         /// The rule's number in the VPC.
         rule: u16,
     },
+    /// An operator changes a route of a VPC until healed.
+    VpcRoute(RouteChange),
     /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
     GroupFailure {
         /// Index into [`super::Plan::groups`].
         group: usize,
     },
+}
+
+/// Where a route leads: `None` if there is none, and `None` inside for a blackhole.
+pub type RouteTarget = Option<Option<NodeId>>;
+
+/// What an operator does to a static route of a VPC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RouteChange {
+    /// The VPC.
+    pub vpc: NodeId,
+    /// Index into [`super::Vpc::route_tables`].
+    pub table: usize,
+    /// The route's destination.
+    pub destination: Ipv4Net,
+    /// Where it leads before.
+    pub from: RouteTarget,
+    /// Where it leads from then on.
+    pub to: RouteTarget,
+}
+
+impl RouteChange {
+    /// The call of AWS's API that does it.
+    pub const fn call(&self) -> &'static str {
+        match (self.from, self.to) {
+            (None, _) => "CreateRoute",
+            (_, Some(_)) => "ReplaceRoute",
+            (_, None) => "DeleteRoute",
+        }
+    }
+
+    /// What undoes it.
+    pub const fn back(self) -> Self {
+        Self { from: self.to, to: self.from, ..self }
+    }
 }
 
 /// Things that share a fate.

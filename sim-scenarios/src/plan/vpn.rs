@@ -1,6 +1,6 @@
 //! VPN connections, as each of their ends is configured.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use sim_core::crypto::certificate::name_text;
@@ -69,11 +69,11 @@ pub struct Tunnel {
     /// The node of AWS's end.
     pub endpoint: NodeId,
     /// AWS's outside address.
-    pub aws_outside: Ipv4Addr,
-    /// The customer gateway's outside address.
-    pub customer_outside: Ipv4Addr,
+    pub aws_outside: IpAddr,
+    /// The customer gateway's outside address, of the same family.
+    pub customer_outside: IpAddr,
     /// What AWS has registered as the customer gateway's address: another one, if it is behind a NAT.
-    pub customer_registered: Ipv4Addr,
+    pub customer_registered: IpAddr,
     /// True if AWS has no address registered: it knows the customer gateway by its certificate, wherever it is. Then
     /// `customer_registered` is where it is in the beginning.
     pub customer_anywhere: bool,
@@ -202,8 +202,8 @@ impl core::fmt::Display for ExtendedSequenceNumbers {
 /// Who an end of a tunnel is to IKE (RFC 7296 section 3.5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum IkeIdentity {
-    /// ID_IPV4_ADDR.
-    Address(Ipv4Addr),
+    /// ID_IPV4_ADDR or ID_IPV6_ADDR.
+    Address(IpAddr),
     /// ID_FQDN.
     Name(String),
     /// ID_DER_ASN1_DN: the DER of a name.

@@ -22,7 +22,7 @@
 //!
 //! The BGP log of the same tunnel is [`super::bgp_log`].
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -150,7 +150,7 @@ struct Scribe {
     log: TunnelLog,
     /// IKE and CHILD_SA of this end.
     sessions: [SessionId; 2],
-    cgw: Ipv4Addr,
+    cgw: IpAddr,
     dpd: bool,
     /// When the world began, counted from the epoch.
     began: Duration,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
+use crate::leaf::{Address, Asn, Count, Flag, Ipv6Address, Ipv6Prefix, Name, Percent, Prefix, Rate, Size, Span};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 use sim_core::node::ip::ReversePath;
@@ -82,6 +82,8 @@ pub struct Host {
 pub struct Router {
     /// The source of its ICMP errors; without it, it sends none.
     pub address: Option<At<Address>>,
+    /// The source of its ICMPv6 errors; without it, it sends none.
+    pub ipv6_address: Option<At<Ipv6Address>>,
 }
 
 /// A customer gateway.

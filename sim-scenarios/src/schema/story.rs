@@ -116,6 +116,12 @@ pub enum What {
     VlanRemoved(RemovedVlan),
     /// A rule of a security group is revoked, and authorized again when healed.
     RevokeSecurityGroupRule(RevokedRule),
+    /// A static route is entered in a route table of a VPC, and deleted again when healed.
+    CreateRoute(ChangedRoute),
+    /// A static route of a route table of a VPC leads elsewhere, and where it led before when healed.
+    ReplaceRoute(ChangedRoute),
+    /// A static route is deleted from a route table of a VPC, and entered again when healed.
+    DeleteRoute(DeletedRoute),
 }
 
 /// A silent discard.
@@ -274,6 +280,28 @@ pub struct RevokedRule {
     pub rule: At<Name>,
     /// Whether it is an outbound rule; false if not given.
     pub outbound: Option<At<Flag>>,
+}
+
+/// A static route of a VPC and its target.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedRoute {
+    /// The route table, like "vpc.main".
+    pub table: At<Name>,
+    /// Destination.
+    pub destination: At<Prefix>,
+    /// Where it leads from then on: what a route of the table can lead to, or "blackhole".
+    pub target: At<Name>,
+}
+
+/// A static route of a VPC.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct DeletedRoute {
+    /// The route table, like "vpc.main".
+    pub table: At<Name>,
+    /// Destination.
+    pub destination: At<Prefix>,
 }
 
 /// A group.

@@ -8,7 +8,7 @@ use sim_core::proto::esp::DfBit;
 use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
 
 use crate::leaf::{
-    Address, Asn, Count, Encryption, Flag, Integrity, Ipv6Prefix, KeySource, Md5KeySource, MssClamping, Name,
+    AnyAddress, Asn, Count, Encryption, Flag, Integrity, Ipv6Prefix, KeySource, Md5KeySource, MssClamping, Name,
     PemSource, Percent, Prefix, PskSource, Registered, Size, Span,
 };
 use crate::place::{At, List, Named};
@@ -125,8 +125,9 @@ pub struct StaticRouting {
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Tunnel {
-    /// AWS's outside address.
-    pub outside_address: At<Address>,
+    /// AWS's outside address. An IPv6 one is for a connection to a transit gateway, and needs an `ipv6_address` on the interface where the
+    /// tunnel starts; both tunnels of a connection have addresses of one family.
+    pub outside_address: At<AnyAddress>,
     /// The inside /30 of 169.254.0.0/16: AWS takes the first host, the customer gateway the second.
     pub inside_cidr: At<Prefix>,
     /// Of a connection for IPv6, the inside /126 out of fd00::/8: AWS takes the first host, the customer gateway the second.

@@ -142,13 +142,6 @@ impl Starter {
                 "use BGP, or one customer gateway",
             );
         }
-        if self.customer_gateways == 2 && self.direct_connect && self.gateway == Gateway::Tgw {
-            return refuse(
-                "two customer gateways and Direct Connect at a transit gateway: each way would tell AWS what AWS said on the others, \
-                 and their routes chase each other without policies that are a design of their own",
-                "use a virtual private gateway, or one customer gateway",
-            );
-        }
         if self.failure == Failure::Line && !self.direct_connect {
             return refuse(
                 "the line of Direct Connect cannot fail: there is none",

@@ -1,8 +1,8 @@
 //! Who changed what: calls of the API as CloudTrail records them, and configuration items as AWS Config keeps them.
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
-//! `ModifyVpnTunnelOptions`, `ReplaceVpnTunnel` and `ReplaceRoute`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
-//! line.
+//! `ModifyVpnTunnelOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
+//! line. Routes of VPCs: [`super::routes`].
 //!
 //! A route that a program on an instance takes over is a call of `ReplaceRoute`, with the time at which it takes effect. A replacement
 //! that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
@@ -10,14 +10,12 @@
 //! alone. An ARN, an id or an address of a caller, which a scenario does not have, is left out.
 
 use serde_json::{Value, json};
-use sim_core::reason::TimerKind;
 use sim_core::time::Instant;
-use sim_core::trace::{Table, Trace, What};
+use sim_core::trace::Trace;
 
 use super::alarm::time;
-use super::{ACCOUNT, REGION};
-use crate::build::attached;
-use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, NodeKind, Plan, Side, StartupAction, TunnelId};
+use super::{ACCOUNT, REGION, routes};
+use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, Plan, Side, StartupAction, TunnelId};
 
 /// A call that changes a tunnel.
 struct Call<'p> {
@@ -112,28 +110,14 @@ fn seconds(end: &IkeEnd) -> Value {
     json!(end.dpd.timeout.map(|timeout| timeout.as_nanos() / 1_000_000_000))
 }
 
-/// Routes that programs on instances had AWS replace: when, and the request.
-fn replaced<'t>(plan: &'t Plan, trace: &'t Trace) -> impl Iterator<Item = (Instant, Value)> {
-    trace.records().filter_map(|(_, record)| {
-        let What::Route { table: Table::Vpc(table), prefix, to: Some(to), .. } = &record.what else { return None };
-        let asked = matches!(trace.kept(record.cause).what, What::Expired { timer: TimerKind::RouteReplacement, .. });
-        let NodeKind::Vpc(vpc) = &plan.nodes[record.node.index()].kind else { return None };
-        let table = &vpc.route_tables.get(usize::from(*table)).filter(|_| asked)?.name;
-        let target = attached(plan, record.node).into_iter().find(|it| it.port == *to)?.node;
-        let request = json!({
-            "routeTableId": table,
-            "destinationCidrBlock": prefix.to_string(),
-            "instanceId": plan.nodes[target.index()].name,
-        });
-        Some((record.at, request))
-    })
-}
-
 /// What CloudTrail records.
 pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
     let of_people = calls(plan, end).into_iter().map(|call| (call.at, call.name, "IAMUser", call.parameters));
-    let of_programs = replaced(plan, trace).map(|(at, request)| (at, "ReplaceRoute", "AssumedRole", request));
-    let mut all: Vec<_> = of_people.chain(of_programs).enumerate().collect();
+    let of_routes = routes::edits(plan, end).into_iter().map(|routes::Edit { at, change }| {
+        (at, change.call(), "IAMUser", routes::request(plan, &change))
+    });
+    let of_programs = routes::replaced(plan, trace).map(|(at, request)| (at, "ReplaceRoute", "AssumedRole", request));
+    let mut all: Vec<_> = of_people.chain(of_routes).chain(of_programs).enumerate().collect();
     all.sort_by_key(|(_, (at, ..))| *at);
     let line = |(number, (at, name, user, parameters)): (usize, (Instant, &str, &str, Value))| {
         let value = json!({
@@ -157,32 +141,47 @@ pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
     all.into_iter().map(line).collect()
 }
 
-/// What Config keeps: the connection's tunnel before and after each change of its options.
+/// What Config keeps: the connection's tunnel before and after each change of its options, and the route table before and after each
+/// change of a route.
 pub fn config(plan: &Plan, end: Instant) -> String {
-    let mut text = String::new();
-    for (number, call) in calls(plan, end).into_iter().enumerate() {
+    let mut all: Vec<(Instant, usize, &str, String, [Value; 2])> = Vec::new();
+    let calls = calls(plan, end);
+    for (number, call) in calls.iter().enumerate() {
         let Some(ends) = call.ends else { continue };
         let (id, address) = (&plan.connections[call.tunnel.connection].name, plan.tunnel(call.tunnel).aws_outside);
-        for (state, options) in ends.into_iter().enumerate() {
+        let states = ends.map(|options| {
+            json!({
+                "vpnConnectionId": id,
+                "options": { "tunnelOptions": [{
+                    "outsideIpAddress": address.to_string(),
+                    "dpdTimeoutSeconds": seconds(options),
+                    "dpdTimeoutAction": action(options.dpd.action),
+                    "startupAction": startup(options.startup),
+                }]},
+            })
+        });
+        all.push((call.at, number, "AWS::EC2::VPNConnection", id.clone(), states));
+    }
+    let edits = routes::edits(plan, end);
+    for (place, (edit, states)) in edits.iter().zip(routes::tables(plan, &edits)).enumerate() {
+        let id = states[0]["routeTableId"].as_str().unwrap_or_default().to_owned();
+        all.push((edit.at, calls.len() + place, "AWS::EC2::RouteTable", id, states));
+    }
+    all.sort_by_key(|(at, ..)| *at);
+    let mut text = String::new();
+    for (at, number, kind, id, states) in all {
+        for (state, configuration) in states.into_iter().enumerate() {
             let item = json!({
                 "configurationItemVersion": "1.3",
                 "accountId": ACCOUNT,
-                "configurationItemCaptureTime": time(plan, call.at),
+                "configurationItemCaptureTime": time(plan, at),
                 "configurationItemStatus": if state == 0 { "ResourceDiscovered" } else { "OK" },
                 "configurationStateId": (2 * number + state).to_string(),
-                "resourceType": "AWS::EC2::VPNConnection",
+                "resourceType": kind,
                 "resourceId": id,
                 "awsRegion": REGION,
                 "relatedEvents": if state == 0 { json!([]) } else { json!([number.to_string()]) },
-                "configuration": {
-                    "vpnConnectionId": id,
-                    "options": { "tunnelOptions": [{
-                        "outsideIpAddress": address.to_string(),
-                        "dpdTimeoutSeconds": seconds(options),
-                        "dpdTimeoutAction": action(options.dpd.action),
-                        "startupAction": startup(options.startup),
-                    }]},
-                },
+                "configuration": configuration,
             });
             text += &(item.to_string() + "\n");
         }

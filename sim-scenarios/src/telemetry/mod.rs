@@ -9,6 +9,7 @@ pub mod flow_log;
 pub mod health;
 pub mod meter;
 pub mod metric;
+mod routes;
 
 use sim_core::time::Duration;
 

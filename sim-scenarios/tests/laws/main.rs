@@ -9,6 +9,7 @@ mod flow_logs;
 mod hub;
 mod ike;
 mod ipv6;
+mod ipv6_outside;
 mod lan;
 mod parameters;
 mod telemetry;

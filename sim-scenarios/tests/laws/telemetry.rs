@@ -337,6 +337,67 @@ fn a_takeover_is_a_call_of_replace_route() {
     assert_eq!(quiet.detail.telemetry.cloudtrail, "");
 }
 
+/// What CloudTrail and Config hold of a changed route: names of calls and requests, and the routes of each item but the local one.
+fn told(changes: &[&str]) -> (Vec<(String, Value)>, Vec<Vec<String>>) {
+    let seen = outcome("route_changed_too_early", &[&["expect={}", "control=[]"], changes].concat());
+    let telemetry = &seen.detail.telemetry;
+    let lines = |text: &str| -> Vec<Value> { text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() };
+    let calls = lines(&telemetry.cloudtrail);
+    let calls = calls.iter().map(|it| (it["eventName"].as_str().unwrap().to_owned(), it["requestParameters"].clone()));
+    let routes = |item: &Value| {
+        assert_eq!(item["resourceType"], "AWS::EC2::RouteTable");
+        let all = item["configuration"]["routes"].as_array().expect("an array").iter().skip(1);
+        all.map(|it| format!("{} {} {}", it["destinationCidrBlock"], it["transitGatewayId"], it["state"]).replace('"', ""))
+            .collect()
+    };
+    (calls.collect(), lines(&telemetry.config).iter().map(routes).collect())
+}
+
+/// EC2 API, CreateRoute, ReplaceRoute and DeleteRoute (names of the request's fields; `state` of a Route): a route that an operator
+/// enters and deletes again is two calls, and the table before and after each.
+#[test]
+fn a_changed_route_is_two_calls_and_four_items() {
+    let (calls, items) = told(&[]);
+    let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["CreateRoute", "DeleteRoute"]);
+    let request = |it: &Value| (it["routeTableId"].clone(), it["destinationCidrBlock"].clone(), it["transitGatewayId"].clone());
+    assert_eq!(request(&calls[0].1), ("main".into(), "10.1.0.0/16".into(), "tgw".into()));
+    assert_eq!(request(&calls[1].1), ("main".into(), "10.1.0.0/16".into(), Value::Null));
+    let entered = vec!["10.1.0.0/16 tgw active".to_owned()];
+    assert_eq!(items, [vec![], entered.clone(), entered, vec![]]);
+
+    let before = "nodes.vpc.route_tables.main.routes=[(destination: \"10.1.0.0/16\", target: \"tgw\")]";
+    let replace = "faults.change.what=ReplaceRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\", target: \"blackhole\")";
+    let (calls, items) = told(&[before, replace]);
+    let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["ReplaceRoute", "ReplaceRoute"]);
+    let (there, gone) = (vec!["10.1.0.0/16 tgw active".to_owned()], vec!["10.1.0.0/16 null blackhole".to_owned()]);
+    assert_eq!(items, [there.clone(), gone.clone(), gone, there]);
+
+    let delete = "faults.change.what=DeleteRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\")";
+    let (calls, _) = told(&[before, delete, "faults.change.heal_after=900s", "duration=2400s", "faults.change.enabled=true"]);
+    assert_eq!(calls.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["DeleteRoute", "CreateRoute"]);
+}
+
+/// EC2 API, errors `InvalidRoute.NotFound` and `RouteAlreadyExists`: each call wants a table in which it can be done.
+#[test]
+fn a_route_that_cannot_be_changed_is_refused() {
+    let told = |what: &str| mistakes("route_changed_too_early", &[&format!("faults.change.what={what}")]);
+    let delete = told("DeleteRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\")");
+    assert!(delete.contains("no static route to 10.1.0.0/16"), "{delete}");
+    let table = told("CreateRoute(table: \"vpc.mian\", destination: \"10.1.0.0/16\", target: \"tgw\")");
+    assert!(table.contains("vpc.main"), "{table}");
+    let target = told("CreateRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\", target: \"office\")");
+    assert!(target.contains("neither in this VPC nor attached"), "{target}");
+    let local = told("CreateRoute(table: \"vpc.main\", destination: \"10.0.1.0/24\", target: \"tgw\")");
+    assert!(local.contains("inside of the VPC"), "{local}");
+    let replace = told("ReplaceRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\", target: \"tgw\")");
+    assert!(replace.contains("no static route to 10.1.0.0/16"), "{replace}");
+    let before = "nodes.vpc.route_tables.main.routes=[(destination: \"10.1.0.0/16\", target: \"vgw\")]";
+    let again = mistakes("route_changed_too_early", &[before]);
+    assert!(again.contains("a static route to 10.1.0.0/16 already"), "{again}");
+}
+
 /// "Tunnel endpoint replacements": changed tunnel options take that tunnel down, and no other.
 #[test]
 fn changed_options_take_one_tunnel_down() {

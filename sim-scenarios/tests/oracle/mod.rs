@@ -13,7 +13,7 @@ mod routes;
 mod underlay;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use petgraph::algo::is_cyclic_directed;
@@ -438,10 +438,13 @@ impl<'p> Oracle<'p> {
     /// Whether IKE comes through between the ends of a tunnel, and then what it protects.
     fn carries(&self, gateway: NodeId, tunnel: &sim_scenarios::plan::Tunnel) -> bool {
         use sim_core::proto::ike::config::{ChildProtocol, NatTraversal};
-        let (source, destination) = (tunnel.customer_outside, tunnel.aws_outside);
+        // The underlay is asked about IPv4 only.
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (tunnel.customer_outside, tunnel.aws_outside) else {
+            return true;
+        };
         let outer = |protocol, port| Packet { source, destination, protocol, ports: (port, port), answer: false };
         let Ok((seen, translated)) = self.round_trip(gateway, outer(protocol::UDP, 500), true) else { return false };
-        if seen.source != tunnel.customer_registered && !tunnel.customer_anywhere {
+        if IpAddr::V4(seen.source) != tunnel.customer_registered && !tunnel.customer_anywhere {
             return false;
         }
         let ends = [tunnel.customer.nat_traversal, tunnel.aws.nat_traversal];

@@ -4,7 +4,7 @@
 //!
 //! Left out: revocation, by CRL or OCSP (RFC 4945 section 4.2, RFC 4806), and policies.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use sha1::{Digest as _, Sha1};
@@ -56,7 +56,7 @@ pub enum SubjectName<'a> {
     /// A dNSName among its subject's alternative names.
     Dns(&'a str),
     /// An iPAddress among them.
-    Ipv4(Ipv4Addr),
+    Ip(IpAddr),
     /// An rfc822Name among them.
     Mail(&'a str),
 }
@@ -200,8 +200,11 @@ impl Certificate {
                 GeneralName::DnsName(own) => own.as_str().eq_ignore_ascii_case(name),
                 _ => false,
             }),
-            SubjectName::Ipv4(address) => names.iter().any(|own| match own {
-                GeneralName::IpAddress(own) => own.as_bytes() == address.octets(),
+            SubjectName::Ip(address) => names.iter().any(|own| match own {
+                GeneralName::IpAddress(own) => match address {
+                    IpAddr::V4(address) => own.as_bytes() == address.octets(),
+                    IpAddr::V6(address) => own.as_bytes() == address.octets(),
+                },
                 _ => false,
             }),
             SubjectName::Mail(name) => names.iter().any(|own| match own {

@@ -134,7 +134,7 @@ impl Client {
         }
         match tunnel.nat.outbound(cx.now, packet) {
             Outcome::Forward(mut packet) | Outcome::Own(mut packet) => {
-                packet.meta.enabler = packet.meta.enabler.max(tunnel.since);
+                packet.needs(tunnel.since);
                 packet.meta.tunnel = Some(self.config.session);
                 cx.hop(packet.meta.id, HopStep::Translated(Digest::of_bytes(packet.bytes())));
                 let Some(to) = self.association() else { return };
@@ -220,7 +220,7 @@ impl Client {
             return cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS);
         }
         let Some(tunnel) = &mut self.tunnel else { return };
-        packet.meta.enabler = packet.meta.enabler.max(tunnel.since);
+        packet.needs(tunnel.since);
         match tunnel.nat.inbound(cx.now, packet) {
             Outcome::Forward(packet) | Outcome::Own(packet) => {
                 cx.hop(packet.meta.id, HopStep::Translated(Digest::of_bytes(packet.bytes())));

@@ -38,7 +38,7 @@ impl Ip {
         cx.created(&error);
         match way {
             Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
-                error.meta.enabler = error.meta.enabler.max(since);
+                error.needs(since);
                 cx.hop(error.meta.id, HopStep::Forwarded(port, next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED)));
                 if self.interfaces.get(port.index()).copied().flatten().is_some_and(|i| i.tunnel) {
                     self.unsealed.push((port, error));

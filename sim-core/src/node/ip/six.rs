@@ -213,7 +213,7 @@ impl Ip {
     pub fn way_ipv6(&mut self, cx: &mut Cx, mut packet: Packet) -> Result<(Port, Packet), (Packet, Ipv6Miss)> {
         match self.six.as_mut().and_then(|six| six.fib.choose(packet.bytes())) {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
-                packet.meta.enabler = packet.meta.enabler.max(since);
+                packet.needs(since);
                 cx.hop(packet.meta.id, HopStep::Forwarded(port, UNTOLD));
                 Ok((port, packet))
             }
@@ -277,7 +277,7 @@ impl Ip {
         cx.created(&error);
         match way {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
-                error.meta.enabler = error.meta.enabler.max(since);
+                error.needs(since);
                 cx.hop(error.meta.id, HopStep::Forwarded(port, UNTOLD));
                 if self.interfaces.get(port.index()).copied().flatten().is_some_and(|i| i.tunnel) {
                     self.unsealed.push((port, error));

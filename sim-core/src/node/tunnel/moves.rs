@@ -1,6 +1,6 @@
 //! A tunnel whose outside addresses change: with MOBIKE its SAs go on between others (RFC 4555).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::{Binding, Tunnel, TunnelEvent};
 use crate::node::Cx;
@@ -10,16 +10,18 @@ use crate::reason::Step;
 
 impl Tunnel {
     /// The outside address of this end is another from here on.
-    pub(in crate::node) fn readdress(&mut self, cx: &mut Cx, local: Ipv4Addr, events: &mut Vec<TunnelEvent>) {
+    pub(in crate::node) fn readdress(&mut self, cx: &mut Cx, local: IpAddr, events: &mut Vec<TunnelEvent>) {
         events.push(TunnelEvent::Readdressed(self.outside()));
         self.config.local = local;
-        self.input(cx, Input::Addresses(vec![IpAddr::V4(local)]), events);
+        self.input(cx, Input::Addresses(vec![local]), events);
     }
 
     /// The SAs go between other addresses (RFC 4555 section 3.5), and perhaps in UDP now, or no longer.
     pub(super) fn moved(&mut self, cx: &mut Cx, moved: &ike::Moved, events: &mut Vec<TunnelEvent>) {
-        let (IpAddr::V4(local), IpAddr::V4(remote)) = (moved.local, moved.remote) else { return };
-        self.since = cx.step(self.config.ike_session, Step::AddressesUpdated, remote.into());
+        let (local, remote) = (moved.local, moved.remote);
+        // A record has room for an address of IPv4 only.
+        let told = if let IpAddr::V4(remote) = remote { remote.into() } else { 0 };
+        self.since = cx.step(self.config.ike_session, Step::AddressesUpdated, told);
         if local != self.config.local {
             events.push(TunnelEvent::Readdressed(self.outside()));
             self.config.local = local;

@@ -1,7 +1,5 @@
 //! CHILD_SAs become pairs of SAs, and go.
 
-use std::net::IpAddr;
-
 use super::{Binding, Late, OUTER_TTL, Pair, Tunnel, TunnelEvent};
 use crate::node::Cx;
 use crate::proto::esp::ah::{InboundAh, OutboundAh};
@@ -21,15 +19,12 @@ impl Tunnel {
         let suite = child.suite.protection;
         let (src, dst) = (self.config.local, self.config.remote);
         let (dst, udp) = match child.encapsulation {
-            Some(ike::Encapsulation { local_port, remote: (IpAddr::V4(address), port), behind_nat }) => {
+            Some(ike::Encapsulation { local_port, remote: (address, port), behind_nat }) => {
                 let remote = (address, port);
                 self.binding = behind_nat.then_some(Binding { local_port, remote, used: cx.now });
                 (address, Some((local_port, port)))
             }
-            _ => match child.remote {
-                Some(IpAddr::V4(address)) => (address, None),
-                _ => (dst, None),
-            },
+            None => (child.remote.unwrap_or(dst), None),
         };
         let options = self.config.options;
         let outer = Outer { src, dst, udp, ttl: OUTER_TTL, df: options.df };
@@ -65,7 +60,7 @@ impl Tunnel {
         let ipv6 = child.local_ts.iter().any(|ts| matches!(ts.addresses, AddressRange::V6(..)));
         let (inbound, outbound) = match child.suite.protocol {
             ChildProtocol::Esp => {
-                let padding = tunnel_mtu(self.path_mtu, suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
+                let padding = tunnel_mtu(self.room(), suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
                 let inbound =
                     InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended).with_ipv6(ipv6);
                 let outbound = OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended);

@@ -40,6 +40,12 @@ const PREFIX_LIST: u8 = distance::STATIC + 1;
 /// That of the blackhole that a route by hand becomes while there is nothing at its target.
 const TARGET_GONE: u8 = PREFIX_LIST + 1;
 
+/// What stands for a route by hand: its distance and target, and what it becomes while there is nothing at its target.
+fn by_hand(to: Option<Port>, distance: u8, falls: bool) -> impl Iterator<Item = (u8, Target)> {
+    let fallen = falls.then_some((TARGET_GONE, Target::Blackhole));
+    core::iter::once((distance, to.map_or(Target::Blackhole, Target::port))).chain(fallen)
+}
+
 /// A route table.
 #[derive(Clone, Debug)]
 pub(super) struct RouteTable {
@@ -72,14 +78,9 @@ impl RouteTable {
         }
         for it in statics {
             let distance = if it.prefix_list { PREFIX_LIST } else { distance::STATIC };
-            match it.to {
-                Some(port) => {
-                    ip.add_route(it.prefix, RouteSource::Static, distance, port);
-                    if falls(port) {
-                        ip.add_blackhole(it.prefix, TARGET_GONE);
-                    }
-                }
-                None => ip.add_blackhole(it.prefix, distance),
+            for (distance, target) in by_hand(it.to, distance, it.to.is_some_and(&falls)) {
+                let (prefix, source, since) = (it.prefix, RouteSource::Static, RecordId::GENESIS);
+                ip.configure(Route { prefix, source, distance, metric: 0, target, since }, None);
             }
         }
         let (cidrs, statics, offered) = (cidrs.to_vec(), statics.to_vec(), BTreeMap::new());
@@ -124,12 +125,30 @@ impl RouteTable {
         local.into_iter().chain(statics).chain(propagated).unzip()
     }
 
-    /// Has the route to a prefix that was entered by hand lead to another port.
-    pub fn replace(&mut self, cx: &mut Cx, prefix: Ipv4Net, to: Port) {
-        if let Some(it) = self.statics.iter_mut().find(|it| it.prefix == prefix && !it.prefix_list) {
-            it.to = Some(to);
-            self.ip.lead_elsewhere(cx, prefix, to, Reason::RouteReplaced);
+    /// True if a route to exactly this prefix was entered by hand.
+    pub fn has_static(&self, prefix: Ipv4Net) -> bool {
+        self.statics.iter().any(|it| it.prefix == prefix && !it.prefix_list)
+    }
+
+    /// Has the route by hand to a prefix lead there, or nowhere if it is a blackhole, or deletes it. A route that `falls` is a blackhole
+    /// while nothing is at its port.
+    pub fn enter(&mut self, cx: &mut Cx, prefix: Ipv4Net, to: Option<Option<Port>>, falls: bool) {
+        let is_it = |it: &Static| it.prefix == prefix && !it.prefix_list;
+        let place = self.statics.iter().position(is_it);
+        let reason = match (place, to) {
+            (None, _) => Reason::RouteCreated,
+            (Some(_), Some(_)) => Reason::RouteReplaced,
+            (Some(_), None) => Reason::RouteDeleted,
+        };
+        match (place, to) {
+            (Some(place), Some(to)) => self.statics[place].to = to,
+            (Some(place), None) => drop(self.statics.remove(place)),
+            (None, Some(to)) => self.statics.push(Static { prefix, to, prefix_list: false }),
+            (None, None) => return,
         }
+        let entries = to.map(|to| by_hand(to, distance::STATIC, falls)).into_iter().flatten();
+        let rule = self.rule(prefix);
+        self.ip.enter(cx, prefix, &[distance::STATIC, TARGET_GONE], entries, (reason, rule));
     }
 
     /// All routes to a prefix, and how the table chooses among them.

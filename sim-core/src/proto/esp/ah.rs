@@ -9,12 +9,13 @@
 //! (RFC 3715 section 2.1 a): that is why AWS and the rest of the world use ESP. What routers may change counts as zero:
 //! DSCP, ECN, flags, fragment offset, TTL, header checksum (RFC 4302 section 3.3.3.1.1.1).
 //!
-//! Left out: transport mode (RFC 4302 section 3.1.1), and outer headers with options, each of which is mutable or not
+//! Left out: transport mode (RFC 4302 section 3.1.1), outer headers of IPv6 (section 3.3.3.1.2), and outer headers with options, each of which is mutable or not
 //! (appendix A); no sender of ours makes any, and a packet that has some is refused as malformed.
 
 use std::sync::Arc;
 
 use super::inbound::accept_inner;
+use super::outbound::OuterHeader;
 use super::{Limits, Opened, Outer, ReplayWindow, SaKeys, Selectors};
 use crate::crypto::mac::KeyedMac;
 use crate::crypto::suite::Integrity;
@@ -94,7 +95,8 @@ impl OutboundAh {
     ///
     /// # Errors
     /// [`DropReason::Malformed`] if it is no IPv4 packet, [`DropReason::SequenceExhausted`] when the last number is used up,
-    /// [`DropReason::TooBigForLink`] if the result would not fit an IPv4 datagram. The packet is then unchanged.
+    /// [`DropReason::TooBigForLink`] if the result would not fit an IPv4 datagram, [`DropReason::Malformed`] between addresses of IPv6.
+    /// The packet is then unchanged.
     pub fn seal(&mut self, packet: &mut Packet) -> Result<(), DropReason> {
         let inner = Ipv4Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
         let (tos, inner_df) = (inner.tos(), inner.dont_fragment());
@@ -104,10 +106,12 @@ impl OutboundAh {
         if self.sequence >= self.limits.last(self.extended) {
             return Err(DropReason::SequenceExhausted);
         }
+        let ident = self.first_ident.wrapping_add((self.sequence as u16).wrapping_add(1));
+        let Some(OuterHeader::V4(header)) = self.outer.header(protocol::AH, tos, inner_df, ident) else {
+            return Err(DropReason::Malformed);
+        };
         self.sequence += 1;
         let high = self.extended.then_some((self.sequence >> 32) as u32);
-        let ident = self.first_ident.wrapping_add(self.sequence as u16);
-        let header = self.outer.header(protocol::AH, tos, inner_df, ident);
         let bytes = packet.push_front(headers);
         header.emit(bytes, total_len);
         ah::emit(&mut bytes[ipv4::HEADER_LEN..], NEXT_HEADER_IPV4, icv_len, self.spi, self.sequence as u32);
@@ -158,7 +162,7 @@ impl InboundAh {
     /// Why it went no further; the packet's bytes are then unspecified. Before it verifies, the SA is unchanged.
     pub fn open(&mut self, packet: &mut Packet) -> Result<Opened, DropReason> {
         let outer = Ipv4Packet::new_checked(packet.bytes()).map_err(|_| DropReason::Malformed)?;
-        let (src, outer_tos) = (outer.src(), outer.tos());
+        let (src, outer_tos) = (outer.src().into(), outer.tos());
         if outer.is_fragment() || outer.header_len() != ipv4::HEADER_LEN || outer.protocol() != protocol::AH {
             return Err(DropReason::Malformed);
         }
@@ -236,7 +240,7 @@ mod tests {
     }
 
     fn outer(df: DfBit) -> Outer {
-        Outer { src: SRC, dst: DST, udp: None, ttl: 64, df }
+        Outer { src: SRC.into(), dst: DST.into(), udp: None, ttl: 64, df }
     }
 
     fn pair(integrity: Integrity, extended: bool) -> (OutboundAh, InboundAh) {
@@ -294,7 +298,7 @@ mod tests {
             assert_eq!((outer.tos(), outer.dont_fragment(), outer.ttl(), outer.protocol()), (0xba, true, 64, 51));
             assert_eq!(packet.bytes()[20..32], hex(&ah));
             let opened = into.open(&mut packet).unwrap();
-            assert_eq!((opened.sequence, opened.src, opened.src_port), (1, SRC, None));
+            assert_eq!((opened.sequence, opened.src, opened.src_port), (1, SRC.into(), None));
             assert_eq!(packet.bytes(), hex(INNER));
         }
     }

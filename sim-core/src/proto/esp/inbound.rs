@@ -1,6 +1,6 @@
 //! The receiving side of an SA (RFC 4303 section 3.4).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use super::{ReplayWindow, SaKeys, Selectors, Suite};
@@ -10,7 +10,7 @@ use crate::reason::DropReason;
 use crate::wire::checksum;
 use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
-use crate::wire::ipv6::Ipv6Packet;
+use crate::wire::ipv6::{self, Ipv6Packet, is_ipv6};
 use crate::wire::udp::{self, UdpDatagram};
 
 /// What is known of a packet that was opened, besides its inside.
@@ -19,7 +19,7 @@ pub struct Opened {
     /// Its sequence number, the half that is not sent included.
     pub sequence: u64,
     /// Where it came from. It authenticated, so a NAT binding may follow it (RFC 7296 section 2.23).
-    pub src: Ipv4Addr,
+    pub src: IpAddr,
     /// The UDP port it came from, if it was in UDP.
     pub src_port: Option<u16>,
     /// True if it was a dummy packet: there is nothing inside to hand on (RFC 4303 section 2.6).
@@ -78,7 +78,7 @@ impl InboundSa {
     }
 
     /// Opens a sealed packet in place, in the order of RFC 4303 section 3.4: looks at the window, authenticates and
-    /// decrypts, and only then commits to the window. `packet` is an IPv4 packet for this end, reassembled, with its
+    /// decrypts, and only then commits to the window. `packet` is an IP packet for this end, reassembled, with its
     /// SPI looked up. If it opens, the inner packet is left, unless it was a dummy.
     ///
     /// # Errors
@@ -119,19 +119,14 @@ impl InboundSa {
         Ok(opened)
     }
 
-    /// Finds the ESP packet in an IPv4 packet: its origin and number, the outer DSCP and ECN, and its place.
+    /// Finds the ESP packet in an IP packet: its origin and number, the outer DSCP and ECN, and its place.
     fn locate(&self, bytes: &[u8]) -> Result<(Opened, u8, Range<usize>), DropReason> {
-        let outer = Ipv4Packet::new_checked(bytes).map_err(|_| DropReason::Malformed)?;
-        // RFC 4303 section 3.4.1: fragments must have been put together before.
-        if outer.is_fragment() {
-            return Err(DropReason::Malformed);
-        }
-        let mut place = outer.header_len()..usize::from(outer.total_len());
+        let (src, outer_tos, above, mut place) = unwrapped(bytes).ok_or(DropReason::Malformed)?;
         let mut src_port = None;
-        match outer.protocol() {
+        match above {
             protocol::ESP => {}
             protocol::UDP => {
-                let udp = UdpDatagram::new_checked(outer.payload()).map_err(|_| DropReason::Malformed)?;
+                let udp = UdpDatagram::new_checked(&bytes[place.clone()]).map_err(|_| DropReason::Malformed)?;
                 src_port = Some(udp.src_port());
                 place.end = place.start + usize::from(udp.length());
                 place.start += udp::HEADER_LEN;
@@ -142,9 +137,22 @@ impl InboundSa {
         if esp.spi() != self.spi {
             return Err(DropReason::UnknownSpi);
         }
-        let opened = Opened { sequence: esp.sequence_number().into(), src: outer.src(), src_port, dummy: false };
-        Ok((opened, outer.tos(), place))
+        let opened = Opened { sequence: esp.sequence_number().into(), src, src_port, dummy: false };
+        Ok((opened, outer_tos, place))
     }
+}
+
+/// Where an IP packet comes from, its DSCP and ECN, the protocol of what is in it, and the place of that. `None` if it is none, or a
+/// fragment: those must have been put together before (RFC 4303 section 3.4.1).
+fn unwrapped(bytes: &[u8]) -> Option<(IpAddr, u8, u8, Range<usize>)> {
+    if is_ipv6(bytes) {
+        let outer = Ipv6Packet::new_checked(bytes).ok()?;
+        let place = ipv6::HEADER_LEN..outer.total_len();
+        return Some((outer.src().into(), outer.traffic_class(), outer.next_header(), place));
+    }
+    let outer = Ipv4Packet::new_checked(bytes).ok().filter(|outer| !outer.is_fragment())?;
+    let place = outer.header_len()..usize::from(outer.total_len());
+    Some((outer.src().into(), outer.tos(), outer.protocol(), place))
 }
 
 /// Checks the inner packet and carries the outer header's congestion mark over to it.

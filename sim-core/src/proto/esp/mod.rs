@@ -1,9 +1,9 @@
-//! ESP in tunnel mode: IPv4 or IPv6 in IPv4, plain or in UDP (RFC 4303, RFC 4301, RFC 3948).
+//! ESP in tunnel mode: IPv4 or IPv6 in either, plain or in UDP (RFC 4303, RFC 4301, RFC 3948).
 //!
 //! An SA carries one family, the one of its traffic selectors: what is of the other is outside of them (RFC 4301 section 5).
 //!
 //! ```text
-//! | outer IPv4 | UDP, behind a NAT | SPI, Seq | IV | inner packet      | padding, trailer | ICV |
+//! |  outer IP  | UDP, behind a NAT | SPI, Seq | IV | inner packet      | padding, trailer | ICV |
 //!                                                  |<------------ encrypted ------------->|
 //!                                  |<------------------ authenticated ------------------->|
 //! ```

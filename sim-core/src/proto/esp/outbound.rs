@@ -1,6 +1,6 @@
 //! The sending side of an SA (RFC 4303 section 3.3).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::mtu::text_alignment;
 use super::{Limits, SaKeys, Selectors, Suite};
@@ -10,7 +10,7 @@ use crate::reason::DropReason;
 use crate::rng::{Rng, Seldom};
 use crate::wire::esp::{self, EspPacket, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, NEXT_HEADER_NONE, Trailer};
 use crate::wire::ipv4::{self, Ipv4Header, Ipv4Packet, protocol};
-use crate::wire::ipv6::{self, Ipv6Packet};
+use crate::wire::ipv6::{self, Ipv6Header, Ipv6Packet};
 use crate::wire::udp::{self, UdpDatagram};
 
 /// What the DF bit of the outer header is made from: an SA must offer all three (RFC 4301 section 8.1).
@@ -28,28 +28,63 @@ pub enum DfBit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outer {
     /// This end of the tunnel.
-    pub src: Ipv4Addr,
-    /// The other end of the tunnel.
-    pub dst: Ipv4Addr,
+    pub src: IpAddr,
+    /// The other end of the tunnel, of the same family.
+    pub dst: IpAddr,
     /// Source and destination port of the UDP header, if a NAT is on the path (RFC 3948).
     pub udp: Option<(u16, u16)>,
-    /// TTL, in hops. It does not follow the inner TTL (RFC 4301 section 5.1.2.1 note 2).
+    /// TTL or hop limit. It does not follow the inner TTL (RFC 4301 section 5.1.2.1 note 2).
     pub ttl: u8,
     /// The DF bit.
     pub df: DfBit,
 }
 
+/// The IP header around a sealed packet.
+pub(super) enum OuterHeader {
+    V4(Ipv4Header),
+    V6(Ipv6Header),
+}
+
+impl OuterHeader {
+    /// Writes it in front of a packet that is so long with it.
+    pub(super) fn emit(&self, buffer: &mut [u8], total_len: u16) {
+        match self {
+            Self::V4(header) => header.emit(buffer, total_len),
+            Self::V6(header) => header.emit(buffer, total_len - ipv6::HEADER_LEN as u16),
+        }
+    }
+}
+
 impl Outer {
-    /// RFC 4301 section 5.1.2.1: DSCP and ECN are copied, TTL is constructed, DF is the SA's policy.
-    pub(super) fn header(&self, protocol: u8, tos: u8, inner_df: bool, ident: u16) -> Ipv4Header {
-        let dont_fragment = self.dont_fragment(inner_df);
-        Ipv4Header {
-            tos,
-            ttl: self.ttl,
-            // It has a meaning only if the packet may be fragmented (RFC 6864 section 4.1).
-            ident: if dont_fragment { 0 } else { ident },
-            dont_fragment,
-            ..Ipv4Header::new(self.src, self.dst, protocol)
+    /// RFC 4301 section 5.1.2.1 and 5.1.2.2: DSCP and ECN are copied, TTL is constructed, DF is the SA's policy, which IPv6 has none of.
+    /// `None` if the ends are of two families.
+    pub(super) fn header(&self, protocol: u8, tos: u8, inner_df: bool, ident: u16) -> Option<OuterHeader> {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let dont_fragment = self.dont_fragment(inner_df);
+                Some(OuterHeader::V4(Ipv4Header {
+                    tos,
+                    ttl: self.ttl,
+                    // It has a meaning only if the packet may be fragmented (RFC 6864 section 4.1).
+                    ident: if dont_fragment { 0 } else { ident },
+                    dont_fragment,
+                    ..Ipv4Header::new(src, dst, protocol)
+                }))
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Some(OuterHeader::V6(Ipv6Header {
+                traffic_class: tos,
+                hop_limit: self.ttl,
+                ..Ipv6Header::new(src, dst, protocol)
+            })),
+            _ => None,
+        }
+    }
+
+    /// Octets of the IP header.
+    pub(super) const fn ip_len(&self) -> usize {
+        match self.dst {
+            IpAddr::V4(_) => ipv4::HEADER_LEN,
+            IpAddr::V6(_) => ipv6::HEADER_LEN,
         }
     }
 
@@ -197,7 +232,7 @@ impl OutboundSa {
     /// # Errors
     /// [`DropReason::Malformed`] if it is no IP packet, [`DropReason::SelectorMismatch`] if the SA does not carry it,
     /// [`DropReason::SequenceExhausted`] when the last number is used up (RFC 4303 section 3.3.3), [`DropReason::TooBigForLink`]
-    /// if the result would not fit an IPv4 datagram. The packet is then unchanged.
+    /// if the result would not fit a datagram. The packet is then unchanged.
     pub fn seal(&mut self, packet: &mut Packet) -> Result<(), DropReason> {
         let inner = match Ipv4Packet::new_checked(packet.bytes()) {
             Ok(inner) if !self.ipv6 => inner,
@@ -246,21 +281,20 @@ impl OutboundSa {
         if self.sequence >= self.limits.last(self.extended) {
             return Err(DropReason::SequenceExhausted);
         }
+        let protocol = if self.outer.udp.is_some() { protocol::UDP } else { protocol::ESP };
+        let ident = self.first_ident.wrapping_add((self.sequence as u16).wrapping_add(1));
+        let header = self.outer.header(protocol, tos, inner_df, ident).ok_or(DropReason::Malformed)?;
         self.sequence += 1;
 
         packet.push_back(trailer.text_len() - packet.len() + self.suite().icv_len());
         let bytes = packet.push_front(self.headers_len());
         let (outer, message) = bytes.split_at_mut(self.outer_len());
         self.seal_message(message, &trailer);
-        let protocol = match self.outer.udp {
-            Some(ports) => {
-                emit_udp(&mut outer[ipv4::HEADER_LEN..], ports, total_len);
-                protocol::UDP
-            }
-            None => protocol::ESP,
-        };
-        let ident = self.first_ident.wrapping_add(self.sequence as u16);
-        self.outer.header(protocol, tos, inner_df, ident).emit(outer, total_len);
+        if let Some(ports) = self.outer.udp {
+            let ip_len = self.outer.ip_len();
+            emit_udp(&mut outer[ip_len..], ports, total_len - ip_len as u16);
+        }
+        header.emit(outer, total_len);
         Ok(())
     }
 
@@ -285,10 +319,7 @@ impl OutboundSa {
 
     /// Octets in front of SPI.
     fn outer_len(&self) -> usize {
-        match self.outer.udp {
-            Some(_) => ipv4::HEADER_LEN + udp::HEADER_LEN,
-            None => ipv4::HEADER_LEN,
-        }
+        self.outer.ip_len() + if self.outer.udp.is_some() { udp::HEADER_LEN } else { 0 }
     }
 
     /// Octets in front of the inner packet.
@@ -297,11 +328,11 @@ impl OutboundSa {
     }
 }
 
-/// The checksum is sent as zero (RFC 3948 section 2.1): the ICV covers the payload.
-fn emit_udp(buffer: &mut [u8], (src_port, dst_port): (u16, u16), total_len: u16) {
+/// The checksum is sent as zero (RFC 3948 section 2.1, and above IPv6 RFC 6935 section 5): the ICV covers the payload.
+fn emit_udp(buffer: &mut [u8], (src_port, dst_port): (u16, u16), length: u16) {
     let mut header = UdpDatagram::new_unchecked(buffer);
     header.set_src_port(src_port);
     header.set_dst_port(dst_port);
-    header.set_length(total_len - ipv4::HEADER_LEN as u16);
+    header.set_length(length);
     header.set_checksum(0);
 }

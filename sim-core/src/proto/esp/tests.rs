@@ -29,7 +29,8 @@ fn keys(suite: Suite) -> SaKeys {
 }
 
 fn outer(udp: Option<(u16, u16)>, df: DfBit) -> Outer {
-    Outer { src: Ipv4Addr::new(203, 0, 113, 1), dst: Ipv4Addr::new(198, 51, 100, 2), udp, ttl: 64, df }
+    let (src, dst) = (Ipv4Addr::new(203, 0, 113, 1).into(), Ipv4Addr::new(198, 51, 100, 2).into());
+    Outer { src, dst, udp, ttl: 64, df }
 }
 
 fn outbound(suite: Suite, outer: Outer) -> OutboundSa {
@@ -93,6 +94,46 @@ fn seals_what_another_implementation_seals() {
     );
 }
 
+/// The same between addresses of IPv6. What is sealed does not depend on what is around it: the header of RFC 8200 section 3 by hand, with
+/// the DSCP and ECN of the packet inside (ba) and 68 octets behind it, next header 50, or 76 and 17 with UDP, whose checksum is zero
+/// (RFC 6935 section 5).
+#[test]
+fn the_same_is_sealed_between_addresses_of_ipv6() {
+    let sealed_text = "c0ffee010000000100000000000000018b5550eeb387f8a2f122ffda3504d658649cae223df32432fefa0c47
+         e698d271864ed29253144c5c6515f9e60df956757686dd07";
+    let ends = "20010db8000c0000000000000000001020010db8000a00000000000000000010";
+    for (udp, header, between) in
+        [(None, "6ba0000000443240", ""), (Some((4500, 4501)), "6ba00000004c1140", "11941195004c0000")]
+    {
+        let (src, dst) = ("2001:db8:c::10".parse().unwrap(), "2001:db8:a::10".parse().unwrap());
+        let mut sa = outbound(gcm(), Outer { src, dst, ..outer(udp, DfBit::Copy) });
+        let mut packet = sealed(&mut sa);
+        assert_eq!(packet.bytes(), hex(&[header, ends, between, sealed_text].concat()));
+        let opened = inbound(gcm()).open(&mut packet).unwrap();
+        assert_eq!((opened.src, opened.src_port), (src, udp.map(|(port, _)| port)));
+        assert_eq!(packet.bytes(), inner().bytes());
+    }
+    // Between two families nothing goes, and nothing is counted.
+    let mut sa = outbound(gcm(), Outer { dst: "2001:db8:a::10".parse().unwrap(), ..outer(None, DfBit::Copy) });
+    let mut packet = inner();
+    assert_eq!(sa.seal(&mut packet), Err(DropReason::Malformed));
+    assert_eq!((sa.sequence(), packet.bytes()), (0, inner().bytes()));
+}
+
+/// A mark of congestion on the way, and a fragment that was not put together.
+#[test]
+fn an_outer_header_of_ipv6_carries_congestion_and_no_fragments() {
+    let (src, dst) = ("2001:db8:c::10".parse().unwrap(), "2001:db8:a::10".parse().unwrap());
+    let mut sa = outbound(gcm(), Outer { src, dst, ..outer(None, DfBit::Copy) });
+    let mut packet = sealed(&mut sa);
+    crate::wire::ipv6::Ipv6Packet::new_unchecked(packet.bytes_mut()).set_traffic_class(0xbb);
+    inbound(gcm()).open(&mut packet).unwrap();
+    assert_eq!(Ipv4Packet::new_unchecked(packet.bytes()).tos() & 0b11, 0b11, "CE");
+    let mut fragment = sealed(&mut sa);
+    fragment.bytes_mut()[6] = crate::wire::ipv6::next_header::FRAGMENT;
+    assert_eq!(inbound(gcm()).open(&mut fragment), Err(DropReason::Malformed));
+}
+
 /// Same source: AES-128-CBC with HMAC-SHA1-96 in UDP, whose source port a NAT has changed to 61234.
 #[test]
 fn opens_what_another_implementation_seals() {
@@ -104,7 +145,7 @@ fn opens_what_another_implementation_seals() {
     let mut packet = Packet::from_bytes(&bytes, Meta::default());
     assert_eq!(
         inbound(suite).open(&mut packet),
-        Ok(Opened { sequence: 7, src: Ipv4Addr::new(203, 0, 113, 1), src_port: Some(61234), dummy: false })
+        Ok(Opened { sequence: 7, src: Ipv4Addr::new(203, 0, 113, 1).into(), src_port: Some(61234), dummy: false })
     );
     assert_eq!(packet.bytes(), inner().bytes());
 }

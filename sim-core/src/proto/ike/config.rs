@@ -3,7 +3,7 @@
 //! Sources of the constants: *guide* is the AWS Site-to-Site VPN User Guide (tunnel options), *API* the EC2 API reference
 //! (`ModifyVpnTunnelOptions`), *strongSwan* its 5.9 defaults. What AWS does not publish says so.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use smallvec::{SmallVec, smallvec};
@@ -95,6 +95,8 @@ pub const AWS_CHILD_GROUPS: [DhGroup; 13] = [
 pub enum Identity {
     /// ID_IPV4_ADDR.
     Ipv4(Ipv4Addr),
+    /// ID_IPV6_ADDR.
+    Ipv6(Ipv6Addr),
     /// ID_FQDN, without a terminator.
     Fqdn(String),
     /// ID_DER_ASN1_DN, the DER of a distinguished name.
@@ -103,14 +105,27 @@ pub enum Identity {
     KeyId(Vec<u8>),
 }
 
+impl From<IpAddr> for Identity {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::Ipv4(address),
+            IpAddr::V6(address) => Self::Ipv6(address),
+        }
+    }
+}
+
 impl Identity {
     /// The payload's type and data, handed to `with`.
     pub fn with_id<T>(&self, with: impl FnOnce(Id<'_>) -> T) -> T {
-        let octets;
+        let (octets, long);
         let (kind, data) = match self {
             Self::Ipv4(address) => {
                 octets = address.octets();
                 (IdType::Ipv4Addr, &octets[..])
+            }
+            Self::Ipv6(address) => {
+                long = address.octets();
+                (IdType::Ipv6Addr, &long[..])
             }
             Self::Fqdn(name) => (IdType::Fqdn, name.as_bytes()),
             Self::DistinguishedName(der) => (IdType::DerAsn1Dn, &der[..]),

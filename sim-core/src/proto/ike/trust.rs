@@ -5,7 +5,7 @@
 //! Certificates are always sent: CERTREQ is a hint (RFC 7296 section 3.7, RFC 4945 section 3.2). Left out: a choice among
 //! several certificates by CERTREQ.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 use super::config::{Config, Credentials, Identity};
 use super::env::Env;
@@ -55,9 +55,13 @@ fn bears(certificate: &Certificate, id: Id<'_>) -> bool {
         IdType::Rfc822Addr => text().is_some_and(|name| certificate.bears(SubjectName::Mail(name))),
         IdType::Ipv4Addr => {
             let octets = <[u8; 4]>::try_from(id.data);
-            octets.is_ok_and(|octets| certificate.bears(SubjectName::Ipv4(Ipv4Addr::from(octets))))
+            octets.is_ok_and(|octets| certificate.bears(SubjectName::Ip(IpAddr::from(octets))))
         }
-        IdType::Ipv6Addr | IdType::DerAsn1Gn | IdType::KeyId | IdType::Other(_) => false,
+        IdType::Ipv6Addr => {
+            let octets = <[u8; 16]>::try_from(id.data);
+            octets.is_ok_and(|octets| certificate.bears(SubjectName::Ip(IpAddr::from(octets))))
+        }
+        IdType::DerAsn1Gn | IdType::KeyId | IdType::Other(_) => false,
     }
 }
 

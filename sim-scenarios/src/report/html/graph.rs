@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::id::{LinkId, NodeId};
 
-use crate::plan::{ApplianceKind, FaultKind, NodeKind, Plan};
+use crate::plan::{ApplianceKind, FaultKind, NodeKind, Plan, RouteChange};
 
 /// Most devices of a drawing that shows each.
 const EACH: usize = 40;
@@ -209,7 +209,8 @@ impl Struck {
                 | FaultKind::FailoverTest { node: id }
                 | FaultKind::VrrpShutdown { node: id, .. }
                 | FaultKind::VlanRemoved { node: id, .. }
-                | FaultKind::RevokeSecurityGroupRule { vpc: id, .. } => {
+                | FaultKind::RevokeSecurityGroupRule { vpc: id, .. }
+                | FaultKind::VpcRoute(RouteChange { vpc: id, .. }) => {
                     node(*id);
                 }
                 FaultKind::ReplaceTunnelEndpoint { tunnel, .. } | FaultKind::ModifyTunnelOptions { tunnel, .. } => {
