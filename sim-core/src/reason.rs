@@ -529,6 +529,7 @@ impl TimerKind {
                 | Self::BfdDetection
                 | Self::TrackTimeout
                 | Self::VrrpMasterDown
+                | Self::LacpCurrentWhile
                 | Self::ClientVpnDead
                 | Self::ClientVpnConnect
         )

@@ -248,6 +248,7 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("dx_pinned_overlay", "GRE"),
     ("dx_unpinned_overlay", "GRE"),
     ("esp_without_natt_two_clients", "a NAT that serves one inside host at a time"),
+    ("ipv6_outside_tgw", "sizes"),
     ("fragments_after_encryption", "sizes"),
     ("ha_firewall_takeover", "Ethernet"),
     ("ipv6_inside_tgw", "IPv6"),
