@@ -252,10 +252,8 @@ const BUILT: &[&[Noun]] = &[TRANSIT_GATEWAY, DIRECT_CONNECT, VPN, VPC, PREMISES,
 
 /// Nouns that are promised and not built yet, with the scenario or test that will show each. One that is there fails the test, so that the noun
 /// moves to its table.
-const NOT_BUILT: &[Noun] = &[
-    ("5,000 attachments", &["tgw_5000_attachments"]),
-    ("Route 53 Resolver", &["resolver_rules"]),
-];
+const NOT_BUILT: &[Noun] =
+    &[("5,000 attachments", &["tgw_5000_attachments"]), ("Route 53 Resolver", &["resolver_rules"])];
 
 /// The names of the expectations of a scenario that a control breaks.
 fn controlled(name: &str) -> Option<Vec<String>> {

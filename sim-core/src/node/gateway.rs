@@ -743,7 +743,8 @@ impl Gateway {
             | Command::Vlan { .. }
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
-            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. } => {}
+            | Command::SecurityGroupRule { .. }
+            | Command::VpcRoute { .. } => {}
         }
     }
 }

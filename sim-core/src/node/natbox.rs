@@ -273,7 +273,8 @@ impl Device for NatBox {
             | Command::Reconfigure { .. }
             | Command::Med { .. }
             | Command::Drain { .. }
-            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. } => {}
+            | Command::SecurityGroupRule { .. }
+            | Command::VpcRoute { .. } => {}
         }
     }
 }

@@ -203,7 +203,8 @@ impl Device for VirtualInterface {
             | Command::IkeInitiate { .. }
             | Command::Readdress { .. }
             | Command::NatFlush
-            | Command::SecurityGroupRule { .. } | Command::VpcRoute { .. }
+            | Command::SecurityGroupRule { .. }
+            | Command::VpcRoute { .. }
             | Command::Reconfigure { .. }
             | Command::Med { .. }
             | Command::Drain { .. }

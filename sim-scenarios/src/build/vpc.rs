@@ -238,7 +238,8 @@ impl Builder<'_> {
 
     /// What an operator has a VPC do to its route.
     pub(super) fn route_command(&self, change: &plan::RouteChange) -> Command {
-        let (attached, transit) = (attached(self.plan, change.vpc), transit_ports(self.plan, change.vpc).collect::<Vec<_>>());
+        let (attached, transit) =
+            (attached(self.plan, change.vpc), transit_ports(self.plan, change.vpc).collect::<Vec<_>>());
         let to = change.to.map(|target| target.map(|target| port_of_target(&transit, &attached, target)));
         Command::VpcRoute { table: change.table as u8, prefix: change.destination, to }
     }

@@ -176,12 +176,15 @@ pub(super) fn change(
     j: &mut Judge,
 ) -> Option<FaultKind> {
     let (table, destination, to) = match what {
-        schema::What::CreateRoute(it) | schema::What::ReplaceRoute(it) => (&it.table, &it.destination, Some(&it.target)),
+        schema::What::CreateRoute(it) | schema::What::ReplaceRoute(it) => {
+            (&it.table, &it.destination, Some(&it.target))
+        }
         schema::What::DeleteRoute(it) => (&it.table, &it.destination, None),
         _ => return None,
     };
     let nothing = || {
-        let change = RouteChange { vpc: NodeId::default(), table: 0, destination: Ipv4Net::default(), from: None, to: None };
+        let change =
+            RouteChange { vpc: NodeId::default(), table: 0, destination: Ipv4Net::default(), from: None, to: None };
         Some(FaultKind::VpcRoute(change))
     };
     let mut tables: Vec<(String, NodeId, usize)> = Vec::new();
@@ -193,7 +196,9 @@ pub(super) fn change(
     }
     let known: Vec<String> = tables.iter().map(|(name, ..)| name.clone()).collect();
     let found = j.find(table, "route table of a VPC", &known).map(|i| &tables[i]);
-    let (Some((_, id, number)), Some(destination_net)) = (found, j.lawful(destination, whole)) else { return nothing() };
+    let (Some((_, id, number)), Some(destination_net)) = (found, j.lawful(destination, whole)) else {
+        return nothing();
+    };
     let (Some((name, schema::Node::Vpc(_))), NodeKind::Vpc(vpc)) =
         (scenario.nodes.0.get(id.index()), &plan.nodes[id.index()].kind)
     else {

@@ -113,9 +113,9 @@ fn seconds(end: &IkeEnd) -> Value {
 /// What CloudTrail records.
 pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
     let of_people = calls(plan, end).into_iter().map(|call| (call.at, call.name, "IAMUser", call.parameters));
-    let of_routes = routes::edits(plan, end).into_iter().map(|routes::Edit { at, change }| {
-        (at, change.call(), "IAMUser", routes::request(plan, &change))
-    });
+    let of_routes = routes::edits(plan, end)
+        .into_iter()
+        .map(|routes::Edit { at, change }| (at, change.call(), "IAMUser", routes::request(plan, &change)));
     let of_programs = routes::replaced(plan, trace).map(|(at, request)| (at, "ReplaceRoute", "AssumedRole", request));
     let mut all: Vec<_> = of_people.chain(of_routes).chain(of_programs).enumerate().collect();
     all.sort_by_key(|(_, (at, ..))| *at);

@@ -341,14 +341,17 @@ fn a_takeover_is_a_call_of_replace_route() {
 fn told(changes: &[&str]) -> (Vec<(String, Value)>, Vec<Vec<String>>) {
     let seen = outcome("route_changed_too_early", &[&["expect={}", "control=[]"], changes].concat());
     let telemetry = &seen.detail.telemetry;
-    let lines = |text: &str| -> Vec<Value> { text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() };
+    let lines =
+        |text: &str| -> Vec<Value> { text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() };
     let calls = lines(&telemetry.cloudtrail);
     let calls = calls.iter().map(|it| (it["eventName"].as_str().unwrap().to_owned(), it["requestParameters"].clone()));
     let routes = |item: &Value| {
         assert_eq!(item["resourceType"], "AWS::EC2::RouteTable");
         let all = item["configuration"]["routes"].as_array().expect("an array").iter().skip(1);
-        all.map(|it| format!("{} {} {}", it["destinationCidrBlock"], it["transitGatewayId"], it["state"]).replace('"', ""))
-            .collect()
+        all.map(|it| {
+            format!("{} {} {}", it["destinationCidrBlock"], it["transitGatewayId"], it["state"]).replace('"', "")
+        })
+        .collect()
     };
     (calls.collect(), lines(&telemetry.config).iter().map(routes).collect())
 }
@@ -360,14 +363,16 @@ fn a_changed_route_is_two_calls_and_four_items() {
     let (calls, items) = told(&[]);
     let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["CreateRoute", "DeleteRoute"]);
-    let request = |it: &Value| (it["routeTableId"].clone(), it["destinationCidrBlock"].clone(), it["transitGatewayId"].clone());
+    let request =
+        |it: &Value| (it["routeTableId"].clone(), it["destinationCidrBlock"].clone(), it["transitGatewayId"].clone());
     assert_eq!(request(&calls[0].1), ("main".into(), "10.1.0.0/16".into(), "tgw".into()));
     assert_eq!(request(&calls[1].1), ("main".into(), "10.1.0.0/16".into(), Value::Null));
     let entered = vec!["10.1.0.0/16 tgw active".to_owned()];
     assert_eq!(items, [vec![], entered.clone(), entered, vec![]]);
 
     let before = "nodes.vpc.route_tables.main.routes=[(destination: \"10.1.0.0/16\", target: \"tgw\")]";
-    let replace = "faults.change.what=ReplaceRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\", target: \"blackhole\")";
+    let replace =
+        "faults.change.what=ReplaceRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\", target: \"blackhole\")";
     let (calls, items) = told(&[before, replace]);
     let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["ReplaceRoute", "ReplaceRoute"]);
@@ -375,7 +380,8 @@ fn a_changed_route_is_two_calls_and_four_items() {
     assert_eq!(items, [there.clone(), gone.clone(), gone, there]);
 
     let delete = "faults.change.what=DeleteRoute(table: \"vpc.main\", destination: \"10.1.0.0/16\")";
-    let (calls, _) = told(&[before, delete, "faults.change.heal_after=900s", "duration=2400s", "faults.change.enabled=true"]);
+    let (calls, _) =
+        told(&[before, delete, "faults.change.heal_after=900s", "duration=2400s", "faults.change.enabled=true"]);
     assert_eq!(calls.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["DeleteRoute", "CreateRoute"]);
 }
 
