@@ -137,6 +137,10 @@ const VPC: &[Noun] = &[
     ("gateway endpoint", &["transit_gateway_endpoint:app_reaches_s3"]),
     ("internal NLB", &["third_party_private_egress:proxy_costs", "third_party_private_egress:no_order_is_lost"]),
     ("interface endpoint, PrivateLink", &["transit_interface_endpoint:office_reaches_s3"]),
+    (
+        "PrivateLink behind an NLB",
+        &["privatelink_behind_nlb:outside_is_served", "privatelink_behind_nlb:inside_is_served"],
+    ),
     ("security group", &["sg_untracked_flow:nothing_begins"]),
     ("connection tracking with its timers", &["laws/vpc.rs::timers_of_connection_tracking_have_ranges"]),
     ("untracked flow", &["sg_untracked_flow:untracked_ends"]),

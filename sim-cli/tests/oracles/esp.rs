@@ -1,4 +1,4 @@
-//! strongSwan opposite what our ESP has beyond the common: extended sequence numbers and NULL encryption.
+//! strongSwan opposite what our ESP has beyond the common: extended sequence numbers, NULL encryption, and an outside of IPv6.
 //!
 //! strongSwan's IKE agrees to extended sequence numbers, but its user-space ESP has none and then refuses the SA, so packets
 //! cross only where both ends settle on 32 bits. That ours are right with 64 is for vectors to say.
@@ -15,7 +15,7 @@ use crate::gateway::{Gateway, INITIATE};
 use crate::network::isolated;
 use crate::pace::Clock;
 use crate::process::expect;
-use crate::strongswan::{OURS, StrongSwan, THEIRS, addresses};
+use crate::strongswan::{OURS, OURS_V6, StrongSwan, THEIRS, THEIRS_V6, addresses};
 
 const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 2, 0, 1)];
 const PSK: &str = "correct horse battery staple";
@@ -35,6 +35,8 @@ struct Case {
     report: Option<&'static str>,
     /// What its log says if there is none.
     log: &'static [&'static str],
+    /// Between addresses of IPv6.
+    ipv6: bool,
 }
 
 const GCM: Case = Case {
@@ -45,6 +47,7 @@ const GCM: Case = Case {
     they_begin: false,
     report: None,
     log: &["received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built"],
+    ipv6: false,
 };
 
 /// strongSwan prefers extended sequence numbers and takes 32 bits; our end has 32 alone.
@@ -95,16 +98,38 @@ fn null_encryption_is_understood() {
     judge("esp::null_encryption_is_understood", &Case { encryption, integrity, proposal, report, ..GCM });
 }
 
+/// Between addresses of IPv6, which are also the identities of both ends (ID_IPV6_ADDR); inside goes IPv4.
+const OVER_IPV6: Case =
+    Case { proposal: "aes256gcm16-ecp256", report: Some("TUNNEL-in-UDP, ESP:AES_GCM_16-256"), ipv6: true, ..GCM };
+
+#[test]
+fn we_begin_between_addresses_of_ipv6() {
+    judge("esp::we_begin_between_addresses_of_ipv6", &OVER_IPV6);
+}
+
+#[test]
+fn strongswan_begins_between_addresses_of_ipv6() {
+    judge("esp::strongswan_begins_between_addresses_of_ipv6", &Case { they_begin: true, ..OVER_IPV6 });
+}
+
 fn judge(test: &str, case: &Case) {
     isolated(test, || {
-        let strongswan = StrongSwan::start(HOSTS)?;
+        let mut strongswan = StrongSwan::start(HOSTS)?;
+        let mut addresses = addresses(HOSTS);
+        let mut text = CONF.to_owned();
+        if case.ipv6 {
+            strongswan = strongswan.with_ipv6()?;
+            (addresses.local, addresses.remote) = (OURS_V6.into(), THEIRS_V6.into());
+            text = text.replace(&THEIRS.to_string(), &THEIRS_V6.to_string());
+            text = text.replace(&OURS.to_string(), &OURS_V6.to_string());
+        }
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let file = dir.path().join("swanctl.conf");
         let start = if case.they_begin { "start" } else { "none" };
-        let text = CONF.replace("@ESP@", case.proposal).replace("@START@", start);
+        let text = text.replace("@ESP@", case.proposal).replace("@START@", start);
         std::fs::write(&file, text).map_err(|e| e.to_string())?;
         let clock = Clock::start();
-        let (mut gateway, inbox) = Gateway::new(config(case), addresses(HOSTS), clock.now())?;
+        let (mut gateway, inbox) = Gateway::new(config(case), addresses, clock.now())?;
         strongswan.swanctl(&format!("--load-all --file {}", file.display()))?;
         if !case.they_begin {
             gateway.handle(clock.now(), INITIATE)?;
@@ -132,7 +157,10 @@ fn judge(test: &str, case: &Case) {
 }
 
 fn config(case: &Case) -> Config {
-    let (local, remote) = (Identity::Ipv4(OURS), Identity::Ipv4(THEIRS));
+    let [local, remote]: [Identity; 2] = match case.ipv6 {
+        true => [OURS_V6, THEIRS_V6].map(Identity::Ipv6),
+        false => [OURS, THEIRS].map(Identity::Ipv4),
+    };
     let mut config = Config::customer_gateway(local, remote, PSK.as_bytes());
     let groups = vec![DhGroup::Ecp256];
     config.ike_offers = vec![IkeOffer {

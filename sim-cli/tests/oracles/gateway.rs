@@ -14,7 +14,7 @@ use sim_core::rng::{Purpose, Seldom};
 use sim_core::time::Instant;
 use sim_core::wire::icmp::{Echo, IcmpKind, IcmpMessage, echo_request};
 use sim_core::wire::ipv4::{self, Ipv4Packet};
-use sim_core::wire::udp;
+use sim_core::wire::{ipv6, udp};
 
 use crate::load::Load;
 use crate::pace::Site;
@@ -40,9 +40,9 @@ pub struct Arrival {
 /// Outer and inner addresses of both ends.
 pub struct Addresses {
     /// Our end of the tunnel.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// The peer's end of the tunnel.
-    pub remote: Ipv4Addr,
+    pub remote: IpAddr,
     /// The host behind us.
     pub our_host: Ipv4Addr,
     /// The host behind the peer, which answers pings.
@@ -105,9 +105,9 @@ impl Gateway {
     /// The address of our end is another from now on.
     pub fn readdress(&mut self, now: Instant, local: Ipv4Addr) -> Outcome {
         let [ike, nat] = self.addresses.our_ports;
-        self.ike = socket(local, ike, PORT, self.to_inbox.clone())?;
-        self.nat = socket(local, nat, NAT_PORT, self.to_inbox.clone())?;
-        self.addresses.local = local;
+        self.ike = socket(local.into(), ike, PORT, self.to_inbox.clone())?;
+        self.nat = socket(local.into(), nat, NAT_PORT, self.to_inbox.clone())?;
+        self.addresses.local = local.into();
         self.handle(now, Input::Addresses(vec![local.into()]))
     }
 
@@ -161,8 +161,9 @@ impl Gateway {
         let sealed = child.outbound.seal(&mut packet);
         sealed.map_err(|reason| format!("our ESP does not seal a packet: {reason}"))?;
         // The kernel of this end writes the outer headers.
-        packet.pop_front(ipv4::HEADER_LEN + udp::HEADER_LEN);
-        self.send(NAT_PORT, self.addresses.remote.into(), NAT_PORT, packet.bytes())
+        let ip = if self.addresses.remote.is_ipv6() { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN };
+        packet.pop_front(ip + udp::HEADER_LEN);
+        self.send(NAT_PORT, self.addresses.remote, NAT_PORT, packet.bytes())
     }
 
     /// How many pings were answered.
@@ -207,10 +208,7 @@ impl Gateway {
                 }
                 Output::Moved(moved) => {
                     self.note(now, &format!("{moved:?}"));
-                    self.addresses.remote = match moved.remote {
-                        IpAddr::V4(address) => address,
-                        IpAddr::V6(_) => self.addresses.remote,
-                    };
+                    self.addresses.remote = moved.remote;
                 }
                 Output::ChildUp(child) => self.install(&child)?,
                 Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
@@ -237,8 +235,8 @@ impl Gateway {
         };
         let suite = child.suite.protection;
         let outer = Outer {
-            src: self.addresses.local.into(),
-            dst: self.addresses.remote.into(),
+            src: self.addresses.local,
+            dst: self.addresses.remote,
             udp: Some((encapsulation.local_port, encapsulation.remote.1)),
             ttl: ipv4::DEFAULT_TTL,
             df: DfBit::Clear,
@@ -274,7 +272,8 @@ impl Gateway {
             return self.handle(now, Input::UnknownSpi { spi: spi_in });
         };
         let ends = ((self.addresses.remote, from.port()), (self.addresses.local, NAT_PORT));
-        let mut packet = udp::packet(ends.0, ends.1, bytes, Meta::default());
+        let packet = udp::between(ends.0, ends.1, bytes, Meta::default());
+        let mut packet = packet.ok_or("the ends of a tunnel are of one family")?;
         match inbound.open(&mut packet) {
             Ok(_) if self.answers(&packet) => self.replies += 1,
             Ok(_) if self.load.as_mut().is_some_and(|load| load.take(&packet)) => {}
@@ -336,7 +335,7 @@ impl Site for Gateway {
             (_, None) => return self.open(now, from, &bytes),
         };
         let datagram = Datagram {
-            local: (self.addresses.local.into(), local_port),
+            local: (self.addresses.local, local_port),
             remote: (from.ip(), from.port()),
             bytes: message,
         };
@@ -350,7 +349,7 @@ pub const INITIATE: Input = Input::Initiate(Reason::Startup);
 fn peer(config: Config, addresses: &Addresses, now: Instant) -> Peer {
     let stream = |purpose| Seldom::stream(SEED, OWNER, purpose);
     let (secrets, timers) = (stream(Purpose::IkeSecrets), stream(Purpose::IkeTimers));
-    Peer::new(Arc::new(config), addresses.local.into(), addresses.remote.into(), secrets, timers, now)
+    Peer::new(Arc::new(config), addresses.local, addresses.remote, secrets, timers, now)
 }
 
 fn keys(keys: &DirectionKeys) -> SaKeys {
@@ -362,7 +361,7 @@ fn place(port: u16, ports: &[u16; 2]) -> Option<usize> {
 }
 
 /// A socket at a real port whose datagrams go to `inbox`, as of `port`, until it is closed there.
-fn socket(address: Ipv4Addr, real: u16, port: u16, inbox: Sender<Arrival>) -> Outcome<UdpSocket> {
+fn socket(address: IpAddr, real: u16, port: u16, inbox: Sender<Arrival>) -> Outcome<UdpSocket> {
     let failed = |e| format!("UDP {address}:{real}: {e}");
     let socket = UdpSocket::bind((address, real)).map_err(failed)?;
     let reader = socket.try_clone().map_err(failed)?;

@@ -193,8 +193,8 @@ impl Peer {
     fn of(ports: [u16; 2]) -> Outcome<Self> {
         let clock = Clock::start();
         let addresses = Addresses {
-            local: Ipv4Addr::LOCALHOST,
-            remote: Ipv4Addr::LOCALHOST,
+            local: Ipv4Addr::LOCALHOST.into(),
+            remote: Ipv4Addr::LOCALHOST.into(),
             our_host: OFFICE,
             their_host: APP,
             our_ports: [0, 0],

@@ -13,6 +13,9 @@
 //! address in its place. What is for the interface itself goes to whom it stands for: the owner of the flow, the target of a forwarded
 //! port (a NAT instance's `DNAT` rule), or the endpoint's service.
 //!
+//! A load balancer may be the service of interface endpoints of other VPCs (an endpoint service). What it has from there it sends to its
+//! targets in its own name, as all of its flows, so that neither side meets the other's addresses.
+//!
 //! Left out: ICMP errors are translated and none is originated but by a NAT instance; a NAT gateway has one address here, and AWS lets it
 //! have eight; how a NAT instance ends a connection with FIN (page vpc-nat-comparison.html).
 
@@ -29,7 +32,7 @@ use super::natbox::note_joined;
 use super::router::pong;
 use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
-use crate::net::fib::{RouteSource, distance};
+use crate::net::fib::{RouteSource, Target, distance};
 use crate::net::nat::{
     Assignment, Behaviour, Fragments, Nat, NatConfig, Outcome, Passthrough, Timers, answer_from, redirect,
 };
@@ -43,7 +46,7 @@ use crate::wire::ipv4::{Ipv4Packet, protocol};
 
 /// The port of the network interface.
 pub const INTERFACE_PORT: Port = Port(0);
-/// The port of an interface endpoint towards its service.
+/// The port of an interface endpoint towards its service, and the first of a load balancer towards endpoints whose service it is.
 pub const SERVICE_PORT: Port = Port(1);
 
 /// How long a NAT gateway remembers what is idle (page vpc-nat-gateway.html).
@@ -69,8 +72,13 @@ pub enum Kind {
     NatGateway,
     /// A NAT instance, with its forwarded ports.
     NatInstance(Vec<Forward>),
-    /// An interface endpoint, with the address of its service.
-    InterfaceEndpoint(Ipv4Addr),
+    /// An interface endpoint.
+    InterfaceEndpoint {
+        /// The address of its service.
+        service: Ipv4Addr,
+        /// The address that the service sees it by: its own, or one of AWS's where the networks of both sides may overlap.
+        shown: Ipv4Addr,
+    },
     /// A network load balancer's node.
     LoadBalancer(BalancerConfig),
 }
@@ -78,7 +86,8 @@ pub enum Kind {
 impl Kind {
     fn nat(&self, address: Ipv4Addr) -> NatConfig {
         let all = |idle| Timers { udp: idle, tcp_established: idle, tcp_transitory: idle, icmp: idle, ipsec: idle };
-        let base = NatConfig { pool: vec![address], hairpin: false, ..NatConfig::default() };
+        let shown = if let Self::InterfaceEndpoint { shown, .. } = self { *shown } else { address };
+        let base = NatConfig { pool: vec![shown], hairpin: false, ..NatConfig::default() };
         match self {
             Self::NatGateway => NatConfig {
                 mapping: Behaviour::AddressAndPortDependent,
@@ -101,7 +110,7 @@ impl Kind {
                 ports: 1024..=u16::MAX,
                 ..base
             },
-            Self::InterfaceEndpoint(_) | Self::LoadBalancer(_) => NatConfig {
+            Self::InterfaceEndpoint { .. } | Self::LoadBalancer(_) => NatConfig {
                 mapping: Behaviour::AddressAndPortDependent,
                 filtering: Behaviour::AddressAndPortDependent,
                 ports: 1024..=if matches!(self, Self::LoadBalancer(_)) { FIRST_OF_CHECKS - 1 } else { u16::MAX },
@@ -130,13 +139,17 @@ pub struct Translator {
 impl Translator {
     /// One with this address. Ports are drawn from `rng`.
     pub fn new(kind: Kind, address: Ipv4Addr, mtu: u32, rng: Rng) -> Self {
-        let mut ip = Ip::new(vec![address]);
+        let shown = match kind {
+            Kind::InterfaceEndpoint { shown, .. } if shown != address => Some(shown),
+            _ => None,
+        };
+        let mut ip = Ip::new([address].into_iter().chain(shown).collect());
         if !matches!(kind, Kind::NatInstance(_)) {
             ip.mute();
         }
         ip.add_port(INTERFACE_PORT, mtu);
         ip.default_route(INTERFACE_PORT);
-        if let Kind::InterfaceEndpoint(service) = kind {
+        if let Kind::InterfaceEndpoint { service, .. } = kind {
             ip.add_port(SERVICE_PORT, mtu);
             ip.add_route(service.into(), RouteSource::Static, distance::STATIC, SERVICE_PORT);
         }
@@ -147,7 +160,12 @@ impl Translator {
     /// A network load balancer's node with this address. Sequence numbers and ports of its health checks are drawn from `tcp`.
     pub fn balancing(config: BalancerConfig, address: Ipv4Addr, mtu: u32, rng: Rng, tcp: Rng) -> Self {
         let balancer = Some(Box::new(Balancer::new(config.clone(), address, tcp)));
-        Self { balancer, ..Self::new(Kind::LoadBalancer(config), address, mtu, rng) }
+        let mut made = Self { balancer, ..Self::new(Kind::LoadBalancer(config.clone()), address, mtu, rng) };
+        for (consumer, number) in config.consumers.iter().zip(SERVICE_PORT.0..) {
+            made.ip.add_port(Port(number), mtu);
+            made.ip.add_route((*consumer).into(), RouteSource::Static, distance::STATIC, Port(number));
+        }
+        made
     }
 
     /// A packet for a load balancer's node: of a health check, an answer of a target, or of a flow.
@@ -180,7 +198,12 @@ impl Translator {
     fn refuse_midstream(&mut self, cx: &mut Cx, packet: &Packet) {
         if let Some(answer) = reset(packet.bytes(), cx.meta()) {
             cx.created(&answer);
-            self.ip.output(cx, INTERFACE_PORT, answer);
+            let way = self.ip.fib().lookup(Ipv4Packet::new_unchecked(answer.bytes()).dst());
+            let port = match way.map(|way| way.target) {
+                Some(Target::Out { port, .. }) => port,
+                _ => INTERFACE_PORT,
+            };
+            self.ip.output(cx, port, answer);
         }
         cx.drop(packet, DropReason::NatIdle, RecordId::GENESIS);
     }
@@ -197,7 +220,7 @@ impl Translator {
         match &self.kind {
             Kind::NatGateway | Kind::LoadBalancer(_) => None,
             Kind::NatInstance(forwards) => forwards.iter().find(|forward| forward.port == port).map(|it| it.to),
-            Kind::InterfaceEndpoint(service) => (ip.src() != *service).then_some((*service, port)),
+            Kind::InterfaceEndpoint { service, .. } => (ip.src() != *service).then_some((*service, port)),
         }
     }
 
@@ -305,7 +328,7 @@ impl Device for Translator {
                 }
                 None => self.inbound(cx, packet),
             },
-            Inbound::Transit(packet) if matches!(self.kind, Kind::InterfaceEndpoint(_) | Kind::LoadBalancer(_)) => {
+            Inbound::Transit(packet) if matches!(self.kind, Kind::InterfaceEndpoint { .. } | Kind::LoadBalancer(_)) => {
                 cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS);
             }
             Inbound::Transit(packet) => self.outbound(cx, packet, None),

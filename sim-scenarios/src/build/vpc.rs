@@ -111,6 +111,13 @@ pub(super) fn endpoints(plan: &Plan, service: NodeId) -> Vec<(NodeId, Port, Ipv4
     plan.nodes.iter().zip((0..).map(NodeId)).filter_map(of).collect()
 }
 
+/// The address by which a load balancer sees the endpoint of this number. It is on no link but theirs; of the block that RFC 2544 keeps for
+/// tests of devices, which no network has.
+fn shown_as(number: usize) -> Ipv4Addr {
+    const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+    Ipv4Addr::from(u32::from(FIRST) + number as u32)
+}
+
 /// The port of a service towards its endpoint of this number.
 pub(super) const fn service_port(number: usize) -> Port {
     Port(host::PORT.0 + 1 + number as u16)
@@ -133,7 +140,7 @@ pub(super) fn links(plan: &Plan, id: NodeId) -> Vec<Inner> {
         NodeKind::Vpc(_) => {
             attached(plan, id).into_iter().map(|it| (it.node, (id, it.port), (it.node, it.there))).collect()
         }
-        NodeKind::Host(_) => {
+        NodeKind::Host(_) | NodeKind::Appliance(Appliance { kind: ApplianceKind::LoadBalancer { .. }, .. }) => {
             let all = endpoints(plan, id).into_iter().enumerate();
             all.map(|(number, (node, there, _))| (node, (node, there), (id, service_port(number)))).collect()
         }
@@ -361,14 +368,16 @@ impl Builder<'_> {
                 let sessions = self.routers[id.index()].tracks.iter().map(|(session, _)| *session);
                 let targets = targets.iter().map(|(address, _)| (*address, *port)).zip(sessions).collect();
                 let spread = Multipath::new(FlowFields::FiveTuple, self.plan.seed, name);
-                let config = BalancerConfig { port: *port, targets, check: *check, spread, mtu: AWS_MTU as u16 };
+                let consumers = (0..endpoints(self.plan, id).len()).map(shown_as).collect();
+                let mtu = AWS_MTU as u16;
+                let config = BalancerConfig { port: *port, targets, check: *check, spread, mtu, consumers };
                 let tcp = Rng::stream(self.plan.seed, name, Purpose::Tcp);
                 let made = Translator::balancing(config, appliance.address, AWS_MTU, self.nat_ports(id), tcp);
                 return Node::Translator(Box::new(made));
             }
             ApplianceKind::NatGateway { .. } => Kind::NatGateway,
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
-            ApplianceKind::InterfaceEndpoint { service } => Kind::InterfaceEndpoint(self.host_address(*service)),
+            ApplianceKind::InterfaceEndpoint { service } => self.interface_endpoint(id, appliance.address, *service),
         };
         Node::Translator(Box::new(Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))))
     }
@@ -377,10 +386,15 @@ impl Builder<'_> {
         Rng::stream(self.plan.seed, &self.plan.nodes[id.index()].name, Purpose::NatPorts)
     }
 
-    fn host_address(&self, id: NodeId) -> Ipv4Addr {
-        match &self.plan.nodes[id.index()].kind {
-            NodeKind::Host(host) => host.address.addr(),
-            _ => Ipv4Addr::UNSPECIFIED,
+    /// An endpoint of a host, or of a load balancer in a VPC, which may have the same addresses as the endpoint's.
+    fn interface_endpoint(&self, id: NodeId, address: Ipv4Addr, service: NodeId) -> Kind {
+        match &self.plan.nodes[service.index()].kind {
+            NodeKind::Host(host) => Kind::InterfaceEndpoint { service: host.address.addr(), shown: address },
+            NodeKind::Appliance(balancer) => {
+                let number = endpoints(self.plan, service).iter().position(|(other, ..)| *other == id);
+                Kind::InterfaceEndpoint { service: balancer.address, shown: shown_as(number.unwrap_or_default()) }
+            }
+            _ => Kind::InterfaceEndpoint { service: Ipv4Addr::UNSPECIFIED, shown: address },
         }
     }
 
@@ -405,6 +419,9 @@ impl Builder<'_> {
                 self.world.name_port(id, translator::INTERFACE_PORT, name(it.vpc));
                 if let ApplianceKind::InterfaceEndpoint { service } = it.kind {
                     self.world.name_port(id, translator::SERVICE_PORT, name(service));
+                }
+                for (number, (endpoint, ..)) in endpoints(self.plan, id).into_iter().enumerate() {
+                    self.world.name_port(id, service_port(number), name(endpoint));
                 }
             }
             NodeKind::VpcPeering(it) => {

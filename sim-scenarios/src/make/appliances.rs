@@ -55,7 +55,9 @@ pub(super) fn interface_endpoint(
     names: &Names,
     j: &mut Judge,
 ) -> Appliance {
-    let service = service(&schema.service, scenario, names, j).unwrap_or_default();
+    let is_service = |node: &schema::Node| matches!(node, schema::Node::Host(_) | schema::Node::LoadBalancer(_));
+    let service = service(&schema.service, ("host or load balancer", is_service), scenario, names, j);
+    let service = service.unwrap_or_default();
     appliance((&schema.subnet, &schema.address, None), true, ApplianceKind::InterfaceEndpoint { service }, vpcs, j)
 }
 
@@ -130,12 +132,18 @@ fn appliance(
     Appliance { vpc, subnet, address, elastic_ip, source_destination_check, kind }
 }
 
-/// The host that is a service.
-fn service(at: &At<Name>, scenario: &schema::Scenario, names: &Names, j: &mut Judge) -> Option<NodeId> {
-    let hosts = names.nodes.iter().zip(&scenario.nodes.0).zip(0u32..);
-    let hosts = hosts.filter(|((_, (_, node)), _)| matches!(node, schema::Node::Host(_)));
-    let (hosts, ids): (Vec<String>, Vec<NodeId>) = hosts.map(|((name, _), id)| (name.clone(), NodeId(id))).unzip();
-    j.find(at, "host", &hosts).map(|i| ids[i])
+/// The node that is a service.
+fn service(
+    at: &At<Name>,
+    (what, is_service): (&str, fn(&schema::Node) -> bool),
+    scenario: &schema::Scenario,
+    names: &Names,
+    j: &mut Judge,
+) -> Option<NodeId> {
+    let all = names.nodes.iter().zip(&scenario.nodes.0).zip(0u32..);
+    let all = all.filter(|((_, (_, node)), _)| is_service(node));
+    let (known, ids): (Vec<String>, Vec<NodeId>) = all.map(|((name, _), id)| (name.clone(), NodeId(id))).unzip();
+    j.find(at, what, &known).map(|i| ids[i])
 }
 
 pub(super) fn peering(schema: &schema::VpcPeering, vpcs: &Vpcs, j: &mut Judge) -> VpcPeering {
@@ -161,7 +169,8 @@ pub(super) fn gateway_endpoint(
     j: &mut Judge,
 ) -> GatewayEndpoint {
     let vpc = vpcs.find(&schema.vpc, j);
-    let service = service(&schema.service, scenario, names, j);
+    let is_host = |node: &schema::Node| matches!(node, schema::Node::Host(_));
+    let service = service(&schema.service, ("host", is_host), scenario, names, j);
     let prefix_list: Vec<_> = schema.prefix_list.iter().filter_map(|at| j.lawful(at, whole)).collect();
     let address = service.and_then(|id| match &scenario.nodes.0.get(id.index())?.1 {
         schema::Node::Host(host) => host.address.value.clone().ok(),

@@ -208,7 +208,7 @@ pub enum ApplianceKind {
     },
     /// An interface endpoint.
     InterfaceEndpoint {
-        /// The host that is the service.
+        /// The host or load balancer that is the service.
         service: NodeId,
     },
     /// An instance that is a stateful firewall.

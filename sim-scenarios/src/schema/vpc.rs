@@ -298,7 +298,7 @@ pub struct InterfaceEndpoint {
     pub subnet: At<Name>,
     /// Its private address.
     pub address: At<Address>,
-    /// The service: a host of the internet, which AWS joins to it.
+    /// The service: a host of the internet, or a load balancer (an endpoint service of AWS PrivateLink), which AWS joins to it.
     pub service: At<Name>,
 }
 

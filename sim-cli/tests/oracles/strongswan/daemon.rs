@@ -4,7 +4,7 @@
 //! ESP. It carries ESP in UDP only, so our machine has to find a NAT, and float to port 4500. Its connections are those of
 //! our export, to the letter: what stands here is what the host needs and no export can know.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -18,10 +18,15 @@ pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// strongSwan's end of the wire.
 pub const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
+/// The same by IPv6, for who asks for it ([`StrongSwan::with_ipv6`]).
+pub const OURS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+/// strongSwan's end.
+pub const THEIRS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+
 /// Both ends of the wire and the host behind each, ours first, with the standard ports.
 pub const fn addresses([our_host, their_host]: [Ipv4Addr; 2]) -> Addresses {
     let (our_ports, their_ports) = (STANDARD_PORTS, STANDARD_PORTS);
-    Addresses { local: OURS, remote: THEIRS, our_host, their_host, our_ports, their_ports }
+    Addresses { local: IpAddr::V4(OURS), remote: IpAddr::V4(THEIRS), our_host, their_host, our_ports, their_ports }
 }
 
 /// Only what is needed is loaded; strongSwan's own route would send the tunnel's packets into the tunnel.
@@ -68,6 +73,14 @@ impl StrongSwan {
     /// As [`StrongSwan::start`], but it is strongSwan 6.
     pub fn start_six(hosts: [Ipv4Addr; 2]) -> Outcome<Self> {
         Self::start_in(SIX, hosts)
+    }
+
+    /// Gives the wire addresses of IPv6 as well.
+    pub fn with_ipv6(self) -> Outcome<Self> {
+        // Nobody else is there who could have them.
+        run_line(&format!("ip address add {OURS_V6}/64 dev wire0 nodad"))?;
+        self.namespace.run(&format!("ip address add {THEIRS_V6}/64 dev wire0 nodad"))?;
+        Ok(self)
     }
 
     fn start_in(root: &'static str, hosts: [Ipv4Addr; 2]) -> Outcome<Self> {

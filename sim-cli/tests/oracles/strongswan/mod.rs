@@ -13,6 +13,6 @@ mod rekeys;
 mod suite;
 mod suites;
 
-pub use daemon::{OURS, StrongSwan, THEIRS, addresses};
+pub use daemon::{OURS, OURS_V6, StrongSwan, THEIRS, THEIRS_V6, addresses};
 pub use pair::{Initiator, Pair};
 pub use suite::Suite;

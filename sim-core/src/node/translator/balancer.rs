@@ -52,6 +52,8 @@ pub struct BalancerConfig {
     pub spread: Multipath,
     /// Longest packet, in octets.
     pub mtu: u16,
+    /// The addresses by which it sees the endpoints whose service it is, in the order of their ports.
+    pub consumers: Vec<Ipv4Addr>,
 }
 
 /// Where a packet leads.
