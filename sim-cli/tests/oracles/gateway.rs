@@ -334,11 +334,8 @@ impl Site for Gateway {
             (_, None) if bytes == KEEPALIVE => return Ok(()),
             (_, None) => return self.open(now, from, &bytes),
         };
-        let datagram = Datagram {
-            local: (self.addresses.local, local_port),
-            remote: (from.ip(), from.port()),
-            bytes: message,
-        };
+        let datagram =
+            Datagram { local: (self.addresses.local, local_port), remote: (from.ip(), from.port()), bytes: message };
         self.handle(now, Input::Datagram(datagram))
     }
 }

@@ -136,11 +136,11 @@ pub(super) type Inner = (NodeId, (NodeId, Port), (NodeId, Port));
 
 /// The links of a VPC to what is in it and attached to it, or of a service to its endpoints.
 pub(super) fn links(plan: &Plan, id: NodeId) -> Vec<Inner> {
-    match plan.nodes[id.index()].kind {
+    match &plan.nodes[id.index()].kind {
         NodeKind::Vpc(_) => {
             attached(plan, id).into_iter().map(|it| (it.node, (id, it.port), (it.node, it.there))).collect()
         }
-        NodeKind::Host(_) | NodeKind::Appliance(Appliance { kind: ApplianceKind::LoadBalancer { .. }, .. }) => {
+        NodeKind::Host(_) | NodeKind::Appliance(_) => {
             let all = endpoints(plan, id).into_iter().enumerate();
             all.map(|(number, (node, there, _))| (node, (node, there), (id, service_port(number)))).collect()
         }
