@@ -2,7 +2,7 @@
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
 //! `ModifyVpnTunnelOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
-//! line. Routes of VPCs: [`super::routes`].
+//! line. Those of routes of VPCs are made in `routes`.
 //!
 //! A route that a program on an instance takes over is a call of `ReplaceRoute`, with the time at which it takes effect. A replacement
 //! that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
