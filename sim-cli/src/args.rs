@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use sim_core::time::Duration;
+use sim_scenarios::plan::Depth;
 
 use crate::check::Check;
 use crate::completions::Completions;
@@ -135,6 +136,15 @@ pub enum Faults {
     EverySingle,
     /// Each alone, then each two
     EveryPair,
+}
+
+impl From<Faults> for Depth {
+    fn from(faults: Faults) -> Self {
+        match faults {
+            Faults::EverySingle => Self::Single,
+            Faults::EveryPair => Self::Pair,
+        }
+    }
 }
 
 /// Two moments, the first before the second.

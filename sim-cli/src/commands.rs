@@ -1,14 +1,14 @@
 //! What each command does.
 
-use sim_core::time::{Duration, Instant};
+use sim_core::time::Instant;
 use sim_core::trace::Sink;
 use sim_core::world::World;
 use sim_scenarios::Scenario;
-use sim_scenarios::plan::Plan;
+use sim_scenarios::plan::{Depth, Plan};
 use sim_scenarios::report::Outcome;
 use sim_scenarios::report::text;
 
-use crate::args::{self, Args, Command, Faults, Format, Subject};
+use crate::args::{self, Args, Command, Format, Subject};
 use crate::check;
 use crate::completions;
 use crate::diagnose;
@@ -56,8 +56,17 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
         journal.recall(&mut job.question);
     }
     let scenario = engine::understand(&job.question)?;
-    if let Some((which, window)) = job.faults {
-        return break_everything(&job, &scenario, which, window);
+    if let Some(depth) = job.breaks {
+        return break_everything(&job, &scenario, depth);
+    }
+    if let Some(depth) = scenario.plan().breaks.filter(|_| journal.is_none()) {
+        if job.answer.delivery.is_some() || job.answer.html.is_some() || job.assumption_ends {
+            return Err(Failure::NothingToExplain {
+                what: format!("the scenario has `faults: \"{}\"`: its answer is one table of many runs", depth.code()),
+                help: Some("leave out --out, --html and --assumption-ends, or give it `--set faults={}`".into()),
+            });
+        }
+        return break_everything(&job, &scenario, depth);
     }
     if journal.is_none() && !job.answer.answer_only {
         for name in live::marked(scenario.plan()) {
@@ -85,13 +94,8 @@ fn run(mut job: RunJob) -> Result<Verdict, Failure> {
     place.answer(taps, &outcome, &pace, || page::page(&outcome, &scenario, &again()))
 }
 
-fn break_everything(
-    job: &RunJob,
-    scenario: &Scenario,
-    which: Faults,
-    window: Option<(Duration, Duration)>,
-) -> Result<Verdict, Failure> {
-    let answer = engine::break_everything(scenario, which, window)?;
+fn break_everything(job: &RunJob, scenario: &Scenario, depth: Depth) -> Result<Verdict, Failure> {
+    let answer = engine::break_everything(scenario, depth, job.fault_window)?;
     screen::answer(&match job.answer.format {
         Format::Json => answer.to_json(),
         Format::Text => text::render_sections(&answer.sections(), job.answer.layout),

@@ -17,7 +17,7 @@ use sim_scenarios::report::story::Section;
 use sim_scenarios::why::{self, tell};
 use sim_scenarios::{Scenario, Simulation, ends};
 
-use crate::args::{Faults, Subject};
+use crate::args::Subject;
 use crate::failure::Failure;
 use crate::secrets::Keys;
 
@@ -115,7 +115,7 @@ pub fn ask_at_ends(question: &Question, scenario: &Scenario, outcome: &mut Outco
 /// If the time in which they are broken is not the scenario's.
 pub fn break_everything(
     scenario: &Scenario,
-    which: Faults,
+    depth: Depth,
     window: Option<(Duration, Duration)>,
 ) -> Result<Breakage, Failure> {
     let plan = scenario.plan();
@@ -128,10 +128,6 @@ pub fn break_everything(
             });
         }
         Some((from, until)) => Window { strike: Instant::START + from, heal: Instant::START + until },
-    };
-    let depth = match which {
-        Faults::EverySingle => Depth::Single,
-        Faults::EveryPair => Depth::Pair,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(breakage::run(plan, depth, window, cores))

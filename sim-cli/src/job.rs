@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sim_core::time::Duration;
 use sim_scenarios::export::Format;
+use sim_scenarios::plan::Depth;
 use sim_scenarios::report::text::Layout;
 
 use crate::args;
@@ -20,8 +21,10 @@ pub struct RunJob {
     pub replay: Option<PathBuf>,
     /// Whether the answer is wanted at the ends of what is assumed, too.
     pub assumption_ends: bool,
-    /// Whether components are broken instead, and from when until when.
-    pub faults: Option<(args::Faults, Option<(Duration, Duration)>)>,
+    /// Whether components are broken instead of the scenario's own faults.
+    pub breaks: Option<Depth>,
+    /// From when until when.
+    pub fault_window: Option<(Duration, Duration)>,
     pub answer: AnswerJob,
     pub progress: bool,
 }
@@ -82,7 +85,8 @@ impl RunJob {
             question: question(&typed.question)?,
             replay: typed.replay,
             assumption_ends: typed.assumption_ends,
-            faults: typed.faults.map(|which| (which, typed.fault_window)),
+            breaks: typed.faults.map(Depth::from),
+            fault_window: typed.fault_window,
             answer: AnswerJob::new(typed.answer, typed.loudness),
             progress: !typed.loudness.quiet && std::io::stderr().is_terminal(),
         })

@@ -135,6 +135,22 @@ fn everything_is_broken_in_turn() {
     assert!(stderr(&refused).contains("the scenario ends at 900s, before 4000s"), "{}", stderr(&refused));
 }
 
+/// `faults: "every_single"` of a file is the flag; it has no folder of results, and another word is explained.
+#[test]
+fn a_file_says_that_everything_is_broken_in_turn() {
+    let (home, file) = (empty(), library("static_active_passive.ron"));
+    let run = |more: &[&str]| vpnsim(home.path()).args([&["run", &file], more].concat()).assert();
+    let bare = ["--set", "expect={}", "--set", "control=[]", "--set", "probes.app.every=1s"];
+    let set = |to: &'static str| [&bare[..], &["--set", to]].concat();
+    let by_flag = stdout(&run(&[&bare[..], &["--faults", "every_single"]].concat()).code(0));
+    assert_eq!(stdout(&run(&set("faults=every_single")).code(0)), by_flag);
+    let refused = run(&[&set("faults=every_single")[..], &["--out", "answer"]].concat()).code(2);
+    assert!(stderr(&refused).contains("one table of many runs"), "{}", stderr(&refused));
+    assert!(!home.path().join("answer").exists());
+    let refused = run(&set("faults=every_tripel")).code(2);
+    assert!(stderr(&refused).contains("every_single"), "{}", stderr(&refused));
+}
+
 /// A reader like `head` leaves after a line: the program stops without a word and without a signal.
 #[test]
 #[cfg(unix)]

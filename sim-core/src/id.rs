@@ -38,8 +38,9 @@ ids! {
     StreamId(u16) "stream";
     /// A packet, from creation to delivery or drop; encapsulation keeps it, fragments and duplicates get their own.
     PacketId(u64) "#";
-    /// A kept record of the trace. Ids grow with time, so the later of two is the greater.
-    RecordId(u64) "r";
+    /// A kept record of the trace. Ids grow with time, so the later of two is the greater. 2^32 of them would take
+    /// 256 GiB, so that no world comes to an end of them.
+    RecordId(u32) "r";
 }
 
 impl RecordId {

@@ -4,6 +4,7 @@
 //! No module here reads a file, a clock, the environment or entropy; a world is a function of its description and seed.
 
 pub mod crypto;
+mod fetch;
 pub mod id;
 pub mod net;
 pub mod node;

@@ -151,6 +151,8 @@ codes! {
         ClientVpnNoRoute "client_vpn_no_route" "Client VPN: the association has no route to the destination",
         ClientVpnNotAuthorized "client_vpn_not_authorized" "Client VPN: no authorization rule lets the user's groups go there",
         ClientVpnNotConnected "client_vpn_not_connected" "Client VPN: the tunnel leads there, and the client is not connected",
+        // Route 53 Resolver
+        TransitResolver "transit_resolver" "the resolver's address in a VPC serves what is inside of it only; others need an inbound endpoint",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -278,10 +280,10 @@ codes! {
         // VRRP
         VrrpMasterDown "vrrp_master_down" "VRRP: nothing from the master for Master_Down_Interval (RFC 5798 section 6.4.2)",
         VrrpHigherPriority "vrrp_higher_priority" "VRRP: another router has a higher priority (RFC 5798 section 6.4.3)",
-        // Routes of a VPC that the customer changes, by hand or by a program
-        RouteCreated "route_created" "the customer entered the route (CreateRoute)",
-        RouteReplaced "route_replaced" "the customer had AWS replace the route (ReplaceRoute)",
-        RouteDeleted "route_deleted" "the customer deleted the route (DeleteRoute)",
+        // Routes at AWS that the customer changes, by hand or by a program
+        RouteCreated "route_created" "the customer entered the route",
+        RouteReplaced "route_replaced" "the customer had AWS replace the route",
+        RouteDeleted "route_deleted" "the customer deleted the route",
         // Client VPN
         ClientVpnAccepted "client_vpn_accepted" "Client VPN: the user is let in",
         ClientVpnCredentials "client_vpn_credentials" "Client VPN: an unknown user, or a wrong password",
@@ -339,6 +341,7 @@ codes! {
         ClientVpnConnect "client_vpn_connect" "Client VPN: the client begins, or the association does not answer",
         ClientVpnPing "client_vpn_ping" "Client VPN: the next sign of life is due",
         ClientVpnDead "client_vpn_dead" "Client VPN: no sign of life from the other end in time",
+        DnsTimeout "dns_timeout" "DNS: a server that was asked did not answer in time",
     }
 
     /// The state of a session.
@@ -454,6 +457,7 @@ impl DropReason {
                 | Self::TransitPeering
                 | Self::TransitGatewayEndpoint
                 | Self::TransitVirtualPrivateGateway
+                | Self::TransitResolver
         )
     }
 }

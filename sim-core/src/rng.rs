@@ -52,6 +52,8 @@ pub enum Purpose {
     FlowHash,
     /// BFD discriminators and the jitter of control packets (RFC 5880 section 6.8.7).
     Bfd,
+    /// Ids and ports of DNS questions (RFC 5452 section 9.2).
+    Dns,
     /// The seeds of a study's runs, and the values that it draws for its parameters.
     Study,
     /// A test's own dice.

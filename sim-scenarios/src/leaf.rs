@@ -40,10 +40,13 @@ macro_rules! words {
         }
     )*};
 }
+pub use dns::ResolverDirection;
+pub(crate) use sim_core::wire::dns::DnsName;
 pub use vpc::{AclAction, PortRange};
 
 mod bgp;
 mod certificate;
+mod dns;
 mod policy;
 mod psk;
 mod telemetry;

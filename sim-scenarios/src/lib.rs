@@ -7,6 +7,7 @@ pub mod advice;
 pub mod breakage;
 pub mod build;
 pub mod compare;
+mod copies;
 pub mod detect;
 pub mod diagnose;
 pub mod diagnosis;

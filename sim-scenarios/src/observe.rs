@@ -159,7 +159,11 @@ impl<'w> Observation<'w> {
                 (StepKind::RouteChanged, format!("{prefix} via {to}"), reason.code(), assumption)
             }
         };
-        let node = self.world.node_name(wait.node).to_owned();
+        // A fault has no node of its own unless it struck one: it happened to its target.
+        let node = match (self.world.node_name(wait.node), &record.what) {
+            ("", What::Fault { fault, .. }) => self.world.fault(*fault).target.clone(),
+            (node, _) => node.to_owned(),
+        };
         Some(Step { at: wait.at, node, event, subject, reason, waited: wait.waited, assumption })
     }
 }

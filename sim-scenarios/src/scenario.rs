@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
 use crate::set::{self, Setting};
 use crate::source::{Source, blot};
-use crate::{make, read, schema};
+use crate::{copies, make, read, schema};
 
 /// Where keys and certificates that a scenario only names are found. This crate opens nothing by itself.
 pub trait Secrets {
@@ -148,16 +148,17 @@ impl Scenario {
 
 /// Reads and judges a text, and its controls too: each must be a change that makes sense.
 fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
-    let schema: schema::Scenario = read::read(source)?;
-    let plan = make::make(&schema, source, secrets)?;
+    let whole = copies::made(source.clone())?;
+    let schema: schema::Scenario = read::read(&whole)?;
+    let plan = make::make(&schema, &whole, secrets)?;
     let mut mistakes = Vec::new();
     for (control, planned) in schema.control.iter().zip(&plan.controls) {
         let mut changed = source.clone();
         for (at, change) in control.change.iter().zip(&planned.change) {
-            let place = at.place.range_in(source.text());
+            let place = at.place.range_in(whole.text());
             let report = |inner: &Diagnostic| {
                 let message = format!("this change does not work: {}", inner.message);
-                source.diagnostic(place.clone(), message, inner.help.clone())
+                whole.diagnostic(place.clone(), message, inner.help.clone())
             };
             if let Err(mistake) = set::apply(&mut changed, change) {
                 mistakes.push(report(&mistake));
@@ -171,5 +172,6 @@ fn plan(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
 }
 
 fn judge(source: &Source, secrets: &dyn Secrets) -> Result<Plan, Diagnostics> {
-    make::make(&read::read(source)?, source, secrets)
+    let whole = copies::made(source.clone())?;
+    make::make(&read::read(&whole)?, &whole, secrets)
 }

@@ -48,6 +48,7 @@ pub(crate) fn apply(source: &mut Source, change: &str) -> Result<(), Diagnostic>
         return Err(wrong(path.len()..change.len(), "the value is missing".into(), Some(EXAMPLE.into())));
     }
     let value = as_ron(value.trim());
+    source.forget_copies();
     let mut here = source.text().trim();
     let mut start = 0;
     for step in path.split('.') {
@@ -183,7 +184,7 @@ pub(crate) fn locate(text: &str, path: &str) -> Range<usize> {
 }
 
 /// The name in front of a value: `name: value` or `"name": value`. An item of a list has none.
-fn name_before(text: &str, value: usize) -> Option<Range<usize>> {
+pub(crate) fn name_before(text: &str, value: usize) -> Option<Range<usize>> {
     let name = text[..value].trim_end().strip_suffix(':')?.trim_end();
     let start = match name.strip_suffix('"') {
         Some(inside) => inside.rfind('"')?,
@@ -229,12 +230,12 @@ fn opening(raw: &str) -> usize {
 }
 
 /// Where a slice begins in the text that it was cut from.
-fn offset(text: &str, slice: &str) -> usize {
+pub(crate) fn offset(text: &str, slice: &str) -> usize {
     slice.as_ptr() as usize - text.as_ptr() as usize
 }
 
 /// A value, one level deep.
-enum Level<'t> {
+pub(crate) enum Level<'t> {
     Struct(Vec<(String, &'t str)>),
     Map(Vec<(String, &'t str)>),
     List(Vec<&'t str>),
@@ -250,7 +251,7 @@ enum Found<'t> {
 }
 
 impl<'t> Level<'t> {
-    fn of(raw: &'t str) -> Self {
+    pub(crate) fn of(raw: &'t str) -> Self {
         let Ok(mut deserializer) = ron::Deserializer::from_str(raw) else {
             return Self::Leaf;
         };

@@ -13,6 +13,38 @@ pub(crate) struct Source {
     original: Arc<str>,
     text: String,
     edits: Vec<Edit>,
+    /// The text with its copies, if it has any ([`crate::copies`]).
+    copied: Option<Arc<Copied>>,
+}
+
+/// A text made of copies of parts of another.
+#[derive(Clone, Default)]
+pub(crate) struct Copied {
+    text: String,
+    /// Where each part begins in it, and what of the other text it stands for.
+    parts: Vec<(usize, Range<usize>)>,
+}
+
+impl Copied {
+    /// Adds what stands for a range of the other text.
+    pub(crate) fn push(&mut self, text: &str, stands_for: Range<usize>) {
+        if !text.is_empty() {
+            self.parts.push((self.text.len(), stands_for));
+            self.text.push_str(text);
+        }
+    }
+
+    /// How many octets it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The place in the other text that an offset stands for.
+    fn trace(&self, offset: usize) -> usize {
+        let next = self.parts.partition_point(|(start, _)| *start <= offset);
+        let Some((start, stands_for)) = next.checked_sub(1).map(|number| &self.parts[number]) else { return 0 };
+        (stands_for.start + (offset - start)).min(stands_for.end)
+    }
 }
 
 /// A change: `inserted` octets stand at `at` in the text after this change, where `removed` octets stood before it.
@@ -31,7 +63,7 @@ struct Edit {
 
 impl Source {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new() }
+        Self { file: file.to_owned(), original: text.into(), text: text.to_owned(), edits: Vec::new(), copied: None }
     }
 
     /// What the file is called in messages.
@@ -39,9 +71,24 @@ impl Source {
         &self.file
     }
 
-    /// The text with all changes.
+    /// The text with all changes, and with its copies if they are made.
     pub(crate) fn text(&self) -> &str {
-        &self.text
+        self.copied.as_ref().map_or(&self.text, |copied| &copied.text)
+    }
+
+    /// The same source with its copies, which is to be read and not changed.
+    pub(crate) fn copied(&self, copied: Copied) -> Self {
+        Self { copied: Some(Arc::new(copied)), ..self.clone() }
+    }
+
+    /// Has no copies made any more: what is changed is what they are copied from.
+    pub(crate) fn forget_copies(&mut self) {
+        self.copied = None;
+    }
+
+    /// True if its text has copies.
+    pub(crate) const fn has_copies(&self) -> bool {
+        self.copied.is_some()
     }
 
     /// The file's text as it may be shown.
@@ -83,6 +130,9 @@ impl Source {
 
     /// An offset of the text as an offset of the file, or else the change that it is part of and which part.
     fn trace(&self, mut offset: usize) -> Result<usize, (Arc<str>, Range<usize>)> {
+        if let Some(copied) = &self.copied {
+            offset = copied.trace(offset);
+        }
         for edit in self.edits.iter().rev() {
             if offset >= edit.at + edit.inserted {
                 offset = offset - edit.inserted + edit.removed;

@@ -229,7 +229,8 @@ fn reached_at(plan: &Plan, map: &Map, end: End) -> Vec<IpNet> {
         | NodeKind::VpcPeering(_)
         | NodeKind::TransitGatewayPeering(_)
         | NodeKind::ConnectPeer(_)
-        | NodeKind::GatewayEndpoint(_) => Vec::new(),
+        | NodeKind::GatewayEndpoint(_)
+        | NodeKind::Resolver(_) => Vec::new(),
     }
 }
 

@@ -37,7 +37,7 @@ const ACTIVE_PASSIVE: &str = include_str!("../../scenarios/active_passive.ron");
 const DELAY: &str = "assume.vgw_programming_delay";
 
 /// AWS's own direction waits for the gateway's table: with ten seconds more there it is dark for ten seconds more, within what one
-/// probe tells (20 ms), and what is expected of it no longer holds. At the low end nothing was run again: it is this run.
+/// probe tells (100 ms), and what is expected of it no longer holds. At the low end nothing was run again: it is this run.
 #[test]
 fn a_delay_at_its_ends() {
     let outcome = asked(ACTIVE_PASSIVE, &[]);
@@ -46,15 +46,15 @@ fn a_delay_at_its_ends() {
     assert_eq!((&low.digest, &low.expectations), (&outcome.report.digest, &outcome.report.expectations));
     assert_ne!(high.digest, outcome.report.digest);
     let longer = dark(high, "back", "forward", "cut") - dark(low, "back", "forward", "cut");
-    let (ten, probe) = (Duration::from_secs(10), Duration::from_millis(20));
+    let (ten, probe) = (Duration::from_secs(10), Duration::from_millis(100));
     assert!(longer + probe >= ten && longer <= ten + probe, "{longer}");
     let told = text::render(&outcome, text::Layout::default());
     assert!(told.contains("At the ends of what is assumed"), "{told}");
     let told = markdown::render(&outcome);
     let line = told.lines().find(|line| line.contains(DELAY) && line.contains("| 10s |")).expect("it has a row");
-    // README has 25.860 s of this direction.
-    assert!(line.contains("cut: back forward dark for 35.860 s, not 25.860 s"), "{line}");
-    assert!(line.contains("fails: 35.860 s from 306.440 s"), "{line}");
+    // README has 25.800 s of this direction.
+    assert!(line.contains("cut: back forward dark for 35.800 s, not 25.800 s"), "{line}");
+    assert!(line.contains("fails: 35.800 s from 306.500 s"), "{line}");
     assert!(told.lines().any(|line| line.contains(DELAY) && line.contains("| 0s | this run |")), "{told}");
     let json: Report = serde_json::from_str(&outcome.report.to_json()).expect("it reads back");
     assert_eq!(json, outcome.report);

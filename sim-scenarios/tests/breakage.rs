@@ -10,9 +10,16 @@ use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
 mod shared;
 
+/// Of probes that are closer together than this one in so many does: each component of a drawing is a run, and what breaks when is the
+/// same to a probe each half second.
+const APART: Duration = Duration::from_millis(500);
+
 fn scenario(name: &str) -> Scenario {
     let (_, text) = shared::texts().into_iter().find(|(known, _)| known == name).expect("it is in the library");
-    shared::parse(name, &text)
+    let scenario = shared::parse(name, &text);
+    let close = scenario.plan().probes.iter().filter(|probe| probe.every < APART);
+    let thin: Vec<String> = close.map(|probe| format!("probes.{}.every={}ns", probe.name, APART.as_nanos())).collect();
+    scenario.with(&thin, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 fn broken(plan: &Plan, depth: Depth) -> Breakage {

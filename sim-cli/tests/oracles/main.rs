@@ -4,7 +4,7 @@
 //! the environment says `VPNSIM_ORACLES=1`, as `.ci/run` does, and there everything that is missing is a failure;
 //! elsewhere each says that it was skipped.
 //!
-//! [`bfd`], [`bgp`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`live`],
+//! [`bfd`], [`bgp`], [`bird`], [`strongswan`], [`certificates`], [`esp`], [`explained`], [`exports`], [`fragmentation`], [`mobike`], [`captures`], [`dns`], [`live`],
 //! [`call`], [`tun`], [`cluster`], [`page`] and [`report`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
@@ -21,6 +21,7 @@ mod captures;
 mod certificates;
 mod cluster;
 mod customer;
+mod dns;
 mod esp;
 mod explained;
 mod exports;

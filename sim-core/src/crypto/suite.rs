@@ -24,6 +24,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Unbound
 
 use super::Secret;
 use super::mac::KeyedMac;
+use crate::fetch::fetch;
 
 /// A negotiable encryption algorithm with its key length (IANA "Transform Type 1").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -257,6 +258,22 @@ impl Inner {
 }
 
 impl Protection {
+    /// Fetches what a packet will touch, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        if depth == 3 {
+            return fetch(&*self.0);
+        }
+        match self.0.cipher.get() {
+            Some(Cipher::Cbc(cbc)) => {
+                fetch(&cbc.aes);
+                fetch(&cbc.mac);
+            }
+            Some(Cipher::Gcm { key, .. }) => fetch(key),
+            Some(Cipher::Null(mac)) => fetch(&**mac),
+            None => {}
+        }
+    }
+
     /// Takes the keys. `encryption_key` is key and salt, as cut from the keying material.
     ///
     /// # Panics

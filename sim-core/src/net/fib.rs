@@ -28,6 +28,7 @@ use prefix_trie::map::Entry as Place;
 use smallvec::SmallVec;
 
 use super::multipath::{Buckets, Multipath, by_threshold};
+use crate::fetch::fetch;
 use crate::id::{Port, RecordId};
 use crate::wire::ipv4::Ipv4Packet;
 use crate::wire::ipv6::Ipv6Packet;
@@ -246,8 +247,7 @@ struct Several<P: Prefix> {
     buckets: Option<Buckets>,
 }
 
-const _: () = assert!(size_of::<Candidates<Ipv4Net>>() == size_of::<Stored<Ipv4Addr>>());
-const _: () = assert!(size_of::<Stored<Ipv4Addr>>() == 24);
+const _: () = assert!(size_of::<Candidates<Ipv4Net>>() == 24);
 
 /// Of the prefix that is given, which is the one that the candidates are stored under.
 impl<P: Prefix> Candidates<P> {
@@ -334,6 +334,12 @@ impl<P: Prefix> Fib<P> {
     /// An empty table.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Fetches what each lookup touches.
+    pub(crate) fn foresee(&self) {
+        fetch(&self.map);
+        self.recent.iter().for_each(fetch);
     }
 
     /// Spreads flows over routes of equal cost from here on.

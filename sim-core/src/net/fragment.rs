@@ -469,7 +469,7 @@ mod tests {
             let whole = datagram(octets);
             let mut pieces = cut(&whole, mtu);
             for piece in &mut pieces {
-                piece.meta.enabler = RecordId(piece.meta.id.0);
+                piece.meta.enabler = RecordId(piece.meta.id.0 as u32);
             }
             let middle = pieces.remove(pieces.len() / 2);
             let mut again = cut(&middle, second);

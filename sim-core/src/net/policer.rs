@@ -6,6 +6,15 @@
 
 use crate::time::{Duration, Instant};
 
+/// What the two ways through a device have to do with each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// Each has the whole rate.
+    EachWay,
+    /// What passes one way is taken off the other's rate.
+    Together,
+}
+
 /// What may pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
@@ -15,11 +24,18 @@ pub struct Limit {
     pub packets_per_second: u64,
     /// For how long both rates may be exceeded at once.
     pub depth: Duration,
+    /// Whether this is for each way.
+    pub counted: Counted,
 }
 
 impl Limit {
     /// No limit at all.
-    pub const NONE: Self = Self { bits_per_second: u64::MAX, packets_per_second: u64::MAX, depth: Duration::ZERO };
+    pub const NONE: Self = Self {
+        bits_per_second: u64::MAX,
+        packets_per_second: u64::MAX,
+        depth: Duration::ZERO,
+        counted: Counted::EachWay,
+    };
 }
 
 /// Which of the two rates a packet exceeds.
@@ -75,6 +91,32 @@ impl Policer {
     }
 }
 
+/// A limit on what passes there and back.
+#[derive(Clone, Copy, Debug)]
+pub struct TwoWay {
+    ways: [Policer; 2],
+    counted: Counted,
+}
+
+impl TwoWay {
+    /// With all counters empty.
+    pub fn new(limit: Limit) -> Self {
+        Self { ways: [Policer::new(limit); 2], counted: limit.counted }
+    }
+
+    /// Whether a packet of so many octets conforms now on one of the ways, 0 or 1.
+    ///
+    /// # Errors
+    /// The rate that it exceeds.
+    pub fn admit(&mut self, now: Instant, way: usize, octets: usize) -> Result<(), Excess> {
+        let counter = match self.counted {
+            Counted::EachWay => way,
+            Counted::Together => 0,
+        };
+        self.ways[counter].admit(now, octets)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,8 +131,12 @@ mod tests {
         (passed, verdicts.iter().find_map(|verdict| verdict.err()))
     }
 
-    const STANDARD: Limit =
-        Limit { bits_per_second: 1_250_000_000, packets_per_second: 140_000, depth: Duration::from_millis(1) };
+    const STANDARD: Limit = Limit {
+        bits_per_second: 1_250_000_000,
+        packets_per_second: 140_000,
+        depth: Duration::from_millis(1),
+        counted: Counted::EachWay,
+    };
 
     /// 1,400 octets each 8 us are 1.4 Gbit/s: in a second and the millisecond of depth 1.25125 Gbit pass, 111,718 packets, and one that
     /// begins within the depth.

@@ -173,7 +173,7 @@ impl Device for Cgw {
             Notice::Route { .. }
             | Notice::Health { .. }
             | Notice::Propagate { .. }
-            | Notice::Announce { .. }
+            | Notice::Announce(_)
             | Notice::ReplaceRoute { .. } => {}
             Notice::WantFlows => self.gateway.tell_all(cx),
         }

@@ -29,7 +29,7 @@ use smallvec::SmallVec;
 
 use super::ends::Ends;
 use super::ip::{Inbound, Ip};
-use super::{Cx, Device, Notice, Weighed, Weighing};
+use super::{Announced, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::dx::{Path, Route as Offer, SiteLink, evaluate};
 use crate::net::aws::{BgpPath, Evaluation};
@@ -248,7 +248,8 @@ impl DxGateway {
         let chosen = self.tables[usize::from(self.site_link_table())].chosen.get(&prefix);
         let told = chosen.filter(|_| !self.ends.of(number).routes.contains_key(&prefix));
         let as_path = told.map(|chosen| chosen.path.as_path.clone());
-        cx.notify(node, Duration::ZERO, Notice::Announce { prefix: IpNet::V4(prefix), as_path });
+        let route = Announced { prefix: IpNet::V4(prefix), as_path, cause: cx.cause };
+        cx.notify(node, Duration::ZERO, Notice::Announce([route].into()));
     }
 
     /// Chooses anew in every table.
@@ -387,7 +388,7 @@ impl Device for DxGateway {
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
-            | Notice::Announce { .. }
+            | Notice::Announce(_)
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}

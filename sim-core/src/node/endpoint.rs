@@ -12,10 +12,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::gateway::{Gateway, Upcall};
 use super::routing::Routing;
-use super::{Command, Cx, Device, Notice};
+use super::{Announced, Command, Cx, Device, Notice};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::{BgpPath, Community};
-use crate::net::policer::{Excess, Limit, Policer};
+use crate::net::policer::{Excess, Limit, TwoWay};
 use crate::packet::Packet;
 use crate::proto::bgp::as_path::{AsPath, Segment};
 use crate::proto::bgp::attributes::Attributes;
@@ -40,14 +40,13 @@ pub struct VpnEndpoint {
     /// The last notice of health.
     healthy: bool,
     /// What it carries at most, out of the tunnel and into it.
-    limits: [Policer; 2],
+    limits: TwoWay,
 }
 
 impl VpnEndpoint {
-    /// An endpoint from its parts; tunnel `number` of the gateway `owner`. It carries what `limit` says each way: AWS does not say
-    /// whether its figures are for both together.
+    /// An endpoint from its parts; tunnel `number` of the gateway `owner`. It carries what `limit` says.
     pub fn new(gateway: Gateway, owner: NodeId, number: u16, limit: Limit) -> Self {
-        Self { gateway, owner, number, healthy: false, limits: [Policer::new(limit); 2] }
+        Self { gateway, owner, number, healthy: false, limits: TwoWay::new(limit) }
     }
 
     /// Its parts, to look at.
@@ -59,7 +58,7 @@ impl VpnEndpoint {
     pub fn is_up(&self) -> bool {
         self.gateway
             .routing
-            .as_ref()
+            .as_deref()
             .map_or_else(|| self.gateway.tunnels[0].is_up(), super::routing::Routing::established)
     }
 
@@ -99,7 +98,7 @@ impl VpnEndpoint {
 
     /// A packet, unless it is one too many for that way.
     fn within_limits(&mut self, cx: &mut Cx, way: usize, packet: Packet) -> Option<Packet> {
-        let reason = match self.limits[way].admit(cx.now, packet.len()) {
+        let reason = match self.limits.admit(cx.now, way, packet.len()) {
             Ok(()) => return Some(packet),
             Err(Excess::Octets) => DropReason::TunnelBandwidth,
             Err(Excess::Packets) => DropReason::TunnelPacketRate,
@@ -110,7 +109,7 @@ impl VpnEndpoint {
 
     /// It can carry traffic if the tunnel is up and, with BGP, a session is established.
     fn health(&mut self, cx: &mut Cx) {
-        let routed = self.gateway.routing.as_ref().is_none_or(Routing::any_established);
+        let routed = self.gateway.routing.as_deref().is_none_or(Routing::any_established);
         let healthy = routed && self.gateway.tunnels.iter().all(super::tunnel::Tunnel::is_up);
         if core::mem::replace(&mut self.healthy, healthy) != healthy {
             cx.notify(self.owner, Duration::ZERO, Notice::Health { tunnel: self.number, healthy });
@@ -118,7 +117,7 @@ impl VpnEndpoint {
     }
 
     fn route(&self, cx: &mut Cx, change: &RouteChange) {
-        if let Some(path) = best_path(self.gateway.routing.as_ref(), change) {
+        if let Some(path) = best_path(self.gateway.routing.as_deref(), change) {
             let notice = Notice::Route { tunnel: self.number, prefix: IpNet::V4(change.prefix), path };
             cx.notify(self.owner, Duration::ZERO, notice);
         }
@@ -126,7 +125,7 @@ impl VpnEndpoint {
 
     fn ipv6_route(&self, cx: &mut Cx, change: &RouteChange<Ipv6Net>) {
         let learned = |best: Option<bgp::Best<Ipv6Net>>| best.is_some_and(|best| best.peer.is_some());
-        let routes = self.gateway.routing.as_ref().and_then(|routing| routing.speaker().ipv6_routes());
+        let routes = self.gateway.routing.as_deref().and_then(|routing| routing.speaker().ipv6_routes());
         let entry = routes.and_then(|routes| routes.get(&change.prefix)).filter(|_| learned(change.to));
         let path = entry.map(|entry| path(entry.best_route().attributes, false));
         if path.is_some() || learned(change.from) {
@@ -137,7 +136,7 @@ impl VpnEndpoint {
 
     /// Tells a gateway that lost power all that it has forgotten.
     fn tell_again(&self, cx: &mut Cx) {
-        tell_again(cx, (self.owner, self.number), self.gateway.routing.as_ref(), self.healthy);
+        tell_again(cx, (self.owner, self.number), self.gateway.routing.as_deref(), self.healthy);
     }
 }
 
@@ -180,13 +179,13 @@ pub(super) fn best_path(routing: Option<&Routing>, change: &RouteChange) -> Opti
 const ANNOUNCED: u32 = 99;
 
 /// What a speaker is told when its gateway has it announce a prefix that came through these ASes, or no longer.
-pub(super) fn announcement(prefix: IpNet, as_path: Option<Vec<u32>>) -> bgp::Input<'static> {
-    let route = as_path.map(|as_path| Originated {
-        as_path: AsPath::sequence(as_path),
+pub(super) fn announcement(announced: &Announced) -> bgp::Input<'static> {
+    let route = announced.as_path.as_ref().map(|as_path| Originated {
+        as_path: AsPath::sequence(as_path.iter().copied()),
         local_pref: Some(ANNOUNCED),
         ..Originated::default()
     });
-    match (prefix, route) {
+    match (announced.prefix, route) {
         (IpNet::V4(prefix), Some(route)) => bgp::Input::Originate { prefix, route },
         (IpNet::V4(prefix), None) => bgp::Input::WithdrawOriginated { prefix },
         (IpNet::V6(prefix), Some(route)) => bgp::Input::OriginateIpv6 { prefix, route },
@@ -248,9 +247,12 @@ impl Device for VpnEndpoint {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Announce { prefix, as_path } => {
-                self.gateway.bgp(cx, announcement(prefix, as_path));
-                self.settle(cx);
+            Notice::Announce(routes) => {
+                for route in routes.iter() {
+                    cx.cause = route.cause;
+                    self.gateway.bgp(cx, announcement(route));
+                    self.settle(cx);
+                }
             }
             Notice::Route { .. }
             | Notice::ReplaceRoute { .. }

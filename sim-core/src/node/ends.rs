@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use smallvec::SmallVec;
 
 use crate::id::RecordId;
 use crate::net::aws::BgpPath;
@@ -51,6 +52,8 @@ impl End {
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     all: Vec<End>,
+    /// Which of them have learned of a prefix, in their order: with thousands nobody asks each of them about each prefix.
+    by_prefix: BTreeMap<IpNet, SmallVec<[u16; 4]>>,
     /// When those will be held unhealthy that are in doubt.
     doubts: BTreeSet<(Instant, u16)>,
     /// From the death of an endpoint's hardware to the gateway holding it unhealthy.
@@ -60,7 +63,8 @@ pub(super) struct Ends {
 impl Ends {
     /// So many, of which nothing is known.
     pub fn new(number: usize, health_delay: Duration) -> Self {
-        Self { all: vec![End::default(); number], doubts: BTreeSet::new(), health_delay }
+        let (by_prefix, doubts) = Default::default();
+        Self { all: vec![End::default(); number], by_prefix, doubts, health_delay }
     }
 
     pub fn len(&self) -> usize {
@@ -78,6 +82,7 @@ impl Ends {
     /// Nothing is known any more.
     pub fn reset(&mut self) {
         self.all.fill(End::default());
+        self.by_prefix.clear();
         self.doubts.clear();
     }
 
@@ -95,10 +100,29 @@ impl Ends {
                 }
             }
         }
+        let prefix = prefix.into();
+        self.index(tunnel, prefix, path.is_some());
         let end = &mut self.all[usize::from(tunnel)];
-        match prefix.into() {
+        match prefix {
             IpNet::V4(prefix) => enter(&mut end.routes, prefix, path),
             IpNet::V6(prefix) => enter(&mut end.ipv6_routes, prefix, path),
+        }
+    }
+
+    /// The endpoints that have learned of a prefix, in their order.
+    pub fn that_know(&self, prefix: IpNet) -> &[u16] {
+        self.by_prefix.get(&prefix).map_or(&[], |ends| ends)
+    }
+
+    fn index(&mut self, tunnel: u16, prefix: IpNet, knows: bool) {
+        let ends = self.by_prefix.entry(prefix).or_default();
+        match (ends.binary_search(&tunnel), knows) {
+            (Err(place), true) => ends.insert(place, tunnel),
+            (Ok(place), false) => drop(ends.remove(place)),
+            (Ok(_), true) | (Err(_), false) => {}
+        }
+        if ends.is_empty() {
+            self.by_prefix.remove(&prefix);
         }
     }
 
@@ -130,6 +154,8 @@ impl Ends {
 
     /// An endpoint that comes back knows nothing.
     pub fn forget(&mut self, tunnel: u16) {
+        let known: Vec<IpNet> = self.of(tunnel).prefixes().collect();
+        known.into_iter().for_each(|prefix| self.index(tunnel, prefix, false));
         self.all[usize::from(tunnel)].routes.clear();
         self.all[usize::from(tunnel)].ipv6_routes.clear();
     }

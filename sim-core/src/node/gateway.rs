@@ -2,7 +2,7 @@
 //! watched, and how packets pass between them. What differs, where a packet in transit goes, is theirs: [`super::cgw`] and
 //! [`super::endpoint`].
 
-mod six;
+pub(super) mod six;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ use super::tunnel::{Fragmentation, OuterPacket, Outside, Tunnel, TunnelEvent, cl
 use super::tunnels::Tunnels;
 use super::vrrp::Vrrps;
 use super::{Cx, link_reason};
+use crate::fetch::fetch;
 use crate::id::{Port, RecordId};
 use crate::net::mss;
 use crate::packet::Packet;
@@ -29,7 +30,7 @@ use crate::proto::bgp::{self, PeerId, RouteChange};
 use crate::proto::ike;
 use crate::reason::{DropReason, Reason, TimerKind};
 use crate::time::Instant;
-use crate::trace::{Digest, HopStep};
+use crate::trace::{Digest, HopStep, Trace};
 use crate::wire::checksum;
 use crate::wire::icmp::{IcmpKind, IcmpMessage, Quoted};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
@@ -72,7 +73,7 @@ pub struct Gateway {
     /// The tunnels that end here.
     pub tunnels: Tunnels,
     /// BGP, if the device speaks it.
-    pub routing: Option<Routing>,
+    pub routing: Option<Box<Routing>>,
     /// BFD sessions, on which BGP sessions and what is watched may depend.
     pub bfd: Bfd,
     /// What is watched, and on which static routes may depend.
@@ -104,7 +105,7 @@ impl Gateway {
         Self {
             ip,
             tunnels: Tunnels::new(tunnels),
-            routing,
+            routing: routing.map(Box::new),
             bfd: Bfd::default(),
             tracks: Tracks::default(),
             lags: Lags::default(),
@@ -117,6 +118,20 @@ impl Gateway {
             tunnel_events,
             routing_events,
         }
+    }
+
+    /// Fetches what a packet or a timer will touch, so many steps behind the device itself. Of its tunnels, sessions and connections these
+    /// are the first two: with more there is no telling whose turn it is.
+    pub(super) fn foresee(&self, depth: usize, trace: &Trace) {
+        self.tunnels.foresee(depth);
+        if depth > 0 {
+            return self.routing.iter().for_each(|routing| routing.foresee(depth, trace));
+        }
+        self.ip.foresee();
+        fetch(&self.routing);
+        fetch(&self.tracks);
+        fetch(&self.upcalls);
+        fetch(&self.gre);
     }
 
     /// The next thing that the device must do itself, after the errors that the last one led to are on their way.
@@ -177,7 +192,7 @@ impl Gateway {
     pub(super) fn stop(&mut self) {
         self.ip.reset();
         self.tunnels.reset();
-        self.routing.iter_mut().for_each(Routing::reset);
+        self.routing.as_deref_mut().into_iter().for_each(Routing::reset);
         self.bfd.reset();
         self.tracks.reset();
         self.inspection.iter_mut().for_each(|inspection| inspection.reset());
@@ -193,7 +208,7 @@ impl Gateway {
             self.with_tunnel(cx, tunnel, Tunnel::timeout);
         }
         cx.cause = RecordId::GENESIS;
-        if self.routing.as_ref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
+        if self.routing.as_deref().and_then(Routing::wake).is_some_and(|(at, _)| at <= cx.now) {
             self.with_routing(cx, Routing::timeout);
         }
         if !self.bfd.is_empty() {
@@ -207,7 +222,7 @@ impl Gateway {
     }
 
     pub(super) fn wake(&self) -> Option<(Instant, TimerKind)> {
-        let routing = self.routing.as_ref().and_then(Routing::wake);
+        let routing = self.routing.as_deref().and_then(Routing::wake);
         let others =
             self.ip.wake().into_iter().chain(self.bfd.wake()).chain(self.tracks.wake()).chain(self.lags.wake());
         let others = others.chain(self.vrrps.as_ref().and_then(|vrrps| vrrps.wake()));
@@ -732,7 +747,7 @@ impl Gateway {
             Command::Readdress { port, to } => self.readdress(cx, port, to),
             Command::Reconfigure { tunnel, to } => self.tunnels[tunnel.into()].reconfigure(to),
             Command::Med { med } => {
-                let peers: Vec<PeerId> = self.routing.iter().flat_map(Routing::peers).collect();
+                let peers: Vec<PeerId> = self.routing.as_deref().into_iter().flat_map(Routing::peers).collect();
                 for peer in peers {
                     let policy = Policy::change_all(vec![Change::Med(med)]);
                     self.bgp(cx, bgp::Input::SetExport { peer, policy });
@@ -744,7 +759,9 @@ impl Gateway {
             | Command::NatRenumber { .. }
             | Command::Drain { .. }
             | Command::SecurityGroupRule { .. }
-            | Command::VpcRoute { .. } => {}
+            | Command::VpcRoute { .. }
+            | Command::TgwRoute { .. }
+            | Command::VpnRoute { .. } => {}
         }
     }
 }

@@ -1,5 +1,7 @@
-//! A computer: sends probes, answers UDP and TCP echo (RFC 862) and ICMP echo (RFC 792), refuses what nobody listens for.
+//! A computer: sends probes, answers UDP and TCP echo (RFC 862) and ICMP echo (RFC 792), may be a name server, refuses what nobody listens
+//! for.
 
+mod dns;
 mod flows;
 mod six;
 mod tcp;
@@ -9,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::Ipv4Net;
 use smallvec::SmallVec;
 
+use self::dns::HostDns;
+pub use self::dns::{RESOLV_CONF, ResolverConfig};
 use self::flows::{Act, Flows};
 pub use self::flows::{FlowEnd, FlowKind, FlowLog, FlowsConfig, Wait};
 use self::six::Six;
@@ -105,6 +109,8 @@ struct More {
     calls: Vec<Flows>,
     /// IPv6, beside IPv4.
     six: Option<Six>,
+    /// The name server that it is, and whom it asks for names.
+    dns: Option<Box<HostDns>>,
 }
 
 impl Host {
@@ -161,6 +167,7 @@ impl Host {
                 (FlowKind::Tcp, Some(tcp)) => tcp.flows.push(Flows::new(config)),
                 (FlowKind::Tcp, None) => {}
                 (FlowKind::Udp, _) => self.more.get_or_insert_default().calls.push(Flows::new(config)),
+                (FlowKind::Lookup, _) => self.dns_box().lookups.push(Flows::new(config)),
             }
         }
         self
@@ -169,7 +176,9 @@ impl Host {
     /// What the flows of its applications have come to: the application's number, and its flows in order.
     pub fn flow_logs(&self) -> impl Iterator<Item = (u16, &[FlowLog])> {
         let by_tcp = self.tcp.iter().flat_map(|tcp| &tcp.flows);
-        by_tcp.chain(self.more.iter().flat_map(|more| &more.calls)).map(|it| (it.config.application, it.logs()))
+        let lookups = self.more.iter().filter_map(|more| more.dns.as_ref()).flat_map(|dns| &dns.lookups);
+        let by_udp = self.more.iter().flat_map(|more| &more.calls).chain(lookups);
+        by_tcp.chain(by_udp).map(|it| (it.config.application, it.logs()))
     }
 
     /// Fetches what any event at it touches.
@@ -252,20 +261,21 @@ impl Host {
                     self.send(cx, packet);
                 }
                 (Act::Ask, IpAddr::V6(to)) => self.ask_ipv6(cx, config.size, port, to),
-                (Act::Connect | Act::Close, _) => {}
+                (Act::Resolve | Act::Connect | Act::Close, _) => {}
             }
         }
     }
 
-    fn deliver(&mut self, cx: &mut Cx, packet: Packet) {
+    fn deliver(&mut self, cx: &mut Cx, by: Port, packet: Packet) {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let (peer, kind) = (ip.src(), ip.protocol());
         let reply = match kind {
             protocol::UDP => match UdpDatagram::new_checked(ip.payload()) {
                 Err(_) => return cx.drop(&packet, DropReason::Malformed, RecordId::GENESIS),
-                Ok(udp) if !udp.verify_checksum(peer, self.address) => {
+                Ok(udp) if !udp.verify_checksum(peer, ip.dst()) => {
                     return cx.drop(&packet, DropReason::BadChecksum, RecordId::GENESIS);
                 }
+                Ok(udp) if self.is_dns(&udp) && self.deliver_dns(cx, by, &packet) => return,
                 Ok(udp) => match (udp.src_port(), udp.dst_port()) {
                     (port, ECHO_PORT) => {
                         let meta = reply_meta(cx, &packet);
@@ -387,6 +397,7 @@ impl Device for Host {
         for more in self.more.iter_mut() {
             more.calls.iter_mut().for_each(Flows::halt);
             more.six.iter_mut().for_each(Six::stop);
+            more.dns.iter_mut().for_each(|dns| dns.reset());
         }
     }
 
@@ -400,7 +411,7 @@ impl Device for Host {
             packet
         };
         match self.ip.inbound(cx, port, packet) {
-            Inbound::Local(packet) => self.deliver(cx, packet),
+            Inbound::Local(packet) => self.deliver(cx, port, packet),
             Inbound::Transit(packet) => cx.drop(&packet, DropReason::NotForMe, RecordId::GENESIS),
             Inbound::Nothing => {}
             Inbound::Ipv6Local(packet) => self.deliver_ipv6(cx, packet),
@@ -424,6 +435,7 @@ impl Device for Host {
         if self.more.is_some() {
             self.ipv6_probes(cx);
             self.ask(cx);
+            self.dns_timeout(cx);
         }
         if self.ip.is_on_ethernet() {
             self.ip.timeout(cx);
@@ -444,8 +456,11 @@ impl Device for Host {
         let tcp = self.tcp.as_ref().and_then(|tcp| tcp.wake()).map(|at| (at, TimerKind::TcpTimer));
         let six = self.more.iter().filter_map(|more| more.six.as_ref()?.wake());
         let calls = self.more.iter().flat_map(|more| &more.calls).filter_map(Flows::wake).chain(six);
+        let dns = self.more.as_ref().and_then(|more| more.dns.as_ref());
+        let calls = calls.chain(dns.iter().flat_map(|dns| &dns.lookups).filter_map(Flows::wake));
         let calls = calls.min().map(|at| (at, TimerKind::ProbeInterval));
+        let dns = dns.and_then(|dns| dns.wake()).map(|at| (at, TimerKind::DnsTimeout));
         let lan = if self.ip.is_on_ethernet() { self.ip.lan_wake() } else { None };
-        probes.into_iter().chain(tcp).chain(calls).chain(lan).min_by_key(|(at, _)| *at)
+        probes.into_iter().chain(tcp).chain(calls).chain(dns).chain(lan).min_by_key(|(at, _)| *at)
     }
 }

@@ -15,9 +15,11 @@ use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use super::Cx;
 use super::lan::Lan;
+use crate::fetch::fetch;
 use crate::id::{Port, RecordId};
 use crate::net::fib::{Change, Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::filter::Rule as AccessRule;
@@ -164,6 +166,15 @@ pub struct Ip {
 }
 
 impl Ip {
+    /// Fetches what each packet touches.
+    pub(super) fn foresee(&self) {
+        fetch(&self.own);
+        fetch(&self.interfaces);
+        fetch(&self.fragments);
+        fetch(&self.six);
+        self.fib.foresee();
+    }
+
     /// With these addresses, and neither ports nor routes.
     pub fn new(own: Vec<Ipv4Addr>) -> Self {
         Self {
@@ -280,7 +291,7 @@ impl Ip {
         for route in routes {
             let Target::Out { port, .. } = route.target else { continue };
             let (prefix, reason) = (IpNet::V4(route.prefix), Reason::Configured);
-            let (table, to, rule, beside, stays) = (self.table, Some(port), None, Box::default(), false);
+            let (table, to, rule, beside, stays) = (self.table, Some(port), None, ThinVec::new(), false);
             let since = cx.record(What::Route { table, prefix, from: None, to, reason, rule, beside, stays });
             self.fib.stamp(route.prefix, since);
             cx.cause = genesis;
@@ -291,6 +302,12 @@ impl Ip {
     /// The addresses of the device.
     pub fn own(&self) -> &[Ipv4Addr] {
         &self.own
+    }
+
+    /// Has the device answer to these addresses, too.
+    pub fn also_own(&mut self, addresses: &[Ipv4Addr]) {
+        let new = addresses.iter().filter(|address| !self.own.contains(address)).copied().collect::<Vec<_>>();
+        self.own = self.own.iter().copied().chain(new).collect();
     }
 
     /// The forwarding table.
@@ -743,7 +760,7 @@ fn record_of<P: Prefix>(cx: &mut Cx, table: Table, change: &Change<P>, reason: R
     };
     let (from, to) = (port(change.before), port(change.after));
     let prefix = change.prefix.into();
-    cx.record(What::Route { table, prefix, from, to, reason, rule, beside: Box::default(), stays: false })
+    cx.record(What::Route { table, prefix, from, to, reason, rule, beside: ThinVec::new(), stays: false })
 }
 
 #[cfg(test)]

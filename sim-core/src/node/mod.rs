@@ -39,12 +39,13 @@ pub mod vpc;
 pub mod vrrp;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 pub use cx::Cx;
 pub(crate) use cx::Emit;
 use ipnet::{IpNet, Ipv4Net};
-use prefetch_index::prefetch_index;
 
+use crate::fetch::fetch;
 use crate::id::{Port, RecordId};
 use crate::net::aws::BgpPath;
 use crate::net::aws::vpc::Propagated;
@@ -79,13 +80,8 @@ pub enum Notice {
         /// From where the gateway has it; `None` takes it back.
         offered: Option<Propagated>,
     },
-    /// A gateway has an endpoint announce a route to its customer gateway, or no longer.
-    Announce {
-        /// The destination.
-        prefix: IpNet,
-        /// The ASes it has come through so far, nearest first; `None`: no longer.
-        as_path: Option<Vec<u32>>,
-    },
+    /// A gateway has an endpoint announce routes to its customer gateway, or no longer, in this order.
+    Announce(Arc<[Announced]>),
     /// A program of the customer's asks AWS to have a route of a VPC lead elsewhere (`ReplaceRoute` of the EC2 API).
     ReplaceRoute {
         /// The route table.
@@ -101,6 +97,17 @@ pub enum Notice {
     Flow(Box<crate::net::conntrack::Flow>),
     /// A firewall that has lost its memory asks its partner for all flows: the same model.
     WantFlows,
+}
+
+/// A route that an endpoint shall announce, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The destination.
+    pub prefix: IpNet,
+    /// The ASes it has come through so far, nearest first; `None`: it is announced no longer.
+    pub as_path: Option<Vec<u32>>,
+    /// The record that this follows from.
+    pub cause: RecordId,
 }
 
 /// A route that a device of AWS weighed, for those who ask why.
@@ -215,6 +222,24 @@ pub enum Command {
         /// The way out, `None` inside for a blackhole; `None` to delete it.
         to: Option<Option<Port>>,
     },
+    /// Enter a static route in a table of a transit gateway, have it lead elsewhere, or delete it.
+    TgwRoute {
+        /// The table, by its number on the gateway.
+        table: u8,
+        /// Its destination.
+        prefix: Ipv4Net,
+        /// The attachment, by its number on the gateway, `None` inside for a blackhole; `None` to delete it.
+        to: Option<Option<u16>>,
+    },
+    /// Enter a static route of a VPN connection at its virtual private gateway, or delete it.
+    VpnRoute {
+        /// The tunnels of the connection, by their numbers on the gateway: one of them twice if it has one.
+        tunnels: [u16; 2],
+        /// Its destination.
+        prefix: Ipv4Net,
+        /// True to enter it.
+        entered: bool,
+    },
 }
 
 /// Why a port's routes come or go when its link does.
@@ -249,11 +274,6 @@ pub trait Device {
     }
     /// An operator types a command.
     fn command(&mut self, _cx: &mut Cx, _command: Command) {}
-}
-
-/// Fetches the first cache line of a value.
-pub(crate) fn fetch<T>(value: &T) {
-    prefetch_index(core::slice::from_ref(value), 0);
 }
 
 /// A device of the world.
@@ -365,6 +385,16 @@ impl Node {
             Self::VpnClient(d) => fetch(&**d),
             Self::Switch(d) => fetch(&**d),
             Self::External(d) => fetch(&**d),
+        }
+    }
+
+    /// Fetches what an event at a gateway will touch behind that, one step of the way after the other: what a step has fetched tells
+    /// the next one where to go on.
+    pub(crate) fn foresee_behind(&self, depth: usize, trace: &Trace) {
+        match self {
+            Self::Cgw(d) => d.gateway().foresee(depth, trace),
+            Self::VpnEndpoint(d) => d.gateway().foresee(depth, trace),
+            _ => {}
         }
     }
 

@@ -274,7 +274,9 @@ impl Device for NatBox {
             | Command::Med { .. }
             | Command::Drain { .. }
             | Command::SecurityGroupRule { .. }
-            | Command::VpcRoute { .. } => {}
+            | Command::VpcRoute { .. }
+            | Command::TgwRoute { .. }
+            | Command::VpnRoute { .. } => {}
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A BGP speaker on top of a TCP stack: the two machines of a routing device, and the wires between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use litemap::LiteMap;
 
 use super::Cx;
+use crate::fetch::{fetch, fetch_first};
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::Packet;
 use crate::proto::bgp::{self, InteriorCosts, PeerConfig, PeerId, RouteChange, Speaker, SpeakerConfig};
@@ -13,7 +15,7 @@ use crate::proto::tcp::{self, Event, Stack, StackOutput, TcpConfig};
 use crate::reason::{DropReason, Reason, State, Step, TimerKind};
 use crate::rng::{Purpose, Rng};
 use crate::time::Instant;
-use crate::trace::{self, Prefixes};
+use crate::trace::{self, Prefixes, Trace};
 use crate::wire::ipv4::Ipv4Packet;
 use crate::wire::ipv6::{Ipv6Packet, is_ipv6};
 
@@ -74,16 +76,16 @@ pub struct Routing {
     speaker: Speaker,
     stack: Stack,
     /// Whose address is whose.
-    by_address: BTreeMap<IpAddr, PeerId>,
+    by_address: LiteMap<IpAddr, PeerId>,
     /// Who is behind which port.
-    by_port: BTreeMap<Port, Vec<PeerId>>,
+    by_port: LiteMap<Port, Vec<PeerId>>,
     /// Who depends on which BFD session.
-    by_bfd: BTreeMap<usize, Vec<PeerId>>,
+    by_bfd: LiteMap<usize, Vec<PeerId>>,
     /// What the speaker was told of the ways to next hops; `None`: all are on the links to the peers, at no cost.
     interior: Option<InteriorCosts>,
-    lines: BTreeMap<tcp::ConnId, Line>,
+    lines: LiteMap<tcp::ConnId, Line>,
     /// The other name of each line.
-    by_speaker: BTreeMap<bgp::ConnId, tcp::ConnId>,
+    by_speaker: LiteMap<bgp::ConnId, tcp::ConnId>,
     accepted: u32,
     /// The latest record of this drain that is not about something sent: what route changes follow from.
     anchor: RecordId,
@@ -109,11 +111,11 @@ impl Routing {
         for ([_, remote], tcp) in ends.iter().zip(&config.tcp) {
             stack.listen(BGP_PORT, Some(*remote), tcp.clone());
         }
-        let mut by_address = BTreeMap::new();
+        let mut by_address = LiteMap::new();
         for (place, [_, remote]) in ends.iter().enumerate() {
             by_address.entry(*remote).or_insert(PeerId(place as u16));
         }
-        let (mut by_port, mut by_bfd): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
+        let (mut by_port, mut by_bfd): (LiteMap<_, Vec<_>>, LiteMap<_, Vec<_>>) = Default::default();
         for (place, (port, bfd)) in config.ports.iter().zip(&config.bfd).enumerate() {
             if let Some(port) = port {
                 by_port.entry(*port).or_default().push(PeerId(place as u16));
@@ -130,12 +132,35 @@ impl Routing {
             by_port,
             by_bfd,
             interior,
-            lines: BTreeMap::new(),
-            by_speaker: BTreeMap::new(),
+            lines: LiteMap::new(),
+            by_speaker: LiteMap::new(),
             accepted: 0,
             anchor: RecordId::GENESIS,
             ignored: None,
         }
+    }
+
+    /// Fetches what a packet or a timer will touch, so many steps behind the device.
+    pub(super) fn foresee(&self, depth: usize, trace: &Trace) {
+        match depth {
+            1 => {
+                fetch(&self.config.sessions);
+                fetch(&self.config.ports);
+                fetch(&self.by_address);
+                fetch(&self.by_speaker);
+                fetch(&self.anchor);
+            }
+            2 => {
+                fetch_first(self.by_address.as_slice());
+                fetch_first(self.by_speaker.as_slice());
+                fetch_first(self.lines.as_slice());
+                fetch_first(&self.config.sessions);
+                fetch_first(&self.config.ports);
+            }
+            _ => self.config.sessions.iter().take(2).for_each(|session| trace.foresee_session(*session, depth)),
+        }
+        self.speaker.foresee(depth);
+        self.stack.foresee(depth);
     }
 
     /// The speaker, to look at.

@@ -35,25 +35,28 @@
 //!
 //! Left out: multicast, policy tables, and that an attachment leaves an availability zone that has failed.
 
+mod announce;
 mod limits;
+mod state;
 mod zones;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
+use self::announce::News;
 use self::limits::Limits;
+use self::state::{Chosen, State};
 use self::zones::Zones;
 use super::counters::AttachmentTraffic;
 use super::ends::Ends;
-use super::gateway::clamp;
+use super::gateway::{clamp, six};
 use super::ip::{Inbound, Ip};
 use super::{Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::tgw::{Kind, Route as Offer, evaluate};
-use crate::net::fib::{Fib, Prefix, Route, RouteSource, Target, distance};
 use crate::net::flow_meter::{FlowMeter, Glimpse, Lost};
 use crate::net::multipath::Multipath;
 use crate::net::policer::Limit;
@@ -64,8 +67,8 @@ use crate::trace::{HopStep, Table, What};
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 use crate::wire::ipv6::is_ipv6;
 
-/// Octets of the headers of IPv4 and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1).
-const TCP_HEADERS: usize = 40;
+/// Octets of the headers of IP and TCP without options, which an MSS leaves out (RFC 9293 section 3.7.1): of IPv4, of IPv6.
+const TCP_HEADERS: [usize; 2] = [40, 60];
 
 /// The port towards tunnel endpoint `tunnel`. Those towards Direct Connect gateways follow, and then those towards VPCs.
 pub const fn tunnel_port(tunnel: u16) -> Port {
@@ -161,16 +164,6 @@ pub struct RouteTable {
     pub statics: Vec<(Ipv4Net, Option<u16>)>,
 }
 
-/// What a table does with packets to a prefix.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Chosen {
-    /// The ways out; none for a blackhole.
-    ways: SmallVec<[Port; 2]>,
-    rule: Rule,
-    /// The ASes of the route, if it is learned.
-    as_path: Vec<u32>,
-}
-
 /// A choice that packets do not follow yet.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -182,23 +175,6 @@ struct Pending {
     reason: Reason,
 }
 
-/// The port by which a packet goes, `None` if it is dropped, and since which record.
-type Way = (Option<Port>, RecordId);
-
-#[derive(Clone, Debug, Default)]
-struct State {
-    /// What is chosen for each prefix, perhaps not programmed yet.
-    chosen: BTreeMap<IpNet, Chosen>,
-    /// The choices that are programmed.
-    in_force: BTreeMap<IpNet, Chosen>,
-    /// What packets follow.
-    fib: Fib,
-    /// What packets of IPv6 follow.
-    ipv6_fib: Fib<Ipv6Net>,
-    /// The record of the table's last change: to blame when there is no route.
-    changed: RecordId,
-}
-
 /// A transit gateway.
 #[derive(Clone, Debug)]
 pub struct Tgw {
@@ -206,11 +182,17 @@ pub struct Tgw {
     ip: Ip,
     /// The attachment behind each port.
     attached: Vec<u16>,
+    /// The CIDR blocks of VPCs and their attachments, in order.
+    blocks: Vec<(IpNet, u16)>,
+    /// The place of each tunnel in AWS's preference.
+    rank: Vec<usize>,
     zones: Zones,
     limits: Limits,
     ends: Ends,
     tables: Vec<State>,
     pending: VecDeque<Pending>,
+    /// What changed in tables, by their numbers, and endpoints were not told of yet.
+    news: Vec<(u8, News)>,
     /// By attachment.
     traffic: Vec<AttachmentTraffic>,
     /// The flows at attachments, by their numbers.
@@ -244,7 +226,17 @@ impl Tgw {
         let ends = Ends::new(ends, config.health_delay);
         let tables = vec![State::spreading(config.multipath); config.tables.len()];
         let traffic = vec![AttachmentTraffic::default(); config.attachments.len()];
-        Self { config, ip, attached, zones, limits, ends, tables, pending: VecDeque::new(), traffic, flows: None }
+        let (pending, news) = Default::default();
+        let vpcs = (0..).zip(&config.attachments).filter_map(|(number, attachment)| match &attachment.to {
+            Attached::Vpc { cidr, .. } => Some((IpNet::V4(*cidr), number)),
+            Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
+        });
+        let ipv6 = config.ipv6_blocks.iter().map(|(of, block)| (IpNet::V6(*block), *of));
+        let mut blocks: Vec<(IpNet, u16)> = vpcs.chain(ipv6).collect();
+        blocks.sort_unstable();
+        let mut rank = vec![usize::MAX; config.endpoints.len()];
+        config.preference.iter().enumerate().for_each(|(place, tunnel)| rank[usize::from(*tunnel)] = place);
+        Self { config, ip, attached, blocks, rank, zones, limits, ends, tables, pending, news, traffic, flows: None }
     }
 
     /// What went through each attachment so far, in their order.
@@ -301,9 +293,8 @@ impl Tgw {
         let mut found = Vec::new();
         let base = Offer { prefix, kind: Kind::Static, healthy: true, path: None, preference: 0 };
         let of_tunnel = |tunnel: u16, kind, path| {
-            let place = self.config.preference.iter().position(|t| *t == tunnel);
             let healthy = self.ends.of(tunnel).healthy;
-            let preference = place.unwrap_or(usize::MAX);
+            let preference = self.rank.get(usize::from(tunnel)).copied().unwrap_or(usize::MAX);
             (Offer { kind, healthy, path, preference, ..base.clone() }, Some(tunnel_port(tunnel)))
         };
         for (_, to) in self.config.tables[usize::from(table)].statics.iter().filter(|(of, _)| IpNet::V4(*of) == prefix)
@@ -319,13 +310,19 @@ impl Tgw {
                 Some((_, Attached::DirectConnectGateway { end })) => found.push(of_tunnel(*end, Kind::Static, None)),
             }
         }
-        let propagating = self.config.attachments.iter().zip(0..).filter(|(a, _)| a.propagation.contains(&table));
-        for (attachment, number) in propagating {
+        for number in self.that_have(prefix) {
+            let attachment = &self.config.attachments[usize::from(number)];
+            if !attachment.propagation.contains(&table) {
+                continue;
+            }
             match &attachment.to {
-                Attached::Vpc { cidr, .. } if IpNet::V4(*cidr) == prefix || self.has_block(number, prefix) => {
-                    found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
+                Attached::Vpc { .. } => {
+                    // Of VPCs with the same CIDR block the first one's is propagated and no other (page tgw-route-tables.html).
+                    if found.iter().all(|(offer, _)| offer.kind != Kind::Vpc) {
+                        found.push((Offer { kind: Kind::Vpc, ..base.clone() }, Some(self.port_of(number))));
+                    }
                 }
-                Attached::Vpc { .. } | Attached::Peering => {}
+                Attached::Peering => {}
                 Attached::DirectConnectGateway { end } => {
                     let path = self.ends.of(*end).path(prefix);
                     found.extend(path.map(|path| of_tunnel(*end, Kind::DirectConnectGateway, Some(path.clone()))));
@@ -339,9 +336,15 @@ impl Tgw {
         found.into_iter().unzip()
     }
 
-    /// True if a VPC's IPv6 block is this one.
-    fn has_block(&self, attachment: u16, prefix: IpNet) -> bool {
-        self.config.ipv6_blocks.iter().any(|(of, block)| *of == attachment && IpNet::V6(*block) == prefix)
+    /// The attachments that have a prefix to propagate, in their order.
+    fn that_have(&self, prefix: IpNet) -> Vec<u16> {
+        let ends = self.ends.that_know(prefix).iter().map(|end| self.attached[usize::from(*end)]);
+        let first = self.blocks.partition_point(|(block, _)| *block < prefix);
+        let vpcs = self.blocks[first..].iter().take_while(|(block, _)| *block == prefix);
+        let mut all: Vec<u16> = ends.chain(vpcs.map(|(_, attachment)| *attachment)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// All routes to a prefix that a table is offered, and how it chooses among them.
@@ -390,6 +393,20 @@ impl Tgw {
         self.program(cx);
     }
 
+    /// Has the static route of a table to a prefix lead to this attachment, or nowhere if it is a blackhole, or deletes it.
+    fn enter(&mut self, cx: &mut Cx, table: u8, prefix: Ipv4Net, to: Option<Option<u16>>) {
+        let Some(RouteTable { statics }) = self.config.tables.get_mut(usize::from(table)) else { return };
+        let known = statics.len();
+        statics.retain(|(of, _)| *of != prefix);
+        let reason = match (statics.len() < known, to) {
+            (false, _) => Reason::RouteCreated,
+            (true, Some(_)) => Reason::RouteReplaced,
+            (true, None) => Reason::RouteDeleted,
+        };
+        statics.extend(to.map(|to| (prefix, to)));
+        self.choose(cx, table, IpNet::V4(prefix), reason);
+    }
+
     /// Chooses anew in every table that may hold a prefix.
     fn choose_everywhere(&mut self, cx: &mut Cx, prefix: IpNet, reason: Reason) {
         let cause = cx.cause;
@@ -415,7 +432,7 @@ impl Tgw {
                 None => state.in_force.remove(&prefix),
             };
             let first = |chosen: &Option<Chosen>| chosen.as_ref().and_then(|chosen| chosen.ways.first().copied());
-            let beside = |chosen: &Option<Chosen>| -> Box<[Port]> {
+            let beside = |chosen: &Option<Chosen>| -> ThinVec<Port> {
                 chosen.iter().flat_map(|chosen| chosen.ways.iter().skip(1).copied()).collect()
             };
             let ways = |chosen: &Option<Chosen>| chosen.as_ref().map(|chosen| chosen.ways.clone());
@@ -426,34 +443,20 @@ impl Tgw {
                 state.changed = cx.record(What::Route { table, prefix, from, to, reason, rule, beside, stays });
                 state.stamp(prefix);
             }
-            self.announce(cx, number, prefix);
+            self.news.push((number, News { prefix, cause: cx.cause }));
         }
     }
 
-    /// Has the endpoints of all attachments that a table is associated with announce what it holds, or no longer.
-    fn announce(&self, cx: &mut Cx, table: u8, prefix: IpNet) {
-        for attachment in self.config.attachments.iter().filter(|a| a.association == Some(table)) {
-            let Attached::Tunnels { tunnels, .. } = &attachment.to else { continue };
-            for tunnel in tunnels {
-                self.announce_to(cx, *tunnel, self.siblings(*tunnel, tunnels), table, prefix);
-            }
+    /// Lowers the MSS of a SYN to what both attachments carry (page transit-gateway-quotas.html: "enforces Maximum Segment Size (MSS) clamping
+    /// for all packets").
+    fn clamp(&self, cx: &mut Cx, [from, to]: [Port; 2], packet: &mut Packet, ipv6: bool) {
+        let longest = self.ip.mtu(from).min(self.ip.mtu(to)).saturating_sub(TCP_HEADERS[usize::from(ipv6)]);
+        let most = u16::try_from(longest).unwrap_or(u16::MAX);
+        if ipv6 {
+            six::clamp(cx, packet, most);
+        } else if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
+            clamp(cx, packet, most);
         }
-    }
-
-    /// The tunnels that lead where this one does: those of its attachment, and on a VPN Concentrator those of its site.
-    fn siblings<'a>(&'a self, tunnel: u16, of_attachment: &'a [u16]) -> &'a [u16] {
-        let site = self.config.sites.iter().find(|(tunnels, _)| tunnels.contains(&tunnel));
-        site.map_or(of_attachment, |(tunnels, _)| tunnels)
-    }
-
-    /// What leads back into the attachment, and what is dropped, is not announced to it.
-    fn announce_to(&self, cx: &mut Cx, tunnel: u16, siblings: &[u16], table: u8, prefix: IpNet) {
-        let own = |port: &Port| siblings.iter().any(|tunnel| tunnel_port(*tunnel) == *port);
-        let route = self.tables[usize::from(table)].in_force.get(&prefix);
-        let route = route.filter(|chosen| !chosen.ways.is_empty() && !chosen.ways.iter().any(own));
-        let as_path = route.map(|chosen| chosen.as_path.clone());
-        let notice = Notice::Announce { prefix, as_path };
-        cx.notify(self.config.endpoints[usize::from(tunnel)], Duration::ZERO, notice);
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
@@ -540,70 +543,13 @@ impl Tgw {
     }
 }
 
-impl State {
-    fn spreading(multipath: Multipath) -> Self {
-        let mut state = Self::default();
-        state.fib.spread_flows(multipath);
-        state.ipv6_fib.spread_flows(multipath);
-        state
-    }
-
-    /// Packets follow a choice from here on.
-    fn follow(&mut self, prefix: IpNet, to: Option<&Chosen>) {
-        let source = RouteSource::Propagated;
-        match prefix {
-            IpNet::V4(prefix) => drop(self.fib.set_all(prefix, source, &routes(prefix, to))),
-            IpNet::V6(prefix) => drop(self.ipv6_fib.set_all(prefix, source, &routes(prefix, to))),
-        }
-    }
-
-    /// What packets follow is so since the table's last change.
-    fn stamp(&mut self, prefix: IpNet) {
-        match prefix {
-            IpNet::V4(prefix) => self.fib.stamp(prefix, self.changed),
-            IpNet::V6(prefix) => self.ipv6_fib.stamp(prefix, self.changed),
-        }
-    }
-
-    /// The way of a packet.
-    fn way(&mut self, packet: &[u8]) -> Option<Way> {
-        fn of<P: Prefix>(route: Route<P>) -> Way {
-            let port = match route.target {
-                Target::Out { port, .. } => Some(port),
-                Target::Blackhole => None,
-            };
-            (port, route.since)
-        }
-        if is_ipv6(packet) { self.ipv6_fib.choose(packet).map(of) } else { self.fib.choose(packet).map(of) }
-    }
-}
-
-/// A choice as the forwarding table takes it: equal routes, one for each way.
-fn routes<P: Prefix>(prefix: P, chosen: Option<&Chosen>) -> Vec<Route<P>> {
-    let Some(chosen) = chosen else { return Vec::new() };
-    let route = |target| Route {
-        prefix,
-        source: RouteSource::Propagated,
-        distance: distance::EBGP,
-        metric: 0,
-        target,
-        since: RecordId::GENESIS,
-    };
-    let ways = chosen.ways.iter().map(|port| route(Target::port(*port)));
-    if chosen.ways.is_empty() { vec![route(Target::Blackhole)] } else { ways.collect() }
-}
-
 impl Device for Tgw {
     fn start(&mut self, cx: &mut Cx) {
         cx.rearm();
-        let vpcs = self.config.attachments.iter().filter_map(|attachment| match &attachment.to {
-            Attached::Vpc { cidr, .. } => Some(IpNet::V4(*cidr)),
-            Attached::Tunnels { .. } | Attached::DirectConnectGateway { .. } | Attached::Peering => None,
-        });
+        let blocks = self.blocks.iter().map(|(block, _)| *block);
         let statics =
             self.config.tables.iter().flat_map(|table| table.statics.iter().map(|(prefix, _)| IpNet::V4(*prefix)));
-        let blocks = self.config.ipv6_blocks.iter().map(|(_, block)| IpNet::V6(*block));
-        let mut prefixes: Vec<IpNet> = vpcs.chain(statics).chain(blocks).collect();
+        let mut prefixes: Vec<IpNet> = blocks.chain(statics).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         let genesis = cx.cause;
@@ -611,6 +557,7 @@ impl Device for Tgw {
             cx.cause = genesis;
             self.choose_everywhere(cx, prefix, Reason::Configured);
         }
+        self.tell(cx);
     }
 
     fn stop(&mut self) {
@@ -618,6 +565,7 @@ impl Device for Tgw {
         self.ends.reset();
         self.tables.fill(State::spreading(self.config.multipath));
         self.pending.clear();
+        self.news.clear();
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
@@ -635,17 +583,13 @@ impl Device for Tgw {
         let of_tunnel = matches!(self.attachment(port).to, Attached::Tunnels { .. });
         let to = self.zones.choose(port, of_tunnel, to, &packet);
         let Some(mut packet) = self.limits.admit(cx, to, true, packet) else { return };
-        if !ipv6 {
-            if matches!(self.attachment(to).to, Attached::Peering)
-                && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
-            {
-                return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
-            }
-            if Ipv4Packet::new_unchecked(packet.bytes()).protocol() == protocol::TCP {
-                let longest = self.ip.mtu(port).min(self.ip.mtu(to)) - TCP_HEADERS;
-                clamp(cx, &mut packet, u16::try_from(longest).unwrap_or(u16::MAX));
-            }
+        if !ipv6
+            && matches!(self.attachment(to).to, Attached::Peering)
+            && !Ipv4Packet::new_unchecked(packet.bytes_mut()).decrement_ttl()
+        {
+            return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
         }
+        self.clamp(cx, [port, to], &mut packet, ipv6);
         self.traffic[usize::from(self.attached[to.index()])].sent.add(packet.len());
         self.ip.output(cx, to, packet);
     }
@@ -657,6 +601,7 @@ impl Device for Tgw {
             self.set_health(cx, tunnel, false);
         }
         self.program(cx);
+        self.tell(cx);
     }
 
     fn wake(&self) -> Option<(Instant, TimerKind)> {
@@ -672,19 +617,21 @@ impl Device for Tgw {
             }
             Notice::Health { tunnel, healthy } => self.set_health(cx, tunnel, healthy),
             Notice::Propagate { .. }
-            | Notice::Announce { .. }
+            | Notice::Announce(_)
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}
         }
+        self.tell(cx);
     }
 
     fn command(&mut self, cx: &mut Cx, command: Command) {
-        if let Command::Drain { tunnel, drained } = command
-            && self.ends.drain(tunnel, drained)
-        {
-            self.health_changed(cx, tunnel);
+        match command {
+            Command::Drain { tunnel, drained } if self.ends.drain(tunnel, drained) => self.health_changed(cx, tunnel),
+            Command::TgwRoute { table, prefix, to } => self.enter(cx, table, prefix, to),
+            _ => {}
         }
+        self.tell(cx);
     }
 
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
@@ -697,12 +644,8 @@ impl Device for Tgw {
         }
         // An endpoint that comes back knows nothing, and so nothing is known through it, however short it was gone.
         self.set_health(cx, port.0, false);
+        self.tell(cx);
         self.ends.forget(port.0);
-        let attachment = &self.config.attachments[usize::from(self.attached[port.index()])];
-        if let (Attached::Tunnels { tunnels, .. }, Some(table)) = (&attachment.to, attachment.association) {
-            for prefix in self.prefixes(table) {
-                self.announce_to(cx, port.0, self.siblings(port.0, tunnels), table, prefix);
-            }
-        }
+        self.tell_again(cx, port);
     }
 }

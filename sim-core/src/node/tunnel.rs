@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::Cx;
 use super::allowance::Allowance;
 use super::counters::Traffic;
+use crate::fetch::fetch;
 use crate::id::{Port, RecordId, SessionId};
 use crate::packet::{Meta, Packet};
 use crate::proto::esp::{Inbound, Outbound, SaProtocol, tunnel_mtu};
@@ -173,6 +174,35 @@ struct Binding {
 }
 
 impl Tunnel {
+    /// Fetches what a packet or a timer will touch, so many steps behind the device.
+    pub(super) fn foresee(&self, depth: usize) {
+        self.ike.foresee(depth);
+        match depth {
+            1 => {
+                fetch(&self.pairs);
+                fetch(&self.sending);
+                fetch(&self.config);
+                fetch(&self.config.options);
+                fetch(&self.traffic);
+            }
+            2 => {
+                if let Some(pair) = self.pairs.first() {
+                    fetch(pair);
+                    fetch(&pair.inbound);
+                    fetch(&pair.outbound);
+                }
+            }
+            _ => {
+                if let Some(Pair { inbound: Inbound::Esp(inbound), outbound: Outbound::Esp(outbound), .. }) =
+                    self.pairs.first()
+                {
+                    inbound.foresee(depth);
+                    outbound.foresee(depth);
+                }
+            }
+        }
+    }
+
     /// A tunnel end that is down and initiates nothing before its device starts.
     pub fn new(config: TunnelConfig) -> Self {
         let stream = |purpose| Seldom::stream(config.seed, &config.name, purpose);

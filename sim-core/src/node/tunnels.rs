@@ -1,11 +1,14 @@
 //! The tunnels of a gateway, found by interface, by outside addresses, by SPI and by what is due, so that ten thousand of them
 //! cost a packet no more than two do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 
+use litemap::LiteMap;
+
 use super::tunnel::Tunnel;
+use crate::fetch::{fetch, fetch_first};
 use crate::id::Port;
 use crate::proto::esp::SaProtocol;
 use crate::reason::TimerKind;
@@ -18,9 +21,9 @@ pub struct Tunnels {
     /// By interface.
     at_port: Vec<Option<u16>>,
     /// By outside addresses: this end, other end.
-    between: BTreeMap<(IpAddr, IpAddr), u16>,
+    between: LiteMap<(IpAddr, IpAddr), u16>,
     /// Inbound SPIs and whose they are. Ends choose SPIs by themselves, so two tunnels may have the same.
-    spis: BTreeSet<(u32, u16)>,
+    spis: LiteMap<(u32, u16), ()>,
     /// When something is due, at the latest.
     due: BTreeSet<(Instant, u16)>,
     /// What `due` says of each.
@@ -41,6 +44,24 @@ impl Tunnels {
         }
         tunnels.all = all;
         tunnels
+    }
+
+    /// Fetches what a packet or a timer will touch, so many steps behind the device.
+    pub(super) fn foresee(&self, depth: usize) {
+        if depth == 0 {
+            fetch(&self.all);
+            fetch(&self.at_port);
+            fetch(&self.spis);
+            fetch(&self.due);
+            return fetch(&self.armed);
+        }
+        if depth == 1 {
+            fetch_first(&self.at_port);
+            fetch_first(&self.armed);
+            fetch_first(self.spis.as_slice());
+            self.due.first().into_iter().for_each(fetch);
+        }
+        self.all.iter().take(2).for_each(|tunnel| tunnel.foresee(depth));
     }
 
     /// How many.
@@ -71,13 +92,15 @@ impl Tunnels {
     /// The tunnel with this protocol and inbound SPI; if several have it, `expected` is preferred.
     pub fn with_spi(&self, protocol: SaProtocol, spi: u32, expected: Option<usize>) -> Option<usize> {
         let knows = |tunnel: &usize| self.all[*tunnel].knows(protocol, spi);
-        let mut all = self.spis.range((spi, 0)..=(spi, u16::MAX)).map(|(_, tunnel)| usize::from(*tunnel));
+        let (Ok(first) | Err(first)) = self.spis.find_index(&(spi, 0));
+        let of_spi = self.spis.as_slice()[first..].iter().take_while(|((of, _), ())| *of == spi);
+        let mut all = of_spi.map(|((_, tunnel), ())| usize::from(*tunnel));
         expected.filter(knows).or_else(|| all.find(knows))
     }
 
     /// An inbound SA is there.
     pub(super) fn installed(&mut self, tunnel: usize, spi: u32) {
-        self.spis.insert((spi, tunnel as u16));
+        self.spis.insert((spi, tunnel as u16), ());
     }
 
     /// An inbound SA is gone.

@@ -17,11 +17,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::{IpNet, Ipv4Net};
+use thin_vec::ThinVec;
 
 use super::ends::{End, Ends};
 use super::ip::{Inbound, Ip, Miss};
 use super::vpc::refusal;
-use super::{Command, Cx, Device, Notice, Weighed, Weighing, link_reason};
+use super::{Announced, Command, Cx, Device, Notice, Weighed, Weighing, link_reason};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::dx;
 use crate::net::aws::vgw::{Route as Offer, Source, evaluate};
@@ -231,7 +232,8 @@ impl Vgw {
 
     fn say(&self, cx: &mut Cx, end: u16, prefix: Ipv4Net, as_path: Option<Vec<u32>>) {
         if let Some((node, _)) = self.config.ends.get(usize::from(end)) {
-            cx.notify(*node, Duration::ZERO, Notice::Announce { prefix: IpNet::V4(prefix), as_path });
+            let route = Announced { prefix: IpNet::V4(prefix), as_path, cause: cx.cause };
+            cx.notify(*node, Duration::ZERO, Notice::Announce([route].into()));
         }
     }
 
@@ -271,7 +273,7 @@ impl Vgw {
                 && before.rule != rule
             {
                 let way = Some(tunnel_port(tunnel));
-                let (table, prefix, rule, beside) = (Table::Vgw, IpNet::V4(prefix), Some(rule), Box::default());
+                let (table, prefix, rule, beside) = (Table::Vgw, IpNet::V4(prefix), Some(rule), ThinVec::new());
                 cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
             }
             // Its path may be another one, unless its way is not programmed yet.
@@ -335,6 +337,16 @@ impl Vgw {
             }
         };
         cx.drop(packet, reason, blame);
+    }
+
+    /// Gives the connection of these tunnels a static route, or takes it.
+    fn enter(&mut self, cx: &mut Cx, tunnels: [u16; 2], prefix: Ipv4Net, entered: bool) {
+        for tunnel in tunnels {
+            let Some(statics) = self.config.statics.get_mut(usize::from(tunnel)) else { return };
+            statics.retain(|of| *of != prefix);
+            statics.extend(entered.then_some(prefix));
+        }
+        self.choose(cx, prefix, if entered { Reason::RouteCreated } else { Reason::RouteDeleted });
     }
 
     fn set_health(&mut self, cx: &mut Cx, tunnel: u16, healthy: bool) {
@@ -402,7 +414,7 @@ impl Device for Vgw {
             // A VGW carries no IPv6 (AWS, "IPv4 and IPv6 traffic in AWS Site-to-Site VPN").
             Notice::Route { prefix: IpNet::V6(_), .. }
             | Notice::Propagate { .. }
-            | Notice::Announce { .. }
+            | Notice::Announce(_)
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}
@@ -411,10 +423,10 @@ impl Device for Vgw {
     }
 
     fn command(&mut self, cx: &mut Cx, command: Command) {
-        if let Command::Drain { tunnel, drained } = command
-            && self.ends.drain(tunnel, drained)
-        {
-            self.health_changed(cx, tunnel);
+        match command {
+            Command::Drain { tunnel, drained } if self.ends.drain(tunnel, drained) => self.health_changed(cx, tunnel),
+            Command::VpnRoute { tunnels, prefix, entered } => self.enter(cx, tunnels, prefix, entered),
+            _ => {}
         }
     }
 

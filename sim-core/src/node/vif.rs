@@ -111,7 +111,7 @@ impl VirtualInterface {
 
     /// It is up while its session is established.
     fn health(&mut self, cx: &mut Cx) {
-        let healthy = self.gateway.routing.as_ref().is_some_and(super::routing::Routing::established);
+        let healthy = self.gateway.routing.as_deref().is_some_and(super::routing::Routing::established);
         let news = core::mem::replace(&mut self.healthy, healthy) != healthy;
         if let Some((owner, number)) = self.owner.filter(|_| news) {
             cx.notify(owner, Duration::ZERO, Notice::Health { tunnel: number, healthy });
@@ -119,7 +119,8 @@ impl VirtualInterface {
     }
 
     fn route(&self, cx: &mut Cx, change: &RouteChange) {
-        let (Some((owner, number)), Some(path)) = (self.owner, best_path(self.gateway.routing.as_ref(), change)) else {
+        let (Some((owner, number)), Some(path)) = (self.owner, best_path(self.gateway.routing.as_deref(), change))
+        else {
             return;
         };
         cx.notify(owner, Duration::ZERO, Notice::Route { tunnel: number, prefix: IpNet::V4(change.prefix), path });
@@ -161,12 +162,14 @@ impl Device for VirtualInterface {
 
     fn notice(&mut self, cx: &mut Cx, notice: Notice) {
         match notice {
-            Notice::Announce { prefix: prefix @ IpNet::V4(_), as_path } => {
-                self.gateway.bgp(cx, announcement(prefix, as_path));
-                self.settle(cx);
+            Notice::Announce(routes) => {
+                for route in routes.iter().filter(|route| matches!(route.prefix, IpNet::V4(_))) {
+                    cx.cause = route.cause;
+                    self.gateway.bgp(cx, announcement(route));
+                    self.settle(cx);
+                }
             }
-            Notice::Announce { prefix: IpNet::V6(_), .. }
-            | Notice::Route { .. }
+            Notice::Route { .. }
             | Notice::Health { .. }
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
@@ -178,7 +181,7 @@ impl Device for VirtualInterface {
     fn carrier(&mut self, cx: &mut Cx, port: Port, up: bool) {
         if port == INSIDE_PORT {
             if let (true, Some(owner)) = (up, self.owner) {
-                tell_again(cx, owner, self.gateway.routing.as_ref(), self.healthy);
+                tell_again(cx, owner, self.gateway.routing.as_deref(), self.healthy);
             }
             return;
         }
@@ -205,6 +208,8 @@ impl Device for VirtualInterface {
             | Command::NatFlush
             | Command::SecurityGroupRule { .. }
             | Command::VpcRoute { .. }
+            | Command::TgwRoute { .. }
+            | Command::VpnRoute { .. }
             | Command::Reconfigure { .. }
             | Command::Med { .. }
             | Command::Drain { .. }

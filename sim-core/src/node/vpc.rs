@@ -76,8 +76,11 @@ pub enum Role {
     NatGateway,
     /// That of a NAT instance.
     NatInstance,
-    /// That of an interface endpoint or a network load balancer.
+    /// That of an interface endpoint, a network load balancer, or an endpoint of the resolver.
     InterfaceEndpoint,
+    /// The Route 53 Resolver, at the address that is the VPC's first plus two. It serves what is in the VPC and nobody else; neither
+    /// network ACLs nor security groups are asked (VPC user guide, pages AmazonDNS-concepts.html, security-group-rules.html).
+    Resolver,
 }
 
 impl Role {
@@ -89,7 +92,8 @@ impl Role {
             | Self::TransitGateway
             | Self::InternetGateway
             | Self::Peering
-            | Self::GatewayEndpoint => false,
+            | Self::GatewayEndpoint
+            | Self::Resolver => false,
         }
     }
 
@@ -102,6 +106,7 @@ impl Role {
             Self::Peering => DropReason::TransitPeering,
             Self::GatewayEndpoint => DropReason::TransitGatewayEndpoint,
             Self::VirtualPrivateGateway => DropReason::TransitVirtualPrivateGateway,
+            Self::Resolver => DropReason::TransitResolver,
             Self::TransitGateway | Self::InterfaceEndpoint => DropReason::VpcNoRoute,
         }
     }
@@ -359,6 +364,12 @@ impl Vpc {
     /// Why a packet that has a way does not take it.
     fn refused(&mut self, cx: &Cx, (from, to): (Port, Port), packet: &Packet) -> Option<Refusal> {
         let (source, other) = (self.entrances[from.index()], self.entrances[to.index()].role);
+        if other == Role::Resolver {
+            return (!source.role.is_interface()).then_some((other.refusal(), RecordId::GENESIS));
+        }
+        if source.role == Role::Resolver {
+            return None;
+        }
         if let Some(refusal) = self.unauthorized(cx, from, other, packet, true) {
             return Some(refusal);
         }
@@ -389,7 +400,7 @@ impl Vpc {
     }
 
     /// What the network ACLs say to a packet that crosses the border of a subnet. Of an attachment's own subnet (page tgw-nacls.html):
-    /// what an instance in it sends to the gateway is looked at, what the gateway sends to it is not.
+    /// what an instance in it sends to the gateway is looked at both ways, what the gateway sends to it is not.
     #[cold]
     fn at_borders(&self, from: Entrance, to: Entrance, packet: &Packet) -> Option<DropReason> {
         let same = from.subnet.is_some() && from.subnet == to.subnet;
@@ -403,7 +414,7 @@ impl Vpc {
         };
         if denies(from.subnet, true) {
             Some(DropReason::NetworkAclOutbound)
-        } else if !same && denies(to.subnet, false) {
+        } else if denies(to.subnet, false) {
             Some(DropReason::NetworkAclInbound)
         } else {
             None
@@ -452,7 +463,9 @@ impl Device for Vpc {
         if from.checked.is_some_and(|address| address != Ipv4Packet::new_unchecked(packet.bytes()).src()) {
             return cx.drop(&packet, DropReason::SourceDestinationCheck, RecordId::GENESIS);
         }
-        let seen = self.flows.as_ref().map(|_| Glimpse::of(&packet));
+        // Flow logs have nothing that goes to or from the resolver (VPC user guide, page flow-logs-limitations.html).
+        let of_resolver = |port: Port| self.entrances[port.index()].role == Role::Resolver;
+        let seen = self.flows.as_ref().filter(|_| !of_resolver(port)).map(|_| Glimpse::of(&packet));
         let Some((to, mut packet)) = self.route(cx, from, packet) else {
             if let Some(seen) = seen {
                 self.meter(cx.now, &seen, port, None, None);
@@ -469,7 +482,8 @@ impl Device for Vpc {
             return cx.drop(&packet, DropReason::TtlExceeded, RecordId::GENESIS);
         }
         let refused = self.refused(cx, (port, to), &packet);
-        if let Some(seen) = seen {
+        let of_resolver = self.entrances[to.index()].role == Role::Resolver;
+        if let Some(seen) = seen.filter(|_| !of_resolver) {
             self.meter(cx.now, &seen, port, Some(to), refused.map(|(reason, _)| reason));
         }
         match refused {

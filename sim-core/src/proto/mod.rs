@@ -12,6 +12,7 @@
 
 pub mod bfd;
 pub mod bgp;
+pub mod dns;
 pub mod esp;
 pub mod ike;
 pub mod lacp;

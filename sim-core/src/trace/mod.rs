@@ -13,6 +13,7 @@
 
 mod digest;
 mod drops;
+mod kept;
 pub mod ledger;
 pub mod path;
 pub mod pcap;
@@ -28,8 +29,10 @@ pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
+use kept::{Kept, partition_near_the_end};
 use prefetch_index::prefetch_index;
 
+use crate::fetch::fetch;
 use crate::id::{FaultId, LinkId, NodeId, PacketId, RecordId, SessionId, StreamId};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
@@ -132,7 +135,7 @@ pub trait Sink {
 /// The trace of a running world.
 pub struct Trace {
     digest: Digest,
-    records: Vec<Record>,
+    records: Kept,
     by_session: Vec<Vec<RecordId>>,
     sessions: Vec<SessionInfo>,
     ring: Vec<Hop>,
@@ -150,13 +153,13 @@ impl Default for Trace {
     fn default() -> Self {
         Self {
             digest: Digest::default(),
-            records: vec![Record {
+            records: Kept::from_one(Record {
                 at: Instant::START,
                 node: NodeId(0),
                 cause: RecordId::GENESIS,
                 enabler: RecordId::GENESIS,
                 what: What::Genesis,
-            }],
+            }),
             by_session: Vec::new(),
             sessions: Vec::new(),
             ring: Vec::with_capacity(RING),
@@ -234,7 +237,7 @@ impl Trace {
 
     /// Keeps a record and returns its id.
     pub fn record(&mut self, record: Record) -> RecordId {
-        let id = RecordId(self.records.len() as u64);
+        let id = RecordId(self.records.len() as u32);
         self.digest.record(&record);
         if let Some(session) = record.what.session() {
             self.by_session[session.index()].push(id);
@@ -248,7 +251,7 @@ impl Trace {
 
     /// Keeps a record of what follows from others that have entered the digest: it does not enter once more.
     pub fn remark(&mut self, record: Record) -> RecordId {
-        let id = RecordId(self.records.len() as u64);
+        let id = RecordId(self.records.len() as u32);
         for sink in &mut self.sinks {
             sink.record(id, &record);
         }
@@ -288,7 +291,7 @@ impl Trace {
     /// The last record of a session at exactly this instant: what armed a timer that was armed then.
     fn last_at(&self, session: SessionId, at: Instant) -> RecordId {
         let ids = &self.by_session[session.index()];
-        let end = ids.partition_point(|id| self.records[id.index()].at <= at);
+        let end = partition_near_the_end(ids, |id| self.records[id.index()].at <= at);
         match ids[..end].last() {
             Some(&id) if self.records[id.index()].at == at => id,
             _ => RecordId::GENESIS,
@@ -300,7 +303,7 @@ impl Trace {
     fn first_starver(&self, session: SessionId, armed_at: Instant) -> Option<TaggedDrop> {
         let first = |s: SessionId| {
             let drops = &self.tagged[s.index()];
-            drops.get(drops.partition_point(|d| d.at < armed_at)).copied()
+            drops.get(partition_near_the_end(drops, |d| d.at < armed_at)).copied()
         };
         let peer = self.sessions[session.index()].peer;
         peer.and_then(first).or_else(|| first(session))
@@ -315,9 +318,9 @@ impl Trace {
             What::State { session, .. } => session == peer,
             _ => false,
         };
-        let first = self.records.partition_point(|record| record.at < since);
-        let found = self.records[first..].iter().position(|record| record.node == node && silences(record))?;
-        Some(RecordId((first + found) as u64))
+        let first = self.records.first_since(since);
+        let found = self.records.from(first).position(|record| record.node == node && silences(record))?;
+        Some(RecordId((first + found) as u32))
     }
 
     /// Notes a hop of a packet. In line, so that a caller writes the hop where it stays, field by field: a copy of what was
@@ -421,6 +424,18 @@ impl Trace {
         log.foresee(log.sent());
     }
 
+    /// Fetches what a record about a session needs of those before it, so many steps behind the session's device.
+    pub(crate) fn foresee_session(&self, session: SessionId, depth: usize) {
+        match depth {
+            3 => {
+                prefetch_index(&self.by_session, session.index());
+                prefetch_index(&self.tagged, session.index());
+            }
+            4 => self.by_session[session.index()].last().into_iter().for_each(fetch),
+            _ => self.by_session[session.index()].last().into_iter().for_each(|id| self.records.foresee(id.index())),
+        }
+    }
+
     /// All streams of probes, by id.
     pub fn probes(&self) -> &[ProbeLog] {
         &self.probes
@@ -433,7 +448,7 @@ impl Trace {
 
     /// All kept records with their ids, in order of time.
     pub fn records(&self) -> impl Iterator<Item = (RecordId, &Record)> {
-        self.records.iter().enumerate().map(|(i, r)| (RecordId(i as u64), r))
+        self.records_from(0)
     }
 
     /// How many records are kept: the number of the next.
@@ -443,8 +458,7 @@ impl Trace {
 
     /// The kept records from the one with this number on.
     pub fn records_from(&self, first: usize) -> impl Iterator<Item = (RecordId, &Record)> {
-        let later = self.records.get(first..).unwrap_or_default();
-        (first as u64..).map(RecordId).zip(later)
+        (first as u32..).map(RecordId).zip(self.records.from(first))
     }
 
     /// One kept record.

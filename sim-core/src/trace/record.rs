@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
+use thin_vec::ThinVec;
 
 use super::{Place, Way};
 use crate::id::{FaultId, LinkId, NodeId, PacketId, Port, RecordId, SessionId};
@@ -24,6 +25,9 @@ pub struct Record {
     /// What happened.
     pub what: What,
 }
+
+/// Thousands of sessions keep millions of them: each is one cache line.
+const _: () = assert!(size_of::<Record>() == 64);
 
 /// Whether a fault strikes or heals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -174,7 +178,7 @@ pub enum What {
         /// The step of AWS's order that decided, in one of AWS's tables.
         rule: Option<Rule>,
         /// Further ways out that are used beside `to`: ECMP.
-        beside: Box<[Port]>,
+        beside: ThinVec<Port>,
         /// True if only the step changed, and no packet takes another way.
         stays: bool,
     },

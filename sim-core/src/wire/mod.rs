@@ -4,6 +4,7 @@ pub mod ah;
 pub mod arp;
 pub mod bfd;
 pub mod checksum;
+pub mod dns;
 mod error;
 pub mod esp;
 pub mod ethernet;

@@ -2,13 +2,15 @@
 //!
 //! With thousands of devices and packets each event meets memory that was last touched seconds of simulated time ago. What
 //! comes next is known, so its cache lines can be on their way in good time. One step after the other, because each tells where
-//! the next is: flight, packet and lane, device, log. It changes no value: an event that was not foreseen only takes longer.
+//! the next is: flight, packet and lane, device, what stands behind it, log. It changes no value: an event that was not foreseen only takes longer.
 
 use prefetch_index::prefetch_index;
 
 use super::{Flight, World, lane};
 use crate::id::NodeId;
 
+/// How many steps behind a gateway is looked: its parts, their parts, and so on, as far as a keepalive goes.
+const DEPTH: usize = 6;
 /// Up to so many devices and flights together are held by a core's own caches.
 const SMALL: usize = 1_000;
 
@@ -22,14 +24,18 @@ impl World {
     }
 
     fn fetch_ahead(&self) {
-        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(8) {
+        let lead = if self.deep { DEPTH } else { 3 };
+        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(lead + 4) {
             prefetch_index(&self.lanes, lane(*link, *way));
             packet.foresee();
         }
-        if let Some(Flight::Arrival { link, way, .. }) = self.flights.ahead(6) {
+        if let Some(Flight::Arrival { link, way, .. }) = self.flights.ahead(lead + 3) {
             prefetch_index(&self.slots, self.lanes[lane(*link, *way)].to.0.index());
         }
-        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(4) {
+        if self.deep {
+            (0..DEPTH).for_each(|depth| self.fetch_behind(depth));
+        }
+        if let Some(Flight::Arrival { link, way, packet, .. }) = self.flights.ahead(lead + 1) {
             self.foresee(self.lanes[lane(*link, *way)].to.0);
             if let Some(tag) = packet.meta.probe {
                 self.trace.foresee_log(tag.stream);
@@ -40,10 +46,10 @@ impl World {
         {
             self.trace.foresee_probe(tag.stream, tag.seq);
         }
-        if let Some(node) = self.wakes.ahead(9) {
+        if let Some(node) = self.wakes.ahead(DEPTH + 3) {
             prefetch_index(&self.slots, node.index());
         }
-        if let Some(node) = self.wakes.ahead(7) {
+        if let Some(node) = self.wakes.ahead(DEPTH + 1) {
             self.foresee(node);
             for &(link, way) in self.slots[node.index()].wiring.iter().flatten() {
                 prefetch_index(&self.lanes, lane(link, way));
@@ -55,6 +61,15 @@ impl World {
         if let Some(node) = self.wakes.ahead(2) {
             self.slots[node.index()].node.foresee_entries(&self.trace);
         }
+    }
+
+    /// Looks so many steps behind two devices: the fewer, the later it is their turn.
+    fn fetch_behind(&self, depth: usize) {
+        let foresee = |node: NodeId| self.slots[node.index()].node.foresee_behind(depth, &self.trace);
+        if let Some(Flight::Arrival { link, way, .. }) = self.flights.ahead(DEPTH - depth) {
+            foresee(self.lanes[lane(*link, *way)].to.0);
+        }
+        self.wakes.ahead(DEPTH - depth).into_iter().for_each(foresee);
     }
 
     fn foresee(&self, node: NodeId) {

@@ -106,6 +106,8 @@ pub struct World {
     instant_limit: u64,
     /// The number of the first event of the present instant.
     instant_began: u64,
+    /// True if there is a gateway with tunnels, behind which is looked ahead.
+    deep: bool,
 }
 
 impl World {
@@ -129,6 +131,7 @@ impl World {
             limit: DEFAULT_EVENT_LIMIT,
             instant_limit: DEFAULT_INSTANT_LIMIT,
             instant_began: 0,
+            deep: false,
         }
     }
 
@@ -155,6 +158,7 @@ impl World {
     /// Adds a device.
     pub fn add_node(&mut self, name: &str, node: Node) -> NodeId {
         let id = self.next_node();
+        self.deep |= matches!(node, Node::Cgw(_) | Node::VpnEndpoint(_));
         self.slots.push(Slot { node, power_by: RecordId::GENESIS, up: true, wiring: SmallVec::new() });
         self.labels.push(Label { name: name.into(), ports: Vec::new() });
         self.wakes.add();

@@ -1,10 +1,8 @@
 //! What a packet's journey costs: host -> customer gateway -> internet path -> VPN endpoint -> host, four devices and
 //! three links, everything on that is on in a normal run: probe log, trace, digest, checksums, forwarding tables.
 
-use std::hint::black_box;
 use std::net::Ipv4Addr;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sim_core::id::{NodeId, Port, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::DirectionConfig;
@@ -21,13 +19,10 @@ use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Fate, StreamInfo};
 use sim_core::world::World;
 
+use crate::bare::{self, ROUND, SIZE};
 use crate::hub::{CUSTOMER, tunnel};
 use crate::meter::{Limit, Report, alternate, duration, undisturbed};
 
-/// Octets of the inner IP packet.
-const SIZE: u16 = 1400;
-/// Journeys of a round.
-const JOURNEYS: u64 = 2_000;
 /// One packet each millisecond.
 const EVERY: Duration = Duration::from_millis(1);
 
@@ -36,12 +31,6 @@ const APP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
 const AWS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
 
 const TWO_HOSTS_AND: [NodeId; 4] = [NodeId(0), NodeId(1), NodeId(2), NodeId(3)];
-
-/// How fast this machine is.
-pub fn bare(report: &mut Report) {
-    let [cost] = alternate(report.samples(301, 51), [&mut bare_gcm()]);
-    report.note("bare AES-256-GCM, seal and open 1400 octets", &duration(undisturbed(cost)));
-}
 
 /// The journey in ESP with AES-256-GCM, against the cipher alone.
 pub fn sealed(report: &mut Report) {
@@ -52,7 +41,7 @@ pub fn sealed(report: &mut Report) {
     let mut world = through_a_tunnel();
     let rounds = report.samples(301, 51);
     let ours = &mut || run(&mut world);
-    report.compare_narrowly(line, Limit::Cost(3.0), rounds, ours, &mut bare_gcm());
+    report.compare_narrowly(line, Limit::Cost(3.0), rounds, ours, &mut bare::gcm());
     assert_eq!(world.trace.drops().values().map(|d| d.packets).sum::<u64>(), 0, "nothing is lost on the way");
 }
 
@@ -73,36 +62,12 @@ pub fn plain(report: &mut Report) {
 /// Lets packets travel and answers how many arrived.
 fn run(world: &mut World) -> u64 {
     let arrived = |world: &World| {
-        let latest = world.trace.probes()[0].iter().rev().take(JOURNEYS as usize * 2);
+        let latest = world.trace.probes()[0].iter().rev().take(ROUND as usize * 2);
         latest.filter(|probe| matches!(probe.forward, Fate::Arrived(..))).count()
     };
-    world.run_until(world.now() + EVERY * JOURNEYS);
-    debug_assert!(arrived(world) as u64 > JOURNEYS);
-    JOURNEYS
-}
-
-/// Nothing but the cipher, over the text of the ESP packet: 1,400 octets, 2 of padding, 2 of trailer.
-fn bare_gcm() -> impl FnMut() -> u64 {
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("a 32-octet key"));
-    let mut buffer = vec![0x5a; usize::from(SIZE) + 4 + 16];
-    let mut number = 0_u64;
-    let mut one = move || {
-        number += 1;
-        let mut nonce = [9; 12];
-        nonce[4..].copy_from_slice(&number.to_be_bytes());
-        let nonce = || Nonce::assume_unique_for_key(nonce);
-        let aad = || Aad::from(number.to_be_bytes());
-        let (text, tag_place) = buffer.split_at_mut(usize::from(SIZE) + 4);
-        let tag = key.seal_in_place_separate_tag(nonce(), aad(), text);
-        tag_place.copy_from_slice(tag.expect("it seals").as_ref());
-        black_box(&mut buffer);
-        let opened = key.open_in_place(nonce(), aad(), &mut buffer);
-        black_box(opened.expect("it opens"));
-    };
-    move || {
-        (0..JOURNEYS).for_each(|_| one());
-        JOURNEYS
-    }
+    world.run_until(world.now() + EVERY * ROUND);
+    debug_assert!(arrived(world) as u64 > ROUND);
+    ROUND
 }
 
 fn through_a_tunnel() -> World {

@@ -3,6 +3,7 @@
 //! What else a machine does only ever adds to a cost, so the cost that counts is the lower decile of the rounds: what
 //! the work takes when it is left alone, without trusting a single lucky round.
 
+use std::mem;
 use std::process::ExitCode;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -25,7 +26,14 @@ pub struct Report {
     pub short: bool,
     chosen: Vec<String>,
     missed: Vec<String>,
+    /// The lines that were missed before and are measured once more.
+    again: Option<Vec<String>>,
+    tries: u32,
 }
+
+/// How often a line may miss its limit. A busy neighbour spoils one measurement and, minutes later, not the next; a simulator that is
+/// too slow misses each time.
+const TRIES: u32 = 3;
 
 impl Report {
     /// A report that prints its head. Reads the environment and the command line.
@@ -33,11 +41,14 @@ impl Report {
         let short = std::env::var_os("VPNSIM_BENCH_SHORT").is_some_and(|v| !v.is_empty());
         let chosen = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
         println!("{:<52} {:>12} {:>12} {:>7}  {:<10}", "CPU time", "ours", "reference", "ratio", "limit");
-        Self { short, chosen, missed: Vec::new() }
+        Self { short, chosen, missed: Vec::new(), again: None, tries: 1 }
     }
 
     /// Whether a line is wanted.
     pub fn wants(&self, line: &str) -> bool {
+        if let Some(again) = &self.again {
+            return again.iter().any(|missed| missed == line);
+        }
         self.chosen.is_empty() || self.chosen.iter().any(|word| line.contains(word.as_str()))
     }
 
@@ -128,6 +139,18 @@ impl Report {
         let (kept, mib) = (octets <= most, 1024.0 * 1024.0);
         let (figure, limit) = (format!("{:.0} MiB", octets / mib), format!("<= {:.0}", most / mib));
         println!("{line:<52} {figure:>12} {:>12} {:>7}  {limit:<10} {}", "", "", if kept { "ok" } else { "missed" });
+    }
+
+    /// Turns to the lines that were missed, and says whether there are any that have a try left.
+    #[allow(dead_code, reason = "sim-cli's bench has no line that can be missed")]
+    pub fn once_more(&mut self) -> bool {
+        if self.missed.is_empty() || self.tries == TRIES {
+            return false;
+        }
+        self.tries += 1;
+        println!("missed, and measured again:");
+        self.again = Some(mem::take(&mut self.missed));
+        true
     }
 
     /// Says what was missed.

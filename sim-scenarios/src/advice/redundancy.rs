@@ -148,7 +148,11 @@ fn alarms(desk: &mut Desk<'_>) {
         desk.plan.alarms.iter().filter(|alarm| alarm.metric == Metric::TunnelState).any(|alarm| match alarm.of {
             Metered::Connection(of) => of == connection,
             Metered::Tunnel(of) => of.connection == connection,
-            Metered::Gateway(_) | Metered::Attachment(..) | Metered::Line(_) | Metered::Interface(_) => false,
+            Metered::Gateway(_)
+            | Metered::Attachment(..)
+            | Metered::Line(_)
+            | Metered::Member(_)
+            | Metered::Interface(_) => false,
         })
     };
     let silent: Vec<&str> = desk.connections().filter(|(i, _)| !watched(*i)).map(|(_, c)| c.name.as_str()).collect();

@@ -24,21 +24,13 @@ use crate::detect;
 use crate::measure::Observed;
 use crate::measure::outage::{self, Direction, Fate, Outage};
 use crate::observe::Observation;
+pub use crate::plan::Depth;
 use crate::plan::{Directions, Fault, FaultKind, NodeKind, Plan};
 use crate::pool;
 use crate::report::model::Seconds;
 use crate::run::Simulation;
 
 use report::{Breakage, Component as Named, Detected, Dropped, Entry, ProbeEntry};
-
-/// How many components fail at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Depth {
-    /// Each alone.
-    Single,
-    /// Each alone, then each two.
-    Pair,
-}
 
 /// From when until when a component is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,7 +86,8 @@ pub fn components(plan: &Plan) -> Vec<Component> {
             | NodeKind::InternetGateway(_)
             | NodeKind::VpcPeering(_)
             | NodeKind::TransitGatewayPeering(_)
-            | NodeKind::GatewayEndpoint(_) => return None,
+            | NodeKind::GatewayEndpoint(_)
+            | NodeKind::Resolver(_) => return None,
             NodeKind::VpnEndpoint(_) => "endpoint",
             _ => "node",
         };

@@ -6,26 +6,38 @@ use sim_core::id::NodeId;
 use sim_core::net::aws::tgw::Kind;
 use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::net::policer::Limit;
+use sim_core::node::Command;
 use sim_core::node::gre::GreTunnel;
 use sim_core::node::tgw::{Attached, Attachment as TgwAttachment, RouteTable, Tgw, TgwConfig};
 use sim_core::node::vgw::{Vgw, VgwConfig};
 use sim_core::rng::{Purpose, Rng};
-use sim_core::time::Duration;
 
 use super::vpc::beyond;
 use super::{AWS_MTU, Builder};
 use crate::make::connect::peers_of;
-use crate::plan::{self, Attachment, NodeKind, Routing, TunnelId};
+use crate::plan::{self, Attachment, NodeKind, Routing, TunnelBandwidth, TunnelId};
 use crate::telemetry::flow_log::is_metered;
 
 /// What a transit gateway carries through an attachment of a VPC, a Direct Connect gateway or a peer (page transit-gateway-quotas.html).
-const ATTACHMENT: Limit =
-    Limit { bits_per_second: 50_000_000_000, packets_per_second: 5_000_000, depth: Duration::ZERO };
+const ATTACHMENT: Limit = Limit { bits_per_second: 50_000_000_000, packets_per_second: 5_000_000, ..Limit::NONE };
 /// And through a VPN Concentrator (announced 2025-11-19); a packet rate is not known.
-const CONCENTRATOR: Limit =
-    Limit { bits_per_second: 5_000_000_000, packets_per_second: u64::MAX, depth: Duration::ZERO };
+const CONCENTRATOR: Limit = Limit { bits_per_second: 5_000_000_000, ..Limit::NONE };
 
 impl Builder<'_> {
+    /// What AWS carries through a tunnel (page vpn-limits.html).
+    pub(super) fn tunnel_limit(&self, id: TunnelId) -> Limit {
+        let (bits_per_second, packets_per_second) = match self.plan.connections[id.connection].bandwidth {
+            TunnelBandwidth::Standard => (1_250_000_000, 140_000),
+            TunnelBandwidth::Large => (5_000_000_000, self.plan.assume.large_packet_rate),
+        };
+        self.as_assumed(Limit { bits_per_second, packets_per_second, ..Limit::NONE })
+    }
+
+    /// A limit of AWS's, with what is not published of it.
+    pub(super) fn as_assumed(&self, limit: Limit) -> Limit {
+        Limit { depth: self.plan.assume.tunnel_burst, counted: self.plan.assume.rates_count, ..limit }
+    }
+
     pub(super) fn vgw(&self, id: NodeId, vgw: &plan::VirtualPrivateGateway) -> Vgw {
         let tunnels = self.index.tunnels(id);
         let statics = tunnels.iter().map(|t| match &self.plan.connections[t.connection].routing {
@@ -53,6 +65,26 @@ impl Builder<'_> {
         made
     }
 
+    /// What an operator has a transit gateway do to a static route.
+    pub(super) fn transit_route(&self, change: &plan::RouteChange<Attachment>) -> Command {
+        let NodeKind::TransitGateway(gateway) = &self.plan.nodes[change.node.index()].kind else {
+            unreachable!("a plan changes transit gateway routes at transit gateways")
+        };
+        let attachments = crate::make::transit::attachments(self.plan, change.node, gateway);
+        let number = |of: Attachment| attachments.iter().position(|a| *a == of).unwrap_or_default() as u16;
+        let to = change.to.map(|target| target.map(number));
+        Command::TgwRoute { table: change.table as u8, prefix: change.destination, to }
+    }
+
+    /// What an operator has a virtual private gateway do to a static route of a connection.
+    pub(super) fn connection_route(&self, change: &plan::ConnectionRoute) -> Command {
+        let gateway = self.plan.connections[change.connection].gateway;
+        let all = self.index.tunnels(gateway).iter().zip(0u16..);
+        let mine: Vec<u16> = all.filter(|(it, _)| it.connection == change.connection).map(|(_, n)| n).collect();
+        let [first, last] = [mine.first(), mine.last()].map(|tunnel| tunnel.copied().unwrap_or_default());
+        Command::VpnRoute { tunnels: [first, last], prefix: change.destination, entered: change.enters }
+    }
+
     /// The ends of a virtual private gateway, and the connections that they are of; each end of Direct Connect is one by itself.
     fn told_ends(&self, id: NodeId) -> Vec<(NodeId, u16)> {
         let of_tunnel = |tunnel: &TunnelId| (self.plan.tunnel(*tunnel).endpoint, tunnel.connection as u16);
@@ -74,24 +106,9 @@ impl Builder<'_> {
             let tables = tgw.route_tables.iter().zip(0u8..);
             tables.filter(move |(table, _)| lists(table).contains(&of)).map(|(_, number)| number).collect::<Vec<u8>>()
         };
-        let statics_of = |of: &Attachment| match of {
-            Attachment::Connection(connection) => match &self.plan.connections[*connection].routing {
-                Routing::Static(prefixes) => prefixes.clone(),
-                Routing::Bgp => Vec::new(),
-            },
-            Attachment::Vpc(_)
-            | Attachment::DirectConnectGateway(_)
-            | Attachment::Peering(_)
-            | Attachment::Connect(_)
-            | Attachment::Concentrator(..) => Vec::new(),
-        };
         let table = |table: &plan::TransitRouteTable| {
-            let own = table.routes.iter().map(|(prefix, to)| (*prefix, to.map(number)));
-            // A VPN connection with static routing propagates nothing: what it would is entered by hand.
-            let by_hand = table.propagations.iter().flat_map(|of| {
-                statics_of(of).into_iter().map(|prefix| (prefix, Some(number(*of)))).collect::<Vec<_>>()
-            });
-            RouteTable { statics: own.chain(by_hand).collect() }
+            let statics = crate::make::transit::statics(self.plan, table);
+            RouteTable { statics: statics.into_iter().map(|(prefix, to)| (prefix, to.map(number))).collect() }
         };
         let attachment = |of: &Attachment| TgwAttachment {
             to: match of {
@@ -126,9 +143,9 @@ impl Builder<'_> {
             propagation: named_in(*of, |table| &table.propagations),
             limit: match of {
                 Attachment::Connection(_) | Attachment::Connect(_) => None,
-                Attachment::Concentrator(..) => Some(Limit { depth: self.plan.assume.tunnel_burst, ..CONCENTRATOR }),
+                Attachment::Concentrator(..) => Some(self.as_assumed(CONCENTRATOR)),
                 Attachment::Vpc(_) | Attachment::DirectConnectGateway(_) | Attachment::Peering(_) => {
-                    Some(Limit { depth: self.plan.assume.tunnel_burst, ..ATTACHMENT })
+                    Some(self.as_assumed(ATTACHMENT))
                 }
             },
         };
@@ -153,7 +170,10 @@ impl Builder<'_> {
                 .collect(),
             preference: preference(tunnels, tgw.preferred_tunnel, &mut rng),
             vpn_ecmp: tgw.vpn_ecmp,
-            multipath: Multipath::new(FlowFields::FiveTuple, self.plan.seed, name),
+            multipath: Multipath {
+                max_ways: self.plan.assume.ecmp_paths,
+                ..Multipath::new(self.plan.assume.flow_hash, self.plan.seed, name)
+            },
             ipv6_blocks: tgw
                 .vpcs
                 .iter()
@@ -197,11 +217,11 @@ impl Builder<'_> {
             match sites.last_mut().filter(|(connection, _)| *connection == tunnel.connection) {
                 Some((_, (tunnels, _))) => tunnels.push(number),
                 None => {
-                    let limit = Limit {
+                    let limit = self.as_assumed(Limit {
                         bits_per_second: concentrator.site_bandwidth,
                         packets_per_second: concentrator.site_packet_rate,
-                        depth: self.plan.assume.tunnel_burst,
-                    };
+                        ..Limit::NONE
+                    });
                     sites.push((tunnel.connection, (vec![number], limit)));
                 }
             }

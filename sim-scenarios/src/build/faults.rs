@@ -6,7 +6,7 @@ use sim_core::time::Instant;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
 use super::{Builder, jitter, loss};
-use crate::plan::{self, Conditions, Directions, FaultKind, NodeKind, Routing, Side, TunnelId};
+use crate::plan::{self, Conditions, Directions, FaultKind, NodeKind, RouteCall, Routing, Side, TunnelId};
 
 impl Builder<'_> {
     pub(super) fn add_faults(&mut self) {
@@ -108,28 +108,58 @@ impl Builder<'_> {
                 let actions = vec![Action::Operator { node, strike, heal: None }, Action::PowerLoss { node }];
                 ("modify_tunnel_options", tunnel_name(*tunnel), actions)
             }
+            FaultKind::ModifyConnectionOptions { connection, to } => {
+                let planned = &self.plan.connections[*connection];
+                let of = |(tunnel, to): (&plan::Tunnel, &usize)| {
+                    let strike = Command::Reconfigure { tunnel: 0, to: *to as u8 };
+                    let node = tunnel.endpoint;
+                    [Action::Operator { node, strike, heal: None }, Action::PowerLoss { node }]
+                };
+                let actions = planned.tunnels.iter().zip(to).flat_map(of).collect();
+                ("modify_vpn_connection_options", planned.name.clone(), actions)
+            }
             FaultKind::RevokeSecurityGroupRule { vpc, name, rule } => {
                 let command = |revoked| Command::SecurityGroupRule { rule: *rule, revoked };
                 let (node, strike, heal) = (*vpc, command(true), Some(command(false)));
                 ("revoke_security_group_rule", name.clone(), vec![Action::Operator { node, strike, heal }])
             }
             FaultKind::VpcRoute(change) => {
-                let vpc = &self.plan.nodes[change.vpc.index()];
+                let vpc = &self.plan.nodes[change.node.index()];
                 let table = match &vpc.kind {
                     NodeKind::Vpc(it) => it.route_tables.get(change.table).map_or("", |table| &table.name),
                     _ => "",
                 };
                 let what = match change.call() {
-                    "CreateRoute" => "create_route",
-                    "ReplaceRoute" => "replace_route",
-                    _ => "delete_route",
+                    RouteCall::Create => "create_route",
+                    RouteCall::Replace => "replace_route",
+                    RouteCall::Delete => "delete_route",
                 };
-                let actions = vec![Action::Operator {
-                    node: change.vpc,
-                    strike: self.route_command(change),
-                    heal: Some(self.route_command(&change.back())),
-                }];
+                let (node, heal) = (change.node, Some(self.route_command(&change.back())));
+                let actions = vec![Action::Operator { node, strike: self.route_command(change), heal }];
                 (what, format!("{}.{table} {}", vpc.name, change.destination), actions)
+            }
+            FaultKind::TransitRoute(change) => {
+                let name = match &self.plan.nodes[change.node.index()] {
+                    plan::Node { name, kind: NodeKind::TransitGateway(gateway), .. } => {
+                        gateway.table_name(name, change.table as u8)
+                    }
+                    other => other.name.clone(),
+                };
+                let what = match change.call() {
+                    RouteCall::Create => "create_transit_gateway_route",
+                    RouteCall::Replace => "replace_transit_gateway_route",
+                    RouteCall::Delete => "delete_transit_gateway_route",
+                };
+                let (node, heal) = (change.node, Some(self.transit_route(&change.back())));
+                let actions = vec![Action::Operator { node, strike: self.transit_route(change), heal }];
+                (what, format!("{name} {}", change.destination), actions)
+            }
+            FaultKind::ConnectionRoute(change) => {
+                let connection = &self.plan.connections[change.connection];
+                let what = if change.enters { "create_vpn_connection_route" } else { "delete_vpn_connection_route" };
+                let (node, heal) = (connection.gateway, Some(self.connection_route(&change.back())));
+                let actions = vec![Action::Operator { node, strike: self.connection_route(change), heal }];
+                (what, format!("{} {}", connection.name, change.destination), actions)
             }
             FaultKind::VrrpShutdown { node, interface } => {
                 let name = self.plan.nodes[node.index()].name.clone();

@@ -35,6 +35,7 @@ impl Builder<'_> {
     pub(super) fn flows(&self, id: NodeId) -> Vec<FlowsConfig> {
         let mut next = FIRST_UDP_PORT;
         let own = self.plan.applications.iter().enumerate().filter(|(_, it)| it.from == id);
+        let names = self.names_of(id);
         let config = |(number, it): (usize, &plan::Application)| {
             let first_port = next;
             if it.kind == FlowKind::Udp {
@@ -56,6 +57,7 @@ impl Builder<'_> {
                 questions: it.questions,
                 stop: it.stop,
                 first_port,
+                name: names.iter().position(|name| Some(name) == it.lookup.as_ref()).map(|name| name as u16),
             }
         };
         own.map(config).collect()

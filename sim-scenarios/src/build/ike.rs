@@ -35,6 +35,7 @@ pub(super) fn ike_end(end: &IkeEnd, local: IpAddr, remote: IpAddr, side: Side) -
     config.nat = end.nat_traversal;
     config.rekey.margin = end.rekey_margin;
     config.rekey.fuzz_percent = end.rekey_fuzz_percent.into();
+    config.rekey.law = end.rekey_law;
     config.dpd.idle = end.dpd.delay;
     config.dpd.periodic_for_nat = side == Side::Aws;
     config.dpd.model = match end.dpd.timeout {

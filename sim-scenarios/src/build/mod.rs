@@ -4,6 +4,7 @@
 
 mod aws;
 mod client_vpn;
+mod dns;
 mod dx;
 pub(crate) mod external;
 mod faults;
@@ -27,7 +28,6 @@ use sim_core::id::{NodeId, Port, SessionId, StreamId};
 use sim_core::net::fib::{RouteSource, distance};
 use sim_core::net::link::{DirectionConfig, Duplicate, Jitter, Loss, QueueLimit, Reorder};
 use sim_core::net::nat::Nat;
-use sim_core::net::policer::Limit;
 use sim_core::node::Node;
 use sim_core::node::cgw::Cgw;
 use sim_core::node::client_vpn::{association, client};
@@ -55,7 +55,7 @@ pub(crate) use vpc::attached;
 
 use crate::plan::{
     BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
-    TcpProfile, Tunnel as PlannedTunnel, TunnelBandwidth, TunnelId,
+    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use index::Index;
 use routers::{Ports, connect};
@@ -219,6 +219,7 @@ impl Builder<'_> {
             NodeKind::TransitGatewayPeering(_) => Node::Joint(Box::new(self.transit_peering())),
             NodeKind::VpcPeering(it) => Node::Joint(Box::new(self.peering(it))),
             NodeKind::GatewayEndpoint(it) => Node::Joint(Box::new(self.gateway_endpoint(it))),
+            NodeKind::Resolver(it) => self.resolver(id, it),
             NodeKind::DirectConnectGateway(d) => Node::DxGateway(Box::new(self.direct_connect_gateway(id, d))),
             NodeKind::VirtualInterface(v) => Node::VirtualInterface(Box::new(self.virtual_interface(id, v))),
         }
@@ -294,7 +295,7 @@ impl Builder<'_> {
             Some(station) => host.with_station(station),
             None => host,
         };
-        self.with_endpoints(id, host.with_flows(flows))
+        self.with_endpoints(id, self.with_dns(id, address, host).with_flows(flows))
     }
 
     fn customer_gateway(&self, id: NodeId, cgw: &CustomerGateway) -> Gateway {
@@ -369,15 +370,6 @@ impl Builder<'_> {
         // Guide, best practices for a customer gateway device: it puts fragments together before it forwards them.
         gateway.reassembles = true;
         gateway
-    }
-
-    /// What AWS carries through a tunnel (page vpn-limits.html; 400,000 packets through a large one are from digests of AWS's pages).
-    fn tunnel_limit(&self, id: TunnelId) -> Limit {
-        let depth = self.plan.assume.tunnel_burst;
-        match self.plan.connections[id.connection].bandwidth {
-            TunnelBandwidth::Standard => Limit { bits_per_second: 1_250_000_000, packets_per_second: 140_000, depth },
-            TunnelBandwidth::Large => Limit { bits_per_second: 5_000_000_000, packets_per_second: 400_000, depth },
-        }
     }
 
     fn cidrs(&self, vpc: NodeId) -> Vec<Ipv4Net> {
@@ -562,7 +554,8 @@ impl Builder<'_> {
                 NodeKind::InternetGateway(_)
                 | NodeKind::Appliance(_)
                 | NodeKind::VpcPeering(_)
-                | NodeKind::GatewayEndpoint(_) => self.name_vpc_ports(id),
+                | NodeKind::GatewayEndpoint(_)
+                | NodeKind::Resolver(_) => self.name_vpc_ports(id),
                 NodeKind::ConnectPeer(peer) => {
                     self.world.name_port(id, endpoint::OUTSIDE_PORT, "outside");
                     self.world.name_port(id, endpoint::INSIDE_PORT, "inside");

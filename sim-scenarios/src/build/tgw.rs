@@ -60,8 +60,8 @@ impl Builder<'_> {
 
     /// AWS's end of a Connect peer. It carries 5 Gbit/s and 300,000 packets a second (page transit-gateway-quotas.html).
     pub(super) fn connect_peer(&self, id: NodeId, peer: &plan::ConnectPeer) -> VpnEndpoint {
-        let depth = self.plan.assume.tunnel_burst;
-        let limit = Limit { bits_per_second: 5_000_000_000, packets_per_second: 300_000, depth };
+        let limit =
+            self.as_assumed(Limit { bits_per_second: 5_000_000_000, packets_per_second: 300_000, ..Limit::NONE });
         let inside = peer.interfaces.iter().map(|interface| interface.address.addr());
         let mut ip = Ip::new([peer.address].into_iter().chain(inside).collect());
         ip.mute();

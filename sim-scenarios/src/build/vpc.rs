@@ -19,7 +19,7 @@ use sim_core::node::{Command, Node, host};
 use sim_core::reason::DropReason;
 use sim_core::rng::{Purpose, Rng};
 
-use super::{AWS_MTU, Builder, instances};
+use super::{AWS_MTU, Builder, dns, instances};
 use crate::plan::{self, Appliance, ApplianceKind, GroupPeer, NodeKind, Plan};
 use crate::telemetry::flow_log::is_metered;
 
@@ -61,6 +61,10 @@ pub(crate) fn attached(plan: &Plan, vpc: NodeId) -> Vec<Attached> {
                 None => continue,
             },
             NodeKind::GatewayEndpoint(it) if it.vpc == vpc => (Role::GatewayEndpoint, joint::PORTS[0]),
+            NodeKind::Resolver(it) => match dns::port_of(it, vpc) {
+                Some(there) => (Role::Resolver, there),
+                None => continue,
+            },
             NodeKind::ClientVpnAssociation(it) if it.vpc == vpc => (Role::Instance, association::INTERFACE_PORT),
             _ => continue,
         };
@@ -74,7 +78,9 @@ const fn role(appliance: &Appliance) -> Role {
     match appliance.kind {
         ApplianceKind::NatGateway { .. } => Role::NatGateway,
         ApplianceKind::NatInstance { .. } | ApplianceKind::Firewall { .. } => Role::NatInstance,
-        ApplianceKind::InterfaceEndpoint { .. } | ApplianceKind::LoadBalancer { .. } => Role::InterfaceEndpoint,
+        ApplianceKind::InterfaceEndpoint { .. }
+        | ApplianceKind::LoadBalancer { .. }
+        | ApplianceKind::ResolverEndpoint { .. } => Role::InterfaceEndpoint,
     }
 }
 
@@ -104,6 +110,9 @@ pub(super) fn endpoints(plan: &Plan, service: NodeId) -> Vec<(NodeId, Port, Ipv4
             ApplianceKind::InterfaceEndpoint { service: of } if of == service => {
                 Some((id, translator::SERVICE_PORT, it.address.into()))
             }
+            ApplianceKind::ResolverEndpoint { resolver, .. } if resolver == service => {
+                Some((id, joint::PORTS[1], it.address.into()))
+            }
             _ => None,
         },
         _ => None,
@@ -119,8 +128,8 @@ fn shown_as(number: usize) -> Ipv4Addr {
 }
 
 /// The port of a service towards its endpoint of this number.
-pub(super) const fn service_port(number: usize) -> Port {
-    Port(host::PORT.0 + 1 + number as u16)
+pub(super) fn service_port(plan: &Plan, service: NodeId, number: usize) -> Port {
+    Port(dns::ports_before_endpoints(&plan.nodes[service.index()].kind) + number as u16)
 }
 
 /// Where the routes of a VPC lead beyond it, for its virtual private gateway.
@@ -140,9 +149,9 @@ pub(super) fn links(plan: &Plan, id: NodeId) -> Vec<Inner> {
         NodeKind::Vpc(_) => {
             attached(plan, id).into_iter().map(|it| (it.node, (id, it.port), (it.node, it.there))).collect()
         }
-        NodeKind::Host(_) | NodeKind::Appliance(_) => {
+        NodeKind::Host(_) | NodeKind::Appliance(_) | NodeKind::Resolver(_) => {
             let all = endpoints(plan, id).into_iter().enumerate();
-            all.map(|(number, (node, there, _))| (node, (node, there), (id, service_port(number)))).collect()
+            all.map(|(number, (node, there, _))| (node, (node, there), (id, service_port(plan, id, number)))).collect()
         }
         _ => Vec::new(),
     }
@@ -200,6 +209,12 @@ impl Builder<'_> {
                 NodeKind::Appliance(appliance) => Door {
                     address: Some(appliance.address),
                     source_destination_check: appliance.source_destination_check,
+                    groups: match &appliance.kind {
+                        ApplianceKind::ResolverEndpoint { security_groups, tracking, .. } => {
+                            self.groups(id, vpc, security_groups, *tracking)
+                        }
+                        _ => None,
+                    },
                     transit_sources: self.transit_sources(appliance),
                     ..self.door(it.port, it.role, vpc, appliance.subnet)
                 },
@@ -208,6 +223,10 @@ impl Builder<'_> {
                     source_destination_check: true,
                     ..self.door(it.port, it.role, vpc, association.subnet)
                 },
+                NodeKind::Resolver(resolver) => {
+                    let own = resolver.vpcs.iter().find(|(of, _)| *of == id).map(|(_, address)| *address);
+                    Door { subnet: None, table: None, address: own, ..self.door(it.port, it.role, vpc, 0) }
+                }
                 NodeKind::InternetGateway(gateway) => {
                     Door { subnet: None, table: edge(gateway.route_table), ..self.door(it.port, it.role, vpc, 0) }
                 }
@@ -246,7 +265,7 @@ impl Builder<'_> {
     /// What an operator has a VPC do to its route.
     pub(super) fn route_command(&self, change: &plan::RouteChange) -> Command {
         let (attached, transit) =
-            (attached(self.plan, change.vpc), transit_ports(self.plan, change.vpc).collect::<Vec<_>>());
+            (attached(self.plan, change.node), transit_ports(self.plan, change.node).collect::<Vec<_>>());
         let to = change.to.map(|target| target.map(|target| port_of_target(&transit, &attached, target)));
         Command::VpcRoute { table: change.table as u8, prefix: change.destination, to }
     }
@@ -378,6 +397,7 @@ impl Builder<'_> {
             ApplianceKind::NatGateway { .. } => Kind::NatGateway,
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
             ApplianceKind::InterfaceEndpoint { service } => self.interface_endpoint(id, appliance.address, *service),
+            ApplianceKind::ResolverEndpoint { .. } => return dns::endpoint(appliance.address),
         };
         Node::Translator(Box::new(Translator::new(kind, appliance.address, AWS_MTU, self.nat_ports(id))))
     }
@@ -420,8 +440,19 @@ impl Builder<'_> {
                 if let ApplianceKind::InterfaceEndpoint { service } = it.kind {
                     self.world.name_port(id, translator::SERVICE_PORT, name(service));
                 }
+                if let ApplianceKind::ResolverEndpoint { resolver, .. } = it.kind {
+                    self.world.name_port(id, joint::PORTS[1], name(resolver));
+                }
                 for (number, (endpoint, ..)) in endpoints(self.plan, id).into_iter().enumerate() {
-                    self.world.name_port(id, service_port(number), name(endpoint));
+                    self.world.name_port(id, service_port(self.plan, id, number), name(endpoint));
+                }
+            }
+            NodeKind::Resolver(it) => {
+                for (number, (vpc, _)) in it.vpcs.iter().enumerate() {
+                    self.world.name_port(id, Port(number as u16), name(*vpc));
+                }
+                for (number, (endpoint, ..)) in endpoints(self.plan, id).into_iter().enumerate() {
+                    self.world.name_port(id, service_port(self.plan, id, number), name(endpoint));
                 }
             }
             NodeKind::VpcPeering(it) => {
@@ -442,7 +473,7 @@ impl Builder<'_> {
     /// A host that is a service, with a port towards each of its endpoints.
     pub(super) fn with_endpoints(&self, id: NodeId, mut made: host::Host) -> Node {
         for (number, (_, _, network)) in endpoints(self.plan, id).into_iter().enumerate() {
-            made = made.with_door(service_port(number), &[network]);
+            made = made.with_door(service_port(self.plan, id, number), &[network]);
         }
         Node::Host(Box::new(made))
     }

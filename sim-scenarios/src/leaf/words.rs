@@ -3,10 +3,11 @@
 use sim_core::net::filter::{Contents, RuleAction, RuleDirection};
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::nat::{Assignment, Behaviour, Fragments, Passthrough, Refresh};
+use sim_core::net::policer::Counted;
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Fragmentation;
 use sim_core::proto::esp::DfBit;
-use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal};
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal, RekeyLaw};
 use sim_core::trace::SessionKind;
 
 use super::{Because, Encryption, Integrity, Leaf, Scalar};
@@ -126,6 +127,14 @@ words! {
     FlowFields: "what a flow is" {
         "three_tuple" => Self::ThreeTuple,
         "five_tuple" => Self::FiveTuple,
+    }
+    Counted: "what a rate is for" {
+        "each_way" => Self::EachWay,
+        "together" => Self::Together,
+    }
+    RekeyLaw: "a rule for when to rekey" {
+        "before_margin" => Self::BeforeMargin,
+        "within_margin" => Self::WithinMargin,
     }
     TcpProfile: "a TCP profile" {
         "linux" => Self::Linux,

@@ -7,15 +7,15 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use sim_core::id::NodeId;
 use sim_core::node::ip::ReversePath;
 use sim_core::proto::bgp::{AfterLimit, MaxPrefixes};
-use sim_core::proto::ike::config::NatTraversal;
+use sim_core::proto::ike::config::{NatTraversal, RekeyLaw};
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
 
-use crate::leaf::{Asn, Name};
+use crate::leaf::{Asn, Name, Registered};
 use crate::place::{At, Place};
 use crate::plan::{
     Assumed, AssumedRange, Assumption, BgpEnd, Connection, LogOutputFormat, NamedPolicy, Node, NodeKind, Plan, Routing,
-    StartupAction, Tunnel, TunnelBandwidth, TunnelId, VpnEndpoint,
+    StartupAction, Tunnel, TunnelBandwidth, TunnelId, VpnEndpoint, Warning,
 };
 use crate::profile::{self, GENERIC, Profile};
 use crate::schema;
@@ -24,7 +24,7 @@ use super::Names;
 use super::certificates::{Made, Pki};
 use super::ends::{aws_end, customer_end, extras};
 use super::judge::{Judge, Verdict, between};
-use super::nodes::whole;
+use super::nodes::{customer_asn, whole};
 use super::profiles::Left;
 use super::{nats, sessions};
 
@@ -40,7 +40,7 @@ const RESERVED_INSIDE: [&str; 7] = [
 ];
 
 /// Static routes of one connection to a virtual private gateway, a hard quota.
-const STATIC_ROUTES: usize = 100;
+pub(super) const STATIC_ROUTES: usize = 100;
 
 /// All connections, and the nodes of their endpoints.
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, j: &mut Judge) {
@@ -82,7 +82,8 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             let pki = Pki { seed: plan.seed, began: plan.begins };
             // AWS names its two certificates after the connection and its endpoint.
             let certificates = certificates(pki, schema, &format!("{name}.endpoint-{number}"), &parties, j);
-            let tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
+            let mut tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
+            tunnel.aws.rekey_law = plan.assume.rekey_law;
             let owner = if parties.transit { parties.customer_gateway } else { parties.gateway };
             if inside.contains(&(owner, tunnel.inside)) {
                 let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
@@ -112,8 +113,23 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             left.device(&format!("nodes.{}", parties.customer_name), schema);
         }
         plan.profiles.extend(left.of(&parties.customer_name));
-        plan.assumptions.extend(assumptions(&connection));
+        zones_differ(&connection, plan);
+        plan.assumptions.extend(assumptions(&connection, plan.assume.rekey_law));
         plan.connections.push(connection);
+    }
+}
+
+/// AWS ends the two tunnels of a connection in two availability zones (guide, "How Site-to-Site VPN works").
+fn zones_differ(connection: &Connection, plan: &mut Plan) {
+    let mut zones = connection.tunnels.iter().filter_map(|tunnel| match &plan.nodes[tunnel.endpoint.index()].kind {
+        NodeKind::VpnEndpoint(endpoint) => Some(&endpoint.availability_zone),
+        _ => None,
+    });
+    if let (Some(one), Some(other)) = (zones.next(), zones.next())
+        && one == other
+    {
+        let text = format!("both tunnels end in `{one}`: AWS ends them in different availability zones");
+        plan.warnings.push(Warning { parameter: format!("connections.{}.tunnels", connection.name), text });
     }
 }
 
@@ -144,6 +160,12 @@ struct Parties {
 
 fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> Parties {
     let mut of_kind = |at: &At<Name>, what: &str, is: fn(&NodeKind) -> bool| {
+        // Names are not gathered for each of thousands of connections that are right.
+        let right =
+            |node: &crate::plan::Node| is(&node.kind) && matches!(&at.value, Ok(Name(name)) if *name == node.name);
+        if let Some(found) = plan.nodes.iter().position(right) {
+            return Some(found);
+        }
         let all = plan.nodes.iter().enumerate().filter(|(_, node)| is(&node.kind));
         let (ids, names): (Vec<_>, Vec<_>) = all.map(|(i, node)| (i, node.name.clone())).unzip();
         j.find(at, what, &names).map(|i| ids[i])
@@ -182,12 +204,11 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
         j.wrong(at.place, message, Some("a virtual private gateway has none".into()));
     }
     let registered = schema.customer_asn.as_ref().and_then(|at| {
-        j.lawful(at, |Asn(asn)| match asn {
-            7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
-            asn if *asn == parties.aws_asn => {
+        j.lawful(at, |asn| match asn {
+            Asn(asn) if *asn == parties.aws_asn => {
                 Err(format!("AWS's end has ASN {asn}: AWS wants the customer gateway's to differ"))
             }
-            _ => Ok(()),
+            _ => customer_asn(asn),
         })
     });
     if let (Some(customer), true, None) = (customer, parties.aws_asn != 0, registered)
@@ -222,12 +243,20 @@ fn parties(schema: &schema::Vpn, names: &Names, plan: &Plan, j: &mut Judge) -> P
     parties
 }
 
+/// True if AWS has no address of the customer gateway.
+fn anywhere(schema: &schema::Vpn) -> bool {
+    schema.customer_address.as_ref().is_some_and(|at| at.value == Ok(Registered::Nothing))
+}
+
 /// What AWS carries through each tunnel (guide, "Large bandwidth tunnels").
 fn bandwidth(schema: &schema::Vpn, parties: &Parties, j: &mut Judge) -> TunnelBandwidth {
     let Some(at) = &schema.tunnel_bandwidth else { return TunnelBandwidth::Standard };
     let rule = |bandwidth: &TunnelBandwidth| match bandwidth {
         TunnelBandwidth::Large if !parties.transit => Err("a large tunnel ends at a transit gateway".into()),
         TunnelBandwidth::Large if parties.accelerated => Err("an accelerated connection has no large tunnels".into()),
+        TunnelBandwidth::Large if anywhere(schema) => {
+            Err("a large tunnel wants a customer gateway with an address that is known to AWS".into())
+        }
         TunnelBandwidth::Large | TunnelBandwidth::Standard => Ok(()),
     };
     j.lawful(at, rule).unwrap_or(TunnelBandwidth::Standard)
@@ -516,8 +545,8 @@ fn range(what: Assumed, tunnel: &Tunnel) -> Option<AssumedRange> {
         }
         Assumed::IdleHold => ([1, 60].map(Duration::from_secs), "FRR's to BIRD's default"),
         Assumed::RekeyFormula => {
-            let ends = ["0%", "100%"].map(str::to_owned).to_vec();
-            return Some(AssumedRange { ends, source: "the whole range of the option" });
+            let ends = ["before_margin", "within_margin"].map(str::to_owned).to_vec();
+            return Some(AssumedRange { ends, source: "the two readings of AWS's guide" });
         }
         Assumed::Retransmission => {
             let scaled = |times: u64, of: u64| {
@@ -533,10 +562,21 @@ fn range(what: Assumed, tunnel: &Tunnel) -> Option<AssumedRange> {
 }
 
 /// What is assumed about AWS's end of a connection's tunnels.
-fn assumptions(connection: &Connection) -> Vec<Assumption> {
+fn assumptions(connection: &Connection, law: RekeyLaw) -> Vec<Assumption> {
     let mut all = Vec::new();
     for tunnel in &connection.tunnels {
         let own = tunnel.name.rsplit('.').next().unwrap_or_default();
+        all.push(Assumption {
+            what: Assumed::RekeyFormula,
+            owner: Some(tunnel.name.clone()),
+            parameter: "assume.rekey_law".into(),
+            value: match law {
+                RekeyLaw::BeforeMargin => "before_margin".into(),
+                RekeyLaw::WithinMargin => "within_margin".into(),
+            },
+            source: "UNVERIFIED: AWS names margin and fuzz but no formula; strongSwan's: lifetime - margin * (1 + random up to fuzz)".into(),
+            range: range(Assumed::RekeyFormula, tunnel),
+        });
         let mut assume = |what, setting: &str, value: String, source: &str| {
             all.push(Assumption {
                 what,
@@ -575,12 +615,6 @@ fn assumptions(connection: &Connection) -> Vec<Assumption> {
             "TUNNEL.half_open_timeout",
             aws.half_open_timeout.to_string(),
             "AWS logs that it deletes IKE_SAs that are not established, but not when; strongSwan's default",
-        );
-        assume(
-            Assumed::RekeyFormula,
-            "TUNNEL.rekey_fuzz",
-            format!("{}%", aws.rekey_fuzz_percent),
-            "AWS names margin and fuzz but no formula; strongSwan's: lifetime - margin * (1 + random up to fuzz)",
         );
         if let Some((aws, _)) = &tunnel.bgp {
             let why = "AWS documents hold time 30 s on VPN tunnels, and the keepalive interval only for TGW Connect; the rest is RFC 4271 section 10";

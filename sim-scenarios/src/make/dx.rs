@@ -31,6 +31,8 @@ use super::sessions;
 /// Virtual interfaces of a connection: private (and public) ones, and transit ones.
 const PRIVATE_INTERFACES: usize = 50;
 const TRANSIT_INTERFACES: usize = 4;
+/// And of all kinds together.
+const ALL_INTERFACES: usize = 51;
 /// Associations of a Direct Connect gateway with virtual private gateways, and with transit gateways (an older guide has 3).
 const VIRTUAL_PRIVATE_GATEWAYS: usize = 20;
 const TRANSIT_GATEWAYS: usize = 6;
@@ -155,6 +157,10 @@ pub(super) fn interfaces(scenario: &schema::Scenario, names: &Names, plan: &mut 
             *count += 1;
             if *count > most {
                 let message = format!("a connection has at most {most} virtual interfaces of this kind");
+                j.wrong(at.place, message, None);
+            } else if counts.iter().sum::<usize>() > ALL_INTERFACES {
+                let message =
+                    format!("a connection has at most {ALL_INTERFACES} virtual interfaces of all kinds together");
                 j.wrong(at.place, message, None);
             }
             if hosted && made.virtual_interfaces.len() == 1 {
@@ -607,7 +613,8 @@ pub(super) fn is_public(plan: &Plan, end: End) -> bool {
         Some(NodeKind::VirtualInterface(made)) => made.kind == InterfaceKind::Public,
         _ => false,
     };
-    plan.links.iter().filter_map(|link| other_end(link, end)).any(public)
+    // Of thousands of sites without Direct Connect none is worth a look at all links.
+    !plan.direct_connects.is_empty() && plan.links.iter().filter_map(|link| other_end(link, end)).any(public)
 }
 
 /// The ends of Direct Connect that a gateway has: virtual interfaces on it, and Direct Connect gateways that it is associated with.
@@ -644,6 +651,9 @@ pub(super) fn transport(schema: &schema::Vpn, gateway: NodeId, plan: &Plan, j: &
         j.wrong(at.place, "private-IP VPN is for transit gateways", None);
         return None;
     };
+    if let Some(accelerated) = schema.enable_acceleration.as_ref().filter(|at| at.value == Ok(true)) {
+        j.wrong(accelerated.place, "acceleration is for VPN over the internet, not for private-IP VPN", None);
+    }
     if !ends(plan, gateway).any(|end| end == transport) {
         j.wrong(at.place, "this Direct Connect gateway is not associated with the connection's transit gateway", None);
     }

@@ -9,7 +9,7 @@ use sim_core::crypto::exchange::Method;
 use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
     AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, NatTraversal, Reauthentication,
-    ReauthenticationOrder, Round,
+    ReauthenticationOrder, RekeyLaw, Round,
 };
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
@@ -87,6 +87,7 @@ pub(super) fn aws_end(
             between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
         }),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, 100, j),
+        rekey_law: RekeyLaw::BeforeMargin,
         replay_window: j.number(&schema.replay_window, 1024, 64, 2048, "AWS's replay window"),
         dpd: Dpd {
             delay: j.lawful_or(&schema.dpd_delay, s(10), |t| positive(*t, "the DPD delay")),
@@ -203,6 +204,7 @@ pub(super) fn customer_end(
             between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
         }),
         rekey_fuzz_percent: fuzz(&schema.rekey_fuzz, aws.rekey_fuzz_percent, j),
+        rekey_law: RekeyLaw::BeforeMargin,
         replay_window: j.number(&schema.replay_window, aws.replay_window, 32, 4096, "a replay window"),
         dpd: Dpd {
             delay,

@@ -207,11 +207,11 @@ pub(crate) const FIRST_UDP_PORT: u16 = 61_000;
 pub(super) fn applications(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
     let names = j.names(&scenario.applications, "application");
     for (name, (at, schema)) in names.into_iter().zip(&scenario.applications.0) {
-        let (kind, flows) = match schema {
-            schema::Application::TcpFlows(flows) => (FlowKind::Tcp, flows),
-            schema::Application::UdpFlows(flows) => (FlowKind::Udp, flows),
+        let application = match schema {
+            schema::Application::TcpFlows(flows) => application(name, FlowKind::Tcp, flows, plan, j),
+            schema::Application::UdpFlows(flows) => application(name, FlowKind::Udp, flows, plan, j),
+            schema::Application::DnsLookups(lookups) => dns_lookups(name, lookups, plan, j),
         };
-        let application = application(name, kind, flows, plan, j);
         plan.applications.push(application);
         let latest = plan.applications.last().map(|it| it.from);
         let by_udp = plan.applications.iter().filter(|it| Some(it.from) == latest && it.kind == FlowKind::Udp);
@@ -240,7 +240,7 @@ fn application(name: String, kind: FlowKind, schema: &schema::Flows, plan: &Plan
     let interval = |t: &Duration, what: &str| between(*t, Duration::from_micros(1), Duration::from_secs(86_400), what);
     let most = match kind {
         FlowKind::Tcp => 16 << 20,
-        FlowKind::Udp => 1_400,
+        FlowKind::Udp | FlowKind::Lookup => 1_400,
     };
     let Size(size) = j.lawful_or(&schema.size, Size(100), |Size(octets)| {
         between(*octets, 1, most, "the length of a question in octets")
@@ -259,5 +259,49 @@ fn application(name: String, kind: FlowKind, schema: &schema::Flows, plan: &Plan
         start: moment(start),
         stop: moment(stop),
         patience: j.lawful_or(&schema.patience, Duration::from_secs(5), |t| positive(*t, "patience")),
+        lookup: schema.by_name.as_ref().and_then(|at| {
+            if kind != FlowKind::Tcp {
+                j.wrong(at.place, "only flows of TCP look their name up here", None);
+            }
+            asks(&schema.from, from, plan, j);
+            j.read(at)
+        }),
+    }
+}
+
+/// Notes it if a host has nobody to ask for names.
+fn asks(at: &At<Name>, id: Option<NodeId>, plan: &Plan, j: &mut Judge) {
+    if id.is_some_and(|id| !plan.dns.resolvers.contains_key(&id)) {
+        let help = "give it a `resolver`, or its VPC a Route53Resolver";
+        j.wrong(at.place, "this host knows no name server", Some(help.into()));
+    }
+}
+
+fn dns_lookups(name: String, schema: &schema::DnsLookups, plan: &Plan, j: &mut Judge) -> Application {
+    let (ids, names) = hosts(plan);
+    let from = j.find(&schema.from, "host or instance", &names).map(|i| ids[i]);
+    asks(&schema.from, from, plan, j);
+    let usual = Duration::from_secs(60).min(plan.duration / 10);
+    let start = j.lawful_or(&schema.start, usual, |t| before_end(*t, plan));
+    let spacing = j.lawful_or(&schema.spacing, Duration::from_secs(1), |t| {
+        between(*t, Duration::from_micros(1), Duration::from_secs(86_400), "the spacing of lookups")
+    });
+    let lookups = j.lawful(&schema.lookups, |n| between(*n, 1, 20_000, "the number of lookups")).unwrap_or(1);
+    Application {
+        name,
+        kind: FlowKind::Lookup,
+        from: from.unwrap_or_default(),
+        // It is a name that is asked for, and nobody in particular.
+        to: from.unwrap_or_default(),
+        flows: u32::try_from(lookups).unwrap_or(1),
+        spacing,
+        questions: Some(1),
+        every: spacing,
+        size: 0,
+        start: moment(start),
+        stop: moment(plan.duration + Duration::from_secs(1)),
+        // A host gives up by itself.
+        patience: Duration::from_secs(60),
+        lookup: j.read(&schema.name),
     }
 }

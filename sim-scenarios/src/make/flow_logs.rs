@@ -10,7 +10,6 @@ use crate::plan::{
     ExpectationKind, Field, FlowLog, Logged, NodeKind, Plan, TGW_FIELDS, TrafficType, VPC_FIELDS, default_fields,
 };
 use crate::schema;
-use crate::telemetry::metric::attachment_name;
 
 use super::Names;
 use super::judge::Judge;
@@ -68,7 +67,7 @@ fn resources(plan: &Plan) -> Vec<(String, Logged)> {
                 all.push((node.name.clone(), Logged::TransitGateway(id)));
                 let own = attachments(plan, id, gateway).into_iter();
                 all.extend(own.map(|attachment| {
-                    let name = format!("{}.{}", node.name, attachment_name(plan, attachment));
+                    let name = format!("{}.{}", node.name, plan.attachment_name(attachment));
                     (name, Logged::Attachment(id, attachment))
                 }));
             }

@@ -28,7 +28,12 @@ impl<'a> Judge<'a> {
     /// Notes a mistake.
     pub(crate) fn wrong(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
         let range = place.range_in(self.source.text());
-        self.mistakes.push(self.source.diagnostic(range, message.into(), help));
+        let mistake = self.source.diagnostic(range, message.into(), help);
+        // Each copy has the mistakes of what it is copied from.
+        let same = |other: &Diagnostic| (&other.file, &other.span) == (&mistake.file, &mistake.span);
+        if !self.source.has_copies() || !self.mistakes.iter().any(same) {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// `Ok` if there was no mistake.

@@ -18,6 +18,7 @@ use super::judge::{Judge, between, did_you_mean};
 
 pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &mut Judge) -> Vec<Link> {
     let (nodes, direct_connects) = (&plan.nodes[..], &plan.direct_connects[..]);
+    let mut sockets = Sockets::of(nodes);
     let mut links: Vec<Link> = Vec::new();
     for (name, (_, schema)) in names.links.iter().zip(&scenario.links.0) {
         let (carrier, line) = match schema {
@@ -25,7 +26,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &
             schema::Link::Path(line) => (false, line),
         };
         let (first, second) = (&line.between.0, &line.between.1);
-        let mut ends = [end(first, nodes, &links, j), end(second, nodes, &links, j)];
+        let mut ends = [sockets.end(first, j), sockets.end(second, j)];
         if let [Some(a), Some(b)] = ends
             && a.node == b.node
         {
@@ -49,6 +50,9 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &
         };
         if ends.iter().any(is_accelerated) {
             (forward.drops_fragments, reverse.drops_fragments) = (true, true);
+        }
+        for end in ends.iter().flatten() {
+            sockets.taken.entry(*end).or_insert_with(|| name.clone());
         }
         links.push(Link {
             name: name.clone(),
@@ -82,92 +86,120 @@ const LINK: Conditions = Conditions {
 /// A stretch of internet, if nothing else is said.
 const PATH: Conditions = Conditions { delay: Duration::from_millis(10), ..LINK };
 
-/// The device and interface that an end names.
-fn end(at: &At<Name>, nodes: &[Node], links: &[Link], j: &mut Judge) -> Option<End> {
-    let Name(name) = j.read(at)?;
-    let whole = nodes.iter().position(|node| node.name == name);
-    let (node, interface) = match whole {
-        Some(node) => (node, None),
-        None => match interface(&name, nodes) {
-            Some(found) => found,
-            None => {
-                let all = plugs(nodes);
-                let help = did_you_mean(&name, all.iter().map(String::as_str));
-                let help = help.unwrap_or_else(|| format!("a link can end at {}", all.join(", ")));
-                j.wrong(at.place, format!("a link cannot end at `{name}`: there is no such thing"), Some(help));
-                return None;
-            }
-        },
-    };
-    let refused = match (&nodes[node].kind, interface) {
-        (
-            NodeKind::CustomerGateway(_)
-            | NodeKind::BgpRouter(_)
-            | NodeKind::Nat(_)
-            | NodeKind::Switch(_)
-            | NodeKind::VpnClient(_),
-            None,
-        ) => Some((
-            format!("`{name}` has several interfaces"),
-            Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
-        )),
-        (
-            NodeKind::Vpc(_)
-            | NodeKind::Instance(_)
-            | NodeKind::Appliance(_)
-            | NodeKind::VpcPeering(_)
-            | NodeKind::TransitGatewayPeering(_)
-            | NodeKind::ConnectPeer(_)
-            | NodeKind::GatewayEndpoint(_)
-            | NodeKind::VirtualPrivateGateway(_)
-            | NodeKind::TransitGateway(_)
-            | NodeKind::DirectConnectGateway(_),
-            _,
-        ) => Some((
-            format!("no link ends at `{name}`: AWS joins what is inside of it"),
-            Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
-        )),
-        (NodeKind::CustomerGateway(gateway), Some(number))
-            if gateway.instance.as_ref().is_some_and(|it| it.interface == number) =>
-        {
-            Some((format!("no link ends at `{name}`: AWS joins it to its VPC"), None))
+/// What links can end at, and what is taken.
+struct Sockets<'p> {
+    nodes: &'p [Node],
+    by_name: BTreeMap<&'p str, usize>,
+    /// By which link.
+    taken: BTreeMap<End, String>,
+}
+
+impl<'p> Sockets<'p> {
+    fn of(nodes: &'p [Node]) -> Self {
+        let mut by_name = BTreeMap::new();
+        for (number, node) in nodes.iter().enumerate() {
+            by_name.entry(node.name.as_str()).or_insert(number);
         }
-        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
-            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].gre.is_some()) =>
-        {
-            Some((format!("no link ends at `{name}`: it is a GRE tunnel"), None))
-        }
-        (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
-            if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
-        {
-            let help = "give the interface a subnet, like \"192.0.2.1/30\"";
-            Some((format!("no link ends at `{name}`: a /32 is a loopback address"), Some(help.into())))
-        }
-        (NodeKind::Router(_), _) => None,
-        (
-            NodeKind::CustomerGateway(_)
-            | NodeKind::BgpRouter(_)
-            | NodeKind::Nat(_)
-            | NodeKind::Switch(_)
-            | NodeKind::VpnClient(_)
-            | NodeKind::ClientVpnAssociation(_)
-            | NodeKind::Host(_)
-            | NodeKind::VirtualInterface(_)
-            | NodeKind::InternetGateway(_)
-            | NodeKind::VpnEndpoint(_),
-            _,
-        ) if !is_lag(&nodes[node], interface) => links
-            .iter()
-            .find(|link| link.ends.contains(&End { node: NodeId(node as u32), interface }))
-            .map(|link| (format!("link `{}` already ends at `{name}`", link.name), None)),
-        // Every link that ends at a LAG is a member of it.
-        (_, _) => None,
-    };
-    if let Some((message, help)) = refused {
-        j.wrong(at.place, message, help);
-        return None;
+        Self { nodes, by_name, taken: BTreeMap::new() }
     }
-    Some(End { node: NodeId(node as u32), interface })
+
+    /// The device and interface that an end names.
+    fn end(&self, at: &At<Name>, j: &mut Judge) -> Option<End> {
+        let nodes = self.nodes;
+        let Name(name) = j.read(at)?;
+        let whole = self.by_name.get(name.as_str()).copied();
+        let (node, interface) = match whole {
+            Some(node) => (node, None),
+            None => match self.interface(&name) {
+                Some(found) => found,
+                None => {
+                    let all = plugs(nodes);
+                    let help = did_you_mean(&name, all.iter().map(String::as_str));
+                    let help = help.unwrap_or_else(|| format!("a link can end at {}", all.join(", ")));
+                    j.wrong(at.place, format!("a link cannot end at `{name}`: there is no such thing"), Some(help));
+                    return None;
+                }
+            },
+        };
+        let refused = match (&nodes[node].kind, interface) {
+            (
+                NodeKind::CustomerGateway(_)
+                | NodeKind::BgpRouter(_)
+                | NodeKind::Nat(_)
+                | NodeKind::Switch(_)
+                | NodeKind::VpnClient(_),
+                None,
+            ) => Some((
+                format!("`{name}` has several interfaces"),
+                Some(format!("name one: {}", interfaces(&nodes[node]).join(", "))),
+            )),
+            (
+                NodeKind::Vpc(_)
+                | NodeKind::Instance(_)
+                | NodeKind::Appliance(_)
+                | NodeKind::VpcPeering(_)
+                | NodeKind::TransitGatewayPeering(_)
+                | NodeKind::ConnectPeer(_)
+                | NodeKind::GatewayEndpoint(_)
+                | NodeKind::Resolver(_)
+                | NodeKind::VirtualPrivateGateway(_)
+                | NodeKind::TransitGateway(_)
+                | NodeKind::DirectConnectGateway(_),
+                _,
+            ) => Some((
+                format!("no link ends at `{name}`: AWS joins what is inside of it"),
+                Some("end it at a tunnel endpoint, like \"vpn.a\"".into()),
+            )),
+            (NodeKind::CustomerGateway(gateway), Some(number))
+                if gateway.instance.as_ref().is_some_and(|it| it.interface == number) =>
+            {
+                Some((format!("no link ends at `{name}`: AWS joins it to its VPC"), None))
+            }
+            (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+                if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].gre.is_some()) =>
+            {
+                Some((format!("no link ends at `{name}`: it is a GRE tunnel"), None))
+            }
+            (NodeKind::CustomerGateway(_) | NodeKind::BgpRouter(_), Some(number))
+                if forwarding(&nodes[node].kind).is_some_and(|(_, all)| all[number].is_loopback()) =>
+            {
+                let help = "give the interface a subnet, like \"192.0.2.1/30\"";
+                Some((format!("no link ends at `{name}`: a /32 is a loopback address"), Some(help.into())))
+            }
+            (NodeKind::Router(_), _) => None,
+            (
+                NodeKind::CustomerGateway(_)
+                | NodeKind::BgpRouter(_)
+                | NodeKind::Nat(_)
+                | NodeKind::Switch(_)
+                | NodeKind::VpnClient(_)
+                | NodeKind::ClientVpnAssociation(_)
+                | NodeKind::Host(_)
+                | NodeKind::VirtualInterface(_)
+                | NodeKind::InternetGateway(_)
+                | NodeKind::VpnEndpoint(_),
+                _,
+            ) if !is_lag(&nodes[node], interface) => self
+                .taken
+                .get(&End { node: NodeId(node as u32), interface })
+                .map(|link| (format!("link `{link}` already ends at `{name}`"), None)),
+            // Every link that ends at a LAG is a member of it.
+            (_, _) => None,
+        };
+        if let Some((message, help)) = refused {
+            j.wrong(at.place, message, help);
+            return None;
+        }
+        Some(End { node: NodeId(node as u32), interface })
+    }
+
+    /// `NODE.INTERFACE`.
+    fn interface(&self, name: &str) -> Option<(usize, Option<usize>)> {
+        let (device, _) = name.split_once('.')?;
+        let node = *self.by_name.get(device)?;
+        let interface = interfaces(&self.nodes[node]).iter().position(|interface| interface == name)?;
+        Some((node, Some(interface)))
+    }
 }
 
 /// True if several links may end there.
@@ -178,14 +210,6 @@ fn is_lag(node: &Node, interface: Option<usize>) -> bool {
             .and_then(|number| forwarding(kind)?.1.get(number))
             .is_some_and(|interface| interface.lag.is_some()),
     }
-}
-
-/// `NODE.INTERFACE`.
-fn interface(name: &str, nodes: &[Node]) -> Option<(usize, Option<usize>)> {
-    let (device, _) = name.split_once('.')?;
-    let node = nodes.iter().position(|node| node.name == device)?;
-    let interface = interfaces(&nodes[node]).iter().position(|interface| interface == name)?;
-    Some((node, Some(interface)))
 }
 
 /// `NODE.INTERFACE` of each interface, in the order of their numbers.
@@ -225,6 +249,7 @@ fn plugs(nodes: &[Node]) -> Vec<String> {
             | NodeKind::TransitGatewayPeering(_)
             | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_)
+            | NodeKind::Resolver(_)
             | NodeKind::VirtualPrivateGateway(_)
             | NodeKind::TransitGateway(_)
             | NodeKind::DirectConnectGateway(_) => Vec::new(),
@@ -346,8 +371,8 @@ pub(super) fn underlay(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             host(NodeId(i as u32), at, schema, plan, j);
         }
         let here = End { node: NodeId(i as u32), interface: None };
-        if let (schema::Node::InternetGateway(_), false) =
-            (schema, plan.links.iter().any(|link| link.ends.contains(&here)))
+        if matches!(schema, schema::Node::InternetGateway(_))
+            && !plan.links.iter().any(|link| link.ends.contains(&here))
         {
             let help = "for example: \"internet\": Path(between: (\"igw\", \"isp\"))";
             j.wrong(at.place, "no link or path leads from this internet gateway to the internet", Some(help.into()));

@@ -11,6 +11,7 @@ use crate::schema;
 use super::Names;
 use super::ends::psk;
 use super::judge::Judge;
+use super::nodes::whole;
 use super::timeline::{before_end, moment, tunnel};
 
 /// What happens, before it is known when.
@@ -27,6 +28,10 @@ pub(super) fn kind(schema: &schema::What, names: &Names, plan: &Plan, j: &mut Ju
         schema::What::PskRotation(it) => {
             FaultKind::ModifyTunnelOptions { tunnel: tunnel(&it.tunnel, names, j), to: 0, customer: None }
         }
+        schema::What::ModifyVpnConnectionOptions(it) => {
+            let connection = j.find(&it.connection, "connection", &names.connections).unwrap_or(usize::MAX);
+            FaultKind::ModifyConnectionOptions { connection, to: Vec::new() }
+        }
         _ => return None,
     })
 }
@@ -35,6 +40,8 @@ pub(super) fn kind(schema: &schema::What, names: &Names, plan: &Plan, j: &mut Ju
 pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan, j: &mut Judge) {
     let id = match &fault.what {
         FaultKind::ReplaceTunnelEndpoint { tunnel, .. } | FaultKind::ModifyTunnelOptions { tunnel, .. } => *tunnel,
+        // Its first tunnel stands for it.
+        FaultKind::ModifyConnectionOptions { connection, .. } => TunnelId { connection: *connection, tunnel: 0 },
         _ => return,
     };
     let announced = fault.at;
@@ -46,6 +53,7 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
         }
         schema::What::ModifyTunnelOptions(it) => modified(it, id, fault, plan, j),
         schema::What::PskRotation(it) => rotated(it, id, fault, plan, j),
+        schema::What::ModifyVpnConnectionOptions(it) => reconnected(it, id.connection, fault, plan, j),
         _ => {}
     }
     let heal = match (&schema.heal_after, fault.heal) {
@@ -124,6 +132,37 @@ fn modified(schema: &schema::Modification, id: TunnelId, fault: &mut Fault, plan
     }
     let to = prepare(plan, id, Side::Aws, end);
     fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: None };
+}
+
+/// "Local" is the customer's side, "remote" AWS's (EC2 API, `ModifyVpnConnectionOptions`).
+fn reconnected(
+    schema: &schema::ConnectionModification,
+    connection: usize,
+    fault: &mut Fault,
+    plan: &mut Plan,
+    j: &mut Judge,
+) {
+    let customer = schema.local_ipv4_network_cidr.as_ref().and_then(|at| j.lawful(at, whole));
+    let aws = schema.remote_ipv4_network_cidr.as_ref().and_then(|at| j.lawful(at, whole));
+    let tunnels = plan.connections.get(connection).map_or(&[][..], |it| &it.tunnels);
+    if tunnels.iter().any(|tunnel| tunnel.inside_ipv6.is_some()) {
+        j.wrong(schema.connection.place, "this connection carries IPv6: it has no networks of IPv4", None);
+    }
+    let tunnels = tunnels.len();
+    let (mut to, mut changes) = (Vec::new(), false);
+    for tunnel in 0..tunnels {
+        let id = TunnelId { connection, tunnel };
+        let Some(before) = latest(plan, id, Side::Aws) else { return };
+        let mut end = before.clone();
+        end.local_cidr = aws.unwrap_or(end.local_cidr);
+        end.remote_cidr = customer.unwrap_or(end.remote_cidr);
+        changes |= end != before;
+        to.push(prepare(plan, id, Side::Aws, end));
+    }
+    if tunnels > 0 && !changes {
+        j.wrong(schema.connection.place, "this changes no option of the connection", None);
+    }
+    fault.what = FaultKind::ModifyConnectionOptions { connection, to };
 }
 
 fn rotated(schema: &schema::Rotation, id: TunnelId, fault: &mut Fault, plan: &mut Plan, j: &mut Judge) {

@@ -6,11 +6,13 @@ mod certificates;
 mod client_vpn;
 pub(crate) mod connect;
 mod connections;
+pub(crate) mod dns;
 pub(crate) mod dx;
 mod ends;
 mod expectations;
 mod firewall;
 mod flow_logs;
+mod gateway_routes;
 mod groups;
 mod instances;
 mod ipv6;
@@ -33,11 +35,14 @@ mod vpc;
 mod vpc_routes;
 
 use sim_core::id::NodeId;
+use sim_core::net::multipath::FlowFields;
+use sim_core::net::policer::Counted;
+use sim_core::proto::ike::config::RekeyLaw;
 use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Ipv6, Plan, TcpProfile, TunnelId};
+use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Dns, Ipv6, Plan, TcpProfile, TunnelBandwidth, TunnelId};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -102,7 +107,7 @@ impl Names {
             tunnels,
             tunnel_ids,
             probes: judge.names(&scenario.probes, "probe"),
-            faults: judge.names(&scenario.faults, "fault"),
+            faults: judge.names(&scenario.faults.named, "fault"),
             groups: judge.names(&scenario.groups, "group"),
             alarms: judge.names(&scenario.alarms, "alarm"),
             flow_logs: judge.names(&scenario.flow_logs, "flow log"),
@@ -151,6 +156,7 @@ pub(crate) fn make_seeded(
         nodes: Vec::new(),
         links: Vec::new(),
         ipv6: Ipv6::default(),
+        dns: Dns::default(),
         connections: Vec::new(),
         direct_connects: Vec::new(),
         client_vpns: client_vpn::endpoints(scenario, &names, j),
@@ -158,6 +164,7 @@ pub(crate) fn make_seeded(
         probes: Vec::new(),
         applications: Vec::new(),
         faults: Vec::new(),
+        breaks: scenario.faults.breaks,
         groups: Vec::new(),
         alarms: Vec::new(),
         flow_logs: Vec::new(),
@@ -174,6 +181,7 @@ pub(crate) fn make_seeded(
     connections::make(scenario, &names, &mut plan, j);
     plan.links = links::make(scenario, &names, &plan, j);
     ipv6::make(scenario, &names, &mut plan, j);
+    dns::make(scenario, &names, &mut plan, j);
     outside::make(scenario, &mut plan, j);
     lan::links(scenario, &plan, j);
     client_vpn::check(scenario, &plan, j);
@@ -213,6 +221,17 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         vpn_metric_period: j.lawful_or(&schema.vpn_metric_period, Duration::from_secs(300), telemetry::whole_minutes),
         replacement_lead: j.lawful_or(&schema.replacement_lead, Duration::from_secs(60), delay),
         replacement_duration: j.lawful_or(&schema.replacement_duration, Duration::from_secs(180), delay),
+        rekey_law: j.or(&schema.rekey_law, RekeyLaw::BeforeMargin),
+        large_packet_rate: j.number(
+            &schema.large_packet_rate,
+            400_000,
+            1,
+            100_000_000,
+            "the packets a second of a large tunnel",
+        ),
+        rates_count: j.or(&schema.rates_count, Counted::EachWay),
+        flow_hash: j.or(&schema.flow_hash, FlowFields::FiveTuple),
+        ecmp_paths: j.number(&schema.ecmp_paths, u8::MAX, 1, 255, "a number of equal tunnels"),
     }
 }
 
@@ -228,7 +247,16 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         range: global_range(what),
     };
     let med = |which: usize| assume.meds[which].to_string();
-    vec![
+    let large = plan.connections.iter().any(|connection| connection.bandwidth == TunnelBandwidth::Large);
+    let rate = large.then(|| {
+        one(
+            Assumed::LargePacketRate,
+            "large_packet_rate",
+            assume.large_packet_rate.to_string(),
+            "UNVERIFIED: digests of AWS's texts have 400,000 packets a second for a large tunnel, its pages do not",
+        )
+    });
+    let mut all = vec![
         one(
             Assumed::VgwProgrammingDelay,
             "vgw_programming_delay",
@@ -252,6 +280,15 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             "tunnel_burst",
             assume.tunnel_burst.to_string(),
             "UNVERIFIED: AWS publishes the rates of a tunnel and not how much may come at once",
+        ),
+        one(
+            Assumed::RatesCount,
+            "rates_count",
+            match assume.rates_count {
+                Counted::EachWay => "each_way".into(),
+                Counted::Together => "together".into(),
+            },
+            "UNVERIFIED: AWS does not say whether the rates of a tunnel or attachment are for each way or for both together",
         ),
         one(
             Assumed::Med,
@@ -289,7 +326,9 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
             assume.replacement_duration.to_string(),
             "UNVERIFIED: AWS calls a replacement brief, and publishes no figure",
         ),
-    ]
+    ];
+    all.extend(rate);
+    all
 }
 
 /// The range of what the whole scenario assumes. AWS sends MEDs of which only the order is known.
@@ -306,6 +345,10 @@ fn global_range(what: Assumed) -> Option<AssumedRange> {
         Assumed::ReplacementLead => range(["0s", "300s"], "assumed: at once to minutes"),
         Assumed::ReplacementDuration => range(["30s", "600s"], "assumed: half a minute to ten"),
         Assumed::AwsTcp => range(["linux", "rfc"], "the two that there are"),
+        Assumed::RatesCount => range(["each_way", "together"], "the two that there are"),
+        Assumed::LargePacketRate => {
+            range(["140000", "560000"], "assumed: a standard tunnel's rate to four times that, as with bits")
+        }
         _ => None,
     }
 }

@@ -62,6 +62,10 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, j: &mut Judge) ->
                 schema::Node::InterfaceEndpoint(it) => {
                     NodeKind::Appliance(Box::new(appliances::interface_endpoint(it, &vpcs, scenario, names, j)))
                 }
+                schema::Node::Route53Resolver(it) => NodeKind::Resolver(super::dns::resolver(it, at, &vpcs, j)),
+                schema::Node::ResolverEndpoint(it) => {
+                    NodeKind::Appliance(Box::new(super::dns::endpoint(it, &vpcs, scenario, names, j)))
+                }
                 schema::Node::FirewallInstance(it) => {
                     NodeKind::Appliance(Box::new(appliances::firewall_instance(it, &vpcs, j)))
                 }
@@ -120,14 +124,22 @@ pub(super) fn whole(net: &Ipv4Net) -> judge::Verdict {
     }
 }
 
+/// AWS refuses its own public autonomous systems: 7224 in every Region, the others in one each (guide, "Customer gateway options").
+pub(super) fn customer_asn(Asn(asn): &Asn) -> judge::Verdict {
+    let region = match asn {
+        7224 => return Err("AWS does not accept 7224, its own, for a customer gateway".into()),
+        9059 => "eu-west-1",
+        10_124 => "ap-northeast-1",
+        17_943 => "ap-southeast-1",
+        _ => return Ok(()),
+    };
+    Err(format!("AWS does not accept {asn}, its own in {region}, for a customer gateway"))
+}
+
 fn customer_gateway(schema: &schema::CustomerGateway, vpcs: &Vpcs, names: &Names, j: &mut Judge) -> CustomerGateway {
     let mut interfaces = routers::interfaces(&schema.interfaces, j);
     super::lan::virtual_routers(&mut interfaces, &schema.interfaces, &schema.tracks, j);
-    // AWS refuses 7224, its own public autonomous system, in every Region.
-    let asn = j.lawful_or(&schema.asn, Asn(65_000), |Asn(asn)| match asn {
-        7224 => Err("AWS does not accept 7224, its own, for a customer gateway".into()),
-        _ => Ok(()),
-    });
+    let asn = j.lawful_or(&schema.asn, Asn(65_000), customer_asn);
     let ways = Ways { interfaces: &interfaces, tunnels: Some(names) };
     let static_routes = routers::static_routes(&schema.static_routes, &schema.tracks, &ways, j);
     let policies = super::policies::make(&schema.policies, j);

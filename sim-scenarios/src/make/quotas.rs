@@ -1,6 +1,7 @@
-//! Quotas of a VPC that AWS raises on request (page amazon-vpc-limits.html): whoever exceeds one is warned.
+//! Quotas that AWS raises on request: whoever exceeds one is warned. Those of a VPC are on page amazon-vpc-limits.html, those of VPN in the
+//! Site-to-Site VPN guide, "Site-to-Site VPN quotas".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::id::NodeId;
 
@@ -19,10 +20,69 @@ const NAT_GATEWAYS: usize = 5;
 /// Active peering connections of a VPC, unless AWS raises that, and to what.
 const PEERINGS: [usize; 2] = [50, 125];
 
+/// VPN connections of a virtual private gateway, and of a Region.
+const OF_A_GATEWAY: usize = 10;
+const CONNECTIONS: usize = 50;
+/// Customer gateways and virtual private gateways of a Region, and accelerated connections.
+const CUSTOMER_GATEWAYS: usize = 50;
+const PRIVATE_GATEWAYS: usize = 5;
+const ACCELERATED: usize = 10;
+
+/// The quotas of VPN, by Region.
+fn of_vpn(plan: &Plan, warn: &mut impl FnMut(String, String)) {
+    let region = |id: NodeId| match plan.nodes.get(id.index()).map(|node| &node.kind) {
+        Some(NodeKind::TransitGateway(gateway)) => gateway.region.clone(),
+        Some(NodeKind::VirtualPrivateGateway(gateway)) => match plan.nodes.get(gateway.vpc.index()).map(|n| &n.kind) {
+            Some(NodeKind::Vpc(vpc)) => vpc.region.clone(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut regions: BTreeMap<Option<String>, [BTreeSet<usize>; 4]> = BTreeMap::new();
+    for (id, node) in plan.nodes.iter().enumerate() {
+        let NodeKind::VirtualPrivateGateway(_) = node.kind else { continue };
+        let gateway = NodeId(id as u32);
+        regions.entry(region(gateway)).or_default()[2].insert(id);
+        let count = plan.connections.iter().filter(|connection| connection.gateway == gateway).count();
+        if count > OF_A_GATEWAY {
+            let text = format!(
+                "{count} VPN connections: AWS allows {OF_A_GATEWAY} for a virtual private gateway, and more on request"
+            );
+            warn(format!("nodes.{}", node.name), text);
+        }
+    }
+    for (number, connection) in plan.connections.iter().enumerate() {
+        let counts = regions.entry(region(connection.gateway)).or_default();
+        counts[0].insert(number);
+        counts[1].insert(connection.customer_gateway.index());
+        let accelerated = connection.tunnels.iter().any(|tunnel| match &plan.nodes[tunnel.endpoint.index()].kind {
+            NodeKind::VpnEndpoint(endpoint) => endpoint.accelerated,
+            _ => false,
+        });
+        counts[3].extend(accelerated.then_some(number));
+    }
+    let kinds = [
+        ("VPN connections", CONNECTIONS, "connections"),
+        ("customer gateways", CUSTOMER_GATEWAYS, "nodes"),
+        ("virtual private gateways", PRIVATE_GATEWAYS, "nodes"),
+        ("accelerated VPN connections", ACCELERATED, "connections"),
+    ];
+    for (region, counts) in &regions {
+        for ((what, most, parameter), count) in kinds.iter().zip(counts.iter().map(BTreeSet::len)) {
+            if count > *most {
+                let region = region.as_deref().map_or_else(String::new, |region| format!(" in {region}"));
+                let text = format!("{count} {what}{region}: AWS allows {most} in a Region, and more on request");
+                warn((*parameter).into(), text);
+            }
+        }
+    }
+}
+
 /// Quotas that AWS raises on request are warnings.
 pub(super) fn warn(plan: &mut Plan) {
     let mut warnings = Vec::new();
     let mut warn = |parameter: String, text: String| warnings.push(Warning { parameter, text });
+    of_vpn(plan, &mut warn);
     for (index, node) in plan.nodes.iter().enumerate() {
         if let NodeKind::Instance(instance) = &node.kind
             && instance.security_groups.len() > GROUPS[0]
@@ -35,10 +95,15 @@ pub(super) fn warn(plan: &mut Plan) {
         }
         let NodeKind::Vpc(vpc) = &node.kind else { continue };
         let (id, name) = (NodeId(index as u32), &node.name);
-        for table in vpc.route_tables.iter().filter(|table| table.routes.len() > ROUTES[0]) {
-            let (count, [most, raised]) = (table.routes.len(), ROUTES);
-            let text = format!("{count} routes: AWS allows {most} in a route table, and up to {raised} on request");
-            warn(format!("nodes.{name}.route_tables.{}.routes", table.name), text);
+        // Each family counts by itself.
+        let of_ipv6 = plan.ipv6.vpcs.get(&id).map_or(&[][..], |it| &it.routes);
+        for (number, table) in vpc.route_tables.iter().enumerate() {
+            let counts = [("routes", table.routes.len()), ("ipv6_routes", of_ipv6.get(number).map_or(0, Vec::len))];
+            for (setting, count) in counts.into_iter().filter(|(_, count)| *count > ROUTES[0]) {
+                let [most, raised] = ROUTES;
+                let text = format!("{count} routes: AWS allows {most} in a route table, and up to {raised} on request");
+                warn(format!("nodes.{name}.route_tables.{}.{setting}", table.name), text);
+            }
         }
         for (acl_name, acl) in &vpc.network_acls {
             let (count, [most, raised]) = (acl.longest(), ACL_RULES);

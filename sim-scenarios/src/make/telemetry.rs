@@ -1,13 +1,13 @@
 //! Alarms and what is expected of metrics.
 
-use sim_core::id::NodeId;
+use sim_core::id::{LinkId, NodeId};
 use sim_core::time::Duration;
 
 use crate::leaf::{Name, Number};
 use crate::place::At;
 use crate::plan::{Alarm, AlarmState, Comparison, Metered, Metric, MissingData, NodeKind, Plan, Statistic, TunnelId};
 use crate::schema;
-use crate::telemetry::metric::attachment_name;
+use crate::telemetry::meter::{lag, links};
 
 use super::Names;
 use super::judge::{Judge, Verdict};
@@ -81,7 +81,7 @@ pub(super) fn watched(metric: Option<Metric>, at: &At<Name>, plan: &Plan, j: &mu
             let NodeKind::TransitGateway(gateway) = &node.kind else { continue };
             all.push((node.name.clone(), Metered::Gateway(NodeId(id))));
             for attachment in attachments(plan, NodeId(id), gateway) {
-                let name = format!("{}.{}", node.name, attachment_name(plan, attachment));
+                let name = format!("{}.{}", node.name, plan.attachment_name(attachment));
                 all.push((name, Metered::Attachment(NodeId(id), attachment)));
             }
         }
@@ -89,6 +89,10 @@ pub(super) fn watched(metric: Option<Metric>, at: &At<Name>, plan: &Plan, j: &mu
     for (line, it) in plan.direct_connects.iter().enumerate() {
         if of_lines {
             all.push((it.name.clone(), Metered::Line(line)));
+        }
+        if lag(plan, it).is_some() && metric.is_none_or(|metric| metric == Metric::ConnectionState) {
+            let name = |id: LinkId| plan.links[id.index()].name.clone();
+            all.extend(links(plan, it).map(|id| (name(id), Metered::Member(id))));
         }
         if of_interfaces {
             let name = |id: &NodeId| plan.nodes[id.index()].name.clone();

@@ -19,7 +19,7 @@ use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
-use super::{Names, maintenance, vpc_routes};
+use super::{Names, gateway_routes, maintenance, vpc_routes};
 
 /// How long a failover test lasts, if nothing else is said, and at most.
 const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
@@ -44,7 +44,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
     }
     plan.groups.extend(zones(plan));
     plan.groups.extend(super::dx::locations(plan));
-    for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.0) {
+    for (name, (_, schema)) in names.faults.iter().zip(&scenario.faults.named.0) {
         let mut fault = fault(name, schema, scenario, names, plan, j);
         maintenance::settle(schema, &mut fault, plan, j);
         if let FaultKind::NatRenumber { node, address } = fault.what
@@ -211,6 +211,7 @@ fn powered(id: NodeId, at: &At<Name>, plan: &Plan, j: &mut Judge) {
         Some(NodeKind::VpcPeering(_)) => ("a peering connection", ZONE),
         Some(NodeKind::TransitGatewayPeering(_)) => ("a peering attachment", ZONE),
         Some(NodeKind::GatewayEndpoint(_)) => ("a gateway endpoint", ZONE),
+        Some(NodeKind::Resolver(_)) => ("a resolver", ZONE),
         Some(NodeKind::DirectConnectGateway(_)) => ("a Direct Connect gateway", LOCATION),
         _ => return,
     };
@@ -311,12 +312,20 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
         }
         schema::What::ReplaceTunnelEndpoint(_)
         | schema::What::ModifyTunnelOptions(_)
+        | schema::What::ModifyVpnConnectionOptions(_)
         | schema::What::PskRotation(_)
         | schema::What::CreateRoute(_)
         | schema::What::ReplaceRoute(_)
         | schema::What::DeleteRoute(_) => {
             let nothing = FaultKind::GroupFailure { group: 0 };
             maintenance::kind(schema, names, plan, j).unwrap_or(nothing)
+        }
+        schema::What::CreateTransitGatewayRoute(_)
+        | schema::What::ReplaceTransitGatewayRoute(_)
+        | schema::What::DeleteTransitGatewayRoute(_)
+        | schema::What::CreateVpnConnectionRoute(_)
+        | schema::What::DeleteVpnConnectionRoute(_) => {
+            gateway_routes::change(schema, names, plan, j).unwrap_or_else(gateway_routes::nothing)
         }
         schema::What::VrrpShutdown(_) | schema::What::VlanRemoved(_) => {
             super::lan::fault(schema, plan, j).unwrap_or(FaultKind::GroupFailure { group: 0 })
@@ -408,7 +417,8 @@ fn has(kind: &NodeKind, address: Ipv4Addr) -> bool {
         | NodeKind::Appliance(_)
         | NodeKind::VpcPeering(_)
         | NodeKind::TransitGatewayPeering(_)
-        | NodeKind::GatewayEndpoint(_) => false,
+        | NodeKind::GatewayEndpoint(_)
+        | NodeKind::Resolver(_) => false,
     }
 }
 

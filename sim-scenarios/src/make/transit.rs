@@ -1,19 +1,23 @@
 //! Transit gateways: what is attached, which tables there are, and who is associated with them and propagates into them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
 use sim_core::id::NodeId;
+use sim_core::net::multipath::FlowFields;
 use sim_core::time::Duration;
 
 use crate::leaf::{Name, Rate};
 use crate::place::At;
 use crate::plan::{
-    Assumed, Assumption, Attachment, Concentrator, Node, NodeKind, Plan, TransitGateway, TransitGatewayPeering,
-    TransitRouteTable, TunnelBandwidth, TunnelId, Warning,
+    Assume, Assumed, Assumption, Attachment, Concentrator, Node, NodeKind, Plan, Routing, TransitGateway,
+    TransitGatewayPeering, TransitRouteTable, TunnelBandwidth, TunnelId, Warning,
 };
 use crate::schema;
 
 use super::Names;
 use super::judge::{Judge, between, did_you_mean};
-use super::nodes::{amazon_asn, whole};
+use super::nodes::{amazon_asn, overlap, whole};
 use super::vpc::Vpcs;
 
 /// Route tables of one transit gateway, unless AWS raises that, and what this program numbers.
@@ -256,6 +260,17 @@ pub(crate) fn attachments(plan: &Plan, id: NodeId, gateway: &TransitGateway) -> 
     vpcs.chain(connections).chain(direct).chain(peerings).chain(connects).chain(concentrators).collect()
 }
 
+/// The static routes of a table: its own, and those that stand in for what a VPN connection with static routing would propagate if it
+/// could.
+pub(crate) fn statics(plan: &Plan, table: &TransitRouteTable) -> Vec<(ipnet::Ipv4Net, Option<Attachment>)> {
+    let by_hand = table.propagations.iter().filter_map(|of| {
+        let Attachment::Connection(connection) = of else { return None };
+        let Routing::Static(prefixes) = &plan.connections[*connection].routing else { return None };
+        Some(prefixes.iter().map(|prefix| (*prefix, Some(*of))))
+    });
+    table.routes.iter().copied().chain(by_hand.flatten()).collect()
+}
+
 /// The peering attachments of a transit gateway.
 pub(crate) fn peerings(plan: &Plan, gateway: NodeId) -> impl Iterator<Item = (NodeId, &TransitGatewayPeering)> {
     plan.nodes.iter().zip((0..).map(NodeId)).filter_map(move |(node, id)| match &node.kind {
@@ -359,6 +374,21 @@ fn routes(
     routes
 }
 
+/// Of VPCs with the same CIDR block a transit gateway propagates the first one's alone (page tgw-route-tables.html).
+fn overlaps(plan: &Plan, name: &str, gateway: &TransitGateway) -> Vec<Warning> {
+    let mut known: BTreeMap<ipnet::Ipv4Net, &str> = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for node in gateway.vpcs.iter().filter_map(|vpc| plan.nodes.get(vpc.index())) {
+        let NodeKind::Vpc(vpc) = &node.kind else { continue };
+        let first = *known.entry(vpc.cidr).or_insert(&node.name);
+        if first != node.name {
+            let text = format!("`{}` has the CIDR block of `{first}`: its route is not propagated", node.name);
+            warnings.push(Warning { parameter: format!("nodes.{name}.vpcs"), text });
+        }
+    }
+    warnings
+}
+
 /// Page tgw-peering.html: for propagation over peering that is to come, AWS recommends an ASN of its own for each gateway.
 fn advise(plan: &mut Plan) {
     let asn = |id: NodeId| match plan.nodes.get(id.index()).map(|node| &node.kind) {
@@ -377,9 +407,10 @@ fn advise(plan: &mut Plan) {
         text: format!("both transit gateways have ASN {asn}: AWS recommends one of its own for each that peers"),
     };
     let mut warnings: Vec<Warning> = alike.map(warning).collect();
-    let mut regions: std::collections::BTreeMap<Option<&String>, usize> = std::collections::BTreeMap::new();
+    let mut regions: BTreeMap<Option<&String>, usize> = BTreeMap::new();
     for node in &plan.nodes {
         if let NodeKind::TransitGateway(gateway) = &node.kind {
+            warnings.extend(overlaps(plan, &node.name, gateway));
             let count = regions.entry(gateway.region.as_ref()).or_default();
             *count += 1;
             if *count == GATEWAYS + 1 {
@@ -442,8 +473,10 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         for (number, concentrator) in gateway.concentrators.iter().enumerate() {
             let on_it = |c: &&crate::plan::Connection| c.gateway == id && c.concentrator == Some(number);
             let sites = plan.connections.iter().filter(on_it).count();
+            let parameter = format!("nodes.{name}.concentrators.{}", concentrator.name);
+            let shared = shared_prefix(plan, plan.connections.iter().filter(on_it).map(|it| it.customer_gateway));
+            plan.warnings.extend(shared.map(|text| Warning { parameter: parameter.clone(), text }));
             if sites > SITES {
-                let parameter = format!("nodes.{name}.concentrators.{}", concentrator.name);
                 let text = format!("{sites} sites: a VPN Concentrator has {SITES}, as digests of AWS's texts have it");
                 plan.warnings.push(Warning { parameter, text });
             }
@@ -481,14 +514,63 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             "AWS chooses among equal routes by a rule that it does not publish, and promises no consistency",
         );
         if vpn_ecmp {
-            let why = "AWS does not publish how flows are spread over equal tunnels; a hash of the five numbers of a flow, salted \
-                       with the scenario's seed";
-            assume(Assumed::FlowHash, "vpn_ecmp", "true".into(), why);
+            plan.assumptions.extend(spreading(&name, &plan.assume));
         }
         if let Some(Node { kind: NodeKind::TransitGateway(gateway), .. }) = plan.nodes.get_mut(i) {
             gateway.preferred_tunnel = preferred;
         }
     }
+}
+
+/// Two sites of a VPN Concentrator that announce one prefix, or one within the other's (announced 2025-11-19: "a unique CIDR per site").
+fn shared_prefix(plan: &Plan, sites: impl Iterator<Item = NodeId>) -> Option<String> {
+    // A name that is a mistake has no node.
+    let announced = |site: NodeId| match plan.nodes.get(site.index()).map(|node| &node.kind) {
+        Some(NodeKind::CustomerGateway(it)) => it.advertise.as_slice(),
+        _ => &[],
+    };
+    let sites: BTreeSet<NodeId> = sites.collect();
+    let all: Vec<(NodeId, Ipv4Net)> =
+        sites.into_iter().flat_map(|site| announced(site).iter().map(move |net| (site, *net))).collect();
+    let clash = |(n, (site, net)): (usize, &(NodeId, Ipv4Net))| {
+        let before = all[..n].iter().find(|(other, its)| other != site && overlap(its, net))?;
+        Some([before.0, *site].map(|id| plan.nodes[id.index()].name.as_str())).zip(Some(*net))
+    };
+    let ([one, other], net) = all.iter().enumerate().find_map(clash)?;
+    Some(format!(
+        "{net} is announced by `{one}` and `{other}`: each site of a VPN Concentrator has CIDR blocks of its own"
+    ))
+}
+
+/// What is assumed of how a transit gateway spreads flows over equal tunnels.
+fn spreading(name: &str, assume: &Assume) -> [Assumption; 2] {
+    let one = |what, setting: &str, value: String, ends: [&str; 2], source: &str| Assumption {
+        what,
+        owner: Some(name.to_owned()),
+        parameter: format!("assume.{setting}"),
+        value,
+        source: format!("UNVERIFIED: {source}"),
+        range: super::range(ends, "assumed"),
+    };
+    let fields = match assume.flow_hash {
+        FlowFields::FiveTuple => "five_tuple",
+        FlowFields::ThreeTuple => "three_tuple",
+    };
+    let hash = "AWS does not publish how flows are spread over equal tunnels; a hash of these numbers of a flow, salted with the scenario's seed";
+    let paths = match assume.ecmp_paths {
+        u8::MAX => "all".to_owned(),
+        paths => paths.to_string(),
+    };
+    [
+        one(Assumed::FlowHash, "flow_hash", fields.to_owned(), ["five_tuple", "three_tuple"], hash),
+        one(
+            Assumed::EcmpPaths,
+            "ecmp_paths",
+            paths,
+            ["1", "50"],
+            "AWS publishes no limit to the number of equal tunnels",
+        ),
+    ]
 }
 
 /// The number of a route table; 0 if none is named. Transit and Direct Connect gateways and VPCs have several that can be named.

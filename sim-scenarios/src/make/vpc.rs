@@ -245,6 +245,7 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
         (schema::Node::InterfaceEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::LoadBalancer(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::FirewallInstance(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
+        (schema::Node::ResolverEndpoint(it), NodeKind::Appliance(made)) => (made.address, &it.address, None, &None),
         (schema::Node::ClientVpnAssociation(it), NodeKind::ClientVpnAssociation(made)) => {
             let outside = (made.outside, format!("{name}.outside_address"), it.outside_address.place);
             return vec![(made.address, name.to_owned(), it.address.place), outside];

@@ -184,7 +184,7 @@ pub(super) fn change(
     };
     let nothing = || {
         let change =
-            RouteChange { vpc: NodeId::default(), table: 0, destination: Ipv4Net::default(), from: None, to: None };
+            RouteChange { node: NodeId::default(), table: 0, destination: Ipv4Net::default(), from: None, to: None };
         Some(FaultKind::VpcRoute(change))
     };
     let mut tables: Vec<(String, NodeId, usize)> = Vec::new();
@@ -218,14 +218,14 @@ pub(super) fn change(
     let creates = matches!(what, schema::What::CreateRoute(_));
     settle(destination, destination_net, vpc.cidr, creates, (from, to), routes.len(), j);
     let same = |fault: &crate::plan::Fault| match &fault.what {
-        FaultKind::VpcRoute(it) => it.vpc == *id && it.table == *number && it.destination == destination_net,
+        FaultKind::VpcRoute(it) => it.node == *id && it.table == *number && it.destination == destination_net,
         _ => false,
     };
     if let Some(other) = plan.faults.iter().find(|fault| same(fault)) {
         let message = format!("`{}` changes this route, too", other.name);
         j.wrong(destination.place, message, Some("one fault does, and undoes it when it heals".into()));
     }
-    Some(FaultKind::VpcRoute(RouteChange { vpc: *id, table: *number, destination: destination_net, from, to }))
+    Some(FaultKind::VpcRoute(RouteChange { node: *id, table: *number, destination: destination_net, from, to }))
 }
 
 /// Notes what AWS would refuse: what is in the table decides which of the calls can be made.

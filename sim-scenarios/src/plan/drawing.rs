@@ -12,8 +12,8 @@ use sim_core::time::Duration;
 
 use super::{
     Appliance, BgpRouter, ClientVpnAssociation, Concentrator, ConnectPeer, DirectConnectGateway, Forwarding,
-    GatewayEndpoint, GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Switch, TransitGatewayPeering,
-    TunnelId, VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
+    GatewayEndpoint, GatewayInstance, Gre, Instance, InternetGateway, NamedPolicy, Nat, Resolver, Switch,
+    TransitGatewayPeering, TunnelId, VirtualInterface, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 use crate::profile::Profile;
 
@@ -64,6 +64,8 @@ pub enum NodeKind {
     VpcPeering(VpcPeering),
     /// A gateway endpoint.
     GatewayEndpoint(GatewayEndpoint),
+    /// The Route 53 Resolver of VPCs.
+    Resolver(Resolver),
     /// A Direct Connect gateway.
     DirectConnectGateway(DirectConnectGateway),
     /// AWS's end of a virtual interface of Direct Connect.

@@ -5,6 +5,7 @@ use sim_core::net::conntrack::TrackConfig;
 use sim_core::net::firewall::OnMiss;
 pub use sim_core::node::host::FlowKind;
 use sim_core::time::{Duration, Instant};
+use sim_core::wire::dns::DnsName;
 
 use super::Via;
 use crate::firewall_profile::FirewallProfile;
@@ -81,6 +82,8 @@ pub struct Application {
     pub stop: Instant,
     /// How long a flow may have waited at the end.
     pub patience: Duration,
+    /// The name that each flow looks up first.
+    pub lookup: Option<DnsName>,
 }
 
 /// Share of what.

@@ -8,6 +8,7 @@
 //! Nothing here can be wrong any more: whoever reads a plan may index without asking.
 
 mod client_vpn;
+mod dns;
 mod drawing;
 mod dx;
 mod firewall;
@@ -23,9 +24,13 @@ mod vpc;
 mod vpn;
 
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
+use sim_core::net::multipath::FlowFields;
+use sim_core::net::policer::Counted;
+use sim_core::proto::ike::config::RekeyLaw;
 use sim_core::time::Duration;
 
 pub use client_vpn::*;
+pub use dns::*;
 pub use drawing::*;
 pub use dx::*;
 pub use firewall::*;
@@ -59,6 +64,8 @@ pub struct Plan {
     pub links: Vec<Link>,
     /// IPv6, beside all that.
     pub ipv6: Ipv6,
+    /// DNS, beside all that.
+    pub dns: Dns,
     /// VPN connections.
     pub connections: Vec<Connection>,
     /// Connections of Direct Connect.
@@ -73,6 +80,8 @@ pub struct Plan {
     pub applications: Vec<Application>,
     /// The timeline, in the scenario's order (not sorted by time).
     pub faults: Vec<Fault>,
+    /// Whether each component of the drawing is broken in turn, in place of a timeline.
+    pub breaks: Option<Depth>,
     /// Things that share a fate.
     pub groups: Vec<Group>,
     /// Alarms on metrics.
@@ -125,6 +134,21 @@ impl Plan {
     pub fn tunnel(&self, id: TunnelId) -> &Tunnel {
         &self.connections[id.connection].tunnels[id.tunnel]
     }
+
+    /// What a scenario calls an attachment.
+    pub fn attachment_name(&self, attachment: Attachment) -> &str {
+        match attachment {
+            Attachment::Vpc(node) | Attachment::DirectConnectGateway(node) | Attachment::Peering(node) => {
+                &self.nodes[node.index()].name
+            }
+            Attachment::Connection(connection) => &self.connections[connection].name,
+            Attachment::Connect(connect) => &self.connects[connect].name,
+            Attachment::Concentrator(gateway, place) => match &self.nodes[gateway.index()].kind {
+                NodeKind::TransitGateway(gateway) => &gateway.concentrators[place].name,
+                _ => "",
+            },
+        }
+    }
 }
 
 fn position<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> Option<usize> {
@@ -170,6 +194,16 @@ pub struct Assume {
     pub replacement_lead: Duration,
     /// How long an endpoint is gone while it is replaced, or provided with other options.
     pub replacement_duration: Duration,
+    /// When AWS rekeys.
+    pub rekey_law: RekeyLaw,
+    /// Packets a second through a large tunnel, each way.
+    pub large_packet_rate: u64,
+    /// Whether rates of tunnels and attachments are for each way.
+    pub rates_count: Counted,
+    /// By what transit gateways tell flows apart.
+    pub flow_hash: FlowFields,
+    /// Over how many equal ways they spread them at most.
+    pub ecmp_paths: u8,
 }
 
 /// A setting that makes sense, but not at AWS.
@@ -252,4 +286,12 @@ pub enum Assumed {
     ReplacementDuration,
     /// Whether a NAT gateway serves sites behind a transit gateway.
     NatGatewayForSites,
+    /// How many packets a second a large tunnel carries.
+    LargePacketRate,
+    /// Whether AWS's rates are for each way.
+    RatesCount,
+    /// How many equal tunnels a transit gateway uses.
+    EcmpPaths,
+    /// How long Route 53 Resolver waits for whom it asks, and how often it asks.
+    ResolverAsks,
 }

@@ -12,7 +12,7 @@ use sim_core::time::{Duration, Instant};
 
 use crate::leaf::{Encryption, Integrity};
 
-use super::{AlarmState, CameTo, Conditions, EcmpShare, Metered, Metric, Side, Statistic, TunnelId};
+use super::{AlarmState, Attachment, CameTo, Conditions, EcmpShare, Metered, Metric, Side, Statistic, TunnelId};
 
 /// A stream of probes.
 #[derive(Clone, Debug)]
@@ -200,8 +200,19 @@ pub enum FaultKind {
         /// The rule's number in the VPC.
         rule: u16,
     },
+    /// The customer changes options of a connection at AWS's end, until healed: its endpoints are gone meanwhile.
+    ModifyConnectionOptions {
+        /// Index into [`super::Plan::connections`].
+        connection: usize,
+        /// For each tunnel, index into AWS's [`super::Tunnel::prepared`].
+        to: Vec<usize>,
+    },
     /// An operator changes a route of a VPC until healed.
     VpcRoute(RouteChange),
+    /// An operator changes a static route of a transit gateway until healed.
+    TransitRoute(RouteChange<Attachment>),
+    /// An operator changes the static routes of a connection to a virtual private gateway until healed.
+    ConnectionRoute(ConnectionRoute),
     /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
     GroupFailure {
         /// Index into [`super::Plan::groups`].
@@ -210,36 +221,87 @@ pub enum FaultKind {
 }
 
 /// Where a route leads: `None` if there is none, and `None` inside for a blackhole.
-pub type RouteTarget = Option<Option<NodeId>>;
+pub type RouteTarget<To = NodeId> = Option<Option<To>>;
 
-/// What an operator does to a static route of a VPC.
+/// What an operator does to a static route of a VPC, or with attachments as targets of a transit gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RouteChange {
-    /// The VPC.
-    pub vpc: NodeId,
-    /// Index into [`super::Vpc::route_tables`].
+pub struct RouteChange<To = NodeId> {
+    /// The VPC or transit gateway.
+    pub node: NodeId,
+    /// Index into [`super::Vpc::route_tables`] or [`super::TransitGateway::route_tables`].
     pub table: usize,
     /// The route's destination.
     pub destination: Ipv4Net,
     /// Where it leads before.
-    pub from: RouteTarget,
+    pub from: RouteTarget<To>,
     /// Where it leads from then on.
-    pub to: RouteTarget,
+    pub to: RouteTarget<To>,
 }
 
-impl RouteChange {
-    /// The call of AWS's API that does it.
-    pub const fn call(&self) -> &'static str {
+/// What is done to a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteCall {
+    /// It is entered.
+    Create,
+    /// It leads elsewhere.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+impl<To: Copy> RouteChange<To> {
+    /// What is done.
+    pub const fn call(&self) -> RouteCall {
         match (self.from, self.to) {
-            (None, _) => "CreateRoute",
-            (_, Some(_)) => "ReplaceRoute",
-            (_, None) => "DeleteRoute",
+            (None, _) => RouteCall::Create,
+            (_, Some(_)) => RouteCall::Replace,
+            (_, None) => RouteCall::Delete,
         }
     }
 
     /// What undoes it.
     pub const fn back(self) -> Self {
         Self { from: self.to, to: self.from, ..self }
+    }
+}
+
+/// What an operator does to a static route of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnectionRoute {
+    /// Index into [`super::Plan::connections`].
+    pub connection: usize,
+    /// The route's destination.
+    pub destination: Ipv4Net,
+    /// True if it is entered, false if it is deleted.
+    pub enters: bool,
+}
+
+impl ConnectionRoute {
+    /// What undoes it.
+    pub const fn back(self) -> Self {
+        Self { enters: !self.enters, ..self }
+    }
+}
+
+/// How many components of a drawing fail at once when each is broken in turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// Each alone.
+    Single,
+    /// Each alone, then each two.
+    Pair,
+}
+
+impl Depth {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Pair];
+
+    /// `every_single` or `every_pair`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Single => "every_single",
+            Self::Pair => "every_pair",
+        }
     }
 }
 

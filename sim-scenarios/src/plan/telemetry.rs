@@ -1,6 +1,6 @@
 //! What is watched: metrics as CloudWatch has them, and alarms on them.
 
-use sim_core::id::NodeId;
+use sim_core::id::{LinkId, NodeId};
 use sim_core::time::Duration;
 
 use super::{Attachment, TunnelId};
@@ -194,6 +194,8 @@ pub enum Metered {
     Attachment(NodeId, Attachment),
     /// A connection of Direct Connect (index into [`super::Plan::direct_connects`]).
     Line(usize),
+    /// A connection of Direct Connect that is a member of a LAG.
+    Member(LinkId),
     /// A virtual interface.
     Interface(NodeId),
 }

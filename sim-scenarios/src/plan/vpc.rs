@@ -211,6 +211,17 @@ pub enum ApplianceKind {
         /// The host or load balancer that is the service.
         service: NodeId,
     },
+    /// One address of an endpoint of a Route 53 Resolver.
+    ResolverEndpoint {
+        /// The resolver.
+        resolver: NodeId,
+        /// Whether it is by this that the resolver asks others; if not, others ask the resolver by it.
+        outbound: bool,
+        /// Its security groups (indices into [`Vpc::security_groups`]); without one everything passes.
+        security_groups: Vec<usize>,
+        /// How its network interface tracks flows.
+        tracking: TrackConfig,
+    },
     /// An instance that is a stateful firewall.
     Firewall {
         /// From where flows may begin; from everywhere if it is empty.

@@ -12,7 +12,7 @@ use sim_core::node::tunnel::Options;
 use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::bgp::{GracefulRestart, MaxPrefixes};
 use sim_core::proto::ike::config::{
-    ChildProtocol, Credentials, Esn, IkeVersion, NatTraversal, Reauthentication, Round,
+    ChildProtocol, Credentials, Esn, IkeVersion, NatTraversal, Reauthentication, RekeyLaw, Round,
 };
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
@@ -130,6 +130,8 @@ pub struct IkeEnd {
     pub rekey_margin: Duration,
     /// The fuzz, in percent of the margin.
     pub rekey_fuzz_percent: u32,
+    /// How the two are combined.
+    pub rekey_law: RekeyLaw,
     /// Anti-replay window, in packets.
     pub replay_window: u32,
     /// Liveness.

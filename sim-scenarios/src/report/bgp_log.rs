@@ -162,6 +162,7 @@ pub fn bgp_logs(plan: &Plan, built: &Built) -> Vec<BgpLog> {
                 subnet: planned_tunnel.inside.trunc(),
                 own_as: aws.asn,
                 expected_as: planned_tunnel.customer_asn,
+                most: aws.max_prefixes.map_or(0, |limit| limit.most),
                 began: plan.begins,
                 state: State::Idle,
                 said_as: None,
@@ -189,6 +190,8 @@ struct Scribe {
     own_as: u32,
     /// The AS that AWS has registered for the customer gateway.
     expected_as: u32,
+    /// How many prefixes it takes.
+    most: u32,
     /// When the world began, counted from the epoch.
     began: Duration,
     state: State,
@@ -236,8 +239,9 @@ impl Scribe {
                     }
                 }
                 Step::PrefixLimitNear => {
+                    let most = self.most;
                     let details = format!(
-                        "is reporting a maximum prefix limit warning - received {detail} prefixes from neighbor {neighbour}"
+                        "is reporting a maximum prefix limit warning - received {detail} prefixes from neighbor {neighbour}, limit is {most}"
                     );
                     self.session(at, details, false);
                 }
@@ -406,6 +410,7 @@ mod tests {
             subnet: "169.254.10.0/30".parse().unwrap(),
             own_as: 64_512,
             expected_as: 65_010,
+            most: 100,
             began: Duration::from_secs(1_763_640_000),
             state: State::Idle,
             said_as: None,
@@ -537,5 +542,25 @@ mod tests {
         let expected: Vec<String> = expected.iter().map(|text| format!("AWS-side peer {text}")).collect();
         let expected: Vec<_> = expected.iter().map(|text| ("DOWN", text.as_str())).collect();
         assert_eq!(details(&scribe), expected);
+    }
+    /// RFC 4486 section 3 names the subcodes of Cease, as AWS's lines do.
+    #[test]
+    fn ceases_are_named() {
+        let names = [
+            "Peer Unconfigured",
+            "Administrative Reset",
+            "Connection Rejected",
+            "Other Configuration Change",
+            "Connection Collision Resolution",
+        ];
+        for (subcode, name) in (3..).zip(names) {
+            let mut scribe = scribe();
+            tell(&mut scribe, step(Step::NotificationMessageSent, 0x600 | subcode, None, None));
+            tell(&mut scribe, step(Step::NotificationMessageReceived, 0x600 | subcode, None, None));
+            let neighbour = "neighbor 169.254.10.2";
+            let sent = format!("AWS-side peer sent a notification 6/{subcode} ({name}) to {neighbour}");
+            let received = format!("AWS-side peer received notification 6/{subcode} ({name}) from {neighbour}");
+            assert_eq!(details(&scribe), [("DOWN", sent.as_str()), ("DOWN", received.as_str())]);
+        }
     }
 }

@@ -331,7 +331,7 @@ mod tests {
                 to: Some(Port(7)),
                 reason: Reason::SessionDown,
                 rule: None,
-                beside: Box::default(),
+                beside: Default::default(),
                 stays: false,
             },
             What::Route {
@@ -351,7 +351,7 @@ mod tests {
                 to: Some(Port(1)),
                 reason: Reason::Withdrawn,
                 rule: Some(Rule::OnlyRoute),
-                beside: Box::default(),
+                beside: Default::default(),
                 stays: true,
             },
         ];
@@ -359,11 +359,11 @@ mod tests {
             let record = Record {
                 at: at(100 + n as u64),
                 node: cgw,
-                cause: RecordId(n as u64),
+                cause: RecordId(n as u32),
                 enabler: RecordId::GENESIS,
                 what,
             };
-            log.record(RecordId(n as u64 + 1), &record);
+            log.record(RecordId(n as u32 + 1), &record);
         }
         let steps = [
             HopStep::Created(0xabc),

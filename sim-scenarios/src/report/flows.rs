@@ -46,6 +46,7 @@ fn application(number: usize, it: &plan::Application, world: &World) -> model::A
         kind: match it.kind {
             FlowKind::Tcp => "tcp".into(),
             FlowKind::Udp => "udp".into(),
+            FlowKind::Lookup => "dns".into(),
         },
         flows: count(&|log| log.began.is_some()),
         connected: count(&|log| log.connected.is_some()),

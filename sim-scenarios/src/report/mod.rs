@@ -272,15 +272,15 @@ fn fault_entry(fault: &FaultLog, path: &[measure::Step]) -> model::Fault {
         what: fault.what.clone(),
         target: fault.target.clone(),
         heals: None,
-        critical_path: path.iter().map(|step| path_step(step, &fault.target)).collect(),
+        critical_path: path.iter().map(path_step).collect(),
     }
 }
 
-/// A step as the document has it. A fault has no node of its own unless it struck one: it happened to its target.
-pub(crate) fn path_step(step: &measure::Step, target: &str) -> model::PathStep {
+/// A step as the document has it.
+pub(crate) fn path_step(step: &measure::Step) -> model::PathStep {
     model::PathStep {
         at_s: step.at.into(),
-        node: if step.node.is_empty() { target.to_owned() } else { step.node.clone() },
+        node: step.node.clone(),
         event: step.event.code().into(),
         subject: step.subject.clone(),
         reason: step.reason.into(),
@@ -417,7 +417,7 @@ mod tests {
                 Some(FaultIndex(usize::from(record >= RecordId(20))))
             }
             fn critical_path(&self, fault: FaultIndex, to: RecordId) -> Vec<measure::Step> {
-                let heal = measure::Step { at: Instant::from_secs(9), ..strike(&fault_log(9)) };
+                let heal = measure::Step { at: Instant::from_secs(9), reason: "heal", ..strike(&fault_log(9)) };
                 if fault == FaultIndex(1) && to == RecordId(20) { vec![heal] } else { Vec::new() }
             }
         }

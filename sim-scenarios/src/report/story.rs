@@ -196,8 +196,14 @@ fn fault_answer(report: &Report, fault: &Fault, taken: u64) -> String {
             step.waited_s
         );
     }
-    if fault.critical_path.iter().filter(|step| step.event == StepKind::Fault.code()).count() > 1 {
-        text.push_str(" Only a healing ended it.");
+    let of_faults = fault.critical_path.iter().filter(|step| step.event == StepKind::Fault.code());
+    match of_faults.skip(1).last() {
+        // What an operator did about it is on the timeline, too.
+        Some(step) if step.reason == "strike" => {
+            let _ = write!(text, " Only this ended it: {}.", words(&step.subject));
+        }
+        Some(_) => text.push_str(" Only a healing ended it."),
+        None => {}
     }
     if let Some(settled) = settled(report, fault) {
         let _ = write!(text, " Routes settled after {settled}.");
@@ -486,6 +492,11 @@ pub(super) fn applications(report: &Report) -> Section {
         found
             .blocks
             .push(Block::Say(format!("{name} waited longest so: {last}, first octet after {}.", outage.first_byte_s)));
+    }
+    if report.applications.iter().any(|it| it.kind == "dns") {
+        let said = "A lookup is done when an address came, reset when a name server said that there is none or that it could not find \
+                    out, and timed out when none answered.";
+        found.blocks.push(Block::Say(said.into()));
     }
     if let Some(host) = report.applications.iter().find_map(|it| it.host.as_ref()) {
         found.blocks.push(Block::Say(format!("TCP of the hosts, {host}.")));

@@ -79,6 +79,7 @@ pub const fn noun(kind: &NodeKind) -> &'static str {
         NodeKind::VpnClient(_) => "VPN client",
         NodeKind::VpcPeering(_) => "VPC peering",
         NodeKind::GatewayEndpoint(_) => "gateway endpoint",
+        NodeKind::Resolver(_) => "resolver",
         NodeKind::DirectConnectGateway(_) => "Direct Connect gateway",
         NodeKind::VirtualInterface(_) => "virtual interface",
         NodeKind::ConnectPeer(_) => "Connect peer",

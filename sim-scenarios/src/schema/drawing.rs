@@ -11,8 +11,8 @@ use sim_core::node::ip::ReversePath;
 use super::{
     AccessRule, BgpRouter, ClientVpnAssociation, Concentrator, Decision, DirectConnectGateway, Ecmp, Firewall,
     FirewallInstance, GatewayEndpoint, GatewayInstance, Gre, IgpCost, Instance, InterfaceEndpoint, InternetGateway,
-    Lag, LoadBalancer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, Switch, Track,
-    TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
+    Lag, LoadBalancer, NameServer, Nat, NatGateway, NatInstance, Neighbor, Policy, PolicyRoute, ResolverEndpoint,
+    Route53Resolver, Switch, Track, TransitGatewayPeering, TunnelNat, VirtualRouter, Vpc, VpcPeering, VpnClient,
 };
 
 /// A device.
@@ -62,6 +62,10 @@ pub enum Node {
     InterfaceEndpoint(InterfaceEndpoint),
     /// The node of an internal network load balancer in one subnet.
     LoadBalancer(Box<LoadBalancer>),
+    /// What answers DNS in VPCs.
+    Route53Resolver(Route53Resolver),
+    /// One address of an endpoint of a Route 53 Resolver.
+    ResolverEndpoint(ResolverEndpoint),
 }
 
 /// A host on premises.
@@ -74,6 +78,11 @@ pub struct Host {
     pub gateway: Option<At<Address>>,
     /// IPv6 address and subnet beside that, like "2001:db8:1::10/64", of a host at a customer gateway's interface; none if not given.
     pub ipv6_address: Option<At<Ipv6Prefix>>,
+    /// Its name servers, in the order in which it asks them, at most three; none if not given.
+    #[serde(default)]
+    pub resolver: Vec<At<Address>>,
+    /// The name server that it is itself; none if not given.
+    pub name_server: Option<Box<NameServer>>,
 }
 
 /// A router of the underlay. It knows the way to every address outside the tunnels.

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Count, Flag, Name, Percent, Size, Span};
+use crate::leaf::{Address, Count, DnsName, Flag, Name, Percent, Size, Span};
 use crate::place::{At, Named};
+
+use super::DnsLookups;
 
 /// A stateful firewall of a customer gateway or router. It judges what passes through the device, not what the device itself sends
 /// and receives.
@@ -97,6 +99,8 @@ pub enum Application {
     TcpFlows(Flows),
     /// UDP between two ports: `size` octets every so often, answered or not, as a call.
     UdpFlows(Flows),
+    /// Questions of DNS, each of which is a flow by itself.
+    DnsLookups(DnsLookups),
 }
 
 /// The flows of an application.
@@ -107,6 +111,8 @@ pub struct Flows {
     pub from: At<Name>,
     /// With whom: a host or instance.
     pub to: At<Name>,
+    /// A name that each flow of TCP looks up before it connects, to the address that it finds; none if not given.
+    pub by_name: Option<At<DnsName>>,
     /// How many flows.
     pub flows: At<Count>,
     /// How long after one flow the next begins: the inverse of the connect rate; 10ms if not given.

@@ -9,8 +9,10 @@
 //! once. What is optional has its default there too, beside the rule that checks it.
 
 mod client_vpn;
+mod dns;
 mod drawing;
 mod dx;
+mod faults;
 mod firewall;
 mod flow_log;
 mod lan;
@@ -27,14 +29,19 @@ mod vpn;
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
+use sim_core::net::multipath::FlowFields;
+use sim_core::net::policer::Counted;
+use sim_core::proto::ike::config::RekeyLaw;
 
 use crate::leaf::{Calendar, Count, Span, Text};
 use crate::place::{At, Named};
 use crate::plan::TcpProfile;
 
 pub use client_vpn::*;
+pub use dns::*;
 pub use drawing::*;
 pub use dx::*;
+pub use faults::*;
 pub use firewall::*;
 pub use flow_log::*;
 pub use lan::*;
@@ -65,6 +72,10 @@ pub struct Scenario {
     pub begins: Option<At<Calendar>>,
     /// The seed of every random choice; 1 if not given.
     pub seed: Option<At<Count>>,
+    /// Things of which there are many alike, and how many: `"site": 5000`. A named thing whose name has `{site}`, or an item of a list that
+    /// has it, stands there so often, with 0, 1, 2 and so on in its place; `{site: 100.64.0.10 + 256}` counts on from an address or number.
+    #[serde(default)]
+    pub copies: Named<At<Count>>,
     /// Devices.
     pub nodes: Named<Node>,
     /// Links and internet paths.
@@ -92,7 +103,7 @@ pub struct Scenario {
     pub groups: Named<Group>,
     /// What happens to the world.
     #[serde(default)]
-    pub faults: Named<Fault>,
+    pub faults: Faults,
     /// Alarms of CloudWatch.
     #[serde(default)]
     pub alarms: Named<Alarm>,
@@ -136,6 +147,17 @@ pub struct Assume {
     pub replacement_lead: Option<At<Span>>,
     /// How long an endpoint is gone while AWS replaces it or changes its options; 180s if not given.
     pub replacement_duration: Option<At<Span>>,
+    /// How AWS combines rekey margin and fuzz: "before_margin" (if not given, as strongSwan: the margin and up to its fuzz before the end of the
+    /// lifetime) or "within_margin" (up to the fuzz after the margin has begun).
+    pub rekey_law: Option<At<RekeyLaw>>,
+    /// Packets a second that a large tunnel carries each way; 400000 if not given, from digests of AWS's texts.
+    pub large_packet_rate: Option<At<Count>>,
+    /// Whether AWS's rates of a tunnel or attachment are for "each_way" (if not given) or for both ways "together".
+    pub rates_count: Option<At<Counted>>,
+    /// What a transit gateway tells flows apart by where it spreads them over equal tunnels: "five_tuple" (if not given) or "three_tuple".
+    pub flow_hash: Option<At<FlowFields>>,
+    /// Over how many equal tunnels a transit gateway spreads flows at most, from 1 on; all if not given.
+    pub ecmp_paths: Option<At<Count>>,
 }
 
 /// The language as JSON Schema (2020-12), made from these very types.

@@ -104,6 +104,8 @@ pub enum What {
     ReplaceTunnelEndpoint(Replacement),
     /// The customer changes options of a tunnel at AWS's end. That tunnel is down meanwhile.
     ModifyTunnelOptions(Box<Modification>),
+    /// The customer changes options of a connection at AWS's end. Both its tunnels are down meanwhile.
+    ModifyVpnConnectionOptions(ConnectionModification),
     /// Both ends of a tunnel get another pre-shared key, one after the other.
     PskRotation(Rotation),
     /// A link or path goes down and up, again and again.
@@ -122,6 +124,16 @@ pub enum What {
     ReplaceRoute(ChangedRoute),
     /// A static route is deleted from a route table of a VPC, and entered again when healed.
     DeleteRoute(DeletedRoute),
+    /// A static route is entered in a route table of a transit gateway, and deleted again when healed.
+    CreateTransitGatewayRoute(ChangedRoute),
+    /// A static route of a route table of a transit gateway leads elsewhere, and where it led before when healed.
+    ReplaceTransitGatewayRoute(ChangedRoute),
+    /// A static route is deleted from a route table of a transit gateway, and entered again when healed.
+    DeleteTransitGatewayRoute(DeletedRoute),
+    /// A connection with static routing to a virtual private gateway gets one more route, and loses it again when healed.
+    CreateVpnConnectionRoute(ConnectionRoute),
+    /// A connection with static routing to a virtual private gateway loses a route, and gets it again when healed.
+    DeleteVpnConnectionRoute(ConnectionRoute),
 }
 
 /// A silent discard.
@@ -241,6 +253,19 @@ pub struct Modification {
     pub startup_action: Option<At<StartupAction>>,
 }
 
+/// Options of a connection that change: its traffic selectors at AWS's end, of which the customer gateway's must be in agreement. `heal` or
+/// `heal_after` say when the tunnels can be used again; `assume.replacement_duration` if neither is given.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionModification {
+    /// The connection.
+    pub connection: At<Name>,
+    /// Another network of the customer's side.
+    pub local_ipv4_network_cidr: Option<At<Prefix>>,
+    /// Another network of AWS's side.
+    pub remote_ipv4_network_cidr: Option<At<Prefix>>,
+}
+
 /// A new pre-shared key. The end that is first gets it at the fault's moment. AWS's end is gone while it is provided with it, until
 /// `heal`, `heal_after` or `assume.replacement_duration`; the customer gateway keeps what is up, and uses it from then on.
 #[derive(Deserialize, JsonSchema, Debug)]
@@ -282,11 +307,11 @@ pub struct RevokedRule {
     pub outbound: Option<At<Flag>>,
 }
 
-/// A static route of a VPC and its target.
+/// A static route of a VPC or transit gateway and its target.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct ChangedRoute {
-    /// The route table, like "vpc.main".
+    /// The route table, like "vpc.main" or "tgw.default".
     pub table: At<Name>,
     /// Destination.
     pub destination: At<Prefix>,
@@ -294,12 +319,22 @@ pub struct ChangedRoute {
     pub target: At<Name>,
 }
 
-/// A static route of a VPC.
+/// A static route of a VPC or transit gateway.
 #[derive(Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct DeletedRoute {
-    /// The route table, like "vpc.main".
+    /// The route table, like "vpc.main" or "tgw.default".
     pub table: At<Name>,
+    /// Destination.
+    pub destination: At<Prefix>,
+}
+
+/// A static route of a VPN connection.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionRoute {
+    /// The connection.
+    pub connection: At<Name>,
     /// Destination.
     pub destination: At<Prefix>,
 }

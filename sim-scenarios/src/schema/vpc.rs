@@ -166,6 +166,9 @@ pub struct Instance {
     /// How its network interface tracks flows.
     #[serde(default)]
     pub connection_tracking: ConnectionTracking,
+    /// Its name servers, in the order in which it asks them, at most three; if not given, the VPC's `Route53Resolver`.
+    #[serde(default)]
+    pub resolver: Vec<At<Address>>,
     /// MTU of its interface: 1500 if not given, up to 9001.
     pub mtu: Option<At<Count>>,
 }

@@ -18,7 +18,7 @@ use crate::report::model::Seconds;
 use crate::run::Simulation;
 use crate::schema::Scenario;
 use crate::source::Source;
-use crate::{pool, read, set};
+use crate::{copies, pool, read, set};
 
 /// So many points are kept ready: threads work on neighbours.
 const KEPT: usize = 32;
@@ -77,6 +77,7 @@ impl Study {
             for change in changes {
                 set::apply(&mut changed, change).map_err(|mistake| first(&mistake.into()))?;
             }
+            let changed = copies::made(changed).map_err(|mistake| first(&mistake.into()))?;
             let schema = read::read(&changed).map_err(|mistake| first(&mistake.into()))?;
             crate::make::make_seeded(&schema, Some(seed), &changed, secrets)
         };
@@ -110,6 +111,7 @@ fn prepare<'c>(variant: &Variant, changes: impl Iterator<Item = &'c String>) -> 
     for change in changes {
         set::apply(&mut source, change).map_err(|mistake| first(&mistake.into()))?;
     }
+    let source = copies::made(source).map_err(|mistake| first(&mistake.into()))?;
     let schema = read::read(&source).map_err(|mistake| first(&mistake.into()))?;
     Ok((source, schema))
 }

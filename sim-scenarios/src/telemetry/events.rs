@@ -1,8 +1,8 @@
 //! Who changed what: calls of the API as CloudTrail records them, and configuration items as AWS Config keeps them.
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
-//! `ModifyVpnTunnelOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
-//! line. Those of routes of VPCs are made in `routes`.
+//! `ModifyVpnTunnelOptions`, `ModifyVpnConnectionOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
+//! line. Those of routes are made in `routes`.
 //!
 //! A route that a program on an instance takes over is a call of `ReplaceRoute`, with the time at which it takes effect. A replacement
 //! that AWS begins is no call of the customer's and has no record here; applied by the customer it is one of
@@ -17,7 +17,7 @@ use super::alarm::time;
 use super::{ACCOUNT, REGION, routes};
 use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, Plan, Side, StartupAction, TunnelId};
 
-/// A call that changes a tunnel.
+/// A call that changes a tunnel, or the first of a connection for all.
 struct Call<'p> {
     at: Instant,
     name: &'static str,
@@ -45,6 +45,10 @@ fn calls(plan: &Plan, end: Instant) -> Vec<Call<'_>> {
 
 fn call<'p>(plan: &'p Plan, fault: &Fault) -> Option<Call<'p>> {
     let (name, tunnel, to) = match &fault.what {
+        FaultKind::ModifyConnectionOptions { connection, to } => {
+            let tunnel = TunnelId { connection: *connection, tunnel: 0 };
+            ("ModifyVpnConnectionOptions", tunnel, Some(*to.first()?))
+        }
         FaultKind::ModifyTunnelOptions { tunnel, to, .. } => ("ModifyVpnTunnelOptions", *tunnel, Some(*to)),
         FaultKind::ReplaceTunnelEndpoint { tunnel, applied_by_customer: true, .. } => {
             ("ReplaceVpnTunnel", *tunnel, None)
@@ -56,6 +60,10 @@ fn call<'p>(plan: &'p Plan, fault: &Fault) -> Option<Call<'p>> {
     let request = format!("{name}Request");
     let (id, address) = (&plan.connections[tunnel.connection].name, planned.aws_outside.to_string());
     let parameters = match ends {
+        Some([_, after]) if name == "ModifyVpnConnectionOptions" => json!({ request: {
+            "VpnConnectionId": id,
+            "LocalIpv4NetworkCidr": after.remote_cidr.to_string(), "RemoteIpv4NetworkCidr": after.local_cidr.to_string(),
+        }}),
         Some(ends) => json!({ request: {
             "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address, "TunnelOptions": changed(ends),
         }}),
@@ -141,8 +149,8 @@ pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
     all.into_iter().map(line).collect()
 }
 
-/// What Config keeps: the connection's tunnel before and after each change of its options, and the route table before and after each
-/// change of a route.
+/// What Config keeps: the connection's tunnel before and after each change of its options, and the route table or connection before and
+/// after each change of a route.
 pub fn config(plan: &Plan, end: Instant) -> String {
     let mut all: Vec<(Instant, usize, &str, String, [Value; 2])> = Vec::new();
     let calls = calls(plan, end);
@@ -152,7 +160,11 @@ pub fn config(plan: &Plan, end: Instant) -> String {
         let states = ends.map(|options| {
             json!({
                 "vpnConnectionId": id,
-                "options": { "tunnelOptions": [{
+                // "Local" is the customer's side (EC2 API).
+                "options": {
+                    "localIpv4NetworkCidr": options.remote_cidr.to_string(),
+                    "remoteIpv4NetworkCidr": options.local_cidr.to_string(),
+                    "tunnelOptions": [{
                     "outsideIpAddress": address.to_string(),
                     "dpdTimeoutSeconds": seconds(options),
                     "dpdTimeoutAction": action(options.dpd.action),
@@ -163,9 +175,9 @@ pub fn config(plan: &Plan, end: Instant) -> String {
         all.push((call.at, number, "AWS::EC2::VPNConnection", id.clone(), states));
     }
     let edits = routes::edits(plan, end);
-    for (place, (edit, states)) in edits.iter().zip(routes::tables(plan, &edits)).enumerate() {
-        let id = states[0]["routeTableId"].as_str().unwrap_or_default().to_owned();
-        all.push((edit.at, calls.len() + place, "AWS::EC2::RouteTable", id, states));
+    for (place, (edit, item)) in edits.iter().zip(routes::items(plan, &edits)).enumerate() {
+        let of_item = |routes::Item { kind, id, states }| (edit.at, calls.len() + place, kind, id, states);
+        all.extend(item.map(of_item));
     }
     all.sort_by_key(|(at, ..)| *at);
     let mut text = String::new();

@@ -23,7 +23,6 @@ use sim_core::node::Node;
 use sim_core::node::vpc::{GATEWAY_PORT, Role};
 use sim_core::time::{Duration, Instant};
 
-use super::metric::attachment_name;
 use super::{ACCOUNT, REGION};
 use crate::build::Built;
 use crate::build::vpc::attached;
@@ -220,7 +219,7 @@ fn interfaces(plan: &Plan, of: Logged) -> Vec<Interface> {
                 _ => "TransitGateway",
             };
             let made = own.map(|(attachment, number)| {
-                let attachment = attachment_name(plan, attachment).to_owned();
+                let attachment = plan.attachment_name(attachment).to_owned();
                 let fixed =
                     [("resource-type", kind.to_owned()), ("tgw-id", name(id)), ("tgw-attachment-id", attachment)];
                 Interface { number, fixed: BTreeMap::from(fixed), address: None }
@@ -263,7 +262,7 @@ impl Others {
             Some(InVpc { vpc: node.name.clone(), subnet, zone })
         };
         let all = attachments(plan, id, gateway).into_iter();
-        Self::Transit(all.map(|a| (attachment_name(plan, a).to_owned(), in_vpc(a))).collect())
+        Self::Transit(all.map(|a| (plan.attachment_name(a).to_owned(), in_vpc(a))).collect())
     }
 
     /// By which way a packet leaves a network interface; none of the numbers is about a transit gateway but 1, its own interface.
@@ -275,7 +274,12 @@ impl Others {
             Some(Role::VirtualPrivateGateway) => 3,
             Some(Role::Peering) => 4,
             Some(
-                Role::Instance | Role::NatGateway | Role::NatInstance | Role::InterfaceEndpoint | Role::TransitGateway,
+                Role::Instance
+                | Role::NatGateway
+                | Role::NatInstance
+                | Role::InterfaceEndpoint
+                | Role::TransitGateway
+                | Role::Resolver,
             )
             | None => 1,
         }

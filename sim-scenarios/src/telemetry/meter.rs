@@ -1,16 +1,16 @@
-//! The meter: reads counters and states once a minute.
+//! The meter: reads counters and states once a minute, and those of Direct Connect twice, as AWS does.
 
 use sim_core::id::{LinkId, NodeId};
 use sim_core::node::Node;
 use sim_core::node::counters::{AttachmentTraffic, Traffic};
 use sim_core::node::routing::Routing;
 use sim_core::node::vif::{CUSTOMER, InterfaceState};
-use sim_core::time::Instant;
+use sim_core::time::{Duration, Instant};
 use sim_core::trace::Way;
 use sim_core::world::World;
 
 use super::MINUTE;
-use crate::plan::{DirectConnect, Link, NodeKind, Plan, TunnelId};
+use crate::plan::{DirectConnect, Lag, Link, NodeKind, Plan, TunnelId};
 
 /// What stood on the counters of one tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,11 +41,19 @@ pub struct Reading {
     pub tunnels: Vec<TunnelReading>,
     /// By transit gateway and attachment, one after another.
     pub attachments: Vec<AttachmentTraffic>,
-    /// By connection of Direct Connect: whether a link of it is up.
-    pub lines: Vec<bool>,
-    /// By connection of Direct Connect and virtual interface, one after another.
+}
+
+/// What Direct Connect had at the end of half a minute.
+#[derive(Clone, Debug, Default)]
+pub struct DirectReading {
+    /// By connection: whether each link of it is up.
+    pub lines: Vec<Vec<bool>>,
+    /// By connection and virtual interface, one after another.
     pub interfaces: Vec<InterfaceReading>,
 }
+
+/// How often Direct Connect is read (user guide, "Monitor with Amazon CloudWatch": every 30 seconds).
+pub const HALF: Duration = Duration::from_secs(30);
 
 /// Where the counters of a tunnel are.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +74,8 @@ pub struct Meter {
     interfaces: Vec<NodeId>,
     /// The readings.
     pub readings: Vec<Reading>,
+    /// Those of Direct Connect, if there is any: two for each minute.
+    pub direct: Vec<DirectReading>,
 }
 
 impl Meter {
@@ -80,26 +90,41 @@ impl Meter {
         };
         let is_gateway = |(node, _): &(&crate::plan::Node, u32)| matches!(node.kind, NodeKind::TransitGateway(_));
         let gateways = plan.nodes.iter().zip(0u32..).filter(is_gateway).map(|(_, id)| NodeId(id)).collect();
-        let links = |line: &DirectConnect| {
-            let of = |link: &Link| link.ends.iter().any(|end| line.virtual_interfaces.contains(&end.node));
-            plan.links.iter().zip(0..).filter(|(link, _)| of(link)).map(|(_, id)| LinkId(id)).collect()
-        };
         Self {
             tunnels: tunnels(plan).map(place).collect(),
             gateways,
-            lines: plan.direct_connects.iter().map(links).collect(),
+            lines: plan.direct_connects.iter().map(|line| links(plan, line).collect()).collect(),
             interfaces: interfaces(plan).collect(),
             readings: Vec::new(),
+            direct: Vec::new(),
         }
     }
 
     /// When it must be read next.
     pub fn due(&self) -> Instant {
+        if self.lines.is_empty() { self.whole_minute() } else { self.half_minute() }
+    }
+
+    fn whole_minute(&self) -> Instant {
         Instant::START + MINUTE * (self.readings.len() as u64 + 1)
+    }
+
+    fn half_minute(&self) -> Instant {
+        Instant::START + HALF * (self.direct.len() as u64 + 1)
     }
 
     /// Reads it. The world has handled all that happens up to [`Self::due`].
     pub fn read(&mut self, world: &World) {
+        let minute = self.due() == self.whole_minute();
+        if !self.lines.is_empty() {
+            self.read_direct(world);
+        }
+        if minute {
+            self.read_minute(world);
+        }
+    }
+
+    fn read_minute(&mut self, world: &World) {
         let tunnel = |place: &Place| {
             let (up, aws) = match world.node(place.endpoint) {
                 Node::VpnEndpoint(end) => (end.is_up(), end.gateway().tunnels[0].traffic()),
@@ -116,6 +141,11 @@ impl Meter {
             Node::Tgw(gateway) => gateway.traffic().to_vec(),
             _ => Vec::new(),
         });
+        self.readings
+            .push(Reading { tunnels: self.tunnels.iter().map(tunnel).collect(), attachments: attachments.collect() });
+    }
+
+    fn read_direct(&mut self, world: &World) {
         let is_up = |link: &LinkId| {
             let powered = world
                 .link_ends()
@@ -125,7 +155,7 @@ impl Meter {
         };
         let interface = |id: &NodeId| match world.node(*id) {
             Node::VirtualInterface(it) => {
-                let speaker = it.gateway().routing.as_ref().map(Routing::speaker);
+                let speaker = it.gateway().routing.as_deref().map(Routing::speaker);
                 let prefixes =
                     speaker.map_or([0; 2], |of| [of.adj_rib_in(CUSTOMER).len(), of.adj_rib_out(CUSTOMER).len()]);
                 InterfaceReading {
@@ -136,13 +166,25 @@ impl Meter {
             }
             _ => InterfaceReading::default(),
         };
-        self.readings.push(Reading {
-            tunnels: self.tunnels.iter().map(tunnel).collect(),
-            attachments: attachments.collect(),
-            lines: self.lines.iter().map(|links| links.iter().any(is_up)).collect(),
+        self.direct.push(DirectReading {
+            lines: self.lines.iter().map(|links| links.iter().map(is_up).collect()).collect(),
             interfaces: self.interfaces.iter().map(interface).collect(),
         });
     }
+}
+
+/// The links of a connection: those that end at its virtual interfaces, several of a LAG.
+pub fn links<'p>(plan: &'p Plan, line: &'p DirectConnect) -> impl Iterator<Item = LinkId> + 'p {
+    let of = |link: &Link| link.ends.iter().any(|end| line.virtual_interfaces.contains(&end.node));
+    plan.links.iter().zip(0..).filter(move |(link, _)| of(link)).map(|(_, id)| LinkId(id))
+}
+
+/// The LAG that a connection is, if it is one.
+pub fn lag(plan: &Plan, line: &DirectConnect) -> Option<Lag> {
+    line.virtual_interfaces.iter().find_map(|id| match &plan.nodes[id.index()].kind {
+        NodeKind::VirtualInterface(it) => it.interfaces.first()?.lag,
+        _ => None,
+    })
 }
 
 /// All virtual interfaces, in the order of readings.

@@ -8,9 +8,10 @@
 //! What AWS does not state is how often it publishes `AWS/VPN`: `assume.vpn_metric_period`. A period's datapoint is of one sample for
 //! each minute and tunnel, and stands at the period's beginning. No datapoint is published of a period that is not over.
 //!
-//! `AWS/DX` (Direct Connect User Guide, "Monitor with Amazon CloudWatch"; the metrics of BGP are of 2026) has one sample a minute here,
-//! and two at AWS. Rates are of what a virtual interface forwards, without BGP's and BFD's own packets. The members of a LAG are one
-//! connection. Left out, because nothing of it is modelled: ConnectionErrorCount, light levels, encryption state.
+//! `AWS/DX` (Direct Connect User Guide, "Monitor with Amazon CloudWatch"; the metrics of BGP are of 2026) has two samples a minute. Rates
+//! are of what a virtual interface forwards, without BGP's and BFD's own packets. Each member of a LAG is a connection with a state of its
+//! own; the LAG is up while as many of them are as it needs. Left out: the rates of a member, and, because nothing of it is
+//! modelled, ConnectionErrorCount, light levels, encryption state.
 //!
 //! `PacketLoss` and `TunnelLatency` are ours, in a namespace of our own: AWS has no such metrics. The first counts what both ends
 //! sealed and the other did not open, minute by minute; what is under way when a minute ends counts in the next. The second is the
@@ -25,10 +26,10 @@ use sim_core::reason::Step;
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::What;
 
-use super::meter::{InterfaceReading, Meter, Reading, TunnelReading, tunnels};
+use super::meter::{DirectReading, HALF, InterfaceReading, Meter, Reading, TunnelReading, lag, links, tunnels};
 use super::{ACCOUNT, MINUTE, REGION};
 use crate::build::Built;
-use crate::plan::{Attachment, Metered, Metric, NodeKind, Plan, Statistic, TunnelId};
+use crate::plan::{Metered, Metric, NodeKind, Plan, Statistic, TunnelId};
 
 /// The datapoints of one metric of one thing.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +149,7 @@ pub fn series(plan: &Plan, built: &Built, meter: &Meter) -> Vec<Series> {
                 let minutes = of_attachment(meter, first + place, metric);
                 total.resize(total.len().max(minutes.len()), Vec::new());
                 total.iter_mut().zip(&minutes).for_each(|(all, own)| all.extend(own));
-                let name = attachment_name(plan, *attachment).to_owned();
+                let name = plan.attachment_name(*attachment).to_owned();
                 let dimensions = vec![("TransitGateway", node.name.clone()), ("TransitGatewayAttachment", name)];
                 all.push(made(metric, Metered::Attachment(NodeId(id), *attachment), dimensions, minutes, plan));
             }
@@ -169,21 +170,27 @@ fn direct_connect(plan: &Plan, meter: &Meter, all: &mut Vec<Series>) {
         first = places.end;
         let connection = ("ConnectionId", line.name.clone());
         for metric in Metric::OF_LINES {
+            let lag = lag(plan, line);
+            let least = lag.map_or(1, |lag| lag.minimum_links.max(1));
+            let is_up = |it: &DirectReading| it.lines[number].iter().filter(|up| **up).count() >= least;
             let minutes = match metric {
-                Metric::ConnectionState => {
-                    meter.readings.iter().map(|reading| vec![f64::from(u8::from(reading.lines[number]))]).collect()
-                }
+                Metric::ConnectionState => states(meter, |it| f64::from(u8::from(is_up(it)))),
                 _ => rates(meter, places.clone(), metric),
             };
             all.push(made(metric, Metered::Line(number), vec![connection.clone()], minutes, plan));
+        }
+        if lag(plan, line).is_some() {
+            for (place, id) in links(plan, line).enumerate() {
+                let member = vec![("ConnectionId", plan.links[id.index()].name.clone())];
+                let minutes = states(meter, |it| f64::from(u8::from(it.lines[number][place])));
+                all.push(made(Metric::ConnectionState, Metered::Member(id), member, minutes, plan));
+            }
         }
         for (id, place) in line.virtual_interfaces.iter().zip(places) {
             let interface = ("VirtualInterfaceId", plan.nodes[id.index()].name.clone());
             for metric in Metric::OF_INTERFACES {
                 let mut dimensions = vec![connection.clone(), interface.clone()];
-                let state = |of: &dyn Fn(&InterfaceReading) -> f64| {
-                    meter.readings.iter().map(|reading| vec![of(&reading.interfaces[place])]).collect()
-                };
+                let state = |of: &dyn Fn(&InterfaceReading) -> f64| states(meter, |it| of(&it.interfaces[place]));
                 let minutes = match metric {
                     Metric::VirtualInterfaceBgpStatus => state(&|it| f64::from(u8::from(it.established))),
                     Metric::VirtualInterfaceBgpPrefixesAccepted => state(&|it| it.prefixes[0] as f64),
@@ -199,10 +206,16 @@ fn direct_connect(plan: &Plan, meter: &Meter, all: &mut Vec<Series>) {
     }
 }
 
+/// The samples of each minute of Direct Connect.
+fn states(meter: &Meter, of: impl FnMut(&DirectReading) -> f64) -> Vec<Vec<f64>> {
+    let samples: Vec<f64> = meter.direct.iter().map(of).collect();
+    samples.chunks_exact((MINUTE.as_nanos() / HALF.as_nanos()) as usize).map(<[f64]>::to_vec).collect()
+}
+
 /// Bits or packets per second, minute by minute, of some virtual interfaces together.
 fn rates(meter: &Meter, places: Range<usize>, metric: Metric) -> Vec<Vec<f64>> {
     let mut before = 0;
-    let minute = |reading: &Reading| {
+    states(meter, |reading| {
         let counts = reading.interfaces[places.clone()].iter().map(|it| match metric {
             Metric::ConnectionBpsEgress | Metric::VirtualInterfaceBpsEgress => 8 * it.traffic.sent.octets,
             Metric::ConnectionBpsIngress | Metric::VirtualInterfaceBpsIngress => 8 * it.traffic.received.octets,
@@ -211,24 +224,8 @@ fn rates(meter: &Meter, places: Range<usize>, metric: Metric) -> Vec<Vec<f64>> {
             _ => 0,
         });
         let now = counts.sum();
-        vec![(now - core::mem::replace(&mut before, now)) as f64 / MINUTE.as_secs_f64()]
-    };
-    meter.readings.iter().map(minute).collect()
-}
-
-/// What a scenario calls an attachment.
-pub fn attachment_name(plan: &Plan, attachment: Attachment) -> &str {
-    match attachment {
-        Attachment::Vpc(node) | Attachment::DirectConnectGateway(node) | Attachment::Peering(node) => {
-            &plan.nodes[node.index()].name
-        }
-        Attachment::Connection(connection) => &plan.connections[connection].name,
-        Attachment::Connect(connect) => &plan.connects[connect].name,
-        Attachment::Concentrator(gateway, place) => match &plan.nodes[gateway.index()].kind {
-            NodeKind::TransitGateway(gateway) => &gateway.concentrators[place].name,
-            _ => "",
-        },
-    }
+        (now - core::mem::replace(&mut before, now)) as f64 / HALF.as_secs_f64()
+    })
 }
 
 fn made(

@@ -86,9 +86,9 @@ impl Telling<'_> {
         match (&record.what, self.observation.step(&wait)) {
             (What::Fault { fault, .. }, Some(step)) => {
                 let target = &self.observation.world().fault(*fault).target;
-                PathStep { node: target.clone(), ..path_step(&step, target) }
+                PathStep { node: target.clone(), ..path_step(&step) }
             }
-            (_, Some(step)) => path_step(&step, &node),
+            (_, Some(step)) => path_step(&step),
             (what, None) => PathStep {
                 at_s: record.at.into(),
                 event: "power".into(),

@@ -6,6 +6,8 @@
 use sim_scenarios::report::model::Report;
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
+use crate::bare::{dropped, round_trip};
+
 /// A user, an endpoint with two associations, and a server in the VPC.
 struct Remote {
     client_cidr: &'static str,
@@ -88,15 +90,6 @@ impl Remote {
     }
 }
 
-fn received(report: &Report, probe: &str) -> u64 {
-    let found = report.probes.iter().find(|it| it.name == probe && it.direction == "round_trip");
-    found.expect("it is judged").received
-}
-
-fn dropped(report: &Report, reason: &str) -> u64 {
-    report.drops.iter().filter(|drop| drop.reason == reason).map(|drop| drop.packets).sum()
-}
-
 const SPLIT: &str = r#"authentication: ["directory"], users: { "ana": () }, split_tunnel: true,
     authorization_rules: { "all": (network: "0.0.0.0/0") }"#;
 
@@ -131,7 +124,7 @@ fn associations_are_in_zones_of_their_own() {
 /// interface lets in the clients, and who lets in the client CIDR lets in nobody.
 #[test]
 fn clients_come_in_the_name_of_the_association() {
-    let by = |sources| received(&Remote { sources, ..Remote::USUAL }.report(), "app");
+    let by = |sources| round_trip(&Remote { sources, ..Remote::USUAL }.report(), "app").received;
     assert_eq!([by("10.0.1.20/32"), by("0.0.0.0/0")], [2200, 2200]);
     assert_eq!([by("10.100.0.0/22"), by("192.0.2.77/32")], [0, 0]);
 }
@@ -141,9 +134,9 @@ fn clients_come_in_the_name_of_the_association() {
 #[test]
 fn a_full_tunnel_takes_everything() {
     let split = Remote { endpoint: SPLIT, ..Remote::USUAL }.report();
-    assert_eq!((received(&split, "app"), received(&split, "web")), (2200, 2200));
+    assert_eq!((round_trip(&split, "app").received, round_trip(&split, "web").received), (2200, 2200));
     let full = Remote::USUAL.report();
-    assert_eq!((received(&full, "app"), received(&full, "web")), (2200, 0));
+    assert_eq!((round_trip(&full, "app").received, round_trip(&full, "web").received), (2200, 0));
     assert_eq!(dropped(&full, "client_vpn_no_route"), 2200);
     // A route to everywhere leads into the VPC, which has no way out.
     let routed = Remote { routes: ["\"0.0.0.0/0\"", "\"0.0.0.0/0\""], ..Remote::USUAL }.report();
@@ -155,7 +148,7 @@ fn a_full_tunnel_takes_everything() {
 fn without_a_rule_nobody_goes_anywhere() {
     let endpoint = r#"authentication: ["directory"], users: { "ana": () }"#;
     let report = Remote { endpoint, ..Remote::USUAL }.report();
-    assert_eq!((received(&report, "app"), dropped(&report, "client_vpn_not_authorized")), (0, 2200));
+    assert_eq!((round_trip(&report, "app").received, dropped(&report, "client_vpn_not_authorized")), (0, 2200));
 }
 
 /// "Each associated subnet should have an identical set of routes" (cvpn-working-routes.html): a route at one alone is gone with its

@@ -5,27 +5,24 @@ use sim_core::node::vif::InterfaceState;
 use sim_core::proto::bgp::AfterLimit;
 use sim_core::time::{Duration, Instant};
 use sim_scenarios::plan::{FaultKind, NodeKind, VirtualInterface};
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::{Scenario, Simulation};
 
-macro_rules! library {
-    ($name:literal) => {
-        include_str!(concat!("../../../scenarios/", $name, ".ron"))
-    };
-}
+use crate::bare::{Bare, kind, library};
 
-const VGW: &str = library!("dx_primary_vpn_backup_vgw");
-const TGW: &str = library!("dx_primary_vpn_backup_tgw");
-const BFD: &str = library!("dx_bfd");
-const NO_TRANSIT: &str = library!("dxgw_no_transit");
-const ALLOWED: &str = library!("dxgw_allowed_prefixes");
-const SITE_LINK: &str = library!("sitelink");
-const TEST: &str = library!("dx_failover_test");
-const LAG: &str = library!("dx_lag_member_loss");
-const PRIVATE: &str = library!("private_ip_vpn");
-const PUBLIC: &str = library!("vpn_over_public_vif");
+const VGW: Bare = Bare::new(library!("dx_primary_vpn_backup_vgw"));
+const TGW: Bare = Bare::new(library!("dx_primary_vpn_backup_tgw"));
+const BFD: Bare = Bare::new(library!("dx_bfd"));
+const NO_TRANSIT: Bare = Bare::new(library!("dxgw_no_transit"));
+const ALLOWED: Bare = Bare::new(library!("dxgw_allowed_prefixes"));
+const SITE_LINK: Bare = Bare::new(library!("sitelink"));
+const TEST: Bare = Bare::new(library!("dx_failover_test"));
+const LAG: Bare = Bare::new(library!("dx_lag_member_loss"));
+const PRIVATE: Bare = Bare::new(library!("private_ip_vpn"));
+const PUBLIC: Bare = Bare::new(library!("vpn_over_public_vif"));
 
 /// Two routers of one autonomous system announce the same prefix at two locations of one Region.
-const TWO_WAYS: &str = r#"(
+const TWO_WAYS: Bare = Bare::new(
+    r#"(
     version: 1,
     name: "two_ways",
     question: "Which of two ways over Direct Connect does AWS take?",
@@ -67,45 +64,11 @@ const TWO_WAYS: &str = r#"(
             virtual_interfaces: { "v": Private(gateway: "dxgw", amazon_address: "169.254.102.1/30") },
         ),
     },
-)"#;
-
-/// A scenario with changes and this expected, or what is wrong with it.
-fn with(text: &str, changes: &[String], expect: &str) -> Result<Scenario, String> {
-    let first = ["control=[]".to_owned(), format!("expect={{{expect}}}")];
-    let changes: Vec<String> = first.into_iter().chain(changes.iter().cloned()).collect();
-    let parsed = Scenario::parse("library.ron", text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    parsed.with(&changes, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
-
-fn owned(changes: &[&str]) -> Vec<String> {
-    changes.iter().map(|change| (*change).to_owned()).collect()
-}
-
-/// Everything that is expected holds.
-pub(super) fn holds(text: &str, changes: &[&str], expect: &str) {
-    let scenario = with(text, &owned(changes), expect).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let report = Simulation::new(&scenario).finish().report;
-    assert!(!report.expectations.is_empty());
-    for expectation in &report.expectations {
-        assert!(expectation.held, "{changes:?}: {}: {}", expectation.text, expectation.detail);
-    }
-}
-
-/// The scenario is refused, with these words.
-pub(super) fn refused(text: &str, changes: &[&str], words: &str) {
-    match with(text, &owned(changes), "") {
-        Ok(_) => panic!("{changes:?} is taken"),
-        Err(mistakes) => assert!(mistakes.contains(words), "{changes:?}: {mistakes}"),
-    }
-}
-
-fn taken(text: &str, changes: &[&str]) -> Scenario {
-    with(text, &owned(changes), "").unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
+)"#,
+);
 
 fn interface(scenario: &Scenario, name: &str) -> VirtualInterface {
-    let id = scenario.plan().node(name).expect("it is there");
-    match &scenario.plan().nodes[id.index()].kind {
+    match kind(scenario, name) {
         NodeKind::VirtualInterface(end) => (**end).clone(),
         _ => panic!("{name} is no virtual interface"),
     }
@@ -117,17 +80,17 @@ fn interface(scenario: &Scenario, name: &str) -> VirtualInterface {
 fn a_connection_has_one_of_these_speeds_and_so_many_virtual_interfaces() {
     let speed = |bandwidth: &str| format!("direct_connect.dx.bandwidth={bandwidth}");
     for bandwidth in ["1Gbps", "10Gbps", "100Gbps", "400Gbps"] {
-        taken(BFD, &[&speed(bandwidth)]);
+        BFD.taken(&[&speed(bandwidth)]);
     }
-    refused(BFD, &[&speed("2Gbps")], "1, 10, 100 or 400 Gbps");
+    BFD.refused(&[&speed("2Gbps")], "1, 10, 100 or 400 Gbps");
     for bandwidth in ["50Mbps", "500Mbps", "2Gbps", "25Gbps"] {
-        taken(BFD, &[&speed(bandwidth), "direct_connect.dx.hosted=true"]);
+        BFD.taken(&[&speed(bandwidth), "direct_connect.dx.hosted=true"]);
     }
-    refused(BFD, &[&speed("100Gbps"), "direct_connect.dx.hosted=true"], "50 to 500 Mbps");
-    refused(VGW, &["direct_connect.dx.hosted=true"], "carries one virtual interface");
+    BFD.refused(&[&speed("100Gbps"), "direct_connect.dx.hosted=true"], "50 to 500 Mbps");
+    VGW.refused(&["direct_connect.dx.hosted=true"], "carries one virtual interface");
     let transit = |n: u8| format!("\"t{n}\": Transit(gateway: \"dxgw\", amazon_address: \"169.254.{n}.1/30\")");
     let five = (1..6).map(transit).collect::<Vec<_>>().join(", ");
-    refused(TGW, &[&format!("direct_connect.dx.virtual_interfaces={{{five}}}")], "at most 4 virtual interfaces");
+    TGW.refused(&[&format!("direct_connect.dx.virtual_interfaces={{{five}}}")], "at most 4 virtual interfaces");
 }
 
 /// 10.2 (WorkingWithVirtualInterfaces.html, set-jumbo-frames-vif.html): VLAN 1 to 4094, each once on a connection; MTU 1500 or 9001 of a
@@ -135,27 +98,27 @@ fn a_connection_has_one_of_these_speeds_and_so_many_virtual_interfaces() {
 #[test]
 fn a_virtual_interface_has_a_vlan_and_one_of_two_mtus() {
     let of = |setting: &str| format!("direct_connect.dx.virtual_interfaces.{setting}");
-    taken(ALLOWED, &[&of("private.vlan=4094")]);
-    refused(ALLOWED, &[&of("private.vlan=4095")], "1 to 4094");
-    refused(ALLOWED, &[&of("private.vlan=0")], "1 to 4094");
-    refused(ALLOWED, &[&of("transit.vlan=101")], "another virtual interface of this connection has VLAN 101");
-    let standing = interface(&taken(VGW, &[]), "dx.b");
+    ALLOWED.taken(&[&of("private.vlan=4094")]);
+    ALLOWED.refused(&[&of("private.vlan=4095")], "1 to 4094");
+    ALLOWED.refused(&[&of("private.vlan=0")], "1 to 4094");
+    ALLOWED.refused(&[&of("transit.vlan=101")], "another virtual interface of this connection has VLAN 101");
+    let standing = interface(&VGW.taken(&[]), "dx.b");
     assert_eq!((standing.vlan, standing.mtu), (2, 1500), "the first VLAN that is free");
-    assert_eq!(interface(&taken(ALLOWED, &[&of("private.mtu=9001")]), "dx.private").mtu, 9001);
-    assert_eq!(interface(&taken(ALLOWED, &[&of("transit.mtu=8500")]), "dx.transit").mtu, 8500);
-    refused(ALLOWED, &[&of("private.mtu=8500")], "1500 or 9001");
-    refused(ALLOWED, &[&of("transit.mtu=9001")], "1500 or 8500");
+    assert_eq!(interface(&ALLOWED.taken(&[&of("private.mtu=9001")]), "dx.private").mtu, 9001);
+    assert_eq!(interface(&ALLOWED.taken(&[&of("transit.mtu=8500")]), "dx.transit").mtu, 8500);
+    ALLOWED.refused(&[&of("private.mtu=8500")], "1500 or 9001");
+    ALLOWED.refused(&[&of("transit.mtu=9001")], "1500 or 8500");
 }
 
 /// 10.3 (bgp-specific-settings.html): AWS proposes 90 s and sends every 30 s; no less than 3 s, and none without a hold time; a TTL of 1.
 #[test]
 fn aws_has_a_hold_time_of_90_seconds_and_a_ttl_of_1() {
-    let end = interface(&taken(BFD, &[]), "dx.private").forwarding.neighbors[0].end.clone();
+    let end = interface(&BFD.taken(&[]), "dx.private").forwarding.neighbors[0].end.clone();
     assert_eq!((end.hold_time, end.keepalive), (Duration::from_secs(90), Duration::from_secs(30)));
     assert!(!end.reach.is_far());
-    refused(BFD, &["nodes.site.neighbors.dx.timers.hold_time=0s"], "0s is not supported");
-    refused(BFD, &["nodes.site.neighbors.dx.timers.hold_time=2s"], "3s");
-    refused(BFD, &["nodes.site.neighbors.dx.multihop=2"], "TTL of 1");
+    BFD.refused(&["nodes.site.neighbors.dx.timers.hold_time=0s"], "0s is not supported");
+    BFD.refused(&["nodes.site.neighbors.dx.timers.hold_time=2s"], "3s");
+    BFD.refused(&["nodes.site.neighbors.dx.multihop=2"], "TTL of 1");
 }
 
 /// The same page: the lower hold time of both ends counts. DERIVED: with 9 s the last keepalive came 2.25 to 3 s before the cut at most
@@ -164,17 +127,17 @@ fn aws_has_a_hold_time_of_90_seconds_and_a_ttl_of_1() {
 fn the_lower_hold_time_counts() {
     let cut = ["nodes.site-a.neighbors.dx.timers.hold_time=9s"];
     let expect = r#""dark": OutageBetween(probe: "to-a", fault: "cut-a", min: "5.9s", max: "9.1s")"#;
-    holds(VGW, &cut, expect);
+    VGW.holds(&cut, expect);
 }
 
 /// The same page: BFD is there at AWS's end, 300 ms times 3, and takes effect when the customer configures it.
 #[test]
 fn bfd_takes_effect_when_the_customer_configures_it() {
     let of = |scenario: &Scenario, name: &str| interface(scenario, name).forwarding.neighbors[0].bfd;
-    let bfd = of(&taken(BFD, &[]), "dx.private").expect("the customer has it, too");
+    let bfd = of(&BFD.taken(&[]), "dx.private").expect("the customer has it, too");
     assert_eq!((bfd.min_tx, bfd.min_rx, bfd.multiplier), (Duration::from_millis(300), Duration::from_millis(300), 3));
     assert!(bfd.passive, "it does not speak first");
-    assert!(of(&taken(VGW, &[]), "dx.a").is_none(), "and so it is never heard");
+    assert!(of(&VGW.taken(&[]), "dx.a").is_none(), "and so it is never heard");
 }
 
 /// The same page, "negotiated": each direction runs at the slower of what both say. DERIVED from RFC 5880 sections 6.8.4 and 6.8.7: a
@@ -183,7 +146,7 @@ fn bfd_takes_effect_when_the_customer_configures_it() {
 #[test]
 fn bfd_runs_at_the_slower_of_both_ends() {
     let expect = r#""dark": OutageBetween(probe: "app", fault: "cut", min: "1.18s", max: "1.85s")"#;
-    holds(BFD, &["nodes.site.neighbors.dx.bfd.min_rx=600ms"], expect);
+    BFD.holds(&["nodes.site.neighbors.dx.bfd.min_rx=600ms"], expect);
 }
 
 /// `first` to `last` as prefixes of /24.
@@ -198,29 +161,28 @@ fn many(first: u16, last: u16) -> String {
 fn one_prefix_too_many_ends_the_session() {
     let up = r#""once": EstablishedTimes(session: "site.dx.bgp", min: 1, max: 1),
         "hundred": RoutePresent(node: "vgw", prefix: "10.64.0.0/24", via: "dx.private", at: "100s")"#;
-    holds(BFD, &[&format!("nodes.site.advertise={}", many(0, 99)), "faults.cut.enabled=false"], up);
+    BFD.holds(&[&format!("nodes.site.advertise={}", many(0, 99)), "faults.cut.enabled=false"], up);
     let down = r#""none": RouteAbsent(node: "vgw", prefix: "10.64.0.0/24", via: "dx.private", at: "100s"),
         "still_none": RouteAbsent(node: "vgw", prefix: "10.64.0.0/24", via: "dx.private", at: "399s")"#;
     let advertise = format!("nodes.site.advertise={}", many(0, 100));
-    holds(BFD, &[&advertise, "faults.cut.enabled=false"], down);
+    BFD.holds(&[&advertise, "faults.cut.enabled=false"], down);
     let limit =
-        interface(&taken(BFD, &[]), "dx.private").forwarding.neighbors[0].end.max_prefixes.expect("there is one");
+        interface(&BFD.taken(&[]), "dx.private").forwarding.neighbors[0].end.max_prefixes.expect("there is one");
     assert_eq!((limit.most, limit.then), (100, AfterLimit::StayDown));
     // SECONDARY: with prefix controls up to 1,000.
-    holds(
-        BFD,
+    BFD.holds(
         &[&advertise, "faults.cut.enabled=false", "direct_connect.dx.virtual_interfaces.private.prefix_limit=1000"],
         r#""all": RoutePresent(node: "vgw", prefix: "10.64.0.0/24", via: "dx.private", at: "100s")"#,
     );
-    refused(BFD, &["direct_connect.dx.virtual_interfaces.private.prefix_limit=1001"], "1 to 1000");
+    BFD.refused(&["direct_connect.dx.virtual_interfaces.private.prefix_limit=1001"], "1 to 1000");
 }
 
 /// 10.3 (limits.html): 200 prefixes are announced of a transit gateway.
 #[test]
 fn two_hundred_prefixes_are_announced_of_a_transit_gateway() {
     let allowed = |last| format!("nodes.dxgw.associations.tgw.allowed_prefixes={}", many(0, last));
-    taken(TGW, &[&allowed(199)]);
-    refused(TGW, &[&allowed(200)], "at most 200 prefixes");
+    TGW.taken(&[&allowed(199)]);
+    TGW.refused(&[&allowed(200)], "at most 200 prefixes");
 }
 
 /// What decides about the two ways.
@@ -233,7 +195,7 @@ fn decided(changes: &[&str], rule: &str, via: &[&str]) {
     });
     let rule = format!(r#""rule": RouteDecidedBy(node: "dxgw", prefix: "10.1.0.0/16", rule: "{rule}", at: "50s")"#);
     let expect: Vec<String> = ways.chain([rule]).collect();
-    holds(TWO_WAYS, changes, &expect.join(", "));
+    TWO_WAYS.holds(changes, &expect.join(", "));
 }
 
 /// 4.5 and 10.3 (routing-and-bgp.html): the local preference community comes before AS_PATH: 7224:7300, 7224:7200, 7224:7100.
@@ -272,26 +234,20 @@ fn then_as_path_then_med_then_both() {
 #[test]
 fn a_direct_connect_gateway_is_for_one_kind_of_gateway() {
     let both = r#"nodes.dxgw-transit.associations={"tgw": (allowed_prefixes: ["10.3.0.0/17"]), "vgw1": ()}"#;
-    refused(ALLOWED, &[both], "not with both");
+    ALLOWED.refused(&[both], "not with both");
     let wrong = "direct_connect.dx.virtual_interfaces.private.gateway=dxgw-transit";
-    refused(ALLOWED, &[wrong], "needs a transit virtual interface");
-    refused(
-        TGW,
-        &[
-            r#"direct_connect.dx.virtual_interfaces={"transit": Transit(gateway: "tgw", amazon_address: "169.254.101.1/30")}"#,
-        ],
-        "no Direct Connect gateway is called `tgw`",
-    );
+    ALLOWED.refused(&[wrong], "needs a transit virtual interface");
+    let transit = r#"{"transit": Transit(gateway: "tgw", amazon_address: "169.254.101.1/30")}"#;
+    let on_tgw = format!("direct_connect.dx.virtual_interfaces={transit}");
+    TGW.refused(&[&on_tgw], "no Direct Connect gateway is called `tgw`");
 }
 
-/// 10.4 (limits.html): 20 virtual private gateways, 6 transit gateways. (allowed-to-prefixes.html): what is announced of several transit
-/// gateways does not overlap. (virtualgateways.html): nor do VPCs behind one gateway. Each transit gateway and the gateway itself
-/// have ASNs of their own.
+/// 10.4 (allowed-to-prefixes.html): what is announced of several transit gateways does not overlap. (virtualgateways.html): nor do VPCs
+/// behind one gateway. Each transit gateway and the gateway itself have ASNs of their own. How many there may be: `quotas.rs`.
 #[test]
-fn a_direct_connect_gateway_has_so_many_gateways_and_they_do_not_overlap() {
+fn the_gateways_of_a_direct_connect_gateway_do_not_overlap() {
     let vpcs = r#"nodes.vpc2.cidr=10.1.0.0/16"#;
-    refused(
-        NO_TRANSIT,
+    NO_TRANSIT.refused(
         &[
             vpcs,
             "nodes.vpc2.subnets.app.cidr=10.1.1.0/24",
@@ -300,7 +256,7 @@ fn a_direct_connect_gateway_has_so_many_gateways_and_they_do_not_overlap() {
         ],
         "overlaps that of `vgw1`",
     );
-    refused(TGW, &["nodes.dxgw.asn=64512", "nodes.site.neighbors.dx.asn=64512"], "each needs its own");
+    TGW.refused(&["nodes.dxgw.asn=64512", "nodes.site.neighbors.dx.asn=64512"], "each needs its own");
 }
 
 /// 10.4 (direct-connect-gateways-intro.html): a packet that the gateway does not pass names the rule; the library shows all of them at
@@ -313,23 +269,23 @@ fn each_refusal_is_a_rule_of_its_own() {
         "direct_connect.dx.virtual_interfaces.a.site_link=true",
         "direct_connect.dx.virtual_interfaces.b.site_link=true",
     ];
-    holds(NO_TRANSIT, &linked, &none("dxgw_interface_to_interface", "dxgw"));
+    NO_TRANSIT.holds(&linked, &none("dxgw_interface_to_interface", "dxgw"));
     let narrow = ["nodes.site-a.advertise=[\"10.11.0.0/16\"]"];
-    holds(NO_TRANSIT, &narrow, &none("dxgw_gateway_to_gateway", "dxgw"));
+    NO_TRANSIT.holds(&narrow, &none("dxgw_gateway_to_gateway", "dxgw"));
     let on_vgw = ["direct_connect.dx.virtual_interfaces.a.gateway=vgw1", "nodes.site-a.neighbors.dx.asn=64512"];
-    holds(NO_TRANSIT, &on_vgw, &none("dxgw_interface_to_vpn", "vgw1"));
+    NO_TRANSIT.holds(&on_vgw, &none("dxgw_interface_to_vpn", "vgw1"));
     let wide = ["nodes.dxgw-private.associations.vgw2.allowed_prefixes=[\"10.2.0.0/16\"]"];
-    holds(ALLOWED, &wide, &none("dxgw_not_allowed", "dxgw-private"));
+    ALLOWED.holds(&wide, &none("dxgw_not_allowed", "dxgw-private"));
 }
 
 /// 10.5 (WorkingWithVirtualInterfaces.html): SiteLink is for virtual interfaces on a Direct Connect gateway; both ends need it.
 #[test]
 fn site_link_needs_a_direct_connect_gateway_and_both_ends() {
-    refused(VGW, &["direct_connect.dx.virtual_interfaces.a.site_link=true"], "on a Direct Connect gateway");
+    VGW.refused(&["direct_connect.dx.virtual_interfaces.a.site_link=true"], "on a Direct Connect gateway");
     let expect = r#""none": RouteAbsent(node: "site-a", prefix: "10.12.0.0/16", at: "100s"),
         "nor": RouteAbsent(node: "site-b", prefix: "10.11.0.0/16", at: "100s")"#;
     for one in ["ashburn.virtual_interfaces.a", "frankfurt.virtual_interfaces.b"] {
-        holds(SITE_LINK, &[&format!("direct_connect.{one}.site_link=false")], expect);
+        SITE_LINK.holds(&[&format!("direct_connect.{one}.site_link=false")], expect);
     }
 }
 
@@ -338,14 +294,14 @@ fn site_link_needs_a_direct_connect_gateway_and_both_ends() {
 #[test]
 fn a_failover_test_lasts_180_minutes_and_the_state_says_so() {
     let what = r#"what: StartBgpFailoverTest(virtual_interface: "dx.private")"#;
-    let long = taken(TEST, &["duration=20000s", &format!("faults.test=(at: \"100s\", {what})")]);
+    let long = TEST.taken(&["duration=20000s", &format!("faults.test=(at: \"100s\", {what})")]);
     let test = long.plan().faults.iter().find(|fault| fault.name == "test").expect("it is there");
     assert!(matches!(test.what, FaultKind::FailoverTest { .. }));
     assert_eq!(test.heal, Some(test.at + Duration::from_secs(180 * 60)));
-    taken(TEST, &["duration=300000s", "faults.test.heal_after=259200s"]);
-    refused(TEST, &["duration=300000s", "faults.test.heal_after=259201s"], "a failover test lasts");
+    TEST.taken(&["duration=300000s", "faults.test.heal_after=259200s"]);
+    TEST.refused(&["duration=300000s", "faults.test.heal_after=259201s"], "a failover test lasts");
 
-    let mut simulation = Simulation::new(&taken(TEST, &[]));
+    let mut simulation = Simulation::new(&TEST.taken(&[]));
     let mut state = |at: u64| {
         simulation.run_until(Instant::from_secs(at));
         let id = simulation.plan().node("dx.private").expect("it is there");
@@ -365,11 +321,11 @@ fn a_failover_test_lasts_180_minutes_and_the_state_says_so() {
 fn on_a_virtual_private_gateway_direct_connect_comes_first() {
     let expect = r#""dx": RoutePresent(node: "vgw", prefix: "10.1.0.0/16", via: "dx.a", at: "100s"),
         "rule": RouteDecidedBy(node: "vgw", prefix: "10.1.0.0/16", rule: "direct_connect", at: "100s")"#;
-    holds(VGW, &[], expect);
+    VGW.holds(&[], expect);
     // But the longest prefix comes before that.
     let longer = r#""vpn": RoutePresent(node: "vgw", prefix: "10.1.0.0/17", via: "a.t", at: "100s"),
         "dx": RoutePresent(node: "vgw", prefix: "10.1.0.0/16", via: "dx.a", at: "100s")"#;
-    holds(VGW, &["connections.a.routing=Static(prefixes: [\"10.1.0.0/17\"])"], longer);
+    VGW.holds(&["connections.a.routing=Static(prefixes: [\"10.1.0.0/17\"])"], longer);
 }
 
 /// 4.3 (VPC guide, how-transit-gateways-work.html): static, then VPC, then Direct Connect gateway, then VPN, for the same destination.
@@ -381,23 +337,23 @@ fn on_a_transit_gateway_static_comes_first_and_then_direct_connect() {
             "rule": RouteDecidedBy(node: "tgw", prefix: "10.1.0.0/16", rule: "attachment_type", at: "100s")"#
         )
     };
-    holds(TGW, &[], &over("dxgw"));
-    holds(TGW, &["connections.vpn.routing=Static(prefixes: [\"10.1.0.0/16\"])"], &over("vpn.t"));
+    TGW.holds(&[], &over("dxgw"));
+    TGW.holds(&["connections.vpn.routing=Static(prefixes: [\"10.1.0.0/16\"])"], &over("vpn.t"));
     let by_hand = r#"nodes.tgw.route_tables={"main": (routes: [(destination: "10.1.0.0/16", target: "dxgw")])}"#;
-    holds(TGW, &[by_hand], &over("dxgw"));
+    TGW.holds(&[by_hand], &over("dxgw"));
 }
 
 /// 10.1 (lags.html): members of one speed, and no more than it needs; both ends are LAGs. What one member's loss costs, and the least
 /// number of links, the library shows (`dx_lag_member_loss`).
 #[test]
 fn a_lag_has_members_of_one_speed_at_both_ends() {
-    refused(LAG, &["links.line-a2.rate=1Gbps"], "all members of a LAG have the same speed");
-    refused(LAG, &["direct_connect.lag-a.lag.minimum_links=3"], "never has its least number");
-    refused(LAG, &["direct_connect.lag-a.lag.minimum_links=5"], "0 to 4");
+    LAG.refused(&["links.line-a2.rate=1Gbps"], "all members of a LAG have the same speed");
+    LAG.refused(&["direct_connect.lag-a.lag.minimum_links=3"], "never has its least number");
+    LAG.refused(&["direct_connect.lag-a.lag.minimum_links=5"], "0 to 4");
     let without = r#"direct_connect.lag-a=(location: "EqDC2", bandwidth: "10Gbps", virtual_interfaces: {
         "private": Private(gateway: "vgw", amazon_address: "169.254.101.1/30") })"#;
-    refused(LAG, &[without], "already ends at `lag-a.private`");
-    let plain = taken(LAG, &[]);
+    LAG.refused(&[without], "already ends at `lag-a.private`");
+    let plain = LAG.taken(&[]);
     assert_eq!(
         interface(&plain, "lag-a.private").interfaces[0].lag.expect("it is one").minimum_links,
         0,
@@ -416,33 +372,65 @@ fn the_same_route_over_vpn_makes_direct_connect_narrow() {
         r#"probes={"large": UdpOneWay(from: "app", to: "desk", every: "1s", size: 8500, dont_fragment: true)}"#,
     ];
     let lost = r#""lost": LossBetween(probe: "large", direction: "forward", min: "100%", max: "100%")"#;
-    holds(BFD, &jumbo, lost);
+    BFD.holds(&jumbo, lost);
     let silent =
         [r#"nodes.site.policies={"none": (rules: [])}"#, "connections.vpn.tunnels.t.customer.export_policy=none"];
     let alone: Vec<&str> = jumbo.into_iter().chain(silent).collect();
-    holds(BFD, &alone, r#""none": LossBetween(probe: "large", direction: "forward", max: "0%")"#);
+    BFD.holds(&alone, r#""none": LossBetween(probe: "large", direction: "forward", max: "0%")"#);
 }
 
 /// 1.10 (Site-to-Site VPN user guide, private-ip-dx.html): private-IP VPN is for transit gateways, over a Direct Connect gateway that is
 /// associated with it, and its outside addresses are out of the transit gateway's own blocks of /24 or wider.
 #[test]
 fn private_ip_vpn_takes_its_addresses_from_the_transit_gateway() {
-    refused(
-        PRIVATE,
-        &["connections.private.tunnels.t.outside_address=10.98.0.10"],
-        "in no block of the transit gateway",
-    );
-    refused(PRIVATE, &["nodes.tgw.cidr_blocks=[\"10.99.0.0/25\"]"], "8 to 24");
-    refused(PRIVATE, &["connections.private.transport=dxgv"], "no Direct Connect gateway is called `dxgv`");
+    PRIVATE
+        .refused(&["connections.private.tunnels.t.outside_address=10.98.0.10"], "in no block of the transit gateway");
+    PRIVATE.refused(&["nodes.tgw.cidr_blocks=[\"10.99.0.0/25\"]"], "8 to 24");
+    PRIVATE.refused(&["connections.private.transport=dxgv"], "no Direct Connect gateway is called `dxgv`");
+}
+
+/// The same page: a private-IP VPN may be associated with another route table than the Direct Connect gateway that transports it. Here the
+/// one knows the site's network and the VPC, the other nothing but the address of the customer gateway's end, and traffic passes. What the
+/// VPN propagates into the table of its transport alone helps nobody: the VPC is looked up in the other one.
+#[test]
+fn a_private_ip_vpn_and_its_transport_have_route_tables_of_their_own() {
+    let tables = |vpn: &str, transport: &str| {
+        let of = |name: &str, associated: &str, propagated: &str| {
+            format!("\"{name}\": (associations: [{associated}], propagations: [{propagated}])")
+        };
+        let (vpn, transport) =
+            (of("vpn", "\"private\", \"internet\", \"vpc\"", vpn), of("transport", "\"dxgw\"", transport));
+        format!("nodes.tgw.route_tables={{{vpn}, {transport}}}")
+    };
+    let route = |kind: &str, table: &str, prefix: &str| {
+        format!("{kind}(node: \"tgw\", route_table: \"{table}\", prefix: \"{prefix}\", at: \"100s\")")
+    };
+    let expect = |site: &str, transport: &str, loss: &str| {
+        [
+            "\"up\": EstablishedWithin(session: \"private.t.bgp\", within: \"60s\")".to_owned(),
+            format!("\"end\": {}", route("RoutePresent", "transport", "10.250.0.1/32")),
+            format!("\"no_end\": {}", route("RouteAbsent", "vpn", "10.250.0.1/32")),
+            format!("\"no_vpc\": {}", route("RouteAbsent", "transport", "10.0.0.0/16")),
+            format!("\"site\": {}", route(site, "vpn", "10.1.0.0/16")),
+            format!("\"no_site\": {}", route(transport, "transport", "10.1.0.0/16")),
+            format!("\"loss\": LossBetween(probe: \"app\", min: \"{loss}\", max: \"{loss}\")"),
+        ]
+        .join(", ")
+    };
+    let short = ["duration=120s", "faults={}", "probes.app.start=100s"];
+    let apart = tables("\"private\", \"vpc\"", "\"dxgw\"");
+    PRIVATE.holds(&[&short[..], &[apart.as_str()]].concat(), &expect("RoutePresent", "RouteAbsent", "0%"));
+    let wrong = tables("\"vpc\"", "\"dxgw\", \"private\"");
+    PRIVATE.holds(&[&short[..], &[wrong.as_str()]].concat(), &expect("RouteAbsent", "RoutePresent", "100%"));
 }
 
 /// 10.2 and 10.5 (WorkingWithVirtualInterfaces.html, routing-and-bgp.html): a public virtual interface has AWS's ASN 7224, 1,500 octets and no
 /// SiteLink; 1,000 prefixes are taken.
 #[test]
 fn a_public_virtual_interface_is_amazons_own() {
-    let end = interface(&taken(PUBLIC, &[]), "dx.public");
+    let end = interface(&PUBLIC.taken(&[]), "dx.public");
     assert_eq!((end.asn, end.mtu), (7224, 1500));
     assert_eq!(end.forwarding.neighbors[0].end.max_prefixes.expect("there is a limit").most, 1_000);
-    refused(PUBLIC, &["direct_connect.dx.virtual_interfaces.public.site_link=true"], "on a Direct Connect gateway");
-    refused(PUBLIC, &["direct_connect.dx.virtual_interfaces.public.mtu=9001"], "is 1500");
+    PUBLIC.refused(&["direct_connect.dx.virtual_interfaces.public.site_link=true"], "on a Direct Connect gateway");
+    PUBLIC.refused(&["direct_connect.dx.virtual_interfaces.public.mtu=9001"], "is 1500");
 }

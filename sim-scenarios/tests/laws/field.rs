@@ -2,45 +2,36 @@
 
 use sim_core::time::{Duration, Instant};
 use sim_core::trace::{Table, What};
+use sim_scenarios::Simulation;
 use sim_scenarios::report::model::Report;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
-const BY_BGP: &str = include_str!("../../../scenarios/active_passive.ron");
-const STATIC: &str = include_str!("../../../scenarios/static_active_passive.ron");
-const FOUR: &str = include_str!("../../../scenarios/tgw_ecmp_four_tunnels.ron");
+use crate::bare::{Bare, dropped, library, round_trip};
 
-fn with(text: &str, changes: &[&str]) -> Scenario {
-    let all = [&["expect={}", "control=[]"], changes].concat();
-    let parsed = Scenario::parse("library.ron", text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    parsed.with(&all, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
+const BY_BGP: Bare = Bare::new(library!("active_passive"));
+const STATIC: Bare = Bare::new(library!("static_active_passive"));
+const FOUR: Bare = Bare::new(library!("tgw_ecmp_four_tunnels"));
 
 /// A minute of probes, once everything that comes up has.
-fn minute(text: &str, changes: &[&str]) -> Report {
+fn minute(drawing: Bare, changes: &[&str]) -> Report {
     let probe = "probes={\"app\": UdpEcho(from: \"office\", to: \"app\", every: \"1s\", start: \"60s\")}";
     let short = ["faults={}", "duration=120s", probe];
-    Simulation::new(&with(text, &[&short[..], changes].concat())).finish().report
+    drawing.answer(&[&short[..], changes].concat())
 }
 
 fn is_answered(report: &Report) -> bool {
-    // There, back, and both.
-    let loss = report.probes[2].loss;
+    let loss = round_trip(report, "app").loss;
     assert!(loss == 0.0 || loss == 1.0, "{loss}");
     loss == 0.0
-}
-
-fn dropped(report: &Report, reason: &str) -> u64 {
-    report.drops.iter().filter(|drop| drop.reason == reason).map(|drop| drop.packets).sum()
 }
 
 /// "No route: a missing static route or BGP prefix." The request arrives, and the VPC has no way for the answer.
 #[test]
 fn without_a_route_the_answer_is_lost_in_the_vpc() {
-    for (text, missing) in
+    for (drawing, missing) in
         [(BY_BGP, "nodes.cgw.advertise=[]"), (STATIC, "connections.vpn.routing=Static(prefixes: [\"10.9.0.0/16\"])")]
     {
-        assert!(is_answered(&minute(text, &[])));
-        let report = minute(text, &[missing]);
+        assert!(is_answered(&minute(drawing, &[])));
+        let report = minute(drawing, &[missing]);
         assert!(!is_answered(&report), "{missing}");
         assert_eq!(dropped(&report, "vpc_no_route"), 60, "{missing}: the tunnel works, requests arrive");
     }
@@ -64,8 +55,7 @@ fn a_new_network_needs_a_static_route_on_both_sides() {
 fn a_tunnel_that_was_never_configured_takes_nothing_over() {
     let dark = |changes: &[&str]| {
         let cut = ["duration=500s", "faults.cut.at=300s", "faults.cut.heal=480s"];
-        let simulation = Simulation::new(&with(BY_BGP, &[&cut[..], changes].concat()));
-        let report = simulation.finish().report;
+        let report = BY_BGP.answer(&[&cut[..], changes].concat());
         let outages = report.outages.iter().filter(|outage| outage.probe == "app");
         outages.map(|outage| outage.duration_s.0).max().unwrap_or_default()
     };
@@ -80,7 +70,7 @@ fn a_tunnel_that_was_never_configured_takes_nothing_over() {
 fn a_flapping_tunnel_leaves_the_set_and_comes_back() {
     let flap =
         "faults={\"flap\": (at: \"200s\", what: Flap(link: \"path-2a\", down: \"60s\", up: \"180s\", times: 2))}";
-    let mut simulation = Simulation::new(&with(FOUR, &["duration=700s", flap]));
+    let mut simulation = Simulation::new(&FOUR.taken(&["duration=700s", flap]));
     simulation.run_until(Instant::from_secs(700));
     let world = simulation.world();
     let tgw = simulation.plan().node("tgw").expect("it is there");

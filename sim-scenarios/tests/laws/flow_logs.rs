@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use sim_scenarios::report::Outcome;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+
+use crate::bare::UNASKED;
+use crate::telemetry::{self, mistakes};
 
 /// "Default format": all fields of version 2, in this order.
 const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
@@ -23,20 +24,8 @@ const TRANSIT: &str = "version resource-type account-id tgw-id tgw-attachment-id
                        log-status type packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded \
                        packets-lost-ttl-expired tcp-flags region flow-direction pkt-src-aws-service pkt-dst-aws-service";
 
-fn scenario(name: &str) -> Scenario {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/{name}.ron"));
-    let text = std::fs::read_to_string(file).expect("it is in the library");
-    Scenario::parse(name, &text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
-
 fn outcome(name: &str, changes: &[&str]) -> Outcome {
-    let changes: Vec<&str> = ["expect={}", "control=[]"].iter().chain(changes).copied().collect();
-    let changed = scenario(name).with(&changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    Simulation::new(&changed).finish()
-}
-
-fn mistakes(name: &str, changes: &[&str]) -> String {
-    scenario(name).with(changes, &NoSecrets).expect_err("it is wrong").to_string()
+    telemetry::outcome(name, &[UNASKED, changes].concat())
 }
 
 type Fields = BTreeMap<String, String>;

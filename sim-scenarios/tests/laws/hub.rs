@@ -5,30 +5,21 @@ use ipnet::Ipv4Net;
 use sim_core::node::Node;
 use sim_core::reason::Reason;
 use sim_core::time::Instant;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::Simulation;
 
-use super::dx::{holds, refused};
+use crate::bare::{Bare, library};
 
-macro_rules! library {
-    ($name:literal) => {
-        include_str!(concat!("../../../scenarios/", $name, ".ron"))
-    };
-}
-
-const SITES: &str = library!("cloudhub");
-const DUPLICATE: &str = library!("cloudhub_duplicate_asn");
-const LINE: &str = library!("cloudhub_dx");
-const STATIC: &str = library!("dx_primary_vpn_backup_vgw");
-const EC2: &str = library!("ec2_as_customer_gateway");
-const SOFTWARE: &str = library!("software_vpn_ha");
-const EGRESS: &str = library!("third_party_private_egress");
+const SITES: Bare = Bare::new(library!("cloudhub"));
+const DUPLICATE: Bare = Bare::new(library!("cloudhub_duplicate_asn"));
+const LINE: Bare = Bare::new(library!("cloudhub_dx"));
+const STATIC: Bare = Bare::new(library!("dx_primary_vpn_backup_vgw"));
+const EC2: Bare = Bare::new(library!("ec2_as_customer_gateway"));
+const SOFTWARE: Bare = Bare::new(library!("software_vpn_ha"));
+const EGRESS: Bare = Bare::new(library!("third_party_private_egress"));
 
 /// A scenario with changes, at this second.
-fn at(text: &str, changes: &[&str], seconds: u64) -> Simulation {
-    let changes: Vec<String> = ["control=[]", "expect={}"].iter().chain(changes).map(|&it| it.to_owned()).collect();
-    let parsed = Scenario::parse("library.ron", text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let scenario = parsed.with(&changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let mut simulation = Simulation::new(&scenario);
+fn at(drawing: Bare, changes: &[&str], seconds: u64) -> Simulation {
+    let mut simulation = Simulation::new(&drawing.taken(changes));
     simulation.run_until(Instant::from_secs(seconds));
     simulation
 }
@@ -145,13 +136,14 @@ fn a_virtual_interface_on_the_gateway_is_a_member() {
 #[test]
 fn a_virtual_interface_on_a_direct_connect_gateway_is_none() {
     let gateway = "nodes: { \"dxgw\": DirectConnectGateway(asn: 64513, associations: { \"vgw\": () }),";
-    let text = LINE.replacen("nodes: {", gateway, 1).replace("Private(gateway: \"vgw\"", "Private(gateway: \"dxgw\"");
+    let text =
+        LINE.text.replacen("nodes: {", gateway, 1).replace("Private(gateway: \"vgw\"", "Private(gateway: \"dxgw\"");
     let behind = [
         "nodes.site.neighbors.dx.asn=64513",
         // The site's own VPN does not come up.
         "connections.two.tunnels.t.customer.pre_shared_key=mistyped.key",
     ];
-    let simulation = at(&text, &behind, 100);
+    let simulation = at(Bare::new(&text), &behind, 100);
     assert_eq!(heard(&simulation, "branch", "10.2.0.0/16"), []);
     assert_eq!(heard(&simulation, "site", "10.1.0.0/16"), []);
     assert_eq!(heard(&simulation, "site", "10.0.0.0/16"), [path("64513")], "the VPC it hears of");
@@ -167,8 +159,7 @@ fn static_routes_are_announced_to_nobody() {
     for (gateway, prefix) in [("site-a", "10.1.0.0/16"), ("site-b", "10.1.0.0/16")] {
         assert_eq!(heard(&simulation, gateway, prefix), [], "{gateway}");
     }
-    holds(
-        STATIC,
+    STATIC.holds(
         &[],
         r#""quiet": ConvergedWithin(fault: "cut-a.heal", within: "60s"),
         "over_dx": RoutePresent(node: "vgw", prefix: "10.1.0.0/16", via: "dx.a", at: "450s")"#,
@@ -181,11 +172,11 @@ fn static_routes_are_announced_to_nobody() {
 fn a_connection_carries_ip_and_no_other_service_is_offered() {
     for kind in ["Gre", "Dmvpn", "Layer2"] {
         let change = format!("connections.one={kind}(customer_gateway: \"cgw1\", gateway: \"vgw\")");
-        refused(SITES, &[&change], &format!("`{kind}` is no kind of connection"));
+        SITES.refused(&[&change], &format!("`{kind}` is no kind of connection"));
     }
     for end in ["vpc", "vgw", "app"] {
         let change = format!("links.lan1=Link(between: (\"cgw1.lan\", \"{end}\"))");
-        refused(SITES, &[&change], "AWS joins what is inside of it");
+        SITES.refused(&[&change], "AWS joins what is inside of it");
     }
 }
 
@@ -205,23 +196,23 @@ fn an_instance_is_behind_its_elastic_ip_address() {
         outbound: [(rule: 1, protocol: \"udp\", ports: 500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
                    (rule: 2, protocol: \"udp\", ports: 4500, cidr: \"0.0.0.0/0\", action: \"allow\"), \
                    (rule: 3, cidr: \"10.0.0.0/8\", action: \"allow\")]) }";
-    let text = EC2.replacen("security_groups: {", "network_acls: {}, security_groups: {", 1).replacen(
+    let text = EC2.text.replacen("security_groups: {", "network_acls: {}, security_groups: {", 1).replacen(
         "route_table: \"public\"),",
         "route_table: \"public\", network_acl: \"ipsec\"),",
         1,
     );
     let text = text.replacen("network_acls: {}", &acl["nodes.shop.".len()..].replacen('=', ": ", 1), 1);
-    holds(&text, &["faults={}"], r#""all_passes": LossBetween(probe: "sale", max: "0%")"#);
+    Bare::new(&text).holds(&["faults={}"], r#""all_passes": LossBetween(probe: "sale", max: "0%")"#);
 }
 
 /// Mistakes in the drawing of an instance are explained.
 #[test]
 fn an_instance_stands_in_a_subnet_with_a_way_out() {
-    refused(EC2, &["nodes.cgw.interfaces.wan.address=10.1.7.10/24"], "is not in subnet 10.1.0.0/24");
-    refused(EC2, &["nodes.cgw.interfaces.wan.address=10.1.0.3/24"], "AWS keeps the first four addresses");
-    refused(EC2, &["links.out.between=(\"cgw.wan\", \"internet\")"], "AWS joins it to its VPC");
-    refused(SOFTWARE, &["nodes.shop.route_tables.private.routes=[]"], "has no route to 10.0.0.0/16");
-    refused(SOFTWARE, &["nodes.two.tracks={}"], "track");
+    EC2.refused(&["nodes.cgw.interfaces.wan.address=10.1.7.10/24"], "is not in subnet 10.1.0.0/24");
+    EC2.refused(&["nodes.cgw.interfaces.wan.address=10.1.0.3/24"], "AWS keeps the first four addresses");
+    EC2.refused(&["links.out.between=(\"cgw.wan\", \"internet\")"], "AWS joins it to its VPC");
+    SOFTWARE.refused(&["nodes.shop.route_tables.private.routes=[]"], "has no route to 10.0.0.0/16");
+    SOFTWARE.refused(&["nodes.two.tracks={}"], "track");
 }
 
 /// Network Load Balancer guide, target-group-health-checks.html: without a healthy target it uses all of them ("fail open"), and the
@@ -231,12 +222,11 @@ fn a_load_balancer_fails_open_and_its_checks_have_limits() {
     // Nobody answers checks for two of them, so both proxies are unhealthy, and tried none the less when the line is back.
     let gone = "faults={ \"gone\": (at: \"60s\", heal: \"100s\", what: PowerLoss(node: \"service\")) }";
     let expect = r#""again": NoOutage(probe: "quotes", from: "101s")"#;
-    holds(EGRESS, &[gone], expect);
-    refused(EGRESS, &["nodes.nlb.health_check.interval=4s"], "the interval");
-    refused(EGRESS, &["nodes.nlb.health_check=(interval: \"5s\", timeout: \"6s\")"], "the timeout");
-    refused(EGRESS, &["nodes.nlb.health_check=(unhealthy: 1)"], "failures");
-    refused(
-        EGRESS,
+    EGRESS.holds(&[gone], expect);
+    EGRESS.refused(&["nodes.nlb.health_check.interval=4s"], "the interval");
+    EGRESS.refused(&["nodes.nlb.health_check=(interval: \"5s\", timeout: \"6s\")"], "the timeout");
+    EGRESS.refused(&["nodes.nlb.health_check=(unhealthy: 1)"], "failures");
+    EGRESS.refused(
         &["nodes.nlb.targets=[\"proxy-2\"]", "nodes.nlb.cross_zone=false"],
         "no target is in the availability zone",
     );

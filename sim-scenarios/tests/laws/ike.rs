@@ -1,35 +1,28 @@
 //! Laws of IKE at AWS's end: algorithms, who calls, what passes between the ends (Site-to-Site VPN User Guide).
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
-use sim_core::id::LinkId;
-use sim_core::packet::Packet;
 use sim_core::reason::State;
 use sim_core::time::Instant;
-use sim_core::trace::{SessionKind, Sink, Way, What};
+use sim_core::trace::{SessionKind, What};
 use sim_core::wire::ipv4::{Ipv4Packet, protocol};
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::{Scenario, Simulation};
 
-const BY_BGP: &str = include_str!("../../../scenarios/active_passive.ron");
-const STATIC: &str = include_str!("../../../scenarios/static_active_passive.ron");
+use crate::bare::{Bare, library};
+use crate::tap::{protocol_and_ports, tapped};
+
+const BY_BGP: Bare = Bare::without_faults(library!("active_passive"));
+const STATIC: Bare = Bare::without_faults(library!("static_active_passive"));
+const CERTIFICATES: Bare = Bare::without_faults(library!("certificates"));
 const TUNNEL: &str = "connections.vpn.tunnels.a";
 
-fn with(text: &str, changes: &[&str]) -> Result<Scenario, String> {
-    let all = [&["expect={}", "control=[]", "faults={}"], changes].concat();
-    let parsed = Scenario::parse("library.ron", text, &NoSecrets).map_err(|mistakes| mistakes.to_string())?;
-    parsed.with(&all, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
-
 fn takes(setting: &str, value: &str) -> bool {
-    with(BY_BGP, &[&format!("{TUNNEL}.{setting}={value}")]).is_ok()
+    BY_BGP.with(&[&format!("{TUNNEL}.{setting}={value}")]).is_ok()
 }
 
 /// The world with these changes to tunnel a, after so long.
-fn after(text: &str, seconds: u64, changes: &[&str]) -> Simulation {
-    let scenario = with(text, changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let mut simulation = Simulation::new(&scenario);
+fn after(drawing: Bare, seconds: u64, changes: &[&str]) -> Simulation {
+    let mut simulation = Simulation::new(&drawing.taken(changes));
     simulation.run_until(Instant::from_secs(seconds));
     simulation
 }
@@ -49,40 +42,21 @@ fn established(simulation: &Simulation) -> (usize, bool) {
     (states.iter().filter(|state| up(state)).count(), states.last().is_some_and(up))
 }
 
-/// What passes a link, either way: protocol, source and destination port, and of ISAKMP the exchange type (RFC 2408 section 3.1).
-type Passed = BTreeSet<(u8, u16, u16, Option<u8>)>;
-
-struct Tap(LinkId, Rc<RefCell<Passed>>);
-
-impl Sink for Tap {
-    fn wire(&mut self, _: Instant, link: LinkId, _: Way, packet: &Packet) {
-        if link != self.0 {
-            return;
-        }
-        let ip = Ipv4Packet::new_checked(packet.bytes()).expect("it was sent so");
-        let at = |octet: usize| u16::from_be_bytes([ip.payload()[octet], ip.payload()[octet + 1]]);
-        let seen = match ip.protocol() {
-            protocol::UDP => (protocol::UDP, at(0), at(2), (at(0) == 500).then(|| ip.payload()[8 + 18])),
-            other => (other, 0, 0, None),
-        };
-        self.1.borrow_mut().insert(seen);
-    }
+/// The first minute of a connection by BGP.
+fn minute(changes: &[&str]) -> Scenario {
+    BY_BGP.taken(&[&["duration=60s"], changes].concat())
 }
 
-fn passed(changes: &[&str]) -> Passed {
-    let scenario = with(BY_BGP, changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let seen = Rc::new(RefCell::new(Passed::new()));
-    let mut simulation = Simulation::prepare(&scenario, |world| {
-        let (link, _) = world.link_ends().find(|(link, _)| world.link_name(*link) == "path-a").expect("it is there");
-        world.trace.add_sink(Box::new(Tap(link, Rc::clone(&seen))));
-    });
-    simulation.run_until(Instant::from_secs(60));
-    drop(simulation);
-    Rc::try_unwrap(seen).expect("the tap is gone").into_inner()
+/// Protocol and UDP ports of what passes the path of tunnel a, either way.
+fn ports(changes: &[&str]) -> BTreeSet<(u8, u16, u16)> {
+    tapped(&minute(changes), Some("path-a"), protocol_and_ports).0
 }
 
-fn ports(passed: &Passed) -> BTreeSet<(u8, u16, u16)> {
-    passed.iter().map(|(protocol, from, to, _)| (*protocol, *from, *to)).collect()
+/// The exchange type of ISAKMP (RFC 2408 section 3.1).
+fn exchange(bytes: &[u8]) -> Option<u8> {
+    let isakmp = protocol_and_ports(bytes)? == (protocol::UDP, 500, 500);
+    let ip = Ipv4Packet::new_checked(bytes).ok()?;
+    isakmp.then(|| ip.payload()[8 + 18])
 }
 
 /// Page VPNTunnels.html: AES128, AES256 and both with GCM-16; SHA1, SHA2-256, -384 and -512; in either phase, and nothing else.
@@ -112,9 +86,9 @@ fn phase_2_has_a_group() {
 /// Page FirewallRules.html: UDP from port 500 to port 500 and IP protocol 50; with NAT traversal UDP 4500, which then carries ESP, too.
 #[test]
 fn udp_500_and_protocol_50_pass_or_udp_4500() {
-    let plain = ports(&passed(&[]));
+    let plain = ports(&[]);
     assert_eq!(plain, BTreeSet::from([(protocol::UDP, 500, 500), (protocol::ESP, 0, 0)]));
-    let encapsulated = ports(&passed(&[&format!("{TUNNEL}.customer.nat_traversal=force")]));
+    let encapsulated = ports(&[&format!("{TUNNEL}.customer.nat_traversal=force")]);
     assert_eq!(encapsulated, BTreeSet::from([(protocol::UDP, 500, 500), (protocol::UDP, 4500, 4500)]));
 }
 
@@ -122,10 +96,32 @@ fn udp_500_and_protocol_50_pass_or_udp_4500() {
 /// Aggressive, 5 is informational, 32 Quick Mode.
 #[test]
 fn ikev1_is_main_mode() {
-    let passed = passed(&[&format!("{TUNNEL}.ike_versions=[\"ikev1\"]")]);
-    let exchanges: BTreeSet<u8> = passed.iter().filter_map(|(.., exchange)| *exchange).collect();
+    let scenario = minute(&[&format!("{TUNNEL}.ike_versions=[\"ikev1\"]")]);
+    let (exchanges, _) = tapped(&scenario, Some("path-a"), exchange);
     assert!(exchanges.contains(&2) && exchanges.contains(&32), "{exchanges:?}");
     assert!(exchanges.iter().all(|exchange| [2, 5, 32].contains(exchange)), "{exchanges:?}");
+}
+
+/// Page accelerated-vpn.html: Global Accelerator drops fragments, so certificates want a customer gateway that fragments IKE messages itself
+/// (RFC 7383). The customer's IKE_AUTH of tunnel b has an RSA certificate, that of the CA and a signature, more than 1,500 octets: as one
+/// message it is cut by IP, and none of it arrives. Over the internet all of it does.
+#[test]
+fn certificates_over_global_accelerator_want_ike_fragmentation() {
+    let transit = [
+        "duration=60s",
+        "probes={}",
+        "nodes.vgw=TransitGateway(asn: 64512, vpcs: [\"vpc\"])",
+        "nodes.vpc.route_tables={\"main\": (routes: [(destination: \"10.1.0.0/16\", target: \"vgw\")])}",
+    ];
+    let accelerated = "connections.vpn.enable_acceleration=true";
+    let whole = "connections.vpn.tunnels.b.customer.ike_fragmentation=false";
+    let up = "\"up\": EstablishedWithin(session: \"vpn.b.ike\", within: \"5s\"), \
+              \"none_cut\": DropsBetween(reason: \"fragment_dropped\", max: 0)";
+    let never = "\"never\": EstablishedTimes(session: \"vpn.b.ike\", min: 0, max: 0), \
+                 \"cut\": DropsBetween(reason: \"fragment_dropped\", link: \"path-b\", min: 2)";
+    CERTIFICATES.holds(&[&transit[..], &[accelerated]].concat(), up);
+    CERTIFICATES.holds(&[&transit[..], &[accelerated, whole]].concat(), never);
+    CERTIFICATES.holds(&[&transit[..], &[whole]].concat(), up);
 }
 
 /// Page initiate-vpn-tunnels.html: startup action `start` is for IKEv2, and for a customer gateway with an address. With IKEv1 it is a warning,
@@ -134,9 +130,8 @@ fn ikev1_is_main_mode() {
 fn aws_calls_by_ikev2_only() {
     assert!(takes("startup_action", "start"));
     let warned = |version: &str| {
-        let changes = [&format!("{TUNNEL}.startup_action=start"), &format!("{TUNNEL}.ike_versions=[\"{version}\"]")];
-        let scenario = with(BY_BGP, &changes.map(|change| change.as_str())).expect("it can be drawn");
-        scenario.plan().warnings.iter().any(|warning| warning.text.contains("IKEv2 only"))
+        let version = format!("{TUNNEL}.ike_versions=[\"{version}\"]");
+        BY_BGP.warned(&[&format!("{TUNNEL}.startup_action=start"), &version], "IKEv2 only")
     };
     assert_eq!((warned("ikev2"), warned("ikev1")), (false, true));
 }

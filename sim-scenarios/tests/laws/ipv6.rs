@@ -1,61 +1,16 @@
 //! Laws of IPv6 inside of VPN tunnels (Site-to-Site VPN User Guide, "IPv4 and IPv6 traffic", page cgw-best-practice.html, and the EC2 API).
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use crate::bare::{Bare, dropped, library};
+use crate::tap::clamped;
 
-use sim_core::reason::DropReason;
-use sim_core::trace::{Hop, HopStep, Sink};
-use sim_scenarios::report::model::Report;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
-
-const TEXT: &str = include_str!("../../../scenarios/ipv6_inside_tgw.ron");
-
-/// The scenario without what it asks, with changes; or what is wrong with it.
-fn with(changes: &[&str]) -> Result<Scenario, String> {
-    let bare = ["expect={}", "control=[]", "faults={}", "probes={}", "duration=60s"];
-    let all: Vec<&str> = bare.iter().chain(changes).copied().collect();
-    let parsed = Scenario::parse("ipv6_inside_tgw.ron", TEXT, &NoSecrets).map_err(|mistakes| mistakes.to_string())?;
-    parsed.with(&all, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
-
-fn answer(changes: &[&str]) -> Report {
-    let scenario = with(changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    Simulation::new(&scenario).finish().report
-}
-
-#[track_caller]
-fn refused(changes: &[&str], because: &str) {
-    match with(changes) {
-        Ok(_) => panic!("{changes:?} is not refused"),
-        Err(mistakes) => assert!(mistakes.contains(because), "{mistakes}"),
-    }
-}
-
-/// The MSS values to which a gateway lowered what SYNs told.
-struct Clamps(Arc<Mutex<BTreeSet<u16>>>);
-
-impl Sink for Clamps {
-    fn hop(&mut self, hop: &Hop) {
-        if let HopStep::MssClamped(mss, _) = hop.step {
-            self.0.lock().expect("no thread panics").insert(mss);
-        }
-    }
-}
+const BARE: Bare = Bare { text: library!("ipv6_inside_tgw"), changes: &["faults={}", "probes={}", "duration=60s"] };
 
 /// A transfer from the VPC, whose sender hears of no MTU: what the clamp said, and how many packets were too long for AWS's end.
 fn download(changes: &[String]) -> (Vec<u16>, u64) {
     let probe = "probes={\"web\": TcpEcho(from: \"app\", to: \"office\", ip_version: \"ipv6\", every: \"5s\", size: \"20kB\", start: \"50s\")}";
     let all: Vec<&str> = core::iter::once(probe).chain(changes.iter().map(String::as_str)).collect();
-    let scenario = with(&all).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let clamps = Arc::new(Mutex::new(BTreeSet::new()));
-    let sink = Clamps(Arc::clone(&clamps));
-    let mut simulation = Simulation::prepare(&scenario, |world| world.trace.add_sink(Box::new(sink)));
-    let end = simulation.end();
-    simulation.run_until(end);
-    let drops = simulation.world().trace.drops().iter();
-    let long = drops.filter(|(key, _)| key.reason == DropReason::PacketTooBig).map(|(_, count)| count.packets).sum();
-    let clamps = clamps.lock().expect("no thread panics");
-    (clamps.iter().copied().collect(), long)
+    let (clamps, report) = clamped(&BARE.taken(&all));
+    (clamps, dropped(&report, "packet_too_big"))
 }
 
 /// Page cgw-best-practice.html, the column "MSS (IPv6-in-IPv4)", all eight rows, end to end: with the MSS that the table has every segment
@@ -100,11 +55,11 @@ fn the_ipv6_mss_column_end_to_end() {
 fn an_inside_ipv6_cidr_is_a_126_out_of_fd00() {
     let change = |cidr: &str| format!("connections.vpn.tunnels.a.inside_ipv6_cidr={cidr}");
     for cidr in ["fd00:a::/127", "fd00:a::/64", "fc00:a::/126", "2001:db8:a::/126"] {
-        refused(&[&change(cidr)], "a /126 out of fd00::/8");
+        BARE.refused(&[&change(cidr)], "a /126 out of fd00::/8");
     }
-    refused(&[&change("fd00:a::1/126")], "bits beyond its prefix length");
-    refused(&[&change("fd00:b::/126")], "already the inside IPv6 CIDR of another tunnel");
-    let scenario = with(&[&change("fdff:1::4/126")]).unwrap();
+    BARE.refused(&[&change("fd00:a::1/126")], "bits beyond its prefix length");
+    BARE.refused(&[&change("fd00:b::/126")], "already the inside IPv6 CIDR of another tunnel");
+    let scenario = BARE.taken(&[&change("fdff:1::4/126")]);
     let inside = scenario.plan().connections[0].tunnels[0].inside_ipv6.expect("it is for IPv6");
     assert_eq!([inside.aws.to_string(), inside.customer.to_string()], ["fdff:1::5", "fdff:1::6"]);
     assert_eq!(inside.selectors.map(|net| net.to_string()), ["::/0", "::/0"], "if nothing else is said");
@@ -118,15 +73,15 @@ fn a_connection_carries_one_family() {
     let probe = "probes={\"v4\": IcmpEcho(from: \"office\", to: \"app\", every: \"1s\", start: \"50s\"), \
                  \"v6\": IcmpEcho(from: \"office\", to: \"app\", ip_version: \"ipv6\", every: \"1s\", start: \"50s\")}";
     let expect = "expect={\"it\": DropsBetween(reason: \"selector_mismatch\", node: \"cgw\", min: 10, max: 10)}";
-    let report = answer(&[route, probe, expect]);
+    let report = BARE.answer(&[route, probe, expect]);
     assert!(report.expectations[0].held, "{}", report.expectations[0].detail);
     let loss: Vec<f64> = report.probes.iter().filter(|p| p.direction == "round_trip").map(|p| p.loss).collect();
     assert_eq!(loss, [1.0, 0.0]);
-    let other = answer(&[probe, "connections.vpn.tunnel_inside_ip_version=ipv4"]);
+    let other = BARE.answer(&[probe, "connections.vpn.tunnel_inside_ip_version=ipv4"]);
     let loss: Vec<f64> = other.probes.iter().filter(|p| p.direction == "round_trip").map(|p| p.loss).collect();
     assert_eq!(loss, [0.0, 1.0], "the same tunnels for IPv4");
-    refused(&["connections.vpn.local_ipv4_network_cidr=10.1.0.0/16"], "it carries no IPv4");
-    refused(
+    BARE.refused(&["connections.vpn.local_ipv4_network_cidr=10.1.0.0/16"], "it carries no IPv4");
+    BARE.refused(
         &["connections.vpn.tunnel_inside_ip_version=ipv4", "connections.vpn.local_ipv6_network_cidr=2001:db8:1::/48"],
         "it carries no IPv6",
     );
@@ -139,12 +94,12 @@ fn a_virtual_private_gateway_carries_no_ipv6() {
         "nodes.tgw=VirtualPrivateGateway(asn: 64512, vpc: \"vpc\")",
         "nodes.vpc.route_tables={\"main\": (propagation: [\"tgw\"])}",
     ];
-    refused(&vgw, "a virtual private gateway carries no IPv6");
-    assert!(with(&[&vgw[..], &["connections.vpn.tunnel_inside_ip_version=ipv4"]].concat()).is_ok());
+    BARE.refused(&vgw, "a virtual private gateway carries no IPv6");
+    BARE.taken(&[&vgw[..], &["connections.vpn.tunnel_inside_ip_version=ipv4"]].concat());
     let route = [
         "nodes.vpc.route_tables={\"main\": (propagation: [\"tgw\"], ipv6_routes: [(destination: \"::/0\", target: \"tgw\")])}",
     ];
-    refused(&[&vgw[..1], &route].concat(), "no transit gateway that is attached to the VPC");
+    BARE.refused(&[&vgw[..1], &route].concat(), "no transit gateway that is attached to the VPC");
 }
 
 /// API `LocalIpv6NetworkCidr` and `RemoteIpv6NetworkCidr`: they are the CHILD_SA's selectors. A customer gateway's own are the
@@ -155,7 +110,7 @@ fn either_version_of_ike_negotiates_selectors_of_ipv6() {
     for version in ["ikev1", "ikev2"] {
         let version = format!("connections.vpn.tunnels.a.ike_versions=[\"{version}\"]");
         // IKEv1 has no AES-GCM in phase 1 (RFC 4106 is of ESP), which is not asked for here.
-        let report = answer(&[up, &version]);
+        let report = BARE.answer(&[up, &version]);
         assert!(report.expectations[0].held, "{version}: {}", report.expectations[0].detail);
     }
 }
@@ -164,12 +119,12 @@ fn either_version_of_ike_negotiates_selectors_of_ipv6() {
 /// four; AWS keeps the first four addresses of a subnet and the last.
 #[test]
 fn a_vpc_and_its_subnets_have_blocks_of_their_sizes() {
-    refused(&["nodes.vpc.ipv6_cidr=2001:db8:2::/62"], "44 to 60");
-    refused(&["nodes.vpc.ipv6_cidr=2001:db8:2::/50"], "a multiple of 4");
-    refused(&["nodes.vpc.subnets.app.ipv6_cidr=2001:db8:2:1::/68"], "44 to 64");
-    refused(&["nodes.vpc.subnets.app.ipv6_cidr=2001:db8:3:1::/64"], "not inside the VPC's block");
+    BARE.refused(&["nodes.vpc.ipv6_cidr=2001:db8:2::/62"], "44 to 60");
+    BARE.refused(&["nodes.vpc.ipv6_cidr=2001:db8:2::/50"], "a multiple of 4");
+    BARE.refused(&["nodes.vpc.subnets.app.ipv6_cidr=2001:db8:2:1::/68"], "44 to 64");
+    BARE.refused(&["nodes.vpc.subnets.app.ipv6_cidr=2001:db8:3:1::/64"], "not inside the VPC's block");
     for address in ["2001:db8:2:1::", "2001:db8:2:1::3", "2001:db8:2:1:ffff:ffff:ffff:ffff"] {
-        refused(&[&format!("nodes.app.ipv6_address={address}")], "that AWS keeps");
+        BARE.refused(&[&format!("nodes.app.ipv6_address={address}")], "that AWS keeps");
     }
-    assert!(with(&["nodes.app.ipv6_address=2001:db8:2:1::4"]).is_ok());
+    BARE.taken(&["nodes.app.ipv6_address=2001:db8:2:1::4"]);
 }

@@ -6,32 +6,12 @@ use sim_core::id::LinkId;
 use sim_core::packet::Packet;
 use sim_core::time::Instant;
 use sim_core::trace::{Sink, Way};
-use sim_scenarios::report::model::Report;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::Simulation;
 
-const TEXT: &str = include_str!("../../../scenarios/ipv6_outside_tgw.ron");
+use crate::bare::{Bare, library};
+
+const BARE: Bare = Bare { text: library!("ipv6_outside_tgw"), changes: &["faults={}", "probes={}", "duration=60s"] };
 const UP: &str = "expect={\"up\": EstablishedWithin(session: \"vpn.a.bgp\", within: \"30s\")}";
-
-/// The scenario without what it asks, with changes; or what is wrong with it.
-fn with(changes: &[&str]) -> Result<Scenario, String> {
-    let bare = ["expect={}", "control=[]", "faults={}", "probes={}", "duration=60s"];
-    let all: Vec<&str> = bare.iter().chain(changes).copied().collect();
-    let parsed = Scenario::parse("ipv6_outside_tgw.ron", TEXT, &NoSecrets).map_err(|mistakes| mistakes.to_string())?;
-    parsed.with(&all, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
-
-fn answer(changes: &[&str]) -> Report {
-    let scenario = with(changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    Simulation::new(&scenario).finish().report
-}
-
-#[track_caller]
-fn refused(changes: &[&str], because: &str) {
-    match with(changes) {
-        Ok(_) => panic!("{changes:?} is not refused"),
-        Err(mistakes) => assert!(mistakes.contains(because), "{mistakes}"),
-    }
-}
 
 /// The page: IPv6 outside is for connections that end at a transit gateway, with IPv6 addresses at both ends of both tunnels.
 #[test]
@@ -40,19 +20,19 @@ fn outside_ipv6_is_for_transit_gateways_at_both_ends_of_both_tunnels() {
         "nodes.tgw=VirtualPrivateGateway(asn: 64512, vpc: \"vpc\")",
         "nodes.vpc.route_tables={\"main\": (propagation: [\"tgw\"])}",
     ];
-    refused(&vgw, "a virtual private gateway has no outside addresses of IPv6");
-    refused(&["connections.vpn.tunnels.b.outside_address=198.51.100.11"], "of one family");
-    refused(&["nodes.cgw.interfaces.wan=(address: \"203.0.113.10/24\")"], "has no IPv6 address");
-    refused(&["connections.vpn.enable_acceleration=true"], "over IPv4 here");
-    refused(&["connections.vpn.customer_address=203.0.113.10"], "the outside of this connection is IPv6");
-    refused(&["connections.vpn.tunnels.a.outside_address=2001:db8:c::10"], "already the address of `cgw`");
-    refused(&["connections.vpn.tunnels.a.outside_address=2001:db8:c::10/64"], "without a prefix length");
+    BARE.refused(&vgw, "a virtual private gateway has no outside addresses of IPv6");
+    BARE.refused(&["connections.vpn.tunnels.b.outside_address=198.51.100.11"], "of one family");
+    BARE.refused(&["nodes.cgw.interfaces.wan=(address: \"203.0.113.10/24\")"], "has no IPv6 address");
+    BARE.refused(&["connections.vpn.enable_acceleration=true"], "over IPv4 here");
+    BARE.refused(&["connections.vpn.customer_address=203.0.113.10"], "the outside of this connection is IPv6");
+    BARE.refused(&["connections.vpn.tunnels.a.outside_address=2001:db8:c::10"], "already the address of `cgw`");
+    BARE.refused(&["connections.vpn.tunnels.a.outside_address=2001:db8:c::10/64"], "without a prefix length");
 }
 
 /// The page names four pairs of outside and inside; the two with IPv4 outside are other tests' matter. Both versions of IKE.
 #[test]
 fn either_family_goes_inside_of_ipv6() {
-    let report = answer(&[UP]);
+    let report = BARE.answer(&[UP]);
     assert!(report.expectations[0].held, "{}", report.expectations[0].detail);
     let inside = [
         "connections.vpn.tunnel_inside_ip_version=ipv6",
@@ -60,7 +40,7 @@ fn either_family_goes_inside_of_ipv6() {
         "connections.vpn.tunnels.b.inside_ipv6_cidr=fd00:b::/126",
         UP,
     ];
-    let report = answer(&inside);
+    let report = BARE.answer(&inside);
     assert!(report.expectations[0].held, "IPv6 in IPv6: {}", report.expectations[0].detail);
     // IKEv1 has no AES-GCM in phase 1 (RFC 4106 is of ESP).
     let old = [
@@ -68,7 +48,7 @@ fn either_family_goes_inside_of_ipv6() {
         "connections.vpn.tunnels.a.phase1=(encryption: [\"AES256\"], integrity: [\"SHA2-256\"], dh_groups: [20])",
         UP,
     ];
-    let report = answer(&old);
+    let report = BARE.answer(&old);
     assert!(report.expectations[0].held, "IKEv1: {}", report.expectations[0].detail);
 }
 
@@ -90,7 +70,7 @@ impl Sink for Uplink {
 #[test]
 fn the_longest_packet_fills_the_path_by_ipv6() {
     let probe = "probes={\"whole\": UdpOneWay(from: \"office\", to: \"app\", every: \"1s\", size: \"1426B\", dont_fragment: true, start: \"40s\")}";
-    let scenario = with(&[probe]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let scenario = BARE.taken(&[probe]);
     let uplink = scenario.plan().links.iter().position(|link| link.name == "uplink").expect("it has an uplink");
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = Uplink(LinkId(uplink as u32), Arc::clone(&heard));

@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sim_core::reason::TimerKind;
 use sim_core::time::Instant;
+use sim_core::trace::What;
 use sim_scenarios::plan::{Assumed, Assumption};
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
+use crate::bare::{Bare, library};
+
 /// Scenarios whose assumptions are all that there are.
 const LIBRARY: &[&str] = &[
-    include_str!("../../../scenarios/active_passive.ron"),
-    include_str!("../../../scenarios/ecmp_conditions.ron"),
-    include_str!("../../../scenarios/transit_tgw_nat_gateway.ron"),
-    include_str!("../../../scenarios/dx_bfd.ron"),
-    include_str!("../../../scenarios/tunnel_endpoint_replacement.ron"),
-    include_str!("../../../scenarios/graceful_delete.ron"),
+    library!("active_passive"),
+    library!("ecmp_conditions"),
+    library!("transit_tgw_nat_gateway"),
+    library!("dx_bfd"),
+    library!("tunnel_endpoint_replacement"),
+    library!("graceful_delete"),
 ];
 
 fn scenario(text: &str) -> Scenario {
@@ -40,6 +44,8 @@ fn every_assumption_has_a_value_and_a_reason() {
         A::VpcPropagationDelay,
         A::EndpointHealthDelay,
         A::TunnelBurst,
+        A::RatesCount,
+        A::EcmpPaths,
         A::Med,
         A::AwsTcp,
         A::PreferredTunnel,
@@ -95,13 +101,58 @@ fn every_assumption_can_be_changed() {
     assert!(changed > 20, "{changed}");
 }
 
+/// Guide, "Tunnel options": margin and fuzz, and no formula. Of an hour's CHILD_SA with a margin of 270 s and all of it as fuzz, AWS rekeys 270 to
+/// 540 s before the end, or by the other reading in the last 270 s.
+#[test]
+fn aws_rekeys_by_one_of_two_laws() {
+    let drawing = Bare::without_faults(library!("active_passive"));
+    let rekeyed = |law: &str| {
+        let changes = [
+            &format!("assume.rekey_law={law}")[..],
+            // The customer gateway leaves it to AWS.
+            "connections.vpn.tunnels.a.customer.phase2.lifetime=2h",
+            "connections.vpn.tunnels.b.customer.phase2.lifetime=2h",
+            "duration=3700s",
+            "probes={}",
+        ];
+        let mut simulation = Simulation::new(&drawing.taken(&changes));
+        simulation.run_until(Instant::from_secs(3_690));
+        let trace = &simulation.world().trace;
+        let of_aws = |node| simulation.world().node_name(node).starts_with("vpn.");
+        let expired = trace.records().filter_map(|(_, record)| match record.what {
+            What::Expired { timer: TimerKind::ChildRekey, .. } if of_aws(record.node) => Some(record.at),
+            _ => None,
+        });
+        expired.map(|at| at.since_start().as_secs_f64()).collect::<Vec<f64>>()
+    };
+    let (before, within) = (rekeyed("before_margin"), rekeyed("within_margin"));
+    // Set up in the first seconds.
+    assert!(!before.is_empty() && before.iter().all(|at| (3_060.0..3_340.0).contains(at)), "{before:?}");
+    assert!(!within.is_empty() && within.iter().all(|at| (3_330.0..3_610.0).contains(at)), "{within:?}");
+    let warned = drawing.taken(&[]).plan().assumptions.iter().any(|it| it.parameter == "assume.rekey_law");
+    assert!(warned, "it is said");
+}
+
+/// Digests of AWS's texts have 400,000 packets a second for a large tunnel: a parameter, and so named where there is one.
+#[test]
+fn the_packet_rate_of_a_large_tunnel_is_a_parameter() {
+    let named = |changes: &[&str]| {
+        let scenario = Bare::new(library!("ecmp_conditions")).taken(changes);
+        let it = scenario.plan().assumptions.iter().find(|it| it.what == Assumed::LargePacketRate).cloned();
+        it.map(|it| it.value)
+    };
+    let large = "connections.one.tunnel_bandwidth=large";
+    assert_eq!(named(&[]), None);
+    assert_eq!(named(&[large]).as_deref(), Some("400000"));
+    assert_eq!(named(&[large, "assume.large_packet_rate=300000"]).as_deref(), Some("300000"));
+}
+
 /// Those that a silent path brings into play change what happens.
 #[test]
 fn assumptions_act() {
     let digest = |change: &[&str]| {
-        let changes = [&["duration=420s", "faults.cut.heal=419s", "expect={}", "control=[]"], change].concat();
-        let scenario = scenario(LIBRARY[0]).with(&changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let mut simulation = Simulation::new(&scenario);
+        let changes = [&["duration=420s", "faults.cut.heal=419s"], change].concat();
+        let mut simulation = Simulation::new(&Bare::new(LIBRARY[0]).taken(&changes));
         simulation.run_until(Instant::from_secs(345));
         simulation.world().trace.digest()
     };

@@ -10,6 +10,8 @@ use sim_scenarios::report::Outcome;
 use sim_scenarios::telemetry::health;
 use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
+use crate::bare::UNASKED;
+
 fn scenario(name: &str, changes: &[&str]) -> Scenario {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/{name}.ron"));
     let text = std::fs::read_to_string(file).expect("it is in the library");
@@ -17,11 +19,11 @@ fn scenario(name: &str, changes: &[&str]) -> Scenario {
     scenario.with(changes, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
-fn outcome(name: &str, changes: &[&str]) -> Outcome {
+pub fn outcome(name: &str, changes: &[&str]) -> Outcome {
     Simulation::new(&scenario(name, changes)).finish()
 }
 
-fn mistakes(name: &str, changes: &[&str]) -> String {
+pub fn mistakes(name: &str, changes: &[&str]) -> String {
     let base = scenario(name, &[]);
     base.with(changes, &NoSecrets).expect_err("it is wrong").to_string()
 }
@@ -272,7 +274,7 @@ fn after_a_replacement_aws_calls_only_if_the_startup_action_says_so() {
 #[test]
 fn pending_maintenance_waits_until_it_is_applied() {
     let struck = |changes: &[&str]| {
-        let changes = [changes, &["expect={}", "control=[]"]].concat();
+        let changes = [UNASKED, changes].concat();
         let seen = outcome("tunnel_endpoint_replacement", &changes);
         let fault = seen.report.faults.iter().find(|fault| fault.id == "replace").expect("it strikes");
         (f64::from(fault.at_s), seen.detail.telemetry.cloudtrail)
@@ -327,7 +329,7 @@ fn changed_options_leave_a_call_and_two_items() {
 /// EC2 API, ReplaceRoute: a program that takes a route over is in CloudTrail once, when it does so.
 #[test]
 fn a_takeover_is_a_call_of_replace_route() {
-    let seen = outcome("software_vpn_ha", &["expect={}", "control=[]"]);
+    let seen = outcome("software_vpn_ha", UNASKED);
     let call: Value = serde_json::from_str(seen.detail.telemetry.cloudtrail.trim()).expect("one call");
     assert_eq!((&call["eventName"], &call["userIdentity"]["type"]), (&"ReplaceRoute".into(), &"AssumedRole".into()));
     let request = &call["requestParameters"];
@@ -339,7 +341,7 @@ fn a_takeover_is_a_call_of_replace_route() {
 
 /// What CloudTrail and Config hold of a changed route: names of calls and requests, and the routes of each item but the local one.
 fn told(changes: &[&str]) -> (Vec<(String, Value)>, Vec<Vec<String>>) {
-    let seen = outcome("route_changed_too_early", &[&["expect={}", "control=[]"], changes].concat());
+    let seen = outcome("route_changed_too_early", &[UNASKED, changes].concat());
     let telemetry = &seen.detail.telemetry;
     let lines =
         |text: &str| -> Vec<Value> { text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() };
@@ -415,6 +417,36 @@ fn changed_options_take_one_tunnel_down() {
     assert_eq!((downs("vpn.a@cgw"), downs("vpn.b@cgw")), (1, 0));
 }
 
+/// "Modify Site-to-Site VPN connection options": both tunnels are down meanwhile; a call and the connection before and after it tell of that. Traffic
+/// goes on as the customer gateway's networks agree with any.
+#[test]
+fn changed_options_of_a_connection_take_both_tunnels_down() {
+    let change =
+        "faults.rotate.what=ModifyVpnConnectionOptions(connection: \"vpn\", local_ipv4_network_cidr: \"10.1.0.0/16\")";
+    let seen = outcome("psk_rotation", &["faults.rotate.at=600s", change, "expect={}", "control=[]"]);
+    let downs = |name: &str| {
+        let session = seen.report.sessions.iter().find(|s| s.kind == "bgp" && s.name == name).expect("a session");
+        session.transitions.iter().filter(|t| t.from == "established").count()
+    };
+    assert_eq!((downs("vpn.a@cgw"), downs("vpn.b@cgw")), (1, 1));
+    // AWS is not there for 180 s, and the probe goes on when it is.
+    let outage = seen.report.outages.iter().find(|o| o.probe == "app" && o.direction == "round_trip").expect("dark");
+    let (dark, ended) = (outage.duration_s.0.as_secs_f64(), outage.end_s.expect("it ends").0.as_secs_f64());
+    assert!((180.0..400.0).contains(&dark) && ended > 780.0, "{dark} {ended}");
+    let telemetry = &seen.detail.telemetry;
+    let call: Value = serde_json::from_str(telemetry.cloudtrail.trim()).expect("one call");
+    assert_eq!(call["eventName"], "ModifyVpnConnectionOptions");
+    let request = &call["requestParameters"]["ModifyVpnConnectionOptionsRequest"];
+    assert_eq!((&request["VpnConnectionId"], &request["LocalIpv4NetworkCidr"]), (&"vpn".into(), &"10.1.0.0/16".into()));
+    let items: Vec<Value> = telemetry.config.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let local = |item: &Value| item["configuration"]["options"]["localIpv4NetworkCidr"].clone();
+    assert_eq!(items.iter().map(local).collect::<Vec<_>>(), ["0.0.0.0/0", "10.1.0.0/16"]);
+    let said = mistakes("psk_rotation", &["faults.rotate.what=ModifyVpnConnectionOptions(connection: \"vpn\")"]);
+    assert!(said.contains("this changes no option of the connection"), "{said}");
+    let said = mistakes("psk_rotation", &["faults.rotate.what=ModifyVpnConnectionOptions(connection: \"vpm\")"]);
+    assert!(said.contains("did you mean `vpn`?"), "{said}");
+}
+
 /// What is asked of CloudWatch must make sense: the nearest name is proposed, and the place is shown.
 #[test]
 fn mistakes_in_alarms_are_explained() {
@@ -443,4 +475,32 @@ fn mistakes_in_alarms_are_explained() {
     let same = ["faults.rotate.what.pre_shared_key=first.secret.of.a"];
     let said = mistakes("psk_rotation", &same);
     assert!(said.contains("this is the key that the tunnel has") && !said.contains("first.secret"), "{said}");
+}
+
+/// Direct Connect User Guide, "Monitor with Amazon CloudWatch": ConnectionState, two samples a minute, of each connection; the members of a LAG are
+/// connections. Site b's second line is cut between 200 and 210 s and whole again at 300 s, and its LAG wants both; site a's goes silent, which
+/// no carrier tells.
+#[test]
+fn each_member_of_a_lag_has_a_state() {
+    let seen = outcome("dx_lag_member_loss", &["expect={}", "control=[]", "probes={}"]);
+    let scenario = scenario("dx_lag_member_loss", &[]);
+    let link = |name: &str| Metered::Member(scenario.plan().link(name).expect("it is there"));
+    let state =
+        |of: Metered, start: u64| value(&seen, Metric::ConnectionState, of, start).map(|(count, sum, _)| sum / count);
+    for (of, before, while_cut) in [
+        (link("line-a1"), 1.0, 1.0),
+        (link("line-a2"), 1.0, 1.0),
+        (link("line-b1"), 1.0, 1.0),
+        (link("line-b2"), 1.0, 0.0),
+        (Metered::Line(0), 1.0, 1.0),
+        (Metered::Line(1), 1.0, 0.0),
+    ] {
+        assert_eq!((state(of, 60), state(of, 180)), (Some(before), Some(while_cut)), "{of:?}");
+    }
+    let least = outcome("dx_lag_member_loss", &["expect={}", "control=[]", "direct_connect.lag-b.lag.minimum_links=1"]);
+    let points = |outcome: &Outcome| value(outcome, Metric::ConnectionState, Metered::Line(1), 180);
+    assert_eq!(points(&least), Some((2.0, 2.0, 1.0)));
+    let series = seen.detail.telemetry.series.iter().find(|it| it.of == link("line-b2")).expect("it is told");
+    assert!(series.points.iter().all(|point| point.count == 2.0));
+    assert_eq!(series.dimensions, [("ConnectionId", "line-b2".to_owned())]);
 }

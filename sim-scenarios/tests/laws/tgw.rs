@@ -1,99 +1,61 @@
-//! Laws of transit gateways: fact sheet sections 2.2 and 7.3. Pages are those of the VPC guide "Transit gateways", if no other is named.
+//! Laws of transit gateways: fact sheet sections 2.2, 6.1 and 7.3. Pages are those of the VPC guide "Transit gateways", if no other is named.
 
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
-use sim_scenarios::plan::{Attachment, ConnectPeer, NodeKind, TransitGateway};
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
+use sim_scenarios::plan::{Attachment, ConnectPeer, Metric, NodeKind, TransitGateway};
+use sim_scenarios::report::Outcome;
+use sim_scenarios::{Scenario, Simulation};
 
-macro_rules! library {
-    ($name:literal) => {
-        include_str!(concat!("../../../scenarios/", $name, ".ron"))
-    };
-}
+use crate::bare::{Bare, kind, library, with_nodes};
+use crate::tap::clamped;
 
-const PEERING: &str = library!("tgw_intra_and_inter_region_peering");
-const CONNECT: &str = library!("tgw_connect_gre");
-const PINNED: &str = library!("dx_pinned_overlay");
-const UNPINNED: &str = library!("dx_unpinned_overlay");
-const CONCENTRATOR: &str = library!("vpn_concentrator");
-const APPLIANCE: &str = library!("appliance_mode");
-
-/// A scenario with changes and this expected, or what is wrong with it.
-fn with(text: &str, changes: &[&str], expect: &str) -> Result<Scenario, String> {
-    let first = ["control=[]".to_owned(), format!("expect={{{expect}}}")];
-    let changes: Vec<String> = first.into_iter().chain(changes.iter().map(|it| (*it).to_owned())).collect();
-    let parsed = Scenario::parse("library.ron", text, &NoSecrets).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    parsed.with(&changes, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
-
-/// Everything that is expected holds.
-fn holds(text: &str, changes: &[&str], expect: &str) {
-    let scenario = with(text, changes, expect).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let report = Simulation::new(&scenario).finish().report;
-    assert!(!report.expectations.is_empty());
-    for expectation in &report.expectations {
-        assert!(expectation.held, "{changes:?}: {}: {}", expectation.text, expectation.detail);
-    }
-}
-
-/// The scenario is refused, with these words.
-fn refused(text: &str, changes: &[&str], words: &str) {
-    match with(text, changes, "") {
-        Ok(_) => panic!("{changes:?} is taken"),
-        Err(mistakes) => assert!(mistakes.contains(words), "{changes:?}: {mistakes}"),
-    }
-}
-
-fn taken(text: &str, changes: &[&str]) -> Scenario {
-    with(text, changes, "").unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
+const PEERING: Bare = Bare::new(library!("tgw_intra_and_inter_region_peering"));
+const CONNECT: Bare = Bare::new(library!("tgw_connect_gre"));
+const PINNED: Bare = Bare::new(library!("dx_pinned_overlay"));
+const UNPINNED: Bare = Bare::new(library!("dx_unpinned_overlay"));
+const CONCENTRATOR: Bare = Bare::new(library!("vpn_concentrator"));
+const APPLIANCE: Bare = Bare::new(library!("appliance_mode"));
 
 fn gateway(scenario: &Scenario, name: &str) -> TransitGateway {
-    let id = scenario.plan().node(name).expect("it is there");
-    match &scenario.plan().nodes[id.index()].kind {
+    match kind(scenario, name) {
         NodeKind::TransitGateway(gateway) => gateway.clone(),
         _ => panic!("{name} is no transit gateway"),
     }
-}
-
-/// What `check` says beside mistakes.
-fn warned(text: &str, changes: &[&str], words: &str) -> bool {
-    taken(text, changes).plan().warnings.iter().any(|warning| warning.text.contains(words))
 }
 
 /// 7.3 (tgw-peering.html): static routes only. The default table of a gateway has its peerings associated and nothing of them propagated,
 /// and a table that asks for it is refused.
 #[test]
 fn peering_propagates_no_routes() {
-    let scenario = taken(PEERING, &["nodes.virginia.route_tables={}"]);
+    let scenario = PEERING.taken(&["nodes.virginia.route_tables={}"]);
     let virginia = gateway(&scenario, "virginia");
     let is_peering = |it: &Attachment| matches!(it, Attachment::Peering(_));
     assert_eq!(virginia.route_tables[0].associations.iter().filter(|it| is_peering(it)).count(), 2);
     assert_eq!(virginia.route_tables[0].propagations.iter().filter(|it| is_peering(it)).count(), 0);
-    refused(PEERING, &["nodes.virginia.route_tables.all.propagations=[\"far\"]"], "propagates no routes");
+    PEERING.refused(&["nodes.virginia.route_tables.all.propagations=[\"far\"]"], "propagates no routes");
     let told = "\"at\": RouteAbsent(node: \"merged\", prefix: \"10.30.0.0/16\", at: \"30s\")";
-    holds(PEERING, &[], told);
+    PEERING.holds(&[], told);
 }
 
 /// 7.3 (tgw-peering.html): AWS recommends an ASN of its own for each of two gateways that peer. It is advice: the scenario runs.
 #[test]
 fn gateways_that_peer_are_advised_to_have_asns_of_their_own() {
-    assert!(!warned(PEERING, &[], "recommends"));
-    assert!(warned(PEERING, &["nodes.ireland.asn=64512"], "both transit gateways have ASN 64512"));
+    assert!(!PEERING.warned(&[], "recommends"));
+    assert!(PEERING.warned(&["nodes.ireland.asn=64512"], "both transit gateways have ASN 64512"));
 }
 
 /// A gateway attaches VPCs of its own Region; between Regions there is peering, and how far that is, AWS does not say. A gateway does not
 /// peer with itself.
 #[test]
 fn a_gateway_attaches_vpcs_of_its_own_region() {
-    refused(PEERING, &["nodes.virginia.vpcs=[\"app\", \"euro\"]"], "it attaches VPCs of its own Region");
+    PEERING.refused(&["nodes.virginia.vpcs=[\"app\", \"euro\"]"], "it attaches VPCs of its own Region");
     let both = ["nodes.virginia.vpcs=[\"app\", \"data\"]", "nodes.merged.vpcs=[]", "nodes.data.route_tables={}"];
-    taken(PEERING, &both);
+    PEERING.taken(&both);
     let far = |setting: &str| format!("nodes.far=TransitGatewayPeering({setting})");
     let apart = far("requester: \"virginia\", accepter: \"ireland\"");
-    refused(PEERING, &[&apart], "how far are these two Regions");
+    PEERING.refused(&[&apart], "how far are these two Regions");
     let itself = far("requester: \"virginia\", accepter: \"virginia\"");
-    refused(PEERING, &[&itself], "does not peer with itself");
+    PEERING.refused(&[&itself], "does not peer with itself");
 }
 
 /// 2.2 (transit-gateway-quotas.html): 50 peering attachments, and more on request: a warning.
@@ -110,13 +72,13 @@ fn fifty_peering_attachments_and_more_on_request() {
             "(version: 1, name: \"hub\", question: \"?\", duration: \"1s\", links: {{}}, nodes: {{ \"hub\": TransitGateway(), {} }})",
             nodes.collect::<String>()
         );
-        warned(&text, &[], "AWS allows 50 for a transit gateway")
+        Bare::new(&text).warned(&[], "AWS allows 50 for a transit gateway")
     };
     assert!(!with_peers(50));
     assert!(with_peers(51));
 }
 
-/// 2.4 (transit-gateway-quotas.html): 8,500 octets pass, 8,501 do not, and the gateway tells nobody.
+/// 2.4 (transit-gateway-quotas.html): 8,500 octets pass, 8,501 do not; the gateway tells nobody (`lengths.rs`).
 #[test]
 fn eight_thousand_five_hundred_octets_pass_peering() {
     let lost = |probe: &str, share: &str| {
@@ -125,7 +87,7 @@ fn eight_thousand_five_hundred_octets_pass_peering() {
         )
     };
     let all = [lost("jumbo-near", "0%"), lost("jumbo-far", "0%"), lost("too-long", "100%")].concat();
-    holds(PEERING, &[], &all);
+    PEERING.holds(&[], &all);
 }
 
 /// Gateways whose static routes point at each other pass a packet to and fro until its TTL is used up (RFC 1812 section 5.3.1).
@@ -141,17 +103,17 @@ fn a_loop_over_peering_ends() {
         "nodes.merged.vpcs=[]",
         "nodes.data.route_tables={}",
     ];
-    holds(PEERING, &loops, "\"ends\": DropsBetween(reason: \"ttl_exceeded\", min: 50, max: 60)");
+    PEERING.holds(&loops, "\"ends\": DropsBetween(reason: \"ttl_exceeded\", min: 50, max: 60)");
 }
 
 /// 7.3 (tgw-vpc-attachments.html): one subnet in each availability zone; what is in another zone does not reach the gateway.
 #[test]
 fn an_attachment_has_one_subnet_in_each_zone() {
     let twice = "nodes.tgw.subnets=[\"plain.in-a\", \"plain.firewall-a\"]";
-    refused(APPLIANCE, &[twice], "in the same availability zone already");
+    APPLIANCE.refused(&[twice], "in the same availability zone already");
     let none = "\"none\": DropsBetween(reason: \"attachment_zone\", min: 60, max: 60)";
-    holds(APPLIANCE, &["applications={}"], none);
-    let all = gateway(&taken(APPLIANCE, &["nodes.tgw.subnets=[]"]), "tgw");
+    APPLIANCE.holds(&["applications={}"], none);
+    let all = gateway(&APPLIANCE.taken(&["nodes.tgw.subnets=[]"]), "tgw");
     assert_eq!(all.subnets[0], [0, 1, 2], "if nothing is said, the first subnet of each zone");
     assert_eq!(all.subnets[4], [0, 1]);
 }
@@ -163,9 +125,9 @@ fn appliance_mode_keeps_a_flow_in_one_zone_both_ways() {
     let applications = "\"across\": FlowsBetween(application: \"plain-across\", came_to: \"connected\", max: 0),
         \"within\": FlowsBetween(application: \"plain-within\", came_to: \"done\", min: 40),
         \"mode\": FlowsBetween(application: \"mode-across\", came_to: \"done\", min: 40),";
-    holds(APPLIANCE, &[], applications);
+    APPLIANCE.holds(&[], applications);
     let with_mode = "\"across\": FlowsBetween(application: \"plain-across\", came_to: \"done\", min: 40)";
-    holds(APPLIANCE, &["nodes.tgw.appliance_mode=[\"plain\"]"], with_mode);
+    APPLIANCE.holds(&["nodes.tgw.appliance_mode=[\"plain\"]"], with_mode);
 }
 
 /// The same page: the hash spreads flows over the zones. With the firewall of one zone dead, flows of the other go on: of 40, by the binomial
@@ -173,16 +135,11 @@ fn appliance_mode_keeps_a_flow_in_one_zone_both_ways() {
 #[test]
 fn appliance_mode_spreads_flows_over_zones() {
     let dead = ["faults={\"dead\": (at: \"1s\", what: PowerLoss(node: \"mode-a\"))}"];
-    holds(
-        APPLIANCE,
-        &dead,
-        "\"half\": FlowsBetween(application: \"mode-across\", came_to: \"done\", min: 10, max: 30)",
-    );
+    APPLIANCE.holds(&dead, "\"half\": FlowsBetween(application: \"mode-across\", came_to: \"done\", min: 10, max: 30)");
 }
 
 fn peer(scenario: &Scenario, name: &str) -> ConnectPeer {
-    let id = scenario.plan().node(name).expect("it is there");
-    match &scenario.plan().nodes[id.index()].kind {
+    match kind(scenario, name) {
         NodeKind::ConnectPeer(peer) => (**peer).clone(),
         _ => panic!("{name} is no Connect peer"),
     }
@@ -199,8 +156,8 @@ fn a_connect_attachment_has_four_peers() {
         };
         format!("connect.overlay.peers={{{}}}", (1..=count).map(one).collect::<Vec<_>>().join(", "))
     };
-    taken(CONNECT, &[&peers(4), "faults={}"]);
-    refused(CONNECT, &[&peers(5), "faults={}"], "at most 4 peers");
+    CONNECT.taken(&[&peers(4), "faults={}"]);
+    CONNECT.refused(&[&peers(5), "faults={}"], "at most 4 peers");
 }
 
 /// 7.3 (tgw-connect.html): the inside CIDR is a /29 of 169.254.0.0/16, some are reserved, and each stands once on a gateway; AWS's outer
@@ -208,13 +165,13 @@ fn a_connect_attachment_has_four_peers() {
 #[test]
 fn a_connect_peer_has_these_addresses() {
     let of = |setting: &str| format!("connect.overlay.peers.a.{setting}");
-    refused(CONNECT, &[&of("inside_cidr=169.254.6.0/30")], "a /29 of 169.254.0.0/16");
-    refused(CONNECT, &[&of("inside_cidr=10.6.0.0/29")], "a /29 of 169.254.0.0/16");
-    refused(CONNECT, &[&of("inside_cidr=169.254.5.0/29")], "AWS reserves 169.254.5.0/29");
-    refused(CONNECT, &[&of("inside_cidr=169.254.7.0/29")], "already the inside CIDR of another peer");
-    refused(CONNECT, &[&of("transit_gateway_address=10.98.0.1")], "in none of the transit gateway's own");
-    refused(CONNECT, &["connect.overlay.transport=overlay"], "attached to this transit gateway");
-    let made = peer(&taken(CONNECT, &[]), "overlay.a");
+    CONNECT.refused(&[&of("inside_cidr=169.254.6.0/30")], "a /29 of 169.254.0.0/16");
+    CONNECT.refused(&[&of("inside_cidr=10.6.0.0/29")], "a /29 of 169.254.0.0/16");
+    CONNECT.refused(&[&of("inside_cidr=169.254.5.0/29")], "AWS reserves 169.254.5.0/29");
+    CONNECT.refused(&[&of("inside_cidr=169.254.7.0/29")], "already the inside CIDR of another peer");
+    CONNECT.refused(&[&of("transit_gateway_address=10.98.0.1")], "in none of the transit gateway's own");
+    CONNECT.refused(&["connect.overlay.transport=overlay"], "attached to this transit gateway");
+    let made = peer(&CONNECT.taken(&[]), "overlay.a");
     let inside: Vec<String> = made.interfaces.iter().map(|it| it.address.addr().to_string()).collect();
     assert_eq!(inside, ["169.254.6.2", "169.254.6.3"], "the first host is the appliance's");
 }
@@ -223,7 +180,7 @@ fn a_connect_peer_has_these_addresses() {
 /// restart, no BFD.
 #[test]
 fn a_connect_peer_has_two_sessions_with_these_timers() {
-    let made = peer(&taken(CONNECT, &[]), "overlay.a");
+    let made = peer(&CONNECT.taken(&[]), "overlay.a");
     assert_eq!(made.forwarding.neighbors.len(), 2);
     for neighbor in &made.forwarding.neighbors {
         assert_eq!(neighbor.end.hold_time, Duration::from_secs(30));
@@ -232,7 +189,7 @@ fn a_connect_peer_has_two_sessions_with_these_timers() {
         assert!(neighbor.end.graceful_restart.is_some() && neighbor.bfd.is_none() && neighbor.internal.is_none());
     }
     let own = "connect.overlay.peers.a=(transit_gateway_address: \"10.99.0.1\", peer_address: \"10.250.0.1\", inside_cidr: \"169.254.6.0/29\")";
-    let internal = peer(&taken(CONNECT, &[own]), "overlay.a");
+    let internal = peer(&CONNECT.taken(&[own]), "overlay.a");
     assert!(internal.forwarding.neighbors.iter().all(|neighbor| neighbor.asn == 64_512 && neighbor.internal.is_some()));
 }
 
@@ -249,16 +206,15 @@ fn what_an_internal_peer_originates_is_not_installed() {
     ];
     let expect = "\"up\": EstablishedWithin(session: \"overlay.a.a1.bgp\", within: \"30s\"),
         \"not_installed\": RouteAbsent(node: \"tgw\", prefix: \"10.1.0.0/16\", at: \"50s\"),";
-    holds(CONNECT, &internal, expect);
+    CONNECT.holds(&internal, expect);
 }
 
 /// The same page: Connect takes no static routes, and its routes are propagated unless a table says otherwise.
 #[test]
 fn connect_takes_no_static_routes() {
     let by_hand = "nodes.tgw.route_tables={\"all\": (routes: [(destination: \"10.1.0.0/16\", target: \"overlay\")])}";
-    refused(CONNECT, &[by_hand], "takes no static routes");
-    let propagated =
-        gateway(&taken(CONNECT, &[]), "tgw").route_tables[0].propagations.contains(&Attachment::Connect(0));
+    CONNECT.refused(&[by_hand], "takes no static routes");
+    let propagated = gateway(&CONNECT.taken(&[]), "tgw").route_tables[0].propagations.contains(&Attachment::Connect(0));
     assert!(propagated);
 }
 
@@ -267,10 +223,10 @@ fn connect_takes_no_static_routes() {
 fn connect_balances_over_peers_and_not_over_sessions() {
     let balanced =
         "\"balanced\": RouteDecidedBy(node: \"tgw\", prefix: \"10.1.0.0/16\", rule: \"equal_cost\", at: \"100s\")";
-    holds(CONNECT, &["duration=120s", "faults={}", "probes={}"], balanced);
+    CONNECT.holds(&["duration=120s", "faults={}", "probes={}"], balanced);
     let one = ["duration=120s", "faults={}", "probes={}", "nodes.site.interfaces.gre-b.gre.key=7"];
     let alone = "\"alone\": RouteDecidedBy(node: \"tgw\", prefix: \"10.1.0.0/16\", rule: \"only_route\", at: \"100s\")";
-    holds(CONNECT, &one, alone);
+    CONNECT.holds(&one, alone);
 }
 
 /// Who has two sessions loses nothing with one of them: the redundancy that the page speaks of.
@@ -280,7 +236,7 @@ fn one_session_of_a_connect_peer_carries_it() {
     let expect = "\"first\": EstablishedWithin(session: \"overlay.a.a1.bgp\", within: \"60s\"),
         \"never\": EstablishedTimes(session: \"overlay.a.a2.bgp\", min: 0, max: 0),
         \"over_a\": RoutePresent(node: \"tgw\", prefix: \"10.1.0.0/16\", via: \"overlay.a\", at: \"100s\"),";
-    holds(CONNECT, &["duration=120s", "faults={}", "probes={}", deaf], expect);
+    CONNECT.holds(&["duration=120s", "faults={}", "probes={}", deaf], expect);
 }
 
 /// Section 5, published figures: pinned overlay tunnels take over 33 % longer with default timers, which is hold time of the line and hold time
@@ -294,20 +250,24 @@ fn pinned_and_unpinned_overlays_beside_the_published_figure() {
         format!("\"dark\": OutageBetween(probe: \"app\", fault: \"cut\", min: \"{min}\", max: \"{max}\")")
     };
     let bfd = ["nodes.site.neighbors.dx-1.bfd=()"];
-    holds(PINNED, &[], &dark("20s", "30.2s"));
-    holds(UNPINNED, &[], &dark("60s", "213s"));
-    holds(PINNED, &bfd, &dark("20s", "30.2s"));
-    holds(UNPINNED, &bfd, &dark("600ms", "950ms"));
+    PINNED.holds(&[], &dark("20s", "30.2s"));
+    UNPINNED.holds(&[], &dark("60s", "213s"));
+    PINNED.holds(&bfd, &dark("20s", "30.2s"));
+    UNPINNED.holds(&bfd, &dark("600ms", "950ms"));
 }
 
-/// 1.9: BGP only, no private-IP VPN, no large tunnels. What is known from digests only, 100 Mbit/s and 10,000 packets a second for each of 100
-/// sites, is a parameter, and the number of sites a warning.
+/// 1.9: BGP only, CIDR blocks of each site's own, no large tunnels (and no private-IP VPN, `quotas.rs`). What is known from digests only, 100 Mbit/s and 10,000 packets a
+/// second for each of 100 sites, is a parameter, and the number of sites a warning (`quotas.rs`).
 #[test]
 fn a_concentrator_takes_these_connections() {
-    refused(CONCENTRATOR, &["connections.one.routing=Static(prefixes: [\"10.1.0.0/16\"])"], "not static routing");
-    refused(CONCENTRATOR, &["connections.one.tunnel_bandwidth=large"], "takes no large tunnels");
-    refused(CONCENTRATOR, &["connections.one.concentrator=malls"], "no VPN Concentrator of this gateway");
-    let shops = gateway(&taken(CONCENTRATOR, &[]), "tgw").concentrators[0].clone();
+    CONCENTRATOR.refused(&["connections.one.routing=Static(prefixes: [\"10.1.0.0/16\"])"], "not static routing");
+    CONCENTRATOR.refused(&["connections.one.tunnel_bandwidth=large"], "takes no large tunnels");
+    CONCENTRATOR.refused(&["connections.one.concentrator=malls"], "no VPN Concentrator of this gateway");
+    let whose = "each site of a VPN Concentrator has CIDR blocks of its own";
+    assert!(!CONCENTRATOR.warned(&[], whose));
+    assert!(CONCENTRATOR.warned(&["nodes.cgw-2.advertise=[\"10.1.0.0/24\"]"], whose), "one within the other's");
+    CONCENTRATOR.refused(&["connections.one.customer_gateway=cgw-9"], "`cgw-9`");
+    let shops = gateway(&CONCENTRATOR.taken(&[]), "tgw").concentrators[0].clone();
     assert_eq!((shops.site_bandwidth, shops.site_packet_rate), (100_000_000, 10_000));
 }
 
@@ -316,11 +276,11 @@ fn a_concentrator_takes_these_connections() {
 fn a_concentrator_does_not_balance() {
     let short = ["duration=50s", "faults={}", "probes={}"];
     let one = "\"one\": RouteDecidedBy(node: \"tgw\", prefix: \"10.1.0.0/16\", rule: \"aws_choice\", at: \"45s\")";
-    holds(CONCENTRATOR, &short, one);
+    CONCENTRATOR.holds(&short, one);
 }
 
 /// 2.2 (transit-gateway-quotas.html): 5,000 attachments, 20 route tables and 5 gateways in a Region are raised on request: warnings that
-/// name them. A VPC is attached to 5 gateways, and a gateway has 20 Direct Connect gateways: refused.
+/// name them. A VPC is attached to 5 gateways: refused, as 21 Direct Connect gateways are (`quotas.rs`).
 #[test]
 fn quotas_that_are_raised_warn_and_others_refuse() {
     let tables = |count: usize| {
@@ -328,8 +288,8 @@ fn quotas_that_are_raised_warn_and_others_refuse() {
         format!("nodes.merged.route_tables={{{}}}", all.join(", "))
     };
     let text = "21 route tables: AWS allows 20 for a transit gateway, and more on request";
-    assert!(!warned(PEERING, &[&tables(20), "expect={}"], "route tables"));
-    assert!(warned(PEERING, &[&tables(21), "expect={}"], text));
+    assert!(!PEERING.warned(&[&tables(20)], "route tables"));
+    assert!(PEERING.warned(&[&tables(21)], text));
     let gateways = |count: usize, vpcs: &str| {
         let all = (0..count).map(|n| format!("\"t{n}\": TransitGateway(asn: {}, vpcs: [{vpcs}]),", 64_600 + n));
         format!(
@@ -339,14 +299,11 @@ fn quotas_that_are_raised_warn_and_others_refuse() {
         )
     };
     let sixth = "the sixth transit gateway of its Region";
-    assert!(!warned(&gateways(5, "\"vpc\""), &[], sixth));
-    match Scenario::parse("many.ron", &gateways(6, "\"vpc\""), &NoSecrets) {
-        Ok(_) => panic!("a VPC on six transit gateways is taken"),
-        Err(mistakes) => assert!(mistakes.to_string().contains("attached to at most 5 transit gateways"), "{mistakes}"),
-    }
+    assert!(!Bare::new(&gateways(5, "\"vpc\"")).warned(&[], sixth));
+    Bare::new(&gateways(6, "\"vpc\"")).refused(&[], "attached to at most 5 transit gateways");
 }
 
-/// 2.2: 50 Gbit/s and 5,000,000 packets a second through an attachment of a VPC: of ten million a second for a millisecond, which ten streams
+/// 2.2: 5,000,000 packets a second through an attachment of a VPC (and 50 Gbit/s, `quotas.rs`): of ten million a second for a millisecond, which ten streams
 /// make with a packet each microsecond, 5,000 pass, and the 50 of a burst of 10 us.
 #[test]
 fn an_attachment_carries_five_million_packets_a_second() {
@@ -357,5 +314,82 @@ fn an_attachment_carries_five_million_packets_a_second() {
     };
     let probes = format!("probes={{{}}}", (0..10).map(stream).collect::<Vec<_>>().join(", "));
     let half = "\"half\": DropsBetween(reason: \"attachment_packet_rate\", min: 4940, max: 4960)";
-    holds(PEERING, &["assume.tunnel_burst=10us", "duration=20s", &probes], half);
+    PEERING.holds(&["assume.tunnel_burst=10us", "duration=20s", &probes], half);
+}
+
+/// 7.3 (tgw-route-tables.html): of VPCs with the same CIDR block the first one's is propagated, whichever that is, and who draws two is
+/// warned.
+#[test]
+fn of_vpcs_with_one_cidr_block_the_first_is_propagated() {
+    let twin = "\"twin\": Vpc(cidr: \"10.10.0.0/16\", region: \"us-east-1\", \
+                subnets: { \"a\": (cidr: \"10.10.1.0/24\", availability_zone: \"use1-az1\") }),";
+    let text = with_nodes(PEERING.text, twin);
+    let drawing = Bare::new(&text);
+    for first in ["app", "twin"] {
+        let second = if first == "app" { "twin" } else { "app" };
+        let both = format!("nodes.virginia.vpcs=[\"{first}\", \"{second}\"]");
+        let there =
+            format!("\"at\": RoutePresent(node: \"virginia\", prefix: \"10.10.0.0/16\", via: \"{first}\", at: \"1s\")");
+        drawing.holds(&[&both, "duration=2s", "probes={}"], &there);
+        let words = format!("`{second}` has the CIDR block of `{first}`");
+        assert!(drawing.warned(&[&both], &words) && !drawing.warned(&[], &words));
+    }
+}
+
+/// 2.4 (transit-gateway-quotas.html): a transit gateway "enforces Maximum Segment Size (MSS) clamping for all packets" at its 8,500 octets, so
+/// a SYN of a host with jumbo frames, which tells 9,001 less the headers of IPv4 and TCP, leaves it with 8,500 less 40.
+#[test]
+fn a_transit_gateway_clamps_the_mss() {
+    let said = |mtu: u16| {
+        let changes = [
+            "probes={\"web\": TcpEcho(from: \"web\", to: \"db\", every: \"1s\", size: \"20kB\", start: \"100ms\")}"
+                .to_owned(),
+            format!("nodes.web.mtu={mtu}"),
+            format!("nodes.db.mtu={mtu}"),
+            "duration=1s".to_owned(),
+        ];
+        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        clamped(&PEERING.taken(&changes)).0
+    };
+    assert_eq!(said(9001), [8460]);
+    assert_eq!(said(8501), [8460]);
+    assert!(said(8500).is_empty());
+}
+
+/// The sum of all datapoints of a metric of a transit gateway or its attachment, by CloudWatch's dimensions.
+fn metered(seen: &Outcome, metric: Metric, gateway: &str, attachment: Option<&str>) -> f64 {
+    let of_attachment = attachment.map(|name| ("TransitGatewayAttachment", name));
+    let dimensions: Vec<(&str, &str)> = [("TransitGateway", gateway)].into_iter().chain(of_attachment).collect();
+    let of = seen.detail.telemetry.series.iter().find(|series| {
+        let own: Vec<(&str, &str)> = series.dimensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        series.metric == metric && own == dimensions
+    });
+    let series = of.unwrap_or_else(|| panic!("{metric:?} of {dimensions:?} is not metered"));
+    assert_eq!(series.period, Duration::from_secs(60), "every minute");
+    series.points.iter().map(|point| point.sum).sum()
+}
+
+/// Transit Gateway guide, "CloudWatch metrics": packets and octets that were dropped because no route matched, or because a blackhole route
+/// did, by gateway and by the attachment that they came from. 30 packets of 200 octets have no route at one gateway, and 30 of 300 meet a
+/// blackhole at another.
+#[test]
+fn a_transit_gateway_counts_what_it_drops_and_why() {
+    let probes = "probes={ \"not-told\": UdpOneWay(from: \"db\", to: \"copy\", every: \"1s\", size: 200, start: \"5s\", stop: \"35s\"), \
+                  \"quarantined\": UdpOneWay(from: \"web\", to: \"suspect\", every: \"1s\", size: 300, start: \"5s\", stop: \"35s\") }";
+    let seen = Simulation::new(&PEERING.taken(&["duration=60s", probes])).finish();
+    let lost = |gateway: &str, attachment: Option<&str>| {
+        let metrics = [
+            Metric::PacketDropCountNoRoute,
+            Metric::BytesDropCountNoRoute,
+            Metric::PacketDropCountBlackhole,
+            Metric::BytesDropCountBlackhole,
+        ];
+        metrics.map(|metric| metered(&seen, metric, gateway, attachment))
+    };
+    let no_route = [30.0, 30.0 * 200.0, 0.0, 0.0];
+    assert_eq!((lost("merged", None), lost("merged", Some("data"))), (no_route, no_route));
+    let blackhole = [0.0, 0.0, 30.0, 30.0 * 300.0];
+    assert_eq!((lost("virginia", None), lost("virginia", Some("app"))), (blackhole, blackhole));
+    let nothing = [0.0; 4];
+    assert_eq!((lost("ireland", None), lost("merged", Some("near"))), (nothing, nothing));
 }

@@ -1,31 +1,19 @@
 //! Laws of VPN tunnels: AWS's options with their ranges and defaults, addresses, autonomous systems, quotas and the arithmetic of MTU and
 //! MSS (Site-to-Site VPN User Guide, and the EC2 API where it says more).
 
+use std::collections::BTreeSet;
+
 use sim_core::time::Duration;
 use sim_scenarios::plan::{DpdTimeoutAction, StartupAction};
-use sim_scenarios::report::model::Report;
-use sim_scenarios::{NoSecrets, Scenario, Simulation};
 
-const TEXT: &str = include_str!("../../../scenarios/active_passive.ron");
+use crate::bare::{Bare, library};
+
+const SITE: Bare = Bare::without_faults(library!("active_passive"));
 const TUNNEL: &str = "connections.vpn.tunnels.a";
-
-/// The scenario without what it asks, with changes; or what is wrong with it.
-fn with(changes: &[String]) -> Result<Scenario, String> {
-    let bare = ["expect={}", "control=[]", "faults={}"].into_iter().map(str::to_owned);
-    let all: Vec<String> = bare.chain(changes.iter().cloned()).collect();
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let parsed = Scenario::parse("library.ron", TEXT, &NoSecrets).map_err(|mistakes| mistakes.to_string())?;
-    parsed.with(&all, &NoSecrets).map_err(|mistakes| mistakes.to_string())
-}
 
 /// Whether AWS's end of a tunnel may have a setting.
 fn takes(setting: &str, value: &str) -> bool {
-    with(&[format!("{TUNNEL}.{setting}={value}")]).is_ok()
-}
-
-fn answer(changes: &[String]) -> Report {
-    let scenario = with(changes).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    Simulation::new(&scenario).finish().report
+    SITE.with(&[&format!("{TUNNEL}.{setting}={value}")]).is_ok()
 }
 
 /// Tunnel options, page VPNTunnels.html and EC2 API `ModifyVpnTunnelOptionsSpecification`: the ends of each range are taken, what is beyond
@@ -47,10 +35,10 @@ fn tunnel_options_have_their_ranges() {
     assert!(!takes("startup_action", "route") && takes("startup_action", "start"));
     // A phase 1 lifetime of 900 s needs a phase 2 lifetime below it, and a margin that fits.
     let short = |phase2: &str| {
-        with(&[
-            format!("{TUNNEL}.phase1.lifetime=900s"),
-            format!("{TUNNEL}.phase2.lifetime={phase2}"),
-            format!("{TUNNEL}.rekey_margin=60s"),
+        SITE.with(&[
+            &format!("{TUNNEL}.phase1.lifetime=900s"),
+            &format!("{TUNNEL}.phase2.lifetime={phase2}"),
+            &format!("{TUNNEL}.rekey_margin=60s"),
         ])
     };
     assert!(short("900s").is_err(), "less than phase 1, not as much");
@@ -60,7 +48,7 @@ fn tunnel_options_have_their_ranges() {
 /// `CreateVpnConnection` says 30.
 #[test]
 fn what_is_not_given_is_as_aws_has_it() {
-    let scenario = with(&[]).expect("it makes sense");
+    let scenario = SITE.taken(&[]);
     let aws = &scenario.plan().connections[0].tunnels[0].aws;
     let seconds = Duration::from_secs;
     assert_eq!((aws.phase1.lifetime, aws.phase2.lifetime), (seconds(28_800), seconds(3_600)));
@@ -95,15 +83,14 @@ fn group_5_is_for_phase_2_only() {
 fn aws_negotiates_its_lowest_value() {
     let strong = "SuiteAtLeast(tunnel: \"vpn.a\", encryption: \"AES256\", integrity: \"SHA2-256\", dh_group: 14)";
     let weak = "SuiteAtLeast(tunnel: \"vpn.a\", encryption: \"AES128\", integrity: \"SHA1\", dh_group: 2)";
-    let held = |further: &[String]| {
+    let held = |further: &[&str]| {
         let expect = format!("expect={{\"strong\": {strong}, \"weak\": {weak}}}");
-        let short = ["duration=100s".to_owned(), expect];
-        let report = answer(&[&short[..], further].concat());
+        let report = SITE.answer(&[&["duration=100s", expect.as_str()], further].concat());
         [report.expectations[0].held, report.expectations[1].held]
     };
     // The customer gateway proposes the strongest first.
     let first = format!("{TUNNEL}.customer.phase1.encryption=[\"AES256\", \"AES128\"]");
-    assert_eq!(held(&[first]), [false, true]);
+    assert_eq!(held(&[&first]), [false, true]);
     let restricted = [
         format!("{TUNNEL}.phase1.encryption=[\"AES256\"]"),
         format!("{TUNNEL}.phase1.integrity=[\"SHA2-256\"]"),
@@ -112,7 +99,7 @@ fn aws_negotiates_its_lowest_value() {
         format!("{TUNNEL}.phase2.integrity=[\"SHA2-256\"]"),
         format!("{TUNNEL}.phase2.dh_groups=[14]"),
     ];
-    assert_eq!(held(&restricted), [true, true]);
+    assert_eq!(held(&restricted.each_ref().map(String::as_str)), [true, true]);
 }
 
 /// The same: 8 to 64 of [A-Za-z0-9._], and the first is no 0.
@@ -125,6 +112,26 @@ fn a_pre_shared_key_has_8_to_64_characters_of_aws_s_own() {
     assert!(!key("abc-efgh") && !key("abc efgh"));
 }
 
+/// The same: a key that is not given is random, of 32 characters, letters and digits; each tunnel has one of its own. The customer gateway
+/// has got it. Of the 1,280 characters of 40 keys any one of 62 is missing with a probability of 62 * (61 / 62)^1280, which is 6e-8.
+#[test]
+fn a_pre_shared_key_that_is_not_given_is_random() {
+    let keys = |changes: &[&str]| -> Vec<Vec<u8>> {
+        let scenario = SITE.taken(changes);
+        let tunnels = &scenario.plan().connections[0].tunnels;
+        assert!(tunnels.iter().all(|tunnel| tunnel.aws.psk == tunnel.customer.psk));
+        tunnels.iter().map(|tunnel| tunnel.aws.psk.expose().to_vec()).collect()
+    };
+    let drawn: Vec<Vec<u8>> = (1..=20).flat_map(|seed| keys(&[&format!("seed={seed}")])).collect();
+    // A key is not printed, so nothing says here which one is wrong.
+    assert!(drawn.iter().all(|key| key.len() == 32 && key[0] != b'0'));
+    assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), 40);
+    let characters: BTreeSet<u8> = drawn.concat().into_iter().collect();
+    assert!(characters.into_iter().eq((0..=u8::MAX).filter(u8::is_ascii_alphanumeric)));
+    let given = keys(&[&format!("{TUNNEL}.pre_shared_key=given.to_tunnel_a")]);
+    assert!(given[0] == b"given.to_tunnel_a" && given[1] == drawn[1]);
+}
+
 /// The same: a /30 in 169.254.0.0/16, but for seven that AWS keeps; AWS has the first host and the customer gateway the second.
 #[test]
 fn inside_addresses_are_a_30_of_169_254_but_for_seven() {
@@ -134,7 +141,7 @@ fn inside_addresses_are_a_30_of_169_254_but_for_seven() {
     }
     assert!(!cidr("169.254.169.252/30") && cidr("169.254.169.248/30"));
     assert!(!cidr("169.254.10.0/29") && !cidr("169.254.10.0/31") && !cidr("10.0.0.0/30"));
-    let scenario = with(&[format!("{TUNNEL}.inside_cidr=\"169.254.15.192/30\"")]).expect("it makes sense");
+    let scenario = SITE.taken(&[&format!("{TUNNEL}.inside_cidr=\"169.254.15.192/30\"")]);
     let tunnel = &scenario.plan().connections[0].tunnels[0];
     let (aws, customer) = (tunnel.aws_inside.to_string(), tunnel.customer_inside.to_string());
     assert_eq!((aws.as_str(), customer.as_str()), ("169.254.15.193", "169.254.15.194"));
@@ -147,13 +154,13 @@ fn inside_addresses_are_unique_on_a_virtual_private_gateway() {
 }
 
 /// EC2 API, `CreateVpnGateway` and `CreateCustomerGateway`: the Amazon side has a private autonomous system; the customer gateway's is
-/// another one, and never 7224. Without a word they are 64512 and 65000.
+/// another one, and never 7224. What they are without a word: `settings.rs`.
 #[test]
 fn autonomous_systems_are_private_at_aws_and_differ() {
-    let aws = |asn: &str| with(&[format!("nodes.vgw.asn={asn}")]).is_ok();
+    let aws = |asn: &str| SITE.with(&[&format!("nodes.vgw.asn={asn}")]).is_ok();
     assert!(aws("64512") && aws("65534") && aws("4200000000") && aws("4294967294"));
     assert!(!aws("64511") && !aws("65535") && !aws("4199999999") && !aws("4294967295"));
-    let customer = |asn: &str| with(&[format!("nodes.cgw.asn={asn}")]).is_ok();
+    let customer = |asn: &str| SITE.with(&[&format!("nodes.cgw.asn={asn}")]).is_ok();
     assert!(customer("1") && customer("65535") && customer("4294967294"));
     assert!(!customer("7224") && !customer("64512") && !customer("0"));
 }
@@ -161,8 +168,7 @@ fn autonomous_systems_are_private_at_aws_and_differ() {
 /// Page accelerated-vpn.html: on a transit gateway only.
 #[test]
 fn acceleration_is_for_transit_gateways() {
-    let refused = with(&["connections.vpn.enable_acceleration=true".into()]).expect_err("it is refused");
-    assert!(refused.contains("transit gateway"), "{refused}");
+    SITE.refused(&["connections.vpn.enable_acceleration=true"], "transit gateway");
 }
 
 /// Page cgw-best-practice.html, table of MTU and MSS, all eight rows: a packet of the MTU passes, and one octet more does not.
@@ -186,12 +192,12 @@ fn packets_of_the_published_mtu_pass_and_no_longer_ones() {
         let probe = |size: u32| {
             format!("UdpOneWay(from: \"office\", to: \"app\", every: \"1s\", size: \"{size}B\", dont_fragment: true)")
         };
-        let report = answer(&[
-            "duration=80s".into(),
-            format!("{TUNNEL}.phase2.encryption=[\"{encryption}\"]"),
-            format!("{TUNNEL}.phase2.integrity=[\"{integrity}\"]"),
-            format!("{TUNNEL}.customer.nat_traversal={}", if nat { "force" } else { "detect" }),
-            format!("probes={{\"fits\": {}, \"too-long\": {}}}", probe(mtu), probe(mtu + 1)),
+        let report = SITE.answer(&[
+            "duration=80s",
+            &format!("{TUNNEL}.phase2.encryption=[\"{encryption}\"]"),
+            &format!("{TUNNEL}.phase2.integrity=[\"{integrity}\"]"),
+            &format!("{TUNNEL}.customer.nat_traversal={}", if nat { "force" } else { "detect" }),
+            &format!("probes={{\"fits\": {}, \"too-long\": {}}}", probe(mtu), probe(mtu + 1)),
         ]);
         let lost: Vec<f64> = report.probes.iter().map(|probe| probe.loss).collect();
         assert_eq!(lost, [0.0, 1.0], "{encryption} {integrity} {nat}: {mtu}");
@@ -205,9 +211,8 @@ fn comes_through(size: u32, every: u32, further: &[&str]) -> f64 {
         "probes={{\"load\": UdpOneWay(from: \"office\", to: \"app\", every: \"{every}us\", size: \"{size}B\", start: \"60s\", stop: \"60200ms\")}}"
     );
     let link = |link: &str| format!("links.{link}.rate=100Gbps");
-    let mut changes = vec!["duration=70s".into(), "assume.tunnel_burst=1ms".into(), probe, link("lan"), link("uplink")];
-    changes.extend(further.iter().map(|change| (*change).to_owned()));
-    1.0 - answer(&changes).probes[0].loss
+    let changes: [&str; 5] = ["duration=70s", "assume.tunnel_burst=1ms", &probe, &link("lan"), &link("uplink")];
+    1.0 - SITE.answer(&[&changes, further].concat()).probes[0].loss
 }
 
 /// Page vpn-limits.html: 1.25 Gbit/s and 140,000 packets a second through a tunnel. That each way has that much, and that nothing is queued,
@@ -226,7 +231,7 @@ fn a_tunnel_carries_1_25_gbit_and_140_000_packets_a_second() {
 /// 400,000 packets a second are from digests of AWS's pages.
 #[test]
 fn a_large_tunnel_carries_5_gbit_and_ends_at_a_transit_gateway() {
-    assert!(with(&["connections.vpn.tunnel_bandwidth=large".into()]).is_err());
+    assert!(SITE.with(&["connections.vpn.tunnel_bandwidth=large"]).is_err());
     let transit = [
         "nodes.vgw=TransitGateway(asn: 64512, vpcs: [\"vpc\"])",
         "nodes.vpc.route_tables={\"main\": (routes: [(destination: \"10.1.0.0/16\", target: \"vgw\")])}",
@@ -235,6 +240,5 @@ fn a_large_tunnel_carries_5_gbit_and_ends_at_a_transit_gateway() {
     let share = comes_through(1_250, 1, &transit);
     assert!((share - 0.4 * 201.0 / 200.0).abs() < 0.001, "400,000 of 1,000,000 packets, 4 Gbit/s: {share}");
     let accelerated = [&transit[..], &["connections.vpn.enable_acceleration=true"]].concat();
-    let accelerated: Vec<String> = accelerated.iter().map(|change| (*change).to_owned()).collect();
-    assert!(with(&accelerated).is_err());
+    assert!(SITE.with(&accelerated).is_err());
 }

@@ -196,6 +196,9 @@ impl Oracle<'_> {
                         ApplianceKind::InterfaceEndpoint { .. } => {
                             return one(Place::Lost("an endpoint forwards nothing"));
                         }
+                        ApplianceKind::ResolverEndpoint { .. } => {
+                            return one(Place::Lost("a resolver answers DNS and nothing else"));
+                        }
                         ApplianceKind::LoadBalancer { .. } => {
                             return one(Place::Lost("a load balancer, whose choice this oracle does not know"));
                         }
@@ -228,6 +231,7 @@ impl Oracle<'_> {
                 ApplianceKind::NatGateway { .. }
                 | ApplianceKind::NatInstance { .. }
                 | ApplianceKind::LoadBalancer { .. }
+                | ApplianceKind::ResolverEndpoint { .. }
                 | ApplianceKind::Firewall { .. } => false,
             },
             _ => false,
@@ -450,7 +454,7 @@ impl Oracle<'_> {
         if (!same || to_transit) && acl(leaves).is_some_and(|acl| !allows(acl, &packet, true)) {
             return Place::Lost("a network ACL");
         }
-        if !same && acl(enters).is_some_and(|acl| !allows(acl, &packet, false)) {
+        if (!same || to_transit) && acl(enters).is_some_and(|acl| !allows(acl, &packet, false)) {
             return Place::Lost("a network ACL");
         }
         for (node, outbound) in [(from, true), (next, false)] {

@@ -309,9 +309,10 @@ impl<'p> Oracle<'p> {
             | NodeKind::TransitGatewayPeering(_)
             | NodeKind::ConnectPeer(_)
             | NodeKind::GatewayEndpoint(_) => self.inside_aws(node, from, packet, rewrites),
-            NodeKind::Switch(_) | NodeKind::ClientVpnAssociation(_) | NodeKind::VpnClient(_) => {
-                one(Place::Lost("a device that this oracle does not know"))
-            }
+            NodeKind::Switch(_)
+            | NodeKind::ClientVpnAssociation(_)
+            | NodeKind::VpnClient(_)
+            | NodeKind::Resolver(_) => one(Place::Lost("a device that this oracle does not know")),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Pictures of active_passive at moments that reports/active_passive.md tells of. In it a path goes silent at 306.437 s, the echo is
-//! dark from 306.440 s to 334.000 s, and `back` from 306.440 s to 332.300 s.
+//! dark from 306.440 s to 334.000 s, and `back` from 306.500 s to 332.300 s.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

@@ -78,7 +78,7 @@ pub fn evaluate(routes: &[Route], destination: Ipv4Addr) -> Option<Evaluation> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::net;
+    use super::super::{Community, net};
     use super::*;
 
     const TO: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
@@ -129,6 +129,21 @@ mod tests {
         assert_eq!(best(&all[..2]), (1, Rule::VpnStatic));
         let specific = route("10.1.0.0/24", bgp(&[65_010; 5], None), 9);
         assert_eq!(best(&[all[2].clone(), specific]), (1, Rule::LongestPrefix));
+    }
+
+    /// The local preference communities of routing-and-bgp.html are Direct Connect's: on VPN 7224:7100 is not low and 7224:7300 not high, so
+    /// that AWS chooses as it would without them, by AS_PATH even against them.
+    #[test]
+    fn communities_say_nothing_on_vpn() {
+        let marked = |value: u16, as_path: &[u32]| {
+            let communities = vec![Community::new(7224, value)];
+            Source::VpnBgp(BgpPath { communities, ..BgpPath::sequence(as_path, None) })
+        };
+        let low = route("10.1.0.0/16", marked(7_100, &[65_010]), 0);
+        let high = route("10.1.0.0/16", marked(7_300, &[65_010]), 1);
+        assert_eq!(best(&[low.clone(), high]), (0, Rule::AwsChoice));
+        let prepended = route("10.1.0.0/16", marked(7_300, &[65_010, 65_010]), 1);
+        assert_eq!(best(&[low, prepended]), (0, Rule::AsPathLength));
     }
 
     /// vpn-route-priority.html: the shortest AS_PATH among VPN connections by BGP.

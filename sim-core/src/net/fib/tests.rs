@@ -35,10 +35,10 @@ fn a_route_at_hand_is_never_stale() {
         let prefix: Ipv4Net = prefix.parse().unwrap();
         let (source, target) = (RouteSource::Static, Target::port(Port(since)));
         fib.insert(Route { prefix, source, distance: 1, metric: 0, target, since: RecordId(0) });
-        fib.stamp(prefix, RecordId(u64::from(since)));
+        fib.stamp(prefix, RecordId(since.into()));
         for _ in 0..2 {
             assert_eq!(fib.look_up_again(destination), fib.lookup(destination));
-            assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(u64::from(since)));
+            assert_eq!(fib.look_up_again(destination).unwrap().since, RecordId(since.into()));
         }
     }
     fib.remove("10.1.2.3/32".parse().unwrap(), RouteSource::Static);

@@ -14,7 +14,7 @@ use crate::wire::ipv4::protocol;
 use crate::wire::ipv6::{Ipv6Packet, MIN_MTU, next_header};
 
 /// Lowers the MSS that a SYN tells, and says so.
-fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
+pub(in crate::node) fn clamp(cx: &mut Cx, packet: &mut Packet, most: u16) {
     if mss::clamp_v6(packet, most) {
         cx.hop(packet.meta.id, HopStep::MssClamped(most, Digest::of_bytes(packet.bytes())));
     }

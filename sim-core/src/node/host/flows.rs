@@ -6,11 +6,12 @@
 //! ```
 //!
 //! A TCP flow is a connection to the echo service: what is asked comes back, and the next question waits for it and for its own
-//! time. Whether a flow survives, stalls or is reset is its TCP's doing ([`crate::proto::tcp`]). A UDP flow asks on time,
-//! answered or not, as a call does. A flow that has ended is not begun again, and none survives its host.
+//! time. It may have to find out the address first, by DNS ([`super::dns`]), and a lookup is a flow that does nothing else. Whether a
+//! flow survives, stalls or is reset is its TCP's doing ([`crate::proto::tcp`]). A UDP flow asks on time, answered or not, as a call
+//! does. A flow that has ended is not begun again, and none survives its host.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub enum FlowKind {
     Tcp,
     /// UDP datagrams between two ports.
     Udp,
+    /// One question of DNS, for the address of a name.
+    Lookup,
 }
 
 /// An application's flows.
@@ -48,6 +51,9 @@ pub struct FlowsConfig {
     pub stop: Instant,
     /// UDP: the port of the first flow; the others follow.
     pub first_port: u16,
+    /// The name whose address is looked up, and to which a flow of TCP then connects; by its place among those of the host
+    /// ([`super::ResolverConfig::names`]).
+    pub name: Option<u16>,
 }
 
 /// How a flow ended.
@@ -55,9 +61,9 @@ pub struct FlowsConfig {
 pub enum FlowEnd {
     /// It had asked all that it wanted, and closed.
     Done,
-    /// It was reset, or refused.
+    /// It was reset, or refused; or its name has no address, as a name server says.
     Reset,
-    /// Its TCP gave up: nobody acknowledged.
+    /// Its TCP gave up: nobody acknowledged; or no name server answered.
     TimedOut,
 }
 
@@ -77,7 +83,7 @@ pub struct Wait {
 pub struct FlowLog {
     /// When it began.
     pub began: Option<Instant>,
-    /// When its connection was open; of UDP, when the first answer came.
+    /// When its connection was open; of UDP, when the first answer came; of a lookup, when the address was known.
     pub connected: Option<Instant>,
     /// Questions.
     pub asked: u32,
@@ -113,6 +119,8 @@ impl FlowLog {
 /// What a flow is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Act {
+    /// Find out the address of its name.
+    Resolve,
     /// Connect.
     Connect,
     /// Ask.
@@ -171,7 +179,12 @@ impl Flows {
                 (None, FlowKind::Tcp) => {
                     log.began = Some(now);
                     log.waits_since = Some(now);
-                    Act::Connect
+                    if config.name.is_some() { Act::Resolve } else { Act::Connect }
+                }
+                (None, FlowKind::Lookup) => {
+                    log.began = Some(now);
+                    log.asks(now);
+                    Act::Resolve
                 }
                 (None, FlowKind::Udp) => {
                     log.began = Some(now);
@@ -192,6 +205,23 @@ impl Flows {
         // A call goes on whether it is heard or not.
         if self.config.kind == FlowKind::Udp {
             self.due.insert((now + self.config.every, flow));
+        }
+    }
+
+    /// The name of a flow came to this. A lookup has ended by it.
+    pub fn resolved(&mut self, now: Instant, flow: u32, found: Result<Ipv4Addr, FlowEnd>) {
+        let lookup = self.config.kind == FlowKind::Lookup;
+        let log = &mut self.logs[flow as usize];
+        match found {
+            Ok(_) if lookup => {
+                log.connected = Some(now);
+                log.waited(now);
+                log.last_byte = Some(now);
+                log.answered += 1;
+                self.ended(now, flow, FlowEnd::Done);
+            }
+            Ok(_) => {}
+            Err(end) => self.ended(now, flow, end),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::flows::{Act, FlowEnd, Flows};
+use super::flows::{Act, FlowEnd, Flows, FlowsConfig};
 use super::{Cx, ECHO_PORT};
 use crate::id::RecordId;
 use crate::packet::{Meta, Packet, ProbeTag};
@@ -50,6 +50,8 @@ pub(super) struct HostTcp {
     /// Their connections: the application's place in `flows`, and the flow. Both ways.
     conns: BTreeMap<ConnId, (usize, u32)>,
     by_flow: BTreeMap<(usize, u32), ConnId>,
+    /// Flows that have to find out an address before they connect.
+    wanted: Vec<(usize, u32)>,
 }
 
 impl HostTcp {
@@ -58,8 +60,8 @@ impl HostTcp {
         let addresses = [IpAddr::V4(address)].into_iter().chain(ipv6.map(IpAddr::V6));
         let mut stack = Stack::new(addresses, rng);
         stack.listen(ECHO_PORT, None, config.clone());
-        let (calls, served, flows, conns, by_flow) = Default::default();
-        Self { address, ipv6, stack, config, calls, served, flows, conns, by_flow }
+        let (calls, served, flows, conns, by_flow, wanted) = Default::default();
+        Self { address, ipv6, stack, config, calls, served, flows, conns, by_flow, wanted }
     }
 
     /// Opens a connection to the echo service of `to`, from the address of that family; `None` if there is none.
@@ -112,16 +114,34 @@ impl HostTcp {
     fn act(&mut self, now: Instant, of: (usize, u32), act: Act) {
         let config = self.flows[of.0].config;
         match (act, self.by_flow.get(&of).copied()) {
-            (Act::Connect, _) => {
-                let Some(conn) = self.connect(now, config.to) else { return };
-                self.conns.insert(conn, of);
-                self.by_flow.insert(of, conn);
-            }
+            (Act::Resolve, _) => self.wanted.push(of),
+            (Act::Connect, _) => self.begin(now, of, config.to),
             // A send that is refused means that the connection is gone, of which the stack tells in its own time.
             (Act::Ask, Some(conn)) => drop(self.stack.send(now, conn, &vec![0; config.size as usize])),
             (Act::Close, Some(conn)) => self.stack.close(now, conn),
             (Act::Ask | Act::Close, None) => {}
         }
+    }
+
+    /// Connects a flow.
+    fn begin(&mut self, now: Instant, of: (usize, u32), to: IpAddr) {
+        let Some(conn) = self.connect(now, to) else { return };
+        self.conns.insert(conn, of);
+        self.by_flow.insert(of, conn);
+    }
+
+    /// Takes the flows whose names are to be looked up, with what they are.
+    pub fn wanted_names(&mut self) -> Vec<((usize, u32), FlowsConfig)> {
+        std::mem::take(&mut self.wanted).into_iter().map(|of| (of, self.flows[of.0].config)).collect()
+    }
+
+    /// The name of a flow came to this: it connects, or has ended.
+    pub fn resolved(&mut self, cx: &mut Cx, of: (usize, u32), found: Result<Ipv4Addr, FlowEnd>) -> Vec<Packet> {
+        self.flows[of.0].resolved(cx.now, of.1, found);
+        if let Ok(address) = found {
+            self.begin(cx.now, of, address.into());
+        }
+        self.drain(cx, None)
     }
 
     /// Something happened to the connection of an application's flow. False: it is no such connection.
@@ -159,6 +179,7 @@ impl HostTcp {
         self.flows.iter_mut().for_each(Flows::halt);
         self.conns.clear();
         self.by_flow.clear();
+        self.wanted.clear();
     }
 
     fn drain(&mut self, cx: &mut Cx, because: Option<&Meta>) -> Vec<Packet> {

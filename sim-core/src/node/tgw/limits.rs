@@ -1,10 +1,10 @@
-//! What attachments carry at most, each way: AWS does not say whether its figures are for both together.
+//! What attachments carry at most.
 
 use smallvec::SmallVec;
 
 use super::Attachment;
 use crate::id::{Port, RecordId};
-use crate::net::policer::{Excess, Limit, Policer};
+use crate::net::policer::{Excess, Limit, TwoWay};
 use crate::node::Cx;
 use crate::packet::Packet;
 use crate::reason::DropReason;
@@ -14,8 +14,7 @@ use crate::reason::DropReason;
 pub(super) struct Limits {
     /// Those that hold at each port.
     at: Vec<SmallVec<[u16; 2]>>,
-    /// In and out.
-    all: Vec<[Policer; 2]>,
+    all: Vec<TwoWay>,
 }
 
 impl Limits {
@@ -34,14 +33,14 @@ impl Limits {
 
     fn add(&mut self, limit: Limit, ports: impl Iterator<Item = usize>) {
         ports.for_each(|port| self.at[port].push(self.all.len() as u16));
-        self.all.push([Policer::new(limit); 2]);
+        self.all.push(TwoWay::new(limit));
     }
 
     /// A packet that comes in or goes out by a port, unless it is one too many.
     #[inline]
     pub fn admit(&mut self, cx: &mut Cx, port: Port, out: bool, packet: Packet) -> Option<Packet> {
         for limit in &self.at[port.index()] {
-            let reason = match self.all[usize::from(*limit)][usize::from(out)].admit(cx.now, packet.len()) {
+            let reason = match self.all[usize::from(*limit)].admit(cx.now, usize::from(out), packet.len()) {
                 Ok(()) => continue,
                 Err(Excess::Octets) => DropReason::AttachmentBandwidth,
                 Err(Excess::Packets) => DropReason::AttachmentPacketRate,

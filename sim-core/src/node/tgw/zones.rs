@@ -64,3 +64,66 @@ impl Zones {
         Port(to.0 + place as u16)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::net::multipath::FlowFields;
+    use crate::packet::Meta;
+    use crate::wire::udp;
+
+    /// A tunnel, a VPC with an interface in each of some zones, and one in zones 0 and 1.
+    fn zones(sources: &[u8], appliance_mode: bool) -> Zones {
+        let vpc = |zones: &[u8], appliance_mode| Attachment {
+            to: Attached::Vpc { cidr: "10.0.0.0/16".parse().unwrap(), zones: zones.to_vec(), appliance_mode },
+            association: Some(0),
+            propagation: vec![0],
+            limit: None,
+        };
+        Zones::new(
+            &[vpc(sources, false), vpc(&[0, 1], appliance_mode)],
+            1,
+            Multipath::new(FlowFields::FiveTuple, 1, "tgw"),
+        )
+    }
+
+    /// A hundred flows there, or their answers.
+    fn flows(answers: bool) -> impl Iterator<Item = Packet> {
+        (0..100).map(move |n| {
+            let ends = (([10, 1, 0, 1].into(), 40_000 + n), ([10, 0, 0, 1].into(), 443));
+            let (from, to) = if answers { (ends.1, ends.0) } else { ends };
+            udp::packet(from, to, b"data", Meta::default())
+        })
+    }
+
+    const TUNNEL: Port = Port(0);
+    const SOURCE: Port = Port(1);
+
+    /// Page tgw-vpc-attachments.html: what comes from a zone stays in it; if the destination is not there, a zone of its attachment is
+    /// taken at random.
+    #[test]
+    fn a_zone_that_the_destination_lacks_is_replaced_at_random() {
+        let taken = |zone: u8| -> BTreeSet<Port> {
+            let zones = zones(&[zone], false);
+            flows(false).map(|packet| zones.choose(SOURCE, false, Port(2), &packet)).collect()
+        };
+        assert_eq!(taken(0), [Port(2)].into());
+        assert_eq!(taken(1), [Port(3)].into());
+        assert_eq!(taken(2), [Port(2), Port(3)].into());
+    }
+
+    /// Page transit-gateway-appliance-scenario.html: in appliance mode a flow and its answers meet the same zone, whatever zones they come from;
+    /// the guide of 2023: not what comes through a VPN.
+    #[test]
+    fn appliance_mode_is_not_for_what_comes_through_a_vpn() {
+        let zones = zones(&[0], true);
+        let met = |from: Port, of_tunnel: bool, answers: bool| -> Vec<Port> {
+            flows(answers).map(|packet| zones.choose(from, of_tunnel, Port(2), &packet)).collect()
+        };
+        assert_eq!(met(SOURCE, false, false), met(SOURCE, false, true));
+        assert!(met(SOURCE, false, false).contains(&Port(3)), "though it comes from zone 0");
+        assert_ne!(met(TUNNEL, true, false), met(TUNNEL, true, true));
+    }
+}

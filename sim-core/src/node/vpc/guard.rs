@@ -119,6 +119,7 @@ mod tests {
 
     use super::*;
     use crate::packet::Meta;
+    use crate::wire::icmp::{self, Echo};
     use crate::wire::udp;
 
     const HERE: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
@@ -186,6 +187,23 @@ mod tests {
         assert_eq!(bench.0.tracker.flows().len(), 1);
         bench.0.revoke(0, true, RecordId::GENESIS);
         assert!(bench.asked(1));
+    }
+
+    /// The same page: ICMP is always tracked, by rules that leave UDP untracked, too.
+    #[test]
+    fn icmp_is_always_tracked() {
+        let all = |number, outbound| GroupRule {
+            number,
+            outbound,
+            matches: Match { protocol: None, ports: None, other: "0.0.0.0/0".parse().unwrap() },
+        };
+        let mut bench = Bench::new(vec![all(0, false), all(1, true)]);
+        let echo = icmp::echo_request(THERE, HERE, Echo { ident: 1, seq: 1 }, b"data", Meta::default());
+        let pinged = |guard: &mut Guard, at| guard.passes(Instant::from_secs(at), echo.bytes(), false, false);
+        assert!(pinged(&mut bench.0, 0) && bench.asked(0));
+        bench.0.revoke(0, true, RecordId::GENESIS);
+        assert!(pinged(&mut bench.0, 1), "it is remembered");
+        assert!(!bench.asked(1), "it is not");
     }
 
     /// The same page: flows through what is always tracked are, whatever the rules.

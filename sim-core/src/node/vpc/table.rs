@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv4Net};
+use thin_vec::ThinVec;
 
 use super::GATEWAY_PORT;
 use crate::id::{Port, RecordId};
@@ -207,7 +208,7 @@ impl RouteTable {
         }
         if standing == Standing::Waiting {
             let (table, prefix, reason) = (self.table(), IpNet::V4(prefix), Reason::TableFull);
-            let (beside, stays) = (Box::default(), false);
+            let (beside, stays) = (ThinVec::new(), false);
             cx.record(What::Route { table, prefix, from: None, to: None, reason, rule: None, beside, stays });
             return;
         }
@@ -225,7 +226,7 @@ impl RouteTable {
 
     /// The way to a prefix stays, for a reason that may be another.
     fn note_stay(&self, cx: &mut Cx, prefix: Ipv4Net, way: Option<Port>, reason: Reason) {
-        let (table, rule, beside) = (self.table(), self.rule(prefix), Box::default());
+        let (table, rule, beside) = (self.table(), self.rule(prefix), ThinVec::new());
         let prefix = IpNet::V4(prefix);
         cx.remark(What::Route { table, prefix, from: way, to: way, reason, rule, beside, stays: true });
     }

@@ -59,11 +59,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use litemap::LiteMap;
 use prefix_trie::PrefixMap;
 
 pub use self::adj_in::AdjRibIn;
@@ -87,6 +88,7 @@ use self::tables::{Both, Tables};
 pub use self::timer::Jitter;
 use self::timer::Timer;
 pub use self::update::Prefixes;
+use crate::fetch::{fetch, fetch_first};
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -102,7 +104,7 @@ pub struct Speaker {
     booted: bool,
     peers: Vec<Peer>,
     /// Whose connections are whose.
-    conns: BTreeMap<ConnId, PeerId>,
+    conns: LiteMap<ConnId, PeerId>,
     /// The peers with an established session, in their order.
     established: Vec<PeerId>,
     /// When the first timer of each peer expires that has one running.
@@ -127,6 +129,25 @@ pub struct Speaker {
 const SPARE: usize = 16;
 
 impl Speaker {
+    /// Fetches what a message or a timer will touch, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        match depth {
+            1 => {
+                fetch(&self.peers);
+                fetch(&self.conns);
+                fetch(&self.wakes);
+                fetch(&self.out);
+                fetch(&self.origination);
+            }
+            2 => {
+                fetch_first(self.conns.as_slice());
+                self.wakes.first().into_iter().for_each(fetch);
+                self.peers.iter().take(2).for_each(Peer::foresee);
+            }
+            _ => {}
+        }
+    }
+
     /// A speaker whose peers are all Idle. `rng` gives the stream of [`crate::rng::Purpose::BgpTimers`] for a name:
     /// that of each peer once, and the empty one for the speaker's own timer.
     pub fn new(config: SpeakerConfig, mut rng: impl FnMut(&str) -> Rng) -> Self {
@@ -155,7 +176,7 @@ impl Speaker {
             booted: false,
             origination_jitter: peers.first().map_or(Jitter::None, |peer| peer.config.jitter),
             peers,
-            conns: BTreeMap::new(),
+            conns: LiteMap::new(),
             established: Vec::new(),
             wakes: BTreeSet::new(),
             tables,

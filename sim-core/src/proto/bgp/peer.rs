@@ -8,6 +8,7 @@ use super::fsm::FsmState;
 use super::message::Framer;
 use super::open::{Capabilities, Open, RestartCapability};
 use super::timer::Timer;
+use crate::fetch::fetch;
 use crate::reason::TimerKind;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -223,6 +224,19 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// Fetches what a message or a timer will touch.
+    pub fn foresee(&self) {
+        fetch(&self.main.conn);
+        fetch(&self.main.session);
+        fetch(&self.main.hold);
+        fetch(&self.main.delay_open);
+        fetch(&self.rival);
+        fetch(&self.wake);
+        fetch(&self.idle_hold);
+        fetch(&self.restart);
+        fetch(&self.rng);
+    }
+
     pub fn new(config: PeerConfig, rng: Rng) -> Self {
         Self {
             config,

@@ -1,12 +1,12 @@
 //! Import and export policy as data: an ordered list of rules. A rule whose prefixes and conditions all match changes
 //! the route, and then accepts it, rejects it, or leaves it to the rules after it, which see it changed.
 //!
-//! Regular expressions over AS_PATH are those of the `regex` crate, whose matching takes linear time whatever the pattern.
+//! Regular expressions over AS_PATH are those of the `regex-lite` crate, whose matching takes linear time whatever the pattern.
 
 use core::fmt;
 
 use ipnet::Ipv4Net;
-use regex::Regex;
+use regex_lite::Regex;
 use smallvec::SmallVec;
 
 use super::as_path::AsPath;
@@ -127,7 +127,7 @@ impl AsPathRegex {
     /// Reads one.
     ///
     /// # Errors
-    /// What is wrong with it, in the words of the `regex` crate.
+    /// What is wrong with it, in the words of the `regex-lite` crate.
     pub fn new(text: &str) -> Result<Self, String> {
         let regex = Regex::new(&text.replace('_', "(?:^|[ {},]|$)")).map_err(|error| error.to_string())?;
         Ok(Self { text: text.to_owned(), regex })

@@ -40,6 +40,12 @@ pub struct InboundSa {
 }
 
 impl InboundSa {
+    /// Fetches what a packet will touch behind it, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        self.protection.foresee(depth);
+        self.window.foresee();
+    }
+
     /// An SA that has received nothing. `spi` is this end's choice; with `selectors`, inner packets outside them are
     /// refused (RFC 4301 section 5.2 step 4).
     ///

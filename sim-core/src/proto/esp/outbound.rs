@@ -137,6 +137,11 @@ impl Dice {
 }
 
 impl OutboundSa {
+    /// Fetches what a packet will touch behind it, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        self.protection.foresee(depth);
+    }
+
     /// An SA that has sent nothing. `spi` is the receiver's choice; with `selectors`, packets outside them are refused.
     /// `rng` is the SA's own stream.
     ///

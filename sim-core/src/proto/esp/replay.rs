@@ -3,6 +3,8 @@
 //! Numbers have 64 bits. Without extended sequence numbers the upper half stays zero; with them it is not sent, and
 //! [`ReplayWindow::infer`] finds it (RFC 4303 appendix A).
 
+use crate::fetch::fetch_first;
+
 /// Which sequence numbers have been received, as far back as the window reaches.
 ///
 /// Looking is separate from committing: only a packet that authenticated may move the window.
@@ -19,6 +21,11 @@ pub struct ReplayWindow {
 }
 
 impl ReplayWindow {
+    /// Fetches the words that it keeps.
+    pub(crate) fn foresee(&self) {
+        fetch_first(&self.seen);
+    }
+
     /// The least size that RFC 4303 recommends as a default.
     pub const MIN_SIZE: u16 = 64;
     /// The greatest size that AWS offers.

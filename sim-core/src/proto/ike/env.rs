@@ -69,6 +69,11 @@ impl core::hash::Hash for Env {
 }
 
 impl Env {
+    /// An authentic message of IKE has come from the peer.
+    pub fn heard(&mut self) {
+        (self.last_inbound, self.last_message) = (self.now, self.now);
+    }
+
     pub fn new(
         config: Arc<Config>,
         (local, remote): (IpAddr, IpAddr),

@@ -54,6 +54,11 @@ impl States {
 const V1_DRAWS: u64 = 1 << 63;
 
 impl Peer {
+    /// Fetches what a timer will touch, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        self.v2.foresee(depth);
+    }
+
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and
     /// jitter. Nothing happens until an input comes, not even with startup action *start*.
     pub fn new(

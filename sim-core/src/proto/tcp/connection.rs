@@ -18,6 +18,7 @@ use super::flight::{Flight, MAX_RTO};
 use super::segment::{self, Segment, Sent};
 use super::signature;
 use super::{Event, Output, Profile, TcpConfig, min_mtu};
+use crate::fetch::fetch;
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rng::Rng;
@@ -76,6 +77,24 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Fetches what a packet or a timer will touch, so many steps behind the device.
+    pub(super) fn foresee(&self, depth: usize) {
+        if depth == 3 {
+            fetch(&self.config);
+            fetch(&self.remote);
+            fetch(&self.iface);
+            fetch(&self.sockets);
+            fetch(&self.device);
+            fetch(&self.out);
+            fetch(&self.queue);
+            fetch(&self.flight);
+            fetch(&self.sent);
+            fetch(&self.wake);
+        } else {
+            fetch(self.sockets.get::<Socket>(self.socket));
+        }
+    }
+
     /// An active open from `local` to `remote`. Its SYN is the first output.
     ///
     /// # Panics

@@ -2,16 +2,19 @@
 //!
 //! Every SYN to a listening port makes a connection of its own beside whatever else exists, so that a listener and a
 //! connector to the same peer can be alive at once (BGP connection collision, RFC 4271 section 6.8). A call touches the one
-//! connection it concerns: lookup and re-arming cost O(log n) of their number.
+//! connection it concerns: lookup and re-arming cost O(log n) of their number; opening and closing move names of the others.
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+
+use litemap::LiteMap;
 
 use super::connection::{Connection, SendRefused};
 use super::segment::Segment;
 use super::signature;
 use super::{Event, Output, TcpConfig};
+use crate::fetch::{fetch, fetch_first};
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rng::Rng;
@@ -78,14 +81,14 @@ struct Entry {
     armed: Option<Instant>,
 }
 
-/// The TCP of one host.
+/// The TCP of one host. What it knows stands in flat maps, because most devices have one connection or two, and a tree has room for eleven
+/// in memory of its own from the first on.
 pub struct Stack {
-    addresses: BTreeSet<IpAddr>,
+    addresses: LiteMap<IpAddr, ()>,
     rng: Rng,
-    listeners: BTreeMap<(u16, Option<IpAddr>), TcpConfig>,
-    /// In boxes, because a tree has room for eleven of them from the first on, and most devices have one or two.
-    entries: BTreeMap<ConnId, Box<Entry>>,
-    by_ends: BTreeMap<Ends, ConnId>,
+    listeners: LiteMap<(u16, Option<IpAddr>), TcpConfig>,
+    entries: LiteMap<ConnId, Box<Entry>>,
+    by_ends: LiteMap<Ends, ConnId>,
     wakes: BTreeSet<(Instant, ConnId)>,
     out: VecDeque<StackOutput>,
     next_id: u64,
@@ -95,14 +98,33 @@ impl Stack {
     /// A stack that answers for `addresses`; sequence numbers and ports come from `rng`.
     pub fn new(addresses: impl IntoIterator<Item: Into<IpAddr>>, rng: Rng) -> Self {
         Self {
-            addresses: addresses.into_iter().map(Into::into).collect(),
+            addresses: addresses.into_iter().map(|address| (address.into(), ())).collect(),
             rng,
-            listeners: BTreeMap::new(),
-            entries: BTreeMap::new(),
-            by_ends: BTreeMap::new(),
+            listeners: LiteMap::new(),
+            entries: LiteMap::new(),
+            by_ends: LiteMap::new(),
             wakes: BTreeSet::new(),
             out: VecDeque::new(),
             next_id: 0,
+        }
+    }
+
+    /// Fetches what a packet or a timer will touch, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        match depth {
+            1 => {
+                fetch(&self.entries);
+                fetch(&self.by_ends);
+                fetch(&self.wakes);
+                fetch(&self.out);
+            }
+            2 => {
+                fetch_first(self.addresses.as_slice());
+                fetch_first(self.by_ends.as_slice());
+                fetch_first(self.entries.as_slice());
+                self.wakes.first().into_iter().for_each(fetch);
+            }
+            _ => self.entries.values().take(2).for_each(|entry| entry.connection.foresee(depth)),
         }
     }
 
@@ -128,7 +150,7 @@ impl Stack {
         remote: impl Into<SocketAddr>,
     ) -> ConnId {
         let (local, remote) = (local.into(), remote.into());
-        assert!(self.addresses.contains(&local), "invariant: a host connects from an address of its own");
+        assert!(self.addresses.contains_key(&local), "invariant: a host connects from an address of its own");
         let local = SocketAddr::new(local, self.ephemeral_port(local, remote));
         let connection = Connection::connect(config, local, remote, &mut self.rng, now);
         let id = self.insert(connection);
@@ -142,7 +164,7 @@ impl Stack {
             Ok(segment) => segment,
             Err(reason) => return self.out.push_back(StackOutput::Ignored(reason)),
         };
-        if !self.addresses.contains(&segment.dst.ip()) {
+        if !self.addresses.contains_key(&segment.dst.ip()) {
             return self.out.push_back(StackOutput::Ignored(DropReason::NotForMe));
         }
         match self.by_ends.get(&Ends::of(segment.dst, segment.src)) {

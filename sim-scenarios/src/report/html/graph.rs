@@ -136,6 +136,8 @@ fn described(kind: &NodeKind) -> (&'static str, Zone, String) {
                 ApplianceKind::LoadBalancer { .. } => "load balancer",
                 ApplianceKind::InterfaceEndpoint { .. } => "interface endpoint",
                 ApplianceKind::Firewall { .. } => "firewall",
+                ApplianceKind::ResolverEndpoint { outbound: false, .. } => "inbound endpoint",
+                ApplianceKind::ResolverEndpoint { outbound: true, .. } => "outbound endpoint",
             };
             (kind, Aws, appliance.address.to_string())
         }
@@ -145,6 +147,7 @@ fn described(kind: &NodeKind) -> (&'static str, Zone, String) {
         NodeKind::VpnClient(_) => ("VPN client", Customer, String::new()),
         NodeKind::VpcPeering(_) => ("VPC peering", Aws, String::new()),
         NodeKind::GatewayEndpoint(_) => ("gateway endpoint", Aws, String::new()),
+        NodeKind::Resolver(_) => ("Route 53 Resolver", Aws, String::new()),
         NodeKind::DirectConnectGateway(gateway) => ("Direct Connect gateway", Aws, asn(gateway.asn)),
         NodeKind::VirtualInterface(interface) => ("virtual interface", Aws, format!("VLAN {}", interface.vlan)),
         NodeKind::ConnectPeer(peer) => ("Connect peer", Aws, peer.address.to_string()),
@@ -169,12 +172,14 @@ fn attached(plan: &Plan, kind: &NodeKind) -> Vec<NodeId> {
         NodeKind::InternetGateway(gateway) => vec![gateway.vpc],
         NodeKind::Appliance(appliance) => match appliance.kind {
             ApplianceKind::InterfaceEndpoint { service } => vec![appliance.vpc, service],
+            ApplianceKind::ResolverEndpoint { resolver, .. } => vec![appliance.vpc, resolver],
             _ => vec![appliance.vpc],
         },
         NodeKind::TransitGatewayPeering(peering) => peering.gateways.to_vec(),
         NodeKind::ClientVpnAssociation(association) => vec![association.vpc],
         NodeKind::VpcPeering(peering) => peering.vpcs.to_vec(),
         NodeKind::GatewayEndpoint(endpoint) => vec![endpoint.vpc, endpoint.service],
+        NodeKind::Resolver(resolver) => resolver.vpcs.iter().map(|(vpc, _)| *vpc).collect(),
         NodeKind::DirectConnectGateway(gateway) => gateway.associations.iter().map(|of| of.gateway).collect(),
         NodeKind::VirtualInterface(interface) => vec![interface.gateway],
         NodeKind::ConnectPeer(peer) => vec![plan.connects[peer.connect].gateway],
@@ -210,11 +215,20 @@ impl Struck {
                 | FaultKind::VrrpShutdown { node: id, .. }
                 | FaultKind::VlanRemoved { node: id, .. }
                 | FaultKind::RevokeSecurityGroupRule { vpc: id, .. }
-                | FaultKind::VpcRoute(RouteChange { vpc: id, .. }) => {
+                | FaultKind::VpcRoute(RouteChange { node: id, .. })
+                | FaultKind::TransitRoute(RouteChange { node: id, .. }) => {
                     node(*id);
+                }
+                FaultKind::ConnectionRoute(change) => {
+                    node(plan.connections[change.connection].gateway);
                 }
                 FaultKind::ReplaceTunnelEndpoint { tunnel, .. } | FaultKind::ModifyTunnelOptions { tunnel, .. } => {
                     node(plan.tunnel(*tunnel).endpoint);
+                }
+                FaultKind::ModifyConnectionOptions { connection, .. } => {
+                    plan.connections[*connection].tunnels.iter().for_each(|tunnel| {
+                        node(tunnel.endpoint);
+                    });
                 }
                 FaultKind::IkeDelete { tunnel, .. } | FaultKind::BgpShutdown { tunnel, .. } => {
                     all.tunnels.entry((tunnel.connection, tunnel.tunnel)).or_default().insert(number);

@@ -185,7 +185,7 @@ fn quick_of(sa: &Sa, header: &Header) -> Option<usize> {
 fn follow(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16), before: usize) {
     let ignored = env.out.iter().skip(before).any(|output| matches!(output, Output::Ignored { .. }));
     if !ignored {
-        env.last_inbound = env.now;
+        env.heard();
         moved(env, sa, remote);
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn read(
 ) -> Result<Requests, DropReason> {
     let keys = sa.keys().ok_or(DropReason::UnexpectedMessage)?.clone();
     let opened = open(&keys, header, bytes)?;
-    env.last_inbound = env.now;
+    env.heard();
     let notice = error_in(&opened.payloads).map(|(_, reason)| reason);
     env.step(Step::IsakmpInformationalReceived, header.message_id, false, notice);
     let mut requests = Requests::default();

@@ -110,7 +110,8 @@ impl Peer {
         }
     }
 
-    /// Dead peer detection (RFC 3706), on demand: none while anything authentic arrives, and none with a peer that cannot answer.
+    /// Dead peer detection (RFC 3706), on demand: none while anything authentic arrives, and none with a peer that cannot answer. With a peer
+    /// behind a NAT only messages of IKE count, where the configuration says so.
     fn liveness(&self, i: usize, sa: &Sa, with: &mut impl FnMut(What, Instant, Instant)) {
         let (config, Some(established)) = (&self.env.config, sa.established()) else {
             return;
@@ -118,13 +119,14 @@ impl Peer {
         if config.dpd.action == DpdAction::None || !sa.peer.dpd {
             return;
         }
-        let life = self.env.last_inbound.max(established.since);
+        let is_periodic = config.dpd.periodic_for_nat && sa.path.remote_nat;
+        let life = if is_periodic { self.env.last_message } else { self.env.last_inbound }.max(established.since);
         // A sign of life since the check was sent answers it as well as R-U-THERE-ACK does.
         let Some(series) = established.probe.map(|probe| probe.series).filter(|series| life <= series.first_sent)
         else {
             return with(What::DpdIdle(i), life, life + config.dpd.idle);
         };
-        if let Some((from, due)) = config.silence(life, series.first_sent) {
+        if let Some((from, due)) = config.silence(self.env.last_inbound.max(established.since), series.first_sent) {
             with(What::DpdTimeout(i), from, due);
         }
         with(What::Probe(i), series.sent, series.due);

@@ -305,7 +305,7 @@ impl Proof {
             }
         };
         env.step(Step::MainModeReceived, 0, false, None);
-        env.last_inbound = env.now;
+        env.heard();
         // The initiator may have floated (RFC 3947 section 4).
         sa.path = Path { local_port: local.1, remote, ..sa.path };
         let own = env.config.ike_lifetime;
@@ -325,7 +325,7 @@ impl Proof {
         match self.verify(env, sa.cookies, header, &mut datagram.bytes.clone()) {
             Ok(told) => {
                 env.step(Step::MainModeReceived, 0, true, None);
-                env.last_inbound = env.now;
+                env.heard();
                 sa.outstanding = None;
                 establish(sa, env, self.keys, told.lifetime);
                 Verdict::Up(told.initial_contact)

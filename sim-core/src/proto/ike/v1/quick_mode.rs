@@ -324,7 +324,7 @@ impl Begun {
         let opened = Opened::read(keys, &mut iv, header, &mut bytes)?;
         opened.verify(keys, &[&id, &self.nonce])?;
         env.step(Step::QuickModeReceived, quick.message_id, true, None);
-        env.last_inbound = env.now;
+        env.heard();
         quick.series = None;
         let answer = match self.agree(sa, env, &opened) {
             Ok(answer) => answer,
@@ -384,7 +384,7 @@ impl Answered {
         // HASH(3) covers no payload, and none follows it.
         opened.verify(keys, &[&[0], &id, &self.nonces.0, &self.nonces.1])?;
         env.step(Step::QuickModeReceived, quick.message_id, false, None);
-        env.last_inbound = env.now;
+        env.heard();
         children.confirm(env, &self.agreed);
         quick.series = None;
         // Nothing answers the third message, so nothing is repeated.

@@ -380,8 +380,7 @@ impl Peer {
 
 /// An authentic message came from there.
 fn alive(env: &mut Env, sa: &mut Sa, remote: (IpAddr, u16)) {
-    env.last_inbound = env.now;
-    env.last_message = env.now;
+    env.heard();
     follow(env, sa, remote);
 }
 

@@ -48,6 +48,7 @@ pub use self::transition::{Action, Event, SaState, transition};
 use super::attempt::Attempt;
 use super::mobility::Mobility;
 use super::{Config, Input, Output, SaKind, env};
+use crate::fetch::fetch;
 use crate::reason::{Reason, State, TimerKind};
 use crate::rng::Seldom;
 use crate::time::{Duration, Instant};
@@ -126,6 +127,17 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Fetches what a timer will touch, so many steps behind the device.
+    pub(crate) fn foresee(&self, depth: usize) {
+        if depth == 1 {
+            fetch(&self.env);
+            fetch(&self.sas);
+            fetch(&self.wake);
+        } else if let Some(sa) = self.sas.first() {
+            sa.foresee(depth);
+        }
+    }
+
     /// The end at `local` of the tunnel to `remote`. `secrets` draws SPIs, nonces, private values and IVs, `timers` fuzz and jitter.
     /// Nothing happens until an input comes, not even with startup action *start*.
     pub fn new(

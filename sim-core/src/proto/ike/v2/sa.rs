@@ -12,6 +12,7 @@ use super::rekey::Succession;
 use super::task::{Job, Task};
 use super::transition::SaState;
 use super::window::{Request, Window};
+use crate::fetch::fetch;
 use crate::proto::ike::Encapsulation;
 use crate::proto::ike::keys::IkeKeys;
 pub(super) use crate::proto::ike::path::Path;
@@ -38,6 +39,22 @@ pub(super) struct Sa {
     pub up: bool,
     /// Which end this one is to MOBIKE, if both ends have announced it.
     pub mobike: Option<Role>,
+}
+
+impl Sa {
+    /// Fetches what a timer will touch, so many steps behind the device.
+    pub fn foresee(&self, depth: usize) {
+        if depth == 2 {
+            fetch(&self.ids);
+            fetch(&self.path);
+            fetch(&self.window);
+            fetch(&self.phase);
+        } else if let Phase::Established(established) = &self.phase {
+            fetch(&established.keys);
+            fetch(&established.children);
+            fetch(&established.expires);
+        }
+    }
 }
 
 /// Who an IKE_SA is.

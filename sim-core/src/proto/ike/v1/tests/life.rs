@@ -341,3 +341,24 @@ fn traffic_ahead_of_the_third_message_is_no_unknown_spi() {
     pair.run_for(secs(5));
     assert!(pair.is_up() && !pair.ladder.contains("InvalidSpi"), "{}", pair.ladder);
 }
+
+/// Guide, "Tunnel options" (DPD): a peer behind a NAT is asked periodically, not only when nothing else is heard of it. Asked every 10 s from the
+/// time at which the last message of IKE came, so 29 times in the 299 s that are left, with an answer each.
+#[test]
+fn a_busy_peer_behind_a_nat_is_asked_all_the_same() {
+    let asked = |periodic_for_nat| {
+        let mut configs = configs();
+        configs[B].dpd.periodic_for_nat = periodic_for_nat;
+        configs[A].dpd.periodic_for_nat = periodic_for_nat;
+        let mut pair = Pair::new(configs);
+        pair.nat = Some(("192.0.2.77".parse().unwrap(), 40_000));
+        pair.input(A, Input::Initiate(Reason::Startup));
+        pair.run_until(Instant::from_secs(1));
+        let before = pair.datagrams;
+        pair.traffic(secs(1), Instant::from_secs(299));
+        assert!(pair.is_up());
+        pair.datagrams - before
+    };
+    assert_eq!(asked(true), 2 * 29);
+    assert_eq!(asked(false), 0);
+}
