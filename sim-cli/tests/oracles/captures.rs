@@ -20,6 +20,7 @@ use sim_scenarios::{NoSecrets, Scenario};
 use twox_hash::XxHash3_64;
 
 use crate::process::{Outcome, asked_for};
+use crate::repeats::Readable;
 use crate::tshark::{Frame, Icvs, Lan, Tcp, Update, dissect};
 
 /// What our trace says about the captures.
@@ -220,20 +221,8 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let out = &dir.path().join("out");
     let name = scenario.file_stem().unwrap_or_default().to_string_lossy();
-    let text = fs::read_to_string(scenario).map_err(|e| e.to_string())?;
-    let read = Scenario::parse(&scenario.to_string_lossy(), &text, &NoSecrets).map_err(|e| e.to_string())?;
-    let vpnsim = Command::new(env!("CARGO_BIN_EXE_vpnsim"))
-        .arg("run")
-        .arg(scenario)
-        .args(thinned(&name, &read))
-        .args(["--pcap", "--trace", "packets", "--format", "json", "--out"])
-        .arg(out)
-        .output();
-    let vpnsim = vpnsim.map_err(|e| e.to_string())?;
-    // Whether expectations held is for others to judge.
-    if !matches!(vpnsim.status.code(), Some(0 | 1)) {
-        return Err(String::from_utf8_lossy(&vpnsim.stderr).into_owned());
-    }
+    let read = parsed(scenario)?;
+    capture(scenario, &thinned(&name, &read), out)?;
     let mut told = Told::read(&out.join("events.jsonl"))?;
     told.begins_ns = read.plan().begins.as_nanos();
     let mut seen = Seen::default();
@@ -255,6 +244,54 @@ fn judge(scenario: &Path, doubt: bool, speaks_bgp: bool) -> Outcome {
         wrong_bytes_are_noticed(told, out)?;
     }
     Ok(())
+}
+
+fn parsed(scenario: &Path) -> Outcome<Scenario> {
+    let text = fs::read_to_string(scenario).map_err(|e| e.to_string())?;
+    Scenario::parse(&scenario.to_string_lossy(), &text, &NoSecrets).map_err(|e| e.to_string())
+}
+
+/// Runs a scenario with all its captures and its trace in `out`.
+fn capture(scenario: &Path, changes: &[String], out: &Path) -> Outcome {
+    let vpnsim = Command::new(env!("CARGO_BIN_EXE_vpnsim"))
+        .arg("run")
+        .arg(scenario)
+        .args(changes)
+        .args(["--pcap", "--trace", "packets", "--format", "json", "--out"])
+        .arg(out)
+        .output();
+    let vpnsim = vpnsim.map_err(|e| e.to_string())?;
+    // Whether expectations held is for others to judge.
+    match vpnsim.status.code() {
+        Some(0 | 1) => Ok(()),
+        _ => Err(String::from_utf8_lossy(&vpnsim.stderr).into_owned()),
+    }
+}
+
+/// Two messages of IKEv1 in three are lost and sent again: what a busy machine does to a live run now and then.
+#[test]
+fn messages_of_ikev1_that_are_sent_again_are_read() {
+    if !asked_for("captures::messages_of_ikev1_that_are_sent_again_are_read") {
+        return;
+    }
+    let judged = || {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let out = &dir.path().join("out");
+        let changes = [r#"links.path-a.loss="60%""#, "duration=60s", "faults.cut.enabled=false", "probes.app.every=1s"];
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ikev1_active_passive.ron");
+        capture(&scenario, &changes.map(|change| format!("--set={change}")), out)?;
+        let mut told = Told::read(&out.join("events.jsonl"))?;
+        told.begins_ns = parsed(&scenario)?.plan().begins.as_nanos();
+        let mut seen = Seen::default();
+        let mut repeats = 0;
+        for capture in captures(out)? {
+            seen.capture(&told, &capture, out, Icvs::Good)?;
+            repeats += Readable::of(&capture)?.repeats();
+        }
+        equal("messages were sent again", &(repeats > 5), &true)?;
+        seen.agrees(&told)
+    };
+    judged().unwrap_or_else(|why: String| panic!("{why}"));
 }
 
 /// Holds the captures of a live run against its trace: what was sent here, octet by octet, and that everything which the

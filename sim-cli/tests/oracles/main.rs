@@ -8,7 +8,7 @@
 //! [`call`], [`tun`], [`cluster`], [`page`] and [`report`] are the tests, of
 //! which those of `live` and `call` that have our own machine as a peer run everywhere; [`router`] and [`gateway`] put our
 //! machines between sockets, [`load`] traffic through them, [`pace`] gives them time, [`network`] and [`process`] give them
-//! peers, [`frr`] is FRR,
+//! peers, [`tshark`] and [`repeats`] read captures, [`frr`] is FRR,
 //! and [`customer`] configures the peers by our own export. [`browser`] is Chromium, in which [`report`] looks at the report's page.
 
 mod additional;
@@ -35,6 +35,7 @@ mod network;
 mod pace;
 mod page;
 mod process;
+mod repeats;
 mod report;
 mod router;
 mod strongswan;

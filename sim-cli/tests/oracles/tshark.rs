@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::str::FromStr;
 
 use crate::process::{Outcome, command};
+use crate::repeats::Readable;
 
 /// One packet of a capture, in tshark's eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,13 +162,14 @@ const FIELDS: &[&str] = &[
 /// A malformed packet, an encrypted IKE message or an ESP packet that does not decrypt and authenticate, and
 /// anything that tshark complains of, is an error.
 pub fn dissect(capture: &Path, keys: &Path, icvs: Icvs, mut see: impl FnMut(Frame) -> Outcome) -> Outcome {
+    let mut readable = Readable::of(capture)?;
     let mut tshark = command("tshark --disable-heuristic wg -T fields -E occurrence=a")
         .args(["-o", "esp.enable_encryption_decode:TRUE"])
         .args(["-o", "esp.enable_authentication_check:TRUE"])
         .args(["-o", "tcp.reassemble_out_of_order:TRUE"])
         .args(FIELDS.iter().flat_map(|field| ["-e", field]))
         .arg("-r")
-        .arg(capture)
+        .arg(readable.path(capture))
         .env("WIRESHARK_CONFIG_DIR", keys)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -177,7 +179,8 @@ pub fn dissect(capture: &Path, keys: &Path, icvs: Icvs, mut see: impl FnMut(Fram
     for line in tshark.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         // What is left is read all the same, so that tshark can end.
         if seen.is_ok() {
-            seen = line.map_err(|e| e.to_string()).and_then(|line| see(Row::new(&line).frame(icvs)?));
+            let frame = line.map_err(|e| e.to_string()).and_then(|line| Row::new(&line).frame(icvs));
+            seen = frame.and_then(|frame| see(readable.complete(frame)));
         }
     }
     let mut said = String::new();
