@@ -293,6 +293,8 @@ codes! {
         ClientVpnMfa "client_vpn_mfa" "Client VPN: the second factor is wrong",
         ClientVpnFull "client_vpn_full" "Client VPN: no address of the client CIDR is left",
         ClientVpnSilent "client_vpn_silent" "Client VPN: no sign of life from the association",
+        // A device with several policies
+        Displaced "displaced" "the peer has made another CHILD_SA, and this end keeps one",
     }
 
     /// Which timer expired.

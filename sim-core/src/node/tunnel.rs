@@ -106,6 +106,10 @@ pub(super) enum TunnelEvent {
 #[derive(Clone, Debug)]
 struct Pair {
     spi_in: u32,
+    /// The policy that it is for; 0 for a route-based device.
+    policy: u8,
+    /// Of a policy-based device: true once it may send.
+    sends: bool,
     inbound: Inbound,
     outbound: Outbound,
 }
@@ -399,6 +403,9 @@ impl Tunnel {
 
     /// Seals a packet in place. Drops it, and perhaps initiates, if there is no SA.
     pub(super) fn seal(&mut self, cx: &mut Cx, mut packet: Packet, events: &mut Vec<TunnelEvent>) -> Option<Packet> {
+        if !self.config.ike.policies.is_empty() {
+            self.choose(cx, &packet, events)?;
+        }
         let sending = self.sending;
         let Some(pair) = self.pairs.iter_mut().find(|pair| Some(pair.spi_in) == sending) else {
             cx.drop(&packet, DropReason::NoSa, self.since);
@@ -605,7 +612,7 @@ impl Tunnel {
                     cx.trace.keys(cx.now, cx.node, &keys);
                 }
                 Output::ChildUp(child) => self.install(cx, &child, events),
-                Output::ChildRekeyed { new_spi_in, .. } => self.sending = Some(new_spi_in),
+                Output::ChildRekeyed { new_spi_in, .. } => self.switch(new_spi_in),
                 Output::ChildDown { spi_in, reason } => self.remove(cx, spi_in, reason, events),
                 Output::PeerMoved { remote: (address, port) } => {
                     self.since = cx.step(self.config.ike_session, Step::PeerMoved, port.into());

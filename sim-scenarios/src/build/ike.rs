@@ -29,6 +29,12 @@ pub(super) fn ike_end(end: &IkeEnd, local: IpAddr, remote: IpAddr, side: Side) -
     };
     config.local_ts = vec![TrafficSelector::prefix(IpNet::V4(end.local_cidr))];
     config.remote_ts = vec![TrafficSelector::prefix(IpNet::V4(end.remote_cidr))];
+    let selectors = end.selectors.iter().map(|(local, remote)| ike_config::Policy {
+        local: TrafficSelector::prefix(IpNet::V4(*local)),
+        remote: TrafficSelector::prefix(IpNet::V4(*remote)),
+    });
+    config.policies = selectors.collect();
+    config.second_child = end.second_child;
     config.ike_lifetime = end.phase1.lifetime;
     config.child_lifetime = end.phase2.lifetime;
     config.rekey.initiates = end.initiates_rekeying;

@@ -278,6 +278,8 @@ fn wordless(leg: &Leg<'_>, bgp: Option<&BgpEnd>, remarks: &mut Remarks) {
     no_word("expected_id", end.expected_id.is_some(), expected.to_string());
     no_word("local_cidr", end.local_cidr.prefix_len() > 0, end.local_cidr.to_string());
     no_word("remote_cidr", end.remote_cidr.prefix_len() > 0, end.remote_cidr.to_string());
+    let pairs = end.selectors.len();
+    no_word("traffic_selectors", pairs > 0, format!("({pairs})"));
     no_word("rekey_margin", end.rekey_margin != AWS_REKEY_MARGIN, end.rekey_margin.to_string());
     let fuzz = u64::from(end.rekey_fuzz_percent);
     no_word("rekey_fuzz", fuzz != AWS_REKEY_FUZZ_PERCENT, format!("{fuzz}%"));

@@ -100,6 +100,13 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, remarks: &mut Remarks) -> Vec<(&'s
         remarks.add(leg, "ike_versions: a connection of Libreswan has one, here IKEv2; it does not answer IKEv1");
     }
     site.warn_of_policies(leg, remarks);
+    if !end.selectors.is_empty() {
+        let pairs = end.selectors.len();
+        remarks.add(
+            leg,
+            format!("traffic_selectors ({pairs}): a connection of Libreswan has one pair; write one for each"),
+        );
+    }
     if end.invalid_cookie {
         remarks.add(leg, "invalid_cookie true: Libreswan does not say INVALID-COOKIE");
     }

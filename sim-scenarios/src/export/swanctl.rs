@@ -1,5 +1,6 @@
 //! strongSwan's swanctl.conf (its man page, version 5.9; additional key exchanges, `ke1_` to `ke7_`, are of version 6.0).
 
+use ipnet::Ipv4Net;
 use sim_core::crypto::dh::DhGroup;
 use sim_core::crypto::exchange::Method;
 use sim_core::crypto::kem::MlKem;
@@ -101,9 +102,26 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
         body.close();
     }
     body.open("children");
-    body.open(&leg.word());
-    body.set("local_ts", end.local_cidr);
-    body.set("remote_ts", end.remote_cidr);
+    if end.selectors.is_empty() {
+        child(leg, &leg.word(), (end.local_cidr, end.remote_cidr), body, remarks);
+    }
+    for (number, pair) in end.selectors.iter().enumerate() {
+        child(leg, &format!("{}-{}", leg.word(), number + 1), *pair, body, remarks);
+    }
+    body.close();
+    body.close();
+    elsewhere(site, leg, remarks);
+    linux::remark(site, leg, remarks);
+    site.warn_of_policies(leg, remarks);
+}
+
+/// What a CHILD_SA is made by.
+fn child(leg: &Leg<'_>, name: &str, (local, remote): (Ipv4Net, Ipv4Net), body: &mut Sections, remarks: &mut Remarks) {
+    let end = leg.end();
+    let begins = end.startup == StartupAction::Start;
+    body.open(name);
+    body.set("local_ts", local);
+    body.set("remote_ts", remote);
     body.set("esp_proposals", proposals(leg, &end.phase2, false, remarks));
     let margin = Rekey::of(leg, "phase2.lifetime", end.phase2.lifetime, remarks);
     body.set("rekey_time", format!("{}s", margin.at));
@@ -128,11 +146,6 @@ fn connection(site: &Site<'_>, leg: &Leg<'_>, body: &mut Sections, remarks: &mut
     body.set("start_action", if begins { "start" } else { "none" });
     body.set("close_action", if begins { "start" } else { "none" });
     body.close();
-    body.close();
-    body.close();
-    elsewhere(site, leg, remarks);
-    linux::remark(site, leg, remarks);
-    site.warn_of_policies(leg, remarks);
 }
 
 fn dpd(leg: &Leg<'_>, body: &mut Sections, remarks: &mut Remarks) {

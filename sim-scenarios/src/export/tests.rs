@@ -296,7 +296,7 @@ impl About {
 }
 
 /// For each setting of a customer gateway: a value that is not the default, and what else must be said for it.
-const SETTINGS: [(&str, &str, &[&str], About); 60] = {
+const SETTINGS: [(&str, &str, &[&str], About); 61] = {
     use About::{Bgp, Ipsec};
     [
         ("pre_shared_key", "yet.another.key", &[], Ipsec),
@@ -306,6 +306,15 @@ const SETTINGS: [(&str, &str, &[&str], About); 60] = {
         ("expected_id", "aws.example", &[], Ipsec),
         ("local_cidr", "10.1.0.0/16", &[], Ipsec),
         ("remote_cidr", "10.0.0.0/16", &[], Ipsec),
+        (
+            "traffic_selectors",
+            "[(local_cidr: \"10.1.0.0/16\", remote_cidr: \"10.0.0.0/16\")]",
+            &[
+                "connections.vpn.tunnels.a.customer.ike_versions=[\"ikev2\"]",
+                "connections.vpn.routing=Static(prefixes: [\"10.1.0.0/16\"])",
+            ],
+            Ipsec,
+        ),
         ("phase1.encryption", "[\"AES256\"]", &[], Ipsec),
         ("phase1.integrity", "[\"SHA2-512\"]", &[], Ipsec),
         ("phase1.dh_groups", "[21]", &[], Ipsec),

@@ -7,7 +7,7 @@ use sim_core::net::policer::Counted;
 use sim_core::node::ip::ReversePath;
 use sim_core::node::tunnel::Fragmentation;
 use sim_core::proto::esp::DfBit;
-use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal, RekeyLaw};
+use sim_core::proto::ike::config::{ChildProtocol, IkeVersion, NatTraversal, RekeyLaw, SecondChild};
 use sim_core::trace::SessionKind;
 
 use super::{Because, Encryption, Integrity, Leaf, Scalar};
@@ -131,6 +131,11 @@ words! {
     Counted: "what a rate is for" {
         "each_way" => Self::EachWay,
         "together" => Self::Together,
+    }
+    SecondChild: "what becomes of a second pair of SAs" {
+        "displaces" => Self::Displaces,
+        "refused" => Self::Refused,
+        "kept" => Self::Kept,
     }
     RekeyLaw: "a rule for when to rekey" {
         "before_margin" => Self::BeforeMargin,

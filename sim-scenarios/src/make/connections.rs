@@ -84,6 +84,8 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
             let certificates = certificates(pki, schema, &format!("{name}.endpoint-{number}"), &parties, j);
             let mut tunnel = tunnel(schema, tunnel_name, endpoint, &parties, bgp.as_ref(), &certificates, plan.seed, j);
             tunnel.aws.rekey_law = plan.assume.rekey_law;
+            tunnel.aws.second_child = plan.assume.second_sa_pair;
+            unfit_selectors(&schema.customer, bgp.is_some(), parties.ipv6.is_some(), j);
             let owner = if parties.transit { parties.customer_gateway } else { parties.gateway };
             if inside.contains(&(owner, tunnel.inside)) {
                 let message = format!("{} is already the inside CIDR of another tunnel of this gateway", tunnel.inside);
@@ -104,7 +106,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
                     availability_zone: j.or(&schema.availability_zone, zone).0,
                 }),
             });
-            plan.warnings.extend(extras(&tunnel.aws, &tunnel.name));
+            plan.warnings.extend(extras(&tunnel.aws, &tunnel.customer, &tunnel.name));
             plan.warnings.extend(sessions::extras(&tunnel));
             connection.tunnels.push(tunnel);
         }
@@ -116,6 +118,19 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         zones_differ(&connection, plan);
         plan.assumptions.extend(assumptions(&connection, plan.assume.rekey_law));
         plan.connections.push(connection);
+    }
+}
+
+/// A policy protects what is between two networks of IPv4, and BGP speaks from inside addresses.
+fn unfit_selectors(schema: &schema::CustomerEnd, bgp: bool, ipv6: bool, j: &mut Judge) {
+    let Some(first) = schema.traffic_selectors.as_ref().and_then(|all| all.first()) else { return };
+    let place = first.local_cidr.place;
+    if bgp {
+        let help = "use `routing: Static(...)`, or leave out `traffic_selectors`";
+        j.wrong(place, "a policy-based device has no BGP inside of its tunnel", Some(help.into()));
+    }
+    if ipv6 {
+        j.wrong(place, "`traffic_selectors` are of IPv4 only", None);
     }
 }
 

@@ -9,7 +9,7 @@ use sim_core::crypto::exchange::Method;
 use sim_core::node::tunnel::{NAT_KEEPALIVE, Options};
 use sim_core::proto::ike::config::{
     AWS_CHILD_GROUPS, AWS_IKE_GROUPS, ChildProtocol, FRAGMENT_SIZE, IkeVersion, NatTraversal, Reauthentication,
-    ReauthenticationOrder, RekeyLaw, Round,
+    ReauthenticationOrder, RekeyLaw, Round, SecondChild,
 };
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
@@ -83,6 +83,8 @@ pub(super) fn aws_end(
         expected_id: None,
         local_cidr,
         remote_cidr,
+        selectors: Vec::new(),
+        second_child: SecondChild::Displaces,
         rekey_margin: j.lawful_or(&schema.rekey_margin, s(270), |t| {
             between(*t, s(60), half, "AWS's rekey margin (at most half of the phase 2 lifetime)")
         }),
@@ -195,11 +197,13 @@ pub(super) fn customer_end(
         psk: schema.pre_shared_key.as_ref().map_or_else(|| aws.psk.clone(), |at| psk(at, j)),
         credentials: certificate.map(|made| made.credentials.clone()),
         child_protocol: child_protocol(&schema.child_protocol, &versions, j),
-        ike_versions: versions,
+        ike_versions: versions.clone(),
         id: schema.id.as_ref().map_or_else(|| certificate.map(subject), |at| j.read(at)),
         expected_id: schema.expected_id.as_ref().map_or_else(|| aws.id.clone(), |at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
         remote_cidr: j.lawful_or(&schema.remote_cidr, aws.local_cidr, whole),
+        selectors: traffic_selectors(schema, &versions, j),
+        second_child: SecondChild::Kept,
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
             between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
         }),
@@ -236,6 +240,33 @@ pub(super) fn customer_end(
     }
 }
 
+/// The pairs of networks of a policy-based device.
+fn traffic_selectors(schema: &schema::CustomerEnd, versions: &[IkeVersion], j: &mut Judge) -> Vec<(Ipv4Net, Ipv4Net)> {
+    const MOST: usize = 100;
+    let Some(given) = &schema.traffic_selectors else { return Vec::new() };
+    let pairs = given.iter().map(|pair| (j.lawful(&pair.local_cidr, whole), j.lawful(&pair.remote_cidr, whole)));
+    let pairs = pairs.filter_map(|(local, remote)| local.zip(remote)).collect();
+    let Some(place) = given.first().map(|first| first.local_cidr.place) else { return pairs };
+    if versions != [IkeVersion::V2] {
+        let help = "let it speak IKEv2 alone: ike_versions: [\"ikev2\"]";
+        j.wrong(place, "`traffic_selectors` are of IKEv2 only", Some(help.into()));
+    }
+    if given.len() > MOST {
+        j.wrong(place, format!("a device has at most {MOST} pairs of `traffic_selectors`, not {}", given.len()), None);
+    }
+    for at in [&schema.local_cidr, &schema.remote_cidr].into_iter().flatten() {
+        j.wrong(at.place, "`traffic_selectors` say what this says", Some("leave out one of them".into()));
+    }
+    if let Some(at) = schema
+        .reauthentication
+        .as_ref()
+        .filter(|_| j.or(&schema.reauthentication, Reauthenticates::Off) != Reauthenticates::Off)
+    {
+        j.wrong(at.place, "a device with `traffic_selectors` does not authenticate anew here", None);
+    }
+    pairs
+}
+
 /// What a customer gateway does with packets.
 fn packets(schema: &schema::CustomerEnd, profile: &Profile, j: &mut Judge) -> Options {
     let default = Options::default();
@@ -269,7 +300,7 @@ fn delete_rekeyed_delay(at: &Option<At<Duration>>, profile: &Profile, j: &mut Ju
 }
 
 /// What is allowed at AWS's end here and not offered by AWS.
-pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
+pub(super) fn extras(aws: &IkeEnd, customer: &IkeEnd, tunnel: &str) -> Vec<Warning> {
     let (connection, own) = tunnel.split_once('.').unwrap_or((tunnel, ""));
     let warning = |given: bool, setting: &str, text: &str| {
         let parameter = format!("connections.{connection}.tunnels.{own}.{setting}");
@@ -279,7 +310,15 @@ pub(super) fn extras(aws: &IkeEnd, tunnel: &str) -> Vec<Warning> {
     let esn = aws.extended_sequence_numbers != ExtendedSequenceNumbers::No;
     let ah = aws.child_protocol == ChildProtocol::Ah;
     let calls = aws.startup == StartupAction::Start;
+    let pairs = customer.selectors.len();
     [
+        // Guide, "Your customer gateway device".
+        warning(
+            pairs > 1,
+            "customer.traffic_selectors",
+            "AWS keeps one pair of SAs for a tunnel: traffic of one of these pairs of networks takes the tunnel from the others; \
+             make one of them",
+        ),
         warning(
             null,
             "phase2.encryption",

@@ -37,7 +37,7 @@ mod vpc_routes;
 use sim_core::id::NodeId;
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::policer::Counted;
-use sim_core::proto::ike::config::RekeyLaw;
+use sim_core::proto::ike::config::{RekeyLaw, SecondChild};
 use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
@@ -230,6 +230,7 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
             "the packets a second of a large tunnel",
         ),
         rates_count: j.or(&schema.rates_count, Counted::EachWay),
+        second_sa_pair: j.or(&schema.second_sa_pair, SecondChild::Displaces),
         flow_hash: j.or(&schema.flow_hash, FlowFields::FiveTuple),
         ecmp_paths: j.number(&schema.ecmp_paths, u8::MAX, 1, 255, "a number of equal tunnels"),
     }
@@ -328,6 +329,19 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         ),
     ];
     all.extend(rate);
+    let several = |tunnel: &crate::plan::Tunnel| tunnel.customer.selectors.len() > 1;
+    if plan.connections.iter().flat_map(|connection| &connection.tunnels).any(several) {
+        all.push(one(
+            Assumed::SecondSaPair,
+            "second_sa_pair",
+            match assume.second_sa_pair {
+                SecondChild::Displaces => "displaces".into(),
+                SecondChild::Refused => "refused".into(),
+                SecondChild::Kept => "kept".into(),
+            },
+            "UNVERIFIED: AWS's guide says that a tunnel has one pair of SAs, and not what becomes of a second one",
+        ));
+    }
     all
 }
 
@@ -345,6 +359,7 @@ fn global_range(what: Assumed) -> Option<AssumedRange> {
         Assumed::ReplacementLead => range(["0s", "300s"], "assumed: at once to minutes"),
         Assumed::ReplacementDuration => range(["30s", "600s"], "assumed: half a minute to ten"),
         Assumed::AwsTcp => range(["linux", "rfc"], "the two that there are"),
+        Assumed::SecondSaPair => range(["displaces", "refused"], "assumed: the two ways to keep one"),
         Assumed::RatesCount => range(["each_way", "together"], "the two that there are"),
         Assumed::LargePacketRate => {
             range(["140000", "560000"], "assumed: a standard tunnel's rate to four times that, as with bits")

@@ -26,7 +26,7 @@ mod vpn;
 use sim_core::id::{FaultId, LinkId, NodeId, StreamId};
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::policer::Counted;
-use sim_core::proto::ike::config::RekeyLaw;
+use sim_core::proto::ike::config::{RekeyLaw, SecondChild};
 use sim_core::time::Duration;
 
 pub use client_vpn::*;
@@ -202,6 +202,8 @@ pub struct Assume {
     pub rates_count: Counted,
     /// By what transit gateways tell flows apart.
     pub flow_hash: FlowFields,
+    /// What AWS does about a second pair of SAs in a tunnel.
+    pub second_sa_pair: SecondChild,
     /// Over how many equal ways they spread them at most.
     pub ecmp_paths: u8,
 }
@@ -290,6 +292,8 @@ pub enum Assumed {
     LargePacketRate,
     /// Whether AWS's rates are for each way.
     RatesCount,
+    /// What becomes of a second pair of SAs in a tunnel.
+    SecondSaPair,
     /// How many equal tunnels a transit gateway uses.
     EcmpPaths,
     /// How long Route 53 Resolver waits for whom it asks, and how often it asks.

@@ -12,7 +12,7 @@ use sim_core::node::tunnel::Options;
 use sim_core::proto::bgp::policy::Policy;
 use sim_core::proto::bgp::{GracefulRestart, MaxPrefixes};
 use sim_core::proto::ike::config::{
-    ChildProtocol, Credentials, Esn, IkeVersion, NatTraversal, Reauthentication, RekeyLaw, Round,
+    ChildProtocol, Credentials, Esn, IkeVersion, NatTraversal, Reauthentication, RekeyLaw, Round, SecondChild,
 };
 use sim_core::proto::tcp::Reach;
 use sim_core::time::Duration;
@@ -122,6 +122,10 @@ pub struct IkeEnd {
     pub local_cidr: Ipv4Net,
     /// Traffic selectors: what lies behind the other end.
     pub remote_cidr: Ipv4Net,
+    /// In their place, of a policy-based device: what lies behind this end and behind the other, for each CHILD_SA.
+    pub selectors: Vec<(Ipv4Net, Ipv4Net)>,
+    /// What it does about a second CHILD_SA of the other end's.
+    pub second_child: SecondChild,
     /// The IKE_SA: what is allowed, and its lifetime.
     pub phase1: Phase,
     /// The CHILD_SA: what is allowed, and its lifetime.

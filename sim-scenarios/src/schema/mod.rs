@@ -31,7 +31,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use sim_core::net::multipath::FlowFields;
 use sim_core::net::policer::Counted;
-use sim_core::proto::ike::config::RekeyLaw;
+use sim_core::proto::ike::config::{RekeyLaw, SecondChild};
 
 use crate::leaf::{Calendar, Count, Span, Text};
 use crate::place::{At, Named};
@@ -156,6 +156,9 @@ pub struct Assume {
     pub rates_count: Option<At<Counted>>,
     /// What a transit gateway tells flows apart by where it spreads them over equal tunnels: "five_tuple" (if not given) or "three_tuple".
     pub flow_hash: Option<At<FlowFields>>,
+    /// What AWS does where a customer gateway makes a second pair of SAs in a tunnel, of which it keeps one: the new one "displaces" the
+    /// other (if not given), is "refused" (of IKEv2 only), or both are "kept", which contradicts AWS's guide.
+    pub second_sa_pair: Option<At<SecondChild>>,
     /// Over how many equal tunnels a transit gateway spreads flows at most, from 1 on; all if not given.
     pub ecmp_paths: Option<At<Count>>,
 }

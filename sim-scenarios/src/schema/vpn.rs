@@ -262,6 +262,16 @@ pub struct Phase {
     pub lifetime: Option<At<Span>>,
 }
 
+/// What one CHILD_SA of a policy-based device is for.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Selectors {
+    /// The network behind the customer gateway.
+    pub local_cidr: At<Prefix>,
+    /// The network behind AWS.
+    pub remote_cidr: At<Prefix>,
+}
+
 /// The customer gateway's settings of one tunnel. What is not given is as at AWS's end, unless said otherwise.
 #[derive(Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
@@ -280,6 +290,9 @@ pub struct CustomerEnd {
     pub local_cidr: Option<At<Prefix>>,
     /// AWS's side of them.
     pub remote_cidr: Option<At<Prefix>>,
+    /// In place of `local_cidr` and `remote_cidr`, of a policy-based device: between which networks it protects traffic, each pair by
+    /// a CHILD_SA of its own. What is of no pair does not leave. IKEv2 and static routing only.
+    pub traffic_selectors: Option<Vec<Selectors>>,
     /// What it proposes for the IKE_SA.
     #[serde(default)]
     pub phase1: Phase,

@@ -8,7 +8,7 @@ use sim_core::trace::{SessionKind, What};
 use sim_core::wire::ipv4::{Ipv4Packet, protocol};
 use sim_scenarios::{Scenario, Simulation};
 
-use crate::bare::{Bare, library};
+use crate::bare::{Bare, dropped_at, library};
 use crate::tap::{protocol_and_ports, tapped};
 
 const BY_BGP: Bare = Bare::without_faults(library!("active_passive"));
@@ -200,4 +200,44 @@ fn aws_rekeys_though_the_customer_gateway_does_not() {
     let [at] = rekeyed[..] else { panic!("{rekeyed:?}") };
     // The SA stands within a second or two of the first probe.
     assert!(Instant::from_secs(780) <= at && at <= Instant::from_secs(850), "{at}");
+}
+
+const TWO_NETWORKS: Bare = Bare::new(library!("policy_based_two_networks"));
+
+/// Guide, "Your customer gateway device": a tunnel has one pair of SAs, so a device has to make one of its policies. What becomes of a second
+/// pair the guide does not say: `assume.second_sa_pair`.
+#[test]
+fn a_tunnel_has_one_pair_of_sas() {
+    let lost = |changes: &[&str]| dropped_at(&TWO_NETWORKS.answer(changes), "cgw", "no_sa");
+    // Each packet of the one network finds the tunnel with the other one; or only the first of the second network finds nothing.
+    assert!(lost(&[]) >= 59, "{}", lost(&[]));
+    assert_eq!(lost(&["assume.second_sa_pair=kept"]), 1);
+    // Those of the second network find none, and the first one does not feel it: 30 packets, one a second.
+    assert_eq!(lost(&["assume.second_sa_pair=refused"]), 30);
+    assert!(TWO_NETWORKS.warned(&[], "AWS keeps one pair of SAs for a tunnel"));
+    let one = selectors(&["10.2.0.0/15"]);
+    assert!(!TWO_NETWORKS.warned(&[&one], "one pair of SAs"));
+    assert_eq!(lost(&[&one]), 0);
+}
+
+fn selectors(networks: &[&str]) -> String {
+    let pairs = networks.iter().map(|network| format!("(local_cidr: \"{network}\", remote_cidr: \"10.0.0.0/16\")"));
+    format!("{TUNNEL}.customer.traffic_selectors=[{}]", pairs.collect::<Vec<_>>().join(", "))
+}
+
+/// What a policy-based device is here: of IKEv2 and IPv4, without BGP.
+#[test]
+fn selectors_of_a_policy_based_device_are_held_to_what_it_can() {
+    let customer = |setting: &str| format!("{TUNNEL}.customer.{setting}");
+    for (change, words) in [
+        ("ike_versions=[\"ikev1\"]", "of IKEv2 only"),
+        ("ike_versions=[\"ikev1\", \"ikev2\"]", "of IKEv2 only"),
+        ("local_cidr=10.2.0.0/16", "`traffic_selectors` say what this says"),
+        ("reauthentication=make_before_break", "does not authenticate anew"),
+    ] {
+        TWO_NETWORKS.refused(&[&customer(change)], words);
+    }
+    let ikev2 = customer("ike_versions=[\"ikev2\"]");
+    BY_BGP.refused(&[&ikev2, &selectors(&["10.1.0.0/16"])], "no BGP inside of its tunnel");
+    TWO_NETWORKS.refused(&[&selectors(&["10.2.0.1/15"])], "10.2.0.0/15");
 }

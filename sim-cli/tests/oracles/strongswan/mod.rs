@@ -1,6 +1,6 @@
 //! strongSwan opposite our IKE and ESP machines, as initiator and as responder, configured by our export alone.
 //!
-//! [`suites`], [`refusals`], [`rekeys`] and [`ends`] are the tests, and [`native`] those over protocol 50; [`pair`] holds the
+//! [`suites`], [`refusals`], [`rekeys`], [`policies`] and [`ends`] are the tests, and [`native`] those over protocol 50; [`pair`] holds the
 //! two ends of a tunnel, [`daemon`] and [`kernel`] are strongSwan's, [`suite`] says what is negotiated.
 
 mod daemon;
@@ -8,6 +8,7 @@ mod ends;
 mod kernel;
 mod native;
 mod pair;
+mod policies;
 mod refusals;
 mod rekeys;
 mod suite;

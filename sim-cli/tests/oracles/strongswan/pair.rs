@@ -13,7 +13,8 @@ use crate::gateway::{Arrival, Gateway, INITIATE};
 use crate::pace::Clock;
 use crate::process::{Outcome, expect, run_line};
 
-const SITE: &str = include_str!("../site.ron");
+/// A site opposite AWS.
+pub const SITE: &str = include_str!("../site.ron");
 /// The host behind our end.
 const OUR_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
 /// The host behind strongSwan's end.

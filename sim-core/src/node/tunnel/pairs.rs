@@ -1,17 +1,22 @@
 //! CHILD_SAs become pairs of SAs, and go.
 
-use super::{Binding, Late, OUTER_TTL, Pair, Tunnel, TunnelEvent};
+use core::net::Ipv4Addr;
+use core::ops::RangeInclusive;
+
+use super::{Binding, Late, OUTER_TTL, OuterPacket, Pair, Tunnel, TunnelEvent};
+use crate::id::RecordId;
 use crate::node::Cx;
+use crate::packet::Packet;
 use crate::proto::esp::ah::{InboundAh, OutboundAh};
 use crate::proto::esp::{
-    Inbound, InboundSa, Limits, Outbound, OutboundSa, Outer, ReplayWindow, SaKeys, SaProtocol, tunnel_mtu,
+    Inbound, InboundSa, Limits, Outbound, OutboundSa, Outer, ReplayWindow, SaKeys, SaProtocol, Selectors, tunnel_mtu,
 };
 use crate::proto::ike::config::{ChildProtocol, Esn};
-use crate::proto::ike::{self, ChildSa};
-use crate::reason::Reason;
+use crate::proto::ike::{self, ChildSa, Input};
+use crate::reason::{DropReason, Reason};
 use crate::rng::{Purpose, Seldom};
 use crate::trace::pcap::SessionKeys;
-use crate::wire::ike::AddressRange;
+use crate::wire::ike::{AddressRange, TrafficSelector};
 
 impl Tunnel {
     /// A CHILD_SA is there: this end can receive on it, and send if it is told so or has no other.
@@ -57,12 +62,16 @@ impl Tunnel {
             last: options.last_packet.unwrap_or(space.last),
         };
         self.suite = Some(child.suite);
+        // A policy-based device holds what arrives against its policy; AWS's selectors filter nothing (guide: tunnel options).
+        let policies = !self.config.ike.policies.is_empty();
+        let held = policies.then(|| range(&child.remote_ts).zip(range(&child.local_ts))).flatten();
+        let selectors = held.map(|(src, dst)| Selectors { src, dst });
         let ipv6 = child.local_ts.iter().any(|ts| matches!(ts.addresses, AddressRange::V6(..)));
         let (inbound, outbound) = match child.suite.protocol {
             ChildProtocol::Esp => {
                 let padding = tunnel_mtu(self.room(), suite, udp.is_some()).unwrap_or(0).min(options.tfc_padding);
                 let inbound =
-                    InboundSa::new(child.spi_in, suite, &keys_in, window, None).with_esn(extended).with_ipv6(ipv6);
+                    InboundSa::new(child.spi_in, suite, &keys_in, window, selectors).with_esn(extended).with_ipv6(ipv6);
                 let outbound = OutboundSa::new(child.spi_out, suite, &keys_out, outer, None, rng).with_esn(extended);
                 let outbound = outbound.with_limits(limits).with_tfc_padding(padding).with_ipv6(ipv6);
                 (Inbound::Esp(inbound), Outbound::Esp(outbound))
@@ -71,14 +80,15 @@ impl Tunnel {
                 // UDP carries ESP only (RFC 3948 section 1), so AH goes where it is configured to go.
                 let outer = Outer { dst: self.config.remote, udp: None, ..outer };
                 let integrity = suite.integrity();
-                let inbound = InboundAh::new(child.spi_in, integrity, &keys_in, window, extended, None);
+                let inbound = InboundAh::new(child.spi_in, integrity, &keys_in, window, extended, selectors);
                 let outbound = OutboundAh::new(child.spi_out, integrity, &keys_out, outer, rng);
                 (Inbound::Ah(Box::new(inbound)), Outbound::Ah(Box::new(outbound.with(extended, limits))))
             }
         };
         // Nearly always there is one, and ten thousand tunnels have room for one each.
         self.pairs.reserve_exact(1);
-        self.pairs.push(Pair { spi_in: child.spi_in, inbound, outbound });
+        let (policy, sends) = (child.policy, child.send_now);
+        self.pairs.push(Pair { spi_in: child.spi_in, policy, sends, inbound, outbound });
         events.push(TunnelEvent::Installed(child.spi_in));
         if self.sending.is_none() {
             self.since = cx.cause;
@@ -89,6 +99,33 @@ impl Tunnel {
         if child.send_now || self.sending.is_none() {
             self.sending = Some(child.spi_in);
         }
+    }
+
+    /// From now on this pair sends.
+    pub(super) fn switch(&mut self, spi_in: u32) {
+        self.sending = Some(spi_in);
+        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.spi_in == spi_in) {
+            pair.sends = true;
+        }
+    }
+
+    /// Of a policy-based device: turns to the youngest pair of a packet's policy. If there is none, the packet is dropped and
+    /// demands one.
+    pub(super) fn choose(&mut self, cx: &mut Cx, packet: &Packet, events: &mut Vec<TunnelEvent>) -> Option<()> {
+        let inner = OuterPacket::of(packet);
+        let policy = self.config.ike.policies.iter().position(|policy| policy.covers(inner.src, inner.dst));
+        let Some(policy) = policy.and_then(|policy| u8::try_from(policy).ok()) else {
+            cx.drop(packet, DropReason::SelectorMismatch, RecordId::GENESIS);
+            return None;
+        };
+        let pair = self.pairs.iter().rev().find(|pair| pair.policy == policy && pair.sends);
+        if let Some(pair) = pair {
+            self.sending = Some(pair.spi_in);
+            return Some(());
+        }
+        cx.drop(packet, DropReason::NoSa, self.since);
+        self.input(cx, Input::Demand { policy }, events);
+        None
     }
 
     /// A CHILD_SA is gone. One that was rekeyed may still have packets under way, which others have overtaken: its inbound half
@@ -109,6 +146,14 @@ impl Tunnel {
                 events.push(TunnelEvent::Down);
             }
         }
+    }
+}
+
+/// The addresses of a policy's side: it has one range of IPv4.
+fn range(selectors: &[TrafficSelector]) -> Option<RangeInclusive<Ipv4Addr>> {
+    match selectors.first()?.addresses {
+        AddressRange::V4(low, high) => Some(low..=high),
+        AddressRange::V6(..) => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`ModifyVpnTunnelOptions`), *strongSwan* its 5.9 defaults. What AWS does not publish says so.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::slice::from_ref;
 
 use ipnet::IpNet;
 use smallvec::{SmallVec, smallvec};
@@ -448,6 +449,33 @@ pub struct Credentials {
     pub began: Duration,
 }
 
+/// What becomes of a second CHILD_SA: one that the peer makes beside another, and not in its place (RFC 7296 section 1.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecondChild {
+    /// Both are kept, as many as eight.
+    Kept,
+    /// It takes the place of the one that there is, which is deleted.
+    Displaces,
+    /// The peer is told NO_ADDITIONAL_SAS. IKEv1 has no word for that, and lets it displace.
+    Refused,
+}
+
+/// What a policy-based device protects by a CHILD_SA of its own: what is between two networks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Behind this end.
+    pub local: TrafficSelector,
+    /// Behind the peer.
+    pub remote: TrafficSelector,
+}
+
+impl Policy {
+    /// True if a packet that this end sends, between these addresses, is of the policy.
+    pub fn covers(&self, src: IpAddr, dst: IpAddr) -> bool {
+        self.local.contains(src) && self.remote.contains(dst)
+    }
+}
+
 /// All that one end of a tunnel is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -475,6 +503,11 @@ pub struct Config {
     pub local_ts: Vec<TrafficSelector>,
     /// What lies behind the peer.
     pub remote_ts: Vec<TrafficSelector>,
+    /// In their place the policies of a policy-based device, in order, each with a CHILD_SA of its own. None if it is route-based.
+    /// IKEv2 only.
+    pub policies: Vec<Policy>,
+    /// What it does about a second CHILD_SA of the peer's.
+    pub second_child: SecondChild,
     /// Lifetime of the IKE_SA.
     pub ike_lifetime: Duration,
     /// Lifetime of a CHILD_SA.
@@ -530,6 +563,14 @@ impl Default for Mobike {
 }
 
 impl Config {
+    /// The traffic selectors of a CHILD_SA, of this end and of the peer's. A route-based device has one policy, the first.
+    pub(super) fn selectors(&self, policy: u8) -> (&[TrafficSelector], &[TrafficSelector]) {
+        match self.policies.get(usize::from(policy)) {
+            Some(policy) => (from_ref(&policy.local), from_ref(&policy.remote)),
+            None => (&self.local_ts, &self.remote_ts),
+        }
+    }
+
     /// When a liveness check is repeated.
     pub(super) fn probes(&self) -> Retransmission {
         match self.dpd.model {
@@ -576,6 +617,8 @@ impl Config {
             selection: Selection::LowestConfigured,
             local_ts: vec![TrafficSelector::ANY_V4],
             remote_ts: vec![TrafficSelector::ANY_V4],
+            policies: Vec::new(),
+            second_child: SecondChild::Displaces,
             ike_lifetime: AWS_IKE_LIFETIME,
             child_lifetime: AWS_CHILD_LIFETIME,
             rekey: Rekey {
@@ -623,6 +666,7 @@ impl Config {
         config.dpd.action = DpdAction::Restart;
         config.dpd.periodic_for_nat = false;
         config.startup = Startup::Start;
+        config.second_child = SecondChild::Kept;
         config.initiate_on_traffic = true;
         config
     }

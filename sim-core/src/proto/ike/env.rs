@@ -38,6 +38,10 @@ pub(super) struct Env {
     pub because: Reason,
     /// Both ends' addresses, if this end announces that its own may change.
     pub mobility: Option<Box<Mobility>>,
+    /// The policy that the first CHILD_SA of an IKE_SA is for.
+    pub demanded: u8,
+    /// When the peer last refused a CHILD_SA.
+    pub denied: Option<Instant>,
     ike: State,
     child: State,
 }
@@ -60,11 +64,13 @@ impl core::hash::Hash for Env {
             alone,
             because,
             mobility,
+            demanded,
+            denied,
             ike,
             child,
         } = self;
         (local, remote, secrets, timers, ike_sas, out.len()).hash(state);
-        (now, last_inbound, last_message, alone, because, mobility, ike, child).hash(state);
+        (now, last_inbound, last_message, alone, because, mobility, demanded, denied, ike, child).hash(state);
     }
 }
 
@@ -95,6 +101,8 @@ impl Env {
             alone: true,
             because: Reason::Configured,
             mobility,
+            demanded: 0,
+            denied: None,
             ike: State::Down,
             child: State::Down,
         }

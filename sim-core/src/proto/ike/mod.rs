@@ -58,6 +58,11 @@ pub enum Input {
     /// initiate; with any other reason (startup, operator) attempts go on until one succeeds. With startup action *start* they
     /// also begin anew after a DELETE by the peer.
     Initiate(Reason),
+    /// Traffic of one of the policies ([`config::Policy`]), counted from 0, has no CHILD_SA.
+    Demand {
+        /// Which.
+        policy: u8,
+    },
     /// A datagram for this tunnel, without non-ESP marker.
     Datagram(Datagram),
     /// An ESP packet was authenticated on the SA with this inbound SPI: a sign of life. Costs a store and a compare.
@@ -255,6 +260,8 @@ pub struct ChildSa {
     pub inbound: DirectionKeys,
     /// Keys of what is sent.
     pub outbound: DirectionKeys,
+    /// The policy of this end that it is for; 0 for a route-based device.
+    pub policy: u8,
     /// Addresses behind this end.
     pub local_ts: Vec<TrafficSelector>,
     /// Addresses behind the peer.

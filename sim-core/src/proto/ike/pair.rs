@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::crypto::sk::SkKeys;
-use crate::proto::ike::config::{Config, Identity, suite_aes128_sha1_group2, suite_aes128gcm_group19};
+use crate::proto::ike::config::{Config, Identity, SecondChild, suite_aes128_sha1_group2, suite_aes128gcm_group19};
 use crate::proto::ike::{
     ChildSa, Datagram, Departure, DirectionKeys, IkeKeyLog, IkeSuite, Input, Moved, Output, Peer, SaKind,
 };
@@ -116,6 +116,8 @@ pub fn configs() -> [Config; 2] {
     // Rekeying only where a test wants it.
     cgw.rekey.initiates = false;
     aws.rekey.initiates = false;
+    // Nor is a CHILD_SA deleted that nobody has asked to delete: no packet may be lost by what the other end makes.
+    aws.second_child = SecondChild::Kept;
     [cgw, aws]
 }
 

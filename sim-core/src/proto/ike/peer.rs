@@ -89,6 +89,8 @@ impl Peer {
                 Some(IkeVersion::V1) => self.v1(now).handle(now, input),
                 None => {}
             },
+            // Policies are IKEv2's.
+            Input::Demand { .. } => self.v2.handle(now, input),
             Input::Datagram(datagram) => match self.version_of(&datagram.bytes) {
                 Some(IkeVersion::V2) => self.v2.handle(now, Input::Datagram(datagram)),
                 Some(IkeVersion::V1) => self.v1(now).handle(now, Input::Datagram(datagram)),

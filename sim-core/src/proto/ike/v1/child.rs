@@ -31,6 +31,8 @@ pub(super) struct Child {
     /// When this end sends on it, whether it has heard the peer on it or not.
     pub switch: Option<Instant>,
     pub expires: Instant,
+    /// What is behind this end, and behind the peer.
+    selectors: (TrafficSelector, TrafficSelector),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,6 +116,7 @@ impl Children {
             rekey: rekey.initiates.then_some(env.now + after),
             switch: (sends == Sends::WhenSettled).then_some(env.now + SWITCH),
             expires: env.now + lifetime,
+            selectors: (agreed.local_ts, agreed.remote_ts),
         });
         self.retry = None;
         env.out.push_back(Output::ChildUp(Box::new(ChildSa {
@@ -124,6 +127,7 @@ impl Children {
             outbound: agreed.outbound.clone(),
             local_ts: vec![agreed.local_ts],
             remote_ts: vec![agreed.remote_ts],
+            policy: 0,
             encapsulation: agreed.encapsulation,
             remote: None,
             rekeys: agreed.replaces,
@@ -155,6 +159,13 @@ impl Children {
         if let Some(old_spi_in) = old {
             env.out.push_back(Output::ChildRekeyed { old_spi_in, new_spi_in: spi_in });
         }
+    }
+
+    /// Those for other traffic than the youngest is for.
+    pub fn beside(&self, youngest: u32) -> Vec<u32> {
+        let Some(young) = self.all.iter().find(|child| child.spi_in == youngest) else { return Vec::new() };
+        let others = self.all.iter().filter(|child| child.selectors != young.selectors);
+        others.map(|child| child.spi_in).collect()
     }
 
     /// Those that send make room for a younger one.

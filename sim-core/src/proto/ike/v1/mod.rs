@@ -33,7 +33,8 @@
 //! Left out: Aggressive Mode (RFC 2409 section 5.4, second half; AWS does not offer it either), DSS (5.1), public key encryption
 //! (5.2, 5.3), New Group Mode (5.6), the commit bit (RFC 2408 section 3.1), lifetimes in
 //! kilobytes (RFC 2407 section 4.5), AH and IPComp (4.4.3, 4.4.5), transport mode and NAT-OA (RFC 3947 section 5.2), the drafts
-//! before RFC 3947, XAUTH and Mode Config (Transaction exchanges, never RFCs), fragmentation (a vendor's extension).
+//! before RFC 3947, XAUTH and Mode Config (Transaction exchanges, never RFCs), fragmentation (a vendor's extension), several policies of this end
+//! ([`super::config::Policy`]); a peer's are known by their networks.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -137,6 +138,7 @@ impl Peer {
                 self.children.heard(&mut self.env, spi_in);
             }
             Input::Initiate(reason) => self.initiate(reason),
+            Input::Demand { .. } => {}
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),

@@ -23,7 +23,7 @@ use super::sa::{Opened, Phase, Sa, Verdict};
 use super::selectors::{identification, inside, selector};
 use crate::crypto::dh::DhPrivate;
 use crate::proto::ike::EspSuite;
-use crate::proto::ike::config::{ChildProtocol, Config};
+use crate::proto::ike::config::{ChildProtocol, Config, SecondChild};
 use crate::proto::ike::env::{Env, NONCE_LEN};
 use crate::proto::ike::series::Series;
 use crate::reason::{DropReason, Reason, Step};
@@ -386,6 +386,12 @@ impl Answered {
         env.step(Step::QuickModeReceived, quick.message_id, false, None);
         env.heard();
         children.confirm(env, &self.agreed);
+        // The peer's second pair, for other traffic: this end keeps one.
+        let beside = children.beside(self.agreed.spi_in);
+        if env.config.second_child != SecondChild::Kept && !beside.is_empty() {
+            informational::delete_children(sa, env, &beside);
+            beside.into_iter().for_each(|spi_in| children.down(env, spi_in, Reason::Displaced));
+        }
         quick.series = None;
         // Nothing answers the third message, so nothing is repeated.
         (quick.iv, quick.received, quick.sent) = (iv, Vec::new(), Vec::new());

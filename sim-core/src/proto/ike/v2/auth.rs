@@ -103,6 +103,7 @@ pub(super) fn send_request(sa: &mut Sa, env: &mut Env, opening: Opening) {
     let proof = proof::prove(env, &keys, true, (&request, &nonces.1, &int_auth), &peer);
     let spi_in = env.esp_spi();
     let header = sa.ids.header(ExchangeType::IkeAuth, false, message_id);
+    let (local, remote) = config.selectors(env.demanded);
     let message = config.local_id.with_id(|id| {
         let mut payloads = Vec::with_capacity(6);
         payloads.push(Payload::IdI(id));
@@ -115,8 +116,8 @@ pub(super) fn send_request(sa: &mut Sa, env: &mut Env, opening: Opening) {
         payloads.extend([
             proof.payload(),
             Payload::Sa(proposal::offer_esp(&config, spi_in, false)),
-            Payload::TsI(config.local_ts.clone()),
-            Payload::TsR(config.remote_ts.clone()),
+            Payload::TsI(local.to_vec()),
+            Payload::TsR(remote.to_vec()),
         ]);
         payloads.extend(moving.payloads());
         sa::seal(sa.ids, sa.limit(), &mut keys, &mut env.secrets, &header, &payloads)

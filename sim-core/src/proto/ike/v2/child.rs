@@ -34,6 +34,8 @@ pub(super) struct Child {
     pub sending: bool,
     /// Inbound SPI of the SA that it replaces.
     pub replaces: Option<u32>,
+    /// The policy of this end that it is for; 0 for a route-based device.
+    pub policy: u8,
     /// True once the peer is known to have it. A responder knows by traffic on it, or by the peer's next request: with a window
     /// of 1 the peer has read the response to the one before.
     pub taken_up: bool,
@@ -154,6 +156,7 @@ pub(super) struct Agreed<'a> {
     pub additional: &'a [u8],
     /// TSi and TSr.
     pub selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+    pub policy: u8,
     pub replaces: Option<u32>,
     pub send_now: bool,
     /// What brought it about.
@@ -170,7 +173,7 @@ pub(super) fn answer_first(
 ) -> Result<Answer, Refusal> {
     let (suite, spi_out, proposal) =
         proposal::choose_esp(&env.config, parts.proposals, false).ok_or(Refusal::NoProposal)?;
-    let (ts_i, ts_r) = narrow(&env.config, parts).ok_or(Refusal::TsUnacceptable)?;
+    let (ts_i, ts_r) = narrow(&env.config, 0, parts).ok_or(Refusal::TsUnacceptable)?;
     let spi_in = env.esp_spi();
     let agreed = Agreed {
         initiator: false,
@@ -181,6 +184,7 @@ pub(super) fn answer_first(
         shared: None,
         additional: &[],
         selectors: (ts_i.clone(), ts_r.clone()),
+        policy: 0,
         replaces: None,
         send_now,
         reason: Reason::Authenticated,
@@ -199,7 +203,8 @@ pub(super) fn read_first(
     parts: &Parts<'_>,
 ) -> Result<(), Reason> {
     let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, false).ok_or(Reason::NoProposalChosen)?;
-    let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
+    let policy = env.demanded;
+    let selectors = within(&env.config, policy, parts).ok_or(Reason::TsUnacceptable)?;
     let agreed = Agreed {
         initiator: true,
         spi_in,
@@ -209,6 +214,7 @@ pub(super) fn read_first(
         shared: None,
         additional: &[],
         selectors,
+        policy,
         replaces: None,
         send_now: true,
         reason: Reason::Authenticated,
@@ -218,7 +224,12 @@ pub(super) fn read_first(
 }
 
 /// The responder's narrowing (RFC 7296 section 2.9): what both ends' selectors have in common.
-pub(super) fn narrow(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+pub(super) fn narrow(
+    config: &Config,
+    policy: u8,
+    parts: &Parts<'_>,
+) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+    let (local, remote) = config.selectors(policy);
     let common = |offered: &[TrafficSelector], own: &[TrafficSelector]| {
         let mut both: Vec<TrafficSelector> = Vec::new();
         for selector in offered {
@@ -230,16 +241,21 @@ pub(super) fn narrow(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficS
         }
         (!both.is_empty()).then_some(both)
     };
-    Some((common(parts.ts_i, &config.remote_ts)?, common(parts.ts_r, &config.local_ts)?))
+    Some((common(parts.ts_i, remote)?, common(parts.ts_r, local)?))
 }
 
 /// The initiator's check: the answer may narrow its selectors, not widen them.
-pub(super) fn within(config: &Config, parts: &Parts<'_>) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+pub(super) fn within(
+    config: &Config,
+    policy: u8,
+    parts: &Parts<'_>,
+) -> Option<(Vec<TrafficSelector>, Vec<TrafficSelector>)> {
+    let (local, remote) = config.selectors(policy);
     let inside = |answer: &[TrafficSelector], own: &[TrafficSelector]| {
         let fits = |ts: &TrafficSelector| own.iter().any(|o| o.intersection(ts) == Some(*ts));
         (!answer.is_empty() && answer.iter().all(fits)).then(|| answer.to_vec())
     };
-    Some((inside(parts.ts_i, &config.local_ts)?, inside(parts.ts_r, &config.remote_ts)?))
+    Some((inside(parts.ts_i, local)?, inside(parts.ts_r, remote)?))
 }
 
 pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
@@ -270,6 +286,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         expires: env.now + lifetime,
         sending: agreed.send_now,
         replaces: agreed.replaces,
+        policy: agreed.policy,
         taken_up: agreed.initiator,
     });
     env.because = agreed.reason;
@@ -280,6 +297,7 @@ pub(super) fn install(sa: &mut Sa, env: &mut Env, agreed: Agreed<'_>) {
         suite: agreed.suite,
         inbound,
         outbound,
+        policy: agreed.policy,
         local_ts,
         remote_ts,
         encapsulation,
@@ -349,11 +367,24 @@ pub(super) fn recreate_later(sa: &mut Sa, env: &mut Env, reason: Reason) {
 
 /// If this end is to keep the tunnel up and no CHILD_SA is left, it makes a new one.
 pub(super) fn recreate(sa: &mut Sa, env: &Env) {
-    let job = Job::CreateChild { rekeys: None };
+    let job = Job::CreateChild { policy: 0 };
     let under_way = sa.window.outstanding.as_ref().is_some_and(|request| request.task.creates_child());
     if env.config.startup == Startup::Start && is_without(sa) && !under_way && !sa.window.queue.contains(&job) {
         sa.window.queue.push_back(job);
     }
+}
+
+/// True if the IKE_SA has no usable CHILD_SA for this policy.
+pub(super) fn lacks(sa: &Sa, policy: u8) -> bool {
+    sa.established().is_some_and(|e| !e.children.iter().any(|child| child.policy == policy && child.is_usable()))
+}
+
+/// The peer has made another CHILD_SA, and this end keeps one: those that there were go.
+pub(super) fn displace(sa: &mut Sa, youngest: u32) {
+    let children = sa.established().map_or(&[][..], |e| &e.children);
+    let others = children.iter().filter(|child| child.spi_in != youngest && child.is_usable());
+    let others: Vec<u32> = others.map(|child| child.spi_in).collect();
+    others.into_iter().for_each(|spi_in| discard(sa, spi_in, Reason::Displaced));
 }
 
 /// True if the IKE_SA has no usable CHILD_SA.

@@ -15,6 +15,7 @@ use super::transition::SaState;
 use crate::crypto::Secret;
 use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::crypto::exchange::Method;
+use crate::proto::ike::config::SecondChild;
 use crate::proto::ike::{EspSuite, SaKind, proposal};
 use crate::reason::{Reason, State};
 use crate::time::Duration;
@@ -25,6 +26,8 @@ use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Prot
 pub(super) struct CreateChild {
     /// Inbound SPI of the SA to replace.
     pub rekeys: Option<u32>,
+    /// What it is for.
+    pub policy: u8,
     spi_in: u32,
     nonce: [u8; NONCE_LEN],
     dh: Option<DhPrivate>,
@@ -67,6 +70,7 @@ pub(super) struct PendingChild {
     nonces: (Vec<u8>, Vec<u8>),
     shared: Option<Secret>,
     selectors: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+    policy: u8,
     pub replaces: Option<u32>,
 }
 
@@ -81,8 +85,8 @@ struct Rival {
 /// Longer than the default series of retransmissions, 165 s.
 const TAKEN_UP: Duration = Duration::from_secs(180);
 
-/// Sends CREATE_CHILD_SA: a new CHILD_SA, a replacement, or `again` with another group.
-pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Option<Box<CreateChild>>) {
+/// Sends CREATE_CHILD_SA: a new CHILD_SA for a policy, a replacement, which is for the same, or `again` with another group.
+pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, mut policy: u8, again: Option<Box<CreateChild>>) {
     let initiator = sa.ids.initiator;
     if let Some(spi) = rekeys {
         let pending = sa.established().and_then(|e| e.pending.as_ref());
@@ -101,6 +105,7 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
             }
             Some(child) if child.is_usable() => {
                 child.phase = ChildPhase::Rekeying;
+                policy = child.policy;
                 env.because = Reason::RekeyDue;
                 env.enter(SaKind::Child, State::Rekeying, Reason::RekeyDue);
             }
@@ -112,6 +117,7 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
         let group = group.and_then(|offer| offer.groups.first()).copied();
         Box::new(CreateChild {
             rekeys,
+            policy,
             spi_in: env.esp_spi(),
             nonce: env.nonce(),
             dh: group.map(|g| DhPrivate::generate(g, &mut env.secrets)),
@@ -130,8 +136,8 @@ pub(super) fn build(sa: &mut Sa, env: &mut Env, rekeys: Option<u32>, again: Opti
     payloads.push(Payload::Nonce(&nonce));
     let dh = task.dh.clone();
     payloads.extend(dh.iter().map(|dh| Payload::Ke { group: dh.group().id(), data: dh.public() }));
-    payloads.push(Payload::TsI(config.local_ts.clone()));
-    payloads.push(Payload::TsR(config.remote_ts.clone()));
+    let (local, remote) = config.selectors(task.policy);
+    payloads.extend([Payload::TsI(local.to_vec()), Payload::TsR(remote.to_vec())]);
     let exchange = ExchangeType::CreateChildSa;
     sa.request(env, exchange, Task::CreateChild(task), &payloads);
 }
@@ -215,6 +221,7 @@ fn conclude(sa: &mut Sa, env: &mut Env, task: CreateChild, accepted: Accepted, a
         shared: accepted.shared.as_deref(),
         additional,
         selectors: accepted.selectors,
+        policy: task.policy,
         replaces: task.rekeys,
         send_now: old.is_none() && !lost,
         reason: task.rekeys.map_or(Reason::Configured, |_| Reason::Rekeyed),
@@ -240,7 +247,7 @@ fn conclude(sa: &mut Sa, env: &mut Env, task: CreateChild, accepted: Accepted, a
 /// What the responder has accepted, and the methods of the exchanges to follow, the last one first.
 fn agree(env: &Env, task: &CreateChild, parts: &Parts<'_>) -> Result<(Accepted, Vec<Method>), Reason> {
     let (suite, spi_out) = proposal::accept_esp(&env.config, parts.proposals, true).ok_or(Reason::NoProposalChosen)?;
-    let selectors = within(&env.config, parts).ok_or(Reason::TsUnacceptable)?;
+    let selectors = within(&env.config, task.policy, parts).ok_or(Reason::TsUnacceptable)?;
     let nonce = parts.nonce.ok_or(Reason::InvalidSyntax)?.to_vec();
     let shared = match suite.group {
         Some(group) => {
@@ -265,7 +272,7 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
             .filter(|group| offered.any(|g| g == group) && !task.refused.contains(group));
         if let Some(group) = wanted {
             task.dh = Some(DhPrivate::generate(group, &mut env.secrets));
-            return build(sa, env, task.rekeys, Some(task));
+            return build(sa, env, task.rekeys, task.policy, Some(task));
         }
     }
     match (&task.rival, task.rekeys.and_then(|spi| find(sa, spi))) {
@@ -277,7 +284,10 @@ fn failed(sa: &mut Sa, env: &mut Env, mut task: Box<CreateChild>, notify: &Notif
             recreate(sa, env);
         }
         (None, Some(_)) => put_off(sa, env, task.rekeys, reason),
-        (_, None) => recreate_later(sa, env, reason),
+        (_, None) => {
+            env.denied = Some(env.now);
+            recreate_later(sa, env, reason);
+        }
     }
 }
 
@@ -327,11 +337,12 @@ pub(super) fn answer(sa: &mut Sa, env: &mut Env, id: u32, payloads: &[Payload<'_
 }
 
 fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), Refusal> {
-    let replaces = admit(sa, parts)?;
+    let replaces = admit(sa, parts, env.config.second_child)?;
     let nonce_i = parts.nonce.ok_or(Refusal::Syntax)?;
     let (suite, spi_out, proposal) =
         proposal::choose_esp(&env.config, parts.proposals, true).ok_or(Refusal::NoProposal)?;
-    let (ts_i, ts_r) = narrow(&env.config, parts).ok_or(Refusal::TsUnacceptable)?;
+    let policy = replaces.and_then(|spi| find(sa, spi)).map_or(0, |child| child.policy);
+    let (ts_i, ts_r) = narrow(&env.config, policy, parts).ok_or(Refusal::TsUnacceptable)?;
     let exchanged = match suite.group {
         Some(group) => {
             let ke = parts.ke.filter(|(wire, _)| *wire == group.id());
@@ -351,6 +362,7 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
         nonces: (nonce_i.to_vec(), nonce_r.to_vec()),
         shared: exchanged.as_ref().map(|(_, shared)| shared.clone()),
         selectors: (ts_i.clone(), ts_r.clone()),
+        policy,
         replaces,
     };
     let pending = if rounds.is_empty() {
@@ -367,8 +379,12 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
     payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
     payloads.extend(pending.iter().map(|pending| pending.notify()));
     sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
+    let made = pending.is_none();
     if let Some(established) = sa.established_mut() {
         established.pending = pending;
+    }
+    if made && replaces.is_none() && env.config.second_child == SecondChild::Displaces {
+        child::displace(sa, spi_in);
     }
     Ok(())
 }
@@ -383,7 +399,11 @@ pub(super) fn make(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: 
     {
         return Err(Refusal::NotFound(None));
     }
+    let (spi_in, beside) = (child.spi_in, child.replaces.is_none());
     install_agreed(sa, env, child, additional);
+    if beside && env.config.second_child == SecondChild::Displaces {
+        child::displace(sa, spi_in);
+    }
     Ok(())
 }
 
@@ -391,7 +411,7 @@ pub(super) fn make(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: 
 fn install_agreed(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: &[u8]) {
     // The initiator can read nothing before it has the response; while there is another SA, that one sends.
     let only = !sa.established().is_some_and(|e| e.children.iter().any(Child::carries));
-    let PendingChild { spi_in, spi_out, suite, nonces, shared, selectors, replaces } = child;
+    let PendingChild { spi_in, spi_out, suite, nonces, shared, selectors, policy, replaces } = child;
     let agreed = Agreed {
         initiator: false,
         spi_in,
@@ -401,6 +421,7 @@ fn install_agreed(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: &
         shared: shared.as_deref(),
         additional,
         selectors,
+        policy,
         replaces,
         send_now: only,
         reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
@@ -426,7 +447,7 @@ fn own_task(sa: &mut Sa, rekeys: Option<u32>) -> Option<&mut CreateChild> {
 }
 
 /// Whether a request can be answered now, and which SA it replaces (RFC 7296 section 2.25).
-fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
+fn admit(sa: &mut Sa, parts: &Parts<'_>, second: SecondChild) -> Result<Option<u32>, Refusal> {
     if sa.state() != SaState::Established || is_rekeying(sa) {
         return Err(Refusal::Temporary);
     }
@@ -434,7 +455,8 @@ fn admit(sa: &mut Sa, parts: &Parts<'_>) -> Result<Option<u32>, Refusal> {
         // Both ends create at once: the original initiator's goes first, so that one SA comes of it.
         let outstanding = sa.window.outstanding.as_ref().map(|r| &r.task);
         let own = matches!(outstanding, Some(Task::CreateChild(t)) if t.rekeys.is_none());
-        if sa.established().is_some_and(|e| e.children.len() >= MAX_CHILDREN) {
+        let most = if second == SecondChild::Refused { 1 } else { MAX_CHILDREN };
+        if sa.established().is_some_and(|e| e.children.len() >= most) {
             return Err(Refusal::NoAdditional);
         }
         return if own && sa.ids.initiator { Err(Refusal::Temporary) } else { Ok(None) };

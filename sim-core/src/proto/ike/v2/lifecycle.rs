@@ -50,8 +50,7 @@ impl Peer {
                 if let Some(child) = child::find(sa, spi_in) {
                     child.rekey = None;
                 }
-                let rekeys = Some(spi_in);
-                return self.enqueue(i, Job::CreateChild { rekeys });
+                return self.enqueue(i, Job::RekeyChild { spi_in });
             }
             What::ChildLifetime(spi_in) => {
                 informational::close(sa, env, spi_in, Reason::LifetimeExpired);
@@ -86,7 +85,7 @@ impl Peer {
 
     /// Rekeys a CHILD_SA before its time, unless that is under way or left to the peer.
     pub(super) fn rekey_child(&mut self, spi_in: u32) {
-        let job = Job::CreateChild { rekeys: Some(spi_in) };
+        let job = Job::RekeyChild { spi_in };
         let here = self.sas.iter_mut().position(|sa| child::find(sa, spi_in).is_some());
         let Some(i) = here.filter(|i| !self.sas[*i].window.queue.contains(&job)) else { return };
         if let Some(child) = child::find(&mut self.sas[i], spi_in)

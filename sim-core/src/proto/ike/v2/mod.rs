@@ -31,6 +31,9 @@
 //! one as soon as the new one is established, and of two that were begun at once the one with the lower initiator's SPI is
 //! deleted by the end that began it.
 //!
+//! A policy-based end has a CHILD_SA for each of its policies, made when traffic of the policy demands it. An end that keeps one, as
+//! AWS's does, deletes the older as soon as the peer has made another.
+//!
 //! Left out: EAP, configuration payloads, IPComp, transport mode, window sizes above 1,
 //! INVALID_MESSAGE_ID, which section 2.3 leaves to the sender, redirect (RFC 5685), ML-KEM as the first key exchange. IKEv1's
 //! fragmentation is no standard, so [`super::v1`] has none.
@@ -178,6 +181,7 @@ impl Peer {
                 }
             }
             Input::Initiate(reason) => self.initiate(reason),
+            Input::Demand { policy } => self.demand(policy),
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
@@ -250,7 +254,7 @@ impl Peer {
         }
         if let Some(sa) = self.sas.iter_mut().find(|sa| sa.state() == SaState::Established) {
             let idle = self.env.state(SaKind::Child) == State::Down;
-            let job = Job::CreateChild { rekeys: None };
+            let job = Job::CreateChild { policy: 0 };
             if idle && sa.window.outstanding.is_none() && sa.window.queue.is_empty() {
                 sa.window.queue.push_back(job);
                 sa.pump(&mut self.env);
@@ -260,6 +264,26 @@ impl Peer {
         let connecting = |sa: &Sa| sa.ids.initiator && !sa.up;
         if !self.sas.iter().any(connecting) {
             self.begin(reason);
+        }
+    }
+
+    /// Traffic of a policy needs a CHILD_SA. A refusal is heeded for as long as a failed attempt.
+    fn demand(&mut self, policy: u8) {
+        let Env { config, now, denied, .. } = &self.env;
+        let waits = denied.is_some_and(|at| now.since(at) < config.retry.first);
+        if !config.initiate_on_traffic || waits {
+            return;
+        }
+        if let Some(sa) = self.sas.iter_mut().find(|sa| sa.state() == SaState::Established) {
+            let job = Job::CreateChild { policy };
+            let under_way = sa.window.outstanding.as_ref().is_some_and(|request| request.task.creates_child());
+            if child::lacks(sa, policy) && !under_way && !sa.window.queue.contains(&job) {
+                sa.window.queue.push_back(job);
+                sa.pump(&mut self.env);
+            }
+        } else if self.sas.is_empty() {
+            self.env.demanded = policy;
+            self.initiate(Reason::TrafficNeedsSa);
         }
     }
 

@@ -292,9 +292,10 @@ impl Sa {
                 return;
             };
             match job {
-                // The peer was faster. A tunnel is one pair of SAs.
-                Job::CreateChild { rekeys: None } if !super::child::is_without(self) => {}
-                Job::CreateChild { rekeys } => super::create::build(self, env, rekeys, None),
+                // The peer was faster.
+                Job::CreateChild { policy } if !super::child::lacks(self, policy) => {}
+                Job::CreateChild { policy } => super::create::build(self, env, None, policy, None),
+                Job::RekeyChild { spi_in } => super::create::build(self, env, Some(spi_in), 0, None),
                 Job::RekeyIke => super::rekey::build(self, env, None),
                 Job::DeleteChild { spi_in } => super::informational::delete_child(self, env, spi_in),
                 Job::DeleteIke(reason) => super::informational::delete_ike(self, env, reason),

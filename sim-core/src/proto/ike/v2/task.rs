@@ -8,8 +8,10 @@ use crate::reason::Reason;
 /// Something to do as soon as the window allows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Job {
-    /// CREATE_CHILD_SA: a new CHILD_SA, or a replacement for the one with this inbound SPI.
-    CreateChild { rekeys: Option<u32> },
+    /// CREATE_CHILD_SA: a new CHILD_SA for this policy.
+    CreateChild { policy: u8 },
+    /// CREATE_CHILD_SA: a replacement for the CHILD_SA with this inbound SPI.
+    RekeyChild { spi_in: u32 },
     /// CREATE_CHILD_SA: a replacement for the IKE_SA.
     RekeyIke,
     /// DELETE of the CHILD_SA with this inbound SPI.
@@ -44,7 +46,11 @@ impl Job {
     /// True if an heir of the IKE_SA has to do it: what is about a CHILD_SA, or about where they go.
     pub fn is_about_a_child(&self) -> bool {
         match self {
-            Self::CreateChild { .. } | Self::DeleteChild { .. } | Self::InvalidSpi { .. } | Self::Mobike(_) => true,
+            Self::CreateChild { .. }
+            | Self::RekeyChild { .. }
+            | Self::DeleteChild { .. }
+            | Self::InvalidSpi { .. }
+            | Self::Mobike(_) => true,
             Self::RekeyIke | Self::DeleteIke(_) | Self::Liveness => false,
         }
     }

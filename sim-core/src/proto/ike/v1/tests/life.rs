@@ -1,11 +1,14 @@
 //! An established tunnel: rekeying of both phases, liveness, DELETE, restart, lifetimes.
 
+use std::sync::Arc;
+
 use super::pair::{A, B, Fate, Pair};
 use super::{configs, fast_configs};
 use crate::proto::ike::config::*;
 use crate::proto::ike::{Input, SaKind};
 use crate::reason::{Reason, State, TimerKind};
 use crate::time::{Duration, Instant};
+use crate::wire::ike::TrafficSelector;
 
 fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -60,6 +63,34 @@ fn a_rekey_can_be_asked_for() {
     for end in &pair.ends {
         assert_eq!(end.installed.len(), 2);
         assert!(end.installed.values().all(|child| child.suite.esn == Esn::Yes));
+    }
+}
+
+/// AWS has one pair of SAs for a tunnel (guide, "Your customer gateway device"): a Quick Mode for other networks takes it over, where
+/// one for the same ones leaves the old pair to its lifetime.
+#[test]
+fn a_pair_for_other_networks_displaces_the_one_that_there_is() {
+    let net = |text: &str| vec![TrafficSelector::prefix(text.parse().unwrap())];
+    let of = |network: &str| {
+        let [a, b] = rekeying(fast_configs(), &[A]);
+        [Config { local_ts: net(network), ..a }, b]
+    };
+    for (second, left) in [(SecondChild::Displaces, 1), (SecondChild::Refused, 1), (SecondChild::Kept, 2)] {
+        let [a, b] = of("10.1.0.0/24");
+        let mut pair = Pair::up([a, Config { second_child: second, ..b }]);
+        let spi_in = pair.ends[A].sending.unwrap();
+        let [other, _] = of("10.2.0.0/24");
+        pair.ends[A].peer.reconfigure(&Arc::new(other));
+        pair.input(A, Input::RekeyChild { spi_in });
+        // Long enough for the initiator to turn to it.
+        pair.traffic(Duration::from_millis(10), pair.now + Duration::from_millis(700));
+        for end in [A, B] {
+            let installed = &pair.ends[end].installed;
+            assert_eq!(installed.len(), left, "{second:?}\n{}", pair.ladder);
+            let sends = &installed[&pair.ends[end].sending.unwrap()];
+            let own = if end == A { &sends.local_ts } else { &sends.remote_ts };
+            assert_eq!(*own, net("10.2.0.0/24"), "{second:?}\n{}", pair.ladder);
+        }
     }
 }
 

@@ -30,9 +30,10 @@ impl Peer {
         let child = sa.established().and_then(|e| e.children.iter().find(|c| c.phase == ChildPhase::Up && c.taken_up));
         let child = child.map(|c| c.spi_in);
         match (what, child) {
-            (Undertaking::CreateChild, _) if sa.window.outstanding.is_none() => create::build(sa, env, None, None),
+            (Undertaking::CreateChild, _) if sa.window.outstanding.is_none() => create::build(sa, env, None, 0, None),
             (Undertaking::CreateChild, _) => {}
-            (Undertaking::RekeyChild, rekeys) => sa.window.queue.push_back(Job::CreateChild { rekeys }),
+            (Undertaking::RekeyChild, Some(spi_in)) => sa.window.queue.push_back(Job::RekeyChild { spi_in }),
+            (Undertaking::RekeyChild, None) => sa.window.queue.push_back(Job::CreateChild { policy: 0 }),
             (Undertaking::RekeyIke, _) => sa.window.queue.push_back(Job::RekeyIke),
             (Undertaking::DeleteChild, Some(spi)) => informational::close(sa, env, spi, Reason::LifetimeExpired),
             (Undertaking::DeleteChild, None) => {}

@@ -16,6 +16,7 @@ mod intermediate;
 mod laws;
 mod mobike;
 mod notifies;
+mod policies;
 mod reauth;
 mod rekey;
 mod suites;
