@@ -418,6 +418,7 @@ codes! {
         CommunicationReceived "communication_received" "the peer's operator said why in a Cease (RFC 9003): length of the text in octets",
         GratuitousArpSent "gratuitous_arp_sent" "a gratuitous ARP for the addresses of a virtual router was sent (RFC 5798 section 6.4): its VRID",
         MasterReleased "master_released" "the master of a virtual router goes, and says so with priority 0 (RFC 5798 section 6.4.2): its VRID",
+        RedundantChild "redundant_child" "a CHILD_SA of this end lost against the one that the peer made at the same time (RFC 7296 section 2.8.1) and is deleted: its SPI",
     }
 
     /// Which step of a route evaluation decided; see [`crate::net::aws`].

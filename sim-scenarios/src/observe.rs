@@ -106,10 +106,11 @@ impl<'w> Observation<'w> {
             };
             self.assumption(what, self.world.node_name(record.node))
         };
-        // Whether a site's packets reach a NAT gateway leaves no record.
-        let served = self.plan.assumptions.iter().filter(|it| it.what == Assumed::NatGatewayForSites);
-        let served = served.filter_map(|it| self.assumption(it.what, it.owner.as_deref()?));
-        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).chain(served).collect();
+        // Whether a site's packets reach a NAT gateway leaves no record, and what takes a tunnel from whom leaves none of its own.
+        let silent = |what| matches!(what, Assumed::NatGatewayForSites | Assumed::SecondSaPair);
+        let silent = self.plan.assumptions.iter().filter(|it| silent(it.what));
+        let silent = silent.filter_map(|it| self.assumption(it.what, it.owner.as_deref().unwrap_or_default()));
+        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).chain(silent).collect();
         all.into_iter().collect()
     }
 

@@ -15,7 +15,6 @@
 //! it speaks of what the customer gateway proposed.
 //!
 //! Left out:
-//! - `AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision`: the machine keeps no record of it;
 //! - what AWS documents no string for: of IKEv1 the refusal of an identity, a certificate or selectors, and a handshake that nobody
 //!   completes;
 //! - the DELETE of an IKE_SA that another has replaced, which changes no state.
@@ -63,6 +62,8 @@ pub const IKE_DELETE: &str = "AWS tunnel received DELETE for IKE_SA from CGW";
 pub const CHILD_DELETE: &str = "AWS tunnel received DELETE for Phase 2 SA with SPI: ";
 /// The peer deleted the CHILD_SA that AWS was rekeying.
 pub const REKEY_COLLISION: &str = "AWS tunnel detected a (CHILD_REKEY) collision as CHILD_DELETE";
+/// AWS and the peer rekeyed a CHILD_SA at once, and AWS's successor lost.
+pub const REDUNDANT_CHILD: &str = "AWS tunnel (CHILD_SA) redundant SA is being deleted due to detected collision";
 
 /// The log of one tunnel.
 pub type TunnelLog = Log<Line>;
@@ -226,6 +227,7 @@ impl Scribe {
                 self.write(at, format!("AWS tunnel processed response (id={detail}) for CREATE_CHILD_SA"));
                 self.heard(at, notice);
             }
+            (Step::RedundantChild, _) => self.write(at, REDUNDANT_CHILD.into()),
             (Step::ChildDeleteReceived, _) => {
                 self.write(at, format!("{CHILD_DELETE}{detail:08x}"));
                 if self.phases[1] == State::Rekeying {

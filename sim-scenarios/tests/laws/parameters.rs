@@ -18,6 +18,7 @@ const LIBRARY: &[&str] = &[
     library!("dx_bfd"),
     library!("tunnel_endpoint_replacement"),
     library!("graceful_delete"),
+    library!("policy_based_two_networks"),
 ];
 
 fn scenario(text: &str) -> Scenario {
@@ -45,6 +46,7 @@ fn every_assumption_has_a_value_and_a_reason() {
         A::EndpointHealthDelay,
         A::TunnelBurst,
         A::RatesCount,
+        A::SecondSaPair,
         A::EcmpPaths,
         A::Med,
         A::AwsTcp,

@@ -17,7 +17,7 @@ use crate::crypto::dh::{DhGroup, DhPrivate};
 use crate::crypto::exchange::Method;
 use crate::proto::ike::config::SecondChild;
 use crate::proto::ike::{EspSuite, SaKind, proposal};
-use crate::reason::{Reason, State};
+use crate::reason::{Reason, State, Step};
 use crate::time::Duration;
 use crate::wire::ike::{ExchangeType, Notify, NotifyType, Payload, Proposal, Protocol, TrafficSelector};
 
@@ -238,6 +238,7 @@ fn conclude(sa: &mut Sa, env: &mut Env, task: CreateChild, accepted: Accepted, a
         old.phase = ChildPhase::Replaced;
     }
     if lost {
+        env.step(Step::RedundantChild, task.spi_in, false, None);
         discard(sa, task.spi_in, Reason::Rekeyed);
     } else if let Some(rival) = task.rival.and_then(|rival| find(sa, rival.spi_in)) {
         rival.phase = ChildPhase::Replaced;
