@@ -496,6 +496,7 @@ impl Step {
             | Self::IkeIntermediateReceived
             | Self::IkeFollowupKeReceived
             | Self::ChildDeleteReceived
+            | Self::RedundantChild
             | Self::SequenceLow
             | Self::PathMtuLearned
             | Self::AddressesUpdated
