@@ -263,6 +263,7 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("tgw_connect_gre", "GRE"),
     ("tgw_intra_and_inter_region_peering", "sizes"),
     ("third_party_private_egress", "a load balancer's choice"),
+    ("policy_based_two_networks", "which of two networks has the tunnel"),
     ("privatelink_behind_nlb", "a load balancer"),
     ("vpc_100_propagated_routes", "which hundred routes a table takes"),
     ("vrrp_ip_sla", "Ethernet"),

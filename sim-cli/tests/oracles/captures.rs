@@ -268,7 +268,7 @@ fn capture(scenario: &Path, changes: &[String], out: &Path) -> Outcome {
     }
 }
 
-/// Two messages of IKEv1 in three are lost and sent again: what a busy machine does to a live run now and then.
+/// Each other message of IKEv1 is lost and sent again, in both phases: what a busy machine does to a live run now and then.
 #[test]
 fn messages_of_ikev1_that_are_sent_again_are_read() {
     if !asked_for("captures::messages_of_ikev1_that_are_sent_again_are_read") {
@@ -277,7 +277,19 @@ fn messages_of_ikev1_that_are_sent_again_are_read() {
     let judged = || {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let out = &dir.path().join("out");
-        let changes = [r#"links.path-a.loss="60%""#, "duration=60s", "faults.cut.enabled=false", "probes.app.every=1s"];
+        let each_second = ["\"1s\""; 8].join(", ");
+        let waits = |end: &str| format!("connections.vpn.tunnels.a.{end}retransmission=[{each_second}]");
+        let (aws, customer) = (waits(""), waits("customer."));
+        let changes = [
+            &aws,
+            &customer,
+            r#"links.path-a.loss="50%""#,
+            "duration=60s",
+            "faults={}",
+            "expect={}",
+            "control=[]",
+            "probes.app.every=1s",
+        ];
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ikev1_active_passive.ron");
         capture(&scenario, &changes.map(|change| format!("--set={change}")), out)?;
         let mut told = Told::read(&out.join("events.jsonl"))?;
@@ -288,7 +300,7 @@ fn messages_of_ikev1_that_are_sent_again_are_read() {
             seen.capture(&told, &capture, out, Icvs::Good)?;
             repeats += Readable::of(&capture)?.repeats();
         }
-        equal("messages were sent again", &(repeats > 5), &true)?;
+        equal("messages were sent again", &(repeats > 3), &true)?;
         seen.agrees(&told)
     };
     judged().unwrap_or_else(|why: String| panic!("{why}"));

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use pcap_file::pcapng::{Block, PcapNgReader, PcapNgWriter};
-use sim_core::wire::ike::header::{HEADER_LEN, Header};
+use sim_core::wire::ike::Header;
 use sim_core::wire::ipv4::{Ipv4Packet, protocol};
 use sim_core::wire::udp::UdpDatagram;
 use tempfile::TempDir;
@@ -20,6 +20,9 @@ use tempfile::TempDir;
 use crate::process::Outcome;
 use crate::tshark::{Frame, Ike};
 
+/// Where the flags are in an ISAKMP header, and the one that says that the rest is encrypted (RFC 2408 section 3.1).
+const FLAGS_AT: usize = 19;
+const ENCRYPTED: u8 = 1;
 /// A port of nobody's (RFC 863).
 const DISCARD: u16 = 9;
 const IKE: u16 = 500;
@@ -89,7 +92,8 @@ fn repeated(capture: &Path) -> Outcome<BTreeMap<usize, usize>> {
     Ok(repeated)
 }
 
-/// The source and the encrypted message of IKEv1 in a whole packet of IPv4, if it is one.
+/// The source and the encrypted message of IKEv1 in a whole packet of IPv4, if it is one. What is in clear stays: of a proposal that is
+/// sent again tshark takes the last algorithm until it sees the answer again.
 fn ikev1(packet: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
     let ip = Ipv4Packet::new_checked(packet).ok().filter(|ip| ip.protocol() == protocol::UDP)?;
     let udp = UdpDatagram::new_checked(ip.payload()).ok()?;
@@ -99,7 +103,7 @@ fn ikev1(packet: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
         _ => return None,
     };
     let header = Header::parse(message).ok()?;
-    (header.major == 1 && message.len() > HEADER_LEN).then(|| (IpAddr::V4(ip.src()), message.to_vec()))
+    (header.major == 1 && message[FLAGS_AT] & ENCRYPTED != 0).then(|| (IpAddr::V4(ip.src()), message.to_vec()))
 }
 
 /// A copy of `capture` in which the packets at these places are no IKE.
