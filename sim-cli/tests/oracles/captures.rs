@@ -658,7 +658,7 @@ fn inside_ah(bytes: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 /// The packets of a capture, as a reader of pcapng gives them.
-fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
+pub fn packets(capture: &Path) -> Outcome<impl Iterator<Item = Outcome<Vec<u8>>>> {
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", capture.display());
     let file = fs::File::open(capture).map_err(|e| failed(&e))?;
     let mut reader = PcapNgReader::new(BufReader::new(file)).map_err(|e| failed(&e))?;

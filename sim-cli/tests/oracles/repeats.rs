@@ -17,6 +17,7 @@ use sim_core::wire::ipv4::{Ipv4Packet, protocol};
 use sim_core::wire::udp::UdpDatagram;
 use tempfile::TempDir;
 
+use crate::captures::packets;
 use crate::process::Outcome;
 use crate::tshark::{Frame, Ike};
 
@@ -76,18 +77,14 @@ impl Readable {
 
 /// The places of packets with a message of IKEv1 that was there before, from the same address.
 fn repeated(capture: &Path) -> Outcome<BTreeMap<usize, usize>> {
-    let mut reader = reader(capture)?;
     let (mut seen, mut repeated) = (BTreeMap::new(), BTreeMap::new());
-    let mut place = 0;
-    while let Some(block) = reader.next_block() {
-        let Block::EnhancedPacket(packet) = block.map_err(|e| e.to_string())? else { continue };
-        if let Some(message) = ikev1(&packet.data) {
+    for (place, packet) in packets(capture)?.enumerate() {
+        if let Some(message) = ikev1(&packet?) {
             let first = *seen.entry(message).or_insert(place);
             if first != place {
                 repeated.insert(place, first);
             }
         }
-        place += 1;
     }
     Ok(repeated)
 }
@@ -110,7 +107,8 @@ fn ikev1(packet: &[u8]) -> Option<(IpAddr, Vec<u8>)> {
 fn without(capture: &Path, places: &BTreeMap<usize, usize>) -> Outcome<(TempDir, PathBuf)> {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let path = directory.path().join(capture.file_name().unwrap_or_default());
-    let mut reader = reader(capture)?;
+    let source = File::open(capture).map_err(|e| format!("{}: {e}", capture.display()))?;
+    let mut reader = PcapNgReader::new(BufReader::new(source)).map_err(|e| format!("{}: {e}", capture.display()))?;
     let file = File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let section = reader.section().clone();
     let mut writer = PcapNgWriter::with_section_header(BufWriter::new(file), section).map_err(|e| e.to_string())?;
@@ -129,9 +127,4 @@ fn without(capture: &Path, places: &BTreeMap<usize, usize>) -> Outcome<(TempDir,
         writer.write_block(&block).map_err(|e| e.to_string())?;
     }
     Ok((directory, path))
-}
-
-fn reader(capture: &Path) -> Outcome<PcapNgReader<BufReader<File>>> {
-    let file = File::open(capture).map_err(|e| format!("{}: {e}", capture.display()))?;
-    PcapNgReader::new(BufReader::new(file)).map_err(|e| format!("{}: {e}", capture.display()))
 }

@@ -380,12 +380,8 @@ fn accept(sa: &mut Sa, env: &mut Env, id: u32, parts: &Parts<'_>) -> Result<(), 
     payloads.extend([Payload::TsI(ts_i), Payload::TsR(ts_r)]);
     payloads.extend(pending.iter().map(|pending| pending.notify()));
     sa.respond(env, ExchangeType::CreateChildSa, id, &payloads);
-    let made = pending.is_none();
     if let Some(established) = sa.established_mut() {
         established.pending = pending;
-    }
-    if made && replaces.is_none() && env.config.second_child == SecondChild::Displaces {
-        child::displace(sa, spi_in);
     }
     Ok(())
 }
@@ -400,11 +396,7 @@ pub(super) fn make(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: 
     {
         return Err(Refusal::NotFound(None));
     }
-    let (spi_in, beside) = (child.spi_in, child.replaces.is_none());
     install_agreed(sa, env, child, additional);
-    if beside && env.config.second_child == SecondChild::Displaces {
-        child::displace(sa, spi_in);
-    }
     Ok(())
 }
 
@@ -428,9 +420,14 @@ fn install_agreed(sa: &mut Sa, env: &mut Env, child: PendingChild, additional: &
         reason: replaces.map_or(Reason::PeerInitiated, |_| Reason::Rekeyed),
     };
     install(sa, env, agreed);
-    if let Some(old) = replaces {
-        let low = nonces.0.min(nonces.1);
-        collide(sa, old, Rival { low, spi_in });
+    match replaces {
+        Some(old) => {
+            let low = nonces.0.min(nonces.1);
+            collide(sa, old, Rival { low, spi_in });
+        }
+        // Their DELETEs wait until the response is on its way.
+        None if env.config.second_child == SecondChild::Displaces => child::displace(sa, spi_in),
+        None => {}
     }
 }
 
