@@ -261,15 +261,13 @@ fn mistakes_are_explained() {
     }
 }
 
-/// Nobody is left to press a key: reading keys would go on for ever.
-#[test]
-fn a_terminal_that_hangs_up_ends_it() {
+/// What ends a program whose terminal hangs up while it shows something.
+fn hang_up(program: &Path, arguments: &[&str]) -> Option<i32> {
     let home = home();
     let (pty, slave) = open().unwrap();
     pty.resize(Size::new(24, 80)).unwrap();
-    let command = Command::new(assert_cmd::cargo::cargo_bin("vpnsim")).args(["watch", "x.ron", "--at", "1s"]);
-    let mut child =
-        command.current_dir(home.path()).env("TERM", "xterm-256color").env("LANG", "C.UTF-8").spawn(slave).unwrap();
+    let command = Command::new(program).args(arguments).current_dir(home.path());
+    let mut child = command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").spawn(slave).unwrap();
     let mut screen = vt100::Parser::new(size(24), size(80), 0);
     while !screen.screen().contents().contains("ping") {
         let mut buffer = [0; 4096];
@@ -279,6 +277,27 @@ fn a_terminal_that_hangs_up_ends_it() {
     drop(pty);
     let (sender, ended) = channel();
     std::thread::spawn(move || sender.send(child.wait().unwrap()));
-    let status = ended.recv_timeout(FOR_EVER).expect("it ends");
-    assert_eq!(status.code(), Some(143));
+    ended.recv_timeout(FOR_EVER).expect("it ends").code()
+}
+
+/// Nobody is left to press a key: reading keys would go on for ever.
+#[test]
+fn a_terminal_that_hangs_up_ends_it() {
+    let program = assert_cmd::cargo::cargo_bin("vpnsim");
+    for more in [&[][..], &["--speed", "1x"]] {
+        let arguments = [&["watch", "x.ron", "--at", "1s"], more].concat();
+        assert_eq!(hang_up(&program, &arguments), Some(143), "{arguments:?}");
+    }
+}
+
+/// The signal is one way to hear of it: where it is slow, or blocked, a terminal that fails says the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_hangs_up_ends_what_never_hears_of_it() {
+    let program = assert_cmd::cargo::cargo_bin("vpnsim");
+    let program = program.to_str().unwrap();
+    for at in ["0s", "1s", "4s"] {
+        let arguments = ["--block-signal=HUP", program, "watch", "x.ron", "--at", at];
+        assert_eq!(hang_up(Path::new("env"), &arguments), Some(143), "{at}");
+    }
 }

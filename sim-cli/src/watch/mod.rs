@@ -23,6 +23,7 @@ mod theme;
 mod view;
 
 use std::io::{self, IsTerminal as _};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,11 +126,19 @@ pub fn watch(typed: &Watch) -> Result<Verdict, Failure> {
         terminal::give_back(&mut io::stdout(), true);
         std::process::exit(TERMINATED.into());
     };
-    ctrlc::set_handler(hear).map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
+    ctrlc::set_handler(hear.clone()).map_err(|error| Failure::NoSignals { reason: error.to_string() })?;
+    #[cfg(unix)]
+    std::thread::spawn(move || {
+        if terminal::hangs_up(None) {
+            hear();
+        }
+    });
     let left = match play(&mut model, theme, &told) {
-        // A terminal that hangs up fails to read or to write a moment before the signal tells of it.
-        Err(Failure::Undeliverable { .. }) if is_told_of_soon(&told) => None,
-        left => left?,
+        Ok(left) => left,
+        // Whoever is to tell of a terminal that hung up may come to it long after reading or writing has failed.
+        Err(Stopped::Terminal(_)) if terminal::is_hung_up() || told.load(Ordering::Relaxed) => None,
+        Err(Stopped::Terminal(error)) => return Err(Failure::undeliverable(Path::new("the terminal"), &error)),
+        Err(Stopped::Run(failure)) => return Err(failure),
     };
     match left {
         Some(Leave::Answer) => answer(model.playback, true, &told),
@@ -182,11 +191,29 @@ fn answer(mut playback: Playback<'_>, short: bool, told: &AtomicBool) -> Result<
     Ok(if outcome.report.all_held() { Verdict::Held } else { Verdict::Failed })
 }
 
+/// Why nothing is shown any more.
+enum Stopped {
+    Terminal(io::Error),
+    Run(Failure),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Terminal(error)
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure)
+    }
+}
+
 /// Shows the model until the user leaves; `None` if a signal ended it.
-fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option<Leave>, Failure> {
-    let failed = |error: io::Error| Failure::undeliverable(Path::new("the terminal"), &error);
-    let _guard = Guard::take().map_err(failed)?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(failed)?;
+fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option<Leave>, Stopped> {
+    let _guard = Guard::take()?;
+    // Dropping it would show the cursor, which the guard does, and complain where nobody hears it, which is a panic.
+    let mut terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
     let mut last = clock();
     let mut stale = true;
     while !told.load(Ordering::Relaxed) {
@@ -201,17 +228,17 @@ fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option
         stale |= was != (model.playback.now(), model.seeking(), model.mode) || model.seeking().is_some();
         if stale {
             let mut extent = model.extent;
-            terminal.draw(|frame| extent = view::draw(frame, model, theme)).map_err(failed)?;
+            terminal.draw(|frame| extent = view::draw(frame, model, theme))?;
             model.extent = extent;
             stale = false;
         }
         let moves = model.mode == Mode::Playing || !idle;
         let pause = if moves { FRAME.saturating_sub(began.elapsed()) } else { PATIENCE };
-        if !event::poll(pause).map_err(failed)? {
+        if !event::poll(pause)? {
             continue;
         }
         stale = true;
-        if let Event::Key(pressed) = event::read().map_err(failed)?
+        if let Event::Key(pressed) = event::read()?
             && let Some(key) = Key::of(&pressed)
         {
             model.press(key)?;
@@ -221,15 +248,6 @@ fn play(model: &mut Model<'_>, theme: Theme, told: &AtomicBool) -> Result<Option
         }
     }
     Ok(None)
-}
-
-/// Whether a signal is there or arrives while a key would be waited for.
-fn is_told_of_soon(told: &AtomicBool) -> bool {
-    let began = clock();
-    while !told.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
-        sleep(PATIENCE / 20);
-    }
-    told.load(Ordering::Relaxed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wall clock paces what is shown, never the world")]

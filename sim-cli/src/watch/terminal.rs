@@ -46,6 +46,35 @@ pub fn give_back(out: &mut impl Write, raw: bool) {
     }
 }
 
+/// Whether the terminal that keys come from has hung up. `SIGHUP` says so, too, but not to a program that blocks it, and not
+/// before reading fails.
+#[cfg(unix)]
+pub fn is_hung_up() -> bool {
+    hangs_up(Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }))
+}
+
+#[cfg(not(unix))]
+pub fn is_hung_up() -> bool {
+    false
+}
+
+/// Waits until the terminal that keys come from hangs up, if need be for ever. `false` if it has not within that time, or if
+/// nothing can be known.
+#[cfg(unix)]
+pub fn hangs_up(within: Option<&rustix::event::Timespec>) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let stdin = io::stdin();
+    // That the other end is gone is told whatever is asked for.
+    let mut asked = [PollFd::new(&stdin, PollFlags::empty())];
+    loop {
+        match poll(&mut asked, within) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+            Ok(_) => return asked[0].revents().contains(PollFlags::HUP),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
