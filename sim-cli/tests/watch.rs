@@ -59,6 +59,7 @@ impl Terminal {
     fn start(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let (pty, slave) = open().unwrap();
         pty.resize(Size::new(24, 80)).unwrap();
+        assert!(is_cooked(&pty), "before anything runs in it");
         let command = Command::new(assert_cmd::cargo::cargo_bin("vpnsim")).arg("watch").args(arguments);
         let command = command.current_dir(home).env_remove("NO_COLOR").env_remove("LC_ALL").env("LANG", "C.UTF-8");
         let command = command.env("TERM", "xterm-256color").envs(variables.iter().copied());
@@ -101,11 +102,6 @@ impl Terminal {
         self.pty.resize(Size::new(rows, columns)).unwrap();
     }
 
-    /// Whether the terminal's driver echoes and gathers lines, as a shell wants it.
-    fn is_cooked(&self) -> bool {
-        tcgetattr(&*self.pty).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
-    }
-
     /// Waits for the program's end. The screen is the shell's again, in every respect.
     fn end(mut self) -> (Option<i32>, String) {
         while let Ok(bytes) = self.output.recv_timeout(FOR_EVER) {
@@ -114,19 +110,23 @@ impl Terminal {
         let code = self.child.wait().unwrap().code();
         assert!(!self.screen.screen().alternate_screen(), "the shell's screen is back");
         assert!(!self.screen.screen().hide_cursor(), "the cursor is back");
-        assert!(self.is_cooked(), "the terminal's driver is as it was");
+        assert!(is_cooked(&self.pty), "the terminal's driver is as it was");
         (code, self.contents())
     }
+}
+
+/// Whether the terminal's driver echoes and gathers lines, as a shell wants it.
+fn is_cooked(pty: &Pty) -> bool {
+    tcgetattr(pty).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
 }
 
 #[test]
 fn a_run_is_played_paused_stepped_and_left() {
     let home = home();
-    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.25x"], &[]);
-    assert!(terminal.is_cooked());
-    terminal.wait_for(&["two_hosts", "playing 0.25x", "Devices", "Links", "Probes", "Happened last", "wire"]);
+    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.01x"], &[]);
+    terminal.wait_for(&["two_hosts", "playing 0.01x", "Devices", "Links", "Probes", "Happened last", "wire"]);
     assert!(terminal.screen.screen().alternate_screen() && terminal.screen.screen().hide_cursor());
-    assert!(!terminal.is_cooked(), "keys come as they are pressed");
+    assert!(!is_cooked(&terminal.pty), "keys come as they are pressed");
     terminal.press(" ");
     terminal.wait_for(&["paused"]);
     terminal.press("f");
@@ -169,13 +169,13 @@ fn a_failed_expectation_is_the_exit_code() {
 #[test]
 fn ctrl_c_and_sigterm_give_the_terminal_back() {
     let home = home();
-    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.1x"], &[]);
-    terminal.wait_for(&["playing 0.1x"]);
+    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.01x"], &[]);
+    terminal.wait_for(&["playing 0.01x"]);
     terminal.press("\x03");
     assert_eq!(terminal.end().0, Some(130));
 
-    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.1x"], &[]);
-    terminal.wait_for(&["playing 0.1x"]);
+    let mut terminal = Terminal::start(home.path(), &["x.ron", "--speed", "0.01x"], &[]);
+    terminal.wait_for(&["playing 0.01x"]);
     kill_process(Pid::from_child(&terminal.child), Signal::TERM).unwrap();
     assert_eq!(terminal.end().0, Some(143));
 }
