@@ -419,6 +419,7 @@ codes! {
         GratuitousArpSent "gratuitous_arp_sent" "a gratuitous ARP for the addresses of a virtual router was sent (RFC 5798 section 6.4): its VRID",
         MasterReleased "master_released" "the master of a virtual router goes, and says so with priority 0 (RFC 5798 section 6.4.2): its VRID",
         RedundantChild "redundant_child" "a CHILD_SA of this end lost against the one that the peer made at the same time (RFC 7296 section 2.8.1) and is deleted: its SPI",
+        AnnouncementsWithheld "announcements_withheld" "the peer has been told of as many prefixes as the quota allows, and is not told of others: how many, when that begins",
     }
 
     /// Which step of a route evaluation decided; see [`crate::net::aws`].
@@ -513,6 +514,7 @@ impl Step {
             | Self::AttributeDiscarded
             | Self::TreatedAsWithdraw
             | Self::PrefixLimitNear
+            | Self::AnnouncementsWithheld
             | Self::RoutesRetained
             | Self::CommunicationReceived
             | Self::MasterReleased

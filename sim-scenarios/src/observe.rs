@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::id::{FaultId, NodeId, Port, RecordId};
 use sim_core::node::Node;
-use sim_core::reason::{self, Rule, TimerKind};
+use sim_core::reason::{self, DropReason, Rule, TimerKind};
 use sim_core::time::Duration;
 use sim_core::trace::path::{critical_path, fault_behind};
 use sim_core::trace::{self, Phase, Place, Table, What};
@@ -107,7 +107,16 @@ impl<'w> Observation<'w> {
             self.assumption(what, self.world.node_name(record.node))
         };
         // Whether a site's packets reach a NAT gateway leaves no record, and what takes a tunnel from whom leaves none of its own.
-        let silent = |what| matches!(what, Assumed::NatGatewayForSites | Assumed::SecondSaPair);
+        let untold = self.world.trace.drops().keys().any(|key| {
+            let Place::Node(node) = key.place else { return false };
+            let too_long = [DropReason::FragmentationNeeded, DropReason::PacketTooBig].contains(&key.reason);
+            too_long && matches!(self.plan.nodes[node.index()].kind, NodeKind::VpnEndpoint(_))
+        });
+        let silent = |what| match what {
+            Assumed::NatGatewayForSites | Assumed::SecondSaPair => true,
+            Assumed::EndpointIcmp => untold,
+            _ => false,
+        };
         let silent = self.plan.assumptions.iter().filter(|it| silent(it.what));
         let silent = silent.filter_map(|it| self.assumption(it.what, it.owner.as_deref().unwrap_or_default()));
         let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).chain(silent).collect();

@@ -197,6 +197,7 @@ impl Router {
             | Output::Step { .. }
             | Output::Communication { .. }
             | Output::NearLimit { .. }
+            | Output::Withheld { .. }
             | Output::Retained { .. }
             | Output::Refused { .. } => {
                 // Of ten thousand prefixes the first few lines are enough.

@@ -207,8 +207,7 @@ impl Ip {
         Self { table, no_route, talks: false, ..Self::new(Vec::new()) }
     }
 
-    /// Sends no ICMP errors from here on. Whether AWS's endpoints send any is not published; its path MTU advice suggests
-    /// that they do not.
+    /// Sends no ICMP errors from here on.
     pub fn mute(&mut self) {
         self.talks = false;
     }

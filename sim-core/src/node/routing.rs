@@ -361,6 +361,9 @@ impl Routing {
             bgp::Output::NearLimit { peer, prefixes, .. } => {
                 self.anchor = cx.step(session(peer), Step::PrefixLimitNear, prefixes as u32);
             }
+            bgp::Output::Withheld { peer, prefixes, .. } => {
+                self.anchor = cx.step(session(peer), Step::AnnouncementsWithheld, prefixes as u32);
+            }
             bgp::Output::Retained { peer, routes } => {
                 self.anchor = cx.step(session(peer), Step::RoutesRetained, routes as u32);
             }

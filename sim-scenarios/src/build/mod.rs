@@ -54,8 +54,8 @@ use sim_core::world::World;
 pub(crate) use vpc::attached;
 
 use crate::plan::{
-    BgpEnd, Conditions, Connection, CustomerGateway, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind, Side,
-    TcpProfile, Tunnel as PlannedTunnel, TunnelId,
+    BgpEnd, Conditions, Connection, CustomerGateway, EndpointIcmp, Forwarding, NamedPolicy, NodeKind, Plan, ProbeKind,
+    Side, TcpProfile, Tunnel as PlannedTunnel, TunnelId,
 };
 use index::Index;
 use routers::{Ports, connect};
@@ -346,7 +346,9 @@ impl Builder<'_> {
             IpAddr::V6(_) => None,
         };
         let mut ip = Ip::new(outside.into_iter().chain([tunnel.aws_inside]).collect());
-        ip.mute();
+        if self.plan.assume.endpoint_icmp == EndpointIcmp::Silent {
+            ip.mute();
+        }
         let outer_mtu = self.ports_of(tunnel.endpoint).map(|(_, mtu)| mtu).next().unwrap_or(AWS_MTU);
         ip.add_port(endpoint::OUTSIDE_PORT, outer_mtu);
         ip.add_port(endpoint::INSIDE_PORT, AWS_MTU);
@@ -710,6 +712,7 @@ fn told(mut peer: PeerConfig, end: &BgpEnd) -> PeerConfig {
     };
     peer.multihop = end.reach.is_far();
     peer.max_prefixes = end.max_prefixes;
+    peer.most_announced = end.most_announced;
     peer.graceful_restart = end.graceful_restart;
     peer.import = policy(vec![Change::LocalPref(end.local_preference)], end.import.as_ref());
     let prepend = u8::try_from(end.prepend).ok().filter(|n| *n > 0).map(Change::Prepend);

@@ -12,8 +12,8 @@ use sim_core::trace::SessionKind;
 
 use super::{Because, Encryption, Integrity, Leaf, Scalar};
 use crate::plan::{
-    Directions, DpdTimeoutAction, ExtendedSequenceNumbers, IpVersion, Judged, LogOutputFormat, NatMode, Otherwise,
-    Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
+    Directions, DpdTimeoutAction, EndpointIcmp, ExtendedSequenceNumbers, IpVersion, Judged, LogOutputFormat, NatMode,
+    Otherwise, Proposals, Reauthenticates, Requirement, Side, StartupAction, TcpProfile, Then, TunnelBandwidth,
 };
 use crate::study::word as study;
 
@@ -131,6 +131,10 @@ words! {
     Counted: "what a rate is for" {
         "each_way" => Self::EachWay,
         "together" => Self::Together,
+    }
+    EndpointIcmp: "whether ICMP errors are sent" {
+        "silent" => Self::Silent,
+        "errors" => Self::Errors,
     }
     SecondChild: "what becomes of a second pair of SAs" {
         "displaces" => Self::Displaces,

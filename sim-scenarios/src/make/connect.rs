@@ -162,6 +162,7 @@ fn peer(
         local_preference: 101,
         reach: Reach::Multihop(if internal { u8::MAX } else { 2 }),
         max_prefixes: Some(sessions::quota(true)),
+        most_announced: Some(sessions::announced(true)),
         graceful_restart: Some(GracefulRestart::default()),
         ..bgp(&schema.timers, amazon, &profile::AWS, j)
     };

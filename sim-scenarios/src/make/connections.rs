@@ -347,6 +347,7 @@ pub(super) fn bgp(schema: &schema::BgpTimers, asn: u32, profile: &Profile, j: &m
         md5_key: None,
         reach: Reach::SingleHop,
         max_prefixes: None,
+        most_announced: None,
         graceful_restart: None,
         import: None,
         export: None,
@@ -489,10 +490,13 @@ fn session(
     let (aws_limit, own_limit) = (limit(&schema.max_prefixes), limit(&own.max_prefixes));
     let mut graceful = |it: &Option<schema::GracefulRestart>| it.as_ref().map(|it| sessions::graceful_restart(it, j));
     let (aws_graceful, own_graceful) = (graceful(&schema.graceful_restart), graceful(&own.graceful_restart));
+    let usual = sessions::announced(parties.transit);
+    let most_announced = j.number(&schema.most_announced, usual, 1, u64::from(u32::MAX), "a number of prefixes");
     let aws = BgpEnd {
         md5_key: aws_key,
         reach: aws_reach,
         max_prefixes: aws_limit.or(Some(sessions::quota(parties.transit))),
+        most_announced: Some(most_announced),
         graceful_restart: aws_graceful,
         ..aws
     };

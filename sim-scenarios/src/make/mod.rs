@@ -42,7 +42,9 @@ use sim_core::time::Duration;
 
 use crate::diagnostic::Diagnostics;
 use crate::leaf::Calendar;
-use crate::plan::{Assume, Assumed, AssumedRange, Assumption, Dns, Ipv6, Plan, TcpProfile, TunnelBandwidth, TunnelId};
+use crate::plan::{
+    Assume, Assumed, AssumedRange, Assumption, Dns, EndpointIcmp, Ipv6, Plan, TcpProfile, TunnelBandwidth, TunnelId,
+};
 use crate::scenario::Secrets;
 use crate::schema::{Connection, Scenario};
 use crate::source::Source;
@@ -231,6 +233,7 @@ fn assume(schema: &crate::schema::Assume, j: &mut Judge) -> Assume {
         ),
         rates_count: j.or(&schema.rates_count, Counted::EachWay),
         second_sa_pair: j.or(&schema.second_sa_pair, SecondChild::Displaces),
+        endpoint_icmp: j.or(&schema.endpoint_icmp, EndpointIcmp::Silent),
         flow_hash: j.or(&schema.flow_hash, FlowFields::FiveTuple),
         ecmp_paths: j.number(&schema.ecmp_paths, u8::MAX, 1, 255, "a number of equal tunnels"),
     }
@@ -329,6 +332,17 @@ fn assumptions(plan: &Plan) -> Vec<Assumption> {
         ),
     ];
     all.extend(rate);
+    if !plan.connections.is_empty() {
+        all.push(one(
+            Assumed::EndpointIcmp,
+            "endpoint_icmp",
+            match assume.endpoint_icmp {
+                EndpointIcmp::Silent => "silent".into(),
+                EndpointIcmp::Errors => "errors".into(),
+            },
+            "UNVERIFIED: AWS says that path MTU discovery is not supported, and not whether its ends send Fragmentation Needed",
+        ));
+    }
     let several = |tunnel: &crate::plan::Tunnel| tunnel.customer.selectors.len() > 1;
     if plan.connections.iter().flat_map(|connection| &connection.tunnels).any(several) {
         all.push(one(
@@ -359,6 +373,7 @@ fn global_range(what: Assumed) -> Option<AssumedRange> {
         Assumed::ReplacementLead => range(["0s", "300s"], "assumed: at once to minutes"),
         Assumed::ReplacementDuration => range(["30s", "600s"], "assumed: half a minute to ten"),
         Assumed::AwsTcp => range(["linux", "rfc"], "the two that there are"),
+        Assumed::EndpointIcmp => range(["silent", "errors"], "the two that there are"),
         Assumed::SecondSaPair => range(["displaces", "refused"], "assumed: the two ways to keep one"),
         Assumed::RatesCount => range(["each_way", "together"], "the two that there are"),
         Assumed::LargePacketRate => {

@@ -19,6 +19,15 @@ pub(super) fn quota(transit: bool) -> MaxPrefixes {
     MaxPrefixes::new(QUOTAS[usize::from(transit)])
 }
 
+/// Most prefixes of each family that AWS announces, from a virtual private gateway and from a transit gateway (Site-to-Site VPN guide,
+/// "Site-to-Site VPN quotas"; for a Connect peer "Quotas for your transit gateways"). Hard.
+const ANNOUNCED: [u32; 2] = [1_000, 5_000];
+
+/// AWS's own limit of what it announces, on a transit gateway or not.
+pub(super) fn announced(transit: bool) -> u32 {
+    ANNOUNCED[usize::from(transit)]
+}
+
 /// The key itself, wherever it is kept.
 pub(super) fn md5_key(at: &At<Md5KeySource>, j: &mut Judge) -> Option<Md5Key> {
     let (kept, content) = match j.read(at)? {
@@ -96,7 +105,9 @@ pub(super) fn places(schema: &schema::Tunnel) -> Vec<Place> {
         let times = [&it.restart_time, &it.stale_path_time].into_iter().flatten().map(|at| at.place);
         times.chain(it.notification.iter().map(|at| at.place)).next().unwrap_or(here)
     });
-    keys.chain(hops.map(|at| at.place)).chain(limits.map(|it| it.most.place)).chain(graceful).collect()
+    let announced = schema.most_announced.iter().map(|at| at.place);
+    let limits = limits.map(|it| it.most.place).chain(announced);
+    keys.chain(hops.map(|at| at.place)).chain(limits).chain(graceful).collect()
 }
 
 /// What is allowed at AWS's end of a tunnel here and not offered by AWS.

@@ -164,6 +164,15 @@ pub struct TunnelId {
     pub tunnel: usize,
 }
 
+/// Whether a device sends ICMP errors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndpointIcmp {
+    /// It says nothing.
+    Silent,
+    /// As a router does (RFC 1812 section 4.3.2, RFC 4443 section 2.4).
+    Errors,
+}
+
 /// One of the two ends of a tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
@@ -204,6 +213,8 @@ pub struct Assume {
     pub flow_hash: FlowFields,
     /// What AWS does about a second pair of SAs in a tunnel.
     pub second_sa_pair: SecondChild,
+    /// Whether AWS's ends of tunnels send ICMP errors.
+    pub endpoint_icmp: EndpointIcmp,
     /// Over how many equal ways they spread them at most.
     pub ecmp_paths: u8,
 }
@@ -298,4 +309,6 @@ pub enum Assumed {
     EcmpPaths,
     /// How long Route 53 Resolver waits for whom it asks, and how often it asks.
     ResolverAsks,
+    /// Whether AWS's ends of tunnels send ICMP errors.
+    EndpointIcmp,
 }

@@ -345,6 +345,8 @@ pub struct BgpEnd {
     pub reach: Reach,
     /// How many prefixes it takes; `None`: any number.
     pub max_prefixes: Option<MaxPrefixes>,
+    /// How many prefixes of each family it announces; `None`: all.
+    pub most_announced: Option<u32>,
     /// Graceful restart, if it has it.
     pub graceful_restart: Option<GracefulRestart>,
     /// What becomes of what it receives, after that.

@@ -35,7 +35,7 @@ use sim_core::proto::ike::config::{RekeyLaw, SecondChild};
 
 use crate::leaf::{Calendar, Count, Span, Text};
 use crate::place::{At, Named};
-use crate::plan::TcpProfile;
+use crate::plan::{EndpointIcmp, TcpProfile};
 
 pub use client_vpn::*;
 pub use dns::*;
@@ -159,6 +159,9 @@ pub struct Assume {
     /// What AWS does where a customer gateway makes a second pair of SAs in a tunnel, of which it keeps one: the new one "displaces" the
     /// other (if not given), is "refused" (of IKEv2 only), or both are "kept", which contradicts AWS's guide.
     pub second_sa_pair: Option<At<SecondChild>>,
+    /// Whether AWS's ends of tunnels send ICMP errors, such as Fragmentation Needed for a packet that does not fit the tunnel: they are
+    /// "silent" (if not given, as AWS's transit gateways are) or send "errors".
+    pub endpoint_icmp: Option<At<EndpointIcmp>>,
     /// Over how many equal tunnels a transit gateway spreads flows at most, from 1 on; all if not given.
     pub ecmp_paths: Option<At<Count>>,
 }

@@ -187,6 +187,9 @@ pub struct Tunnel {
     /// How many prefixes AWS takes from the customer gateway; its quota if not given, which is 100 on a virtual private gateway and
     /// 1,000 on a transit gateway.
     pub max_prefixes: Option<MaxPrefixes>,
+    /// How many prefixes AWS announces to the customer gateway at most; its quota if not given, which is 1,000 on a virtual private
+    /// gateway and 5,000 on a transit gateway. What it does beyond is not published: here others are withheld until one is withdrawn.
+    pub most_announced: Option<At<Count>>,
     /// The key of TCP MD5 at AWS's end (RFC 2385): the key itself, "file:PATH", or "env:VARIABLE". An extra, which AWS does not have
     /// on VPN tunnels.
     pub md5_key: Option<At<Md5KeySource>>,

@@ -57,6 +57,23 @@ fn a_transit_gateway_tells_nobody_that_a_packet_is_too_long() {
     assert_eq!(tapped(&site, None, says_too_long).0, BTreeSet::from([(58, 2, 0)]));
 }
 
+/// UNVERIFIED: pages vpn-limits.html ("Path MTU discovery is not supported") and cgw-best-practice.html (a gateway sends "Path MTU exceeded") do
+/// not say whether AWS's ends send it. They are silent unless the scenario says otherwise: then the instance hears of it.
+#[test]
+fn whether_aws_ends_tell_that_a_packet_is_too_long_is_a_parameter() {
+    let probe = "probes={\"long\": UdpOneWay(from: \"app\", to: \"office\", every: \"1s\", size: 1500, dont_fragment: true, start: \"10s\")}";
+    let heard = |changes: &[&str]| {
+        let scenario = PATH_MTU.taken(&[&["duration=15s", probe], changes].concat());
+        let (said, report) = tapped(&scenario, Some("vgw--vpn.a"), says_too_long);
+        let assumed = report.assumptions.iter().any(|it| it.parameter == "assume.endpoint_icmp");
+        (said, dropped(&report, "fragmentation_needed"), assumed)
+    };
+    assert_eq!(heard(&[]), (BTreeSet::new(), 5, true));
+    // A probe goes on all the same.
+    let told = BTreeSet::from([(protocol::ICMP, 3, 4)]);
+    assert_eq!(heard(&["assume.endpoint_icmp=errors"]), (told, 5, true));
+}
+
 /// Page cgw-best-practice.html: packets are cut before they are encrypted, and AWS puts the fragments that it gets from a customer gateway
 /// together before it forwards them, so 1,500 octets that may be cut are whole again behind the endpoint.
 ///

@@ -47,6 +47,7 @@ fn every_assumption_has_a_value_and_a_reason() {
         A::TunnelBurst,
         A::RatesCount,
         A::SecondSaPair,
+        A::EndpointIcmp,
         A::EcmpPaths,
         A::Med,
         A::AwsTcp,

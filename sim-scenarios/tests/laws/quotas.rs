@@ -15,6 +15,7 @@ const CONNECT: Bare = Bare::without_faults(library!("tgw_connect_gre"));
 const CONCENTRATOR: Bare = Bare::without_faults(library!("vpn_concentrator"));
 const PRIVATE_IP: Bare = Bare::without_faults(library!("private_ip_vpn"));
 const BFD: Bare = Bare::without_faults(library!("dx_bfd"));
+const HUB: Bare = Bare::without_faults(library!("cloudhub"));
 const PUBLIC: Bare = Bare::without_faults(library!("vpn_over_public_vif"));
 
 /// One Direct Connect gateway with so many virtual private gateways, each with a VPC of its own.
@@ -402,6 +403,37 @@ fn a_connect_peer_takes_a_thousand_routes() {
     let ends = ends(&CONNECT.taken(&["probes={}"]), "overlay.a");
     let most = |end: &BgpEnd| end.max_prefixes.as_ref().expect("AWS limits them").most;
     assert_eq!(ends.iter().map(most).collect::<Vec<_>>(), [1_000, 1_000]);
+}
+
+/// 2.1 (vpn-limits.html) and 2.2 (transit-gateway-quotas.html): 1,000 routes from a virtual private gateway to a customer gateway, 5,000 from
+/// a transit gateway to a customer gateway or a Connect peer. Hard quotas. What stays behind the pages do not say.
+#[test]
+fn what_aws_announces_to_a_customer_gateway_is_bound() {
+    let of_tunnel = |scenario: &Scenario| {
+        let tunnels = scenario.plan().connections.iter().flat_map(|connection| &connection.tunnels);
+        tunnels.filter_map(|tunnel| tunnel.bgp.as_ref()?.0.most_announced).collect::<Vec<_>>()
+    };
+    assert_eq!(of_tunnel(&HUB.taken(&[])), [1_000; 4]);
+    assert_eq!(of_tunnel(&CONCENTRATOR.taken(&[])).first(), Some(&5_000));
+    let ends = ends(&CONNECT.taken(&["probes={}"]), "overlay.a");
+    assert_eq!(ends.iter().map(|end| end.most_announced).collect::<Vec<_>>(), [Some(5_000); 2]);
+}
+
+/// The same: with room for one prefix the first site hears of the VPC, which is announced as soon as the session is there, and not of the
+/// other sites; they hear of it and of each other.
+#[test]
+fn beyond_the_quota_routes_stay_behind() {
+    let route = |kind: &str, node: &str, prefix: &str| {
+        format!("\"{node}-{prefix}\": {kind}(node: \"{node}\", prefix: \"{prefix}\", at: \"100s\"),")
+    };
+    let heard = |first: &str| {
+        let first = ["10.2.0.0/16", "10.3.0.0/16"].map(|prefix| route(first, "cgw1", prefix)).concat();
+        let rest = [("cgw1", "10.0.0.0/16"), ("cgw2", "10.1.0.0/16"), ("cgw2", "10.3.0.0/16")];
+        first + &rest.map(|(node, prefix)| route("RoutePresent", node, prefix)).concat()
+    };
+    HUB.holds(&["probes={}", "duration=101s"], &heard("RoutePresent"));
+    let bound = ["connections.one.tunnels.a.most_announced=1", "probes={}", "duration=101s"];
+    HUB.holds(&bound, &heard("RouteAbsent"));
 }
 
 /// 1.9 (announced 2025-11-19): 5 Gbit/s for all sites of a VPN Concentrator together. What each site may have is set so high that it does

@@ -1,5 +1,6 @@
 //! Adj-RIB-Out of one peer (RFC 4271 section 3.2), and what it has yet to be told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prefix_trie::PrefixMap;
@@ -68,11 +69,37 @@ impl<F: Family> Pending<F> {
 pub(super) struct AdjRibOut<F: Family> {
     pub sent: PrefixMap<F, Arc<Attributes<F>>>,
     pub pending: Pending<F>,
+    /// What it would be told but for [`super::config::PeerConfig::most_announced`].
+    pub withheld: BTreeSet<F>,
 }
 
 impl<F: Family> Default for AdjRibOut<F> {
     fn default() -> Self {
-        Self { sent: PrefixMap::default(), pending: Pending::default() }
+        Self { sent: PrefixMap::default(), pending: Pending::default(), withheld: BTreeSet::new() }
+    }
+}
+
+impl<F: Family> AdjRibOut<F> {
+    /// Nothing has been said.
+    pub fn forget(&mut self) {
+        self.sent.clear();
+        self.withheld.clear();
+    }
+
+    /// Whether the peer may be told of a prefix; one that it may not is remembered.
+    pub fn admits(&mut self, most: u32, prefix: F) -> bool {
+        let admits = self.sent.contains_key(&prefix) || self.sent.len() < most as usize;
+        if admits {
+            self.withheld.remove(&prefix);
+        } else {
+            self.withheld.insert(prefix);
+        }
+        admits
+    }
+
+    /// A prefix that was withheld and for which there is room now.
+    pub fn admitted(&mut self, most: u32) -> Option<F> {
+        if self.sent.len() < most as usize { self.withheld.pop_first() } else { None }
     }
 }
 

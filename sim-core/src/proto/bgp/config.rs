@@ -175,6 +175,9 @@ pub struct PeerConfig {
     pub capabilities: Capabilities,
     /// Most prefixes we take, and what becomes of a peer that sends more. AWS documents 100 from a customer gateway.
     pub max_prefixes: Option<MaxPrefixes>,
+    /// Most prefixes of a family that we announce, like AWS's quota of 1,000 from a virtual private gateway; `None`: all. What
+    /// comes later is withheld until something else is withdrawn.
+    pub most_announced: Option<u32>,
     /// Graceful restart (RFC 4724): `None` announces nothing and keeps nothing.
     pub graceful_restart: Option<GracefulRestart>,
     /// The peer is not on the shared subnet but farther away: its NEXT_HOPs are judged by the forwarding table, and not
@@ -322,6 +325,7 @@ impl PeerConfig {
             poll: Duration::ZERO,
             capabilities: Capabilities::USUAL,
             max_prefixes: None,
+            most_announced: None,
             graceful_restart: None,
             multihop: false,
             route_reflector_client: false,

@@ -235,6 +235,15 @@ pub enum Output {
         /// How many.
         prefixes: usize,
     },
+    /// A peer is no longer told of everything: it was told of as many prefixes of a family as it may be.
+    Withheld {
+        /// Who.
+        peer: PeerId,
+        /// Of which family.
+        afi: Afi,
+        /// How many stay behind, when that begins.
+        prefixes: usize,
+    },
     /// A session is over whose routes are used on, as stale ones (RFC 4724 section 4.2).
     Retained {
         /// Whose.

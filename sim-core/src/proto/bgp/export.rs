@@ -42,7 +42,7 @@ impl Speaker {
         if tables.deferring {
             return;
         }
-        tables.peers[id.index()].adj_out.sent.clear();
+        tables.peers[id.index()].adj_out.forget();
         let peer = &self.peers[id.index()];
         let enhanced = peer.session().is_some_and(|session| session.enhanced_refresh);
         let slot = peer.established().filter(|_| enhanced).map(|(slot, _)| slot);
@@ -151,7 +151,13 @@ impl Speaker {
         let adj_out = &mut tables[id.index()].adj_out;
         let mut news = News::none();
         let mut exporter = Exporter { known: BTreeMap::new() };
-        for (prefix, from) in prefixes {
+        let most = peer.config.most_announced;
+        let withheld = adj_out.withheld.len();
+        let mut prefixes = prefixes.into_iter();
+        // What was withheld comes last: by then it is known what has been withdrawn.
+        while let Some((prefix, from)) =
+            prefixes.next().or_else(|| most.and_then(|most| adj_out.admitted(most)).map(|prefix| (prefix, None)))
+        {
             // The peer's own route, and it was told of no other: nothing to look up.
             if from == Some(id) && adj_out.sent.is_empty() && !end_of_router {
                 continue;
@@ -166,7 +172,19 @@ impl Speaker {
                 let from = source(peers, route.peer, asn);
                 exporter.route(&local, &peer.config, &session, prefix, route, from, pool)
             });
+            let route = match (most, &route) {
+                (Some(most), Some(_)) => route.filter(|_| adj_out.admits(most, prefix)),
+                (Some(_), None) => {
+                    adj_out.withheld.remove(&prefix);
+                    route
+                }
+                (None, _) => route,
+            };
             news.note(adj_out, prefix, route);
+        }
+        let held = adj_out.withheld.len();
+        if withheld == 0 && held > 0 {
+            self.out.push_back(Output::Withheld { peer: id, afi: F::AFI, prefixes: held });
         }
         self.publish(now, id, slot, conn, &session, &news);
     }

@@ -67,6 +67,41 @@ fn after_the_limit() {
     }
 }
 
+/// A bound of what we announce, which AWS has beside that of what it hears: what comes later stays behind, until something else is
+/// withdrawn, in the same breath. What the peer knows may change.
+#[test]
+fn no_more_prefixes_are_announced_than_the_quota_allows() {
+    let mut bound = config(65000, 64512, 2);
+    bound.peers[0].most_announced = Some(2);
+    let mut solo = Solo::open_sent(bound);
+    solo.receive(&usual_open());
+    solo.receive(&message::keepalive());
+    solo.drain();
+    let prefix = |n: u8| net(&format!("10.{n}.0.0/16"));
+    let originate = |solo: &mut Solo, n: u8| {
+        solo.give(Input::Originate { prefix: prefix(n), route: Originated::default() });
+    };
+    let told = |solo: &Solo| solo.speaker.adj_rib_out(PEER).keys().collect::<Vec<_>>();
+    let withheld = |solo: &mut Solo| {
+        let of = |output: Output| if let Output::Withheld { prefixes, .. } = output { Some(prefixes) } else { None };
+        solo.drain().into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    originate(&mut solo, 3);
+    originate(&mut solo, 1);
+    assert_eq!(withheld(&mut solo), []);
+    originate(&mut solo, 2);
+    originate(&mut solo, 4);
+    assert_eq!(withheld(&mut solo), [1], "told when it begins");
+    assert_eq!(told(&solo), [prefix(1), prefix(3)]);
+    solo.give(Input::Originate { prefix: prefix(1), route: Originated { med: Some(5), ..Originated::default() } });
+    assert_eq!(solo.speaker.adj_rib_out(PEER).get(&prefix(1)).unwrap().med, Some(5));
+    solo.give(Input::WithdrawOriginated { prefix: prefix(3) });
+    assert_eq!(told(&solo), [prefix(1), prefix(2)]);
+    solo.give(Input::WithdrawOriginated { prefix: prefix(4) });
+    solo.give(Input::WithdrawOriginated { prefix: prefix(1) });
+    assert_eq!(told(&solo), [prefix(2)], "nobody announces what is gone");
+}
+
 /// A shutdown with a text: the octets of RFC 9003 section 2, and what the other end makes of them.
 #[test]
 fn a_shutdown_communication_crosses() {

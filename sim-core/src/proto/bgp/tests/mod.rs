@@ -261,6 +261,7 @@ impl Pair {
                     format!("{}: {from} -> {to}: {}", change.prefix, change.reason)
                 }
                 Output::Communication { text, .. } => format!("the peer says {text:?}"),
+                Output::Withheld { prefixes, .. } => format!("{prefixes} prefixes are withheld"),
                 Output::NearLimit { prefixes, .. } => format!("{prefixes} prefixes are near the limit"),
                 Output::Retained { routes, .. } => format!("{routes} routes are kept as stale ones"),
                 Output::Refused { prefix, reason, .. } => format!("{prefix} refused: {reason}"),
