@@ -65,7 +65,9 @@ fn connected(plan: &Plan, without: &str, probe: usize) -> bool {
     for node in &plan.nodes {
         match &node.kind {
             NodeKind::VpnEndpoint(endpoint) => edges.push((node.name.clone(), name(endpoint.gateway))),
-            NodeKind::VirtualPrivateGateway(vgw) => edges.push((node.name.clone(), name(vgw.vpc))),
+            NodeKind::VirtualPrivateGateway(vgw) => {
+                edges.extend(vgw.vpc.map(|vpc| (node.name.clone(), name(vpc))));
+            }
             NodeKind::TransitGateway(tgw) => edges.extend(tgw.vpcs.iter().map(|vpc| (node.name.clone(), name(*vpc)))),
             NodeKind::Instance(instance) => edges.push((node.name.clone(), name(instance.vpc))),
             _ => {}

@@ -48,8 +48,8 @@ pub const fn tunnel_port(tunnel: u16) -> Port {
 /// What a gateway is made from.
 #[derive(Clone, Debug)]
 pub struct VgwConfig {
-    /// The VPC it is attached to.
-    pub vpc: NodeId,
+    /// The VPC it is attached to; `None`: it joins sites only.
+    pub vpc: Option<NodeId>,
     /// The CIDR blocks of that VPC.
     pub cidrs: Vec<Ipv4Net>,
     /// Where the routes of that VPC lead beyond it, and why nothing gets there that comes through a tunnel
@@ -318,7 +318,9 @@ impl Vgw {
             };
             if before != offered {
                 let notice = Notice::Propagate { prefix: IpNet::V4(prefix), offered };
-                cx.notify(self.config.vpc, self.config.propagation_delay, notice);
+                if let Some(vpc) = self.config.vpc {
+                    cx.notify(vpc, self.config.propagation_delay, notice);
+                }
             }
             self.announce(cx, prefix, to.map(|chosen| chosen.tunnel));
         }

@@ -181,7 +181,7 @@ fn default_routes(desk: &mut Desk<'_>) {
 
 fn overlaps(desk: &mut Desk<'_>, drawing: &Drawing<'_>) {
     let vpcs_behind = |gateway: NodeId| match &desk.plan.nodes[gateway.index()].kind {
-        NodeKind::VirtualPrivateGateway(it) => vec![it.vpc],
+        NodeKind::VirtualPrivateGateway(it) => it.vpc.into_iter().collect(),
         NodeKind::TransitGateway(it) => it.vpcs.clone(),
         _ => Vec::new(),
     };

@@ -48,8 +48,8 @@ impl Builder<'_> {
         let assume = &self.plan.assume;
         let config = VgwConfig {
             vpc: vgw.vpc,
-            cidrs: self.cidrs(vgw.vpc),
-            beyond: beyond(self, vgw.vpc),
+            cidrs: vgw.vpc.map_or_else(Vec::new, |vpc| self.cidrs(vpc)),
+            beyond: vgw.vpc.map_or_else(Vec::new, |vpc| beyond(self, vpc)),
             statics: statics.collect(),
             direct: self.direct_ends(id),
             ends: self.told_ends(id),

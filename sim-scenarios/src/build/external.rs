@@ -34,7 +34,7 @@ pub(crate) fn is_real(plan: &Plan, id: NodeId, is_door: impl Fn(NodeId) -> bool)
     let behind_endpoint = match &plan.nodes[id.index()].kind {
         NodeKind::Instance(instance) => plan.connections.iter().any(|connection| {
             let of_vpc = match &plan.nodes[connection.gateway.index()].kind {
-                NodeKind::VirtualPrivateGateway(gateway) => gateway.vpc == instance.vpc,
+                NodeKind::VirtualPrivateGateway(gateway) => gateway.vpc == Some(instance.vpc),
                 NodeKind::TransitGateway(gateway) => gateway.vpcs.contains(&instance.vpc),
                 _ => false,
             };

@@ -360,7 +360,7 @@ impl Builder<'_> {
         ipv6::endpoint(tunnel, &mut ip);
         let end = self.tunnel(id, Side::Aws, endpoint::TUNNEL_PORT);
         let (asn, cidrs) = match &self.plan.nodes[connection.gateway.index()].kind {
-            NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, self.cidrs(vgw.vpc)),
+            NodeKind::VirtualPrivateGateway(vgw) => (vgw.asn, vgw.vpc.map_or_else(Vec::new, |vpc| self.cidrs(vpc))),
             // What a transit gateway announces, its route tables say.
             NodeKind::TransitGateway(tgw) => (tgw.asn, Vec::new()),
             _ => (0, Vec::new()),
@@ -520,8 +520,9 @@ impl Builder<'_> {
                     }
                 }
                 NodeKind::VirtualPrivateGateway(vgw) => {
-                    let vpc = &self.plan.nodes[vgw.vpc.index()].name;
-                    self.world.name_port(id, vgw::VPC_PORT, vpc);
+                    if let Some(vpc) = vgw.vpc {
+                        self.world.name_port(id, vgw::VPC_PORT, &self.plan.nodes[vpc.index()].name);
+                    }
                     for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
                         let name = &self.plan.tunnel(*tunnel).name;
                         self.world.name_port(id, vgw::tunnel_port(number as u16), name);
@@ -536,7 +537,7 @@ impl Builder<'_> {
                     names.iter().enumerate().for_each(|(p, name)| self.world.name_port(id, Port(p as u16), name));
                 }
                 NodeKind::Vpc(_) => {
-                    for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == id) {
+                    for (gateway, _) in vgws(self.plan).filter(|(_, vgw)| vgw.vpc == Some(id)) {
                         self.world.name_port(id, vpc_node::GATEWAY_PORT, &self.plan.nodes[gateway.index()].name);
                     }
                     for (gateway, _, port) in vpc::transit_ports(self.plan, id) {
@@ -627,7 +628,9 @@ impl Builder<'_> {
         };
         let name = |id: NodeId| &self.plan.nodes[id.index()].name;
         for (id, vgw) in vgws(self.plan) {
-            add(format!("{}--{}", name(vgw.vpc), name(id)), (vgw.vpc, vpc_node::GATEWAY_PORT), (id, vgw::VPC_PORT));
+            if let Some(vpc) = vgw.vpc {
+                add(format!("{}--{}", name(vpc), name(id)), (vpc, vpc_node::GATEWAY_PORT), (id, vgw::VPC_PORT));
+            }
             for (number, tunnel) in self.index.tunnels(id).iter().enumerate() {
                 let end = self.plan.tunnel(*tunnel).endpoint;
                 let port = vgw::tunnel_port(number as u16);

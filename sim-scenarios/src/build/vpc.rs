@@ -175,7 +175,7 @@ impl Builder<'_> {
         let edge = |table: Option<usize>| table.map(|table| table as u8);
         for node in &self.plan.nodes {
             if let NodeKind::VirtualPrivateGateway(gateway) = &node.kind
-                && gateway.vpc == id
+                && gateway.vpc == Some(id)
             {
                 gateway_table = edge(gateway.route_table);
             }

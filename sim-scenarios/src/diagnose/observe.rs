@@ -360,7 +360,7 @@ fn pair(plan: &Plan, built: &Built, [host, instance]: [NodeId; 2]) -> Option<Pai
         _ => false,
     })?;
     let serves = |gateway: NodeId| match kind(gateway) {
-        NodeKind::VirtualPrivateGateway(it) => it.vpc == in_vpc.vpc,
+        NodeKind::VirtualPrivateGateway(it) => it.vpc == Some(in_vpc.vpc),
         NodeKind::TransitGateway(it) => it.vpcs.contains(&in_vpc.vpc),
         _ => false,
     };

@@ -373,7 +373,9 @@ fn associations(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
                 .iter()
                 .find(|(at, _)| at.value.as_ref().is_ok_and(|Name(name)| *name == association.name));
             let vpc = match &plan.nodes[association.gateway.index()].kind {
-                NodeKind::VirtualPrivateGateway(gateway) => plan.nodes.get(gateway.vpc.index()).map(|node| &node.kind),
+                NodeKind::VirtualPrivateGateway(gateway) => {
+                    gateway.vpc.and_then(|vpc| plan.nodes.get(vpc.index())).map(|node| &node.kind)
+                }
                 _ => None,
             };
             let Some(NodeKind::Vpc(vpc)) = vpc else {
@@ -528,7 +530,7 @@ fn announced(plan: &Plan, made: &VirtualInterface, schema: &schema::InterfaceOpt
         _ => Vec::new(),
     };
     let gateway = match plan.nodes.get(made.gateway.index()).map(|node| &node.kind) {
-        Some(NodeKind::VirtualPrivateGateway(gateway)) => return block(gateway.vpc),
+        Some(NodeKind::VirtualPrivateGateway(gateway)) => return gateway.vpc.map_or_else(Vec::new, block),
         Some(NodeKind::DirectConnectGateway(gateway)) => gateway,
         Some(NodeKind::Router(_)) => {
             return schema.public_prefixes.iter().filter_map(|at| j.lawful(at, whole)).collect();

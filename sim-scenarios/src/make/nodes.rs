@@ -211,9 +211,12 @@ fn virtual_private_gateway(
 ) -> VirtualPrivateGateway {
     // Also those that AWS gave to gateways made before 2018-06-30.
     let asn = amazon_asn(&schema.asn, &[7224, 9059, 10_124, 17_493], j);
-    let vpc = vpcs.find(&schema.vpc, j);
+    let vpc = schema.vpc.as_ref().and_then(|at| vpcs.find(at, j));
+    if let (None, Some(at)) = (&schema.vpc, &schema.route_table) {
+        j.wrong(at.place, "a gateway that is attached to no VPC has no route table there", None);
+    }
     let route_table = vpc.zip(schema.route_table.as_ref()).and_then(|(vpc, at)| vpcs.table(vpc, at, j));
-    VirtualPrivateGateway { asn, vpc: vpc.unwrap_or_default(), route_table, preferred_tunnel: None }
+    VirtualPrivateGateway { asn, vpc, route_table, preferred_tunnel: None }
 }
 
 /// The Amazon side's ASN.
@@ -238,8 +241,10 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
             continue;
         };
         let name = name.clone();
-        if schema.vpc.value.is_ok() && !vpcs.insert(gateway.vpc) {
-            j.wrong(schema.vpc.place, "another gateway is attached to this VPC: AWS attaches one", None);
+        if let (Some(at), Some(vpc)) = (&schema.vpc, gateway.vpc)
+            && !vpcs.insert(vpc)
+        {
+            j.wrong(at.place, "another gateway is attached to this VPC: AWS attaches one", None);
         }
         let id = NodeId(i as u32);
         let mine = plan.connections.iter().enumerate().filter(|(_, c)| c.gateway == id);

@@ -32,10 +32,12 @@ const ACCELERATED: usize = 10;
 fn of_vpn(plan: &Plan, warn: &mut impl FnMut(String, String)) {
     let region = |id: NodeId| match plan.nodes.get(id.index()).map(|node| &node.kind) {
         Some(NodeKind::TransitGateway(gateway)) => gateway.region.clone(),
-        Some(NodeKind::VirtualPrivateGateway(gateway)) => match plan.nodes.get(gateway.vpc.index()).map(|n| &n.kind) {
-            Some(NodeKind::Vpc(vpc)) => vpc.region.clone(),
-            _ => None,
-        },
+        Some(NodeKind::VirtualPrivateGateway(gateway)) => {
+            match gateway.vpc.and_then(|vpc| plan.nodes.get(vpc.index())).map(|n| &n.kind) {
+                Some(NodeKind::Vpc(vpc)) => vpc.region.clone(),
+                _ => None,
+            }
+        }
         _ => None,
     };
     let mut regions: BTreeMap<Option<String>, [BTreeSet<usize>; 4]> = BTreeMap::new();

@@ -303,7 +303,8 @@ fn edges(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
     for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
         let (vpc, number, at) = match (schema, &node.kind) {
             (schema::Node::VirtualPrivateGateway(it), NodeKind::VirtualPrivateGateway(made)) => {
-                (made.vpc, made.route_table, &it.route_table)
+                let Some(vpc) = made.vpc else { continue };
+                (vpc, made.route_table, &it.route_table)
             }
             (schema::Node::InternetGateway(it), NodeKind::InternetGateway(made)) => {
                 if it.vpc.value.is_ok() && !internet.insert(made.vpc) {

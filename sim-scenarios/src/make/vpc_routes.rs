@@ -37,7 +37,7 @@ impl Attached {
         for (i, (_, node)) in scenario.nodes.0.iter().take(names.nodes.len()).enumerate() {
             let id = NodeId(i as u32);
             let here = match node {
-                schema::Node::VirtualPrivateGateway(it) => it.vpc.value == vpc.value,
+                schema::Node::VirtualPrivateGateway(it) => it.vpc.as_ref().is_some_and(|at| at.value == vpc.value),
                 schema::Node::TransitGateway(it) => it.vpcs.iter().any(|at| at.value == vpc.value),
                 schema::Node::InternetGateway(it) => it.vpc.value == vpc.value,
                 schema::Node::VpcPeering(it) => [&it.requester, &it.accepter].iter().any(|at| at.value == vpc.value),

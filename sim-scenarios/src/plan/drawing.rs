@@ -238,8 +238,8 @@ pub enum TcpProfile {
 pub struct VirtualPrivateGateway {
     /// The Amazon side's autonomous system.
     pub asn: u32,
-    /// The VPC it is attached to.
-    pub vpc: NodeId,
+    /// The VPC it is attached to; `None`: it joins sites only.
+    pub vpc: Option<NodeId>,
     /// The VPC's route table for what comes from it (index into [`super::Vpc::route_tables`]); `None`: only what is local is reached.
     pub route_table: Option<usize>,
     /// Which tunnel AWS prefers while everything else is equal; `None`: drawn from the seed, as AWS does not say.

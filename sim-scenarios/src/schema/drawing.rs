@@ -216,8 +216,8 @@ pub struct StaticRoute {
 pub struct VirtualPrivateGateway {
     /// The Amazon side's autonomous system; 64512 if not given, as AWS.
     pub asn: Option<At<Asn>>,
-    /// The VPC it is attached to.
-    pub vpc: At<Name>,
+    /// The VPC it is attached to; if not given, none: it joins sites only (AWS VPN CloudHub).
+    pub vpc: Option<At<Name>>,
     /// The VPC's route table for what comes from the gateway (an edge association): its targets are "local" or network interfaces;
     /// if not given, packets go to the VPC's own addresses.
     pub route_table: Option<At<Name>>,

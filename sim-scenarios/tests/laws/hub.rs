@@ -7,7 +7,7 @@ use sim_core::reason::Reason;
 use sim_core::time::Instant;
 use sim_scenarios::Simulation;
 
-use crate::bare::{Bare, library};
+use crate::bare::{Bare, answered, library};
 
 const SITES: Bare = Bare::new(library!("cloudhub"));
 const DUPLICATE: Bare = Bare::new(library!("cloudhub_duplicate_asn"));
@@ -58,6 +58,24 @@ fn each_site_hears_of_the_others_with_both_ases_in_the_path() {
         "over both tunnels"
     );
     assert_eq!(heard(&simulation, "cgw2", "10.0.0.0/16"), [path("64512"), path("64512")], "and of the VPC");
+}
+
+/// The same page: the gateway may be attached to a VPC, or not. Then it joins the sites alone, and announces nothing of its own.
+#[test]
+fn a_hub_needs_no_vpc() {
+    let alone = [
+        "nodes.vgw=VirtualPrivateGateway(asn: 64512, preferred_tunnel: \"two.a\")",
+        "nodes.vpc.route_tables={\"main\": ()}",
+        "faults={}",
+        "duration=100s",
+        "probes={\"1-to-2\": UdpEcho(from: \"office1\", to: \"office2\", every: \"1s\", start: \"50s\")}",
+    ];
+    let simulation = at(SITES, &alone, 90);
+    assert_eq!(heard(&simulation, "cgw1", "10.2.0.0/16"), [path("64512 65002")]);
+    assert_eq!(heard(&simulation, "cgw2", "10.0.0.0/16"), [], "there is no VPC");
+    assert_eq!(answered(&SITES.answer(&alone), "1-to-2"), 1.0);
+    let table = "nodes.vgw=VirtualPrivateGateway(asn: 64512, route_table: \"main\")";
+    SITES.refused(&[table], "attached to no VPC");
 }
 
 /// RFC 4271 section 9.1.2 asks the receiver to refuse what its own ASN is in; to send it none the less is allowed, but the gateway has

@@ -32,7 +32,7 @@ impl Oracle<'_> {
             NodeKind::Instance(instance) => one(Place::At(instance.vpc, Entry::Node(node))),
             NodeKind::VirtualPrivateGateway(gateway) => {
                 let known = self.known_at_vgw(node);
-                let vpc = block(self.plan, gateway.vpc);
+                let vpc = gateway.vpc.and_then(|vpc| block(self.plan, vpc));
                 let longest = known
                     .iter()
                     .map(|(prefix, ..)| *prefix)
@@ -40,15 +40,16 @@ impl Oracle<'_> {
                     .filter(|it| it.contains(&to))
                     .max_by_key(|it| it.prefix_len());
                 let Some(longest) = longest else { return one(Place::Lost("a VGW without a route")) };
-                if vpc == Some(longest) {
-                    return one(Place::At(gateway.vpc, Entry::Node(node)));
+                if let Some(attached) = gateway.vpc.filter(|_| vpc == Some(longest)) {
+                    return one(Place::At(attached, Entry::Node(node)));
                 }
                 let best = known.iter().filter(|(prefix, ..)| *prefix == longest).map(|(_, rank, _)| *rank).min();
                 let best = known.iter().filter(|(prefix, rank, _)| *prefix == longest && Some(*rank) == best);
                 let is_dxgw = |id: NodeId| matches!(self.kind(id), NodeKind::DirectConnectGateway(_));
                 let across = |id: NodeId| {
                     // Direct Connect gateways are no transit (page direct-connect-gateways-intro.html).
-                    let barred = came_from.is_some_and(|from| from != gateway.vpc && (is_dxgw(from) || is_dxgw(id)));
+                    let barred =
+                        came_from.is_some_and(|from| Some(from) != gateway.vpc && (is_dxgw(from) || is_dxgw(id)));
                     if barred {
                         Place::Lost("a Direct Connect gateway is no transit")
                     } else {

@@ -190,7 +190,7 @@ impl Routes {
         match &plan.nodes[connection.gateway.index()].kind {
             NodeKind::VirtualPrivateGateway(gateway) => {
                 let mut all = self.hub(plan, connection.gateway, endpoint);
-                all.extend(block(plan, gateway.vpc).map(|block| (block, Vec::new())));
+                all.extend(gateway.vpc.and_then(|vpc| block(plan, vpc)).map(|block| (block, Vec::new())));
                 all
             }
             NodeKind::TransitGateway(gateway) => {

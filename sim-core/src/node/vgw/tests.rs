@@ -24,7 +24,7 @@ struct Bench {
 impl Bench {
     fn new(programming_delay: Duration) -> Self {
         let config = VgwConfig {
-            vpc: NodeId(1),
+            vpc: Some(NodeId(1)),
             beyond: Vec::new(),
             cidrs: vec![net("10.0.0.0/16")],
             statics: vec![vec![net(SITE)], vec![]],

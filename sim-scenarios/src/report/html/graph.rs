@@ -166,7 +166,7 @@ fn attached(plan: &Plan, kind: &NodeKind) -> Vec<NodeId> {
         | NodeKind::VpnClient(_)
         | NodeKind::Vpc(_) => Vec::new(),
         NodeKind::CustomerGateway(gateway) => gateway.instance.iter().map(|instance| instance.vpc).collect(),
-        NodeKind::VirtualPrivateGateway(gateway) => vec![gateway.vpc],
+        NodeKind::VirtualPrivateGateway(gateway) => gateway.vpc.into_iter().collect(),
         NodeKind::TransitGateway(gateway) => gateway.vpcs.clone(),
         NodeKind::Instance(instance) => vec![instance.vpc],
         NodeKind::InternetGateway(gateway) => vec![gateway.vpc],
