@@ -102,10 +102,11 @@ impl Builder<'_> {
                 actions.extend(self.moved_away(*tunnel, true));
                 ("replace_tunnel_endpoint", tunnel_name(*tunnel), actions)
             }
-            FaultKind::ModifyTunnelOptions { tunnel, to, .. } => {
+            FaultKind::ModifyTunnelOptions { tunnel, to, skip_replacement, .. } => {
                 let node = self.plan.tunnel(*tunnel).endpoint;
                 let strike = Command::Reconfigure { tunnel: 0, to: *to as u8 };
-                let actions = vec![Action::Operator { node, strike, heal: None }, Action::PowerLoss { node }];
+                let mut actions = vec![Action::Operator { node, strike, heal: None }];
+                actions.extend((!skip_replacement).then_some(Action::PowerLoss { node }));
                 ("modify_tunnel_options", tunnel_name(*tunnel), actions)
             }
             FaultKind::ModifyConnectionOptions { connection, to } => {

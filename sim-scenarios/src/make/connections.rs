@@ -437,6 +437,7 @@ fn tunnel(
         customer_access_list: nats::access_list(&schema.customer.access_list, j),
         customer_asn: parties.registered_asn,
         log_output_format: j.or(&schema.log_output_format, LogOutputFormat::Json),
+        lifecycle_control: schema.tunnel_endpoint_lifecycle_control.as_ref().and_then(|at| j.read(at)),
         prepared: Default::default(),
         bgp_log_output_format: j.or(&schema.bgp_log_output_format, LogOutputFormat::Json),
         bgp: session(schema, parties, bgp, j),

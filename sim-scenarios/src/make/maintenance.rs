@@ -22,18 +22,19 @@ pub(super) fn kind(schema: &schema::What, names: &Names, plan: &Plan, j: &mut Ju
             lead: j.lawful_or(&it.lead, plan.assume.replacement_lead, |lead| before_end(*lead, plan)),
             applied_by_customer: it.applied.is_some(),
         },
-        schema::What::ModifyTunnelOptions(it) => {
-            FaultKind::ModifyTunnelOptions { tunnel: tunnel(&it.tunnel, names, j), to: 0, customer: None }
-        }
-        schema::What::PskRotation(it) => {
-            FaultKind::ModifyTunnelOptions { tunnel: tunnel(&it.tunnel, names, j), to: 0, customer: None }
-        }
+        schema::What::ModifyTunnelOptions(it) => options(tunnel(&it.tunnel, names, j), 0),
+        schema::What::PskRotation(it) => options(tunnel(&it.tunnel, names, j), 0),
         schema::What::ModifyVpnConnectionOptions(it) => {
             let connection = j.find(&it.connection, "connection", &names.connections).unwrap_or(usize::MAX);
             FaultKind::ModifyConnectionOptions { connection, to: Vec::new() }
         }
         _ => return None,
     })
+}
+
+/// Settings for AWS's end of a tunnel, which is replaced because of them.
+const fn options(tunnel: TunnelId, to: usize) -> FaultKind {
+    FaultKind::ModifyTunnelOptions { tunnel, to, customer: None, lifecycle_control: None, skip_replacement: false }
 }
 
 /// When it happens, and the settings that the tunnel's ends get.
@@ -47,6 +48,7 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
     let announced = fault.at;
     match &schema.what {
         schema::What::ReplaceTunnelEndpoint(it) => {
+            uncontrolled(it, id, plan, j);
             if let Some(at) = applied(it, announced, plan, j) {
                 fault.at = at;
             }
@@ -55,6 +57,15 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
         schema::What::PskRotation(it) => rotated(it, id, fault, plan, j),
         schema::What::ModifyVpnConnectionOptions(it) => reconnected(it, id.connection, fault, plan, j),
         _ => {}
+    }
+    if let FaultKind::ModifyTunnelOptions { skip_replacement: true, .. } = fault.what {
+        if let Some(at) = &schema.heal {
+            j.wrong(at.place, "nothing is gone, so nothing comes back: the replacement is skipped", None);
+        }
+        if let Some(at) = &schema.heal_after {
+            j.wrong(at.place, "nothing is gone, so nothing comes back: the replacement is skipped", None);
+        }
+        return;
     }
     let heal = match (&schema.heal_after, fault.heal) {
         (Some(_), Some(heal)) => fault.at + heal.since(announced),
@@ -70,6 +81,22 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
         j.wrong(schema.at.place, format!("this ends too late: {message}"), Some(help.into()));
     }
     fault.heal = Some(heal);
+}
+
+/// What is wrong with maintenance that waits at a tunnel that says that it does not. What the timeline turns on may be on by then.
+fn uncontrolled(schema: &schema::Replacement, id: TunnelId, plan: &Plan, j: &mut Judge) {
+    let Some(at) = &schema.auto_applied_after else { return };
+    let Some(tunnel) = plan.connections.get(id.connection).and_then(|it| it.tunnels.get(id.tunnel)) else { return };
+    let turned_on = plan.faults.iter().any(|fault| match fault.what {
+        FaultKind::ModifyTunnelOptions { tunnel, lifecycle_control, .. } => {
+            tunnel == id && lifecycle_control == Some(true)
+        }
+        _ => false,
+    });
+    if tunnel.lifecycle_control == Some(false) && !turned_on {
+        let help = "set `tunnel_endpoint_lifecycle_control: true` at the tunnel";
+        j.wrong(at.place, "AWS replaces this endpoint at once: lifecycle control is off", Some(help.into()));
+    }
 }
 
 /// When pending maintenance is applied: by the customer, or else by AWS.
@@ -127,11 +154,19 @@ fn modified(schema: &schema::Modification, id: TunnelId, fault: &mut Fault, plan
     }
     end.dpd.action = j.or(&schema.dpd_timeout_action, end.dpd.action);
     end.startup = j.or(&schema.startup_action, end.startup);
-    if end == before {
+    let lifecycle_control = schema.tunnel_endpoint_lifecycle_control.as_ref().and_then(|at| j.read(at));
+    let skip_replacement = j.or(&schema.skip_tunnel_replacement, false);
+    if end == before && lifecycle_control.is_none() {
         j.wrong(schema.tunnel.place, "this changes no option of the tunnel", None);
     }
+    if let Some(at) = schema.skip_tunnel_replacement.as_ref().filter(|_| skip_replacement)
+        && (lifecycle_control.is_none() || end != before)
+    {
+        let help = "it goes with `tunnel_endpoint_lifecycle_control` alone";
+        j.wrong(at.place, "AWS replaces the endpoint for other options", Some(help.into()));
+    }
     let to = prepare(plan, id, Side::Aws, end);
-    fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: None };
+    fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: None, lifecycle_control, skip_replacement };
 }
 
 /// "Local" is the customer's side, "remote" AWS's (EC2 API, `ModifyVpnConnectionOptions`).
@@ -190,5 +225,7 @@ fn rotated(schema: &schema::Rotation, id: TunnelId, fault: &mut Fault, plan: &mu
     fault.at = of_aws;
     let to = prepare(plan, id, Side::Aws, aws);
     let customer = prepare(plan, id, Side::Customer, customer);
-    fault.what = FaultKind::ModifyTunnelOptions { tunnel: id, to, customer: Some((of_customer, customer)) };
+    let customer = Some((of_customer, customer));
+    fault.what =
+        FaultKind::ModifyTunnelOptions { tunnel: id, to, customer, lifecycle_control: None, skip_replacement: false };
 }

@@ -153,6 +153,10 @@ pub enum FaultKind {
         to: usize,
         /// When the customer gateway gets the settings with this index, if it does.
         customer: Option<(Instant, usize)>,
+        /// What becomes of tunnel endpoint lifecycle control, if it is turned on or off.
+        lifecycle_control: Option<bool>,
+        /// Whether the endpoint stays (SkipTunnelReplacement).
+        skip_replacement: bool,
     },
     /// One end shuts its BGP session down (Cease, Administrative Shutdown) until healed.
     BgpShutdown {

@@ -97,6 +97,8 @@ pub struct Tunnel {
     pub customer_asn: u32,
     /// Form of AWS's log of it.
     pub log_output_format: LogOutputFormat,
+    /// Whether the customer chooses when maintenance is applied, from the start on, if that is said.
+    pub lifecycle_control: Option<bool>,
     /// Form of AWS's log of its BGP session.
     pub bgp_log_output_format: LogOutputFormat,
     /// Other settings that its ends get during the run, AWS's and the customer gateway's.

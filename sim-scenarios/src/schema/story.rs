@@ -251,6 +251,10 @@ pub struct Modification {
     pub dpd_timeout_action: Option<At<DpdTimeoutAction>>,
     /// Another startup action.
     pub startup_action: Option<At<StartupAction>>,
+    /// Tunnel endpoint lifecycle control, turned on or off.
+    pub tunnel_endpoint_lifecycle_control: Option<At<Flag>>,
+    /// Whether the endpoint stays as it is; false if not given, as AWS, which then replaces it. It goes with lifecycle control alone.
+    pub skip_tunnel_replacement: Option<At<Flag>>,
 }
 
 /// Options of a connection that change: its traffic selectors at AWS's end, of which the customer gateway's must be in agreement. `heal` or

@@ -180,6 +180,9 @@ pub struct Tunnel {
     /// How long AWS's end goes on taking packets of a CHILD_SA that was rekeyed and deleted, which others have overtaken; "0s" if
     /// not given: AWS publishes nothing.
     pub delete_rekeyed_delay: Option<At<Span>>,
+    /// Whether the customer chooses when pending maintenance is applied, up to a last moment (tunnel endpoint lifecycle control). If not
+    /// given, it is on where a `ReplaceTunnelEndpoint` has `auto_applied_after`, and else off, as AWS.
+    pub tunnel_endpoint_lifecycle_control: Option<At<Flag>>,
     /// Form of the tunnel's log: "json" (if not given) or "text".
     pub log_output_format: Option<At<LogOutputFormat>>,
     /// Form of the log of its BGP session: "json" (if not given) or "text".

@@ -64,9 +64,20 @@ fn call<'p>(plan: &'p Plan, fault: &Fault) -> Option<Call<'p>> {
             "VpnConnectionId": id,
             "LocalIpv4NetworkCidr": after.remote_cidr.to_string(), "RemoteIpv4NetworkCidr": after.local_cidr.to_string(),
         }}),
-        Some(ends) => json!({ request: {
-            "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address, "TunnelOptions": changed(ends),
-        }}),
+        Some(ends) => {
+            let mut options = changed(ends);
+            let mut wanted = json!({ "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address });
+            if let FaultKind::ModifyTunnelOptions { lifecycle_control, skip_replacement, .. } = fault.what {
+                if let Some(on) = lifecycle_control {
+                    options["EnableTunnelLifecycleControl"] = json!(on);
+                }
+                if skip_replacement {
+                    wanted["SkipTunnelReplacement"] = json!(true);
+                }
+            }
+            wanted["TunnelOptions"] = options;
+            json!({ request: wanted })
+        }
         None => json!({ request: {
             "VpnConnectionId": id, "VpnTunnelOutsideIpAddress": address, "ApplyPendingMaintenance": true,
         }}),

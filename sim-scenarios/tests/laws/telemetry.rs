@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim_core::node::Node;
 use sim_core::time::Instant;
 use sim_scenarios::plan::{Metered, Metric, TunnelId};
@@ -293,6 +293,31 @@ fn pending_maintenance_waits_until_it_is_applied() {
     );
     let late = ["faults.replace.what.auto_applied_after=1000s", "faults.replace.what.applied=1100s"];
     assert!(mistakes("tunnel_endpoint_replacement", &late).contains("AWS has applied it by then"));
+}
+
+/// The same: "on" is an option of a tunnel. Turning it on replaces the endpoint, unless that is skipped (EC2 API, `ModifyVpnTunnelOptions`:
+/// SkipTunnelReplacement, which is for this option alone). Where it is off nothing waits.
+#[test]
+fn lifecycle_control_is_turned_on_with_or_without_a_replacement() {
+    let change = |more: &str| {
+        let what = format!("ModifyTunnelOptions(tunnel: \"vpn.a\", tunnel_endpoint_lifecycle_control: true{more})");
+        format!("faults.rotate=(at: \"600s\", what: {what})")
+    };
+    let turned_on = |more: &str| {
+        let seen = outcome("psk_rotation", &[UNASKED, &["probes.app.start=100s", &change(more)]].concat());
+        let call: Value = serde_json::from_str(seen.detail.telemetry.cloudtrail.trim()).expect("one call");
+        let request = call["requestParameters"]["ModifyVpnTunnelOptionsRequest"].clone();
+        assert_eq!(request["TunnelOptions"], json!({ "EnableTunnelLifecycleControl": true }));
+        (request["SkipTunnelReplacement"].clone(), seen.report.probes.iter().any(|probe| probe.loss > 0.0))
+    };
+    assert_eq!(turned_on(""), (Value::Null, true));
+    assert_eq!(turned_on(", skip_tunnel_replacement: true"), (json!(true), false));
+    let both = change(", dpd_timeout: \"50s\", skip_tunnel_replacement: true");
+    assert!(mistakes("psk_rotation", &[&both]).contains("replaces the endpoint"));
+    let waits = "faults.replace.what.auto_applied_after=1000s";
+    let option = |control: &str| format!("connections.vpn.tunnels.a.tunnel_endpoint_lifecycle_control={control}");
+    assert!(mistakes("tunnel_endpoint_replacement", &[waits, &option("false")]).contains("lifecycle control is off"));
+    scenario("tunnel_endpoint_replacement", &[waits, &option("true")]);
 }
 
 /// CloudTrail guide, "record contents", and EC2 API, ModifyVpnTunnelOptions: who changed an option, and Config's items before and after.
