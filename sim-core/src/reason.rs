@@ -153,6 +153,8 @@ codes! {
         ClientVpnNotConnected "client_vpn_not_connected" "Client VPN: the tunnel leads there, and the client is not connected",
         // Route 53 Resolver
         TransitResolver "transit_resolver" "the resolver's address in a VPC serves what is inside of it only; others need an inbound endpoint",
+        // EC2
+        ConntrackAllowanceExceeded "conntrack_allowance_exceeded" "it begins a flow, and the instance tracks as many as its connection tracking allowance lets it",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

@@ -354,11 +354,7 @@ impl Vpc {
     fn ask_guard(&mut self, cx: &Cx, port: Port, other: Role, packet: &Packet, outbound: bool) -> Option<Refusal> {
         let (_, guard) = self.guards.iter_mut().find(|(at, _)| *at == port)?;
         let always = matches!(other, Role::NatGateway | Role::InterfaceEndpoint | Role::GatewayEndpoint);
-        if guard.passes(cx.now, packet.bytes(), outbound, always) {
-            return None;
-        }
-        let reason = if outbound { DropReason::SecurityGroupOutbound } else { DropReason::SecurityGroupInbound };
-        Some((reason, guard.changed()))
+        guard.refusal(cx.now, packet.bytes(), outbound, always)
     }
 
     /// Why a packet that has a way does not take it.

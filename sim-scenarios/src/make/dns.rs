@@ -66,7 +66,7 @@ pub(super) fn endpoint(
     }
     let groups = place.and_then(|(vpc, _)| vpcs.schema(vpc)).map(|vpc| &vpc.security_groups);
     let security_groups = super::groups::of_interface(&schema.security_groups, groups, j);
-    let tracking = super::groups::tracking(&schema.connection_tracking, j);
+    let tracking = super::groups::tracking(&schema.connection_tracking, &schema.security_groups, j);
     let resolver = NodeId(resolver.unwrap_or_default() as u32);
     let (vpc, subnet) = place.unwrap_or_default();
     let kind = ApplianceKind::ResolverEndpoint { resolver, outbound, security_groups, tracking };

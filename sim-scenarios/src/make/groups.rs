@@ -16,6 +16,8 @@ use super::nodes::whole;
 const OF_INTERFACE: usize = 16;
 /// Rules of a group, each way, and the most that AWS raises it to: 1,000 divided by the groups of an interface, five by default.
 const RULES: usize = 200;
+/// An allowance above this bounds no run.
+const MOST_TRACKED: u64 = 100_000_000;
 
 pub(super) fn make(schema: &Named<schema::SecurityGroup>, j: &mut Judge) -> Vec<SecurityGroup> {
     let names = j.names(schema, "security group");
@@ -82,9 +84,15 @@ pub(super) fn of_interface(
     named.iter().filter_map(|at| j.find(at, "security group of this VPC", &names)).collect()
 }
 
-/// EC2's timers, within the ranges that it lets them have (ConnectionTrackingSpecificationRequest).
-pub(super) fn tracking(schema: &schema::ConnectionTracking, j: &mut Judge) -> TrackConfig {
+/// How an interface with these security groups tracks flows: EC2's timers, within the ranges that it lets them have
+/// (ConnectionTrackingSpecificationRequest), and an allowance, of which it publishes no figure.
+pub(super) fn tracking(schema: &schema::ConnectionTracking, groups: &[At<Name>], j: &mut Judge) -> TrackConfig {
     let ec2 = TrackConfig::EC2;
+    if let (Some(at), true) = (&schema.limit, groups.is_empty()) {
+        let help = "give it `security_groups:`";
+        j.wrong(at.place, "without a security group no flow is tracked, so none is too many", Some(help.into()));
+    }
+    let limit = j.number(&schema.limit, ec2.limit, 1, MOST_TRACKED, "the number of flows that an interface tracks");
     let mut within = |at: &Option<At<Duration>>, default: Duration, low: u64, high: u64| {
         let (low, high) = (Duration::from_secs(low), Duration::from_secs(high));
         j.lawful_or(at, default, |span| between(*span, low, high, "this timeout"))
@@ -95,7 +103,7 @@ pub(super) fn tracking(schema: &schema::ConnectionTracking, j: &mut Judge) -> Tr
         udp_stream: within(&schema.udp_stream_timeout, ec2.timeouts.udp_stream, 60, 180),
         ..ec2.timeouts
     };
-    TrackConfig { timeouts, ..ec2 }
+    TrackConfig { timeouts, limit, ..ec2 }
 }
 
 /// A rule that an operator revokes.

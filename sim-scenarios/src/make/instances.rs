@@ -72,7 +72,7 @@ pub(super) fn make(
         elastic_ip: elastic_ip.unwrap_or(super::nodes::ANY),
         source_destination_check: j.or(&schema.source_destination_check, true),
         security_groups: super::groups::of_interface(&schema.security_groups, of.map(|(of, _)| &of.security_groups), j),
-        tracking: super::groups::tracking(&schema.connection_tracking, j),
+        tracking: super::groups::tracking(&schema.connection_tracking, &schema.security_groups, j),
         takeovers,
     }
 }

@@ -208,7 +208,7 @@ pub(super) fn instance(schema: &schema::Instance, vpcs: &Vpcs, j: &mut Judge) ->
     let mtu = j.number(&schema.mtu, 1500, 576, 9001, "the MTU of an instance");
     let groups = place.and_then(|(vpc, _)| vpcs.schema(vpc)).map(|vpc| &vpc.security_groups);
     let security_groups = super::groups::of_interface(&schema.security_groups, groups, j);
-    let tracking = super::groups::tracking(&schema.connection_tracking, j);
+    let tracking = super::groups::tracking(&schema.connection_tracking, &schema.security_groups, j);
     Instance { vpc, subnet, address, elastic_ip, mtu, security_groups, tracking }
 }
 

@@ -136,7 +136,7 @@ pub struct GroupRule {
     pub security_group: Option<At<Name>>,
 }
 
-/// How long a network interface tracks idle flows.
+/// How a network interface with security groups tracks flows.
 #[derive(Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionTracking {
@@ -146,6 +146,9 @@ pub struct ConnectionTracking {
     pub udp_timeout: Option<At<Span>>,
     /// UDP that has gone to and fro, 60s to 180s; 180s if not given.
     pub udp_stream_timeout: Option<At<Span>>,
+    /// Most flows that it tracks at once (the instance's connection tracking allowance), 1 to 100000000: what would begin another is
+    /// dropped, as `conntrack_allowance_exceeded`. No limit if not given: AWS publishes the allowance of no instance type.
+    pub limit: Option<At<Count>>,
 }
 
 /// A host in a VPC.

@@ -21,6 +21,7 @@ use crate::bare::{Bare, answered, dropped_at, library, with_nodes};
 
 const IPV6: Bare = Bare::without_faults(library!("ipv6_inside_tgw"));
 const GROUPS: Bare = Bare::new(library!("sg_untracked_flow"));
+const EC2: Bare = Bare::without_faults(library!("ec2_as_customer_gateway"));
 
 /// What is said of a plan that is allowed and exceeds a quota of AWS.
 fn warnings(drawing: Bare, changes: &[&str]) -> String {
@@ -181,6 +182,66 @@ fn timers_of_connection_tracking_have_ranges() {
     ] {
         GROUPS.refused(&[&format!("nodes.open.connection_tracking=({wrong})")], "this timeout is");
     }
+}
+
+/// The same page: an instance tracks so many flows at most, and what would begin another is dropped. ICMP is always tracked, and forgotten
+/// 30 s after its last packet; UDP that everybody may send is not tracked here. Two pings take an allowance of two from 20 s to 60 s, so
+/// that a third one, of 30 packets from 30 s on, is dropped whole. A fourth one from 95 s on finds room, as both are forgotten by 90 s. UDP
+/// passes throughout. With an allowance of three, or without one, everything does.
+#[test]
+fn an_instance_tracks_no_more_flows_than_its_allowance() {
+    let group = "nodes.vpc.security_groups.open.inbound={ \"echo\": (ports: 7, protocol: \"udp\", cidr: \"0.0.0.0/0\"), \
+                 \"ping\": (protocol: \"icmp\", cidr: \"0.0.0.0/0\") }";
+    let ping = |name: &str, start: &str, stop: &str| {
+        format!(
+            "\"{name}\": IcmpEcho(from: \"office\", to: \"open\", every: \"1s\", start: \"{start}\", stop: \"{stop}\"), "
+        )
+    };
+    let probes = [
+        ping("first", "20s", "60s"),
+        ping("second", "20.5s", "60s"),
+        ping("third", "30s", "60s"),
+        ping("fourth", "95s", "110s"),
+        "\"udp\": UdpEcho(from: \"office\", to: \"open\", every: \"100ms\", start: \"20s\", stop: \"110s\")".to_owned(),
+    ];
+    let probes = format!("probes={{ {} }}", probes.concat());
+    for (tracking, third, dropped) in [("(limit: 2)", 0.0, 30), ("(limit: 3)", 1.0, 0), ("()", 1.0, 0)] {
+        let tracking = format!("nodes.open.connection_tracking={tracking}");
+        let report = GROUPS.answer(&["faults={}", group, &probes, &tracking]);
+        let of = ["first", "second", "third", "fourth", "udp"].map(|probe| answered(&report, probe));
+        assert_eq!(of, [1.0, 1.0, third, 1.0, 1.0], "{tracking}");
+        assert_eq!(dropped_at(&report, "vpc", "conntrack_allowance_exceeded"), dropped, "{tracking}");
+    }
+}
+
+/// The same page, of an instance that is a customer gateway. IKE takes four flows of the allowance at first, UDP 500 and 4500 of two tunnels,
+/// and two from 181 s on at the latest, as nothing goes by UDP 500 any more. So of three flows that the instance forwards from 250 s on the
+/// third, of 29 packets, is dropped.
+#[test]
+fn a_gateway_on_an_instance_has_an_allowance_too() {
+    let ask = |name: &str, start: &str, stop: &str| {
+        format!(
+            "\"{name}\": UdpEcho(from: \"till\", to: \"app\", every: \"1s\", start: \"{start}\", stop: \"{stop}\"), "
+        )
+    };
+    let probes = [ask("first", "250s", "290s"), ask("second", "250s", "290s"), ask("third", "251s", "280s")].concat();
+    let probes = format!("probes={{ {probes} }}");
+    for (tracking, third, dropped) in [("(limit: 4)", 0.0, 29), ("()", 1.0, 0)] {
+        let tracking = format!("nodes.cgw.instance.connection_tracking={tracking}");
+        let report = EC2.answer(&[&probes, &tracking]);
+        let of = ["first", "second", "third"].map(|probe| answered(&report, probe));
+        assert_eq!(of, [1.0, 1.0, third], "{tracking}");
+        assert_eq!(dropped_at(&report, "shop", "conntrack_allowance_exceeded"), dropped, "{tracking}");
+    }
+}
+
+/// AWS publishes no figure, so any allowance is taken that bounds something. An interface without a security group tracks nothing.
+#[test]
+fn an_allowance_is_of_an_interface_that_tracks() {
+    let tracking = |limit: u64| format!("nodes.open.connection_tracking=(limit: {limit})");
+    GROUPS.taken(&[&tracking(1)]);
+    GROUPS.refused(&[&tracking(0)], "the number of flows that an interface tracks is 1 to 100000000, not 0");
+    GROUPS.refused(&["nodes.open.security_groups=[]", &tracking(1)], "without a security group no flow is tracked");
 }
 
 /// A rule may name a group, and is then about its members.

@@ -5,12 +5,16 @@
 //! pass for everybody, unless what is at its other end has every flow tracked. Its packets need their rules each time, so it ends with
 //! its rule.
 //!
-//! Left out: the limit of tracked connections, which AWS publishes for no instance type. A later fragment passes: what its first one was
-//! asked is not remembered here.
+//! What begins a flow beyond the connection tracking allowance of the instance is dropped (the same page; ENA counts it in
+//! `conntrack_allowance_exceeded`). AWS publishes the allowance of no instance type, so it is [`TrackConfig::limit`].
+//!
+//! A later fragment passes: what its first one was asked is not remembered here.
 
+use super::Refusal;
 use crate::id::RecordId;
 use crate::net::acl::{Match, Traffic};
 use crate::net::conntrack::{TrackConfig, Tracker, Verdict, Zone};
+use crate::reason::DropReason;
 use crate::time::Instant;
 use crate::wire::ipv4::{Ipv4Packet, protocol};
 
@@ -58,32 +62,31 @@ impl Guard {
         }
     }
 
-    /// The record of the last change of its rules.
-    pub const fn changed(&self) -> RecordId {
-        self.changed
-    }
-
     /// The record of the last rule that was authorized again.
     pub const fn restored(&self) -> RecordId {
         self.restored
     }
 
-    /// Whether a packet passes. `always_tracked`: what is at the other end has all its flows tracked.
-    pub fn passes(&mut self, now: Instant, packet: &[u8], outbound: bool, always_tracked: bool) -> bool {
+    /// Why a packet does not pass, if it does not. `always_tracked`: what is at the other end has all its flows tracked.
+    pub fn refusal(&mut self, now: Instant, packet: &[u8], outbound: bool, always_tracked: bool) -> Option<Refusal> {
         let ip = Ipv4Packet::new_unchecked(packet);
         if ip.fragment_offset() != 0 {
-            return true;
+            return None;
         }
         let traffic = Traffic::of(packet);
         if !always_tracked && self.is_untracked(&traffic, outbound) {
-            return true;
+            return None;
         }
         match self.tracker.look(now, &ip, Zone::default(), Zone::default()) {
-            Verdict::Flow(_) | Verdict::Related => true,
+            Verdict::Flow(_) | Verdict::Related => None,
             Verdict::New { .. } if self.allows(&traffic, outbound) => {
-                self.tracker.admit(now, &ip, Zone::default(), Zone::default())
+                let begins = self.tracker.admit(now, &ip, Zone::default(), Zone::default());
+                (!begins).then_some((DropReason::ConntrackAllowanceExceeded, RecordId::GENESIS))
             }
-            Verdict::New { .. } | Verdict::Stray(_) => false,
+            Verdict::New { .. } | Verdict::Stray(_) => {
+                let by = if outbound { DropReason::SecurityGroupOutbound } else { DropReason::SecurityGroupInbound };
+                Some((by, self.changed))
+            }
         }
     }
 
@@ -140,13 +143,13 @@ mod tests {
         /// Whether a datagram to port 7 of the interface passes, that many seconds after the start.
         fn asked(&mut self, at: u64) -> bool {
             let packet = udp::packet((THERE, 40_000), (HERE, 7), b"data", Meta::default());
-            self.0.passes(Instant::from_secs(at), packet.bytes(), false, false)
+            self.0.refusal(Instant::from_secs(at), packet.bytes(), false, false).is_none()
         }
 
         /// And the answer.
         fn answers(&mut self, at: u64) -> bool {
             let packet = udp::packet((HERE, 7), (THERE, 40_000), b"data", Meta::default());
-            self.0.passes(Instant::from_secs(at), packet.bytes(), true, false)
+            self.0.refusal(Instant::from_secs(at), packet.bytes(), true, false).is_none()
         }
     }
 
@@ -158,6 +161,26 @@ mod tests {
         assert!(bench.asked(0) && bench.answers(0));
         // EC2-ct: UDP with one answer is forgotten after 30 s.
         assert!(bench.answers(29) && !bench.answers(60));
+    }
+
+    /// The same page: what would begin a flow beyond the allowance is dropped, what belongs to a tracked one passes, and the room of a flow
+    /// that is forgotten is free.
+    #[test]
+    fn the_allowance_bounds_what_is_tracked() {
+        let rules = || vec![rule(0, false, Some(7..=7), "10.1.0.0/16")];
+        let ask = |guard: &mut Guard, at, port| {
+            let packet = udp::packet((THERE, port), (HERE, 7), b"data", Meta::default());
+            guard.refusal(Instant::from_secs(at), packet.bytes(), false, false).map(|(reason, _)| reason)
+        };
+        let mut two = Guard::new(rules(), TrackConfig { limit: 2, ..TrackConfig::EC2 });
+        assert_eq!([1, 2].map(|port| ask(&mut two, 0, port)), [None, None]);
+        assert_eq!(ask(&mut two, 20, 3), Some(DropReason::ConntrackAllowanceExceeded));
+        assert_eq!(ask(&mut two, 20, 1), None, "its flow is tracked");
+        // Nothing has been heard of the second for 30 s.
+        assert_eq!(ask(&mut two, 30, 3), None);
+        assert_eq!(ask(&mut two, 30, 4), Some(DropReason::ConntrackAllowanceExceeded));
+        let mut unlimited = Guard::new(rules(), TrackConfig::EC2);
+        assert_eq!([1, 2, 3, 4].map(|port| ask(&mut unlimited, 0, port)), [None; 4]);
     }
 
     /// The page's example: a tracked flow goes on when its rule is gone, and none begins any more.
@@ -199,7 +222,8 @@ mod tests {
         };
         let mut bench = Bench::new(vec![all(0, false), all(1, true)]);
         let echo = icmp::echo_request(THERE, HERE, Echo { ident: 1, seq: 1 }, b"data", Meta::default());
-        let pinged = |guard: &mut Guard, at| guard.passes(Instant::from_secs(at), echo.bytes(), false, false);
+        let pinged =
+            |guard: &mut Guard, at| guard.refusal(Instant::from_secs(at), echo.bytes(), false, false).is_none();
         assert!(pinged(&mut bench.0, 0) && bench.asked(0));
         bench.0.revoke(0, true, RecordId::GENESIS);
         assert!(pinged(&mut bench.0, 1), "it is remembered");
@@ -211,8 +235,8 @@ mod tests {
     fn what_is_always_tracked_outlives_its_rule() {
         let mut bench = Bench::new(vec![rule(0, false, Some(7..=7), "0.0.0.0/0"), rule(1, true, None, "0.0.0.0/0")]);
         let packet = udp::packet((THERE, 40_000), (HERE, 7), b"data", Meta::default());
-        assert!(bench.0.passes(Instant::from_secs(0), packet.bytes(), false, true));
+        assert!(bench.0.refusal(Instant::from_secs(0), packet.bytes(), false, true).is_none());
         bench.0.revoke(0, true, RecordId::GENESIS);
-        assert!(bench.0.passes(Instant::from_secs(1), packet.bytes(), false, true));
+        assert!(bench.0.refusal(Instant::from_secs(1), packet.bytes(), false, true).is_none());
     }
 }
