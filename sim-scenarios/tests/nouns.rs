@@ -137,7 +137,13 @@ const VPC: &[Noun] = &[
     ("edge table", &["vgw_edge_middlebox:dark"]),
     ("internet gateway", &["transit_igw:app_reaches_the_internet"]),
     ("NAT gateway: 350 s, then RST", &["nat_gateway_idle:rarely_is_reset", "nat_gateway_idle:often_is_served"]),
-    ("NAT gateway: 55,000 ports", &["laws/vpc.rs::a_nat_gateway_has_55_000_flows_to_each_destination"]),
+    (
+        "NAT gateway: 55,000 ports",
+        &[
+            "laws/vpc.rs::a_nat_gateway_has_55_000_flows_to_each_destination",
+            "laws/vpc.rs::a_nat_gateway_has_55_000_flows_of_each_address",
+        ],
+    ),
     ("NAT instance", &["onprem_to_internet_via_nat_instance:tcp_gets_through"]),
     ("source/destination check", &["transit_nat_instance:checked"]),
     ("peering", &["transit_peering:peers_reach_each_other"]),

@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | carries | TCP, UDP, ICMP | what Linux's NAT carries | TCP, UDP |
 //! | forgets | after 350 s idle; a later segment of TCP is answered by a RST | as netfilter | after 350 s, UDP 120 s |
-//! | to one remote end | 55,000 flows | as many as there are ports | the same |
+//! | to one remote end | 55,000 flows of each of its addresses | as many as there are ports | the same |
 //! | fragments | only of UDP | reassembled | reassembled |
 //!
 //! A packet for somebody else comes back into the VPC from the interface's own address; an internet gateway then puts the Elastic IP
@@ -16,8 +16,11 @@
 //! A load balancer may be the service of interface endpoints of other VPCs (an endpoint service). What it has from there it sends to its
 //! targets in its own name, as all of its flows, so that neither side meets the other's addresses.
 //!
-//! Left out: ICMP errors are translated and none is originated but by a NAT instance; a NAT gateway has one address here, and AWS lets it
-//! have eight; how a NAT instance ends a connection with FIN (page vpc-nat-comparison.html).
+//! A NAT gateway has up to eight addresses. Which of them a flow gets AWS does not say; here it is the one that has the fewest flows to the
+//! flow's destination, the earlier first, so that all of them can be used up, and a flow keeps it while it is remembered.
+//!
+//! Left out: ICMP errors are translated and none is originated but by a NAT instance; how a NAT instance ends a connection with FIN (page
+//! vpc-nat-comparison.html).
 
 mod balancer;
 
@@ -34,7 +37,7 @@ use super::{Cx, Device, link_reason};
 use crate::id::{Port, RecordId};
 use crate::net::fib::{RouteSource, Target, distance};
 use crate::net::nat::{
-    Assignment, Behaviour, Fragments, Nat, NatConfig, Outcome, Passthrough, Timers, answer_from, redirect,
+    Assignment, Behaviour, Fragments, Nat, NatConfig, Outcome, Passthrough, Pooling, Timers, answer_from, redirect,
 };
 use crate::net::reset::{is_midstream, reset};
 use crate::packet::Packet;
@@ -65,11 +68,18 @@ pub struct Forward {
     pub to: (Ipv4Addr, u16),
 }
 
+/// What a NAT gateway is told beside its primary address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NatGatewayConfig {
+    /// Its secondary addresses.
+    pub secondary: Vec<Ipv4Addr>,
+}
+
 /// What it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A NAT gateway.
-    NatGateway,
+    NatGateway(NatGatewayConfig),
     /// A NAT instance, with its forwarded ports.
     NatInstance(Vec<Forward>),
     /// An interface endpoint.
@@ -89,7 +99,9 @@ impl Kind {
         let shown = if let Self::InterfaceEndpoint { shown, .. } = self { *shown } else { address };
         let base = NatConfig { pool: vec![shown], hairpin: false, ..NatConfig::default() };
         match self {
-            Self::NatGateway => NatConfig {
+            Self::NatGateway(gateway) => NatConfig {
+                pool: [address].iter().chain(&gateway.secondary).copied().collect(),
+                pooling: Pooling::Arbitrary,
                 mapping: Behaviour::AddressAndPortDependent,
                 filtering: Behaviour::AddressAndPortDependent,
                 overload: true,
@@ -139,11 +151,12 @@ pub struct Translator {
 impl Translator {
     /// One with this address. Ports are drawn from `rng`.
     pub fn new(kind: Kind, address: Ipv4Addr, mtu: u32, rng: Rng) -> Self {
-        let shown = match kind {
-            Kind::InterfaceEndpoint { shown, .. } if shown != address => Some(shown),
-            _ => None,
+        let further = match &kind {
+            Kind::InterfaceEndpoint { shown, .. } if *shown != address => vec![*shown],
+            Kind::NatGateway(gateway) => gateway.secondary.clone(),
+            _ => Vec::new(),
         };
-        let mut ip = Ip::new([address].into_iter().chain(shown).collect());
+        let mut ip = Ip::new([address].into_iter().chain(further).collect());
         if !matches!(kind, Kind::NatInstance(_)) {
             ip.mute();
         }
@@ -208,6 +221,10 @@ impl Translator {
         cx.drop(packet, DropReason::NatIdle, RecordId::GENESIS);
     }
 
+    const fn is_nat_gateway(&self) -> bool {
+        matches!(self.kind, Kind::NatGateway(_))
+    }
+
     /// Its translator, to look at.
     pub fn nat(&self) -> &Nat {
         &self.nat
@@ -218,7 +235,7 @@ impl Translator {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let (_, port) = ports(&ip)?;
         match &self.kind {
-            Kind::NatGateway | Kind::LoadBalancer(_) => None,
+            Kind::NatGateway(_) | Kind::LoadBalancer(_) => None,
             Kind::NatInstance(forwards) => forwards.iter().find(|forward| forward.port == port).map(|it| it.to),
             Kind::InterfaceEndpoint { service, .. } => (ip.src() != *service).then_some((*service, port)),
         }
@@ -226,7 +243,7 @@ impl Translator {
 
     /// Sends a packet on in the interface's name. `by` is the port by which it was forwarded.
     fn outbound(&mut self, cx: &mut Cx, packet: Packet, by: Option<u16>) {
-        if self.kind == Kind::NatGateway && is_midstream(packet.bytes()) && !self.nat.knows(cx.now, &packet) {
+        if self.is_nat_gateway() && is_midstream(packet.bytes()) && !self.nat.knows(cx.now, &packet) {
             return self.refuse_midstream(cx, &packet);
         }
         let Some((port, packet)) = self.ip.forward(cx, INTERFACE_PORT, packet) else { return };
@@ -314,8 +331,7 @@ impl Device for Translator {
     }
 
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
-        let is_gateway = self.kind == Kind::NatGateway;
-        if is_gateway && Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| is_refused_fragment(&ip)) {
+        if self.is_nat_gateway() && Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| is_refused_fragment(&ip)) {
             return cx.drop(&packet, DropReason::NatFragment, RecordId::GENESIS);
         }
         match self.ip.inbound(cx, port, packet) {

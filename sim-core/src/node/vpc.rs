@@ -125,6 +125,8 @@ pub struct Door {
     pub table: Option<u8>,
     /// The address of an interface.
     pub address: Option<Ipv4Addr>,
+    /// Its secondary addresses, of a NAT gateway's.
+    pub secondary: Vec<Ipv4Addr>,
     /// Whether an interface neither sends from nor receives for other addresses (EC2's source/destination check).
     pub source_destination_check: bool,
     /// From which sources a NAT gateway takes what comes by a transit gateway; `None`: from all.
@@ -237,8 +239,10 @@ impl Vpc {
             config.doors.iter().for_each(|door| table.ip.add_port(door.port, config.mtu));
             config.ipv6.iter().for_each(|ipv6| ipv6.enter(number.into(), &mut table.ip));
             for door in &config.doors {
-                if let Some(address) = door.address.filter(|address| table.is_straight(*address)) {
-                    table.ip.add_route(address.into(), RouteSource::Connected, distance::CONNECTED, door.port);
+                for address in door.address.iter().chain(&door.secondary) {
+                    if table.is_straight(*address) {
+                        table.ip.add_route((*address).into(), RouteSource::Connected, distance::CONNECTED, door.port);
+                    }
                 }
             }
             table

@@ -13,7 +13,7 @@ use sim_core::node::ip::TrackId;
 use sim_core::node::joint::{self, Joint};
 use sim_core::node::middlebox::{Middlebox, MiddleboxConfig};
 use sim_core::node::track::Takeover;
-use sim_core::node::translator::{self, BalancerConfig, Kind, Translator};
+use sim_core::node::translator::{self, BalancerConfig, Kind, NatGatewayConfig, Translator};
 use sim_core::node::vpc::{self, Door, GroupRule, Role, Static, TableConfig, Vpc, VpcConfig};
 use sim_core::node::{Command, Node, host};
 use sim_core::reason::DropReason;
@@ -81,6 +81,14 @@ const fn role(appliance: &Appliance) -> Role {
         ApplianceKind::InterfaceEndpoint { .. }
         | ApplianceKind::LoadBalancer { .. }
         | ApplianceKind::ResolverEndpoint { .. } => Role::InterfaceEndpoint,
+    }
+}
+
+/// The secondary addresses of an interface.
+fn secondary(kind: &ApplianceKind) -> Vec<Ipv4Addr> {
+    match kind {
+        ApplianceKind::NatGateway { secondary, .. } => secondary.iter().map(|(address, _)| *address).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -208,6 +216,7 @@ impl Builder<'_> {
                 }
                 NodeKind::Appliance(appliance) => Door {
                     address: Some(appliance.address),
+                    secondary: secondary(&appliance.kind),
                     source_destination_check: appliance.source_destination_check,
                     groups: match &appliance.kind {
                         ApplianceKind::ResolverEndpoint { security_groups, tracking, .. } => {
@@ -308,6 +317,7 @@ impl Builder<'_> {
             subnet,
             table,
             address: None,
+            secondary: Vec::new(),
             source_destination_check: false,
             transit_sources: None,
             groups: None,
@@ -354,7 +364,7 @@ impl Builder<'_> {
 
     /// From where a NAT gateway takes what comes by a transit gateway, if not from everywhere: from VPCs.
     fn transit_sources(&self, appliance: &Appliance) -> Option<Vec<Ipv4Net>> {
-        if !matches!(appliance.kind, ApplianceKind::NatGateway { from_transit_gateway: false }) {
+        if !matches!(appliance.kind, ApplianceKind::NatGateway { from_transit_gateway: false, .. }) {
             return None;
         }
         let blocks = self.plan.nodes.iter().filter_map(|node| match &node.kind {
@@ -394,7 +404,9 @@ impl Builder<'_> {
                 let made = Translator::balancing(config, appliance.address, AWS_MTU, self.nat_ports(id), tcp);
                 return Node::Translator(Box::new(made));
             }
-            ApplianceKind::NatGateway { .. } => Kind::NatGateway,
+            kind @ ApplianceKind::NatGateway { .. } => {
+                Kind::NatGateway(NatGatewayConfig { secondary: secondary(kind) })
+            }
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
             ApplianceKind::InterfaceEndpoint { service } => self.interface_endpoint(id, appliance.address, *service),
             ApplianceKind::ResolverEndpoint { .. } => return dns::endpoint(appliance.address),

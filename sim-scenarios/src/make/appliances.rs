@@ -15,10 +15,40 @@ use super::judge::{Judge, between};
 use super::nodes::{overlap, usable, whole};
 use super::vpc::Vpcs;
 
+/// Secondary addresses of a NAT gateway, beside its primary one (page nat-gateway-basics.html: eight in all).
+const SECONDARY: usize = 7;
+
 pub(super) fn nat_gateway(schema: &schema::NatGateway, vpcs: &Vpcs, j: &mut Judge) -> Appliance {
     let from_transit_gateway = j.or(&schema.from_transit_gateway, true);
-    let kind = ApplianceKind::NatGateway { from_transit_gateway };
-    appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), false, kind, vpcs, j)
+    let kind = ApplianceKind::NatGateway { from_transit_gateway, secondary: Vec::new() };
+    let mut made = appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), false, kind, vpcs, j);
+    if let Some(extra) = schema.secondary_addresses.get(SECONDARY) {
+        let message = format!("a NAT gateway has at most {} addresses, its primary one among them", SECONDARY + 1);
+        j.wrong(extra.address.place, message, None);
+    }
+    let place = schema.subnet.value.as_ref().ok().and_then(|Name(subnet)| vpcs.place(subnet));
+    let mut all = Vec::new();
+    for it in &schema.secondary_addresses {
+        match (&schema.elastic_ip, &it.elastic_ip) {
+            (Some(_), None) => {
+                let help = "give it `elastic_ip:`";
+                j.wrong(
+                    it.address.place,
+                    "each address of a public NAT gateway has an Elastic IP address",
+                    Some(help.into()),
+                );
+            }
+            (None, Some(at)) => {
+                let help = "a public one has `elastic_ip:` for its primary address, too";
+                j.wrong(at.place, "a private NAT gateway has no Elastic IP address", Some(help.into()));
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        let address = vpcs.address(place, &it.address, j);
+        all.push((address, vpcs.elastic_ip(place.map(|(vpc, _)| vpc), it.elastic_ip.as_ref(), j)));
+    }
+    made.kind = ApplianceKind::NatGateway { from_transit_gateway, secondary: all };
+    made
 }
 
 pub(super) fn nat_instance(schema: &schema::NatInstance, vpcs: &Vpcs, j: &mut Judge) -> Appliance {

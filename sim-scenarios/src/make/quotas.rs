@@ -17,6 +17,8 @@ const GROUP_RULES: usize = 60;
 const GROUPS: [usize; 2] = [5, 16];
 /// NAT gateways in an availability zone, unless AWS raises that.
 const NAT_GATEWAYS: usize = 5;
+/// Elastic IP addresses of a public NAT gateway, unless AWS raises that.
+const ELASTIC_IPS: usize = 2;
 /// Active peering connections of a VPC, unless AWS raises that, and to what.
 const PEERINGS: [usize; 2] = [50, 125];
 
@@ -80,12 +82,27 @@ fn of_vpn(plan: &Plan, warn: &mut impl FnMut(String, String)) {
     }
 }
 
+/// The quota of a public NAT gateway.
+fn of_nat_gateway(node: &Node, warn: &mut impl FnMut(String, String)) {
+    let NodeKind::Appliance(appliance) = &node.kind else { return };
+    let ApplianceKind::NatGateway { secondary, .. } = &appliance.kind else { return };
+    let further = secondary.iter().filter_map(|(_, elastic_ip)| *elastic_ip);
+    let count = appliance.elastic_ip.into_iter().chain(further).count();
+    if count > ELASTIC_IPS {
+        let text = format!(
+            "{count} Elastic IP addresses: AWS allows {ELASTIC_IPS} Elastic IP addresses for a NAT gateway, and more on request"
+        );
+        warn(format!("nodes.{}.secondary_addresses", node.name), text);
+    }
+}
+
 /// Quotas that AWS raises on request are warnings.
 pub(super) fn warn(plan: &mut Plan) {
     let mut warnings = Vec::new();
     let mut warn = |parameter: String, text: String| warnings.push(Warning { parameter, text });
     of_vpn(plan, &mut warn);
     for (index, node) in plan.nodes.iter().enumerate() {
+        of_nat_gateway(node, &mut warn);
         if let NodeKind::Instance(instance) = &node.kind
             && instance.security_groups.len() > GROUPS[0]
         {

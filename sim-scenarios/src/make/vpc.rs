@@ -232,11 +232,13 @@ pub(super) fn internet_gateway(schema: &schema::InternetGateway, vpcs: &Vpcs, j:
 
 /// The addresses of what is in a VPC, with whose and where they stand.
 pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> Vec<(Ipv4Addr, String, Place)> {
+    let mut further = Vec::new();
     let (address, at, elastic, elastic_at) = match (schema, kind) {
         (schema::Node::Instance(it), NodeKind::Instance(made)) => {
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::NatGateway(it), NodeKind::Appliance(made)) => {
+            further = secondary(it, made, name);
             (made.address, &it.address, made.elastic_ip, &it.elastic_ip)
         }
         (schema::Node::NatInstance(it), NodeKind::Appliance(made)) => {
@@ -254,7 +256,19 @@ pub(super) fn addresses(schema: &schema::Node, kind: &NodeKind, name: &str) -> V
     };
     let elastic =
         elastic.zip(elastic_at.as_ref()).map(|(address, at)| (address, format!("{name}.elastic_ip"), at.place));
-    core::iter::once((address, name.to_owned(), at.place)).chain(elastic).collect()
+    core::iter::once((address, name.to_owned(), at.place)).chain(elastic).chain(further).collect()
+}
+
+/// Those of a NAT gateway beside its first.
+fn secondary(schema: &schema::NatGateway, made: &Appliance, name: &str) -> Vec<(Ipv4Addr, String, Place)> {
+    let ApplianceKind::NatGateway { secondary, .. } = &made.kind else { return Vec::new() };
+    let mut all = Vec::new();
+    for (it, (address, elastic)) in schema.secondary_addresses.iter().zip(secondary) {
+        let elastic = elastic.zip(it.elastic_ip.as_ref()).map(|(elastic, at)| (elastic, at.place));
+        let both = core::iter::once((*address, it.address.place)).chain(elastic);
+        all.extend(both.map(|(address, place)| (address, format!("{name}.secondary_addresses"), place)));
+    }
+    all
 }
 
 /// The network interface of a device in a VPC: the VPC, its subnet there, its private and its Elastic IP address.
@@ -282,7 +296,7 @@ pub(super) fn attached(scenario: &schema::Scenario, names: &Names, plan: &mut Pl
     for (name, node) in names.nodes.iter().zip(&plan.nodes) {
         if let NodeKind::Appliance(appliance) = &node.kind
             && transit(appliance.vpc)
-            && let Appliance { kind: ApplianceKind::NatGateway { from_transit_gateway }, .. } = **appliance
+            && let Appliance { kind: ApplianceKind::NatGateway { from_transit_gateway, .. }, .. } = **appliance
         {
             plan.assumptions.push(Assumption {
                 what: Assumed::NatGatewayForSites,
@@ -351,6 +365,11 @@ fn elastic_ips(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Judge) {
     for ((_, schema), node) in scenario.nodes.0.iter().zip(&plan.nodes) {
         let Some((vpc, _, private, Some(elastic))) = interface(&node.kind) else { continue };
         found.push((vpc, private, elastic));
+        if let NodeKind::Appliance(appliance) = &node.kind
+            && let ApplianceKind::NatGateway { secondary, .. } = &appliance.kind
+        {
+            found.extend(secondary.iter().filter_map(|(private, elastic)| Some((vpc, *private, (*elastic)?))));
+        }
         let at = match schema {
             schema::Node::Instance(it) => it.elastic_ip.as_ref(),
             schema::Node::NatGateway(it) => it.elastic_ip.as_ref(),

@@ -191,6 +191,8 @@ pub enum ApplianceKind {
     NatGateway {
         /// Whether it takes what comes by a transit gateway from outside of any VPC.
         from_transit_gateway: bool,
+        /// Its secondary addresses, each with its Elastic IP address if the gateway is a public one.
+        secondary: Vec<(Ipv4Addr, Option<Ipv4Addr>)>,
     },
     /// A NAT instance.
     NatInstance {

@@ -237,9 +237,24 @@ pub struct NatGateway {
     pub address: At<Address>,
     /// Its Elastic IP address; a private NAT gateway, which leads to other networks of one's own, has none.
     pub elastic_ip: Option<At<Address>>,
+    /// Its secondary addresses, at most seven; none if not given. Each carries 55,000 simultaneous connections to a destination (address,
+    /// port and protocol), as the first does. A connection gets the address that has the fewest to its destination (assumed: AWS does not say
+    /// which).
+    #[serde(default)]
+    pub secondary_addresses: Vec<SecondaryAddress>,
     /// Whether it takes what comes by a transit gateway from outside of any VPC; true if not given. AWS says that it serves no
     /// VPN connection, and practice with a transit gateway in between says that it does.
     pub from_transit_gateway: Option<At<Flag>>,
+}
+
+/// A further address of a NAT gateway.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SecondaryAddress {
+    /// Its private address, in the gateway's subnet.
+    pub address: At<Address>,
+    /// Its Elastic IP address, at a public NAT gateway only, where each address has one.
+    pub elastic_ip: Option<At<Address>>,
 }
 
 /// A NAT instance: an instance whose operating system translates (Linux).

@@ -15,6 +15,7 @@ mod ipv6;
 mod ipv6_outside;
 mod lan;
 mod lengths;
+mod nat_gateway;
 mod parameters;
 mod quotas;
 mod reach;

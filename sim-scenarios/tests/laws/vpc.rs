@@ -6,7 +6,9 @@ use sim_core::net::multipath::{FlowFields, Multipath};
 use sim_core::node::Node;
 use sim_core::node::external::{Carries, External};
 use sim_core::node::ip::Ip;
-use sim_core::node::translator::{BalancerConfig, HealthCheck, INTERFACE_PORT, Kind, NAT_GATEWAY_FLOWS, Translator};
+use sim_core::node::translator::{
+    BalancerConfig, HealthCheck, INTERFACE_PORT, Kind, NAT_GATEWAY_FLOWS, NatGatewayConfig, Translator,
+};
 use sim_core::packet::{Meta, Packet};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::{Duration, Instant};
@@ -324,7 +326,12 @@ impl Opposite {
     }
 
     fn nat_gateway() -> Self {
-        Self::new(|_| Translator::new(Kind::NatGateway, GATEWAY.into(), 1500, Rng::stream(1, "nat", Purpose::NatPorts)))
+        Self::nat_gateway_with(NatGatewayConfig::default())
+    }
+
+    fn nat_gateway_with(config: NatGatewayConfig) -> Self {
+        let rng = Rng::stream(1, "nat", Purpose::NatPorts);
+        Self::new(|_| Translator::new(Kind::NatGateway(config), GATEWAY.into(), 1500, rng))
     }
 
     /// Its only target answers no health check.
@@ -406,20 +413,48 @@ fn a_nat_gateway_forgets_after_350_s_and_answers_with_a_rst() {
 #[test]
 fn a_nat_gateway_has_55_000_flows_to_each_destination() {
     let mut gateway = Opposite::nat_gateway();
-    let datagram = |client: usize, remote: u16| {
-        let source = ([10, 0, 1, 4 + (client / 60_000) as u8].into(), 1024 + (client % 60_000) as u16);
-        udp::packet(source, (REMOTE.into(), remote), b"data", Meta::default())
-    };
     let mut ports = std::collections::BTreeSet::new();
     for client in 0..NAT_GATEWAY_FLOWS {
-        let packet = gateway.send(1, datagram(client, 53)).expect("there is room");
+        let packet = gateway.send(1, from_client(client, 53)).expect("there is room");
         ports.insert(seen_port(&packet));
     }
     assert_eq!(ports.len(), 55_000, "each has a port of its own");
     assert!(ports.iter().all(|port| *port >= 1024));
-    assert!(gateway.send(1, datagram(55_000, 53)).is_none());
+    assert!(gateway.send(1, from_client(55_000, 53)).is_none());
     assert_eq!(gateway.drops("nat_exhausted"), 1);
-    assert!(gateway.send(1, datagram(55_000, 54)).is_some(), "another destination has room of its own");
+    assert!(gateway.send(1, from_client(55_000, 54)).is_some(), "another destination has room of its own");
+}
+
+/// The same page: so many from each of its addresses. With two there is room for 110,000, half of them from each, and no more.
+#[test]
+fn a_nat_gateway_has_55_000_flows_of_each_address() {
+    const SECOND: [u8; 4] = [10, 0, 0, 21];
+    let mut gateway = Opposite::nat_gateway_with(NatGatewayConfig { secondary: vec![SECOND.into()] });
+    let mut shown: Vec<([u8; 4], u16)> = Vec::new();
+    for client in 0..2 * NAT_GATEWAY_FLOWS {
+        let packet = gateway.send(1, from_client(client, 53)).expect("there is room");
+        let source = Ipv4Packet::new_checked(packet.bytes()).expect("it is sound").src().octets();
+        shown.push((source, seen_port(&packet)));
+    }
+    let of = |address| shown.iter().filter(|(source, _)| *source == address).count();
+    assert_eq!([GATEWAY, SECOND].map(of), [55_000, 55_000]);
+    assert!(gateway.send(1, from_client(110_000, 53)).is_none());
+    assert_eq!(gateway.drops("nat_exhausted"), 1);
+    assert!(gateway.send(1, from_client(110_000, 54)).is_some(), "another destination has room of its own");
+    // What is sent on goes by the same address and port, and the answer to it comes back to its client.
+    let second = shown.iter().position(|(source, _)| *source == SECOND).expect("half of them are");
+    let again = gateway.send(1, from_client(second, 53)).expect("its flow is remembered");
+    assert_eq!((again.bytes()[12..16].to_vec(), seen_port(&again)), (SECOND.to_vec(), shown[second].1));
+    let answer = udp::packet((REMOTE.into(), 53), (SECOND.into(), shown[second].1), b"data", Meta::default());
+    let answer = gateway.send(1, answer).expect("it is of the flow");
+    let client = from_client(second, 53);
+    assert_eq!(answer.bytes()[16..20], client.bytes()[12..16]);
+}
+
+/// A datagram of the client of this number, to a port of the remote end.
+fn from_client(client: usize, remote: u16) -> Packet {
+    let source = ([10, 0, 1, 4 + (client / 60_000) as u8].into(), 1024 + (client % 60_000) as u16);
+    udp::packet(source, (REMOTE.into(), remote), b"data", Meta::default())
 }
 
 fn seen_port(packet: &Packet) -> u16 {

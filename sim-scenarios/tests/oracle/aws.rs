@@ -489,7 +489,7 @@ impl Oracle<'_> {
         match self.kind(to) {
             NodeKind::VpcPeering(_) | NodeKind::GatewayEndpoint(_) if by_transit => Some("no transit"),
             NodeKind::Appliance(it) if by_transit => match it.kind {
-                ApplianceKind::NatGateway { from_transit_gateway: false } => {
+                ApplianceKind::NatGateway { from_transit_gateway: false, .. } => {
                     let inside = |node: &sim_scenarios::plan::Node| matches!(&node.kind, NodeKind::Vpc(vpc) if vpc.cidr.contains(&packet.source));
                     (!packet.answer && !self.plan.nodes.iter().any(inside))
                         .then_some("a NAT gateway does not serve sites")

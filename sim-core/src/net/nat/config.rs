@@ -28,6 +28,16 @@ pub enum Assignment {
     Random,
 }
 
+/// Which of several outside addresses a mapping gets (RFC 4787 section 4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pooling {
+    /// The one that the inside host has while it has mappings (REQ-2).
+    Paired,
+    /// The one with the fewest mappings to the remote end, as far as the mapping behaviour tells remote ends apart; of several such, the
+    /// first. Not with port blocks, which are of one address.
+    Arbitrary,
+}
+
 /// Packets in which direction keep a mapping alive (RFC 4787 section 4.3). TCP does so in both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refresh {
@@ -105,9 +115,10 @@ pub enum Mode {
 pub struct NatConfig {
     /// What is translated.
     pub mode: Mode,
-    /// Outside addresses to share, for [`Mode::Napt`]. An inside host keeps to one of them while it has mappings:
-    /// IP address pooling is paired (RFC 4787 REQ-2).
+    /// Outside addresses to share, for [`Mode::Napt`].
     pub pool: Vec<Ipv4Addr>,
+    /// Who gets which of them.
+    pub pooling: Pooling,
     /// Mapping behaviour.
     pub mapping: Behaviour,
     /// Filtering behaviour.
@@ -117,7 +128,7 @@ pub struct NatConfig {
     /// True if ports are told apart for each remote end, so that flows to different ones may share an outside port, as at an AWS NAT
     /// gateway. Only with [`Behaviour::AddressAndPortDependent`] mappings; no NAT by RFC 4787 does so (REQ-3).
     pub overload: bool,
-    /// Mappings to each remote end at most, if ports are told apart so; `None`: as many as there are ports.
+    /// Mappings of each outside address to each remote end at most, if ports are told apart so; `None`: as many as there are ports.
     pub per_remote: Option<usize>,
     /// True if an even port gets an even one and an odd port an odd one (RFC 4787 REQ-4).
     pub parity: bool,
@@ -148,6 +159,7 @@ impl Default for NatConfig {
         Self {
             mode: Mode::Napt,
             pool: Vec::new(),
+            pooling: Pooling::Paired,
             mapping: Behaviour::EndpointIndependent,
             filtering: Behaviour::AddressDependent,
             assignment: Assignment::Preserve,

@@ -31,7 +31,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use config::{Assignment, Behaviour, Fragments, Mode, NatConfig, Passthrough, Refresh, Timers};
+pub use config::{Assignment, Behaviour, Fragments, Mode, NatConfig, Passthrough, Pooling, Refresh, Timers};
 
 use self::flow::{Content, Flow, Which};
 use self::table::Table;

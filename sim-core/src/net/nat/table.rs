@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
-use super::config::{Assignment, Behaviour, NatConfig, Passthrough};
+use super::config::{Assignment, Behaviour, NatConfig, Passthrough, Pooling};
 use super::flow::{End, Flow, Transport, flags};
 use crate::reason::DropReason;
 use crate::rng::Rng;
@@ -89,8 +89,9 @@ pub(super) struct Table {
     /// One entry for each session.
     expiry: BTreeSet<(Instant, Id, End)>,
     hosts: BTreeMap<Ipv4Addr, Host>,
-    /// Mappings to each remote end, if outside ports are told apart by it.
-    remotes: BTreeMap<(Transport, End), usize>,
+    /// Mappings of each outside address to each remote end, if either counts: outside ports are told apart by remote ends, or addresses are
+    /// chosen by them.
+    remotes: BTreeMap<(Transport, End, Ipv4Addr), usize>,
     /// The blocks that are given out, by their first port.
     blocks: BTreeSet<(Ipv4Addr, u16)>,
     /// The port after the last one that was given out.
@@ -136,10 +137,12 @@ impl Table {
         let Some(mapping) = self.mappings.remove(&id) else { return };
         self.by_inside.remove(&(mapping.transport, mapping.inside, mapping.toward));
         self.by_outside.remove(&outside_key(mapping.transport, mapping.outside, mapping.toward, config));
-        if config.overload {
-            let remote = self.remotes.get_mut(&(mapping.transport, mapping.toward));
-            remote.into_iter().for_each(|mappings| *mappings = mappings.saturating_sub(1));
-            self.remotes.retain(|_, mappings| *mappings > 0);
+        let key = (mapping.transport, mapping.toward, mapping.outside.0);
+        if let Some(mappings) = self.remotes.get_mut(&key) {
+            *mappings -= 1;
+            if *mappings == 0 {
+                self.remotes.remove(&key);
+            }
         }
         let Some(host) = self.hosts.get_mut(&mapping.inside.0) else { return };
         host.mappings -= 1;
@@ -256,11 +259,14 @@ impl Table {
         if pass == Passthrough::Drop {
             return Err(DropReason::NatUnsupported);
         }
-        let to_remote = self.remotes.get(&(flow.transport, toward)).copied().unwrap_or_default();
-        if config.per_remote.is_some_and(|most| to_remote >= most) {
+        let host = match config.pooling {
+            Pooling::Paired => self.pair(flow.src.0, config),
+            Pooling::Arbitrary => self.spread(flow, toward, config),
+        };
+        let host = host.ok_or(DropReason::NatExhausted)?;
+        if config.per_remote.is_some_and(|most| self.to_remote(flow.transport, toward, host.address) >= most) {
             return Err(DropReason::NatExhausted);
         }
-        let host = self.pair(flow.src.0, config).ok_or(DropReason::NatExhausted)?;
         let outside = match flow.transport {
             Transport::Udp | Transport::Tcp | Transport::Icmp => {
                 let port = self.port(flow, toward, &host, config, rng);
@@ -282,8 +288,8 @@ impl Table {
         self.age += 1;
         self.by_inside.insert((flow.transport, flow.src, toward), id);
         self.by_outside.insert(outside_key(flow.transport, outside, toward, config), id);
-        if config.overload {
-            *self.remotes.entry((flow.transport, toward)).or_default() += 1;
+        if config.overload || config.pooling == Pooling::Arbitrary {
+            *self.remotes.entry((flow.transport, toward, outside.0)).or_default() += 1;
         }
         let sessions = BTreeMap::new();
         self.mappings.insert(id, Mapping { transport: flow.transport, inside: flow.src, outside, toward, sessions });
@@ -314,6 +320,19 @@ impl Table {
         };
         let candidates = config.pool.iter().filter_map(|address| fresh(*address));
         candidates.min_by_key(|host| hosts(host.address))
+    }
+
+    /// The outside address of one flow: the one with the fewest mappings to its remote end, the earlier in the pool first.
+    fn spread(&self, flow: &Flow, toward: End, config: &NatConfig) -> Option<Host> {
+        let mappings = self.hosts.get(&flow.src.0).map_or(0, |host| host.mappings);
+        let addresses = config.pool.iter().copied();
+        let address = addresses.min_by_key(|address| self.to_remote(flow.transport, toward, *address))?;
+        Some(Host { address, block: None, mappings })
+    }
+
+    /// Mappings of an outside address to a remote end.
+    fn to_remote(&self, transport: Transport, toward: End, address: Ipv4Addr) -> usize {
+        self.remotes.get(&(transport, toward, address)).copied().unwrap_or_default()
     }
 
     /// A free outside port for an inside port (RFC 4787 section 4.2).

@@ -63,6 +63,39 @@ fn a_port_block_is_a_host_s_own() {
     forwarded(nat.outbound(at(300), fifth()));
 }
 
+/// An AWS NAT gateway with two addresses and room for two flows from each to a remote end: flows of one host are spread over the addresses,
+/// the fifth has no room, and another remote end has room of its own. A flow keeps its address while it is remembered.
+#[test]
+fn flows_to_a_remote_end_are_spread_over_a_pool_that_is_not_paired() {
+    let gateway = |pool: &[Ipv4Addr], pooling| {
+        nat(|c| {
+            (c.mapping, c.filtering) = (Behaviour::AddressAndPortDependent, Behaviour::AddressAndPortDependent);
+            (c.pool, c.pooling, c.overload, c.per_remote) = (pool.to_vec(), pooling, true, Some(2));
+        })
+    };
+    let mut two = gateway(&[OUT, OUT2], Pooling::Arbitrary);
+    let mut shown = |seconds, port, to| send(&mut two, seconds, (A, port), (to, 53));
+    assert_eq!([1, 2, 3, 4].map(|port| shown(port.into(), 5000 + port, REMOTE).0), [OUT, OUT2, OUT, OUT2]);
+    assert_eq!(shown(5, 5005, OTHER).0, OUT, "none goes there yet");
+    assert_eq!([1, 2, 3, 4].map(|port| shown(10, 5000 + port, REMOTE).0), [OUT, OUT2, OUT, OUT2], "as before");
+    assert_eq!(shown(200, 5002, REMOTE), (OUT2, 5002));
+    assert_eq!(refused(two.outbound(at(200), datagram((A, 5005), (REMOTE, 53)))), DropReason::NatExhausted);
+    assert!(receives(&mut two, 200, (REMOTE, 53), (OUT2, 5002)), "the answer comes back by the address");
+    assert!(!receives(&mut two, 200, (REMOTE, 53), (OUT, 5002)), "and not by the other");
+    // All but the second are idle for 300 s at 310 s: the first address has none, the other one.
+    assert_eq!([5006, 5007].map(|port| send(&mut two, 310, (A, port), (REMOTE, 53)).0), [OUT, OUT]);
+    let mut one = gateway(&[OUT], Pooling::Arbitrary);
+    for port in [5001, 5002] {
+        assert_eq!(send(&mut one, 0, (A, port), (REMOTE, 53)), (OUT, port));
+    }
+    assert_eq!(refused(one.outbound(at(0), datagram((A, 5003), (REMOTE, 53)))), DropReason::NatExhausted);
+    // Paired (REQ-2), a host has what its one address has.
+    let mut paired = gateway(&[OUT, OUT2], Pooling::Paired);
+    assert_eq!([1, 2].map(|port| send(&mut paired, 0, (A, 5000 + port), (REMOTE, 53)).0), [OUT, OUT]);
+    assert_eq!(refused(paired.outbound(at(0), datagram((A, 5003), (REMOTE, 53)))), DropReason::NatExhausted);
+    assert_eq!(send(&mut paired, 0, (B, 5001), (REMOTE, 53)).0, OUT2);
+}
+
 #[test]
 fn a_full_table_takes_nothing_more_until_something_expires() {
     let mut nat = nat(|c| c.table = 2);
