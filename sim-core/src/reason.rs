@@ -155,6 +155,9 @@ codes! {
         TransitResolver "transit_resolver" "the resolver's address in a VPC serves what is inside of it only; others need an inbound endpoint",
         // EC2
         ConntrackAllowanceExceeded "conntrack_allowance_exceeded" "it begins a flow, and the instance tracks as many as its connection tracking allowance lets it",
+        // NAT gateways
+        NatGatewayBandwidth "nat_gateway_bandwidth" "more octets a second than the NAT gateway carries",
+        NatGatewayPacketRate "nat_gateway_packet_rate" "more packets a second than the NAT gateway carries",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.

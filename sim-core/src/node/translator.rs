@@ -17,7 +17,8 @@
 //! targets in its own name, as all of its flows, so that neither side meets the other's addresses.
 //!
 //! A NAT gateway has up to eight addresses. Which of them a flow gets AWS does not say; here it is the one that has the fewest flows to the
-//! flow's destination, the earlier first, so that all of them can be used up, and a flow keeps it while it is remembered.
+//! flow's destination, the earlier first, so that all of them can be used up, and a flow keeps it while it is remembered. What is more than
+//! the rates that it is told is dropped before it is looked at; AWS's scale with the traffic, and it does not say how fast, so these stay.
 //!
 //! Left out: ICMP errors are translated and none is originated but by a NAT instance; how a NAT instance ends a connection with FIN (page
 //! vpc-nat-comparison.html).
@@ -39,6 +40,7 @@ use crate::net::fib::{RouteSource, Target, distance};
 use crate::net::nat::{
     Assignment, Behaviour, Fragments, Nat, NatConfig, Outcome, Passthrough, Pooling, Timers, answer_from, redirect,
 };
+use crate::net::policer::{Excess, Limit, TwoWay};
 use crate::net::reset::{is_midstream, reset};
 use crate::packet::Packet;
 use crate::reason::{DropReason, TimerKind};
@@ -73,6 +75,8 @@ pub struct Forward {
 pub struct NatGatewayConfig {
     /// Its secondary addresses.
     pub secondary: Vec<Ipv4Addr>,
+    /// What it carries at most, out and back; `None`: everything.
+    pub limit: Option<Limit>,
 }
 
 /// What it is.
@@ -145,6 +149,8 @@ pub struct Translator {
     nat: Nat,
     /// By which port of its own each forwarded flow came.
     forwarded: BTreeMap<Forwarded, u16>,
+    /// What a NAT gateway carries at most, out and back.
+    limits: Option<TwoWay>,
     balancer: Option<Box<Balancer>>,
 }
 
@@ -167,7 +173,9 @@ impl Translator {
             ip.add_route(service.into(), RouteSource::Static, distance::STATIC, SERVICE_PORT);
         }
         let nat = Nat::new(kind.nat(address), rng);
-        Self { kind, address, ip, nat, forwarded: BTreeMap::new(), balancer: None }
+        let limit = if let Kind::NatGateway(gateway) = &kind { gateway.limit } else { None };
+        let limits = limit.map(TwoWay::new);
+        Self { kind, address, ip, nat, forwarded: BTreeMap::new(), limits, balancer: None }
     }
 
     /// A network load balancer's node with this address. Sequence numbers and ports of its health checks are drawn from `tcp`.
@@ -228,6 +236,23 @@ impl Translator {
     /// Its translator, to look at.
     pub fn nat(&self) -> &Nat {
         &self.nat
+    }
+
+    /// What came in, or nothing if it is a packet too many for its way.
+    fn within_limits(&mut self, cx: &mut Cx, inbound: Inbound) -> Inbound {
+        let Some(limits) = &mut self.limits else { return inbound };
+        let (way, packet) = match &inbound {
+            Inbound::Transit(packet) => (0, packet),
+            Inbound::Local(packet) => (1, packet),
+            Inbound::Nothing | Inbound::Ipv6Local(_) | Inbound::Ipv6Transit(_) => return inbound,
+        };
+        let reason = match limits.admit(cx.now, way, packet.len()) {
+            Ok(()) => return inbound,
+            Err(Excess::Octets) => DropReason::NatGatewayBandwidth,
+            Err(Excess::Packets) => DropReason::NatGatewayPacketRate,
+        };
+        cx.drop(packet, reason, RecordId::GENESIS);
+        Inbound::Nothing
     }
 
     /// Where a packet for the interface itself leads, if its port is forwarded.
@@ -334,7 +359,8 @@ impl Device for Translator {
         if self.is_nat_gateway() && Ipv4Packet::new_checked(packet.bytes()).is_ok_and(|ip| is_refused_fragment(&ip)) {
             return cx.drop(&packet, DropReason::NatFragment, RecordId::GENESIS);
         }
-        match self.ip.inbound(cx, port, packet) {
+        let inbound = self.ip.inbound(cx, port, packet);
+        match self.within_limits(cx, inbound) {
             Inbound::Local(packet) if self.balancer.is_some() => self.balance(cx, packet),
             Inbound::Local(mut packet) => match self.target(&packet) {
                 Some(to) => {

@@ -7,6 +7,7 @@ use sim_core::id::{NodeId, Port};
 use sim_core::net::acl::Match;
 use sim_core::net::conntrack::TrackConfig;
 use sim_core::net::multipath::{FlowFields, Multipath};
+use sim_core::net::policer::Limit;
 use sim_core::node::client_vpn::association;
 use sim_core::node::igw::{self, InternetGateway};
 use sim_core::node::ip::TrackId;
@@ -404,8 +405,10 @@ impl Builder<'_> {
                 let made = Translator::balancing(config, appliance.address, AWS_MTU, self.nat_ports(id), tcp);
                 return Node::Translator(Box::new(made));
             }
-            kind @ ApplianceKind::NatGateway { .. } => {
-                Kind::NatGateway(NatGatewayConfig { secondary: secondary(kind) })
+            kind @ ApplianceKind::NatGateway { bandwidth, packets_per_second, .. } => {
+                let (bits_per_second, packets_per_second) = (*bandwidth, *packets_per_second);
+                let limit = self.as_assumed(Limit { bits_per_second, packets_per_second, ..Limit::NONE });
+                Kind::NatGateway(NatGatewayConfig { secondary: secondary(kind), limit: Some(limit) })
             }
             ApplianceKind::NatInstance { forwards } => Kind::NatInstance(forwards.clone()),
             ApplianceKind::InterfaceEndpoint { service } => self.interface_endpoint(id, appliance.address, *service),

@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use sim_core::id::NodeId;
 use sim_core::node::translator::{Forward, HealthCheck};
 
-use crate::leaf::Name;
+use crate::leaf::{Name, Rate};
 use crate::place::At;
 use crate::plan::{Appliance, ApplianceKind, GatewayEndpoint, Node, NodeKind, Plan, VpcPeering};
 use crate::schema;
@@ -17,17 +17,19 @@ use super::vpc::Vpcs;
 
 /// Secondary addresses of a NAT gateway, beside its primary one (page nat-gateway-basics.html: eight in all).
 const SECONDARY: usize = 7;
+/// Bits a second that a NAT gateway carries at first, and at most (the same page).
+const BANDWIDTH: [u64; 2] = [5_000_000_000, 100_000_000_000];
+/// And packets a second.
+const PACKETS: [u64; 2] = [1_000_000, 10_000_000];
 
 pub(super) fn nat_gateway(schema: &schema::NatGateway, vpcs: &Vpcs, j: &mut Judge) -> Appliance {
     let from_transit_gateway = j.or(&schema.from_transit_gateway, true);
-    let kind = ApplianceKind::NatGateway { from_transit_gateway, secondary: Vec::new() };
-    let mut made = appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), false, kind, vpcs, j);
     if let Some(extra) = schema.secondary_addresses.get(SECONDARY) {
         let message = format!("a NAT gateway has at most {} addresses, its primary one among them", SECONDARY + 1);
         j.wrong(extra.address.place, message, None);
     }
     let place = schema.subnet.value.as_ref().ok().and_then(|Name(subnet)| vpcs.place(subnet));
-    let mut all = Vec::new();
+    let mut secondary = Vec::new();
     for it in &schema.secondary_addresses {
         match (&schema.elastic_ip, &it.elastic_ip) {
             (Some(_), None) => {
@@ -45,10 +47,17 @@ pub(super) fn nat_gateway(schema: &schema::NatGateway, vpcs: &Vpcs, j: &mut Judg
             (Some(_), Some(_)) | (None, None) => {}
         }
         let address = vpcs.address(place, &it.address, j);
-        all.push((address, vpcs.elastic_ip(place.map(|(vpc, _)| vpc), it.elastic_ip.as_ref(), j)));
+        secondary.push((address, vpcs.elastic_ip(place.map(|(vpc, _)| vpc), it.elastic_ip.as_ref(), j)));
     }
-    made.kind = ApplianceKind::NatGateway { from_transit_gateway, secondary: all };
-    made
+    let [first, most] = BANDWIDTH;
+    let Rate(bandwidth) = j.lawful_or(&schema.bandwidth, Rate(first), |Rate(bits)| match *bits <= most {
+        true => Ok(()),
+        false => Err("a NAT gateway carries at most 100Gbps".into()),
+    });
+    let packets = "the packets a second of a NAT gateway";
+    let packets_per_second = j.number(&schema.packets_per_second, PACKETS[0], 1, PACKETS[1], packets);
+    let kind = ApplianceKind::NatGateway { from_transit_gateway, secondary, bandwidth, packets_per_second };
+    appliance((&schema.subnet, &schema.address, schema.elastic_ip.as_ref()), false, kind, vpcs, j)
 }
 
 pub(super) fn nat_instance(schema: &schema::NatInstance, vpcs: &Vpcs, j: &mut Judge) -> Appliance {

@@ -193,6 +193,10 @@ pub enum ApplianceKind {
         from_transit_gateway: bool,
         /// Its secondary addresses, each with its Elastic IP address if the gateway is a public one.
         secondary: Vec<(Ipv4Addr, Option<Ipv4Addr>)>,
+        /// Bits a second that it carries.
+        bandwidth: u64,
+        /// Packets a second that it carries.
+        packets_per_second: u64,
     },
     /// A NAT instance.
     NatInstance {

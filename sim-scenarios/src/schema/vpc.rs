@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::leaf::{
-    AclAction, Address, Count, Flag, IpProtocol, Ipv6Address, Ipv6Prefix, Name, PortRange, Prefix, Span,
+    AclAction, Address, Count, Flag, IpProtocol, Ipv6Address, Ipv6Prefix, Name, PortRange, Prefix, Rate, Span,
 };
 use crate::place::{At, Named};
 
@@ -242,6 +242,11 @@ pub struct NatGateway {
     /// which).
     #[serde(default)]
     pub secondary_addresses: Vec<SecondaryAddress>,
+    /// What it carries, at most 100Gbps; 5Gbps if not given, with which AWS's begin. As traffic grows they scale to 100Gbps; how fast AWS does
+    /// not say, so here it is one rate for the whole run.
+    pub bandwidth: Option<At<Rate>>,
+    /// Packets a second that it carries, at most 10000000; 1000000 if not given, with which AWS's begin, and from which they scale likewise.
+    pub packets_per_second: Option<At<Count>>,
     /// Whether it takes what comes by a transit gateway from outside of any VPC; true if not given. AWS says that it serves no
     /// VPN connection, and practice with a transit gateway in between says that it does.
     pub from_transit_gateway: Option<At<Flag>>,

@@ -61,3 +61,48 @@ fn a_nat_gateway_has_up_to_eight_addresses() {
     let taken = "nodes.nat.secondary_addresses=[(address: \"10.0.0.21\", elastic_ip: \"198.51.100.201\")]";
     PUBLIC.refused(&[taken], "198.51.100.201 is already the address of `nat.elastic_ip`");
 }
+
+/// The two streams from 10 s to 10.001 s, of so many octets each so often, and how many packets of them the gateway drops.
+fn drops(every: &[&str], size: u16, changes: &[&str], [octets, packets]: [(u64, u64); 2]) {
+    let streams = every.iter().zip(["a", "b"]).map(|(every, name)| {
+        format!(
+            "\"{name}\": UdpOneWay(from: \"app\", to: \"website\", every: \"{every}\", size: {size}, start: \"10s\", stop: \"10.001s\"), "
+        )
+    });
+    let probes = format!("probes={{ {} }}", streams.collect::<String>());
+    let between = |name: &str, reason: &str, (min, max): (u64, u64)| {
+        format!("\"{name}\": DropsBetween(reason: \"{reason}\", node: \"nat\", min: {min}, max: {max}), ")
+    };
+    let expect =
+        [between("octets", "nat_gateway_bandwidth", octets), between("packets", "nat_gateway_packet_rate", packets)];
+    PUBLIC.holds(&[&["assume.tunnel_burst=10us", "duration=11s", &probes], changes].concat(), &expect.concat());
+}
+
+const NONE: (u64, u64) = (0, 0);
+
+/// vpc-nat-gateway.html: 5 Gbit/s, which scales to 100. A packet of 1,250 octets each 1.25 us is 8 Gbit/s: in a millisecond and the 10 us of
+/// the burst 5.05 Mbit pass, 505 packets of 10,000 bits, so that 295 of 800 are dropped. Each 2 us it is 5 Gbit/s, and none is; nor is one
+/// by a gateway that has scaled to 10 Gbit/s.
+#[test]
+fn a_nat_gateway_carries_five_gigabits_a_second_until_it_scales() {
+    drops(&["1.25us"], 1_250, &[], [(293, 297), NONE]);
+    drops(&["2us"], 1_250, &[], [NONE, NONE]);
+    drops(&["1.25us"], 1_250, &["nodes.nat.bandwidth=10Gbps"], [NONE, NONE]);
+    PUBLIC.taken(&["nodes.nat.bandwidth=100Gbps"]);
+    PUBLIC.refused(&["nodes.nat.bandwidth=101Gbps"], "a NAT gateway carries at most 100Gbps");
+}
+
+/// The same page: a million packets a second, which scales to ten. Two streams of a million each are 2,000 packets in a millisecond, of which
+/// 1,000 pass and the 10 of the burst, so that 990 are dropped. Of one stream none is; nor is one of two by a gateway that has scaled to
+/// two million.
+#[test]
+fn a_nat_gateway_carries_a_million_packets_a_second_until_it_scales() {
+    drops(&["1us", "1us"], 60, &[], [NONE, (987, 992)]);
+    drops(&["1us"], 60, &[], [NONE, NONE]);
+    drops(&["1us", "1us"], 60, &["nodes.nat.packets_per_second=2000000"], [NONE, NONE]);
+    PUBLIC.taken(&["nodes.nat.packets_per_second=10000000"]);
+    PUBLIC.refused(
+        &["nodes.nat.packets_per_second=10000001"],
+        "the packets a second of a NAT gateway is 1 to 10000000, not 10000001",
+    );
+}

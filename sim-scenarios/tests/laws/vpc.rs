@@ -429,7 +429,7 @@ fn a_nat_gateway_has_55_000_flows_to_each_destination() {
 #[test]
 fn a_nat_gateway_has_55_000_flows_of_each_address() {
     const SECOND: [u8; 4] = [10, 0, 0, 21];
-    let mut gateway = Opposite::nat_gateway_with(NatGatewayConfig { secondary: vec![SECOND.into()] });
+    let mut gateway = Opposite::nat_gateway_with(NatGatewayConfig { secondary: vec![SECOND.into()], limit: None });
     let mut shown: Vec<([u8; 4], u16)> = Vec::new();
     for client in 0..2 * NAT_GATEWAY_FLOWS {
         let packet = gateway.send(1, from_client(client, 53)).expect("there is room");
