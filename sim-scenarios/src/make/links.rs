@@ -66,7 +66,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &Plan, j: &
 }
 
 /// Stands for an end that was mistaken.
-const NOWHERE: NodeId = NodeId(u32::MAX);
+pub(super) const NOWHERE: NodeId = NodeId(u32::MAX);
 
 /// A cable, if nothing else is said.
 const LINK: Conditions = Conditions {

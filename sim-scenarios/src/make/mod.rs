@@ -1,6 +1,7 @@
 //! From the schema to the plan: names become ids, defaults are filled in, every rule is checked, and all mistakes are
 //! reported at once.
 
+mod acceleration;
 mod appliances;
 mod certificates;
 mod client_vpn;
@@ -192,6 +193,7 @@ pub(crate) fn make_seeded(
     vpc::attached(scenario, &names, &mut plan, j);
     dx::join(scenario, &mut plan, j);
     links::underlay(scenario, &mut plan, j);
+    acceleration::check(scenario, &mut plan, j);
     nats::registered(scenario, &mut plan, j);
     timeline::make(scenario, &names, &mut plan, j);
     ipv6::probes(scenario, &mut plan, j);

@@ -62,7 +62,7 @@ pub struct Vpn {
     pub remote_ipv6_network_cidr: Option<At<Ipv6Prefix>>,
     /// Accelerated VPN, to a transit gateway only: packets enter AWS at an edge of Global Accelerator near the customer gateway, which
     /// drops IP fragments. AWS forces NAT traversal and leaves rekeying to the customer gateway. False if not given. The way to the
-    /// edge and behind it is a path of the drawing.
+    /// edge and behind it is a path of the drawing, and not a public virtual interface of Direct Connect, where AWS has no acceleration.
     pub enable_acceleration: Option<At<Flag>>,
     /// "standard" (if not given: 1.25 Gbit/s and 140,000 packets a second each way) or "large" (5 Gbit/s and 400,000), for both tunnels;
     /// a large one ends at a transit gateway only, and is not accelerated.

@@ -7,7 +7,7 @@ use sim_core::time::{Duration, Instant};
 use sim_scenarios::plan::{FaultKind, NodeKind, VirtualInterface};
 use sim_scenarios::{Scenario, Simulation};
 
-use crate::bare::{Bare, kind, library};
+use crate::bare::{Bare, kind, library, with_nodes};
 
 const VGW: Bare = Bare::new(library!("dx_primary_vpn_backup_vgw"));
 const TGW: Bare = Bare::new(library!("dx_primary_vpn_backup_tgw"));
@@ -433,4 +433,54 @@ fn a_public_virtual_interface_is_amazons_own() {
     assert_eq!(end.forwarding.neighbors[0].end.max_prefixes.expect("there is a limit").most, 1_000);
     PUBLIC.refused(&["direct_connect.dx.virtual_interfaces.public.site_link=true"], "on a Direct Connect gateway");
     PUBLIC.refused(&["direct_connect.dx.virtual_interfaces.public.mtu=9001"], "is 1500");
+}
+
+/// 1.11 (Site-to-Site VPN user guide, accelerated-vpn.html): no acceleration over a public virtual interface. The connection of the drawing
+/// begins on one. With a line to the internet beside it, the customer gateway's routes say which way its endpoint is: the underlay has a /32
+/// by the internet, which is longer than AWS's /24 by BGP, so that the virtual interface would stand in for it; a /32 by BGP comes first while
+/// its session is up, and a /32 by hand always does.
+#[test]
+fn acceleration_is_not_for_public_virtual_interfaces() {
+    let transit = "nodes.vgw=TransitGateway(asn: 64512, vpcs: [\"vpc\"])";
+    let accelerated = "connections.vpn.enable_acceleration=true";
+    PUBLIC.taken(&[transit]);
+    let certain = "accelerated connection `vpn` reaches endpoint `vpn.t` over public virtual interface `dx.public`";
+    PUBLIC.refused(&[transit, accelerated], certain);
+
+    let text = with_nodes(PUBLIC.text, "\"isp\": Router(address: \"192.0.2.1\"),");
+    let both = Bare::new(&text);
+    let site = r#"nodes.site=CustomerGateway(
+        asn: 65010,
+        interfaces: {
+            "lan": (address: "10.1.0.1/24"), "dx": (address: "203.0.113.2/30"), "wan": (address: "192.0.2.10/24"),
+        },
+        neighbors: { "dx": (interface: "dx", address: "203.0.113.1", asn: 7224, timers: (hold_time: "90s")) },
+        advertise: ["10.1.0.0/16"],
+    )"#;
+    let links = r#"links={
+        "lan": Link(between: ("desk", "site.lan")),
+        "line": Path(between: ("site.dx", "dx.public")),
+        "uplink": Link(between: ("site.wan", "isp")),
+        "internet": Path(between: ("isp", "aws")),
+        "region": Link(between: ("aws", "vpn.t")),
+    }"#;
+    let drawn = [transit, site, links, "connections.vpn.customer_interface=wan"];
+    let with = |change: &[&'static str]| [&drawn[..], change].concat();
+    let announced =
+        |prefix: &str| format!("direct_connect.dx.virtual_interfaces.public.public_prefixes=[\"{prefix}\"]");
+    let (word, instead) = ("where AWS has no acceleration", "if it lost its other way");
+    assert!(!both.warned(&with(&[]), word));
+    assert!(both.warned(&with(&[accelerated]), instead));
+    let (elsewhere, exactly) = (announced("198.18.0.0/15"), announced("198.51.100.10/32"));
+    let accelerated_and = |change: &str| -> Vec<String> {
+        with(&[accelerated]).iter().copied().chain([change]).map(str::to_owned).collect()
+    };
+    let warned = |change: &str, words: &str| {
+        let changes = accelerated_and(change);
+        both.warned(&changes.iter().map(String::as_str).collect::<Vec<_>>(), words)
+    };
+    assert!(!warned(&elsewhere, word));
+    assert!(warned(&exactly, "while there is a route"));
+    let by_hand = accelerated_and("nodes.site.static_routes=[(prefix: \"198.51.100.10/32\", via: \"dx\")]");
+    both.refused(&by_hand.iter().map(String::as_str).collect::<Vec<_>>(), certain);
 }
