@@ -14,6 +14,9 @@
 //! What may not be reached from where ("transit") is for [`Role`] to say. Between two gateways a packet loses one from
 //! its TTL, so that routes that point at each other end; AWS does not say where it counts.
 //!
+//! Jumbo frames go to the virtual private gateway by propagated routes alone: a static route to it carries 1,500 octets (Direct Connect
+//! user guide, set-jumbo-frames-vif.html). A longer packet is cut, or if it has DF dropped in silence, as by AWS's other gateways.
+//!
 //! IPv6 goes to and from transit gateways (`six`).
 //!
 //! Left out: several CIDR blocks, and prefix lists that overlap.
@@ -46,6 +49,9 @@ pub use self::table::Static;
 
 /// The port towards the virtual private gateway.
 pub const GATEWAY_PORT: Port = Port(0);
+
+/// What a static route to the virtual private gateway carries, in octets (Direct Connect user guide, set-jumbo-frames-vif.html).
+const BY_HAND_MTU: u32 = 1500;
 
 /// The port towards network interface `number` of transit gateways' attachments, of so many instances. What else there is follows.
 pub const fn transit_port(instances: u16, number: u16) -> Port {
@@ -361,6 +367,21 @@ impl Vpc {
         guard.refusal(cx.now, packet.bytes(), outbound, always)
     }
 
+    /// Sends a packet out of a port that its route in a table leads to.
+    fn output(&mut self, cx: &mut Cx, table: u8, to: Port, packet: Packet) {
+        let narrow = to == GATEWAY_PORT
+            && packet.len() > BY_HAND_MTU as usize
+            && self.tables[usize::from(table)].is_by_hand(&packet);
+        let ip = &mut self.tables[0].ip;
+        if !narrow {
+            return ip.output(cx, to, packet);
+        }
+        let wide = u32::try_from(ip.mtu(to)).unwrap_or(u32::MAX);
+        ip.set_mtu(to, wide.min(BY_HAND_MTU));
+        ip.output(cx, to, packet);
+        ip.set_mtu(to, wide);
+    }
+
     /// Why a packet that has a way does not take it.
     fn refused(&mut self, cx: &Cx, (from, to): (Port, Port), packet: &Packet) -> Option<Refusal> {
         let (source, other) = (self.entrances[from.index()], self.entrances[to.index()].role);
@@ -494,7 +515,7 @@ impl Device for Vpc {
                     let restored = there.map(|(_, guard)| guard.restored()).max().unwrap_or(RecordId::GENESIS);
                     packet.needs(restored);
                 }
-                self.tables[0].ip.output(cx, to, packet);
+                self.output(cx, from.table, to, packet);
             }
         }
     }

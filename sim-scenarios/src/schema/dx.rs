@@ -67,7 +67,8 @@ pub struct InterfaceOptions {
     pub vlan: Option<At<Count>>,
     /// The key of TCP MD5, as of a neighbor; no segment is signed if not given.
     pub md5_key: Option<At<Md5KeySource>>,
-    /// MTU: 1500 (if not given), or with jumbo frames 9001 of a private one and 8500 of a transit one.
+    /// MTU: 1500 (if not given), or with jumbo frames 9001 of a private one and 8500 of a transit one. To a virtual private gateway jumbo
+    /// frames take propagated routes only.
     pub mtu: Option<At<Count>>,
     /// SiteLink: whether it exchanges routes and traffic with the others on its Direct Connect gateway that have it; false if not given.
     pub site_link: Option<At<Flag>>,

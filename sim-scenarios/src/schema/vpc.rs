@@ -79,7 +79,8 @@ pub struct VpcRoute {
     /// Destination.
     pub destination: At<Prefix>,
     /// A virtual private gateway, transit gateway, internet gateway or VPC peering connection that is attached to the VPC, a NAT gateway,
-    /// NAT instance or instance in it, "local", or "blackhole".
+    /// NAT instance or instance in it, "local", or "blackhole". To a virtual private gateway a static route carries 1500 octets, a
+    /// propagated one also jumbo frames.
     pub target: At<Name>,
 }
 

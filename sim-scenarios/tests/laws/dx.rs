@@ -379,6 +379,42 @@ fn the_same_route_over_vpn_makes_direct_connect_narrow() {
     BFD.holds(&alone, r#""none": LossBetween(probe: "large", direction: "forward", max: "0%")"#);
 }
 
+/// 10.2 (set-jumbo-frames-vif.html): jumbo frames are for propagated routes; what takes a static route to a virtual private gateway is sent with
+/// 1,500 octets. Of the same prefix the static route comes first, whether the propagated one is there or not. What is longer and has DF gets
+/// no farther than the VPC, of 1,500 octets it arrives, and without DF in fragments. One of 8,500 octets is sent each second from 60 s to 400 s.
+#[test]
+fn a_static_route_to_a_virtual_private_gateway_carries_no_jumbo_frames() {
+    let large = |options: &str| {
+        format!("probes={{\"large\": UdpOneWay(from: \"app\", to: \"desk\", every: \"1s\", {options})}}")
+    };
+    let sent = |table: &str, options: &str, expect: &str| {
+        let (table, probe) = (format!("nodes.vpc.route_tables={{\"main\": ({table})}}"), large(options));
+        let changes = [
+            "direct_connect.dx.virtual_interfaces.private.mtu=9001",
+            "nodes.app.mtu=9001",
+            "links.lan.mtu=9001",
+            "faults={}",
+            // A route by VPN makes Direct Connect narrow by itself.
+            r#"nodes.site.policies={"none": (rules: [])}"#,
+            "connections.vpn.tunnels.t.customer.export_policy=none",
+            table.as_str(),
+            probe.as_str(),
+        ];
+        BFD.holds(&changes, expect);
+    };
+    let arrives = r#""all": LossBetween(probe: "large", direction: "forward", max: "0%")"#;
+    let lost = r#""none": LossBetween(probe: "large", direction: "forward", min: "100%", max: "100%"),
+        "in_the_vpc": DropsBetween(reason: "fragmentation_needed", node: "vpc", min: 330, max: 345)"#;
+    let by_hand = r#"routes: [(destination: "10.1.0.0/16", target: "vgw")]"#;
+    let both = format!(r#"propagation: ["vgw"], {by_hand}"#);
+    let jumbo = "size: 8500, dont_fragment: true";
+    sent(r#"propagation: ["vgw"]"#, jumbo, arrives);
+    sent(by_hand, jumbo, lost);
+    sent(&both, jumbo, lost);
+    sent(by_hand, "size: 1500, dont_fragment: true", arrives);
+    sent(by_hand, "size: 8500", arrives);
+}
+
 /// 1.10 (Site-to-Site VPN user guide, private-ip-dx.html): private-IP VPN is for transit gateways, over a Direct Connect gateway that is
 /// associated with it, and its outside addresses are out of the transit gateway's own blocks of /24 or wider.
 #[test]

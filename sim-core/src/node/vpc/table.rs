@@ -11,8 +11,10 @@ use crate::net::aws::vpc::{Admission, Origin, Propagated, Route as Offer, admit,
 use crate::net::fib::{Route, RouteSource, Target, distance};
 use crate::node::ip::Ip;
 use crate::node::{Cx, Weighed, Weighing};
+use crate::packet::Packet;
 use crate::reason::{DropReason, Reason, Rule};
 use crate::trace::{Table, What};
+use crate::wire::ipv4::Ipv4Packet;
 
 /// A route that is entered by hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +131,13 @@ impl RouteTable {
     /// True if a route to exactly this prefix was entered by hand.
     pub fn has_static(&self, prefix: Ipv4Net) -> bool {
         self.statics.iter().any(|it| it.prefix == prefix && !it.prefix_list)
+    }
+
+    /// Whether the route that a packet takes was entered by hand.
+    #[cold]
+    pub fn is_by_hand(&self, packet: &Packet) -> bool {
+        let destination = Ipv4Packet::new_unchecked(packet.bytes()).dst();
+        self.ip.fib().lookup(destination).is_some_and(|route| route.source == RouteSource::Static)
     }
 
     /// Has the route by hand to a prefix lead there, or nowhere if it is a blackhole, or deletes it. A route that `falls` is a blackhole
