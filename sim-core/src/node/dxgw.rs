@@ -29,7 +29,7 @@ use smallvec::SmallVec;
 
 use super::ends::Ends;
 use super::ip::{Inbound, Ip};
-use super::{Announced, Cx, Device, Notice, Weighed, Weighing};
+use super::{Announced, Command, Cx, Device, Notice, Weighed, Weighing};
 use crate::id::{NodeId, Port, RecordId};
 use crate::net::aws::dx::{Path, Route as Offer, SiteLink, evaluate};
 use crate::net::aws::{BgpPath, Evaluation};
@@ -252,6 +252,30 @@ impl DxGateway {
         cx.notify(node, Duration::ZERO, Notice::Announce([route].into()));
     }
 
+    /// Gives a virtual interface SiteLink, or takes it. The others are told of its routes, and it of theirs, or no longer.
+    fn set_site_link(&mut self, cx: &mut Cx, number: u16, on: bool) {
+        let Some(interface) = self.config.interfaces.get_mut(usize::from(number)).filter(|it| it.site_link != on)
+        else {
+            return;
+        };
+        interface.site_link = on;
+        let (node, cause) = (interface.node, cx.cause);
+        let own: Vec<Ipv4Net> = self.ends.of(number).routes.keys().copied().collect();
+        let others: Vec<Ipv4Net> =
+            self.prefixes(self.site_link_table()).filter(|prefix| !own.contains(prefix)).collect();
+        for prefix in own {
+            self.choose_everywhere(cx, prefix, Reason::Configured);
+        }
+        for prefix in others {
+            if on {
+                self.announce_to(cx, number, node, prefix);
+            } else {
+                let withdrawn = Announced { prefix: IpNet::V4(prefix), as_path: None, cause };
+                cx.notify(node, Duration::ZERO, Notice::Announce([withdrawn].into()));
+            }
+        }
+    }
+
     /// Chooses anew in every table.
     fn choose_everywhere(&mut self, cx: &mut Cx, prefix: Ipv4Net, reason: Reason) {
         let cause = cx.cause;
@@ -392,6 +416,12 @@ impl Device for DxGateway {
             | Notice::ReplaceRoute { .. }
             | Notice::Flow(_)
             | Notice::WantFlows => {}
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, command: Command) {
+        if let Command::SiteLink { interface, on } = command {
+            self.set_site_link(cx, interface, on);
         }
     }
 

@@ -761,6 +761,9 @@ impl Gateway {
             | Command::SecurityGroupRule { .. }
             | Command::VpcRoute { .. }
             | Command::TgwRoute { .. }
+            | Command::BgpReset { .. }
+            | Command::Mtu { .. }
+            | Command::SiteLink { .. }
             | Command::VpnRoute { .. } => {}
         }
     }

@@ -240,6 +240,23 @@ pub enum Command {
         /// True to enter it.
         entered: bool,
     },
+    /// Reset the BGP session of a tunnel or virtual interface: it ends, and may begin again at once (Cease, Other Configuration Change).
+    BgpReset {
+        /// The tunnel, by its number on the device.
+        tunnel: u16,
+    },
+    /// Give the customer's side of a virtual interface another MTU.
+    Mtu {
+        /// In octets.
+        mtu: u32,
+    },
+    /// Give a virtual interface of a Direct Connect gateway SiteLink, or take it.
+    SiteLink {
+        /// The virtual interface, by its number on the gateway.
+        interface: u16,
+        /// True to give it.
+        on: bool,
+    },
 }
 
 /// Why a port's routes come or go when its link does.

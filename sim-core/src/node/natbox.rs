@@ -276,6 +276,9 @@ impl Device for NatBox {
             | Command::SecurityGroupRule { .. }
             | Command::VpcRoute { .. }
             | Command::TgwRoute { .. }
+            | Command::BgpReset { .. }
+            | Command::Mtu { .. }
+            | Command::SiteLink { .. }
             | Command::VpnRoute { .. } => {}
         }
     }

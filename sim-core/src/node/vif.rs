@@ -11,6 +11,9 @@
 //! A connection carries several virtual interfaces as VLANs (IEEE 802.1Q). Each is a link of its own here: no Ethernet header is sent, so
 //! tags need no bytes, and what shares a connection shares its fate as a group does. Left out: the rate that virtual interfaces of one
 //! connection share, IPv6, and the hop that AWS's router takes from a TTL.
+//!
+//! `UpdateVirtualInterfaceAttributes` gives it another MTU, which its session survives, or switches SiteLink, for which AWS resets the
+//! session (page WorkingWithVirtualInterfaces.html). Both are configuration, and outlast a loss of power.
 
 use ipnet::IpNet;
 
@@ -200,7 +203,17 @@ impl Device for VirtualInterface {
                 self.testing = false;
                 self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
             }
-            Command::IkeDelete { .. }
+            // Cease, Other Configuration Change (RFC 4486): AWS does not say how it ends a session to change it. A failover test keeps it
+            // down.
+            Command::BgpReset { .. } if !self.testing => {
+                self.gateway.bgp(cx, bgp::Input::Stop { peer: CUSTOMER, subcode: 6, communication: "" });
+                self.settle(cx);
+                self.gateway.bgp(cx, bgp::Input::Start { peer: CUSTOMER });
+            }
+            Command::Mtu { mtu } => self.gateway.ip.set_mtu(OUTSIDE_PORT, mtu),
+            Command::BgpReset { .. }
+            | Command::SiteLink { .. }
+            | Command::IkeDelete { .. }
             | Command::Vrrp { .. }
             | Command::Vlan { .. }
             | Command::IkeInitiate { .. }

@@ -1,7 +1,8 @@
 //! Direct Connect: AWS's ends of virtual interfaces, and Direct Connect gateways.
 
-use sim_core::id::{NodeId, Port};
+use sim_core::id::{LinkId, NodeId, Port};
 use sim_core::net::multipath::{FlowFields, Multipath};
+use sim_core::node::Command;
 use sim_core::node::dxgw::{self, DxGateway, DxGatewayConfig};
 use sim_core::node::endpoint;
 use sim_core::node::gateway::Gateway;
@@ -12,11 +13,12 @@ use sim_core::node::tgw;
 use sim_core::node::vgw::{self, Direct};
 use sim_core::node::vif::{self, VirtualInterface};
 use sim_core::proto::lacp;
+use sim_core::world::Action;
 
 use super::Builder;
 use super::routers::{Ports, connect};
 use crate::make::dx::ends;
-use crate::plan::{self, InterfaceKind, NodeKind, Plan, TunnelId};
+use crate::plan::{self, FaultKind, InterfaceKind, InterfaceUpdate, NodeKind, Plan, TunnelId};
 
 /// Between virtual interfaces and gateways: what the widest of them carries. Each end has its own MTU.
 pub(super) const MTU: u32 = 9001;
@@ -32,13 +34,18 @@ pub(super) fn interfaces(plan: &Plan, gateway: NodeId) -> impl Iterator<Item = (
 /// The name and the ends of a link inside of AWS.
 pub(super) type InnerLink = (String, (NodeId, Port), (NodeId, Port));
 
-/// True if anything in AWS has jumbo frames.
+/// True if anything in AWS has jumbo frames, or will have.
 pub(super) fn is_jumbo(plan: &Plan) -> bool {
-    plan.nodes.iter().any(|node| match &node.kind {
+    let later = |fault: &plan::Fault| match fault.what {
+        FaultKind::UpdateVirtualInterface(update) => update.mtu.is_some_and(|mtu| mtu > 1500),
+        _ => false,
+    };
+    let of_node = |node: &plan::Node| match &node.kind {
         NodeKind::Instance(instance) => instance.mtu > 1500,
         NodeKind::VirtualInterface(end) => end.mtu > 1500,
         _ => false,
-    })
+    };
+    plan.nodes.iter().any(of_node) || plan.faults.iter().any(later)
 }
 
 /// The LAG that a link's end is at, if it is at one.
@@ -157,6 +164,30 @@ impl Builder<'_> {
     /// The port of a router towards its public virtual interface of this number: after those of its links.
     fn public_port(&self, router: NodeId, number: u16) -> Port {
         Port(self.index.links(router).len() as u16 + number)
+    }
+
+    /// What an update of a virtual interface does: its connection carries nothing, if it is disrupted; a session that SiteLink is
+    /// switched of is reset.
+    pub(super) fn interface_update(&self, update: &InterfaceUpdate) -> Vec<Action> {
+        let node = update.node;
+        let NodeKind::VirtualInterface(end) = &self.plan.nodes[node.index()].kind else { return Vec::new() };
+        let typed = |node, strike| Action::Operator { node, strike, heal: None };
+        let mut actions = Vec::new();
+        if !update.disruption.is_zero() {
+            let shares = &self.plan.direct_connects[end.connection].virtual_interfaces;
+            let lines = self.plan.links.iter().zip((0..).map(LinkId));
+            let lines = lines.filter(|(link, _)| link.ends.iter().any(|end| shares.contains(&end.node)));
+            actions.extend(lines.map(|(_, link)| Action::Blackhole { link, ways: [true; 2] }));
+        }
+        if let Some(mtu) = update.mtu {
+            actions.push(typed(node, Command::Mtu { mtu: mtu.into() }));
+        }
+        if let Some(on) = update.site_link {
+            let interface = self.number(end.gateway, node);
+            actions.push(typed(end.gateway, Command::SiteLink { interface, on }));
+            actions.push(typed(node, Command::BgpReset { tunnel: 0 }));
+        }
+        actions
     }
 
     /// The number of an end of Direct Connect on its gateway.

@@ -179,6 +179,10 @@ impl Builder<'_> {
                 let (strike, heal) = (Command::BgpShutdown { tunnel: 0 }, Some(Command::BgpStart { tunnel: 0 }));
                 ("bgp_failover_test", name, vec![Action::Operator { node: *node, strike, heal }])
             }
+            FaultKind::UpdateVirtualInterface(update) => {
+                let name = self.plan.nodes[update.node.index()].name.clone();
+                ("update_virtual_interface_attributes", name, self.interface_update(update))
+            }
             FaultKind::GroupFailure { group } => {
                 let group = &self.plan.groups[*group];
                 let nodes = group.nodes.iter().map(|node| Action::PowerLoss { node: *node });

@@ -12,7 +12,7 @@ use sim_core::proto::bgp::policy::{Change, Policy};
 use sim_core::proto::bgp::{AfterLimit, GracefulRestart, MaxPrefixes};
 use sim_core::time::Duration;
 
-use crate::leaf::{Asn, Md5Key, Md5KeySource, Name, Rate};
+use crate::leaf::{Asn, Flag, Md5Key, Md5KeySource, Name, Rate};
 use crate::place::At;
 use crate::plan::{
     Association, Assumed, Assumption, Bfd, BgpEnd, DirectConnect, DirectConnectGateway, End, Forwarding, Group,
@@ -23,7 +23,7 @@ use crate::schema;
 
 use super::Names;
 use super::connections::bgp;
-use super::judge::{Judge, between};
+use super::judge::{Judge, Verdict, between};
 use super::links::other_end;
 use super::nodes::{amazon_asn, overlap, usable, whole};
 use super::sessions;
@@ -219,18 +219,7 @@ fn interface(
         Some(NodeKind::Router(_)) => 7224,
         _ => 0,
     };
-    let jumbo: u64 = match kind {
-        InterfaceKind::Private => 9001,
-        InterfaceKind::Transit => 8500,
-        InterfaceKind::Public => 1500,
-    };
-    let mtu = schema.mtu.as_ref().and_then(|at| {
-        j.lawful(at, |mtu| match *mtu {
-            1500 => Ok(()),
-            mtu if mtu == jumbo => Ok(()),
-            mtu => Err(format!("the MTU of this kind of virtual interface is 1500 or {jumbo}, not {mtu}")),
-        })
-    });
+    let mtu = schema.mtu.as_ref().and_then(|at| j.lawful(at, |mtu| offers_mtu(kind, *mtu)));
     let vlan = match &schema.vlan {
         None => (1..).find(|vlan| !vlans.contains(vlan)).unwrap_or(1),
         Some(at) => j
@@ -248,11 +237,8 @@ fn interface(
     if let Some(at) = schema.public_prefixes.first().filter(|_| kind != InterfaceKind::Public) {
         j.wrong(at.place, "public prefixes are announced on a public virtual interface", None);
     }
-    if let (true, Some(at), Some(NodeKind::VirtualPrivateGateway(_) | NodeKind::Router(_))) =
-        (site_link, &schema.site_link, gateway.map(|i| &nodes[i].kind))
-    {
-        let help = "put the virtual interface on a Direct Connect gateway";
-        j.wrong(at.place, "SiteLink is for virtual interfaces on a Direct Connect gateway", Some(help.into()));
+    if let Some(at) = schema.site_link.as_ref().filter(|_| site_link) {
+        needs_a_gateway(at, gateway.map(|i| &nodes[i].kind), j);
     }
     let address = j.lawful(&schema.amazon_address, |net| {
         usable(*net)?;
@@ -279,6 +265,28 @@ fn interface(
         interfaces: vec![towards],
         advertise: Vec::new(),
         forwarding: Forwarding::default(),
+    }
+}
+
+/// Whether a virtual interface of a kind may have an MTU (page set-jumbo-frames-vif.html).
+pub(super) fn offers_mtu(kind: InterfaceKind, mtu: u64) -> Verdict {
+    let jumbo = match kind {
+        InterfaceKind::Private => 9001,
+        InterfaceKind::Transit => 8500,
+        InterfaceKind::Public => 1500,
+    };
+    match mtu {
+        1500 => Ok(()),
+        mtu if mtu == jumbo => Ok(()),
+        mtu => Err(format!("the MTU of this kind of virtual interface is 1500 or {jumbo}, not {mtu}")),
+    }
+}
+
+/// Notes it if a virtual interface with SiteLink is on something else than a Direct Connect gateway.
+pub(super) fn needs_a_gateway(at: &At<Flag>, gateway: Option<&NodeKind>, j: &mut Judge) {
+    if let Some(NodeKind::VirtualPrivateGateway(_) | NodeKind::Router(_)) = gateway {
+        let help = "put the virtual interface on a Direct Connect gateway";
+        j.wrong(at.place, "SiteLink is for virtual interfaces on a Direct Connect gateway", Some(help.into()));
     }
 }
 

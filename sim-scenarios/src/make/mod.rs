@@ -16,6 +16,7 @@ mod flow_logs;
 mod gateway_routes;
 mod groups;
 mod instances;
+mod interface_update;
 mod ipv6;
 pub(crate) mod judge;
 mod lan;

@@ -19,7 +19,7 @@ use super::judge::{Judge, Verdict, between, did_you_mean, positive};
 use super::links::conditions;
 use super::nodes::usable;
 use super::vpc::interface;
-use super::{Names, gateway_routes, maintenance, vpc_routes};
+use super::{Names, gateway_routes, interface_update, maintenance, vpc_routes};
 
 /// How long a failover test lasts, if nothing else is said, and at most.
 const USUAL_TEST: Duration = Duration::from_secs(180 * 60);
@@ -63,6 +63,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         }
         plan.faults.push(fault);
     }
+    interface_update::settle(scenario, plan, j);
 }
 
 /// A moment as long after the start as that.
@@ -326,6 +327,9 @@ fn what(schema: &schema::What, at: Duration, names: &Names, plan: &Plan, j: &mut
         | schema::What::CreateVpnConnectionRoute(_)
         | schema::What::DeleteVpnConnectionRoute(_) => {
             gateway_routes::change(schema, names, plan, j).unwrap_or_else(gateway_routes::nothing)
+        }
+        schema::What::UpdateVirtualInterfaceAttributes(it) => {
+            interface_update::kind(it, plan, j).unwrap_or_else(interface_update::nothing)
         }
         schema::What::VrrpShutdown(_) | schema::What::VlanRemoved(_) => {
             super::lan::fault(schema, plan, j).unwrap_or(FaultKind::GroupFailure { group: 0 })

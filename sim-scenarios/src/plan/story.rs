@@ -217,6 +217,8 @@ pub enum FaultKind {
     TransitRoute(RouteChange<Attachment>),
     /// An operator changes the static routes of a connection to a virtual private gateway until healed.
     ConnectionRoute(ConnectionRoute),
+    /// Attributes of a virtual interface change, for good; until the fault heals its connection carries nothing.
+    UpdateVirtualInterface(InterfaceUpdate),
     /// All members of a group fail at once: devices lose power, links lose their carrier, paths discard both ways.
     GroupFailure {
         /// Index into [`super::Plan::groups`].
@@ -285,6 +287,19 @@ impl ConnectionRoute {
     pub const fn back(self) -> Self {
         Self { enters: !self.enters, ..self }
     }
+}
+
+/// What changes of a virtual interface. What is `None` stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InterfaceUpdate {
+    /// AWS's end of the virtual interface.
+    pub node: NodeId,
+    /// Its MTU from then on, in octets.
+    pub mtu: Option<u16>,
+    /// Whether it has SiteLink from then on.
+    pub site_link: Option<bool>,
+    /// How long all virtual interfaces of the connection carry nothing.
+    pub disruption: Duration,
 }
 
 /// How many components of a drawing fail at once when each is broken in turn.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::leaf::{Address, Asn, Count, Flag, Md5KeySource, Name, Prefix, Rate};
+use crate::leaf::{Address, Asn, Count, Flag, Md5KeySource, Name, Prefix, Rate, Span};
 use crate::place::{At, Named};
 
 use super::BgpTimers;
@@ -78,6 +78,21 @@ pub struct InterfaceOptions {
     /// AWS's timers: hold time 90s and keepalive 30s if not given, as AWS.
     #[serde(default)]
     pub timers: BgpTimers,
+}
+
+/// Attributes of a virtual interface that change: at least one.
+#[derive(Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceAttributes {
+    /// The virtual interface, like "dx.private".
+    pub virtual_interface: At<Name>,
+    /// Another MTU: 1500, or with jumbo frames 9001 of a private and 8500 of a transit one. Its links must carry it.
+    pub mtu: Option<At<Count>>,
+    /// Whether it has SiteLink from then on.
+    pub site_link: Option<At<Flag>>,
+    /// How long another MTU keeps all virtual interfaces of the connection from carrying anything, which AWS says it can do "for up to 30
+    /// seconds"; 30s if not given, and 0s of a connection that needs no update. The carrier stays.
+    pub disruption: Option<At<Span>>,
 }
 
 /// A Direct Connect gateway: private virtual interfaces and virtual private gateways, or transit ones and transit gateways.

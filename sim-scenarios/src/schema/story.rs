@@ -12,7 +12,7 @@ use crate::plan::{Detector, Directions, DpdTimeoutAction, IpVersion, Judged, Sid
 
 use super::{
     AlarmTimes, AlarmWithin, ApplicationOutageBetween, Conditions, EcmpBetween, FlowRecordsBetween, FlowsBetween,
-    MetricBetween, RemovedVlan, StoppedVrrp,
+    InterfaceAttributes, MetricBetween, RemovedVlan, StoppedVrrp,
 };
 
 /// Traffic that measures.
@@ -134,6 +134,9 @@ pub enum What {
     CreateVpnConnectionRoute(ConnectionRoute),
     /// A connection with static routing to a virtual private gateway loses a route, and gets it again when healed.
     DeleteVpnConnectionRoute(ConnectionRoute),
+    /// A virtual interface gets another MTU, which may disrupt its connection, or gets or loses SiteLink, for which AWS resets its session. For
+    /// good: another fault changes it back.
+    UpdateVirtualInterfaceAttributes(InterfaceAttributes),
 }
 
 /// A silent discard.

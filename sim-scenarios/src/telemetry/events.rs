@@ -1,7 +1,8 @@
 //! Who changed what: calls of the API as CloudTrail records them, and configuration items as AWS Config keeps them.
 //!
 //! Sources: CloudTrail User Guide, "CloudTrail record contents" (names and order of the fields of a record); EC2 API,
-//! `ModifyVpnTunnelOptions`, `ModifyVpnConnectionOptions` and `ReplaceVpnTunnel`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
+//! `ModifyVpnTunnelOptions`, `ModifyVpnConnectionOptions` and `ReplaceVpnTunnel`; API of Direct Connect,
+//! `UpdateVirtualInterfaceAttributes`; AWS Config Developer Guide, "Components of a configuration item". One JSON object a
 //! line. Those of routes are made in `routes`.
 //!
 //! A route that a program on an instance takes over is a call of `ReplaceRoute`, with the time at which it takes effect. A replacement
@@ -16,6 +17,9 @@ use sim_core::trace::Trace;
 use super::alarm::time;
 use super::{ACCOUNT, REGION, routes};
 use crate::plan::{DpdTimeoutAction, Fault, FaultKind, IkeEnd, Plan, Side, StartupAction, TunnelId};
+
+/// The call that changes a virtual interface of Direct Connect.
+const UPDATE_INTERFACE: &str = "UpdateVirtualInterfaceAttributes";
 
 /// A call that changes a tunnel, or the first of a connection for all.
 struct Call<'p> {
@@ -129,6 +133,31 @@ fn seconds(end: &IkeEnd) -> Value {
     json!(end.dpd.timeout.map(|timeout| timeout.as_nanos() / 1_000_000_000))
 }
 
+/// Virtual interfaces of which attributes change, with the request (API of Direct Connect). Config's side of it is left out.
+fn interfaces(plan: &Plan, end: Instant) -> impl Iterator<Item = (Instant, Value)> {
+    let faults = plan.faults.iter().filter(move |fault| fault.enabled && fault.at <= end);
+    faults.filter_map(|fault| {
+        let FaultKind::UpdateVirtualInterface(update) = fault.what else { return None };
+        let mut request = serde_json::Map::new();
+        request.insert("virtualInterfaceId".into(), json!(plan.nodes[update.node.index()].name));
+        if let Some(mtu) = update.mtu {
+            request.insert("mtu".into(), json!(mtu));
+        }
+        if let Some(on) = update.site_link {
+            request.insert("enableSiteLink".into(), json!(on));
+        }
+        Some((fault.at, Value::Object(request)))
+    })
+}
+
+/// The service that has a call.
+fn service(call: &str) -> &'static str {
+    match call {
+        UPDATE_INTERFACE => "directconnect.amazonaws.com",
+        _ => "ec2.amazonaws.com",
+    }
+}
+
 /// What CloudTrail records.
 pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
     let of_people = calls(plan, end).into_iter().map(|call| (call.at, call.name, "IAMUser", call.parameters));
@@ -136,14 +165,15 @@ pub fn cloudtrail(plan: &Plan, trace: &Trace, end: Instant) -> String {
         .into_iter()
         .map(|routes::Edit { at, change }| (at, change.call(), "IAMUser", routes::request(plan, &change)));
     let of_programs = routes::replaced(plan, trace).map(|(at, request)| (at, "ReplaceRoute", "AssumedRole", request));
-    let mut all: Vec<_> = of_people.chain(of_routes).chain(of_programs).enumerate().collect();
+    let of_interfaces = interfaces(plan, end).map(|(at, request)| (at, UPDATE_INTERFACE, "IAMUser", request));
+    let mut all: Vec<_> = of_people.chain(of_routes).chain(of_programs).chain(of_interfaces).enumerate().collect();
     all.sort_by_key(|(_, (at, ..))| *at);
     let line = |(number, (at, name, user, parameters)): (usize, (Instant, &str, &str, Value))| {
         let value = json!({
             "eventVersion": "1.10",
             "userIdentity": { "type": user, "accountId": ACCOUNT },
             "eventTime": time(plan, at),
-            "eventSource": "ec2.amazonaws.com",
+            "eventSource": service(name),
             "eventName": name,
             "awsRegion": REGION,
             "requestParameters": parameters,

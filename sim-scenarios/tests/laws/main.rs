@@ -5,6 +5,7 @@ mod bgp;
 mod client;
 mod dns;
 mod dx;
+mod dx_changes;
 mod field;
 mod firewall;
 mod flow_logs;

@@ -219,6 +219,9 @@ impl Struck {
                 | FaultKind::TransitRoute(RouteChange { node: id, .. }) => {
                     node(*id);
                 }
+                FaultKind::UpdateVirtualInterface(update) => {
+                    node(update.node);
+                }
                 FaultKind::ConnectionRoute(change) => {
                     node(plan.connections[change.connection].gateway);
                 }
