@@ -10,7 +10,8 @@
 //!
 //! A connection carries several virtual interfaces as VLANs (IEEE 802.1Q). Each is a link of its own here: no Ethernet header is sent, so
 //! tags need no bytes, and what shares a connection shares its fate as a group does. Left out: the rate that virtual interfaces of one
-//! connection share, IPv6, and the hop that AWS's router takes from a TTL.
+//! connection share, IPv6, the hop that AWS's router takes from a TTL, and how far a public one carries what the customer announces
+//! ([`crate::net::aws::dx`]).
 //!
 //! `UpdateVirtualInterfaceAttributes` gives it another MTU, which its session survives, or switches SiteLink, for which AWS resets the
 //! session (page WorkingWithVirtualInterfaces.html). Both are configuration, and outlast a loss of power.

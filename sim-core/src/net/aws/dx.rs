@@ -13,7 +13,10 @@
 //! untagged path elsewhere is, no page says: it comes after each medium one here, and before a low one.
 //!
 //! On a public virtual interface communities say how far a prefix is carried ([`Scope`]) and from how far it comes
-//! ([`Origin`]).
+//! ([`Origin`]). A drawing has the public network of one Region, a router without a Region of its own, which reaches the subnet of the
+//! virtual interface whatever the customer announces. So AWS's prefixes are all of that Region here, tagged 7224:8100 and NO_EXPORT, and what
+//! the customer asks for by 7224:9100, 7224:9200 or 7224:9300 has nobody to be kept from. Left out with it: the other reserved communities
+//! of 7224, that AWS's public prefixes come with an AS_PATH of three ASNs or more, and that it puts 7224 in place of a private ASN.
 
 use std::net::Ipv4Addr;
 
