@@ -71,6 +71,11 @@ const DIRECT_CONNECT: &[Noun] = &[
     ("unpinned overlay tunnels", &["dx_unpinned_overlay:moved_to_line_2"]),
     ("private IP VPN", &["private_ip_vpn:tunnel_up"]),
     ("VPN over a public VIF", &["vpn_over_public_vif:tunnel_up"]),
+    ("acceleration, not over a public VIF", &["laws/dx.rs::acceleration_is_not_for_public_virtual_interfaces"]),
+    (
+        "jumbo frames by propagated routes only",
+        &["laws/dx.rs::a_static_route_to_a_virtual_private_gateway_carries_no_jumbo_frames"],
+    ),
 ];
 
 const VPN: &[Noun] = &[
@@ -250,6 +255,13 @@ const MAINTENANCE: &[Noun] = &[
             "static_routes_moved_by_hand:aws_waits",
             "static_routes_moved_by_hand:then",
             "laws/routes.rs::a_changed_route_of_a_transit_gateway_is_a_call",
+        ],
+    ),
+    (
+        "UpdateVirtualInterfaceAttributes",
+        &[
+            "laws/dx_changes.rs::another_mtu_disrupts_all_virtual_interfaces_of_the_connection",
+            "laws/dx_changes.rs::site_link_is_switched_by_a_session_that_is_reset",
         ],
     ),
     (

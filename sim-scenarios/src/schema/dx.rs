@@ -54,8 +54,8 @@ pub enum VirtualInterface {
 pub struct InterfaceOptions {
     /// The gateway that it is on; of a public one, the router that stands for AWS's public network.
     pub gateway: At<Name>,
-    /// Of a public one, what AWS announces: its prefixes of the Region, tagged 7224:8100 and NO_EXPORT. There is no other Region whose prefixes
-    /// were announced, or to which what the customer announces did not get by 7224:9100 or 7224:9200.
+    /// Of a public one, what AWS announces: its prefixes of the Region, tagged 7224:8100 and NO_EXPORT. There is no other
+    /// Region, whose prefixes it would announce, or to which 7224:9100 or 7224:9200 would keep the customer's from getting.
     #[serde(default)]
     pub public_prefixes: Vec<At<Prefix>>,
     /// AWS's address and its subnet, like "169.254.100.1/30".

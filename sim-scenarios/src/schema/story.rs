@@ -134,8 +134,8 @@ pub enum What {
     CreateVpnConnectionRoute(ConnectionRoute),
     /// A connection with static routing to a virtual private gateway loses a route, and gets it again when healed.
     DeleteVpnConnectionRoute(ConnectionRoute),
-    /// A virtual interface gets another MTU, which may disrupt its connection, or gets or loses SiteLink, for which AWS resets its session. For
-    /// good: another fault changes it back.
+    /// A virtual interface gets another MTU, which may disrupt its connection, or gets or loses SiteLink, for which AWS resets its
+    /// session. For good: another fault changes it back.
     UpdateVirtualInterfaceAttributes(InterfaceAttributes),
 }
 

@@ -379,9 +379,10 @@ fn the_same_route_over_vpn_makes_direct_connect_narrow() {
     BFD.holds(&alone, r#""none": LossBetween(probe: "large", direction: "forward", max: "0%")"#);
 }
 
-/// 10.2 (set-jumbo-frames-vif.html): jumbo frames are for propagated routes; what takes a static route to a virtual private gateway is sent with
-/// 1,500 octets. Of the same prefix the static route comes first, whether the propagated one is there or not. What is longer and has DF gets
-/// no farther than the VPC, of 1,500 octets it arrives, and without DF in fragments. One of 8,500 octets is sent each second from 60 s to 400 s.
+/// 10.2 (set-jumbo-frames-vif.html): jumbo frames are for propagated routes; what takes a static route to a virtual private gateway is sent
+/// with 1,500 octets. Of the same prefix the static route comes first, whether the propagated one is there or not. What is longer and has DF
+/// gets no farther than the VPC, of 1,500 octets it arrives, and without DF in fragments. One of 8,500 octets is sent each second from 60 s
+/// to 400 s, so 340 of them.
 #[test]
 fn a_static_route_to_a_virtual_private_gateway_carries_no_jumbo_frames() {
     let large = |options: &str| {
@@ -472,9 +473,9 @@ fn a_public_virtual_interface_is_amazons_own() {
 }
 
 /// 1.11 (Site-to-Site VPN user guide, accelerated-vpn.html): no acceleration over a public virtual interface. The connection of the drawing
-/// begins on one. With a line to the internet beside it, the customer gateway's routes say which way its endpoint is: the underlay has a /32
-/// by the internet, which is longer than AWS's /24 by BGP, so that the virtual interface would stand in for it; a /32 by BGP comes first while
-/// its session is up, and a /32 by hand always does.
+/// begins on one. With a line to the internet beside it, the customer gateway's routes say which way its endpoint is: the underlay has a
+/// /32 by the internet, which is longer than AWS's /24 by BGP, so that the virtual interface would stand in for it; a /32 by BGP comes first
+/// while its session is up (distance 20 before 110), and a /32 by hand always does.
 #[test]
 fn acceleration_is_not_for_public_virtual_interfaces() {
     let transit = "nodes.vgw=TransitGateway(asn: 64512, vpcs: [\"vpc\"])";
@@ -516,7 +517,7 @@ fn acceleration_is_not_for_public_virtual_interfaces() {
         both.warned(&changes.iter().map(String::as_str).collect::<Vec<_>>(), words)
     };
     assert!(!warned(&elsewhere, word));
-    assert!(warned(&exactly, "while there is a route"));
+    assert!(warned(&exactly, "while that route is up"));
     let by_hand = accelerated_and("nodes.site.static_routes=[(prefix: \"198.51.100.10/32\", via: \"dx\")]");
     both.refused(&by_hand.iter().map(String::as_str).collect::<Vec<_>>(), certain);
 }
