@@ -19,6 +19,9 @@ pub struct Check {
     /// The scenarios (RON)
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Change a value of each scenario first, as `vpnsim run` does; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub changes: Vec<String>,
     /// Review the design, too, without a run: what one failure takes away, which routes hide which, what is negotiated, who is told
     ///
     /// Each piece of advice says where it stands, what it means for this drawing, what to change, what it rests on, and which
@@ -49,7 +52,8 @@ pub fn check(typed: &Check) -> Result<Verdict, Failure> {
     let mut reviewed = Vec::new();
     let as_json = typed.format == Format::Json;
     for file in &typed.files {
-        match job::read(file).and_then(|question| engine::understand(&question)) {
+        let changed = |question| engine::Question { changes: typed.changes.clone(), ..question };
+        match job::read(file).and_then(|question| engine::understand(&changed(question))) {
             Ok(scenario) => {
                 if !typed.loudness.quiet && !as_json {
                     remarks(file, &scenario)?;

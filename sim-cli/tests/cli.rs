@@ -222,6 +222,19 @@ fn one_bad_file_does_not_hide_the_others() {
     insta::assert_snapshot!("one_bad_file", stderr(&done));
 }
 
+/// What a run would say of a change, without the run; the file's own word stands where nothing is changed.
+#[test]
+fn a_change_is_checked_without_a_run() {
+    let check = |change: &str| {
+        let file = library("active_passive.ron");
+        vpnsim(empty().path()).args(["check", &file, "--set", change]).assert()
+    };
+    let good = check("connections.vpn.tunnels.a.dpd_timeout=60s").code(0);
+    assert!(stdout(&good).ends_with("active_passive.ron: ok\n"));
+    let bad = check("connections.vpn.tunnels.a.dpd_timeout=20s").code(2);
+    assert!(stderr(&bad).contains("AWS's DPD timeout is 30s or more"), "{}", stderr(&bad));
+}
+
 #[test]
 fn a_bad_change_is_shown_in_the_change() {
     let file = library("active_passive.ron");

@@ -469,6 +469,19 @@ impl DropReason {
                 | Self::TransitResolver
         )
     }
+
+    /// True if AWS carries no more of it than that, in octets or packets a second.
+    pub const fn is_beyond_rate(self) -> bool {
+        matches!(
+            self,
+            Self::TunnelBandwidth
+                | Self::TunnelPacketRate
+                | Self::AttachmentBandwidth
+                | Self::AttachmentPacketRate
+                | Self::NatGatewayBandwidth
+                | Self::NatGatewayPacketRate
+        )
+    }
 }
 
 impl Step {

@@ -97,29 +97,33 @@ impl<'w> Observation<'w> {
     /// What AWS chose by no published rule in this run, and so is assumed: ties, and the spreading of flows.
     pub fn choices(&self) -> Vec<Assumption> {
         let chosen = |(_, record): (RecordId, &trace::Record)| {
-            let what = match record.what {
-                What::Route { rule: Some(Rule::AwsChoice), .. } => Assumed::PreferredTunnel,
-                What::Route { rule: Some(Rule::EqualCost), .. } => Assumed::FlowHash,
-                What::State { reason: reason::Reason::PrefixLimit, .. } => Assumed::PrefixLimit,
-                What::Step { step: reason::Step::PrefixLimitNear, .. } => Assumed::PrefixLimit,
-                _ => return None,
+            let what: &[Assumed] = match record.what {
+                What::Route { rule: Some(Rule::AwsChoice), .. } => &[Assumed::PreferredTunnel],
+                What::Route { rule: Some(Rule::EqualCost), .. } => &[Assumed::FlowHash, Assumed::EcmpPaths],
+                What::State { reason: reason::Reason::PrefixLimit, .. }
+                | What::Step { step: reason::Step::PrefixLimitNear, .. } => &[Assumed::PrefixLimit],
+                _ => &[],
             };
-            self.assumption(what, self.world.node_name(record.node))
+            let node = self.world.node_name(record.node);
+            what.iter().filter_map(move |what| self.assumption(*what, node))
         };
         // Whether a site's packets reach a NAT gateway leaves no record, and what takes a tunnel from whom leaves none of its own.
-        let untold = self.world.trace.drops().keys().any(|key| {
+        let drops = || self.world.trace.drops().keys();
+        let untold = drops().any(|key| {
             let Place::Node(node) = key.place else { return false };
             let too_long = [DropReason::FragmentationNeeded, DropReason::PacketTooBig].contains(&key.reason);
             too_long && matches!(self.plan.nodes[node.index()].kind, NodeKind::VpnEndpoint(_))
         });
+        let limited = drops().any(|key| key.reason.is_beyond_rate());
         let silent = |what| match what {
             Assumed::NatGatewayForSites | Assumed::SecondSaPair => true,
             Assumed::EndpointIcmp => untold,
+            Assumed::TunnelBurst | Assumed::RatesCount => limited,
             _ => false,
         };
         let silent = self.plan.assumptions.iter().filter(|it| silent(it.what));
         let silent = silent.filter_map(|it| self.assumption(it.what, it.owner.as_deref().unwrap_or_default()));
-        let all: BTreeSet<Assumption> = self.world.trace.records().filter_map(chosen).chain(silent).collect();
+        let all: BTreeSet<Assumption> = self.world.trace.records().flat_map(chosen).chain(silent).collect();
         all.into_iter().collect()
     }
 

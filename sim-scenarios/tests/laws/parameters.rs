@@ -150,6 +150,23 @@ fn the_packet_rate_of_a_large_tunnel_is_a_parameter() {
     assert_eq!(named(&[large, "assume.large_packet_rate=300000"]).as_deref(), Some("300000"));
 }
 
+/// A report names what its figures rest on: how much may come at once, and which ways a rate is for, where more came than a tunnel carries
+/// (140,000 packets a second), and not elsewhere.
+#[test]
+fn a_report_names_the_assumptions_of_rates_where_they_matter() {
+    let drawing = Bare::without_faults(library!("active_passive"));
+    let named = |every: &str| {
+        let probes = format!(
+            "probes={{\"s\": UdpOneWay(from: \"app\", to: \"office\", every: \"{every}\", size: 60, start: \"100s\", stop: \"100.2s\")}}"
+        );
+        let report = drawing.answer(&["duration=101s", &probes]);
+        let has = |name: &str| report.assumptions.iter().any(|it| it.parameter == format!("assume.{name}"));
+        [has("tunnel_burst"), has("rates_count")]
+    };
+    assert_eq!(named("5us"), [true; 2], "200,000 a second");
+    assert_eq!(named("10us"), [false; 2], "100,000 a second");
+}
+
 /// Those that a silent path brings into play change what happens.
 #[test]
 fn assumptions_act() {
