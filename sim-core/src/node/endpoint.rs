@@ -224,7 +224,9 @@ impl Device for VpnEndpoint {
     fn receive(&mut self, cx: &mut Cx, port: Port, packet: Packet) {
         if port == INSIDE_PORT {
             if let Some(packet) = self.within_limits(cx, 1, packet) {
+                self.gateway.ip.answer_by(Some(INSIDE_PORT));
                 self.gateway.output(cx, TUNNEL_PORT, packet);
+                self.gateway.ip.answer_by(None);
             }
         } else {
             self.gateway.receive(cx, port, packet);

@@ -154,6 +154,8 @@ pub struct Ip {
     policy: Vec<PolicyRoute>,
     access: Vec<(Port, AccessRule)>,
     interfaces: Vec<Option<Interface>>,
+    /// By which port errors go whatever the table says, while it is known from where what they are about came.
+    answers: Option<Port>,
     /// Errors that the device has to seal, with the ports by which they go.
     unsealed: Vec<(Port, Packet)>,
     /// Ports that are several links, with those that carry their traffic.
@@ -193,6 +195,7 @@ impl Ip {
             policy: Vec::new(),
             access: Vec::new(),
             interfaces: Vec::new(),
+            answers: None,
             unsealed: Vec::new(),
             bundles: Vec::new(),
             lan: None,

@@ -424,7 +424,8 @@ fn what_aws_announces_to_a_customer_gateway_is_bound() {
 #[test]
 fn beyond_the_quota_routes_stay_behind() {
     let route = |kind: &str, node: &str, prefix: &str| {
-        format!("\"{node}-{prefix}\": {kind}(node: \"{node}\", prefix: \"{prefix}\", at: \"100s\"),")
+        let name = format!("{node}-{}", &prefix[..4].replace('.', "-"));
+        format!("\"{name}\": {kind}(node: \"{node}\", prefix: \"{prefix}\", at: \"100s\"),")
     };
     let heard = |first: &str| {
         let first = ["10.2.0.0/16", "10.3.0.0/16"].map(|prefix| route(first, "cgw1", prefix)).concat();

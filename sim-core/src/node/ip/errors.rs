@@ -26,7 +26,7 @@ impl Ip {
             return;
         }
         let way = self.fib.lookup(sender);
-        let port = way.and_then(|route| match route.target {
+        let port = self.answers.or_else(|| match way?.target {
             Target::Out { port, .. } => Some(port),
             Target::Blackhole => None,
         });
@@ -36,6 +36,10 @@ impl Ip {
         let Ok(mut error) = report else { return };
         self.identify(&mut error);
         cx.created(&error);
+        if let Some(port) = self.answers {
+            cx.hop(error.meta.id, HopStep::Forwarded(port, Ipv4Addr::UNSPECIFIED));
+            return self.output(cx, port, error);
+        }
         match way {
             Some(Route { target: Target::Out { port, next_hop }, since, .. }) => {
                 error.needs(since);
@@ -50,6 +54,12 @@ impl Ip {
             Some(route) => cx.drop(&error, DropReason::BlackholeRoute, route.since),
             None => cx.drop(&error, self.no_route, self.changed),
         }
+    }
+
+    /// Sends errors by this port, from which what they will be about comes, or by the table again. A device that forwards by ports, as
+    /// an end of AWS's does, has no route to the sender.
+    pub fn answer_by(&mut self, port: Option<Port>) {
+        self.answers = port;
     }
 
     /// Makes a port a tunnel's, into which only the device can send.

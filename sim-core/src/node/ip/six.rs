@@ -262,7 +262,7 @@ impl Ip {
         let sender = Ipv6Packet::new_unchecked(packet.bytes()).src();
         let Some(six) = self.six.as_mut().filter(|six| !six.own.contains(&sender)) else { return };
         let way = six.fib.lookup(sender);
-        let port = way.and_then(|route| match route.target {
+        let port = self.answers.or_else(|| match way?.target {
             Target::Out { port, .. } => Some(port),
             Target::Blackhole => None,
         });
@@ -275,6 +275,10 @@ impl Ip {
         let meta = cx.meta();
         let Ok(mut error) = six.reporter.report(cx.now, packet.bytes(), trouble.into(), from, meta) else { return };
         cx.created(&error);
+        if let Some(port) = self.answers {
+            cx.hop(error.meta.id, HopStep::Forwarded(port, UNTOLD));
+            return self.output(cx, port, error);
+        }
         match way {
             Some(Route { target: Target::Out { port, .. }, since, .. }) => {
                 error.needs(since);
