@@ -259,6 +259,12 @@ pub(super) fn gateways(scenario: &schema::Scenario, plan: &mut Plan, j: &mut Jud
         if tunnels.is_empty() && super::dx::ends(plan, id).next().is_none() {
             j.wrong(at.place, "no connection ends at this gateway", None);
         }
+        let sites: BTreeSet<NodeId> =
+            tunnels.iter().map(|(_, id)| plan.connections[id.connection].customer_gateway).collect();
+        if schema.vpc.is_none() && sites.len() + super::dx::ends(plan, id).count() == 1 {
+            let message = "this gateway is attached to no VPC and joins one site with nobody";
+            j.wrong(at.place, message, Some("add `vpc: ...`, or another site".into()));
+        }
         let tunnel_names: Vec<String> = tunnels.iter().map(|(name, _)| name.clone()).collect();
         let preferred = schema
             .preferred_tunnel
