@@ -48,7 +48,6 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
     let announced = fault.at;
     match &schema.what {
         schema::What::ReplaceTunnelEndpoint(it) => {
-            uncontrolled(it, id, plan, j);
             if let Some(at) = applied(it, announced, plan, j) {
                 fault.at = at;
             }
@@ -59,11 +58,9 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
         _ => {}
     }
     if let FaultKind::ModifyTunnelOptions { skip_replacement: true, .. } = fault.what {
-        if let Some(at) = &schema.heal {
-            j.wrong(at.place, "nothing is gone, so nothing comes back: the replacement is skipped", None);
-        }
-        if let Some(at) = &schema.heal_after {
-            j.wrong(at.place, "nothing is gone, so nothing comes back: the replacement is skipped", None);
+        let places = [schema.heal.as_ref().map(|at| at.place), schema.heal_after.as_ref().map(|at| at.place)];
+        for place in places.into_iter().flatten() {
+            j.wrong(place, "nothing is gone, so nothing comes back: the replacement is skipped", None);
         }
         return;
     }
@@ -83,19 +80,28 @@ pub(super) fn settle(schema: &schema::Fault, fault: &mut Fault, plan: &mut Plan,
     fault.heal = Some(heal);
 }
 
-/// What is wrong with maintenance that waits at a tunnel that says that it does not. What the timeline turns on may be on by then.
-fn uncontrolled(schema: &schema::Replacement, id: TunnelId, plan: &Plan, j: &mut Judge) {
-    let Some(at) = &schema.auto_applied_after else { return };
-    let Some(tunnel) = plan.connections.get(id.connection).and_then(|it| it.tunnels.get(id.tunnel)) else { return };
-    let turned_on = plan.faults.iter().any(|fault| match fault.what {
-        FaultKind::ModifyTunnelOptions { tunnel, lifecycle_control, .. } => {
-            tunnel == id && lifecycle_control == Some(true)
+/// Maintenance that waits at a tunnel that says that it does not. What the timeline turns on may be on by then, wherever that stands.
+pub(super) fn uncontrolled(scenario: &schema::Scenario, plan: &Plan, j: &mut Judge) {
+    let turned_on = |id| {
+        plan.faults.iter().any(|fault| match fault.what {
+            FaultKind::ModifyTunnelOptions { tunnel, lifecycle_control, .. } => {
+                tunnel == id && lifecycle_control == Some(true)
+            }
+            _ => false,
+        })
+    };
+    for ((_, schema), fault) in scenario.faults.named.0.iter().zip(&plan.faults) {
+        let (schema::What::ReplaceTunnelEndpoint(it), FaultKind::ReplaceTunnelEndpoint { tunnel: id, .. }) =
+            (&schema.what, &fault.what)
+        else {
+            continue;
+        };
+        let tunnel = plan.connections.get(id.connection).and_then(|it| it.tunnels.get(id.tunnel));
+        let off = tunnel.is_some_and(|tunnel| tunnel.lifecycle_control == Some(false));
+        if let Some(at) = it.auto_applied_after.as_ref().filter(|_| off && !turned_on(*id)) {
+            let help = "set `tunnel_endpoint_lifecycle_control: true` at the tunnel";
+            j.wrong(at.place, "AWS replaces this endpoint at once: lifecycle control is off", Some(help.into()));
         }
-        _ => false,
-    });
-    if tunnel.lifecycle_control == Some(false) && !turned_on {
-        let help = "set `tunnel_endpoint_lifecycle_control: true` at the tunnel";
-        j.wrong(at.place, "AWS replaces this endpoint at once: lifecycle control is off", Some(help.into()));
     }
 }
 

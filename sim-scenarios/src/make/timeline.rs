@@ -63,6 +63,7 @@ pub(super) fn make(scenario: &schema::Scenario, names: &Names, plan: &mut Plan, 
         }
         plan.faults.push(fault);
     }
+    maintenance::uncontrolled(scenario, plan, j);
     interface_update::settle(scenario, plan, j);
 }
 

@@ -318,6 +318,10 @@ fn lifecycle_control_is_turned_on_with_or_without_a_replacement() {
     let option = |control: &str| format!("connections.vpn.tunnels.a.tunnel_endpoint_lifecycle_control={control}");
     assert!(mistakes("tunnel_endpoint_replacement", &[waits, &option("false")]).contains("lifecycle control is off"));
     scenario("tunnel_endpoint_replacement", &[waits, &option("true")]);
+    // Turned on before, by what stands after it in the file.
+    let on = "ModifyTunnelOptions(tunnel: \"vpn.a\", tunnel_endpoint_lifecycle_control: true, skip_tunnel_replacement: true)";
+    let turned_on = format!("faults.turn_on=(at: \"100s\", what: {on})");
+    scenario("tunnel_endpoint_replacement", &[waits, &turned_on, &option("false")]);
 }
 
 /// CloudTrail guide, "record contents", and EC2 API, ModifyVpnTunnelOptions: who changed an option, and Config's items before and after.
