@@ -67,7 +67,7 @@ fn group(report: &mut Report, name: &str, least: f64, suite: &Suite, bare: &mut 
     }
     let tunnels = report.samples(1_000, 250) as u16;
     let mut costs = [Vec::new(), Vec::new()];
-    for seed in 0..report.samples(9, 5) as u64 {
+    for seed in 0..report.rounds(9, 5) as u64 {
         costs[0].push(lives_of(seed, tunnels, suite)[0]);
         let began = cpu_ns();
         (0..tunnels).for_each(|_| bare());

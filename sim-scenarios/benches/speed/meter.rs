@@ -57,6 +57,12 @@ impl Report {
         if self.short { short } else { long }
     }
 
+    /// How many rounds, of which the least disturbed counts: more with each try, as a neighbour may stay for all of a few.
+    #[allow(dead_code, reason = "sim-cli's bench has no line that can be missed")]
+    pub fn rounds(&self, long: usize, short: usize) -> usize {
+        self.samples(long, short) * self.tries as usize
+    }
+
     /// Measures our work and the reference's in alternating rounds, and prints both costs and their ratio.
     pub fn compare(&mut self, line: &str, limit: Limit, rounds: usize, ours: Work, reference: Work) {
         let [ours, reference] = alternate(rounds, [ours, reference]);
