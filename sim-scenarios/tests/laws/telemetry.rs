@@ -320,8 +320,11 @@ fn lifecycle_control_is_turned_on_with_or_without_a_replacement() {
     scenario("tunnel_endpoint_replacement", &[waits, &option("true")]);
     // Turned on before, by what stands after it in the file.
     let on = "ModifyTunnelOptions(tunnel: \"vpn.a\", tunnel_endpoint_lifecycle_control: true, skip_tunnel_replacement: true)";
-    let turned_on = format!("faults.turn_on=(at: \"100s\", what: {on})");
-    scenario("tunnel_endpoint_replacement", &[waits, &turned_on, &option("false")]);
+    let replaced = "ReplaceTunnelEndpoint(tunnel: \"vpn.a\", auto_applied_after: \"1000s\")";
+    let both = format!(
+        "faults={{\"replace\": (at: \"600s\", heal_after: \"200s\", what: {replaced}), \"turn_on\": (at: \"100s\", what: {on})}}"
+    );
+    scenario("tunnel_endpoint_replacement", &[&both, &option("false")]);
 }
 
 /// CloudTrail guide, "record contents", and EC2 API, ModifyVpnTunnelOptions: who changed an option, and Config's items before and after.
