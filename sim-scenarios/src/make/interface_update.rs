@@ -1,8 +1,7 @@
 //! `UpdateVirtualInterfaceAttributes`: another MTU of a virtual interface, or SiteLink switched on or off.
 //!
-//! Sources: Direct Connect user guide, set-jumbo-frames-vif.html ("updating the connection disrupts network connectivity for all virtual
-//! interfaces associated with the connection for up to 30 seconds") and WorkingWithVirtualInterfaces.html; API of Direct Connect,
-//! `UpdateVirtualInterfaceAttributes`.
+//! Sources: Direct Connect user guide, set-jumbo-frames-vif.html (half a minute at most without any virtual interface of the connection)
+//! and WorkingWithVirtualInterfaces.html; API of Direct Connect, `UpdateVirtualInterfaceAttributes`.
 
 use sim_core::id::NodeId;
 use sim_core::time::{Duration, Instant};

@@ -89,9 +89,8 @@ fn of_nat_gateway(node: &Node, warn: &mut impl FnMut(String, String)) {
     let further = secondary.iter().filter_map(|(_, elastic_ip)| *elastic_ip);
     let count = appliance.elastic_ip.into_iter().chain(further).count();
     if count > ELASTIC_IPS {
-        let text = format!(
-            "{count} Elastic IP addresses: AWS allows {ELASTIC_IPS} Elastic IP addresses for a NAT gateway, and more on request"
-        );
+        let text =
+            format!("{count} Elastic IP addresses: AWS allows {ELASTIC_IPS} for a NAT gateway, and more on request");
         warn(format!("nodes.{}.secondary_addresses", node.name), text);
     }
 }

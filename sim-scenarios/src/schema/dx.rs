@@ -91,8 +91,8 @@ pub struct InterfaceAttributes {
     pub mtu: Option<At<Count>>,
     /// Whether it has SiteLink from then on.
     pub site_link: Option<At<Flag>>,
-    /// How long another MTU keeps all virtual interfaces of the connection from carrying anything, which AWS says it can do "for up to 30
-    /// seconds"; 30s if not given, and 0s of a connection that needs no update. The carrier stays.
+    /// How long another MTU keeps all virtual interfaces of the connection from carrying anything, 30s at most as AWS says; 30s
+    /// if not given, and 0s of a connection that needs no update. The carrier stays.
     pub disruption: Option<At<Span>>,
 }
 

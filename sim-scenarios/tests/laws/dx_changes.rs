@@ -85,7 +85,7 @@ fn dark(probe: &str, min: f64, max: f64) -> String {
     format!(r#""{probe}": OutageBetween(probe: "{probe}", fault: "update", min: "{min}s", max: "{max}s")"#)
 }
 
-/// Page set-jumbo-frames-vif.html: another MTU can disrupt "all virtual interfaces associated with the connection for up to 30 seconds", which
+/// Page set-jumbo-frames-vif.html: another MTU can stop all virtual interfaces of its connection for half a minute, which
 /// is what happens if nothing is said. Each session has a hold time of 90 s, and was heard of 30 s before at most, so none of them
 /// ends. The virtual interface of another connection is not touched. From then on it carries what it did not carry before.
 #[test]

@@ -42,7 +42,7 @@ fn flows_go_by_each_address_of_a_nat_gateway_and_come_back() {
 /// The same page: eight addresses in all, each of a public gateway with an Elastic IP address, of which AWS allows two unless it is asked.
 #[test]
 fn a_nat_gateway_has_up_to_eight_addresses() {
-    let words = "3 Elastic IP addresses: AWS allows 2 Elastic IP addresses for a NAT gateway, and more on request";
+    let words = "3 Elastic IP addresses: AWS allows 2 for a NAT gateway, and more on request";
     assert!(!PUBLIC.warned(&[&secondary(1, true)], "for a NAT gateway"));
     assert!(PUBLIC.warned(&[&secondary(2, true)], words));
     PUBLIC.taken(&[&secondary(7, true)]);
