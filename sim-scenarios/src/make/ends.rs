@@ -202,7 +202,7 @@ pub(super) fn customer_end(
         expected_id: schema.expected_id.as_ref().map_or_else(|| aws.id.clone(), |at| j.read(at)),
         local_cidr: j.lawful_or(&schema.local_cidr, aws.remote_cidr, whole),
         remote_cidr: j.lawful_or(&schema.remote_cidr, aws.local_cidr, whole),
-        selectors: traffic_selectors(schema, &versions, j),
+        selectors: traffic_selectors(schema, j),
         second_child: SecondChild::Kept,
         rekey_margin: j.lawful_or(&schema.rekey_margin, aws.rekey_margin.min(shortest / 2), |t| {
             between(*t, Duration::from_secs(1), shortest / 2, "the rekey margin (at most half of the shorter lifetime)")
@@ -241,16 +241,12 @@ pub(super) fn customer_end(
 }
 
 /// The pairs of networks of a policy-based device.
-fn traffic_selectors(schema: &schema::CustomerEnd, versions: &[IkeVersion], j: &mut Judge) -> Vec<(Ipv4Net, Ipv4Net)> {
+fn traffic_selectors(schema: &schema::CustomerEnd, j: &mut Judge) -> Vec<(Ipv4Net, Ipv4Net)> {
     const MOST: usize = 100;
     let Some(given) = &schema.traffic_selectors else { return Vec::new() };
     let pairs = given.iter().map(|pair| (j.lawful(&pair.local_cidr, whole), j.lawful(&pair.remote_cidr, whole)));
     let pairs = pairs.filter_map(|(local, remote)| local.zip(remote)).collect();
     let Some(place) = given.first().map(|first| first.local_cidr.place) else { return pairs };
-    if versions != [IkeVersion::V2] {
-        let help = "let it speak IKEv2 alone: ike_versions: [\"ikev2\"]";
-        j.wrong(place, "`traffic_selectors` are of IKEv2 only", Some(help.into()));
-    }
     if given.len() > MOST {
         j.wrong(place, format!("a device has at most {MOST} pairs of `traffic_selectors`, not {}", given.len()), None);
     }

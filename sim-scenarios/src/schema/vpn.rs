@@ -297,7 +297,7 @@ pub struct CustomerEnd {
     /// AWS's side of them.
     pub remote_cidr: Option<At<Prefix>>,
     /// In place of `local_cidr` and `remote_cidr`, of a policy-based device: between which networks it protects traffic, each pair by
-    /// a CHILD_SA of its own. What is of no pair does not leave. IKEv2 and static routing only.
+    /// a CHILD_SA of its own, in IKEv1 by a Quick Mode each. What is of no pair does not leave. Static routing only.
     pub traffic_selectors: Option<Vec<Selectors>>,
     /// What it proposes for the IKE_SA.
     #[serde(default)]

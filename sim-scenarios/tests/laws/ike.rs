@@ -212,6 +212,10 @@ fn a_tunnel_has_one_pair_of_sas() {
     // Each packet of the one network finds the tunnel with the other one; or only the first of the second network finds nothing.
     assert!(lost(&[]) >= 59, "{}", lost(&[]));
     assert_eq!(lost(&["assume.second_sa_pair=kept"]), 1);
+    // Quick Mode for Quick Mode the same in IKEv1.
+    let ikev1 = format!("{TUNNEL}.customer.ike_versions=[\"ikev1\"]");
+    assert!(lost(&[&ikev1]) >= 59, "{}", lost(&[&ikev1]));
+    assert_eq!(lost(&[&ikev1, "assume.second_sa_pair=kept"]), 1);
     // Those of the second network find none, and the first one does not feel it: 30 packets, one a second.
     assert_eq!(lost(&["assume.second_sa_pair=refused"]), 30);
     assert!(TWO_NETWORKS.warned(&[], "AWS keeps one pair of SAs for a tunnel"));
@@ -225,13 +229,11 @@ fn selectors(networks: &[&str]) -> String {
     format!("{TUNNEL}.customer.traffic_selectors=[{}]", pairs.collect::<Vec<_>>().join(", "))
 }
 
-/// What a policy-based device is here: of IKEv2 and IPv4, without BGP.
+/// What a policy-based device is here: of IPv4, without BGP.
 #[test]
 fn selectors_of_a_policy_based_device_are_held_to_what_it_can() {
     let customer = |setting: &str| format!("{TUNNEL}.customer.{setting}");
     for (change, words) in [
-        ("ike_versions=[\"ikev1\"]", "of IKEv2 only"),
-        ("ike_versions=[\"ikev1\", \"ikev2\"]", "of IKEv2 only"),
         ("local_cidr=10.2.0.0/16", "`traffic_selectors` say what this says"),
         ("reauthentication=make_before_break", "does not authenticate anew"),
     ] {

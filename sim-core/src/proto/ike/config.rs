@@ -504,7 +504,6 @@ pub struct Config {
     /// What lies behind the peer.
     pub remote_ts: Vec<TrafficSelector>,
     /// In their place the policies of a policy-based device, in order, each with a CHILD_SA of its own. None if it is route-based.
-    /// IKEv2 only.
     pub policies: Vec<Policy>,
     /// What it does about a second CHILD_SA of the peer's.
     pub second_child: SecondChild,

@@ -84,13 +84,11 @@ impl Peer {
     /// Takes an input.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Initiate(_) => match self.initiates_with() {
+            Input::Initiate(_) | Input::Demand { .. } => match self.initiates_with() {
                 Some(IkeVersion::V2) => self.v2.handle(now, input),
                 Some(IkeVersion::V1) => self.v1(now).handle(now, input),
                 None => {}
             },
-            // Policies are IKEv2's.
-            Input::Demand { .. } => self.v2.handle(now, input),
             Input::Datagram(datagram) => match self.version_of(&datagram.bytes) {
                 Some(IkeVersion::V2) => self.v2.handle(now, Input::Datagram(datagram)),
                 Some(IkeVersion::V1) => self.v1(now).handle(now, Input::Datagram(datagram)),

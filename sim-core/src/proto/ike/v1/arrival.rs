@@ -131,7 +131,8 @@ impl Peer {
         };
         moved(env, sa, remote);
         if requests.lost_child && wants_child {
-            informational::want_child(sa, env, &self.children);
+            let policy = env.demanded;
+            informational::want_child(sa, env, &self.children, policy);
         }
         if requests.initial_contact {
             self.forget_older(i);

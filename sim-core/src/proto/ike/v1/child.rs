@@ -31,8 +31,10 @@ pub(super) struct Child {
     /// When this end sends on it, whether it has heard the peer on it or not.
     pub switch: Option<Instant>,
     pub expires: Instant,
+    /// The policy of this end that it is for. If this end is route-based, a number of the peer's.
+    pub policy: u8,
     /// What is behind this end, and behind the peer.
-    selectors: (TrafficSelector, TrafficSelector),
+    pub selectors: (TrafficSelector, TrafficSelector),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +48,7 @@ pub(super) enum ChildPhase {
     Replaced,
 }
 
-/// All CHILD_SAs of the tunnel.
+/// All CHILD_SAs of the tunnel: of each policy one that sends, those that it has replaced, and those that will replace it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Children {
     pub all: Vec<Child>,
@@ -75,16 +77,29 @@ pub(super) struct Agreed {
     pub encapsulation: Option<Encapsulation>,
     pub local_ts: TrafficSelector,
     pub remote_ts: TrafficSelector,
+    /// As of [`Child`].
+    pub policy: u8,
     /// The lifetime that the peer has told.
     pub told: Option<Duration>,
     /// Inbound SPI of the one that it follows.
     pub replaces: Option<u32>,
 }
 
+impl Child {
+    fn sends(&self) -> bool {
+        matches!(self.phase, ChildPhase::Up | ChildPhase::Rekeying)
+    }
+}
+
 impl Children {
-    /// The one that sends.
+    /// One that sends.
     pub fn current(&self) -> Option<&Child> {
-        self.all.iter().find(|child| matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying))
+        self.all.iter().find(|child| child.sends())
+    }
+
+    /// The one that sends what is of this policy.
+    pub fn current_of(&self, policy: u8) -> Option<&Child> {
+        self.all.iter().find(|child| child.policy == policy && child.sends())
     }
 
     pub fn find(&mut self, spi_in: u32) -> Option<&mut Child> {
@@ -101,7 +116,7 @@ impl Children {
         let confirmed = sends == Sends::AtOnce;
         let reason = agreed.replaces.map_or(Reason::Authenticated, |_| Reason::Rekeyed);
         if confirmed {
-            self.step_back();
+            self.step_back(agreed.policy);
             env.because = reason;
             env.enter(SaKind::Child, State::Up, reason);
         }
@@ -116,6 +131,7 @@ impl Children {
             rekey: rekey.initiates.then_some(env.now + after),
             switch: (sends == Sends::WhenSettled).then_some(env.now + SWITCH),
             expires: env.now + lifetime,
+            policy: agreed.policy,
             selectors: (agreed.local_ts, agreed.remote_ts),
         });
         self.retry = None;
@@ -127,7 +143,7 @@ impl Children {
             outbound: agreed.outbound.clone(),
             local_ts: vec![agreed.local_ts],
             remote_ts: vec![agreed.remote_ts],
-            policy: 0,
+            policy: agreed.policy,
             encapsulation: agreed.encapsulation,
             remote: None,
             rekeys: agreed.replaces,
@@ -145,11 +161,13 @@ impl Children {
 
     /// The other end sends on it, or has had the time to: if it was not confirmed, it is.
     pub fn heard(&mut self, env: &mut Env, spi_in: u32) {
-        if !self.awaits(spi_in) {
+        let Some(policy) =
+            self.find(spi_in).filter(|child| child.phase == ChildPhase::Unconfirmed).map(|child| child.policy)
+        else {
             return;
-        }
-        let old = self.current().map(|child| child.spi_in);
-        self.step_back();
+        };
+        let old = self.current_of(policy).map(|child| child.spi_in);
+        self.step_back(policy);
         if let Some(child) = self.find(spi_in) {
             child.phase = ChildPhase::Up;
             child.switch = None;
@@ -168,12 +186,10 @@ impl Children {
         others.map(|child| child.spi_in).collect()
     }
 
-    /// Those that send make room for a younger one.
-    fn step_back(&mut self) {
-        for child in &mut self.all {
-            if matches!(child.phase, ChildPhase::Up | ChildPhase::Rekeying) {
-                child.phase = ChildPhase::Replaced;
-            }
+    /// The one that sends makes room for a younger one.
+    fn step_back(&mut self, policy: u8) {
+        for child in self.all.iter_mut().filter(|child| child.policy == policy && child.sends()) {
+            child.phase = ChildPhase::Replaced;
         }
     }
 
@@ -185,16 +201,18 @@ impl Children {
         let child = self.all.remove(at);
         if child.switch.is_some() {
             // The one that it was to replace goes on.
-            self.unreplaced(env, env.config.retry.first);
+            self.unreplaced(env, child.policy, env.config.retry.first);
         }
         let replaced = child.phase == ChildPhase::Replaced;
         let reason = if replaced && reason != Reason::PeerDead { Reason::Rekeyed } else { reason };
         env.because = reason;
         env.out.push_back(Output::ChildDown { spi_in, reason });
-        // If the one that sends is gone, the youngest that is left takes over; one that was never confirmed only if there is no other.
-        let confirmed = |child: &Child| child.phase == ChildPhase::Replaced;
-        let heir = self.all.iter().rposition(confirmed).or(self.all.len().checked_sub(1));
-        if self.current().is_none()
+        // If the one that sends is gone, the youngest that is left of its policy takes over; one that was never confirmed only if there
+        // is no other.
+        let left = |heir: &Child| heir.policy == child.policy;
+        let confirmed = |heir: &Child| left(heir) && heir.phase == ChildPhase::Replaced;
+        let heir = self.all.iter().rposition(confirmed).or_else(|| self.all.iter().rposition(left));
+        if self.current_of(child.policy).is_none()
             && let Some(heir) = heir.map(|at| &mut self.all[at])
         {
             heir.phase = ChildPhase::Up;
@@ -205,8 +223,9 @@ impl Children {
     }
 
     /// The one that sends is not being replaced after all, and is rekeyed again after `wait`.
-    fn unreplaced(&mut self, env: &Env, wait: Duration) {
-        if let Some(old) = self.all.iter_mut().find(|child| child.phase == ChildPhase::Rekeying) {
+    fn unreplaced(&mut self, env: &Env, policy: u8, wait: Duration) {
+        let rekeying = |child: &&mut Child| child.policy == policy && child.phase == ChildPhase::Rekeying;
+        if let Some(old) = self.all.iter_mut().find(rekeying) {
             old.phase = ChildPhase::Up;
             old.rekey = env.config.rekey.initiates.then_some(env.now + wait);
         }
@@ -218,6 +237,14 @@ impl Children {
             env.out.push_back(Output::ChildDown { spi_in: child.spi_in, reason });
         }
         self.retry = None;
+    }
+
+    /// The ends do not agree in a Quick Mode of this end. Traffic of its policy does not ask again at once.
+    pub fn refused(&mut self, env: &mut Env, replaces: Option<u32>, reason: Reason) {
+        if replaces.is_none() {
+            env.denied = Some(env.now);
+        }
+        self.failed(env, replaces, reason);
     }
 
     /// A Quick Mode of this end came to nothing.

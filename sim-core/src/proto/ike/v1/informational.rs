@@ -198,13 +198,14 @@ fn refused(sa: &mut Sa, env: &mut Env, children: &mut Children, notify: &Notify<
     let only = own.next().filter(|_| own.next().is_none());
     if let Some(i) = named.or(only) {
         let replaces = sa.quick.remove(i).begun().flatten();
-        children.failed(env, replaces, reason_of(notify.kind));
+        children.refused(env, replaces, reason_of(notify.kind));
     }
 }
 
-/// Begins a Quick Mode if the tunnel wants a CHILD_SA and has none.
-pub(super) fn want_child(sa: &mut Sa, env: &mut Env, children: &Children) {
-    if children.current().is_none() && quick_mode::wanted(&env.config) && !quick_mode::under_way(sa) {
-        quick_mode::begin(sa, env, None);
+/// Begins a Quick Mode if the tunnel wants a CHILD_SA for this policy and has none.
+pub(super) fn want_child(sa: &mut Sa, env: &mut Env, children: &Children, policy: u8) {
+    let lacks = children.current_of(policy).is_none();
+    if lacks && quick_mode::wanted(&env.config) && !quick_mode::under_way(sa, policy) {
+        quick_mode::begin(sa, env, quick_mode::Purpose::First(policy));
     }
 }

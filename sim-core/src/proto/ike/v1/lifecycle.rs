@@ -262,15 +262,14 @@ impl Peer {
     }
 
     fn rekey_child(&mut self, spi_in: u32) {
+        let current = self.current();
         if let Some(child) = self.children.find(spi_in) {
             child.rekey = None;
-        }
-        if let Some(i) = self.current() {
-            if let Some(child) = self.children.find(spi_in) {
+            if let Some(i) = current {
                 child.phase = ChildPhase::Rekeying;
+                self.env.because = Reason::RekeyDue;
+                quick_mode::begin(&mut self.sas[i], &mut self.env, quick_mode::Purpose::Successor(child));
             }
-            self.env.because = Reason::RekeyDue;
-            quick_mode::begin(&mut self.sas[i], &mut self.env, Some(spi_in));
         }
         self.settle();
     }
@@ -288,7 +287,8 @@ impl Peer {
 
     pub(super) fn make_child(&mut self) {
         if let Some(i) = self.current() {
-            informational::want_child(&mut self.sas[i], &mut self.env, &self.children);
+            let policy = self.env.demanded;
+            informational::want_child(&mut self.sas[i], &mut self.env, &self.children, policy);
         }
     }
 

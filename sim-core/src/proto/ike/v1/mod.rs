@@ -27,14 +27,16 @@
 //! A lifetime is the shorter one of both ends'. A responder that wants less than it was offered says so in RESPONDER-LIFETIME
 //! (RFC 2407 section 4.6.3.1) and does not touch the offer, which must come back unchanged (RFC 2409 section 5).
 //!
+//! A policy-based end ([`super::config::Policy`]) has a CHILD_SA for each of its policies, by a Quick Mode of its own when traffic of the
+//! policy demands it. A peer's policies are known by their networks: a Quick Mode for the networks of a CHILD_SA is for its successor.
+//!
 //! Messages with certificates, and a first message with all of AWS's proposals, are longer than a packet and travel in fragments of IP:
 //! IKEv1 has none of its own.
 //!
 //! Left out: Aggressive Mode (RFC 2409 section 5.4, second half; AWS does not offer it either), DSS (5.1), public key encryption
 //! (5.2, 5.3), New Group Mode (5.6), the commit bit (RFC 2408 section 3.1), lifetimes in
 //! kilobytes (RFC 2407 section 4.5), AH and IPComp (4.4.3, 4.4.5), transport mode and NAT-OA (RFC 3947 section 5.2), the drafts
-//! before RFC 3947, XAUTH and Mode Config (Transaction exchanges, never RFCs), fragmentation (a vendor's extension), several policies of this end
-//! ([`super::config::Policy`]); a peer's are known by their networks.
+//! before RFC 3947, XAUTH and Mode Config (Transaction exchanges, never RFCs), and fragmentation (a vendor's extension).
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -138,7 +140,7 @@ impl Peer {
                 self.children.heard(&mut self.env, spi_in);
             }
             Input::Initiate(reason) => self.initiate(reason),
-            Input::Demand { .. } => {}
+            Input::Demand { policy } => self.demand(policy),
             Input::Datagram(datagram) => self.datagram(datagram),
             Input::TrafficFrom { spi_in, remote } => self.traffic_from(spi_in, remote),
             Input::UnknownSpi { spi } => self.unknown_spi(spi),
@@ -205,6 +207,21 @@ impl Peer {
         }
         if !self.sas.iter().any(|sa| sa.cookies.initiator && !sa.up) {
             self.begin(reason);
+        }
+    }
+
+    /// Traffic of a policy has no CHILD_SA.
+    fn demand(&mut self, policy: u8) {
+        let Env { config, now, denied, .. } = &self.env;
+        let waits = denied.is_some_and(|at| now.since(at) < config.retry.first);
+        if !config.initiate_on_traffic || waits {
+            return;
+        }
+        if let Some(sa) = self.sas.iter_mut().rev().find(|sa| sa.state() == SaState::Established) {
+            informational::want_child(sa, &mut self.env, &self.children, policy);
+        } else if self.sas.is_empty() {
+            self.env.demanded = policy;
+            self.initiate(Reason::TrafficNeedsSa);
         }
     }
 

@@ -15,7 +15,7 @@
 
 use core::net::IpAddr;
 
-use super::child::{Agreed, Children, Sends};
+use super::child::{Agreed, Child, Children, Sends};
 use super::informational;
 use super::keys::Iv;
 use super::proposal::{self, Phase as Which, Phase2};
@@ -67,6 +67,7 @@ pub(super) struct Begun {
     nonce: [u8; NONCE_LEN],
     dh: Option<DhPrivate>,
     selectors: (TrafficSelector, TrafficSelector),
+    policy: u8,
     replaces: Option<u32>,
 }
 
@@ -116,11 +117,41 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Begins a Quick Mode: for a first CHILD_SA, or for the successor of the one with the inbound SPI `replaces`.
-pub(super) fn begin(sa: &mut Sa, env: &mut Env, replaces: Option<u32>) {
-    let (Some(local), Some(remote)) = (env.config.local_ts.first().copied(), env.config.remote_ts.first().copied())
-    else {
+/// What a Quick Mode of this end is for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// A first CHILD_SA of this policy.
+    First(u8),
+    /// The successor of this one.
+    Successor(&'a Child),
+}
+
+/// The selectors of what this end asks for: those of the policy; of a successor those of the one before, where the peer had asked for
+/// less than the policy.
+fn selectors(config: &Config, purpose: Purpose<'_>) -> Option<(TrafficSelector, TrafficSelector)> {
+    let policy = match purpose {
+        Purpose::First(policy) => policy,
+        Purpose::Successor(child) => child.policy,
+    };
+    let (locals, remotes) = config.selectors(policy);
+    match purpose {
+        Purpose::Successor(Child { selectors: (local, remote), .. })
+            if inside(local, locals) && inside(remote, remotes) =>
+        {
+            Some((*local, *remote))
+        }
+        _ => locals.first().copied().zip(remotes.first().copied()),
+    }
+}
+
+/// Begins a Quick Mode.
+pub(super) fn begin(sa: &mut Sa, env: &mut Env, purpose: Purpose<'_>) {
+    let Some((local, remote)) = selectors(&env.config, purpose) else {
         return;
+    };
+    let (policy, replaces) = match purpose {
+        Purpose::First(policy) => (policy, None),
+        Purpose::Successor(child) => (child.policy, Some(child.spi_in)),
     };
     let message_id = sa.message_id(env);
     let (spi_in, nonce) = (env.esp_spi(), env.nonce());
@@ -137,7 +168,7 @@ pub(super) fn begin(sa: &mut Sa, env: &mut Env, replaces: Option<u32>) {
     env.step(Step::QuickModeSent, message_id, false, None);
     env.transmit(&sa.path, bytes.clone());
     sa.used.insert(message_id);
-    let begun = Begun { spi_in, nonce, dh, selectors: (local, remote), replaces };
+    let begun = Begun { spi_in, nonce, dh, selectors: (local, remote), policy, replaces };
     sa.quick.push(Quick {
         message_id,
         iv,
@@ -216,10 +247,10 @@ fn agree(sa: &Sa, env: &mut Env, children: &Children, opened: &Opened<'_>) -> Re
     let (phase2, proposal) = proposal::choose_esp(&env.config, parts.proposals, sa.path.has_nat())
         .ok_or(Refusal(NotifyType::NoProposalChosen, theirs))?;
     let invalid_id = Refusal(NotifyType::InvalidIdInformation, theirs);
-    let (remote_ts, local_ts) = parts
-        .selectors(env.remote, env.local)
-        .filter(|(theirs, ours)| inside(theirs, &env.config.remote_ts) && inside(ours, &env.config.local_ts))
-        .ok_or(invalid_id)?;
+    let asked = parts.selectors(env.remote, env.local);
+    let policy = |theirs, ours| policy_of(sa, &env.config, children, (theirs, ours));
+    let within = asked.and_then(|(theirs, ours)| Some((theirs, ours, policy(theirs, ours)?)));
+    let (remote_ts, local_ts, policy) = within.ok_or(invalid_id)?;
     let invalid_key = || Refusal(NotifyType::InvalidKeyInformation, theirs);
     let exchanged = match (phase2.suite.group, parts.ke) {
         (Some(group), Some(public)) => {
@@ -233,12 +264,46 @@ fn agree(sa: &Sa, env: &mut Env, children: &Children, opened: &Opened<'_>) -> Re
     let (spi_in, nonce_r) = (env.esp_spi(), env.nonce());
     let secrets =
         Secrets { nonces: (parts.nonce, &nonce_r), shared: exchanged.as_ref().map(|(_, shared)| &shared[..]) };
-    let replaces = children.current().map(|child| child.spi_in);
+    let replaces = children.current_of(policy).map(|child| child.spi_in);
     let told = phase2.lifetime;
-    let agreed = agreed(sa, &phase2, spi_in, &secrets, (local_ts, remote_ts), told, replaces);
+    let traffic = Traffic { selectors: (local_ts, remote_ts), policy, replaces };
+    let agreed = agreed(sa, &phase2, spi_in, &secrets, traffic, told);
     let answered = Answered { agreed: agreed.ok_or(invalid_key())?, nonces: (parts.nonce.to_vec(), nonce_r) };
     let proposal = Proposal { spi: spi_in.into(), ..proposal };
     Ok((answered, exchanged.map(|(dh, _)| dh), proposal, told))
+}
+
+/// The policy of this end that has room for what the peer asks for. A route-based end gives the peer's policies numbers: what is asked
+/// for the networks of a CHILD_SA, or of one that is not yet confirmed, has its number.
+fn policy_of(
+    sa: &Sa,
+    config: &Config,
+    children: &Children,
+    (theirs, ours): (TrafficSelector, TrafficSelector),
+) -> Option<u8> {
+    let has_room = |policy: u8| {
+        let (local, remote) = config.selectors(policy);
+        inside(&ours, local) && inside(&theirs, remote)
+    };
+    if !config.policies.is_empty() {
+        return (0..=u8::MAX).take(config.policies.len()).find(|policy| has_room(*policy));
+    }
+    let answered = sa.quick.iter().filter_map(|quick| match &quick.step {
+        Progress::Answered(answered) => Some(&answered.agreed),
+        Progress::Begun(_) | Progress::Done => None,
+    });
+    let answered = answered.map(|agreed| (agreed.policy, (agreed.local_ts, agreed.remote_ts)));
+    let known = || children.all.iter().map(|child| (child.policy, child.selectors)).chain(answered.clone());
+    let same = known().find(|(_, selectors)| *selectors == (ours, theirs)).map(|(policy, _)| policy);
+    let free = || (0..=u8::MAX).find(|number| known().all(|(policy, _)| policy != *number));
+    has_room(0).then(|| same.or_else(free)).flatten()
+}
+
+/// What a CHILD_SA is for: this end's selector and the peer's, the policy that they are of, and the one before.
+struct Traffic {
+    selectors: (TrafficSelector, TrafficSelector),
+    policy: u8,
+    replaces: Option<u32>,
 }
 
 /// What KEYMAT is made of, beside SKEYID_d.
@@ -252,9 +317,8 @@ fn agreed(
     phase2: &Phase2,
     spi_in: u32,
     secrets: &Secrets<'_>,
-    (local_ts, remote_ts): (TrafficSelector, TrafficSelector),
+    Traffic { selectors: (local_ts, remote_ts), policy, replaces }: Traffic,
     told: Option<Duration>,
-    replaces: Option<u32>,
 ) -> Option<Agreed> {
     let keys = sa.keys()?;
     let suite: EspSuite = phase2.suite;
@@ -267,6 +331,7 @@ fn agreed(
         encapsulation: sa.path.encapsulation(),
         local_ts,
         remote_ts,
+        policy,
         told,
         replaces,
     })
@@ -331,12 +396,12 @@ impl Begun {
             Err(kind) => {
                 let spi = self.spi_in.to_be_bytes();
                 informational::notify(sa, env, &Notify { protocol: Protocol::Esp, spi: &spi, kind, data: &[] });
-                children.failed(env, self.replaces, super::sa::reason_of(kind));
+                children.refused(env, self.replaces, super::sa::reason_of(kind));
                 return Ok(());
             }
         };
         let (agreed, nonce_r) = answer;
-        let follows = self.replaces.is_some() && children.current().is_some();
+        let follows = self.replaces.is_some() && children.current_of(self.policy).is_some();
         let sends = if follows { Sends::WhenSettled } else { Sends::AtOnce };
         children.install(env, &agreed, sends);
         let sent = sa.protect(EXCHANGE, quick.message_id, &mut iv, &[&[0], &id, &self.nonce, &nonce_r], &[]);
@@ -361,7 +426,8 @@ impl Begun {
             (Some(_), None) | (None, Some(_)) => return Err(NotifyType::InvalidKeyInformation),
         };
         let secrets = Secrets { nonces: (&self.nonce, parts.nonce), shared: shared.as_ref().map(|shared| &shared[..]) };
-        let agreed = agreed(sa, &phase2, self.spi_in, &secrets, self.selectors, parts.lifetime, self.replaces);
+        let traffic = Traffic { selectors: self.selectors, policy: self.policy, replaces: self.replaces };
+        let agreed = agreed(sa, &phase2, self.spi_in, &secrets, traffic, parts.lifetime);
         Ok((agreed.ok_or(NotifyType::InvalidKeyInformation)?, parts.nonce.to_vec()))
     }
 }
@@ -430,9 +496,10 @@ impl Quick {
     }
 }
 
-/// True if the SA has a Quick Mode of this end under way.
-pub(super) fn under_way(sa: &Sa) -> bool {
-    matches!(sa.phase, Phase::Established(_)) && sa.quick.iter().any(|quick| quick.begun().is_some())
+/// True if the SA has a Quick Mode of this end under way for this policy.
+pub(super) fn under_way(sa: &Sa, policy: u8) -> bool {
+    let of_it = |quick: &Quick| matches!(&quick.step, Progress::Begun(begun) if begun.policy == policy);
+    matches!(sa.phase, Phase::Established(_)) && sa.quick.iter().any(of_it)
 }
 
 /// What this end would have to make, by configuration.

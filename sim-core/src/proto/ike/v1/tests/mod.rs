@@ -6,6 +6,7 @@ mod hints;
 mod hostile;
 mod laws;
 mod life;
+mod policies;
 
 use super::{Action, Event, SaState, transition};
 use crate::crypto::dh::DhGroup;
