@@ -5,7 +5,8 @@ use sim_core::node::Command;
 use sim_core::time::Instant;
 use sim_core::world::{Action, Fault, Impairment, Occasion};
 
-use super::{Builder, jitter, loss};
+use super::Builder;
+use super::links::{jitter, loss};
 use crate::plan::{self, Conditions, Directions, FaultKind, NodeKind, RouteCall, Routing, Side, TunnelId};
 
 impl Builder<'_> {
