@@ -8,11 +8,12 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
+use smoltcp::iface::{Config, Interface};
+use smoltcp::socket::tcp::{CongestionControl, RecvError, State};
 use smoltcp::time::{Duration as SmolDuration, Instant as SmolInstant};
 use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, TcpControl, TcpSeqNumber};
 
+use super::buffered::Buffered;
 use super::device::Device;
 use super::flight::{Flight, MAX_RTO};
 use super::segment::{self, Segment, Sent};
@@ -41,8 +42,7 @@ pub struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     iface: Interface,
-    sockets: SocketSet<'static>,
-    socket: SocketHandle,
+    socket: Buffered,
     device: Device,
     out: VecDeque<Output>,
 
@@ -83,7 +83,7 @@ impl Connection {
             fetch(&self.config);
             fetch(&self.remote);
             fetch(&self.iface);
-            fetch(&self.sockets);
+            fetch(&self.socket);
             fetch(&self.device);
             fetch(&self.out);
             fetch(&self.queue);
@@ -91,7 +91,7 @@ impl Connection {
             fetch(&self.sent);
             fetch(&self.wake);
         } else {
-            fetch(self.sockets.get::<Socket>(self.socket));
+            self.socket.ask(|socket| fetch(socket));
         }
     }
 
@@ -108,10 +108,9 @@ impl Connection {
     ) -> Self {
         let (local, remote) = (local.into(), remote.into());
         let mut this = Self::new(config, local, remote, rng, now);
-        let socket = this.sockets.get_mut::<Socket>(this.socket);
         let (from, to) = (IpEndpoint::from(local), IpEndpoint::from(remote));
-        socket
-            .connect(this.iface.context(), to, from)
+        this.socket
+            .tell(|socket| socket.connect(this.iface.context(), to, from))
             .expect("invariant: a connection is opened between unicast addresses and ports that are not zero");
         this.drive(now, false);
         this
@@ -132,9 +131,8 @@ impl Connection {
 
     pub(super) fn accept_segment(config: TcpConfig, syn: &Segment<'_>, rng: &mut Rng, now: Instant) -> Self {
         let mut this = Self::new(config, syn.dst, syn.src, rng, now);
-        this.sockets
-            .get_mut::<Socket>(this.socket)
-            .listen(IpEndpoint::from(syn.dst))
+        this.socket
+            .tell(|socket| socket.listen(IpEndpoint::from(syn.dst)))
             .expect("invariant: a parsed segment has ports that are not zero");
         this.handle_segment(now, syn);
         this
@@ -142,13 +140,12 @@ impl Connection {
 
     fn new(mut config: TcpConfig, local: SocketAddr, remote: SocketAddr, rng: &mut Rng, now: Instant) -> Self {
         config.mtu = config.mtu.max(min_mtu(local.ip()));
-        let buffer = |octets| SocketBuffer::new(vec![0; octets]);
-        let mut socket = Socket::new(buffer(config.receive_buffer), buffer(config.send_buffer));
-        socket.set_nagle_enabled(false);
-        socket.set_congestion_control(CongestionControl::Reno);
-        socket.set_ack_delay(config.ack_delay.map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)));
-        let mut sockets = SocketSet::new(Vec::with_capacity(1));
-        let socket = sockets.add(socket);
+        let mut socket = Buffered::with_buffers(config.receive_buffer, config.send_buffer);
+        socket.tell(|socket| {
+            socket.set_nagle_enabled(false);
+            socket.set_congestion_control(CongestionControl::Reno);
+            socket.set_ack_delay(config.ack_delay.map(|d| SmolDuration::from_micros(d.as_nanos() / 1_000)));
+        });
         let mut device = Device::new(config.mtu - signature_length(&config));
         let iface = interface(&mut device, local, rng.u64(), now);
         Self {
@@ -158,7 +155,6 @@ impl Connection {
             local,
             remote,
             iface,
-            sockets,
             socket,
             device,
             out: VecDeque::new(),
@@ -222,7 +218,7 @@ impl Connection {
         let copy = self.device.deliver(segment.packet);
         segment.clamp_mss(copy, limit);
         let now = self.clock(now);
-        self.iface.poll_ingress_single(now, &mut self.device, &mut self.sockets);
+        self.socket.take_in(&mut self.iface, now, &mut self.device);
         if segment.control == TcpControl::Rst && self.state() == State::Closed && !self.ended {
             self.end(Event::Reset);
         }
@@ -247,7 +243,7 @@ impl Connection {
 
     /// Octets that the application sent and the peer has not acknowledged.
     pub fn unacknowledged(&self) -> usize {
-        self.queue.len() + self.sockets.get::<Socket>(self.socket).send_queue()
+        self.queue.len() + self.socket.ask(|socket| socket.send_queue())
     }
 
     /// Ends the sending half: FIN follows the queued data. Before the peer has answered the SYN, the connection is forgotten.
@@ -271,7 +267,7 @@ impl Connection {
         if matches!(self.state(), State::SynSent | State::Listen | State::TimeWait) {
             return self.forget();
         }
-        self.sockets.get_mut::<Socket>(self.socket).abort();
+        self.socket.tell(|socket| socket.abort());
         self.drive(now, false);
     }
 
@@ -316,7 +312,7 @@ impl Connection {
     }
 
     fn state(&self) -> State {
-        self.sockets.get::<Socket>(self.socket).state()
+        self.socket.ask(|socket| socket.state())
     }
 
     fn event(&mut self, event: Event) {
@@ -350,7 +346,7 @@ impl Connection {
     }
 
     fn smoltcp_wake(&mut self) -> Option<Instant> {
-        let at = self.iface.poll_at(smol(self.now), &self.sockets)?;
+        let at = self.socket.wake(&mut self.iface, smol(self.now))?;
         Some(Instant::from_nanos(at.total_micros().max(0) as u64 * 1_000))
     }
 
@@ -361,7 +357,7 @@ impl Connection {
         let before = self.flight.expiry();
         if let Some(at) = self.smoltcp_wake() {
             let beyond = smol(at.max(now) + MAX_RTO);
-            self.iface.poll_egress(beyond, &mut self.device, &mut self.sockets);
+            self.socket.let_out(&mut self.iface, beyond, &mut self.device);
             self.clock(now);
             self.collect(true);
         }
@@ -377,9 +373,9 @@ impl Connection {
     /// would take three of them for the loss of data, stop its timer for a fast retransmission, find no data, and never repeat
     /// the FIN.
     fn idle_duplicate(&self, segment: &Segment<'_>) -> bool {
-        let socket = self.sockets.get::<Socket>(self.socket);
-        matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
-            && socket.send_queue() == 0
+        let (state, queued) = self.socket.ask(|socket| (socket.state(), socket.send_queue()));
+        matches!(state, State::FinWait1 | State::Closing | State::LastAck)
+            && queued == 0
             && segment.len == 0
             && segment.control == TcpControl::None
             && segment.ack == Some(self.fed)
@@ -414,7 +410,7 @@ impl Connection {
         loop {
             self.receive();
             self.acknowledged();
-            self.iface.poll_egress(now, &mut self.device, &mut self.sockets);
+            self.socket.let_out(&mut self.iface, now, &mut self.device);
             let sent = self.collect(timer);
             self.progress();
             if self.dead || (!sent && !self.feed()) {
@@ -426,20 +422,21 @@ impl Connection {
     /// Hands the received octets to the application, before the ACK goes out with the window they would have taken.
     fn receive(&mut self) {
         self.progress();
-        let socket = self.sockets.get_mut::<Socket>(self.socket);
         let mut octets = Vec::new();
-        let end = loop {
-            let read = socket.recv(|part| {
-                octets.extend_from_slice(part);
-                (part.len(), part.len())
-            });
-            match read {
-                Ok(0) => break false,
-                Ok(_) => {}
-                Err(RecvError::Finished) => break true,
-                Err(RecvError::InvalidState) => break false,
+        let end = self.socket.tell(|socket| {
+            loop {
+                let read = socket.recv(|part| {
+                    octets.extend_from_slice(part);
+                    (part.len(), part.len())
+                });
+                match read {
+                    Ok(0) => break false,
+                    Ok(_) => {}
+                    Err(RecvError::Finished) => break true,
+                    Err(RecvError::InvalidState) => break false,
+                }
             }
-        };
+        });
         if !octets.is_empty() {
             self.event(Event::Received(octets));
         }
@@ -486,9 +483,9 @@ impl Connection {
         if self.sent.is_none() || !self.connected {
             return;
         }
-        let socket = self.sockets.get::<Socket>(self.socket);
-        let fin = self.fin_given && matches!(socket.state(), State::FinWait2 | State::TimeWait | State::Closed);
-        let una = TcpSeqNumber(self.fed.0.wrapping_sub(socket.send_queue() as i32)) + usize::from(fin);
+        let (state, queued) = self.socket.ask(|socket| (socket.state(), socket.send_queue()));
+        let fin = self.fin_given && matches!(state, State::FinWait2 | State::TimeWait | State::Closed);
+        let una = TcpSeqNumber(self.fed.0.wrapping_sub(queued as i32)) + usize::from(fin);
         self.flight.acked(floor(self.now), una);
         if self.recovering.is_some_and(|all| all <= una) {
             self.recovering = None;
@@ -506,15 +503,14 @@ impl Connection {
             Profile::Linux => usize::from(self.local_mss().min(self.peer_mss)),
             Profile::Rfc => self.config.send_buffer,
         };
-        let socket = self.sockets.get_mut::<Socket>(self.socket);
-        if !socket.may_send() {
+        if !self.socket.ask(|socket| socket.may_send()) {
             return false;
         }
         let mut given = 0;
         while given < chunk && !self.queue.is_empty() {
             let (front, _) = self.queue.as_slices();
             let part = &front[..front.len().min(chunk - given)];
-            match socket.send_slice(part) {
+            match self.socket.tell(|socket| socket.send_slice(part)) {
                 Ok(n) if n > 0 => {
                     self.queue.drain(..n);
                     given += n;
@@ -526,7 +522,7 @@ impl Connection {
         // The FIN rides on the last octets if they still wait, or follows alone.
         if self.closing && self.queue.is_empty() {
             self.fin_given = true;
-            socket.close();
+            self.socket.tell(|socket| socket.close());
         }
         given > 0 || self.fin_given
     }

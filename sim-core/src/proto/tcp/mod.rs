@@ -43,6 +43,7 @@
 //!
 //! A [`Connection`] is *not* `Clone`, although a machine should be: smoltcp's `Interface` and `Socket` are not.
 
+mod buffered;
 mod connection;
 mod device;
 mod flight;
