@@ -138,7 +138,8 @@ impl Cx<'_> {
     }
 
     /// Keeps the record of an UPDATE that was sent or arrived, and of the prefixes in it.
-    pub fn update(&mut self, session: SessionId, step: Step, prefixes: Prefixes) -> RecordId {
+    pub fn update(&mut self, session: SessionId, step: Step, mut prefixes: Prefixes) -> RecordId {
+        self.trace.share(&mut prefixes);
         let detail = (prefixes.withdrawn.len() + prefixes.announced.len()) as u32;
         let prefixes = Some(Box::new(prefixes));
         self.record(What::Step { session, step, detail, response: false, notice: None, prefixes, open: None })

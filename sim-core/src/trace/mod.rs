@@ -21,6 +21,7 @@ mod probes;
 mod record;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use digest::Digest;
 pub use drops::{DropCount, DropKey, Place, TaggedDrop};
@@ -29,8 +30,11 @@ pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
+use hashbrown::HashSet;
+use ipnet::IpNet;
 use kept::{Kept, partition_near_the_end};
 use prefetch_index::prefetch_index;
+use rustc_hash::FxBuildHasher;
 
 use crate::fetch::fetch;
 use crate::id::{FaultId, LinkId, NodeId, PacketId, RecordId, SessionId, StreamId};
@@ -40,6 +44,8 @@ use crate::time::Instant;
 
 /// How many hops the ring remembers.
 const RING: usize = 1024;
+/// From how many prefixes on a list is held once: a shorter one takes no more than what would find it.
+const LONG: usize = 4;
 /// For how many drops of one place and reason the packet's hops are pinned.
 const PINNED: usize = 2;
 
@@ -137,6 +143,8 @@ pub struct Trace {
     digest: Digest,
     records: Kept,
     by_session: Vec<Vec<RecordId>>,
+    /// The long lists of prefixes that records have.
+    lists: HashSet<Arc<[IpNet]>, FxBuildHasher>,
     sessions: Vec<SessionInfo>,
     ring: Vec<Hop>,
     hops: u64,
@@ -161,6 +169,7 @@ impl Default for Trace {
                 what: What::Genesis,
             }),
             by_session: Vec::new(),
+            lists: HashSet::default(),
             sessions: Vec::new(),
             ring: Vec::with_capacity(RING),
             hops: 0,
@@ -232,6 +241,15 @@ impl Trace {
     pub fn joined(&mut self, at: Instant, node: NodeId, parts: &[PacketId], whole: PacketId) {
         if let Some(ledger) = &mut self.ledger {
             ledger.joined(at, node, parts, whole);
+        }
+    }
+
+    /// Puts lists that an earlier record has in the place of equal ones.
+    pub(crate) fn share(&mut self, prefixes: &mut Prefixes) {
+        for list in [&mut prefixes.withdrawn, &mut prefixes.announced] {
+            if list.len() >= LONG {
+                *list = Arc::clone(self.lists.get_or_insert_with(&list[..], |_| Arc::clone(list)));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The records themselves.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use thin_vec::ThinVec;
@@ -74,13 +75,14 @@ impl Table {
     }
 }
 
-/// The prefixes of one BGP UPDATE, in its order.
+/// The prefixes of one BGP UPDATE, in its order. A long list is the same memory in all records that have it: a gateway says one thing to
+/// thousands of neighbours, and each record of it, at either end, would hold it again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Prefixes {
     /// Routes that are no more.
-    pub withdrawn: Box<[IpNet]>,
+    pub withdrawn: Arc<[IpNet]>,
     /// Routes that the message offers.
-    pub announced: Box<[IpNet]>,
+    pub announced: Arc<[IpNet]>,
     /// What an UPDATE that arrived says of them.
     pub attributes: Option<Attributes>,
 }

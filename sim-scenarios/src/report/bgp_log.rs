@@ -296,7 +296,7 @@ impl Scribe {
     }
 
     fn update(&mut self, at: Instant, prefixes: &Prefixes) {
-        for prefix in &prefixes.withdrawn {
+        for prefix in prefixes.withdrawn.iter() {
             if let Some(before) = self.known.remove(prefix) {
                 self.route(at, *prefix, "WITHDRAWN", &before, None);
             }
@@ -309,7 +309,7 @@ impl Scribe {
             false,
         );
         let denied = self.denied(attributes);
-        for prefix in &prefixes.announced {
+        for prefix in prefixes.announced.iter() {
             let before = self.known.insert(*prefix, attributes.clone());
             let status = if before.is_some() { "UPDATED" } else { "ADVERTISED" };
             self.route(at, *prefix, status, attributes, denied);
