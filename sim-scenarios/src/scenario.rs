@@ -90,14 +90,17 @@ impl Scenario {
     /// The same scenario after these changes, in the grammar of [`crate::set`], on top of those made before.
     ///
     /// # Errors
-    /// As for [`Self::parse`]; a mistake in a change is shown in the change.
+    /// As for [`Self::parse`]; a mistake in a change is shown in the change. A control is a change of the scenario as it is written, so it
+    /// need not make sense after these.
     pub fn with<S: AsRef<str>>(&self, changes: &[S], secrets: &dyn Secrets) -> Result<Self, Diagnostics> {
         let mut changed = self.clone();
         for change in changes {
             set::apply(&mut changed.source, change.as_ref())?;
             changed.changes.push(change.as_ref().to_owned());
         }
-        changed.plan = Arc::new(plan(&changed.source, secrets)?);
+        let writes_controls = changes.iter().any(|change| change.as_ref().trim_start().starts_with("control"));
+        let planned = if writes_controls { plan(&changed.source, secrets) } else { judge(&changed.source, secrets) };
+        changed.plan = Arc::new(planned?);
         Ok(changed)
     }
 
