@@ -53,6 +53,7 @@ const DIRECT_CONNECT: &[Noun] = &[
     ("LAG by LACP's timers", &["dx_lag_member_loss:on_the_other_line"]),
     ("minimum links", &["dx_lag_member_loss:vpn_carries"]),
     ("private VIF", &["dx_primary_vpn_backup_vgw:before_static"]),
+    ("another MTU of a VIF", &["dx_mtu_change:so_is_the_plant", "dx_mtu_change:large_after"]),
     ("transit VIF", &["dx_primary_vpn_backup_tgw:over_dx"]),
     ("public VIF", &["vpn_over_public_vif:answers"]),
     (
@@ -86,6 +87,7 @@ const VPN: &[Noun] = &[
         "forced NAT traversal and rekeys by the customer",
         &["laws/settings.rs::an_accelerated_connection_is_udp_only", "accelerated_vs_internet:the_customer_rekeys"],
     ),
+    ("CloudHub without a VPC", &["cloudhub_without_vpc:1_hears_of_no_vpc"]),
     ("CloudHub", &["cloudhub:1_hears_of_3", "cloudhub_duplicate_asn:3_hears_nothing_of_1", "cloudhub_dx:vpn_then"]),
     ("software VPN on an instance", &["software_vpn_ha:route_replaced"]),
     ("EC2 instance as customer gateway behind its elastic IP", &["ec2_as_customer_gateway:both_ways"]),
@@ -169,6 +171,7 @@ const VPC: &[Noun] = &[
     ),
     ("security group", &["sg_untracked_flow:nothing_begins"]),
     ("connection tracking with its timers", &["laws/vpc.rs::timers_of_connection_tracking_have_ranges"]),
+    ("connection tracking allowance", &["connection_tracking_allowance:ten_wait"]),
     ("untracked flow", &["sg_untracked_flow:untracked_ends"]),
     ("network ACL", &["nacl_ephemeral:answers_die"]),
     ("middlebox", &["vgw_edge_middlebox:gone"]),
@@ -232,7 +235,7 @@ const MAINTENANCE: &[Noun] = &[
         "startup action after a replacement",
         &["laws/telemetry.rs::after_a_replacement_aws_calls_only_if_the_startup_action_says_so"],
     ),
-    ("lifecycle control", &["laws/telemetry.rs::pending_maintenance_waits_until_it_is_applied"]),
+    ("lifecycle control", &["tunnel_maintenance_waits:moved_before", "tunnel_maintenance_waits:nothing_yet"]),
     (
         "option changes",
         &[
