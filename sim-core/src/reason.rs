@@ -158,6 +158,9 @@ codes! {
         // NAT gateways
         NatGatewayBandwidth "nat_gateway_bandwidth" "more octets a second than the NAT gateway carries",
         NatGatewayPacketRate "nat_gateway_packet_rate" "more packets a second than the NAT gateway carries",
+        // DNS
+        ResolverPacketRate "resolver_packet_rate" "more packets a second from one network interface than the VPC's resolver takes",
+        NameServerFull "name_server_full" "the name server holds as many queries that wait for others as it may",
     }
 
     /// Why a session changed its state, a route moved, or a message was sent or refused.
@@ -480,6 +483,7 @@ impl DropReason {
                 | Self::AttachmentPacketRate
                 | Self::NatGatewayBandwidth
                 | Self::NatGatewayPacketRate
+                | Self::ResolverPacketRate
         )
     }
 }

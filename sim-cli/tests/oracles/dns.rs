@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration as Wall;
 
 use sim_core::id::Port;
-use sim_core::proto::dns::{AskerConfig, Datagram, Forward, NameServer, ServerConfig, Upstream, Zone};
+use sim_core::proto::dns::{AskerConfig, Datagram, Forward, NameServer, ServerConfig, Upstream, WAITING_MAX, Zone};
 use sim_core::rng::{Purpose, Rng};
 use sim_core::time::Duration;
 use sim_core::wire::dns::{DnsName, PORT, ResponseCode};
@@ -90,6 +90,7 @@ fn serve(stop: &AtomicBool) -> Outcome {
         ],
         asks: AskerConfig { timeout: Duration::from_secs(1), rounds: 2, sticky: true },
         otherwise: ResponseCode::Refused,
+        waiting_max: WAITING_MAX,
     };
     let mut server = NameServer::new(config, Rng::stream(1, "dns", Purpose::Dns));
     let clock = Clock::start();

@@ -22,6 +22,7 @@
 //! Left out: several CIDR blocks, and prefix lists that overlap.
 
 mod guard;
+mod quota;
 mod six;
 mod table;
 
@@ -30,6 +31,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use self::guard::Guard;
+use self::quota::ResolverQuota;
 use self::table::RouteTable;
 use super::ip::{Inbound, Ip, Miss};
 use super::{Command, Cx, Device, Notice, Weighing, link_reason};
@@ -44,6 +46,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::ipv4::Ipv4Packet;
 
 pub use self::guard::GroupRule;
+pub use self::quota::RESOLVER_PACKETS_PER_SECOND;
 pub use self::six::Ipv6Config;
 pub use self::table::Static;
 
@@ -84,8 +87,9 @@ pub enum Role {
     NatInstance,
     /// That of an interface endpoint, a network load balancer, or an endpoint of the resolver.
     InterfaceEndpoint,
-    /// The Route 53 Resolver, at the address that is the VPC's first plus two. It serves what is in the VPC and nobody else; neither
-    /// network ACLs nor security groups are asked (VPC user guide, pages AmazonDNS-concepts.html, security-group-rules.html).
+    /// The Route 53 Resolver, at the address that is the VPC's first plus two and at a link-local one. It serves what is in the VPC and
+    /// nobody else, and takes no more than [`RESOLVER_PACKETS_PER_SECOND`] of one network interface; neither network ACLs nor security
+    /// groups are asked (VPC user guide, pages AmazonDNS-concepts.html, security-group-rules.html).
     Resolver,
 }
 
@@ -131,7 +135,7 @@ pub struct Door {
     pub table: Option<u8>,
     /// The address of an interface.
     pub address: Option<Ipv4Addr>,
-    /// Its secondary addresses, of a NAT gateway's.
+    /// Its secondary addresses, of a NAT gateway's or the resolver's.
     pub secondary: Vec<Ipv4Addr>,
     /// Whether an interface neither sends from nor receives for other addresses (EC2's source/destination check).
     pub source_destination_check: bool,
@@ -209,6 +213,8 @@ pub struct Vpc {
     attachments: Vec<Vec<Port>>,
     /// The security groups of interfaces.
     guards: Vec<(Port, Guard)>,
+    /// What network interfaces have sent to the resolver.
+    resolver: ResolverQuota,
     /// The IPv6 addresses of instances.
     ipv6_interfaces: Vec<(Port, Ipv6Addr)>,
     propagation_delay: Duration,
@@ -276,6 +282,7 @@ impl Vpc {
             zones,
             attachments,
             guards,
+            resolver: ResolverQuota::default(),
             ipv6_interfaces,
             propagation_delay,
             flows,
@@ -386,7 +393,11 @@ impl Vpc {
     fn refused(&mut self, cx: &Cx, (from, to): (Port, Port), packet: &Packet) -> Option<Refusal> {
         let (source, other) = (self.entrances[from.index()], self.entrances[to.index()].role);
         if other == Role::Resolver {
-            return (!source.role.is_interface()).then_some((other.refusal(), RecordId::GENESIS));
+            if !source.role.is_interface() {
+                return Some((other.refusal(), RecordId::GENESIS));
+            }
+            let beyond = !self.resolver.admit(cx.now, from);
+            return beyond.then_some((DropReason::ResolverPacketRate, RecordId::GENESIS));
         }
         if source.role == Role::Resolver {
             return None;

@@ -7,14 +7,19 @@ use sim_core::id::{NodeId, Port};
 use sim_core::node::Node;
 use sim_core::node::host::{self, Host, RESOLV_CONF, ResolverConfig};
 use sim_core::node::joint::Joint;
-use sim_core::proto::dns::{Forward, ServerConfig, Upstream};
+use sim_core::proto::dns::{Forward, ServerConfig, Upstream, WAITING_MAX};
 use sim_core::reason::DropReason;
 use sim_core::rng::{Purpose, Rng};
 use sim_core::wire::dns::{DnsName, ResponseCode};
 
 use super::vpc::{endpoints, service_port};
 use super::{AWS_MTU, Builder};
+use crate::make::dns::LINK_LOCAL_RESOLVER;
 use crate::plan::{self, ApplianceKind, NodeKind, Resolver};
+
+/// How many queries wait at once for others at a Route 53 Resolver: as many as one address of an endpoint takes in a second (Route 53
+/// developer guide, page DNSLimitations.html). How many may wait AWS does not say.
+const RESOLVER_WAITING_MAX: usize = 10_000;
 
 impl Builder<'_> {
     fn dns_stream(&self, id: NodeId, of: &str) -> Rng {
@@ -40,7 +45,8 @@ impl Builder<'_> {
                 let to = forward.targets.iter().map(|to| Upstream { by: host::PORT, from: address, to: *to });
                 to.collect()
             };
-            let config = server_config(server, vec![address], ResponseCode::Refused, upstreams);
+            let (addresses, room) = (vec![address], WAITING_MAX);
+            let config = server_config(server, addresses, (ResponseCode::Refused, room), upstreams);
             made = made.with_name_server(config, self.dns_stream(id, "server"));
         }
         let names = self.names_of(id);
@@ -62,6 +68,7 @@ impl Builder<'_> {
         }
         let all = endpoints(self.plan, id);
         let mut addresses: Vec<_> = resolver.vpcs.iter().map(|(_, address)| *address).collect();
+        addresses.push(LINK_LOCAL_RESOLVER);
         for (number, (endpoint, _, network)) in all.iter().enumerate() {
             made = made.with_door(service_port(self.plan, id, number), &[]);
             let inbound = |kind: &NodeKind| match kind {
@@ -84,7 +91,7 @@ impl Builder<'_> {
         };
         if let Some(server) = self.plan.dns.servers.get(&id) {
             // What no zone and no rule is about it would ask the public DNS, which has no such name.
-            let config = server_config(server, addresses, ResponseCode::NameError, upstreams);
+            let config = server_config(server, addresses, (ResponseCode::NameError, RESOLVER_WAITING_MAX), upstreams);
             made = made.with_name_server(config, self.dns_stream(id, "server"));
         }
         Node::Host(Box::new(made))
@@ -100,7 +107,7 @@ pub(super) fn endpoint(address: Ipv4Addr) -> Node {
 fn server_config(
     server: &plan::NameServer,
     addresses: Vec<Ipv4Addr>,
-    otherwise: ResponseCode,
+    (otherwise, waiting_max): (ResponseCode, usize),
     upstreams: impl Fn(&plan::Forward) -> Vec<Upstream>,
 ) -> ServerConfig {
     let forward = |it: &plan::Forward| Forward { domain: it.domain.clone(), to: upstreams(it) };
@@ -110,6 +117,7 @@ fn server_config(
         forwards: server.forwards.iter().map(forward).collect(),
         asks: server.asks,
         otherwise,
+        waiting_max,
     }
 }
 

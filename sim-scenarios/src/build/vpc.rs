@@ -21,6 +21,7 @@ use sim_core::reason::DropReason;
 use sim_core::rng::{Purpose, Rng};
 
 use super::{AWS_MTU, Builder, dns, instances};
+use crate::make::dns::LINK_LOCAL_RESOLVER;
 use crate::plan::{self, Appliance, ApplianceKind, GroupPeer, NodeKind, Plan};
 use crate::telemetry::flow_log::is_metered;
 
@@ -235,7 +236,13 @@ impl Builder<'_> {
                 },
                 NodeKind::Resolver(resolver) => {
                     let own = resolver.vpcs.iter().find(|(of, _)| *of == id).map(|(_, address)| *address);
-                    Door { subnet: None, table: None, address: own, ..self.door(it.port, it.role, vpc, 0) }
+                    Door {
+                        subnet: None,
+                        table: None,
+                        address: own,
+                        secondary: vec![LINK_LOCAL_RESOLVER],
+                        ..self.door(it.port, it.role, vpc, 0)
+                    }
                 }
                 NodeKind::InternetGateway(gateway) => {
                     Door { subnet: None, table: edge(gateway.route_table), ..self.door(it.port, it.role, vpc, 0) }

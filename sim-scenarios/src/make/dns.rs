@@ -22,6 +22,10 @@ use super::vpc::Vpcs;
 /// How many name servers a host asks (resolv.conf(5): `MAXNS`).
 const SERVERS_MAX: usize = 3;
 
+/// The address of the resolver that is the same in every VPC, and reached from inside of it only (VPC user guide, page
+/// AmazonDNS-concepts.html).
+pub(crate) const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+
 /// The address of the resolver in a VPC (VPC user guide, page AmazonDNS-concepts.html).
 pub(crate) fn resolver_address(block: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(block.network()) + 2)

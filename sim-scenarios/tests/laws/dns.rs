@@ -47,6 +47,40 @@ fn the_resolver_serves_what_is_inside_of_its_vpc() {
     assert_eq!(by_endpoint.done, 10);
 }
 
+/// AmazonDNS-concepts: the resolver is also at 169.254.169.253, in every VPC, for what is inside of it. A site has no way there.
+#[test]
+fn the_link_local_address_is_of_the_inside() {
+    let local = |host: &str| format!("nodes.{host}.resolver=[\"169.254.169.253\"]");
+    let (inside, report) = asked("db", "db.aws.example", &[&local("db")]);
+    assert_eq!((inside.done, dropped(&report, "transit_resolver")), (10, 0));
+    let (forwarded, _) = asked("db", "erp.corp.example", &[&local("db")]);
+    assert_eq!(forwarded.done, 10);
+    let (outside, _) = asked("printer", "db.aws.example", &[&local("printer")]);
+    assert_eq!(outside.done, 0);
+}
+
+/// AmazonDNS-concepts: a network interface sends at most 1,024 packets a second to the resolver. A thousand a second pass, for as long as
+/// one likes. Of 4,000 within one second pass what a second has at once and what the second brings: 2,048, whichever of the two addresses
+/// they go to. The first surplus comes when 4,000 t = 1,024 (1 + t), after 344 ms, so the 1,952 others ask again within 656 ms, 5 s later.
+/// By then the whole second may come at once again: 1,024 and 672 pass. 256 are lost twice and time out; 2,208 packets are dropped.
+#[test]
+fn a_network_interface_asks_so_often_and_no_more() {
+    let many = |lookups: u32, spacing: &str, change: &str| {
+        let it = format!(
+            "applications={{\"it\": DnsLookups(from: \"db\", name: \"db.aws.example\", lookups: {lookups}, spacing: \"{spacing}\", start: \"20s\")}}"
+        );
+        let report = BARE.answer(&[&it, change]);
+        (report.applications[0].done, dropped(&report, "resolver_packet_rate"))
+    };
+    let either = ["nodes.db.resolver=[\"10.0.0.2\"]", "nodes.db.resolver=[\"169.254.169.253\"]"];
+    for address in either {
+        assert_eq!(many(4000, "1ms", address), (4000, 0), "{address}");
+        let (done, beyond) = many(4000, "250us", address);
+        assert!((3_734..=3_754).contains(&done), "{address}: {done}");
+        assert!((2_198..=2_218).contains(&beyond), "{address}: {beyond}");
+    }
+}
+
 /// An outbound endpoint takes no queries, and by an inbound one nothing is asked: they are named after who asks whom.
 #[test]
 fn an_endpoint_has_one_direction() {

@@ -11,7 +11,8 @@ use super::flows::{Act, FlowEnd, Flows, FlowsConfig};
 use super::{Cx, Host};
 use crate::id::{Port, RecordId};
 use crate::packet::Packet;
-use crate::proto::dns::{Asker, AskerConfig, Datagram, NameServer, Outcome, ServerConfig, Upstream};
+use crate::proto::dns::{Asker, AskerConfig, Datagram, Heard, NameServer, Outcome, ServerConfig, Upstream};
+use crate::reason::DropReason;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::trace::HopStep;
@@ -113,14 +114,19 @@ impl Host {
         (udp.dst_port() == PORT || udp.src_port() == PORT) && self.more.as_ref().is_some_and(|more| more.dns.is_some())
     }
 
-    /// Takes a message. False: nobody here waits for it.
+    /// Takes a message, or drops it for want of room. False: nobody here waits for it.
     pub(super) fn deliver_dns(&mut self, cx: &mut Cx, by: Port, packet: &Packet) -> bool {
         let ip = Ipv4Packet::new_unchecked(packet.bytes());
         let udp = UdpDatagram::new_unchecked(ip.payload());
         let (from, to) = (SocketAddrV4::new(ip.src(), udp.src_port()), SocketAddrV4::new(ip.dst(), udp.dst_port()));
         let datagram = Datagram { by, from, to, octets: udp.payload().to_vec() };
         let (now, Some(dns)) = (cx.now, self.dns()) else { return false };
-        let taken = dns.server.as_mut().is_some_and(|server| server.handle(now, &datagram))
+        let heard = dns.server.as_mut().map_or(Heard::NotForIt, |server| server.handle(now, &datagram));
+        if heard == Heard::Full {
+            cx.drop(packet, DropReason::NameServerFull, RecordId::GENESIS);
+            return true;
+        }
+        let taken = heard == Heard::Taken
             || dns.resolver.as_mut().is_some_and(|(asker, _)| {
                 Message::parse(&datagram.octets)
                     .is_ok_and(|message| asker.handle(now, datagram.from, datagram.to, &message))

@@ -20,7 +20,7 @@ mod tests;
 use std::net::SocketAddrV4;
 
 pub use self::asker::{Asker, AskerConfig, Outcome, Upstream};
-pub use self::server::{Forward, NameServer, ServerConfig, Zone};
+pub use self::server::{Forward, Heard, NameServer, ServerConfig, WAITING_MAX, Zone};
 use crate::id::Port;
 
 /// A message on its way.

@@ -3,6 +3,9 @@
 //! Of the zones and forwarded domains that a name is in, the longest decides; a forwarded domain decides before a zone of the same name
 //! (Route 53 developer guide, page resolver-overview-forward-vpc-to-network-domain-name-matches.html). A question that already waits for an
 //! answer is not asked twice, so servers that forward to each other end in time-outs and not in a storm.
+//!
+//! Of queries that wait for others it holds so many and drops what comes on top, as Unbound does (unbound.conf(5), `num-queries-per-thread`).
+//! Left out: that a new query may take the place of one that has waited for long (`jostle-timeout`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -46,6 +49,23 @@ pub struct ServerConfig {
     pub asks: AskerConfig,
     /// What it says of names that are in none of these.
     pub otherwise: ResponseCode,
+    /// How many queries may wait at once for what others say.
+    pub waiting_max: usize,
+}
+
+/// How many queries wait at once for others at a name server on a host: Unbound's for one thread with an event library (unbound.conf(5),
+/// `num-queries-per-thread`).
+pub const WAITING_MAX: usize = 1024;
+
+/// What a name server makes of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// It was for the server.
+    Taken,
+    /// It is a query, and as many wait as may ([`crate::reason::DropReason::NameServerFull`]).
+    Full,
+    /// It is neither a query to it nor an answer that it waits for.
+    NotForIt,
 }
 
 /// Who waits for an answer: the query as it came, and as it was read.
@@ -58,6 +78,8 @@ pub struct NameServer {
     asker: Asker<Vec<Waiting>>,
     /// Who asks for what is already being asked.
     waiting: BTreeMap<DnsName, Vec<Waiting>>,
+    /// How many they are, with those who asked first.
+    clients: usize,
     /// What it was told, and until when that holds.
     cache: BTreeMap<DnsName, (Instant, Vec<Ipv4Addr>)>,
     sent: VecDeque<Datagram>,
@@ -67,31 +89,28 @@ impl NameServer {
     /// One that is told this. Ids and ports of what it asks are drawn from `rng`.
     pub fn new(config: ServerConfig, rng: Rng) -> Self {
         let asker = Asker::new(config.asks, rng);
-        Self { config, asker, waiting: BTreeMap::new(), cache: BTreeMap::new(), sent: VecDeque::new() }
+        Self { config, asker, waiting: BTreeMap::new(), clients: 0, cache: BTreeMap::new(), sent: VecDeque::new() }
     }
 
-    /// Takes what came. False: it is neither a query to it nor an answer that it waits for.
-    pub fn handle(&mut self, now: Instant, datagram: &Datagram) -> bool {
+    /// Takes what came.
+    pub fn handle(&mut self, now: Instant, datagram: &Datagram) -> Heard {
         let to_it = self.config.addresses.contains(datagram.to.ip()) && datagram.to.port() == PORT;
         match Message::parse(&datagram.octets) {
             Ok(message) if matches!(message.kind, Kind::Answer(_)) => {
                 let asked = self.asker.handle(now, datagram.from, datagram.to, &message);
                 self.settle(now);
-                asked
+                if asked { Heard::Taken } else { Heard::NotForIt }
             }
-            Ok(message) if to_it => {
-                self.query(now, datagram, message);
-                true
-            }
+            Ok(message) if to_it => self.query(now, datagram, message),
             Err(Malformed::Query(refusal)) if to_it => {
                 self.send_back(datagram, refusal);
-                true
+                Heard::Taken
             }
-            Ok(_) | Err(_) => false,
+            Ok(_) | Err(_) => Heard::NotForIt,
         }
     }
 
-    fn query(&mut self, now: Instant, datagram: &Datagram, message: Message) {
+    fn query(&mut self, now: Instant, datagram: &Datagram, message: Message) -> Heard {
         let name = &message.question.name;
         let of_zone = |zone: &&Zone| name.is_in(&zone.origin);
         let zone = self.config.zones.iter().filter(of_zone).max_by_key(|zone| zone.origin.labels());
@@ -118,11 +137,17 @@ impl NameServer {
             (None, Some(forward)) => {
                 if let Some((until, addresses)) = self.cache.get(name).filter(|(until, _)| *until > now) {
                     let (addresses, left) = (addresses.clone(), until.since(now).as_nanos().div_ceil(1_000_000_000));
-                    return self.answer(datagram, &message, ResponseCode::NoError, false, (&addresses, left as u32));
+                    self.answer(datagram, &message, ResponseCode::NoError, false, (&addresses, left as u32));
+                    return Heard::Taken;
                 }
+                if self.clients >= self.config.waiting_max {
+                    return Heard::Full;
+                }
+                self.clients += 1;
                 let (name, to) = (name.clone(), forward.to.clone());
                 if let Some(waiting) = self.waiting.get_mut(&name) {
-                    return waiting.push((datagram.clone(), message));
+                    waiting.push((datagram.clone(), message));
+                    return Heard::Taken;
                 }
                 self.waiting.insert(name.clone(), Vec::new());
                 self.asker.ask(now, vec![(datagram.clone(), message)], name, to);
@@ -133,12 +158,14 @@ impl NameServer {
                 self.answer(datagram, &message, code, false, (&[], 0));
             }
         }
+        Heard::Taken
     }
 
     /// Tells those who wait what their questions came to.
     fn settle(&mut self, now: Instant) {
         while let Some((first, name, outcome)) = self.asker.done() {
             let others = self.waiting.remove(&name).unwrap_or_default();
+            self.clients -= first.len() + others.len();
             let (code, addresses, ttl) = match outcome {
                 Outcome::Answered(answer) => (answer.code, answer.addresses, answer.ttl),
                 // What it could not find out it does not know (RFC 1035 section 4.1.1), whoever refused.
@@ -197,6 +224,7 @@ impl NameServer {
     pub fn reset(&mut self) {
         self.asker.reset();
         self.waiting.clear();
+        self.clients = 0;
         self.cache.clear();
         self.sent.clear();
     }

@@ -35,6 +35,7 @@ fn server_that_forwards(domains: &[&str]) -> NameServer {
         forwards: domains.iter().map(forward).collect(),
         asks: ASKS,
         otherwise: ResponseCode::Refused,
+        waiting_max: 3,
     };
     NameServer::new(config, Rng::stream(1, "dns", Purpose::Dns))
 }
@@ -76,7 +77,7 @@ fn at(seconds: u64) -> Instant {
 fn a_zone_is_answered_from() {
     let mut server = server();
     let mut ask = |of: &str| {
-        assert!(server.handle(at(0), &query(7, of)));
+        assert_eq!(server.handle(at(0), &query(7, of)), Heard::Taken);
         let answer = server.poll().expect("an answer");
         assert_eq!((answer.from.ip(), answer.to), (&SERVER, CLIENT));
         said(&answer)
@@ -98,7 +99,7 @@ fn what_others_know_is_asked_for_once_and_remembered_for_its_time() {
     assert_eq!((asked.from.ip(), asked.to), (&SERVER, SocketAddrV4::new(FIRST, 53)));
     assert_eq!(server.poll(), None, "the second waits with the first");
     let there = [Ipv4Addr::new(10, 0, 1, 10)];
-    assert!(server.handle(at(1), &reply(&asked, ResponseCode::NoError, &there, 60)));
+    assert_eq!(server.handle(at(1), &reply(&asked, ResponseCode::NoError, &there, 60)), Heard::Taken);
     let both = [server.poll(), server.poll()].map(|it| said(&it.expect("an answer")));
     assert_eq!(both, [1, 2].map(|id| (id, ResponseCode::NoError, there.to_vec(), 60)));
     // Half a minute later the rest of its time is told, and after it the question is asked again.
@@ -172,9 +173,9 @@ fn what_nobody_asked_for_is_nothing() {
         id,
     ];
     for datagram in wrong {
-        assert!(!server.handle(at(0), &datagram));
+        assert_eq!(server.handle(at(0), &datagram), Heard::NotForIt);
     }
-    assert!(server.handle(at(0), &right));
+    assert_eq!(server.handle(at(0), &right), Heard::Taken);
 }
 
 /// As a host asks: always the first server first, also if the second has answered.
@@ -194,4 +195,34 @@ fn who_is_not_sticky_begins_anew() {
     }
     asker.ask(at(0), (), name("db.corp.example"), Vec::new());
     assert!(matches!(asker.done(), Some(((), _, Outcome::Refused(ResponseCode::ServerFailure)))));
+}
+
+/// unbound.conf(5), `num-queries-per-thread`: what comes while as many wait as may is dropped, of whichever name; what needs nobody else is
+/// answered all the same. Here three may wait, and an answer, a failure or a restart makes room for those whom it is about.
+#[test]
+fn so_many_wait_and_no_more() {
+    let mut server = server();
+    for (id, of) in [(1, "a.aws.example"), (2, "b.aws.example"), (3, "a.aws.example")] {
+        assert_eq!(server.handle(at(0), &query(id, of)), Heard::Taken);
+    }
+    let asked = server.poll().expect("a question");
+    assert_eq!(server.handle(at(0), &query(4, "a.aws.example")), Heard::Full);
+    assert_eq!(server.handle(at(0), &query(5, "c.aws.example")), Heard::Full);
+    assert_eq!(server.handle(at(0), &query(6, "db.corp.example")), Heard::Taken);
+    // Two waited for this one.
+    server.handle(at(1), &reply(&asked, ResponseCode::NoError, &[FIRST], 1));
+    for (id, of, heard) in [(7, "c.aws.example", Heard::Taken), (8, "d.aws.example", Heard::Taken)] {
+        assert_eq!(server.handle(at(1), &query(id, of)), heard);
+    }
+    assert_eq!(server.handle(at(1), &query(9, "e.aws.example")), Heard::Full);
+    // Nobody answers: two seconds for each of two servers, twice.
+    for second in 2..=9 {
+        server.handle_timeout(at(second));
+    }
+    for id in 10..13 {
+        assert_eq!(server.handle(at(9), &query(id, "f.aws.example")), Heard::Taken);
+    }
+    assert_eq!(server.handle(at(9), &query(13, "f.aws.example")), Heard::Full);
+    server.reset();
+    assert_eq!(server.handle(at(9), &query(14, "f.aws.example")), Heard::Taken);
 }
