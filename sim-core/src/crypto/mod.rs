@@ -36,8 +36,15 @@ use smallvec::SmallVec;
 const IN_PLACE: usize = 48;
 
 /// Key bytes. Reads as a byte slice; its `Debug` shows only the length.
-#[derive(Clone, PartialEq, Eq, Default, Hash)]
+#[derive(PartialEq, Eq, Default, Hash)]
 pub struct Secret(SmallVec<[u8; IN_PLACE]>);
+
+/// At once, where a [`SmallVec`] clones octet by octet.
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        Self::from(&self[..])
+    }
+}
 
 impl From<Vec<u8>> for Secret {
     fn from(bytes: Vec<u8>) -> Self {
@@ -47,7 +54,7 @@ impl From<Vec<u8>> for Secret {
 
 impl From<&[u8]> for Secret {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(SmallVec::from_slice(bytes))
     }
 }
 

@@ -604,12 +604,12 @@ impl Tunnel {
                 }
                 Output::IkeKeys(keys) => {
                     self.ike_suite = Some(keys.suite);
-                    cx.trace.keys(cx.now, cx.node, &ike_keys(&keys));
+                    cx.trace.keys(cx.now, cx.node, || ike_keys(*keys));
                 }
                 Output::IsakmpKeys(keys) => {
                     self.ike_suite = Some(keys.suite);
-                    let keys = SessionKeys::Isakmp { cookie_i: keys.cookie_i, encryption: keys.encryption.clone() };
-                    cx.trace.keys(cx.now, cx.node, &keys);
+                    let log = || SessionKeys::Isakmp { cookie_i: keys.cookie_i, encryption: keys.encryption };
+                    cx.trace.keys(cx.now, cx.node, log);
                 }
                 Output::ChildUp(child) => self.install(cx, &child, events),
                 Output::ChildRekeyed { new_spi_in, .. } => self.switch(new_spi_in),
@@ -665,12 +665,12 @@ fn proves_nothing(step: Step, response: bool, notice: Option<Reason>) -> bool {
     }
 }
 
-fn ike_keys(keys: &ike::IkeKeyLog) -> SessionKeys {
+fn ike_keys(keys: ike::IkeKeyLog) -> SessionKeys {
     SessionKeys::Ike {
         spi_i: keys.spi_i,
         spi_r: keys.spi_r,
         suite: keys.suite.protection,
-        encryption: [keys.sk_ei.clone(), keys.sk_er.clone()],
-        integrity: [keys.sk_ai.clone(), keys.sk_ar.clone()],
+        encryption: [keys.sk_ei, keys.sk_er],
+        integrity: [keys.sk_ai, keys.sk_ar],
     }
 }

@@ -381,10 +381,14 @@ impl Trace {
         }
     }
 
-    /// Shows keys to the sinks; the trace itself keeps none.
-    pub fn keys(&mut self, at: Instant, node: NodeId, keys: &pcap::SessionKeys) {
+    /// Shows keys to the sinks, if there are any; the trace itself keeps none.
+    pub fn keys(&mut self, at: Instant, node: NodeId, keys: impl FnOnce() -> pcap::SessionKeys) {
+        if self.sinks.is_empty() {
+            return;
+        }
+        let keys = keys();
         for sink in &mut self.sinks {
-            sink.keys(at, node, keys);
+            sink.keys(at, node, &keys);
         }
     }
 

@@ -41,7 +41,7 @@ impl Tunnel {
         if child.suite.protocol == ChildProtocol::Esp {
             // Both directions: a simulated peer does the same, but it may be real.
             for (ends, spi, keys) in [((src, dst), child.spi_out, &keys_out), ((dst, src), child.spi_in, &keys_in)] {
-                let log = SessionKeys::Esp {
+                let log = || SessionKeys::Esp {
                     // Addresses that may change later tell a reader of captures nothing.
                     ends: (child.encapsulation.is_none() && child.remote.is_none()).then_some(ends),
                     spi,
@@ -49,7 +49,7 @@ impl Tunnel {
                     encryption: keys.encryption.clone(),
                     integrity: keys.integrity.clone(),
                 };
-                cx.trace.keys(cx.now, cx.node, &log);
+                cx.trace.keys(cx.now, cx.node, log);
             }
         }
         let stream = format!("{}/{:08x}", self.config.name, child.spi_out);
