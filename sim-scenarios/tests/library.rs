@@ -244,6 +244,7 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("asymmetric_urpf", "filters of reverse paths"),
     ("client_vpn_denied", "Client VPN"),
     ("client_vpn_split_tunnel", "Client VPN"),
+    ("dx_mtu_change", "sizes"),
     ("ec2_as_customer_gateway", "a customer gateway inside of a VPC"),
     ("dx_pinned_overlay", "GRE"),
     ("dx_unpinned_overlay", "GRE"),

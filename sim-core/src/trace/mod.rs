@@ -20,7 +20,7 @@ pub mod pcap;
 mod probes;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use digest::Digest;
@@ -30,11 +30,9 @@ pub use path::{CriticalPath, Wait, critical_path};
 pub use probes::{Fate, Probe, ProbeLog, StreamInfo};
 pub use record::{Attributes, Hop, HopStep, Open, Phase, Prefixes, Record, Table, What};
 
-use hashbrown::HashSet;
 use ipnet::IpNet;
 use kept::{Kept, partition_near_the_end};
 use prefetch_index::prefetch_index;
-use rustc_hash::FxBuildHasher;
 
 use crate::fetch::fetch;
 use crate::id::{FaultId, LinkId, NodeId, PacketId, RecordId, SessionId, StreamId};
@@ -144,7 +142,7 @@ pub struct Trace {
     records: Kept,
     by_session: Vec<Vec<RecordId>>,
     /// The long lists of prefixes that records have.
-    lists: HashSet<Arc<[IpNet]>, FxBuildHasher>,
+    lists: BTreeSet<Arc<[IpNet]>>,
     sessions: Vec<SessionInfo>,
     ring: Vec<Hop>,
     hops: u64,
@@ -169,7 +167,7 @@ impl Default for Trace {
                 what: What::Genesis,
             }),
             by_session: Vec::new(),
-            lists: HashSet::default(),
+            lists: BTreeSet::new(),
             sessions: Vec::new(),
             ring: Vec::with_capacity(RING),
             hops: 0,
@@ -248,7 +246,11 @@ impl Trace {
     pub(crate) fn share(&mut self, prefixes: &mut Prefixes) {
         for list in [&mut prefixes.withdrawn, &mut prefixes.announced] {
             if list.len() >= LONG {
-                *list = Arc::clone(self.lists.get_or_insert_with(&list[..], |_| Arc::clone(list)));
+                if let Some(known) = self.lists.get(&list[..]) {
+                    *list = Arc::clone(known);
+                } else {
+                    self.lists.insert(Arc::clone(list));
+                }
             }
         }
     }
