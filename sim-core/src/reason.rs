@@ -473,7 +473,8 @@ impl DropReason {
         )
     }
 
-    /// True if AWS carries no more of it than that, in octets or packets a second.
+    /// True if a tunnel, an attachment or a NAT gateway carries no more than that, in octets or packets a second, and what AWS does not
+    /// say of its rates decided.
     pub const fn is_beyond_rate(self) -> bool {
         matches!(
             self,
@@ -483,7 +484,6 @@ impl DropReason {
                 | Self::AttachmentPacketRate
                 | Self::NatGatewayBandwidth
                 | Self::NatGatewayPacketRate
-                | Self::ResolverPacketRate
         )
     }
 }
