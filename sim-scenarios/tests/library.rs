@@ -262,6 +262,7 @@ const BEYOND_THE_ORACLE: &[(&str, &str)] = &[
     ("path_mtu", "sizes"),
     ("software_vpn_ha", "a customer gateway inside of a VPC"),
     ("tgw_connect_gre", "GRE"),
+    ("tgw_connect_sdwan", "GRE"),
     ("tgw_intra_and_inter_region_peering", "sizes"),
     ("third_party_private_egress", "a load balancer's choice"),
     ("policy_based_two_networks", "which of two networks has the tunnel"),

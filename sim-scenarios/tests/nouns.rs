@@ -18,7 +18,10 @@ const TRANSIT_GATEWAY: &[Noun] = &[
         "peering attachment, within a Region and between two",
         &["tgw_intra_and_inter_region_peering:far_reached", "tgw_intra_and_inter_region_peering:near_reached"],
     ),
-    ("Connect attachment", &["tgw_connect_gre:first_session"]),
+    (
+        "Connect attachment, over Direct Connect and over a VPC",
+        &["tgw_connect_gre:first_session", "tgw_connect_sdwan:second_session"],
+    ),
     ("VPN Concentrator", &["vpn_concentrator:not_balanced", "vpn_concentrator:by_packets"]),
     (
         "5,000 attachments",
