@@ -204,7 +204,9 @@ fn refused(sa: &mut Sa, env: &mut Env, children: &mut Children, notify: &Notify<
 
 /// Begins a Quick Mode if the tunnel wants a CHILD_SA for this policy and has none.
 pub(super) fn want_child(sa: &mut Sa, env: &mut Env, children: &Children, policy: u8) {
-    let lacks = children.current_of(policy).is_none();
+    // A route-based end has one policy, whatever numbers it gives to its peer's.
+    let there = if env.config.policies.is_empty() { children.current() } else { children.current_of(policy) };
+    let lacks = there.is_none();
     if lacks && quick_mode::wanted(&env.config) && !quick_mode::under_way(sa, policy) {
         quick_mode::begin(sa, env, quick_mode::Purpose::First(policy));
     }
